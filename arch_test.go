@@ -1,0 +1,202 @@
+package holdfast
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"path"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// house lists our packages from the ground up; a package may import those above it in this list and none below.
+// The reason for an arrow that is missing stands beside the package.
+var house = []struct {
+	name string
+	uses []string // of ours
+}{
+	{"", nil},
+	{"ledger", []string{""}},                   // pure: outcome depends on the log alone
+	{"guard", []string{""}},                    // pure: who may do what
+	{"check", []string{""}},                    // judges answers; must not share code with what it judges
+	{"fault", []string{""}},                    // cables know bytes, not payments
+	{"retail", []string{""}},                   // recorded data
+	{"store", []string{"", "ledger"}},          // durable, does not know Raft
+	{"shard", []string{"", "ledger", "store"}}, // the only one that knows Raft
+	{"link", []string{""}},                     // frames; does not know what they carry
+	{"site", []string{"", "ledger", "guard", "store", "shard", "link"}},
+	{"httpapi", []string{"", "guard", "shard", "site", "ledger"}},
+	{"client", []string{""}}, // what an integrator imports: no part of the server
+	{"drill", []string{"", "client", "fault", "check", "retail", "link", "site", "guard"}}, // pays through client only
+	{"bench", nil}, // measures any layer
+	{"sim", nil},   // may import everything, nobody imports it but the command line
+	{"cmd/holdfast", nil},
+}
+
+// only says which package alone may know a library, so that replacing it touches one place.
+var only = map[string][]string{
+	"go.etcd.io/raft":               {"shard", "sim"},
+	"github.com/cockroachdb/pebble": {"store", "sim"},
+	"github.com/danielgtaylor/huma": {"httpapi"},
+	"github.com/spf13/cobra":        {"cmd/holdfast"},
+}
+
+// pure packages decide; time and randomness are arguments, and nothing in them can wait.
+var pure = []string{"", "ledger", "guard"}
+
+var impure = []string{"os", "net", "net/http", "math/rand", "math/rand/v2", "crypto/rand", "io/fs", "log", "log/slog", "syscall", "time/now"}
+
+type file struct {
+	dir  string // "" is the root
+	path string
+	test bool
+	ast  *ast.File
+}
+
+func TestArrowsOnlyGoUp(t *testing.T) {
+	for _, f := range sources(t) {
+		for _, imported := range imports(f) {
+			ours, found := strings.CutPrefix(imported, "holdfast")
+			if !found || f.test {
+				continue
+			}
+			if !mayUse(f.dir, strings.TrimPrefix(ours, "/")) {
+				t.Errorf("%s imports %s: not an arrow of the house (arch_test.go)", f.path, imported)
+			}
+		}
+	}
+}
+
+func TestOneOwnerForEachLibrary(t *testing.T) {
+	for _, f := range sources(t) {
+		for _, imported := range imports(f) {
+			for library, owners := range only {
+				if strings.HasPrefix(imported, library) && !slices.Contains(owners, f.dir) && !f.test {
+					t.Errorf("%s imports %s: only %v may", f.path, imported, owners)
+				}
+			}
+		}
+	}
+}
+
+func TestTheCoreSeesNoClockRandomnessOrDisk(t *testing.T) {
+	for _, f := range sources(t) {
+		if f.test || !slices.Contains(pure, f.dir) {
+			continue
+		}
+		for _, imported := range imports(f) {
+			if slices.Contains(impure, imported) {
+				t.Errorf("%s imports %s: %q is pure", f.path, imported, f.dir)
+			}
+		}
+		ast.Inspect(f.ast, func(n ast.Node) bool {
+			switch n := n.(type) {
+			case *ast.GoStmt:
+				t.Errorf("%s starts a goroutine: %q is pure", f.path, f.dir)
+			case *ast.SelectorExpr:
+				if x, ok := n.X.(*ast.Ident); ok && x.Name == "time" && slices.Contains([]string{"Now", "Since", "Sleep", "After", "NewTimer"}, n.Sel.Name) {
+					t.Errorf("%s asks the clock (time.%s): time is an argument", f.path, n.Sel.Name)
+				}
+			}
+			return true
+		})
+	}
+}
+
+func TestEveryPackageSaysWhatItIs(t *testing.T) {
+	said := map[string]bool{}
+	for _, f := range sources(t) {
+		if !f.test {
+			said[f.dir] = said[f.dir] || f.ast.Doc != nil
+		}
+	}
+	for dir, ok := range said {
+		if !ok {
+			t.Errorf("package %q has no package comment", dir)
+		}
+	}
+}
+
+// longAllowed are the few functions above 70 lines, each a flat list that would read worse in pieces.
+var longAllowed = map[string]bool{}
+
+func TestFunctionsAreShort(t *testing.T) {
+	var lengths []int
+	for _, f := range sources(t) {
+		if f.test {
+			continue
+		}
+		for _, d := range f.ast.Decls {
+			fn, ok := d.(*ast.FuncDecl)
+			if !ok || fn.Body == nil {
+				continue
+			}
+			n := fset.Position(fn.End()).Line - fset.Position(fn.Pos()).Line + 1
+			lengths = append(lengths, n)
+			if name := f.dir + "." + fn.Name.Name; n > 70 && !longAllowed[name] {
+				t.Errorf("%s: %s has %d lines, 70 is the limit", f.path, fn.Name.Name, n)
+			}
+		}
+	}
+	slices.Sort(lengths)
+	if median := lengths[len(lengths)/2]; median > 12 {
+		t.Errorf("the median function has %d lines, 12 is the limit", median)
+	}
+	if most := lengths[len(lengths)*9/10]; most > 45 {
+		t.Errorf("one function in ten has %d lines or more, 45 is the limit", most)
+	}
+}
+
+var fset = token.NewFileSet()
+
+func mayUse(dir, ours string) bool {
+	for _, p := range house {
+		if p.name == dir {
+			return p.uses == nil && ours != "sim" && dir != "" || dir == "cmd/holdfast" || slices.Contains(p.uses, ours)
+		}
+	}
+	return false
+}
+
+func sources(t *testing.T) []file {
+	t.Helper()
+	var files []file
+	err := filepath.WalkDir(".", func(name string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if d.IsDir() && (strings.HasPrefix(d.Name(), ".") && name != "." || d.Name() == "testdata" || d.Name() == "node_modules") {
+			return filepath.SkipDir
+		}
+		if !strings.HasSuffix(name, ".go") {
+			return nil
+		}
+		parsed, err := parser.ParseFile(fset, name, nil, parser.ParseComments)
+		if err != nil {
+			return err
+		}
+		dir := path.Dir(filepath.ToSlash(name))
+		if dir == "." {
+			dir = ""
+		}
+		files = append(files, file{dir, name, strings.HasSuffix(name, "_test.go"), parsed})
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return files
+}
+
+func imports(f file) []string {
+	var all []string
+	for _, i := range f.ast.Imports {
+		p, _ := strconv.Unquote(i.Path.Value)
+		all = append(all, p)
+	}
+	return all
+}
