@@ -1,0 +1,46 @@
+# Everything a newcomer needs: make demo, make test. See README.md.
+GO      ?= go
+BIN     := bin/holdfast
+VERSION := $(shell git describe --always --dirty 2>/dev/null || echo unknown)
+
+.PHONY: build demo test race planted lint fuzz drills bench clean
+
+build:
+	@mkdir -p bin
+	$(GO) build -trimpath -ldflags "-X main.version=$(VERSION)" -o $(BIN) ./cmd/holdfast
+
+demo: build
+	@mkdir -p out
+	$(BIN) demo --json out/demo.json --report out/demo.html
+
+# All of it: unit tests, 1,000 simulated schedules, planted faults, the race detector, real processes and cables.
+test: build
+	$(GO) vet ./...
+	$(GO) test -timeout 10m ./...
+	$(MAKE) planted race
+
+planted:
+	$(GO) test -timeout 5m -tags planted -run Planted ./sim
+
+race:
+	$(GO) test -race -timeout 10m -short ./shard ./link ./fault ./site ./client ./ledger ./store
+
+lint:
+	test -z "$$($(GO) run mvdan.cc/gofumpt@v0.12.0 -l .)"
+	$(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2 ./...
+
+# A minute of fuzzing for each decoder of bytes from outside.
+fuzz:
+	./.ci/fuzz 60s
+
+drills: build
+	$(BIN) drill run all --json out/drills.json
+
+bench: build
+	@mkdir -p out
+	$(BIN) bench ledger --json out/bench-ledger.json
+	$(BIN) bench commit --json out/bench-commit.json
+	$(BIN) bench http --json out/bench-http.json
+
+clean:
+	rm -rf bin out
