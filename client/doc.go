@@ -1,0 +1,17 @@
+// Package client is the Go client of Holdfast's native API. It speaks to all sites of a fleet at once and hides their
+// failures: a payment keeps its id on every attempt, so it may be sent to several sites and still happens at most once.
+//
+// A request goes to the nearest site that answers. If no byte of an answer has come within [Config.Hedge], the same request
+// with the same id goes to the next site as well; a refused connection, a 503 or a 504 moves on at once. The first definite
+// answer wins, and the others are not waited for. A site that failed or was slow is asked last for a while, then tried again
+// with one request at a time.
+//
+// What comes back is honest:
+//
+//	Done, Refused   a site said so, and the log of a majority holds it
+//	NotExecuted     every attempt was answered with "not executed", or never left this machine
+//	Unknown         the deadline is over, and at least one attempt may have been executed: ask again with the same id
+//
+// Only [holdfast.Unknown] needs the same id again; the other three are final. Errors are [*Error] where a site answered with
+// a problem document (RFC 9457), and wrapped errors of the network where none answered.
+package client
