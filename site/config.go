@@ -1,0 +1,252 @@
+package site
+
+import (
+	_ "embed"
+	"fmt"
+	"time"
+
+	"holdfast"
+	"holdfast/guard"
+)
+
+// configSource is this file: the paragraph above each field is also what [Print] shows, so that it is written once.
+//
+//go:embed config.go
+var configSource []byte
+
+// Config is everything one site has to be told. It is read from one TOML file, decoded strictly (a field nobody knows is
+// an error that names file, line and field), checked as a whole at start, and never repaired: a value that is left out
+// has the default shown here, a value that is wrong stops the start.
+type Config struct {
+	// The number of this site, from 1, the same for ever: it is in the certificate and in the log of every shard. Two
+	// sites with one number would each keep the other out.
+	Site holdfast.SiteID `toml:"site"`
+
+	// What people call the site, 1-40 characters a-z, 0-9 and "-", for example the city. It stands in status, metrics and
+	// logs; nothing depends on it.
+	Name string `toml:"name"`
+
+	// The name of the fleet, 1-40 characters a-z, 0-9 and "-", the same at all its sites. It is part of every certificate:
+	// a site of another fleet gets no connection.
+	Cluster string `toml:"cluster"`
+
+	// The directory that holds everything this site stores. Only one process at a time can use it. The log in it is the
+	// journal of all payments: put it on a disk that keeps its promise when it says that data is safe (fsync).
+	Data string `toml:"data"`
+
+	// How many shards the fleet has, 1-256, the same at every site. All owners of a slot are in one shard: shard
+	// slot*shards/1000+1. It cannot be changed once there are accounts.
+	Shards int `toml:"shards"`
+
+	// The HTTP API.
+	HTTP HTTP `toml:"http"`
+
+	// The connections from the other sites. Leave it out for a single site.
+	Link Link `toml:"link"`
+
+	// How long things take and how long to wait for them.
+	Timing Timing `toml:"timing"`
+
+	// Bounds: what is beyond them is refused at once with a reason, and never executed.
+	Limits Limits `toml:"limits"`
+
+	// The disk.
+	Store Store `toml:"store"`
+
+	// What is written down about the life of the site.
+	Log Log `toml:"log"`
+
+	// The other sites of the fleet, one [[peer]] each. This site itself is not among them.
+	Peers []Peer `toml:"peer"`
+
+	// Who may use the HTTP API, one [[api_key]] each; "holdfast key" makes one. The same keys at every site, so that a
+	// client can move on to the next. Without any key every request is refused.
+	Keys []APIKey `toml:"api_key"`
+}
+
+// HTTP is the section [http].
+type HTTP struct {
+	// Where the HTTP API listens: address and port, for example "127.0.0.1:8080", or ":8080" for every address.
+	Listen string `toml:"listen"`
+}
+
+// Link is the section [link].
+type Link struct {
+	// Where this site listens for the other sites: one address and port per carrier, in the order of the carriers, which
+	// is the same at every site.
+	Listen []string `toml:"listen"`
+
+	// The file with the certificate of the fleet's own authority, made by "holdfast cert ca".
+	CA string `toml:"ca"`
+
+	// The file with this site's certificate, made by "holdfast cert site". It names fleet and site number.
+	Cert string `toml:"cert"`
+
+	// The file with the key of that certificate. Nobody but the user that runs the site may read it.
+	Key string `toml:"key"`
+}
+
+// Peer is a section [[peer]].
+type Peer struct {
+	// The other site's number.
+	Site holdfast.SiteID `toml:"site"`
+
+	// What people call the other site.
+	Name string `toml:"name"`
+
+	// Where the other site listens for this one: one address and port per carrier, in the order of the carriers. A carrier
+	// that the two do not share is "".
+	Addresses []string `toml:"addresses"`
+
+	// The base URL of the other site's HTTP API, for people and for clients that ask where else they can go. May be left
+	// out.
+	HTTP string `toml:"http"`
+}
+
+// Timing is the section [timing].
+type Timing struct {
+	// The round trip between the two sites that are farthest apart, as measured on a normal day. The other times here are
+	// checked against it.
+	RoundTrip Duration `toml:"round_trip"`
+
+	// The unit of the two numbers below, 1 ms to 1 s.
+	Tick Duration `toml:"tick"`
+
+	// A leader lets itself be heard every so many ticks.
+	HeartbeatTicks int `toml:"heartbeat_ticks"`
+
+	// A follower that has not heard from its leader for this many ticks, up to twice as many at random, asks the others
+	// whether to elect a new one. Smaller means a shorter pause when a site fails; too small means elections for nothing.
+	// The time has to be at least 3 heartbeats and at least 3 round trips.
+	ElectionTicks int `toml:"election_ticks"`
+
+	// A connection on which nothing was heard for this long is given up and dialled again.
+	Silence Duration `toml:"silence"`
+
+	// A site that has not heard from a majority for this long says "not executed" to new requests and "unknown" to those
+	// under way, so that callers move on to another site. Between a heartbeat and 300 ms.
+	QuorumSilence Duration `toml:"quorum_silence"`
+
+	// How long a request may take before its caller is told that the outcome is unknown (if it was proposed) or that it
+	// was not executed. A caller may ask for less.
+	Request Duration `toml:"request"`
+
+	// How long a site that is told to stop takes at most to hand over its leaderships and finish what is under way.
+	Stop Duration `toml:"stop"`
+}
+
+// Limits is the section [limits].
+type Limits struct {
+	// How many transactions may be under way in this process at once, waiting for a leader or for the log, before further
+	// ones are refused with "overloaded". A batch counts as all its transactions.
+	Pending int `toml:"pending"`
+
+	// How many bytes of transactions may be under way to one other site before further ones are refused with "overloaded".
+	ForwardBytes int `toml:"forward_bytes"`
+
+	// How many calls with forwarded transactions may be under way to one other site. What comes meanwhile travels together
+	// in the next call.
+	ForwardCalls int `toml:"forward_calls"`
+}
+
+// Store is the section [store].
+type Store struct {
+	// Memory for blocks of the history that were read lately, in bytes.
+	CacheBytes int64 `toml:"cache_bytes"`
+
+	// How much of the disk stays free, in bytes: below it new work is refused with "disk-full", while what is under way,
+	// and elections, still find room.
+	ReserveBytes int64 `toml:"reserve_bytes"`
+}
+
+// Log is the section [log].
+type Log struct {
+	// The least level that is written: "debug", "info", "warn" or "error".
+	Level string `toml:"level"`
+
+	// "text" for people, "json" for machines.
+	Format string `toml:"format"`
+}
+
+// APIKey is a section [[api_key]].
+type APIKey struct {
+	// Who uses the key: 1-64 characters a-z, 0-9, "-", "." and "_", unique. Requests with the same idempotency key under
+	// different names are different requests.
+	Name string `toml:"name"`
+
+	// "reader" sees, "teller" also pays, "operator" also moves leaders, freezes and closes accounts.
+	Role guard.Role `toml:"role"`
+
+	// The SHA-256 of the text of the key, 64 hexadecimal digits. The text itself is stored nowhere.
+	SHA256 guard.Hash `toml:"sha256"`
+}
+
+// Duration is a time.Duration that is written as text: "10ms", "1.5s".
+type Duration time.Duration
+
+// Std converts to a time.Duration.
+func (d Duration) Std() time.Duration { return time.Duration(d) }
+
+// String gives the text form, for example "150ms".
+func (d Duration) String() string { return time.Duration(d).String() }
+
+// MarshalText implements encoding.TextMarshaler.
+func (d Duration) MarshalText() ([]byte, error) { return []byte(d.String()), nil }
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (d *Duration) UnmarshalText(text []byte) error {
+	v, err := time.ParseDuration(string(text))
+	if err != nil {
+		return fmt.Errorf("%.30q is no length of time: write for example \"150ms\" or \"2s\"", text)
+	}
+	*d = Duration(v)
+	return nil
+}
+
+// HonestWithin is how soon a site without a majority says so, counted from the request when the majority was lost before
+// it, and from the loss when it was under way.
+const HonestWithin = 300 * time.Millisecond
+
+// Default is the configuration of a site of which nothing was said: every value that has a default.
+func Default() Config {
+	return Config{
+		Shards: 1,
+		HTTP:   HTTP{Listen: "127.0.0.1:8080"},
+		Timing: Timing{
+			RoundTrip:      Duration(10 * time.Millisecond),
+			Tick:           Duration(10 * time.Millisecond),
+			HeartbeatTicks: 2,
+			ElectionTicks:  10,
+			Silence:        Duration(300 * time.Millisecond),
+			QuorumSilence:  Duration(200 * time.Millisecond),
+			Request:        Duration(2 * time.Second),
+			Stop:           Duration(5 * time.Second),
+		},
+		Limits: Limits{Pending: 1 << 18, ForwardBytes: 64 << 20, ForwardCalls: 8},
+		Store:  Store{CacheBytes: 256 << 20, ReserveBytes: 512 << 20},
+		Log:    Log{Level: "info", Format: "text"},
+	}
+}
+
+// Embedded is the configuration of a single site without peers, as "holdfast serve" runs it without a file. It has no API
+// key yet.
+func Embedded(data, listen string) Config {
+	c := Default()
+	c.Site, c.Name, c.Cluster, c.Data, c.HTTP.Listen = 1, "local", "local", data, listen
+	return c
+}
+
+// GuardKeys are the API keys as guard takes them.
+func (c *Config) GuardKeys() []guard.Key {
+	keys := make([]guard.Key, 0, len(c.Keys))
+	for _, k := range c.Keys {
+		keys = append(keys, guard.Key{Name: k.Name, Role: k.Role, Hash: k.SHA256})
+	}
+	return keys
+}
+
+// Election is the shortest time after which a follower suspects its leader.
+func (t Timing) Election() time.Duration { return t.Tick.Std() * time.Duration(t.ElectionTicks) }
+
+// Heartbeat is how often a leader lets itself be heard.
+func (t Timing) Heartbeat() time.Duration { return t.Tick.Std() * time.Duration(t.HeartbeatTicks) }
