@@ -1,0 +1,97 @@
+package sim
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+)
+
+// Disk says on what the sites of a fleet store.
+type Disk uint8
+
+const (
+	// ModelDisk is a disk in memory that knows which bytes are fsynced: fast, and can tear.
+	ModelDisk Disk = iota
+	// PebbleDisk is the real store on a file system in memory that can crash.
+	PebbleDisk
+)
+
+// Options of a run. The zero value draws everything from the seed.
+type Options struct {
+	Sites  int       // 3 or 5; 0: drawn
+	Shards int       // 1 to 3; 0: drawn
+	Steps  int       // events of the phase with faults; 0: a few thousand, drawn
+	Disk   Disk      //
+	Calm   bool      // no faults at all: for measuring and for looking at traces
+	Trace  io.Writer // every event as a line of text; nil: only the tail is kept
+}
+
+// Result is what a run found.
+type Result struct {
+	Seed      uint64
+	OK        bool
+	Invariant string   // the short name of the broken invariant, for example "lost", "limit", "liveness"; "" when OK
+	Failure   string   // what disagrees, with the numbers
+	Tail      []string // the last events before the failure
+	Stats     Stats
+	TraceHash uint64 // over all events; the same seed and options give the same hash
+}
+
+// Stats counts what happened in a run, so that a test can see that nothing it promises to try was never tried.
+type Stats struct {
+	Steps                                                            int
+	Virtual                                                          time.Duration
+	Sent, Dropped, Doubled                                           int
+	Crashes, Torn, Wipes, FsyncFailures, Cuts, ClockJumps, SlowDisks int
+	Leaders, HandOvers, MemberChanges, Snapshots, Checkpoints        int
+	Acknowledged, Refused, Unknown, NotExecuted, Replays, Reads      int
+	Holds, Posts, Voids, Expired, Records, Messages                  int
+	Entries                                                          int
+}
+
+// Add adds the counts of another run.
+func (s *Stats) Add(o *Stats) { s.add(o) }
+
+// String tells how to run the seed again and, of a failed run, what broke and the last events.
+func (r Result) String() string {
+	if r.OK {
+		return fmt.Sprintf("seed %d: good, %d events, %s", r.Seed, r.Stats.Steps, r.Stats.Virtual)
+	}
+	return fmt.Sprintf("seed %d: %s: %s\n  %s\nrun it again: holdfast sim --seed %d --trace",
+		r.Seed, r.Invariant, r.Failure, strings.Join(r.Tail, "\n  "), r.Seed)
+}
+
+// Summary is the result of many runs.
+type Summary struct {
+	Runs   int
+	Failed []Result
+	Stats  Stats
+}
+
+// RunMany runs the seeds first, first+1, ... one after another until n have run or the context ends. each, when not nil, is
+// called after every run; returning false ends it.
+func RunMany(ctx context.Context, first uint64, n int, o Options, each func(Result) bool) Summary {
+	var s Summary
+	for i := range n {
+		if ctx.Err() != nil {
+			return s
+		}
+		r := Run(first+uint64(i), o)
+		s.Runs++
+		s.Stats.Add(&r.Stats)
+		if !r.OK {
+			s.Failed = append(s.Failed, r)
+		}
+		if each != nil && !each(r) {
+			return s
+		}
+	}
+	return s
+}
+
+// Run simulates one fleet from one seed. It never fails otherwise than by its Result; a panic in the fleet is a Result too.
+func Run(seed uint64, o Options) Result { panic("unwritten") }
+
+func (s *Stats) add(*Stats) { panic("unwritten") }
