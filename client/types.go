@@ -74,68 +74,98 @@ type Txn struct {
 
 // Site is a site of the fleet as the answering site sees it.
 type Site struct {
-	ID         holdfast.SiteID `json:"id"`
-	Name       string          `json:"name"`
-	HTTP       string          `json:"http"`          // base URL of its API, "" if the configuration does not tell
-	Self       bool            `json:"self"`          // the site that answered
-	Reachable  bool            `json:"reachable"`     // heard of within the failure detector's time
-	LastHeard  int64           `json:"last_heard_ms"` // milliseconds since it was last heard; 0 for itself
-	RoundTrip  float64         `json:"round_trip_ms"`
-	LeadsCount int             `json:"leads"` // shards it leads
+	Site      holdfast.SiteID    `json:"site"`
+	Name      string             `json:"name"`
+	HTTP      string             `json:"http"`      // base URL of its API, "" if the configuration does not tell
+	Self      bool               `json:"self"`      // it is the site that answers
+	Reachable bool               `json:"reachable"` // heard from lately, and answered just now
+	Ready     bool               `json:"ready"`     // takes requests
+	RoundTrip float64            `json:"round_trip_ms"`
+	LastHeard time.Time          `json:"last_heard,omitzero"` // zero: never since the answering site started
+	Version   string             `json:"version"`
+	Leads     []holdfast.ShardID `json:"leads"`
+	DigestOK  bool               `json:"digest_ok"` // none of its replicas has found itself to differ
+	DiskFree  uint64             `json:"disk_free_bytes"`
+	DiskFull  bool               `json:"disk_full"`
+	Carriers  []Carrier          `json:"carriers"`
 }
 
-// Shard is one shard as the answering site sees it.
+// Carrier is one telecom network between the answering site and another.
+type Carrier struct {
+	Address   string    `json:"address"`
+	Connected bool      `json:"connected"`
+	RoundTrip float64   `json:"round_trip_ms"`
+	LastHeard time.Time `json:"last_heard,omitzero"`
+}
+
+// Shard is one shard as the answering site's replica sees it.
 type Shard struct {
-	ID       holdfast.ShardID `json:"id"`
-	Leader   holdfast.SiteID  `json:"leader"` // 0: none known just now
-	Term     uint64           `json:"term"`
-	Commit   uint64           `json:"commit"`
-	Applied  uint64           `json:"applied"`
-	Last     uint64           `json:"last"`   // last index in the log of the answering site
-	Digest   string           `json:"digest"` // chain hash over all effects up to Applied, hexadecimal
-	Members  []Member         `json:"members"`
-	Accounts uint64           `json:"accounts"`
-	State    string           `json:"state"` // "leader", "follower", "candidate", "learner", "catching-up", "out-of-service"
+	Shard     holdfast.ShardID `json:"shard"`
+	Leader    holdfast.SiteID  `json:"leader"` // 0: none known just now
+	Term      uint64           `json:"term"`
+	Commit    uint64           `json:"commit"`
+	Applied   uint64           `json:"applied"`
+	Digest    string           `json:"digest"` // of the state at Applied, 16 hexadecimal digits
+	DigestOK  bool             `json:"digest_ok"`
+	InService bool             `json:"in_service"` // false: the replica has taken itself out of service
+	Reason    string           `json:"reason"`
+	Accounts  int              `json:"accounts"`
+	Holds     int              `json:"holds"` // open ones
+	LogFirst  uint64           `json:"log_first"`
+	LogLast   uint64           `json:"log_last"`
+	Members   []Member         `json:"members"`
 }
 
-// Member is a replica of a shard.
+// Member is a replica of a shard. Match and Lag are known to the leader only.
 type Member struct {
 	Site    holdfast.SiteID `json:"site"`
-	Replica string          `json:"replica"` // identity of its disk, hexadecimal
+	Replica string          `json:"replica"` // identity of its disk, 16 hexadecimal digits
 	Learner bool            `json:"learner"`
-	Match   uint64          `json:"match"` // highest index known to be on its disk; 0 unless the leader answers
+	Match   uint64          `json:"match"`
+	Lag     uint64          `json:"lag"` // entries that are not on its disk
 }
 
-// Audit is the answer of one site to "do the books balance".
+// Audit is the proof that the books are right, as one site can give it about itself and those it can reach.
 type Audit struct {
-	Site   holdfast.SiteID `json:"site"`
-	OK     bool            `json:"ok"` // every finding below is clean
-	Shards []ShardAudit    `json:"shards"`
+	Site     holdfast.SiteID `json:"site"`
+	At       time.Time       `json:"at"`
+	OK       bool            `json:"ok"`       // the verdict
+	Balanced bool            `json:"balanced"` // debits equal credits per asset, and a recount agrees with the running sums
+	Agree    bool            `json:"agree"`    // replicas that were compared have the same digest at the same index
+	Compared int             `json:"compared"` // how many digests of other sites were compared
+	Shards   []ShardAudit    `json:"shards"`
+	Problems []string        `json:"problems"` // in words, empty when all is well
 }
 
-// ShardAudit is the trial balance of one shard at one log index.
+// ShardAudit is the audit of one shard at one log index.
 type ShardAudit struct {
-	Shard        holdfast.ShardID `json:"shard"`
-	Index        uint64           `json:"index"`
-	Time         time.Time        `json:"time"`
-	Digest       string           `json:"digest"`
-	Accounts     uint64           `json:"accounts"`
-	Transactions uint64           `json:"transactions"`
-	Transfers    uint64           `json:"transfers"`
-	OpenHolds    uint64           `json:"open_holds"`
-	Balanced     bool             `json:"balanced"`
-	Assets       []AssetTotal     `json:"assets"`
-	Findings     []string         `json:"findings"` // what is wrong, in words; empty when nothing is
+	Shard    holdfast.ShardID `json:"shard"`
+	Index    uint64           `json:"index"`
+	Time     time.Time        `json:"time"`
+	Digest   string           `json:"digest"`
+	Accounts int              `json:"accounts"`
+	Holds    int              `json:"holds"`
+	Assets   []AssetTotal     `json:"assets"`
+	Digests  []Digest         `json:"digests"`
 }
 
-// AssetTotal is the trial balance of one asset: debits equal credits.
+// AssetTotal is the trial balance of one asset: the sums over all accounts.
 type AssetTotal struct {
-	Asset          holdfast.Asset  `json:"-"`
-	Name           string          `json:"asset"`
+	Asset          string          `json:"asset"`
 	DebitsPosted   holdfast.Amount `json:"debits_posted"`
 	CreditsPosted  holdfast.Amount `json:"credits_posted"`
 	DebitsPending  holdfast.Amount `json:"debits_pending"`
 	CreditsPending holdfast.Amount `json:"credits_pending"`
+	Accounts       int             `json:"accounts"`
+}
+
+// Digest is what another site has at an index that both know. With an Error there was no answer.
+type Digest struct {
+	Site   holdfast.SiteID `json:"site"`
+	Index  uint64          `json:"index"`
+	Digest string          `json:"digest"`
+	Ours   string          `json:"ours"`
+	Error  string          `json:"error"`
 }
 
 // Stats counts what a client did since it was made.
