@@ -1,0 +1,158 @@
+package drill
+
+import (
+	"cmp"
+	"math"
+	"slices"
+	"time"
+
+	"holdfast"
+)
+
+// Sample is one payment as its caller saw it. Times are since the start of the load.
+type Sample struct {
+	Shard  holdfast.ShardID
+	Probe  bool            // one of the probes; else part of the replay
+	Due    time.Duration   // when it was to be sent: time spent waiting inside the load generator counts
+	Ended  time.Duration   // when the answer came, or the deadline was over
+	Status holdfast.Status // as the caller was told
+}
+
+// Latency is how long its caller waited.
+func (s *Sample) Latency() time.Duration { return s.Ended - s.Due }
+
+// failed reports whether the request had no definite answer at its deadline. "Not executed" at the deadline counts: it is
+// safe, but the person at the till got no payment.
+func (s *Sample) failed() bool {
+	return s.Status == holdfast.Unknown || s.Status == holdfast.NotExecuted
+}
+
+// Fault is one thing that was broken on purpose. Its window lasts until the next fault begins, or the load ends.
+type Fault struct {
+	Kind   string
+	Target string        // name of the site; several are joined by "+"
+	At     time.Duration // since the start of the load
+	Healed time.Duration // 0 while it lasts
+}
+
+// Reign is a stretch of time in which one site led a shard.
+type Reign struct {
+	Shard holdfast.ShardID
+	Site  holdfast.SiteID
+	Term  uint64
+	From  time.Duration
+}
+
+// effect is what was measured in the window of one fault.
+type effect struct {
+	pause   time.Duration
+	failed  int
+	leaders int
+}
+
+// effects measures every fault, in their order. shards are the shards that were probed: one that never acknowledged a probe
+// has paused for the whole window.
+func effects(faults []Fault, samples []Sample, reigns []Reign, shards []holdfast.ShardID, end time.Duration) []effect {
+	acks := acknowledged(samples, shards)
+	out := make([]effect, len(faults))
+	for i, f := range faults {
+		until := end
+		if i+1 < len(faults) {
+			until = faults[i+1].At
+		}
+		for _, times := range acks {
+			out[i].pause = max(out[i].pause, pause(times, f.At, until))
+		}
+		out[i].failed = failures(samples, f.At, until)
+		out[i].leaders = changes(reigns, f.At, until)
+	}
+	return out
+}
+
+// acknowledged gives, for every shard, when its probes were acknowledged, in order of time.
+func acknowledged(samples []Sample, shards []holdfast.ShardID) map[holdfast.ShardID][]time.Duration {
+	acks := make(map[holdfast.ShardID][]time.Duration, len(shards))
+	for _, shard := range shards {
+		acks[shard] = nil
+	}
+	for i := range samples {
+		if s := &samples[i]; s.Probe && s.Status == holdfast.Done {
+			acks[s.Shard] = append(acks[s.Shard], s.Ended)
+		}
+	}
+	for _, times := range acks {
+		slices.Sort(times)
+	}
+	return acks
+}
+
+// pause is the longest stretch without an acknowledgement that touches the window from-until. A stretch that began before the
+// fault counts from its beginning, and one that lasts beyond the window to its end: that is what a person waits. acks are
+// sorted.
+func pause(acks []time.Duration, from, until time.Duration) time.Duration {
+	first, _ := slices.BinarySearch(acks, from)
+	last := from
+	if first > 0 {
+		last = acks[first-1]
+	}
+	var longest time.Duration
+	for _, at := range acks[first:] {
+		longest = max(longest, at-last)
+		if last = at; at >= until {
+			return longest
+		}
+	}
+	return max(longest, until-last)
+}
+
+// failures counts the requests whose deadline passed within the window. Each is counted in one window only.
+func failures(samples []Sample, from, until time.Duration) int {
+	n := 0
+	for i := range samples {
+		if s := &samples[i]; s.failed() && s.Ended >= from && s.Ended < until {
+			n++
+		}
+	}
+	return n
+}
+
+// changes counts how often a shard got another leader within the window; reigns are in order of time.
+func changes(reigns []Reign, from, until time.Duration) int {
+	n := 0
+	before := map[holdfast.ShardID]Reign{}
+	for _, r := range reigns {
+		old, known := before[r.Shard]
+		before[r.Shard] = r
+		if known && old.Site != r.Site && r.From >= from && r.From < until {
+			n++
+		}
+	}
+	return n
+}
+
+// quantiles of what callers waited for an acknowledgement.
+type quantiles struct{ p50, p99, p999, max time.Duration }
+
+func latencies(samples []Sample) quantiles {
+	var all []time.Duration
+	for i := range samples {
+		if samples[i].Status == holdfast.Done {
+			all = append(all, samples[i].Latency())
+		}
+	}
+	slices.Sort(all)
+	return quantiles{Quantile(all, 0.5), Quantile(all, 0.99), Quantile(all, 0.999), Quantile(all, 1)}
+}
+
+// Quantile is the nearest-rank quantile of sorted values: the smallest value that a share q of all values does not exceed.
+// Of nothing it is the zero value.
+func Quantile[T cmp.Ordered](sorted []T, q float64) (v T) {
+	if len(sorted) == 0 {
+		return v
+	}
+	rank := int(math.Ceil(q * float64(len(sorted))))
+	return sorted[min(max(rank, 1), len(sorted))-1]
+}
+
+// millis gives a length of time in milliseconds, rounded to hundredths: more digits would be noise.
+func millis(d time.Duration) float64 { return math.Round(float64(d)/1e4) / 100 }

@@ -1,0 +1,108 @@
+package drill
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"holdfast"
+)
+
+const ms = time.Millisecond
+
+func times(millis ...int) []time.Duration {
+	var out []time.Duration
+	for _, m := range millis {
+		out = append(out, time.Duration(m)*ms)
+	}
+	return out
+}
+
+func TestPause(t *testing.T) {
+	for _, c := range []struct {
+		name        string
+		acks        []time.Duration
+		from, until int
+		want        int
+	}{
+		{"a gap inside the window", times(0, 5, 10, 150, 155, 200), 8, 200, 140},
+		{"a gap that begins before the fault counts whole", times(0, 5, 100, 105), 50, 105, 95},
+		{"a gap before the window does not count", times(0, 500, 505, 510), 505, 510, 5},
+		{"a gap after the window does not count", times(0, 5, 10, 15, 900), 5, 15, 5},
+		{"a gap that outlasts the window counts whole", times(0, 5, 10, 300), 5, 100, 290},
+		{"silence to the end of the load", times(0, 5, 10), 5, 400, 390},
+		{"never an acknowledgement", nil, 100, 400, 300},
+		{"only before the fault", times(0, 50), 100, 400, 350},
+		{"the longest of several", times(0, 100, 130, 330, 350, 500), 0, 500, 200},
+	} {
+		got := pause(c.acks, time.Duration(c.from)*ms, time.Duration(c.until)*ms)
+		if got != time.Duration(c.want)*ms {
+			t.Errorf("%s: %v, want %d ms", c.name, got, c.want)
+		}
+	}
+}
+
+func probe(shard holdfast.ShardID, ended int, status holdfast.Status) Sample {
+	return Sample{Shard: shard, Probe: true, Due: time.Duration(ended-1) * ms, Ended: time.Duration(ended) * ms, Status: status}
+}
+
+// The worst shard counts, only probes count, and only acknowledgements end a pause.
+func TestEffects(t *testing.T) {
+	samples := []Sample{
+		probe(1, 10, holdfast.Done), probe(2, 10, holdfast.Done),
+		probe(1, 90, holdfast.Unknown),
+		{Shard: 1, Ended: 95 * ms, Status: holdfast.Done},
+		probe(2, 60, holdfast.Done), probe(1, 120, holdfast.Done), probe(2, 115, holdfast.Refused),
+		probe(1, 200, holdfast.Done), probe(2, 200, holdfast.Done),
+		probe(1, 250, holdfast.NotExecuted), probe(1, 300, holdfast.Done), probe(2, 300, holdfast.Done),
+	}
+	faults := []Fault{{Kind: "cut", At: 20 * ms, Healed: 100 * ms}, {Kind: "kill", At: 210 * ms}}
+	reigns := []Reign{
+		{Shard: 1, Site: 1, Term: 1},
+		{Shard: 1, Site: 2, Term: 2, From: 80 * ms},
+		{Shard: 1, Site: 2, Term: 3, From: 90 * ms},
+		{Shard: 1, Site: 3, Term: 4, From: 220 * ms},
+	}
+	got := effects(faults, samples, reigns, []holdfast.ShardID{1, 2}, 300*ms)
+	want := []effect{{140 * ms, 1, 1}, {100 * ms, 1, 1}}
+	if !slices.Equal(got, want) {
+		t.Errorf("got  %v\nwant %v", got, want)
+	}
+}
+
+func TestAShardThatNeverAnswersPausesAllTheTime(t *testing.T) {
+	got := effects([]Fault{{At: 0}}, []Sample{probe(1, 5, holdfast.Done)}, nil, []holdfast.ShardID{1, 2}, time.Second)
+	if got[0].pause != time.Second {
+		t.Errorf("pause %v, want 1s", got[0].pause)
+	}
+}
+
+func TestQuantileIsNearestRank(t *testing.T) {
+	hundred := make([]int, 100)
+	for i := range hundred {
+		hundred[i] = i + 1
+	}
+	for _, c := range []struct {
+		q    float64
+		want int
+	}{{0, 1}, {0.5, 50}, {0.99, 99}, {0.999, 100}, {1, 100}} {
+		if got := Quantile(hundred, c.q); got != c.want {
+			t.Errorf("quantile %v of 1-100: %d, want %d", c.q, got, c.want)
+		}
+	}
+	if got := Quantile([]int(nil), 0.5); got != 0 {
+		t.Errorf("quantile of nothing: %d", got)
+	}
+}
+
+func TestLatencyCountsOnlyWhatWasAcknowledgedAndFromWhenItWasDue(t *testing.T) {
+	samples := []Sample{
+		{Due: 10 * ms, Ended: 14 * ms, Status: holdfast.Done},
+		{Due: 10 * ms, Ended: 12 * ms, Status: holdfast.Done},
+		{Due: 10 * ms, Ended: 2010 * ms, Status: holdfast.Unknown},
+	}
+	got := latencies(samples)
+	if want := (quantiles{2 * ms, 4 * ms, 4 * ms, 4 * ms}); got != want {
+		t.Errorf("got %v, want %v", got, want)
+	}
+}
