@@ -1,0 +1,141 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"holdfast"
+)
+
+// Store is the disk of one site. All methods may be called at once from several goroutines, except that one goroutine at a
+// time calls Write.
+type Store struct {
+	opts  Options
+	log   *pebble.DB
+	state *pebble.DB
+	cache *pebble.Cache
+
+	fatal  atomic.Pointer[fatal] // why the store is dead; nil while it lives
+	closed atomic.Bool
+
+	mu     sync.Mutex // guards shards
+	shards map[holdfast.ShardID]*Shard
+}
+
+// fatal is the first cause of the store's death.
+type fatal struct{ err error }
+
+// Open opens or makes the store in o.Dir, finishes an installation of a checkpoint that a crash interrupted, and reads what it
+// needs to know of every shard. It takes time in proportion to the log since the last flush, not to history.
+func Open(o Options) (*Store, error) {
+	o, err := o.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	s := &Store{opts: o, cache: pebble.NewCache(o.CacheBytes), shards: map[holdfast.ShardID]*Shard{}}
+	if err := s.open(); err != nil {
+		return nil, errors.Join(fmt.Errorf("store in %s: %w", o.Dir, err), s.release())
+	}
+	return s, nil
+}
+
+func (s *Store) open() (err error) {
+	for _, dir := range []string{s.opts.Dir, s.dir("stage")} {
+		if err := s.opts.FS.MkdirAll(dir, 0o700); err != nil {
+			return fmt.Errorf("making %s: %w", dir, err)
+		}
+	}
+	if s.log, err = pebble.Open(s.dir("log"), s.logOptions()); err != nil {
+		return fmt.Errorf("opening the log (is another process using the directory?): %w", err)
+	}
+	if s.state, err = pebble.Open(s.dir("state"), s.stateOptions()); err != nil {
+		return fmt.Errorf("opening the state (is another process using the directory?): %w", err)
+	}
+	return s.openShards()
+}
+
+func (s *Store) dir(name string) string { return s.opts.FS.PathJoin(s.opts.Dir, name) }
+
+// Close waits for what runs in the background and closes both databases. Everything acknowledged is safe without it.
+func (s *Store) Close() error {
+	if s.closed.Swap(true) {
+		return ErrClosed
+	}
+	for _, sh := range s.snapshotShards() {
+		sh.dropReaders()
+	}
+	return s.release()
+}
+
+func (s *Store) release() error {
+	var errs []error
+	for _, db := range []*pebble.DB{s.state, s.log} {
+		if db != nil {
+			errs = append(errs, db.Close())
+		}
+	}
+	s.cache.Unref()
+	return errors.Join(errs...)
+}
+
+// Shard returns the replica of a shard on this disk, which may be an empty one.
+func (s *Store) Shard(id holdfast.ShardID) *Shard {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	sh := s.shards[id]
+	if sh == nil {
+		sh = newShard(s, id)
+		s.shards[id] = sh
+	}
+	return sh
+}
+
+// Shards lists the shards that have anything on this disk or have been asked for, in order.
+func (s *Store) Shards() []holdfast.ShardID {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Sorted(maps.Keys(s.shards))
+}
+
+func (s *Store) snapshotShards() []*Shard {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Collect(maps.Values(s.shards))
+}
+
+// DiskFull reports whether less than the reserve is free, and how many bytes are. New work has to be refused then, while the
+// log can still take what is under way. It asks the file system every time: call it every second or so, not per payment.
+func (s *Store) DiskFull() (full bool, free uint64, err error) {
+	usage, err := s.opts.FS.GetDiskUsage(s.opts.Dir)
+	if err != nil {
+		return false, 0, fmt.Errorf("free space of %s: %w", s.opts.Dir, err)
+	}
+	return usage.AvailBytes < s.opts.ReserveBytes, usage.AvailBytes, nil
+}
+
+// alive answers the error of a dead or closed store, nil otherwise.
+func (s *Store) alive() error {
+	if f := s.fatal.Load(); f != nil {
+		return f.err
+	}
+	if s.closed.Load() {
+		return ErrClosed
+	}
+	return nil
+}
+
+// die marks the store dead and tells the owner, once. The engine may hold locks when it calls this.
+func (s *Store) die(cause error) error {
+	f := &fatal{fmt.Errorf("%w: %w", ErrFatal, cause)}
+	if !s.fatal.CompareAndSwap(nil, f) {
+		return s.fatal.Load().err
+	}
+	s.opts.OnFatal(f.err)
+	return f.err
+}
