@@ -88,8 +88,89 @@ type Segment struct {
 	Closed  []holdfast.ID // holds
 	Queued  []holdfast.Queued
 	Acked   []uint64
+
+	firstRow uint64 // number of Rows[0]
+	byID     table  // over IDs, the last row of each id
+	byRef    table  // over Refs, the last row of each reference
+	byKey    map[string]uint32
+	byIndex  map[string][]uint32 // record rows that carry an index key, or did earlier in the segment
+	hot      pages[account]
+	rest     pages[accountRest]
 }
 
 // Account returns the unchanging part of the account that rows call ordinal: ID, Limit, Code, Ref, Opened. Its sums and
 // flags are zero: those are in the rows.
-func (g *Segment) Account(ordinal uint32) holdfast.Account { panic("unwritten") }
+func (g *Segment) Account(ordinal uint32) holdfast.Account {
+	a, rest := g.hot.at(ordinal), g.rest.at(ordinal)
+	return holdfast.Account{ID: a.id(), Limit: a.limit, Code: rest.code, Ref: rest.ref, Opened: rest.opened}
+}
+
+// newSegment opens a segment with as much room as the one before it needed, so that it seldom has to move while it fills.
+func newSegment(firstRow uint64, before *Segment) *Segment {
+	g := &Segment{firstRow: firstRow, byKey: map[string]uint32{}, byIndex: map[string][]uint32{}}
+	if before == nil {
+		return g
+	}
+	g.IDs = make([]IDRow, 0, len(before.IDs))
+	g.Rows = make([]Row, 0, len(before.Rows))
+	g.Refs = make([]RefRow, 0, len(before.Refs))
+	if n := len(before.byID.slots); before.byID.used > n/4 {
+		g.byID.grow(n)
+	}
+	return g
+}
+
+func (g *Segment) size() int {
+	return len(g.Rows) + len(g.IDs) + len(g.Records) + len(g.Queued) + len(g.Acked)
+}
+
+// findID returns the last row of an id.
+func (g *Segment) findID(id holdfast.ID, tag uint32) *IDRow {
+	for n, i := g.byID.seek(tag, tag); n != 0; n, i = g.byID.seek(tag, i+1) {
+		if row := &g.IDs[n-1]; row.ID == id {
+			return row
+		}
+	}
+	return nil
+}
+
+// addID appends a row for an id that has none in the segment yet.
+func (g *Segment) addID(id holdfast.ID, tag uint32, t Trace) {
+	g.IDs = append(g.IDs, IDRow{id, t})
+	g.byID.add(tag, uint32(len(g.IDs)))
+}
+
+// rewriteID appends a row that supersedes those before it.
+func (g *Segment) rewriteID(id holdfast.ID, t Trace) {
+	tag := tagOf(id.Hash())
+	for n, i := g.byID.seek(tag, tag); n != 0; n, i = g.byID.seek(tag, i+1) {
+		if g.IDs[n-1].ID == id {
+			g.IDs = append(g.IDs, IDRow{id, t})
+			g.byID.set(i, uint32(len(g.IDs)))
+			return
+		}
+	}
+	g.addID(id, tag, t)
+}
+
+func (g *Segment) addRef(row RefRow) {
+	tag := tagOf(holdfast.ID(row.Ref).Hash())
+	n, slot := g.lastRef(row.Ref, tag)
+	row.Prev = n
+	g.Refs = append(g.Refs, row)
+	if n != 0 {
+		g.byRef.set(slot, uint32(len(g.Refs)))
+		return
+	}
+	g.byRef.add(tag, uint32(len(g.Refs)))
+}
+
+// lastRef returns the number, from 1, of the last row of a reference, and its slot; n is 0 when there is none.
+func (g *Segment) lastRef(ref holdfast.Ref, tag uint32) (n, slot uint32) {
+	for n, slot = g.byRef.seek(tag, tag); n != 0; n, slot = g.byRef.seek(tag, slot+1) {
+		if g.Refs[n-1].Ref == ref {
+			return n, slot
+		}
+	}
+	return 0, 0
+}

@@ -1,0 +1,122 @@
+package ledger
+
+import "holdfast"
+
+// account is the part of an account that a transfer needs: one cache line, no pointers.
+type account struct {
+	debitsPosted   holdfast.Amount
+	creditsPosted  holdfast.Amount
+	debitsPending  holdfast.Amount
+	creditsPending holdfast.Amount
+
+	owner   holdfast.Owner
+	purpose holdfast.Purpose
+	asset   holdfast.Asset
+
+	firstHold uint32 // head of its list of open holds, plus 1
+	rowLow    uint32 // number of its last row: see lastRow
+	rowHigh   uint16
+	limit     holdfast.Limit
+	flags     holdfast.Flags
+}
+
+// accountRest is the part that is seldom needed and never changes.
+type accountRest struct {
+	ref    holdfast.Ref
+	opened holdfast.Time
+	code   uint32
+}
+
+func (a *account) id() holdfast.AccountID {
+	return holdfast.AccountID{Owner: a.owner, Purpose: a.purpose, Asset: a.asset}
+}
+
+func (a *account) is(id *holdfast.AccountID) bool {
+	return a.owner == id.Owner && a.purpose == id.Purpose && a.asset == id.Asset
+}
+
+// lastRow is the number of the last row written for the account by this process; 0: none. Rows are numbered from 1, in
+// 48 bits: years at full speed.
+func (a *account) lastRow() uint64 { return uint64(a.rowHigh)<<32 | uint64(a.rowLow) }
+
+func (a *account) setLastRow(n uint64) { a.rowLow, a.rowHigh = uint32(n), uint16(n>>32) }
+
+func (a *account) empty() bool {
+	return a.debitsPosted == a.creditsPosted && a.debitsPending == 0 && a.creditsPending == 0
+}
+
+// withinLimit reports whether the account keeps its rule with so much more on either side. Open holds count.
+func (a *account) withinLimit(debit, credit holdfast.Amount) bool {
+	pendingDebits, pendingCredits := a.debitsPending, a.creditsPending
+	if plantedHoldNotInLimit() {
+		pendingDebits, pendingCredits = 0, 0
+	}
+	switch a.limit {
+	case holdfast.LimitDebits:
+		return pendingDebits+a.debitsPosted+debit <= a.creditsPosted
+	case holdfast.LimitCredits:
+		return pendingCredits+a.creditsPosted+credit <= a.debitsPosted
+	}
+	return true
+}
+
+// keepsLimit says the same of the account as it is, in other words: the two must agree.
+func (a *account) keepsLimit() bool {
+	debits, credits := a.debitsPosted+a.debitsPending, a.creditsPosted+a.creditsPending
+	return (a.limit != holdfast.LimitDebits || debits <= a.creditsPosted) &&
+		(a.limit != holdfast.LimitCredits || credits <= a.debitsPosted)
+}
+
+func (a *account) export(rest *accountRest) holdfast.Account {
+	return holdfast.Account{
+		ID: a.id(), Limit: a.limit, Flags: a.flags, Code: rest.code, Ref: rest.ref, Opened: rest.opened,
+		DebitsPosted: a.debitsPosted, CreditsPosted: a.creditsPosted,
+		DebitsPending: a.debitsPending, CreditsPending: a.creditsPending,
+	}
+}
+
+// accounts are numbered in the order in which they came; the number, the ordinal, is known to this replica only. None is
+// ever removed: closed ones stay to be refused.
+type accounts struct {
+	hot   pages[account]
+	rest  pages[accountRest]
+	index accountIndex
+}
+
+// accountIndex finds ordinals by id. It consists of parts so that growing one takes microseconds, even with millions of
+// accounts.
+type accountIndex [256]table
+
+func (x *accountIndex) part(hash uint64) *table { return &x[hash>>56] }
+
+// find returns the ordinal of an account; hash is that of the id.
+func (c *accounts) find(id *holdfast.AccountID, hash uint64) (ordinal uint32, ok bool) {
+	part, tag := c.index.part(hash), tagOf(hash)
+	for n, i := part.seek(tag, tag); n != 0; n, i = part.seek(tag, i+1) {
+		if c.hot.at(n - 1).is(id) {
+			return n - 1, true
+		}
+	}
+	return 0, false
+}
+
+// add makes an account that find did not find.
+func (c *accounts) add(a account, rest accountRest) (ordinal uint32) {
+	ordinal, hot := c.hot.add()
+	_, cold := c.rest.add()
+	*hot, *cold = a, rest
+	hash := a.id().Hash()
+	c.index.part(hash).add(tagOf(hash), ordinal+1)
+	return ordinal
+}
+
+// reserve makes room in the index for n accounts, which saves growing while a checkpoint is loaded.
+func (c *accounts) reserve(n uint64) {
+	size := tableMin
+	for uint64(size)*uint64(len(c.index)) < 2*n+n/4 {
+		size *= 2
+	}
+	for i := range c.index {
+		c.index[i].grow(size)
+	}
+}

@@ -1,0 +1,126 @@
+package ledger
+
+import (
+	"encoding/binary"
+	"math/rand/v2"
+	"runtime"
+	"testing"
+
+	"holdfast"
+)
+
+const (
+	benchBatch = 8000
+	benchSeal  = 256 << 10 // rows, ids and so on, after which a segment is sealed
+)
+
+// noPast is a store that has nothing and says so at once, as one with a filter does for new ids.
+type noPast struct{}
+
+func (noPast) Find(holdfast.ID) (Trace, bool, error)        { return Trace{}, false, nil }
+func (noPast) Entry(uint64) ([]byte, error)                 { return nil, errNoEntry }
+func (noPast) Record(string) (holdfast.Record, bool, error) { return holdfast.Record{}, false, nil }
+
+// feeder makes entries of single transfers between accounts chosen at random, or all to one merchant.
+type feeder struct {
+	accounts []holdfast.AccountID
+	hot      bool
+	random   *rand.Rand
+	time     holdfast.Time
+	data     []byte
+}
+
+func newFeeder(accounts int, hot bool) *feeder {
+	f := &feeder{hot: hot, random: rand.New(rand.NewPCG(1, 2)), time: 1_700_000_000_000_000_000}
+	wallet, cny := holdfast.MustPurpose("wallet"), holdfast.MustAsset("CNY")
+	f.accounts = make([]holdfast.AccountID, accounts)
+	for i := range f.accounts {
+		owner, err := holdfast.NewOwner(uint32(i), holdfast.Slot(i%holdfast.Slots))
+		if err != nil {
+			panic(err)
+		}
+		f.accounts[i] = holdfast.AccountID{Owner: owner, Purpose: wallet, Asset: cny}
+	}
+	return f
+}
+
+// restore gives every account money enough.
+func (f *feeder) restore(b *testing.B) *State {
+	s := New()
+	each := holdfast.Amount(1e12)
+	total := AssetTotal{Asset: holdfast.MustAsset("CNY"), Accounts: uint64(len(f.accounts))}
+	s.RestoreMeta(Meta{Accounts: uint64(len(f.accounts)), NextSeq: 1})
+	for i, id := range f.accounts {
+		a := holdfast.Account{ID: id, Limit: holdfast.LimitDebits, CreditsPosted: each}
+		if i == 0 {
+			a.Limit, a.CreditsPosted, a.DebitsPosted = holdfast.LimitNone, 0, each*holdfast.Amount(len(f.accounts)-1)
+		}
+		total.CreditsPosted.add(a.CreditsPosted)
+		total.DebitsPosted.add(a.DebitsPosted)
+		if err := s.RestoreAccount(&a); err != nil {
+			b.Fatal(err)
+		}
+	}
+	s.restoring.Totals = []AssetTotal{total}
+	if err := s.Restored(); err != nil {
+		b.Fatal(err)
+	}
+	return s
+}
+
+func (f *feeder) entry() []byte {
+	f.time += 4_000_000
+	b := AppendHeader(f.data[:0], Header{Kind: KindTxns, Time: f.time, Count: benchBatch})
+	t := holdfast.Txn{Transfers: make([]holdfast.Transfer, 1)}
+	for i := range benchBatch {
+		var random [10]byte
+		binary.LittleEndian.PutUint64(random[2:], f.random.Uint64())
+		t.ID = holdfast.NewID(f.time+holdfast.Time(i), random)
+		debit := f.random.IntN(len(f.accounts)-1) + 1
+		credit := f.random.IntN(len(f.accounts))
+		if f.hot || credit == debit {
+			credit = 0
+		}
+		t.Transfers[0] = holdfast.Transfer{
+			Kind: holdfast.Immediate, Debit: f.accounts[debit], Credit: f.accounts[credit], Amount: holdfast.Amount(1 + i%100), Code: 7,
+		}
+		b = AppendTxn(b, &t)
+	}
+	f.data = b
+	return b
+}
+
+func benchmarkApply(b *testing.B, accounts int, hot bool) {
+	f := newFeeder(accounts, hot)
+	s := f.restore(b)
+	var out []holdfast.Outcome
+	var err error
+	runtime.GC()
+	b.ResetTimer()
+	for done := 0; done < b.N; done += benchBatch {
+		b.StopTimer()
+		data := f.entry()
+		b.StartTimer()
+		out, err = s.Apply(s.index+1, data, noPast{}, out[:0])
+		if err != nil {
+			b.Fatal(err)
+		}
+		if s.Pending() >= benchSeal {
+			s.Seal()
+			if len(s.sealed) > 1 { // the store is one segment behind
+				s.Forget(s.sealed[0])
+			}
+		}
+	}
+	b.StopTimer()
+	for i := range out {
+		if out[i].Status != holdfast.Done {
+			b.Fatalf("%+v", out[i])
+		}
+	}
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds()/1e6, "M/s")
+}
+
+func BenchmarkApply10k(b *testing.B) { benchmarkApply(b, 10_000, false) }
+func BenchmarkApplyHot(b *testing.B) { benchmarkApply(b, 10_000, true) }
+func BenchmarkApply10m(b *testing.B) { benchmarkApply(b, 10_000_000, false) }

@@ -1,0 +1,5 @@
+package ledger
+
+import "errors"
+
+var errNoEntry = errors.New("no such entry")

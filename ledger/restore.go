@@ -1,0 +1,91 @@
+package ledger
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"holdfast"
+)
+
+// Loading a checkpoint: RestoreMeta, then accounts, then holds and outbox, then Restored. Whatever does not fit is an error
+// about the checkpoint: the replica must be rebuilt from the others.
+
+// RestoreMeta begins the loading of a checkpoint into a new State.
+func (s *State) RestoreMeta(m Meta) {
+	s.restoring = &m
+	s.index, s.time, s.digest = m.Index, m.Time, digest(m.Digest)
+	s.checkedIndex, s.checkedDigest = m.CheckedIndex, m.CheckedDigest
+	s.txns, s.transfers = m.Txns, m.Transfers
+	s.outbox.next = m.NextSeq
+	s.accounts.reserve(m.Accounts)
+}
+
+// RestoreAccount adds an account of the checkpoint.
+func (s *State) RestoreAccount(a *holdfast.Account) error {
+	if _, exists := s.accounts.find(&a.ID, a.ID.Hash()); exists {
+		return fmt.Errorf("checkpoint %d has account %s twice", s.index, a.ID)
+	}
+	hot := account{
+		debitsPosted: a.DebitsPosted, creditsPosted: a.CreditsPosted, debitsPending: a.DebitsPending, creditsPending: a.CreditsPending,
+		owner: a.ID.Owner, purpose: a.ID.Purpose, asset: a.ID.Asset, limit: a.Limit, flags: a.Flags,
+	}
+	s.accounts.add(hot, accountRest{ref: a.Ref, opened: a.Opened, code: a.Code})
+	s.totals.of(hot.asset).count(&hot)
+	return nil
+}
+
+// RestoreHold adds an open hold of the checkpoint. Its accounts must have been restored; its amount is in their sums.
+func (s *State) RestoreHold(h *OpenHold) error {
+	debit, ok := s.accounts.find(&h.Debit, h.Debit.Hash())
+	if !ok {
+		return fmt.Errorf("checkpoint %d has hold %s, but not its debit account %s", s.index, h.ID, h.Debit)
+	}
+	credit, ok := s.accounts.find(&h.Credit, h.Credit.Hash())
+	if !ok {
+		return fmt.Errorf("checkpoint %d has hold %s, but not its credit account %s", s.index, h.ID, h.Credit)
+	}
+	if _, twice := s.holds.find(h.ID); twice || debit == credit {
+		return fmt.Errorf("checkpoint %d has hold %s twice, or with one account on both sides", s.index, h.ID)
+	}
+	s.holds.add(&s.accounts, hold{
+		id: h.ID, ref: h.Ref, index: h.Index, ord: h.Ord, leg: h.Leg, time: h.Time, due: h.Due, amount: h.Amount, code: h.Code,
+		debit: debit, credit: credit,
+	})
+	return nil
+}
+
+// RestoreOutbox adds an undelivered message of the checkpoint, in order of Seq.
+func (s *State) RestoreOutbox(q holdfast.Queued) error {
+	last := uint64(0)
+	if n := len(s.outbox.list); n > 0 {
+		last = s.outbox.list[n-1].Seq
+	}
+	if q.Seq <= last || q.Seq >= s.outbox.next {
+		return fmt.Errorf("checkpoint %d has message %d after message %d; the next one is to be %d", s.index, q.Seq, last, s.outbox.next)
+	}
+	s.outbox.add(q)
+	return nil
+}
+
+// Restored ends the loading: it checks that accounts, holds and totals agree with each other and with the Meta.
+func (s *State) Restored() error {
+	m := s.restoring
+	if m == nil {
+		return errors.New("no checkpoint is being restored: call RestoreMeta first")
+	}
+	s.restoring = nil
+	accounts, holds := uint64(s.accounts.hot.len), uint64(len(s.holds.byID))
+	if accounts != m.Accounts || holds != m.Holds {
+		return fmt.Errorf("checkpoint %d has %d accounts and %d open holds, it should have %d and %d",
+			m.Index, accounts, holds, m.Accounts, m.Holds)
+	}
+	totals, err := s.Recount()
+	if err != nil {
+		return fmt.Errorf("checkpoint %d: %w", m.Index, err)
+	}
+	if !slices.Equal(totals, m.Totals) {
+		return fmt.Errorf("checkpoint %d comes to the trial balance %+v, it should be %+v", m.Index, totals, m.Totals)
+	}
+	return nil
+}
