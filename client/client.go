@@ -2,7 +2,10 @@ package client
 
 import (
 	"context"
-	"iter"
+	"crypto/rand"
+	"errors"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"holdfast"
@@ -24,144 +27,92 @@ type Config struct {
 }
 
 // Client talks to the sites of one fleet. It may be used by many goroutines at once.
-type Client struct{}
+type Client struct {
+	sites   []*site
+	hedge   time.Duration // negative: never
+	timeout time.Duration
+	paces   [paces]pace
+
+	life   context.Context // of what runs in the background; ends with Close
+	end    context.CancelFunc
+	mu     sync.Mutex
+	closed bool // guarded by mu
+	work   sync.WaitGroup
+
+	requests, attempts, hedges, failures atomic.Uint64
+}
+
+const (
+	defaultHedge   = 50 * time.Millisecond
+	defaultTimeout = 2 * time.Second
+	defaultIdle    = 256
+)
 
 // New makes a client. The error names the site whose URL cannot be used. Nothing is sent yet.
-func New(cfg Config) (*Client, error) { panic("unwritten") }
+func New(cfg Config) (*Client, error) {
+	if len(cfg.Sites) == 0 {
+		return nil, errors.New("no site is given: name at least one base URL, for example http://127.0.0.1:8080")
+	}
+	c := &Client{hedge: cfg.Hedge, timeout: cfg.Timeout}
+	if c.hedge == 0 {
+		c.hedge = defaultHedge
+	}
+	if c.timeout <= 0 {
+		c.timeout = defaultTimeout
+	}
+	if cfg.Idle <= 0 {
+		cfg.Idle = defaultIdle
+	}
+	for _, base := range cfg.Sites {
+		s, err := newSite(base, cfg.Key, cfg.Idle)
+		if err != nil {
+			return nil, err
+		}
+		c.sites = append(c.sites, s)
+	}
+	c.life, c.end = context.WithCancel(context.Background())
+	return c, nil
+}
 
-// Close drops the idle connections. Calls that are under way are not disturbed.
-func (c *Client) Close() { panic("unwritten") }
+// Close drops the unused connections and waits for attempts that lost a race, which takes until their deadline at most.
+// Calls must not be made any more.
+func (c *Client) Close() {
+	c.mu.Lock()
+	c.closed = true
+	c.mu.Unlock()
+	c.end()
+	for _, s := range c.sites {
+		s.close()
+	}
+	c.work.Wait()
+}
 
-// NewID makes a UUIDv7.
-func (c *Client) NewID() holdfast.ID { panic("unwritten") }
+// spawn runs f in the background. [Client.Close] waits for it.
+func (c *Client) spawn(f func()) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		go f() // a call that was made after Close ends with its own deadline
+		return
+	}
+	c.work.Go(f)
+}
 
 // Stats returns the counters.
-func (c *Client) Stats() Stats { panic("unwritten") }
-
-// Submit proposes one transaction; a zero ID is replaced by a new one. The outcome's Status is the answer. The error is nil
-// when the transaction was done or refused; otherwise it says why there is no decision, and Outcome has the ID to ask again
-// with: NotExecuted with an [*Error] or a network error, or Unknown at the deadline.
-func (c *Client) Submit(ctx context.Context, t holdfast.Txn) (holdfast.Outcome, error) {
-	panic("unwritten")
+func (c *Client) Stats() Stats {
+	return Stats{Requests: c.requests.Load(), Attempts: c.attempts.Load(), Hedges: c.hedges.Load(), Failures: c.failures.Load()}
 }
 
-// SubmitMany proposes up to holdfast.MaxLegs transactions, each with an ID of its own, each decided by itself. Outcomes are in
-// the order of the transactions. It goes to the bulk queue, which never stands before single payments. The error is as that
-// of Submit; then every outcome has the status that can honestly be given.
-func (c *Client) SubmitMany(ctx context.Context, txns []holdfast.Txn) ([]holdfast.Outcome, error) {
-	panic("unwritten")
+// NewID makes a UUIDv7.
+func (c *Client) NewID() holdfast.ID {
+	var random [10]byte
+	rand.Read(random[:]) // never fails: crypto/rand
+	return holdfast.NewID(holdfast.TimeOf(time.Now()), random)
 }
 
-// Pay proposes a transaction of one transfer, of any kind, through the shortest path. Results are those of Submit.
-func (c *Client) Pay(ctx context.Context, t holdfast.Transfer) (holdfast.Outcome, error) {
-	panic("unwritten")
+func (c *Client) idOr(id holdfast.ID) holdfast.ID {
+	if id.IsZero() {
+		return c.NewID()
+	}
+	return id
 }
-
-// IssueOwner makes a fresh owner number.
-func (c *Client) IssueOwner(ctx context.Context) (holdfast.Owner, error) { panic("unwritten") }
-
-// OpenAccount opens one account; Op need not be set. Opening the same once more is done.
-func (c *Client) OpenAccount(ctx context.Context, a holdfast.AccountChange) (holdfast.Outcome, error) {
-	panic("unwritten")
-}
-
-// Freeze stops new transfers of an account. Repeating is done.
-func (c *Client) Freeze(ctx context.Context, id holdfast.AccountID) (holdfast.Outcome, error) {
-	panic("unwritten")
-}
-
-// Thaw ends a freeze. Repeating is done.
-func (c *Client) Thaw(ctx context.Context, id holdfast.AccountID) (holdfast.Outcome, error) {
-	panic("unwritten")
-}
-
-// CloseAccount closes an empty account for ever.
-func (c *Client) CloseAccount(ctx context.Context, id holdfast.AccountID) (holdfast.Outcome, error) {
-	panic("unwritten")
-}
-
-// Hold reserves an amount: a transfer of kind Hold; Kind need not be set. The transfer's ID is the hold's.
-func (c *Client) Hold(ctx context.Context, t holdfast.Transfer) (holdfast.Outcome, error) {
-	panic("unwritten")
-}
-
-// Post turns a hold into a movement, under an id of its own (zero: a new one). Amount 0 is the whole hold.
-func (c *Client) Post(ctx context.Context, id, hold holdfast.ID, amount holdfast.Amount) (holdfast.Outcome, error) {
-	panic("unwritten")
-}
-
-// Void releases a hold, under an id of its own (zero: a new one).
-func (c *Client) Void(ctx context.Context, id, hold holdfast.ID) (holdfast.Outcome, error) {
-	panic("unwritten")
-}
-
-// Account reads an account as it is now, linearizably.
-func (c *Client) Account(ctx context.Context, id holdfast.AccountID) (holdfast.Account, error) {
-	panic("unwritten")
-}
-
-// StaleAccount reads an account from whatever site answers first, possibly a moment behind.
-func (c *Client) StaleAccount(ctx context.Context, id holdfast.AccountID) (holdfast.Account, error) {
-	panic("unwritten")
-}
-
-// BalanceAt reads an account as it was at a past moment.
-func (c *Client) BalanceAt(ctx context.Context, id holdfast.AccountID, at time.Time) (holdfast.Account, error) {
-	panic("unwritten")
-}
-
-// StatementPage reads one page of at most limit lines, newest first, from a cursor ("" for the newest).
-func (c *Client) StatementPage(ctx context.Context, id holdfast.AccountID, cursor string, limit int) (Page, error) {
-	panic("unwritten")
-}
-
-// Statement yields all lines of an account, newest first, page by page. It ends after the first error.
-func (c *Client) Statement(ctx context.Context, id holdfast.AccountID) iter.Seq2[Line, error] {
-	panic("unwritten")
-}
-
-// Holds lists the open holds of an account.
-func (c *Client) Holds(ctx context.Context, id holdfast.AccountID) ([]Hold, error) {
-	panic("unwritten")
-}
-
-// HoldByID reads one hold, open or not.
-func (c *Client) HoldByID(ctx context.Context, id holdfast.ID) (Hold, error) { panic("unwritten") }
-
-// Txn reads what became of a transaction. [IsNotFound] tells that the id was never decided (up to the moment of asking).
-func (c *Client) Txn(ctx context.Context, id holdfast.ID) (Txn, error) { panic("unwritten") }
-
-// Transfer reads one transfer by its id.
-func (c *Client) Transfer(ctx context.Context, id holdfast.ID) (Movement, error) {
-	panic("unwritten")
-}
-
-// TransfersByRef lists transfers with a reference, newest first.
-func (c *Client) TransfersByRef(ctx context.Context, ref holdfast.Ref) ([]Movement, error) {
-	panic("unwritten")
-}
-
-// Record reads one business document.
-func (c *Client) Record(ctx context.Context, key string) (holdfast.Record, error) {
-	panic("unwritten")
-}
-
-// Sites lists the sites of the fleet as the answering site sees them.
-func (c *Client) Sites(ctx context.Context) ([]Site, error) { panic("unwritten") }
-
-// Shards lists the shards as the answering site sees them.
-func (c *Client) Shards(ctx context.Context) ([]Shard, error) { panic("unwritten") }
-
-// HandOver asks for the leadership of a shard to move to a site, and returns when it has.
-func (c *Client) HandOver(ctx context.Context, shard holdfast.ShardID, to holdfast.SiteID) error {
-	panic("unwritten")
-}
-
-// Audit asks a site to check its books. For every site, make one client per site.
-func (c *Client) Audit(ctx context.Context) (Audit, error) { panic("unwritten") }
-
-// Ready reports whether a site is ready to take payments; the error says why not.
-func (c *Client) Ready(ctx context.Context) error { panic("unwritten") }
-
-// IsNotFound reports whether an error says that the thing asked for does not exist.
-func IsNotFound(err error) bool { panic("unwritten") }

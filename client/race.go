@@ -1,0 +1,470 @@
+package client
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"slices"
+	"sync/atomic"
+	"time"
+)
+
+// request is what is asked, the same for every site.
+type request struct {
+	method string
+	path   string
+	key    string // idempotency key
+	body   []byte
+	pace   int  // which patience it is measured with
+	alone  bool // no hedging: it takes long by its nature
+	once   bool // any answer is final, also one that says "not now"
+}
+
+// Requests that take about as long as each other share a pace.
+const (
+	paceRead = iota
+	pacePay
+	paceBulk
+	paces
+)
+
+// answer is what a site said.
+type answer struct {
+	status     int
+	problem    bool // body is a problem document
+	retryAfter time.Duration
+	body       []byte
+	site       *site
+}
+
+// result is how one attempt ended.
+type result struct {
+	answer
+	err   error
+	maybe bool // it may have been executed, or still be
+	took  time.Duration
+}
+
+// pace is how long answers of one kind take of late. Hedging starts at a multiple of it, so that a fleet that is slow
+// because it is busy does not get twice the work.
+type pace struct{ nanos atomic.Int64 }
+
+const (
+	paceShare = 16 // weight of one answer
+	paceTimes = 4  // hedge after so many times the usual
+)
+
+// observe takes in how long an answer took; one of them at most doubles what is usual.
+func (p *pace) observe(took time.Duration) {
+	old := p.nanos.Load()
+	p.nanos.Store(old + (min(int64(took), 2*old+int64(time.Millisecond))-old)/paceShare) // a lost update loses a sample
+}
+
+func (p *pace) usual() time.Duration { return time.Duration(p.nanos.Load()) }
+
+// patience is how long an attempt may stay without an answer before another site is asked too.
+func (c *Client) patience(q *request) time.Duration {
+	if c.hedge < 0 || q.alone {
+		return never
+	}
+	return max(c.hedge, min(paceTimes*c.paces[q.pace].usual(), c.timeout/4))
+}
+
+const (
+	never = time.Duration(1<<63 - 1)
+	// glance is how long the caller's own goroutine waits where there is no hedging, before it looks for cancellation.
+	glance = 50 * time.Millisecond
+)
+
+// race is one call: attempts at several sites, until one of them gives a final answer.
+type race struct {
+	c        *Client
+	q        *request
+	deadline time.Time
+	results  chan result // room for every attempt that can be under way, so that none ever blocks
+	entries  []entry     // in the order of preference
+	open     int         // attempts under way
+	maybe    bool        // an attempt ended without telling whether it was executed
+	last     error       // why the last attempt was not the last word
+}
+
+// entry is a site in a race.
+type entry struct {
+	site      *site
+	tries     int
+	open      bool
+	notBefore time.Time
+}
+
+// do asks until there is a final answer or the deadline is over. The second result tells, with an error, whether the
+// request may have been executed.
+func (c *Client) do(ctx context.Context, q *request) (a answer, maybe bool, err error) {
+	if err := ctx.Err(); err != nil {
+		return answer{}, false, err
+	}
+	c.requests.Add(1)
+	timeout := c.timeout
+	if q.alone {
+		timeout = max(timeout, aloneTimeout)
+	}
+	start := time.Now()
+	r := race{c: c, q: q, deadline: start.Add(timeout)}
+	if d, ok := ctx.Deadline(); ok && d.Before(r.deadline) {
+		r.deadline = d
+	}
+	c.checkUp(start)
+	first := c.nearest()
+	if first == nil {
+		return r.run(ctx, nil, nil)
+	}
+	l := first.unused()
+	if l == nil {
+		return r.run(ctx, nil, nil)
+	}
+	res, waiting := c.quick(first, l, &r, start)
+	if waiting {
+		return r.run(ctx, &waiter{first, l, start}, nil)
+	}
+	if c.judge(q, &res) == final {
+		return res.answer, false, nil
+	}
+	return r.run(ctx, nil, &res)
+}
+
+// waiter is an attempt that the caller's goroutine began and that has no answer yet.
+type waiter struct {
+	site  *site
+	line  *line
+	start time.Time
+}
+
+// aloneTimeout is the least deadline of what takes long by its nature.
+const aloneTimeout = 10 * time.Second
+
+// quick is the common case in the caller's own goroutine, without a timer: the nearest site is healthy, a connection is
+// open, the answer comes before it is time to hedge. waiting: it did not, and the connection is still waiting for it.
+func (c *Client) quick(s *site, l *line, r *race, start time.Time) (res result, waiting bool) {
+	c.attempts.Add(1)
+	if n, err := s.send(l, r.q, r.deadline); err != nil {
+		l.conn.Close()
+		return result{answer: answer{site: s}, err: err, maybe: n > 0}, false
+	}
+	p := c.patience(r.q)
+	if p == never {
+		p = glance
+	}
+	until := start.Add(p)
+	if until.After(r.deadline) {
+		until = r.deadline
+	}
+	err := l.waitFor(until)
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return result{}, true
+	}
+	return c.finish(s, l, r.deadline, start, err), false
+}
+
+// finish reads an answer that has begun, or takes note that none will come, and puts the connection back.
+func (c *Client) finish(s *site, l *line, deadline, start time.Time, err error) result {
+	res := result{answer: answer{site: s}, maybe: true}
+	again := false
+	if err == nil {
+		res.answer, again, err = l.receive(deadline)
+		res.site = s
+	}
+	res.took = time.Since(start)
+	if err != nil {
+		res.err = fmt.Errorf("site %s: %w", s.base, err)
+	}
+	if again {
+		s.put(l)
+	} else {
+		l.conn.Close()
+	}
+	return res
+}
+
+// attempt is a whole attempt: connect, send, wait, read. A connection that the site had closed meanwhile is replaced once.
+func (c *Client) attempt(s *site, q *request, deadline time.Time) result {
+	c.attempts.Add(1)
+	start := time.Now()
+	l, maybe := s.unused(), false
+	if l != nil {
+		sent, err := s.ask(l, q, deadline)
+		if err == nil || isTimeout(err) {
+			return c.finish(s, l, deadline, start, err)
+		}
+		l.conn.Close() // closed while it was unused, most likely; the id is the same, so nothing can happen twice
+		maybe = sent
+	}
+	ctx, cancel := context.WithDeadline(c.life, deadline)
+	defer cancel()
+	l, err := s.dial(ctx)
+	if err != nil {
+		return result{answer: answer{site: s}, err: err, maybe: maybe}
+	}
+	sent, err := s.ask(l, q, deadline)
+	res := c.finish(s, l, deadline, start, err)
+	if err != nil {
+		res.maybe = maybe || sent
+	}
+	return res
+}
+
+// ask sends a request and waits until the answer begins; sent tells whether anything has left this machine.
+func (s *site) ask(l *line, q *request, deadline time.Time) (sent bool, err error) {
+	n, err := s.send(l, q, deadline)
+	if err == nil {
+		err = l.waitFor(deadline)
+	}
+	return n > 0, err
+}
+
+func isTimeout(err error) bool {
+	var t net.Error
+	return errors.As(err, &t) && t.Timeout()
+}
+
+// run is the race proper. waiting is the connection to the first site if an attempt is under way there already; failed is
+// how that attempt ended if it was not the last word.
+func (r *race) run(ctx context.Context, waiting *waiter, failed *result) (answer, bool, error) {
+	r.enter()
+	next := time.Now()
+	switch {
+	case waiting != nil:
+		r.adopt(waiting)
+		if r.c.patience(r.q) == never {
+			next = r.deadline
+		}
+	case failed != nil:
+		from := r.entry(failed.site)
+		from.tries++
+		r.setBack(from, failed, next)
+	}
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		next = r.start(next)
+		if r.open == 0 && !next.Before(r.deadline) {
+			return r.giveUp(ctx)
+		}
+		timer.Reset(time.Until(next))
+		select {
+		case res := <-r.results:
+			if r.settle(&res) {
+				return res.answer, false, nil
+			}
+			next = time.Now()
+		case <-timer.C:
+			if !time.Now().Before(r.deadline) {
+				return r.giveUp(ctx)
+			}
+		case <-ctx.Done():
+			return r.giveUp(ctx)
+		}
+	}
+}
+
+// enter lists the sites: healthy ones first, each kind from near to far.
+func (r *race) enter() {
+	r.results = make(chan result, len(r.c.sites))
+	for _, sick := range []bool{false, true} {
+		for _, s := range r.c.sites {
+			if s.sick() == sick {
+				r.entries = append(r.entries, entry{site: s})
+			}
+		}
+	}
+}
+
+// adopt goes on waiting for an attempt that the caller's goroutine began.
+func (r *race) adopt(w *waiter) {
+	e := r.entry(w.site)
+	e.tries, e.open = 1, true
+	r.open++
+	r.c.spawn(func() { r.results <- r.c.finish(w.site, w.line, r.deadline, w.start, w.line.waitFor(r.deadline)) })
+}
+
+func (r *race) entry(s *site) *entry {
+	i := slices.IndexFunc(r.entries, func(e entry) bool { return e.site == s })
+	return &r.entries[i]
+}
+
+// start begins an attempt at the best site that is free, if it is time, and returns when it is time for the next one.
+func (r *race) start(next time.Time) time.Time {
+	now := time.Now()
+	if now.Before(next) {
+		return next
+	}
+	best, earliest := r.best(now)
+	if best == nil {
+		return earliest
+	}
+	best.tries++
+	best.open = true
+	if r.open++; r.open > 1 {
+		r.c.hedges.Add(1)
+	}
+	s := best.site
+	r.c.spawn(func() { r.results <- r.c.attempt(s, r.q, r.deadline) })
+	if p := r.c.patience(r.q); p < r.deadline.Sub(now) {
+		return now.Add(p)
+	}
+	return r.deadline
+}
+
+// best is the site to ask now: of those that are not being asked, the one that was asked least. If there is none, the
+// second result is when there may be one.
+func (r *race) best(now time.Time) (best *entry, earliest time.Time) {
+	earliest = r.deadline
+	for i := range r.entries {
+		e := &r.entries[i]
+		switch {
+		case e.open:
+		case e.notBefore.After(now):
+			if e.notBefore.Before(earliest) {
+				earliest = e.notBefore
+			}
+		case best == nil || e.tries < best.tries:
+			best = e
+		}
+	}
+	return best, earliest
+}
+
+// settle takes a result in, and reports whether it is the last word.
+func (r *race) settle(res *result) bool {
+	r.open--
+	from := r.entry(res.site)
+	from.open = false
+	now := time.Now()
+	if r.c.judge(r.q, res) == final {
+		r.lag(now)
+		return true
+	}
+	r.setBack(from, res, now)
+	return false
+}
+
+// lag notes the sites that were asked and have not answered, although another one has.
+func (r *race) lag(now time.Time) {
+	for i := range r.entries {
+		if e := &r.entries[i]; e.open {
+			e.site.bad(now)
+		}
+	}
+}
+
+// setBack keeps a site that did not give a final answer out of the race for a moment.
+func (r *race) setBack(e *entry, res *result, now time.Time) {
+	pause := min(pauseFirst<<min(e.tries-1, 10), pauseMost)
+	if res.status == http.StatusTooManyRequests {
+		pause = max(pause, res.retryAfter)
+	}
+	e.notBefore = now.Add(pause)
+	r.maybe = r.maybe || res.maybe
+	if r.last = res.err; r.last == nil {
+		r.last = problemError(&res.answer)
+	}
+}
+
+const (
+	pauseFirst = 20 * time.Millisecond
+	pauseMost  = 200 * time.Millisecond
+)
+
+// giveUp ends the race without a final answer. Attempts that are under way may still be executed.
+func (r *race) giveUp(ctx context.Context) (answer, bool, error) {
+	err := ctx.Err()
+	if err == nil {
+		err = context.DeadlineExceeded
+	}
+	if r.last != nil {
+		err = fmt.Errorf("%w; the last answer was: %w", err, r.last)
+	}
+	return answer{}, r.maybe || r.open > 0, err
+}
+
+// verdict is what a result means for the race.
+type verdict bool
+
+const (
+	final verdict = true
+	goOn  verdict = false
+)
+
+// judge tells whether a result is the last word, and remembers how the site did.
+//
+//	no answer, 5xx                   goes on; it may have been executed, unless the site says "not executed"
+//	429                              goes on; not executed
+//	everything else                  final
+func (c *Client) judge(q *request, res *result) verdict {
+	now := time.Now()
+	switch {
+	case res.err != nil:
+		c.failures.Add(1)
+		res.site.bad(now)
+		return goOn
+	case res.status == http.StatusTooManyRequests:
+		res.site.good()
+		res.maybe = false
+	case res.status >= http.StatusInternalServerError:
+		c.failures.Add(1)
+		if res.status != http.StatusGatewayTimeout { // an election looks like this from every site
+			res.site.bad(now)
+		}
+		res.maybe = !saysNotExecuted(&res.answer)
+	default:
+		res.site.good()
+		c.paces[q.pace].observe(res.took)
+		return final
+	}
+	return verdict(q.once)
+}
+
+// saysNotExecuted reports whether a problem document says so.
+func saysNotExecuted(a *answer) bool {
+	var p struct {
+		Outcome string `json:"outcome"`
+	}
+	return a.problem && json.Unmarshal(a.body, &p) == nil && p.Outcome == "not-executed"
+}
+
+// nearest is the first healthy site; nil: there is none.
+func (c *Client) nearest() *site {
+	for _, s := range c.sites {
+		if !s.sick() {
+			return s
+		}
+	}
+	return nil
+}
+
+// checkUp asks the sick sites whose time is over how they are. It costs a payment nothing.
+func (c *Client) checkUp(now time.Time) {
+	for _, s := range c.sites {
+		if s.due(now) && s.probing.CompareAndSwap(false, true) {
+			c.spawn(func() {
+				defer s.probing.Store(false)
+				c.probe(s)
+			})
+		}
+	}
+}
+
+const probeTimeout = 500 * time.Millisecond
+
+// probe asks a sick site whether it is ready.
+func (c *Client) probe(s *site) {
+	q := &request{method: http.MethodGet, path: "/readyz", once: true}
+	res := c.attempt(s, q, time.Now().Add(probeTimeout))
+	if res.err == nil && res.status == http.StatusOK {
+		s.good()
+		return
+	}
+	s.bad(time.Now())
+}

@@ -1,0 +1,359 @@
+package client
+
+import (
+	"context"
+	"encoding"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"iter"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+
+	"holdfast"
+)
+
+// fetch asks and decodes the answer into v.
+func (c *Client) fetch(ctx context.Context, q *request, v any) error {
+	a, _, err := c.do(ctx, q)
+	if err != nil {
+		return err
+	}
+	if a.problem || a.status >= http.StatusBadRequest {
+		return problemError(&a)
+	}
+	if err := json.Unmarshal(a.body, v); err != nil {
+		return fmt.Errorf("site %s: the answer to %s %s cannot be read: %w", a.site.base, q.method, q.path, err)
+	}
+	return nil
+}
+
+func (c *Client) get(ctx context.Context, path string, v any) error {
+	return c.fetch(ctx, &request{method: http.MethodGet, path: path}, v)
+}
+
+// IsNotFound reports whether an error says that the thing asked for does not exist.
+func IsNotFound(err error) bool {
+	var e *Error
+	return errors.As(err, &e) && e.Status == http.StatusNotFound
+}
+
+// IssueOwner makes a fresh owner number.
+func (c *Client) IssueOwner(ctx context.Context) (holdfast.Owner, error) {
+	var v struct {
+		Owner string `json:"owner"`
+	}
+	q := &request{method: http.MethodPost, path: "/v1/owners", key: c.NewID().String(), body: []byte("{}"), pace: pacePay}
+	if err := c.fetch(ctx, q, &v); err != nil {
+		return 0, err
+	}
+	return holdfast.ParseOwner(v.Owner)
+}
+
+type wireAccount struct {
+	ID             holdfast.AccountID `json:"id"`
+	Limit          string             `json:"limit"`
+	Frozen         bool               `json:"frozen"`
+	Closed         bool               `json:"closed"`
+	Code           uint32             `json:"code"`
+	Ref            holdfast.Ref       `json:"ref"`
+	Opened         time.Time          `json:"opened"`
+	DebitsPosted   holdfast.Amount    `json:"debits_posted"`
+	CreditsPosted  holdfast.Amount    `json:"credits_posted"`
+	DebitsPending  holdfast.Amount    `json:"debits_pending"`
+	CreditsPending holdfast.Amount    `json:"credits_pending"`
+}
+
+func (w *wireAccount) account() (holdfast.Account, error) {
+	limit, err := holdfast.ParseLimit(w.Limit)
+	a := holdfast.Account{
+		ID: w.ID, Limit: limit, Code: w.Code, Ref: w.Ref, Opened: holdfast.TimeOf(w.Opened),
+		DebitsPosted: w.DebitsPosted, CreditsPosted: w.CreditsPosted, DebitsPending: w.DebitsPending, CreditsPending: w.CreditsPending,
+	}
+	if w.Frozen {
+		a.Flags |= holdfast.Frozen
+	}
+	if w.Closed {
+		a.Flags |= holdfast.Closed
+	}
+	return a, err
+}
+
+// Account reads an account as it is now, linearizably.
+func (c *Client) Account(ctx context.Context, id holdfast.AccountID) (holdfast.Account, error) {
+	return c.account(ctx, id, "")
+}
+
+// StaleAccount reads an account from whatever site answers first, possibly a moment behind.
+func (c *Client) StaleAccount(ctx context.Context, id holdfast.AccountID) (holdfast.Account, error) {
+	return c.account(ctx, id, "?consistency=stale")
+}
+
+// BalanceAt reads an account as it was at a past moment.
+func (c *Client) BalanceAt(ctx context.Context, id holdfast.AccountID, at time.Time) (holdfast.Account, error) {
+	return c.account(ctx, id, "?at="+url.QueryEscape(at.UTC().Format(time.RFC3339Nano)))
+}
+
+func (c *Client) account(ctx context.Context, id holdfast.AccountID, query string) (holdfast.Account, error) {
+	var w wireAccount
+	if err := c.get(ctx, accountPath(id)+query, &w); err != nil {
+		return holdfast.Account{}, err
+	}
+	return w.account()
+}
+
+func accountPath(id holdfast.AccountID) string { return "/v1/accounts/" + id.String() }
+
+type wireTransfer struct {
+	ID       optional[holdfast.ID]        `json:"id"`
+	Kind     string                       `json:"kind"`
+	Debit    optional[holdfast.AccountID] `json:"debit"`
+	Credit   optional[holdfast.AccountID] `json:"credit"`
+	Amount   holdfast.Amount              `json:"amount"`
+	Hold     optional[holdfast.ID]        `json:"hold"`
+	TimeoutS int64                        `json:"timeout_s"`
+	Code     uint32                       `json:"code"`
+	Ref      holdfast.Ref                 `json:"ref"`
+}
+
+// optional is a text form whose absence, or "", is the zero value.
+type optional[T any] struct{ v T }
+
+func (o *optional[T]) UnmarshalText(text []byte) error {
+	if len(text) == 0 {
+		return nil
+	}
+	return any(&o.v).(encoding.TextUnmarshaler).UnmarshalText(text)
+}
+
+func (w *wireTransfer) transfer() (holdfast.Transfer, error) {
+	t := holdfast.Transfer{
+		ID: w.ID.v, Debit: w.Debit.v, Credit: w.Credit.v, Amount: w.Amount, Hold: w.Hold.v,
+		Timeout: time.Duration(w.TimeoutS) * time.Second, Code: w.Code, Ref: w.Ref,
+	}
+	for k := holdfast.Immediate; k <= holdfast.Expire; k++ {
+		if k.String() == w.Kind {
+			t.Kind = k
+			return t, nil
+		}
+	}
+	return t, fmt.Errorf("transfer %s is of the kind %.20q, which is not known: is this client older than the site?", t.ID, w.Kind)
+}
+
+type wireMovement struct {
+	wireTransfer
+	Txn   holdfast.ID      `json:"transaction"`
+	Leg   holdfast.Leg     `json:"leg"`
+	Time  time.Time        `json:"time"`
+	Shard holdfast.ShardID `json:"shard"`
+	Index uint64           `json:"index"`
+}
+
+func (w *wireMovement) movement() (Movement, error) {
+	t, err := w.transfer()
+	return Movement{Transfer: t, Txn: w.Txn, Leg: w.Leg, Time: w.Time, Shard: w.Shard, Index: w.Index}, err
+}
+
+type wireLine struct {
+	wireMovement
+	DebitsPosted   holdfast.Amount `json:"debits_posted"`
+	CreditsPosted  holdfast.Amount `json:"credits_posted"`
+	DebitsPending  holdfast.Amount `json:"debits_pending"`
+	CreditsPending holdfast.Amount `json:"credits_pending"`
+}
+
+// MaxPage is the most lines a page of a statement can have.
+const MaxPage = 1000
+
+// StatementPage reads one page of at most limit lines, newest first, from a cursor ("" for the newest).
+func (c *Client) StatementPage(ctx context.Context, id holdfast.AccountID, cursor string, limit int) (Page, error) {
+	query := url.Values{"limit": {strconv.Itoa(limit)}}
+	if cursor != "" {
+		query.Set("cursor", cursor)
+	}
+	var w struct {
+		Lines []wireLine `json:"lines"`
+		Next  string     `json:"next"`
+	}
+	if err := c.get(ctx, accountPath(id)+"/statement?"+query.Encode(), &w); err != nil {
+		return Page{}, err
+	}
+	p := Page{Lines: make([]Line, len(w.Lines)), Next: w.Next}
+	for i := range w.Lines {
+		l := &w.Lines[i]
+		m, err := l.movement()
+		if err != nil {
+			return Page{}, err
+		}
+		p.Lines[i] = Line{m, l.DebitsPosted, l.CreditsPosted, l.DebitsPending, l.CreditsPending}
+	}
+	return p, nil
+}
+
+// Statement yields all lines of an account, newest first, page by page. It ends after the first error.
+func (c *Client) Statement(ctx context.Context, id holdfast.AccountID) iter.Seq2[Line, error] {
+	return func(yield func(Line, error) bool) {
+		for cursor, first := "", true; first || cursor != ""; first = false {
+			page, err := c.StatementPage(ctx, id, cursor, MaxPage)
+			if err != nil {
+				yield(Line{}, err)
+				return
+			}
+			for i := range page.Lines {
+				if !yield(page.Lines[i], nil) {
+					return
+				}
+			}
+			cursor = page.Next
+		}
+	}
+}
+
+type wireHold struct {
+	ID      holdfast.ID        `json:"id"`
+	Debit   holdfast.AccountID `json:"debit"`
+	Credit  holdfast.AccountID `json:"credit"`
+	Amount  holdfast.Amount    `json:"amount"`
+	State   string             `json:"state"`
+	Opened  time.Time          `json:"opened"`
+	Expires time.Time          `json:"expires"`
+}
+
+// Holds lists the open holds of an account, at most 1,000.
+func (c *Client) Holds(ctx context.Context, id holdfast.AccountID) ([]Hold, error) {
+	var w struct {
+		Holds []wireHold `json:"holds"`
+	}
+	if err := c.get(ctx, accountPath(id)+"/holds", &w); err != nil {
+		return nil, err
+	}
+	holds := make([]Hold, len(w.Holds))
+	for i := range w.Holds {
+		holds[i] = Hold(w.Holds[i])
+	}
+	return holds, nil
+}
+
+// HoldByID reads one hold, open or not.
+func (c *Client) HoldByID(ctx context.Context, id holdfast.ID) (Hold, error) {
+	var w wireHold
+	err := c.get(ctx, "/v1/holds/"+id.String(), &w)
+	return Hold(w), err
+}
+
+// Txn reads what became of a transaction. [IsNotFound] tells that the id was never decided (up to the moment of asking).
+func (c *Client) Txn(ctx context.Context, id holdfast.ID) (Txn, error) {
+	var w struct {
+		Outcome struct {
+			wireOutcome
+			Shard holdfast.ShardID `json:"shard"`
+		} `json:"outcome"`
+		Transaction struct {
+			Transfers []wireTransfer `json:"transfers"`
+		} `json:"transaction"`
+	}
+	if err := c.get(ctx, "/v1/transactions/"+id.String(), &w); err != nil {
+		return Txn{}, err
+	}
+	o, err := w.Outcome.outcome()
+	t := Txn{Outcome: o, Shard: w.Outcome.Shard}
+	for i := range w.Transaction.Transfers {
+		leg, wrong := w.Transaction.Transfers[i].transfer()
+		err = errors.Join(err, wrong)
+		if leg.ID.IsZero() {
+			leg.ID = id
+		}
+		t.Transfers = append(t.Transfers, Movement{
+			Transfer: leg, Txn: id, Leg: holdfast.Leg(i), Time: o.Time.Std(), Shard: t.Shard, Index: o.Index,
+		})
+	}
+	return t, err
+}
+
+// Transfer reads one transfer by its id.
+func (c *Client) Transfer(ctx context.Context, id holdfast.ID) (Movement, error) {
+	var w wireMovement
+	if err := c.get(ctx, "/v1/transfers/"+id.String(), &w); err != nil {
+		return Movement{}, err
+	}
+	return w.movement()
+}
+
+// TransfersByRef lists transfers with a reference, newest first, at most 1,000.
+func (c *Client) TransfersByRef(ctx context.Context, ref holdfast.Ref) ([]Movement, error) {
+	var w struct {
+		Transfers []wireMovement `json:"transfers"`
+	}
+	if err := c.get(ctx, "/v1/transfers?ref="+ref.String(), &w); err != nil {
+		return nil, err
+	}
+	list := make([]Movement, len(w.Transfers))
+	for i := range w.Transfers {
+		var err error
+		if list[i], err = w.Transfers[i].movement(); err != nil {
+			return nil, err
+		}
+	}
+	return list, nil
+}
+
+// Record reads one business document.
+func (c *Client) Record(ctx context.Context, key string) (holdfast.Record, error) {
+	var w struct {
+		Key     string    `json:"key"`
+		Version uint64    `json:"version"`
+		Index   []string  `json:"index"`
+		Body    string    `json:"body"`
+		Changed time.Time `json:"changed"`
+	}
+	if err := c.get(ctx, "/v1/records/"+url.PathEscape(key), &w); err != nil {
+		return holdfast.Record{}, err
+	}
+	body, err := base64.StdEncoding.DecodeString(w.Body)
+	if err != nil {
+		return holdfast.Record{}, fmt.Errorf("the body of the record cannot be read: %w", err)
+	}
+	return holdfast.Record{Key: w.Key, Version: w.Version, Index: w.Index, Body: body, Changed: holdfast.TimeOf(w.Changed)}, nil
+}
+
+// Sites lists the sites of the fleet as the answering site sees them.
+func (c *Client) Sites(ctx context.Context) ([]Site, error) {
+	var w struct {
+		Sites []Site `json:"sites"`
+	}
+	err := c.get(ctx, "/v1/sites", &w)
+	return w.Sites, err
+}
+
+// Shards lists the shards as the answering site sees them.
+func (c *Client) Shards(ctx context.Context) ([]Shard, error) {
+	var w struct {
+		Shards []Shard `json:"shards"`
+	}
+	err := c.get(ctx, "/v1/shards", &w)
+	return w.Shards, err
+}
+
+// HandOver asks for the leadership of a shard to move to a site, and returns when it has.
+func (c *Client) HandOver(ctx context.Context, shard holdfast.ShardID, to holdfast.SiteID) error {
+	q := &request{
+		method: http.MethodPost, path: fmt.Sprintf("/v1/shards/%d/leader", shard), key: c.NewID().String(),
+		body: fmt.Appendf(nil, `{"site":%d}`, to), alone: true,
+	}
+	return c.fetch(ctx, q, new(struct{}))
+}
+
+// Audit asks a site to check its books. For every site, make one client per site.
+func (c *Client) Audit(ctx context.Context) (Audit, error) {
+	var a Audit
+	err := c.fetch(ctx, &request{method: http.MethodGet, path: "/v1/audit", alone: true}, &a)
+	return a, err
+}
+
+// Ready reports whether a site is ready to take payments; the error says why not. It asks once.
+func (c *Client) Ready(ctx context.Context) error {
+	return c.fetch(ctx, &request{method: http.MethodGet, path: "/readyz", once: true}, new(struct{}))
+}
