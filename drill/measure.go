@@ -9,10 +9,27 @@ import (
 	"holdfast"
 )
 
-// Sample is one payment as its caller saw it. Times are since the start of the load.
+// SampleKind says which load a request was part of.
+type SampleKind uint8
+
+const (
+	// Replayed is a payment of the recorded orders.
+	Replayed SampleKind = iota
+	// Probed is one of the payments that measure pauses.
+	Probed
+	// ReadBack is a linearizable read. It is no payment, but its failure is a failed request.
+	ReadBack
+	// Prepared is what the load stands on, and what is tried when it is over. Nothing is measured by it.
+	Prepared
+)
+
+// payment reports whether the sample counts as one of the payments of the load.
+func (k SampleKind) payment() bool { return k == Replayed || k == Probed }
+
+// Sample is one request as its caller saw it. Times are since the start of the load.
 type Sample struct {
 	Shard  holdfast.ShardID
-	Probe  bool            // one of the probes; else part of the replay
+	Kind   SampleKind
 	Due    time.Duration   // when it was to be sent: time spent waiting inside the load generator counts
 	Ended  time.Duration   // when the answer came, or the deadline was over
 	Status holdfast.Status // as the caller was told
@@ -24,7 +41,7 @@ func (s *Sample) Latency() time.Duration { return s.Ended - s.Due }
 // failed reports whether the request had no definite answer at its deadline. "Not executed" at the deadline counts: it is
 // safe, but the person at the till got no payment.
 func (s *Sample) failed() bool {
-	return s.Status == holdfast.Unknown || s.Status == holdfast.NotExecuted
+	return s.Kind != Prepared && (s.Status == holdfast.Unknown || s.Status == holdfast.NotExecuted)
 }
 
 // Fault is one thing that was broken on purpose. Its window lasts until the next fault begins, or the load ends.
@@ -76,7 +93,7 @@ func acknowledged(samples []Sample, shards []holdfast.ShardID) map[holdfast.Shar
 		acks[shard] = nil
 	}
 	for i := range samples {
-		if s := &samples[i]; s.Probe && s.Status == holdfast.Done {
+		if s := &samples[i]; s.Kind == Probed && s.Status == holdfast.Done {
 			acks[s.Shard] = append(acks[s.Shard], s.Ended)
 		}
 	}
@@ -130,13 +147,32 @@ func changes(reigns []Reign, from, until time.Duration) int {
 	return n
 }
 
+// count adds up the payments by what their callers were told.
+func count(samples []Sample) (p Payments) {
+	for i := range samples {
+		if !samples[i].Kind.payment() {
+			continue
+		}
+		p.Attempted++
+		switch samples[i].Status {
+		case holdfast.Done:
+			p.Acknowledged++
+		case holdfast.Unknown:
+			p.Unknown++
+		default:
+			p.Refused++
+		}
+	}
+	return p
+}
+
 // quantiles of what callers waited for an acknowledgement.
 type quantiles struct{ p50, p99, p999, max time.Duration }
 
 func latencies(samples []Sample) quantiles {
 	var all []time.Duration
 	for i := range samples {
-		if samples[i].Status == holdfast.Done {
+		if samples[i].Status == holdfast.Done && samples[i].Kind.payment() {
 			all = append(all, samples[i].Latency())
 		}
 	}

@@ -43,7 +43,7 @@ func TestPause(t *testing.T) {
 }
 
 func probe(shard holdfast.ShardID, ended int, status holdfast.Status) Sample {
-	return Sample{Shard: shard, Probe: true, Due: time.Duration(ended-1) * ms, Ended: time.Duration(ended) * ms, Status: status}
+	return Sample{Shard: shard, Kind: Probed, Due: time.Duration(ended-1) * ms, Ended: time.Duration(ended) * ms, Status: status}
 }
 
 // The worst shard counts, only probes count, and only acknowledgements end a pause.
@@ -104,5 +104,19 @@ func TestLatencyCountsOnlyWhatWasAcknowledgedAndFromWhenItWasDue(t *testing.T) {
 	got := latencies(samples)
 	if want := (quantiles{2 * ms, 4 * ms, 4 * ms, 4 * ms}); got != want {
 		t.Errorf("got %v, want %v", got, want)
+	}
+}
+
+func TestCountAddsUp(t *testing.T) {
+	samples := []Sample{
+		{Status: holdfast.Done},
+		{Status: holdfast.Done, Kind: Probed},
+		{Status: holdfast.Done, Kind: ReadBack},
+		{Status: holdfast.Refused},
+		{Status: holdfast.NotExecuted},
+		{Status: holdfast.Unknown},
+	}
+	if got, want := count(samples), (Payments{5, 2, 2, 1}); got != want {
+		t.Errorf("got %+v, want %+v", got, want)
 	}
 }

@@ -1,0 +1,314 @@
+package drill
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/pelletier/go-toml/v2"
+
+	"holdfast"
+	"holdfast/client"
+	"holdfast/fault"
+	"holdfast/guard"
+	"holdfast/link"
+	"holdfast/site"
+)
+
+// Names of the sites of a drill, by number.
+var siteNames = []string{"Hangzhou", "Shanghai", "Shenzhen", "Beijing", "Guangzhou"}
+
+// MaxSites is how many sites a drill can have.
+const MaxSites = 5
+
+// SiteName is what a drill calls a site.
+func SiteName(id holdfast.SiteID) string {
+	if id < 1 || int(id) > len(siteNames) {
+		return fmt.Sprintf("site %d", id)
+	}
+	return siteNames[id-1]
+}
+
+// fleet is the real thing, small: one server process per site on this machine, joined by cables that can be cut.
+type fleet struct {
+	dir   string
+	rtt   time.Duration
+	key   guard.Secret // of the load clients; the role is operator
+	net   *fault.Net
+	spawn *spawner
+	sites []*member
+
+	mu     sync.Mutex
+	damage map[holdfast.SiteID]Damage
+}
+
+// member is one site of the fleet as the drill sees it.
+type member struct {
+	id   holdfast.SiteID
+	name string
+	url  string // of its HTTP API, reached without a cable
+	proc *process
+	own  *client.Client // asks this site and no other
+}
+
+// Damage is what is wrong with a site just now, by order of the drill.
+type Damage string
+
+// What a drill does to a site.
+const (
+	Whole      Damage = ""
+	CutOff     Damage = "cut off"
+	Muted      Damage = "not heard"
+	Deafened   Damage = "hears nothing"
+	Killed     Damage = "killed"
+	Frozen     Damage = "frozen"
+	Restarting Damage = "restarting"
+)
+
+// newFleet lays cables, makes certificates and configurations in dir, and starts nothing.
+func newFleet(o *Options, dir string, r *rand.Rand) (_ *fleet, err error) {
+	f := &fleet{dir: dir, rtt: o.RTT, net: fault.NewNet(o.RTT / 2), damage: map[holdfast.SiteID]Damage{}}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, f.net.Close())
+		}
+	}()
+	var key guard.Key
+	if key, f.key, err = guard.NewKey("drill", guard.Operator, entropy(r)); err != nil {
+		return nil, err
+	}
+	configs, err := f.configs(o, key)
+	if err != nil {
+		return nil, err
+	}
+	if err := writeCertificates(dir, o.Sites); err != nil {
+		return nil, err
+	}
+	f.spawn = newSpawner()
+	for i := range configs {
+		if err := f.add(o.Program, &configs[i]); err != nil {
+			f.spawn.close()
+			return nil, err
+		}
+	}
+	return f, nil
+}
+
+func entropy(r *rand.Rand) (b [guard.KeyEntropy]byte) {
+	for i := range b {
+		b[i] = byte(r.Uint32())
+	}
+	return b
+}
+
+// configs gives every site its addresses: for itself real ones, for its peers those of the cables to them.
+func (f *fleet) configs(o *Options, key guard.Key) ([]site.Config, error) {
+	ports, err := freePorts(o.Sites * (1 + o.Carriers))
+	if err != nil {
+		return nil, err
+	}
+	all := make([]site.Config, o.Sites)
+	for i := range all {
+		c := site.Embedded(filepath.Join(f.dir, fileName(i)), ports[i*(1+o.Carriers)])
+		c.Site, c.Name, c.Cluster, c.Shards = holdfast.SiteID(i+1), fileName(i), "drill", o.Shards
+		c.Link = site.Link{
+			Listen: ports[i*(1+o.Carriers)+1 : (i+1)*(1+o.Carriers)],
+			CA:     filepath.Join(f.dir, "ca.crt"), Cert: filepath.Join(f.dir, fileName(i)+".crt"), Key: filepath.Join(f.dir, fileName(i)+".key"),
+		}
+		c.Timing.RoundTrip = site.Duration(o.RTT)
+		c.Timing.ElectionTicks = electionTicks(o.RTT, c.Timing.Tick.Std(), c.Timing.ElectionTicks)
+		c.Keys = []site.APIKey{{Name: key.Name, Role: key.Role, SHA256: key.Hash}}
+		c.Log.Level = "info"
+		all[i] = c
+	}
+	return all, f.connect(all)
+}
+
+// electionTicks keeps the time after which a leader is suspected at four round trips or more.
+func electionTicks(rtt, tick time.Duration, atLeast int) int {
+	return max(atLeast, int((4*rtt+tick-1)/tick))
+}
+
+func fileName(i int) string { return strings.ToLower(siteNames[i]) }
+
+// connect lays a cable from every site to every other on every carrier.
+func (f *fleet) connect(all []site.Config) error {
+	for i := range all {
+		for j := range all {
+			if i == j {
+				continue
+			}
+			peer := site.Peer{Site: all[j].Site, Name: all[j].Name, HTTP: "http://" + all[j].HTTP.Listen}
+			for carrier, target := range all[j].Link.Listen {
+				addr, err := f.net.Lay(fault.Route{From: all[i].Site, To: all[j].Site, Carrier: carrier}, "", target)
+				if err != nil {
+					return err
+				}
+				peer.Addresses = append(peer.Addresses, addr)
+			}
+			all[i].Peers = append(all[i].Peers, peer)
+		}
+	}
+	return nil
+}
+
+func (f *fleet) add(program string, c *site.Config) error {
+	text, err := toml.Marshal(c)
+	if err != nil {
+		return fmt.Errorf("write the configuration of %s: %w", c.Name, err)
+	}
+	file := filepath.Join(f.dir, c.Name+".toml")
+	if err := os.WriteFile(file, text, 0o600); err != nil {
+		return fmt.Errorf("write the configuration of %s: %w", c.Name, err)
+	}
+	url := "http://" + c.HTTP.Listen
+	own, err := client.New(client.Config{Sites: []string{url}, Key: f.key.Reveal(), Hedge: -1})
+	if err != nil {
+		return err
+	}
+	f.sites = append(f.sites, &member{
+		id: c.Site, name: SiteName(c.Site), url: url, own: own,
+		proc: &process{spawn: f.spawn, program: program, args: []string{"serve", "--config", file}, logFile: filepath.Join(f.dir, c.Name+".log")},
+	})
+	return nil
+}
+
+// writeCertificates makes the authority of the fleet and a certificate for each site, good for a day.
+func writeCertificates(dir string, sites int) error {
+	now := time.Now()
+	ca, err := link.NewCA("drill", now, 24*time.Hour)
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(dir, "ca.crt"), ca.Pair().Cert, 0o600); err != nil {
+		return fmt.Errorf("write the certificate of the authority: %w", err)
+	}
+	for i := range sites {
+		pair, err := ca.NewSiteCert(holdfast.SiteID(i+1), now, 23*time.Hour)
+		if err != nil {
+			return err
+		}
+		base := filepath.Join(dir, fileName(i))
+		if err := link.WritePair(base+".crt", base+".key", pair); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// freePorts finds n loopback addresses nobody listens on. All are held until all are found, so that they differ.
+func freePorts(n int) (addrs []string, err error) {
+	for range n {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			return nil, fmt.Errorf("find a free port: %w", err)
+		}
+		defer l.Close()
+		addrs = append(addrs, l.Addr().String())
+	}
+	return addrs, nil
+}
+
+// start starts all sites and waits until each takes requests.
+func (f *fleet) start(ctx context.Context) error {
+	for _, m := range f.sites {
+		if err := m.proc.start(); err != nil {
+			return err
+		}
+	}
+	return f.ready(ctx)
+}
+
+// ready waits until every site takes requests and hears a majority.
+func (f *fleet) ready(ctx context.Context) error {
+	for _, m := range f.sites {
+		if err := m.ready(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// pollPause is how long a loop that waits for a site rests between two questions.
+const pollPause = 10 * time.Millisecond
+
+func (m *member) ready(ctx context.Context) error {
+	var last error
+	for {
+		if last = m.asked(ctx); last == nil {
+			return nil
+		}
+		if err := m.proc.unexpected(); err != nil {
+			return fmt.Errorf("%s: %w", m.name, err)
+		}
+		if err := rest(ctx, pollPause); err != nil {
+			return fmt.Errorf("%s does not take requests (%w): %w", m.name, err, last)
+		}
+	}
+}
+
+func (m *member) asked(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, 500*time.Millisecond)
+	defer cancel()
+	return m.own.Ready(ctx)
+}
+
+// rest waits, unless the context ends before.
+func rest(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// urls lists the sites' API addresses, beginning with that of site first (from 0), then around the circle.
+func (f *fleet) urls(first int) []string {
+	var out []string
+	for i := range f.sites {
+		out = append(out, f.sites[(first+i)%len(f.sites)].url)
+	}
+	return out
+}
+
+// connectFrom makes a client whose nearest site is first (from 0).
+func (f *fleet) connectFrom(first int) (*client.Client, error) {
+	return client.New(client.Config{Sites: f.urls(first), Key: f.key.Reveal(), Timeout: payDeadline})
+}
+
+func (f *fleet) site(id holdfast.SiteID) *member { return f.sites[id-1] }
+
+func (f *fleet) mark(id holdfast.SiteID, d Damage) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.damage[id] = d
+}
+
+func (f *fleet) state(id holdfast.SiteID) Damage {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.damage[id]
+}
+
+// close ends every process and cable. It may be called at any time, and again.
+func (f *fleet) close() error {
+	var errs []error
+	for _, m := range f.sites {
+		if m.proc.running() {
+			errs = append(errs, m.proc.kill())
+		}
+		m.own.Close()
+	}
+	f.spawn.close()
+	return errors.Join(append(errs, f.net.Close())...)
+}

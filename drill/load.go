@@ -1,0 +1,253 @@
+package drill
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"holdfast"
+	"holdfast/check"
+	"holdfast/client"
+)
+
+const (
+	// payDeadline is how long a payment may take. Beyond it the caller goes home not knowing.
+	payDeadline = 2 * time.Second
+	// probeEvery is the distance between two probes of a shard, and so the resolution of pauses.
+	probeEvery = 5 * time.Millisecond
+	// readEvery is the distance between two linearizable reads of a shard.
+	readEvery = 20 * time.Millisecond
+	// maxUnderWay bounds the payments that wait for an answer. At the deadline of 2 s it is reached at 8,000 payments a second
+	// that nobody answers.
+	maxUnderWay = 16_384
+)
+
+// load is all the callers there are.
+type load struct {
+	clients []*client.Client // one for each site that is nearest
+	book    *book
+	clock   func() time.Duration
+	room    chan struct{} // bounds what is under way
+	work    sync.WaitGroup
+}
+
+func newLoad(f *fleet, b *book, clock func() time.Duration) (*load, error) {
+	l := &load{book: b, clock: clock, room: make(chan struct{}, maxUnderWay)}
+	for i := range f.sites {
+		c, err := f.connectFrom(i)
+		if err != nil {
+			return nil, err
+		}
+		l.clients = append(l.clients, c)
+	}
+	return l, nil
+}
+
+func (l *load) close() {
+	for _, c := range l.clients {
+		c.Close()
+	}
+}
+
+// settle makes the transactions that the load stands on, one after another. Any that is not done is an error.
+func (l *load) settle(ctx context.Context, w *world, txns []holdfast.Txn) error {
+	for i := range txns {
+		t := &txns[i]
+		called := l.clock()
+		out, err := l.clients[0].Submit(ctx, *t)
+		if out.Status != holdfast.Done {
+			return errors.Join(fmt.Errorf("open and fund accounts: %s (%s)", out.Status, out.Code), err)
+		}
+		shard := w.cast(t.Accounts[0].ID).id
+		now := l.clock()
+		// Outside of what is measured: the load has not begun.
+		s := Sample{Shard: shard, Kind: Prepared, Due: called, Ended: now, Status: out.Status}
+		l.book.write(page{sample: s, txn: t, outcome: out, called: called, returned: now}, nil)
+	}
+	return nil
+}
+
+// replay makes every errand when it is due, whether or not those before have been answered. It returns when the last has been
+// sent; [load.wait] waits for the answers.
+func (l *load) replay(ctx context.Context, errands []errand) error {
+	answered := make([]chan holdfast.Status, len(errands))
+	for i := range answered {
+		answered[i] = make(chan holdfast.Status, 1)
+	}
+	for i := range errands {
+		if err := rest(ctx, errands[i].due-l.clock()); err != nil {
+			return err
+		}
+		if err := l.enter(ctx); err != nil {
+			return err
+		}
+		l.work.Go(func() {
+			defer l.leave()
+			l.run(ctx, i, &errands[i], answered)
+		})
+	}
+	return nil
+}
+
+func (l *load) enter(ctx context.Context) error {
+	select {
+	case l.room <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+func (l *load) leave() { <-l.room }
+
+// run makes one errand. A refund waits for the answer to its order, as a shop would, and is due from then; if the order was
+// not paid there is nothing to refund.
+func (l *load) run(ctx context.Context, i int, e *errand, answered []chan holdfast.Status) {
+	due := e.due
+	if e.after >= 0 {
+		select {
+		case status := <-answered[e.after]:
+			answered[e.after] <- status // for the next refund of the same order
+			if status != holdfast.Done {
+				answered[i] <- holdfast.NotExecuted
+				return
+			}
+		case <-ctx.Done():
+			return
+		}
+		due = max(due, l.clockIfLater(e.due))
+	}
+	s := Sample{Shard: e.shard, Kind: Replayed, Due: due}
+	answered[i] <- l.pay(ctx, l.clients[i%len(l.clients)], &e.transfer, s)
+}
+
+// clockIfLater is the moment since which a waiting refund is due: its own time, unless waiting took noticeably long.
+func (l *load) clockIfLater(due time.Duration) time.Duration {
+	const noticeable = 2 * time.Millisecond
+	if now := l.clock(); now-due > noticeable {
+		return now
+	}
+	return due
+}
+
+// pay makes one payment and writes the answer down.
+func (l *load) pay(ctx context.Context, c *client.Client, t *holdfast.Transfer, s Sample) holdfast.Status {
+	ctx, cancel := context.WithTimeout(ctx, payDeadline-(l.clock()-s.Due))
+	defer cancel()
+	called := l.clock()
+	out, err := c.Pay(ctx, *t)
+	s.Ended, s.Status = l.clock(), out.Status
+	txn := &holdfast.Txn{ID: t.ID, Transfers: []holdfast.Transfer{*t}}
+	l.book.write(page{sample: s, txn: txn, outcome: out, called: called, returned: s.Ended}, err)
+	return out.Status
+}
+
+// probe sends one penny to the till of a shard every 5 ms until the context until ends; the answers may come later.
+func (l *load) probe(ctx, until context.Context, c *shardCast, id func() holdfast.ID) {
+	l.every(until, probeEvery, func(n int, due time.Duration) {
+		t := holdfast.Transfer{
+			ID: id(), Kind: holdfast.Immediate, Debit: c.payers[n%len(c.payers)], Credit: c.till, Amount: 1, Code: codeProbe,
+		}
+		l.pay(ctx, l.clients[0], &t, Sample{Shard: c.id, Kind: Probed, Due: due})
+	})
+}
+
+// read reads the accounts of the probes, linearizably, until the context until ends.
+func (l *load) read(ctx, until context.Context, c *shardCast) {
+	accounts := append([]holdfast.AccountID{c.till, c.merchant}, c.payers...)
+	l.every(until, readEvery, func(n int, due time.Duration) {
+		l.readOne(ctx, l.clients[n%len(l.clients)], c.id, accounts[n%len(accounts)], due)
+	})
+}
+
+func (l *load) readOne(ctx context.Context, from *client.Client, shard holdfast.ShardID, id holdfast.AccountID, due time.Duration) {
+	ctx, cancel := context.WithTimeout(ctx, payDeadline)
+	defer cancel()
+	called := l.clock()
+	a, err := from.Account(ctx, id)
+	s := Sample{Shard: shard, Kind: ReadBack, Due: due, Ended: l.clock(), Status: holdfast.Done}
+	if err != nil {
+		s.Status = holdfast.Unknown
+	}
+	l.book.write(page{sample: s, read: &check.Read{Account: a, Found: true}, called: called, returned: s.Ended}, err)
+}
+
+// every calls do, each time in a goroutine, at a steady pace until the context ends. A beat that comes late is made up for:
+// the pace is that of the clock, not of the answers.
+func (l *load) every(until context.Context, step time.Duration, do func(n int, due time.Duration)) {
+	first := l.clock()
+	for n := 0; ; n++ {
+		due := first + time.Duration(n)*step
+		if rest(until, due-l.clock()) != nil || l.enter(until) != nil {
+			return
+		}
+		l.work.Go(func() {
+			defer l.leave()
+			do(n, due)
+		})
+	}
+}
+
+// wait waits until everything that was sent has been answered or is past its deadline.
+func (l *load) wait() { l.work.Wait() }
+
+// sampled is what continuous sampling has found so far.
+type sampled struct{ Looked, Lost, Altered, Doubled int }
+
+// sampler looks acknowledged payments up again, at random, while everything goes on.
+type sampler struct {
+	client *client.Client
+	book   *book
+	rand   *rand.Rand
+
+	mu    sync.Mutex
+	found sampled
+}
+
+const sampleEvery = 50 * time.Millisecond
+
+func (s *sampler) watch(ctx context.Context) {
+	for rest(ctx, sampleEvery) == nil {
+		if p, ok := s.book.some(s.rand.IntN); ok && len(p.txn.Transfers) > 0 {
+			s.look(ctx, &p)
+		}
+	}
+}
+
+// look asks for one payment. A question without an answer is no finding: the reconciliation asks again.
+func (s *sampler) look(ctx context.Context, p *page) {
+	ctx, cancel := context.WithTimeout(ctx, payDeadline)
+	defer cancel()
+	found, err := s.client.Txn(ctx, p.txn.ID)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case client.IsNotFound(err):
+		s.found.Lost++
+	case err != nil:
+		return
+	case found.Outcome.Position != p.outcome.Position:
+		s.found.Doubled++
+	case check.Difference(p.txn, content(&found)) != "" && len(p.txn.Accounts) == 0:
+		s.found.Altered++
+	}
+	s.found.Looked++
+}
+
+func (s *sampler) result() sampled {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.found
+}
+
+// content is a transaction as a site gives it back, in the form in which it was sent. Accounts it opened are not part of it.
+func content(t *client.Txn) *holdfast.Txn {
+	out := &holdfast.Txn{ID: t.Outcome.ID}
+	for i := range t.Transfers {
+		out.Transfers = append(out.Transfers, t.Transfers[i].Transfer)
+	}
+	return out
+}

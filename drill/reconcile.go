@@ -1,0 +1,413 @@
+package drill
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"holdfast"
+	"holdfast/check"
+	"holdfast/client"
+)
+
+// Check is one promise and whether it was kept.
+type Check struct {
+	Name   string
+	Detail string // with numbers
+	OK     bool
+}
+
+// proof is everything that was found when the faults were over. What was not come to is not proved: false.
+type proof struct {
+	lost, duplicated, altered, phantom map[holdfast.ID]string
+	settled                            int             // unknown at their deadline, and found done
+	moved                              holdfast.Amount // by all that is known to be done
+	penniesRight                       bool
+	booksBalanced                      bool
+	replicasAgree                      bool
+	linearizable                       bool
+	checks                             []Check
+	findings                           []string // what has no field of its own in a result
+}
+
+// prover asks the sites for everything that is in the book. All of them survive in the end: what was killed is back.
+type prover struct {
+	fleet *fleet
+	world *world
+	load  *load
+	book  *book
+	say   func(phase string)
+	proof
+}
+
+const (
+	// askersPerSite is how many questions to one site are under way at once.
+	askersPerSite = 24
+	// proofTime bounds the whole reconciliation.
+	proofTime = 3 * time.Minute
+	// livenessTime is how long the fleet may take to be whole again after the last fault.
+	livenessTime = 20 * time.Second
+	// orderTime bounds the search for an order of all answers.
+	orderTime = 60 * time.Second
+)
+
+// prove is the list of everything that is checked. An error means that a question was not answered: then nothing is proved.
+func (p *prover) prove(ctx context.Context, id func() holdfast.ID) error {
+	ctx, cancel := context.WithTimeout(ctx, proofTime)
+	defer cancel()
+	p.lost, p.duplicated = map[holdfast.ID]string{}, map[holdfast.ID]string{}
+	p.altered, p.phantom = map[holdfast.ID]string{}, map[holdfast.ID]string{}
+	for _, step := range []struct {
+		name string
+		do   func(context.Context) error
+	}{
+		{"waiting until every site takes payments again", func(ctx context.Context) error { return p.liveness(ctx, id) }},
+		{"comparing the replicas", p.agreement},
+		{"looking up every payment at every site", p.reconcile},
+		{"auditing the books", p.audit},
+		{"putting all answers into one order", p.order},
+	} {
+		p.say(step.name)
+		if err := step.do(ctx); err != nil {
+			return fmt.Errorf("%s: %w", step.name, err)
+		}
+	}
+	return nil
+}
+
+func (p *prover) add(name string, ok bool, format string, args ...any) {
+	p.checks = append(p.checks, Check{name, fmt.Sprintf(format, args...), ok})
+}
+
+// liveness has every site take one payment in every shard.
+func (p *prover) liveness(ctx context.Context, id func() holdfast.ID) error {
+	began := time.Now()
+	ctx, cancel := context.WithTimeout(ctx, livenessTime)
+	defer cancel()
+	if err := p.fleet.ready(ctx); err != nil {
+		return err
+	}
+	for _, m := range p.fleet.sites {
+		for i := range p.world.shards {
+			if err := p.payAt(ctx, m, &p.world.shards[i], id()); err != nil {
+				return fmt.Errorf("%s took no payment for shard %d: %w", m.name, i+1, err)
+			}
+		}
+	}
+	p.add("Every site takes payments again", true, "%d sites, %d ms after the end of the load", len(p.fleet.sites), time.Since(began).Milliseconds())
+	return nil
+}
+
+func (p *prover) payAt(ctx context.Context, m *member, c *shardCast, id holdfast.ID) error {
+	t := holdfast.Transfer{ID: id, Kind: holdfast.Immediate, Debit: c.payers[0], Credit: c.till, Amount: 1, Code: codeProbe}
+	for {
+		s := Sample{Shard: c.id, Kind: Prepared, Due: p.load.clock()}
+		if p.load.pay(ctx, m.own, &t, s) == holdfast.Done {
+			return nil
+		}
+		if err := rest(ctx, pollPause); err != nil {
+			return err
+		}
+	}
+}
+
+// agreement compares the digests of all replicas of each shard at one index. Entries that the leader proposes by itself may
+// be under way, so it asks until all are at the same index.
+func (p *prover) agreement(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, livenessTime)
+	defer cancel()
+	for {
+		digests, same, err := p.digests(ctx)
+		if err == nil && same {
+			found := check.Agree(digests)
+			p.replicasAgree = len(found) == 0
+			p.note(found)
+			p.add("The replicas agree", p.replicasAgree, "%d replicas, digest %016x at index %d", len(digests), digests[0].Digest, digests[0].Index)
+			return nil
+		}
+		if gone := rest(ctx, pollPause); gone != nil {
+			p.add("The replicas agree", false, "they were not at one index within %v: %s", livenessTime, indexes(digests))
+			p.findings = append(p.findings, "the replicas did not come to one index: "+indexes(digests))
+			return err
+		}
+	}
+}
+
+func indexes(digests []check.Digest) string {
+	var all []string
+	for _, d := range digests {
+		all = append(all, fmt.Sprintf("%s shard %d at %d", SiteName(d.Site), d.Shard, d.Index))
+	}
+	return strings.Join(all, ", ")
+}
+
+func (p *prover) digests(ctx context.Context) (all []check.Digest, same bool, err error) {
+	at := map[holdfast.ShardID]uint64{}
+	same = true
+	for _, m := range p.fleet.sites {
+		shards, err := m.own.Shards(ctx)
+		if err != nil {
+			return all, false, fmt.Errorf("ask %s: %w", m.name, err)
+		}
+		for i := range shards {
+			s := &shards[i]
+			digest, err := strconv.ParseUint(s.Digest, 16, 64)
+			if err != nil {
+				return all, false, fmt.Errorf("%s, shard %d: digest %q: %w", m.name, s.Shard, s.Digest, err)
+			}
+			all = append(all, check.Digest{Site: m.id, Shard: s.Shard, Index: s.Applied, Digest: digest})
+			if index, seen := at[s.Shard]; seen && index != s.Applied {
+				same = false
+			}
+			at[s.Shard] = s.Applied
+		}
+	}
+	return all, same && len(all) > 0, nil
+}
+
+func (p *prover) note(found []check.Finding) {
+	for _, f := range found[:min(len(found), 5)] {
+		p.findings = append(p.findings, f.String())
+	}
+}
+
+// reconcile asks every site for every payment and every account.
+func (p *prover) reconcile(ctx context.Context) error {
+	acks, sent := p.book.acks(), p.book.contents()
+	reports := make([]check.Report, len(p.fleet.sites))
+	errs := make([]error, len(p.fleet.sites))
+	balances := make([][]check.Finding, len(p.fleet.sites))
+	var wg sync.WaitGroup
+	for i, m := range p.fleet.sites {
+		wg.Go(func() {
+			if reports[i], errs[i] = reconcileAt(ctx, m, acks); errs[i] == nil {
+				balances[i], errs[i] = p.balancesAt(ctx, m, reports[i].Done, sent)
+			}
+		})
+	}
+	wg.Wait()
+	if err := errors.Join(errs...); err != nil {
+		return err
+	}
+	p.collect(reports)
+	for i := range reports[0].Done {
+		for _, t := range sent[reports[0].Done[i].Outcome.ID].Transfers {
+			p.moved += t.Amount
+		}
+	}
+	wrong := 0
+	for _, found := range balances {
+		wrong += len(found)
+		p.note(found)
+	}
+	p.penniesRight = wrong == 0
+	p.add("Every balance is right to the penny", wrong == 0, "%s accounts × %d sites recomputed from the data: %d differ",
+		thousands(int64(len(p.accounts()))), len(p.fleet.sites), wrong)
+	return nil
+}
+
+// collect joins what the sites answered: a payment is lost when any of them has lost it.
+func (p *prover) collect(reports []check.Report) {
+	for i := range reports {
+		gather(p.lost, reports[i].Lost)
+		gather(p.duplicated, reports[i].Duplicated)
+		gather(p.altered, reports[i].Altered)
+		gather(p.phantom, reports[i].Phantom)
+		p.note(reports[i].Findings())
+	}
+	r := &reports[0]
+	p.settled = r.SettledDone
+	bad := len(p.lost) + len(p.duplicated) + len(p.altered)
+	p.add("Every acknowledged payment is there, once, unaltered", bad == 0, "%s payments × %d sites looked up: %d lost, %d duplicated, %d altered",
+		thousands(int64(r.Acknowledged)), len(reports), len(p.lost), len(p.duplicated), len(p.altered))
+	p.add("What was refused moved nothing", len(p.phantom) == 0, "%d refused or not executed, %d of them found done",
+		r.Refused+r.NotExecuted, len(p.phantom))
+	if r.Unknown > 0 {
+		p.add("Unknown outcomes are settled", true, "%d unknown at their deadline: %d were done, %d were not", r.Unknown, r.SettledDone, r.Unknown-r.SettledDone)
+	}
+}
+
+func gather(into map[holdfast.ID]string, found []check.Finding) {
+	for _, f := range found {
+		into[f.ID] = f.What
+	}
+}
+
+type answer struct {
+	found check.Found
+	ok    bool
+	err   error
+}
+
+// reconcileAt compares all answers with what one site says now.
+func reconcileAt(ctx context.Context, m *member, acks []check.Ack) (check.Report, error) {
+	seen := make(map[holdfast.ID]int, len(acks))
+	var distinct []holdfast.ID
+	for i := range acks {
+		if _, again := seen[acks[i].ID]; !again {
+			seen[acks[i].ID] = len(distinct)
+			distinct = append(distinct, acks[i].ID)
+		}
+	}
+	answers := askAll(distinct, func(id holdfast.ID) answer { return lookUp(ctx, m.own, id) })
+	return check.Reconcile(acks, func(id holdfast.ID) (check.Found, bool, error) {
+		a := &answers[seen[id]]
+		return a.found, a.ok, a.err
+	})
+}
+
+func lookUp(ctx context.Context, c *client.Client, id holdfast.ID) answer {
+	t, err := retried(ctx, func(ctx context.Context) (client.Txn, error) { return c.Txn(ctx, id) })
+	if client.IsNotFound(err) {
+		return answer{}
+	}
+	if err != nil {
+		return answer{err: err}
+	}
+	return answer{found: check.Found{Txn: content(&t), Outcome: t.Outcome}, ok: true}
+}
+
+// retried asks a few times: the machine is busy with tens of thousands of questions, and one that is not answered proves
+// nothing.
+func retried[T any](ctx context.Context, ask func(context.Context) (T, error)) (v T, err error) {
+	for range 5 {
+		v, err = ask(ctx)
+		if err == nil || client.IsNotFound(err) || ctx.Err() != nil {
+			return v, err
+		}
+	}
+	return v, err
+}
+
+// askAll asks for every item, some at a time, and returns the answers in the same order.
+func askAll[Q, A any](items []Q, ask func(Q) A) []A {
+	out := make([]A, len(items))
+	var wg sync.WaitGroup
+	for worker := range askersPerSite {
+		wg.Go(func() {
+			for i := worker; i < len(items); i += askersPerSite {
+				out[i] = ask(items[i])
+			}
+		})
+	}
+	wg.Wait()
+	return out
+}
+
+// accounts are all that anybody in the load has, in a fixed order.
+func (p *prover) accounts() (all []holdfast.AccountID) {
+	for i := range p.world.shards {
+		c := &p.world.shards[i]
+		all = append(append(all, c.bank, c.merchant, c.till), c.payers...)
+	}
+	for _, name := range p.world.trade.Customers {
+		all = append(all, p.world.customers[name])
+	}
+	return all
+}
+
+// balancesAt works out from the data what every account must hold, and compares it with what one site says.
+func (p *prover) balancesAt(ctx context.Context, m *member, done []check.Found, sent map[holdfast.ID]*holdfast.Txn) ([]check.Finding, error) {
+	type reply struct {
+		account holdfast.Account
+		err     error
+	}
+	all := p.accounts()
+	replies := askAll(all, func(id holdfast.AccountID) reply {
+		a, err := retried(ctx, func(ctx context.Context) (holdfast.Account, error) { return m.own.Account(ctx, id) })
+		return reply{a, err}
+	})
+	at := make(map[holdfast.AccountID]int, len(all))
+	for i, id := range all {
+		at[id] = i
+	}
+	wanted := make([]check.Found, len(done))
+	for i := range done {
+		wanted[i] = check.Found{Txn: sent[done[i].Outcome.ID], Outcome: done[i].Outcome}
+	}
+	return check.Balances(nil, wanted, nil, all, func(id holdfast.AccountID) (holdfast.Account, bool, error) {
+		r := replies[at[id]]
+		if client.IsNotFound(r.err) {
+			return r.account, false, nil
+		}
+		return r.account, true, r.err
+	})
+}
+
+// audit asks every site for its own audit: debits equal credits, recounted, and digests compared. What moved in all must be
+// what the load knows to be done, to the penny: nothing happened that nobody asked for.
+func (p *prover) audit(ctx context.Context) error {
+	ok, accounts := true, 0
+	for _, m := range p.fleet.sites {
+		a, err := retried(ctx, m.own.Audit)
+		if err != nil {
+			return fmt.Errorf("ask %s: %w", m.name, err)
+		}
+		moved := holdfast.Amount(0)
+		accounts = 0
+		for i := range a.Shards {
+			accounts += a.Shards[i].Accounts
+			moved += turnover(a.Shards[i].Assets)
+		}
+		for _, problem := range a.Problems {
+			p.findings = append(p.findings, fmt.Sprintf("audit of %s: %s", m.name, problem))
+		}
+		if moved != p.moved {
+			p.findings = append(p.findings, fmt.Sprintf("audit of %s: %d pence moved in all, %d are known to the load", m.name, moved, p.moved))
+		}
+		ok = ok && a.OK && a.Balanced && moved == p.moved
+	}
+	p.booksBalanced = ok && p.penniesRight
+	p.add("The books balance", ok, "debits equal credits at %d sites, recounted over %d accounts; £%s moved, no penny of it unasked",
+		len(p.fleet.sites), accounts, inPounds(p.moved))
+	return nil
+}
+
+// turnover is the sum of all debits ever posted, if it equals that of all credits; else it is no sum that could be right.
+func turnover(assets []client.AssetTotal) (sum holdfast.Amount) {
+	for i := range assets {
+		if assets[i].DebitsPosted != assets[i].CreditsPosted || assets[i].DebitsPending != assets[i].CreditsPending {
+			return -1
+		}
+		sum += assets[i].DebitsPosted
+	}
+	return sum
+}
+
+// inPounds writes pence as pounds, with commas.
+func inPounds(pence holdfast.Amount) string {
+	return fmt.Sprintf("%s.%02d", thousands(int64(pence)/100), int64(pence)%100)
+}
+
+// thousands writes a number with a comma after every third digit.
+func thousands(n int64) string {
+	text := strconv.FormatInt(n, 10)
+	for i := len(text) - 3; i > 0 && text[i-1] != '-'; i -= 3 {
+		text = text[:i] + "," + text[i:]
+	}
+	return text
+}
+
+// order has check decide whether everything that callers saw could have happened in one order.
+func (p *prover) order(context.Context) error {
+	var shards []holdfast.ShardID
+	for i := range p.world.shards {
+		shards = append(shards, p.world.shards[i].id)
+	}
+	p.linearizable = true
+	ops := 0
+	for i, h := range p.book.histories(shards) {
+		ops += len(h.Ops)
+		v := h.Linearizable(orderTime)
+		if !v.OK {
+			p.linearizable = false
+			p.findings = append(p.findings, fmt.Sprintf("shard %d: %s", shards[i], v.Explanation))
+		}
+	}
+	p.add("The answers fit one order", p.linearizable, "%s payments and reads, linearizable", thousands(int64(ops)))
+	return nil
+}

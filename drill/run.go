@@ -1,0 +1,295 @@
+package drill
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"holdfast"
+	"holdfast/retail"
+)
+
+// Options of a run. [Options.Check] says what is allowed.
+type Options struct {
+	Program  string        // the executable whose "serve --config" is a site
+	Seed     uint64        // of ids, of the moments of the faults, and of what is sampled
+	Sites    int           // 3 to MaxSites, odd
+	Shards   int           // 1 to 256
+	Carriers int           // cables between each two sites, 1 to 4
+	Rate     int           // payments a second, on average, besides the probes
+	Load     time.Duration // how long the load runs; 0: as the scenario has it
+	RTT      time.Duration // round trip between each two sites
+	Events   int           // how many of the recorded events are replayed; 0: Rate times Load
+	Keep     bool          // keep data and logs of the sites also when all is well
+	Version  string        // of the program, for the evidence
+	Watch    func(*Snapshot)
+}
+
+// Defaults are the options of a drill of which nothing was said.
+func Defaults() Options {
+	return Options{Seed: 1, Sites: 3, Shards: 1, Carriers: 1, Rate: 300, RTT: 10 * time.Millisecond}
+}
+
+// Check reports the first option that makes no sense.
+func (o *Options) Check(s *Scenario) error {
+	switch {
+	case o.Sites < 3 || o.Sites > MaxSites || o.Sites%2 == 0:
+		return fmt.Errorf("%d sites: a drill has 3 or 5, so that a majority remains when one fails", o.Sites)
+	case o.Shards < 1 || o.Shards > 64:
+		return fmt.Errorf("%d shards: a drill on one machine has 1 to 64", o.Shards)
+	case o.Carriers < 1 || o.Carriers > 4:
+		return fmt.Errorf("%d carriers: a drill has 1 to 4", o.Carriers)
+	case o.Rate < 1 || o.Rate > 5000:
+		return fmt.Errorf("rate %d: 1 to 5000 payments a second", o.Rate)
+	case o.RTT < 0 || o.RTT > 200*time.Millisecond:
+		return fmt.Errorf("round trip %v: 0 to 200ms", o.RTT)
+	case o.Load != 0 && o.Load < s.Load:
+		return fmt.Errorf("duration %v: the scenario %s needs %v or more to break things and mend them", o.Load, s.Name, s.Load)
+	}
+	return nil
+}
+
+// Evidence is everything a run leaves behind: the result for programs, and what the report for people is drawn from.
+type Evidence struct {
+	Result   Result
+	Scenario Scenario
+	Samples  []Sample
+	Faults   []Fault
+	Reigns   []Reign
+	Checks   []Check
+	Sites    []string
+	Bound    time.Duration // the longest pause that passes
+	Length   time.Duration // from the start of the load to its last answer
+	Started  time.Time
+	Machine  []Fact
+	Kept     string // directory with data and logs of the sites; "" when it was removed
+}
+
+// Fact is a line of a table.
+type Fact struct{ Name, Value string }
+
+// run is one drill while it lasts.
+type run struct {
+	o        Options
+	scenario Scenario
+	rand     *rand.Rand
+	started  time.Time
+	zero     atomic.Int64 // from started to the start of the load, in nanoseconds; until then 0
+	world    *world
+	fleet    *fleet
+	load     *load
+	book     *book
+	throne   *throne
+	stage    *stage
+	sampler  *sampler
+	view     *viewer
+}
+
+// Run plays a scenario and proves what became of the payments. The error says that the drill itself could not be done; what a
+// drill finds is in the evidence. Every process it started is gone when it returns.
+func Run(ctx context.Context, s Scenario, o Options) (_ *Evidence, err error) {
+	if err := o.Check(&s); err != nil {
+		return nil, err
+	}
+	r, err := prepare(s, o)
+	if err != nil {
+		return nil, err
+	}
+	var evidence *Evidence
+	defer func() { err = r.finish(evidence, err) }()
+	if err := r.begin(ctx); err != nil {
+		return nil, err
+	}
+	broken := r.play(ctx)
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
+	evidence = r.judge(ctx, broken)
+	return evidence, nil
+}
+
+func prepare(s Scenario, o Options) (_ *run, err error) {
+	r := &run{o: o, scenario: s, rand: rand.New(rand.NewPCG(o.Seed, 1)), started: time.Now()}
+	if r.o.Load == 0 {
+		r.o.Load = s.Load
+	}
+	if r.o.Events == 0 {
+		r.o.Events = int(float64(r.o.Rate) * r.o.Load.Seconds())
+	}
+	trade, err := retail.Load()
+	if err != nil {
+		return nil, err
+	}
+	if r.world, err = newWorld(trade, o.Shards); err != nil {
+		return nil, err
+	}
+	dir, err := os.MkdirTemp("", "holdfast-drill-")
+	if err != nil {
+		return nil, fmt.Errorf("make a directory for the sites: %w", err)
+	}
+	if r.fleet, err = newFleet(&r.o, dir, r.rand); err != nil {
+		return nil, errors.Join(err, os.RemoveAll(dir))
+	}
+	r.book = newBook(r.o.Events * 2)
+	return r, nil
+}
+
+// finish ends every process and removes what they stored, unless somebody will want to look at it.
+func (r *run) finish(e *Evidence, err error) error {
+	if r.load != nil {
+		r.load.close()
+	}
+	r.view.stop()
+	err = errors.Join(err, r.fleet.close())
+	failed := err != nil || e == nil || !e.Result.Passed()
+	if !failed && !r.o.Keep {
+		return os.RemoveAll(r.fleet.dir)
+	}
+	if e != nil {
+		e.Kept = r.fleet.dir
+		return err
+	}
+	return fmt.Errorf("%w (data and logs of the sites are in %s)", err, r.fleet.dir)
+}
+
+// clock is the time since the start of the load; before it, since the start of the run.
+func (r *run) clock() time.Duration { return time.Since(r.started) - time.Duration(r.zero.Load()) }
+
+// begin brings up the fleet and everything the load stands on.
+func (r *run) begin(ctx context.Context) (err error) {
+	r.throne = newThrone(r.fleet, r.clock)
+	r.stage = &stage{fleet: r.fleet, throne: r.throne, clock: r.clock, length: r.o.Load, rand: r.rand}
+	if r.load, err = newLoad(r.fleet, r.book, r.clock); err != nil {
+		return err
+	}
+	r.sampler = &sampler{client: r.load.clients[0], book: r.book, rand: rand.New(rand.NewPCG(r.o.Seed, 2))}
+	r.view = startViewer(r)
+	r.view.say(fmt.Sprintf("starting %d sites as %d processes, %v apart", r.o.Sites, r.o.Sites, r.o.RTT))
+	up, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	if err := r.fleet.start(up); err != nil {
+		return err
+	}
+	r.view.say(fmt.Sprintf("opening and funding %d accounts", len(r.world.customers)))
+	rounds := (r.o.Events + len(r.world.trade.Events) - 1) / len(r.world.trade.Events)
+	return r.load.settle(ctx, r.world, r.world.funding(rounds, ids(r.rand, time.Now())))
+}
+
+// play runs the load and the faults beside it, and returns when both are over. What it returns is what went wrong with the
+// drill itself.
+func (r *run) play(ctx context.Context) []error {
+	errands := r.world.plan(r.o.Events, r.o.Load, ids(r.rand, time.Now()))
+	watch, unwatch := context.WithCancel(ctx)
+	until, over := context.WithCancel(ctx)
+	defer over()
+	r.startClock()
+	var watchers, callers sync.WaitGroup
+	watchers.Go(func() { r.throne.watch(watch) })
+	watchers.Go(func() { r.sampler.watch(watch) })
+	for i := range r.world.shards {
+		c := &r.world.shards[i]
+		id := ids(rand.New(rand.NewPCG(r.o.Seed, 10+uint64(i))), time.Now())
+		callers.Go(func() { r.load.probe(ctx, until, c, id) })
+		callers.Go(func() { r.load.read(ctx, until, c) })
+	}
+	played := make(chan error, 1)
+	go func() { played <- r.scenario.play(ctx, r.stage) }()
+	r.view.say(r.scenario.Story)
+	errs := []error{r.load.replay(ctx, errands), <-played, rest(ctx, r.o.Load-r.clock())}
+	over()
+	callers.Wait()
+	r.view.end(r.clock())
+	r.view.say("the load is over: waiting for the last answers")
+	r.load.wait()
+	r.fleet.net.HealAll()
+	unwatch()
+	watchers.Wait()
+	return errs
+}
+
+// startClock makes this moment the zero of all times. What has been written down so far happened before it.
+func (r *run) startClock() {
+	passed := r.clock()
+	r.book.shift(passed)
+	r.zero.Add(int64(passed))
+}
+
+// judge proves what became of the payments, and puts everything together.
+func (r *run) judge(ctx context.Context, broken []error) *Evidence {
+	p := &prover{fleet: r.fleet, world: r.world, load: r.load, book: r.book, say: r.view.say}
+	broken = append(broken, p.prove(ctx, ids(rand.New(rand.NewPCG(r.o.Seed, 3)), time.Now())))
+	for _, m := range r.fleet.sites {
+		if err := m.proc.unexpected(); err != nil {
+			broken = append(broken, fmt.Errorf("%s: %w", m.name, err))
+		}
+	}
+	e := &Evidence{
+		Scenario: r.scenario, Samples: r.book.samples(), Faults: r.stage.history(), Reigns: r.throne.history(),
+		Checks: p.checks, Bound: r.scenario.Bound(r.o.RTT), Length: r.view.length(), Started: r.started, Machine: machine(r.o.Version),
+	}
+	for _, m := range r.fleet.sites {
+		e.Sites = append(e.Sites, m.name)
+	}
+	e.Result = r.result(e, p)
+	e.Result.judge(e.Bound, r.findings(p, broken))
+	r.view.say("verdict: " + e.Result.Verdict)
+	return e
+}
+
+// result fills everything but the verdict.
+func (r *run) result(e *Evidence, p *prover) Result {
+	q := latencies(e.Samples)
+	out := Result{
+		Scenario: r.scenario.Name, Seed: r.o.Seed, Sites: r.o.Sites, Shards: r.o.Shards, Carriers: r.o.Carriers,
+		RTTMillis: millis(r.o.RTT), Input: retail.Name, Payments: count(e.Samples),
+		Lost: len(p.lost), Duplicated: len(p.duplicated), Altered: len(p.altered),
+		BooksBalanced: p.booksBalanced, ReplicasAgree: p.replicasAgree, Linearizable: p.linearizable,
+		Latency: Latency{millis(q.p50), millis(q.p99), millis(q.p999), millis(q.max)},
+		Faults:  []FaultResult{},
+	}
+	var shards []holdfast.ShardID
+	for i := range r.world.shards {
+		shards = append(shards, r.world.shards[i].id)
+	}
+	for i, x := range effects(e.Faults, e.Samples, e.Reigns, shards, e.Length) {
+		f := &e.Faults[i]
+		out.Faults = append(out.Faults, FaultResult{
+			Kind: f.Kind, Target: f.Target, AtMillis: f.At.Milliseconds(), HealedMillis: f.Healed.Milliseconds(),
+			PauseMillis: millis(x.pause), FailedRequests: x.failed, LeaderChanges: x.leaders,
+		})
+	}
+	return out
+}
+
+// findings are the reasons that have no field of their own in a result.
+func (r *run) findings(p *prover, broken []error) (out []string) {
+	for _, err := range broken {
+		if err != nil {
+			out = append(out, err.Error())
+		}
+	}
+	if len(p.phantom) > 0 {
+		out = append(out, fmt.Sprintf("%d payments that were refused or not executed are in the books", len(p.phantom)))
+	}
+	samples := r.book.samples()
+	before := failures(samples, -time.Hour, firstFault(r.stage.history()))
+	if before > 0 {
+		out = append(out, fmt.Sprintf("%d requests without a definite answer before the first fault", before))
+	}
+	if failures(samples, -time.Hour, time.Hour) > 0 {
+		out = append(out, r.book.excuses()...)
+	}
+	return append(out, p.findings...)
+}
+
+func firstFault(faults []Fault) time.Duration {
+	if len(faults) == 0 {
+		return time.Hour
+	}
+	return faults[0].At
+}
