@@ -30,6 +30,8 @@ func (s *Store) commonOptions(name string) *pebble.Options {
 		// One compaction at a time: it shares the machine with payments.
 		CompactionConcurrencyRange: func() (int, int) { return 1, 1 },
 	}
+	// An ingestion is over when its tables are in their place, not when they wait for a flush.
+	o.Experimental.DisableIngestAsFlushable = func() bool { return true }
 	// What is stored is packed already, or random ids; compressing costs more CPU than it saves disk.
 	o.ApplyCompressionSettings(func() pebble.DBCompressionSettings { return pebble.DBCompressionNone })
 	for i := range o.Levels {
@@ -74,8 +76,8 @@ func (s *Store) stateOptions() *pebble.Options {
 
 // tableOptions are those of a table that is built to be ingested. Filters cost CPU when built and are wanted only where
 // single keys are looked up that may not be there.
-func tableOptions(db *pebble.Options, filter bool) sstable.WriterOptions {
-	o := db.MakeWriterOptions(0, engineFormat.MaxTableFormat())
+func (s *Store) tableOptions(filter bool) sstable.WriterOptions {
+	o := s.tableDefaults.MakeWriterOptions(0, engineFormat.MaxTableFormat())
 	if !filter {
 		o.FilterPolicy = pebble.NoFilterPolicy
 	}

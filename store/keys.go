@@ -14,6 +14,17 @@ const (
 	kindHard     = 'h' // log
 	kindIdentity = 'i' // log
 	kindInstall  = 'j' // log: a checkpoint is being installed
+
+	kindAccount  = 'a' // state: account
+	kindBlock    = 'b' // state: account, Time of the first row
+	kindRef      = 'f' // state: reference, index, ord, leg
+	kindOpenHold = 'h' // state: id
+	kindIndex    = 'k' // state: index key (escaped), record key
+	kindMeta     = 'm' // state
+	kindRanges   = 'n' // state
+	kindOutbox   = 'o' // state: sequence number
+	kindRecord   = 'r' // state: record key
+	kindID       = 't' // state: id; last, so that rising ids are above everything else of their shard
 )
 
 const keyHead = 3 // shard and kind
@@ -48,4 +59,45 @@ func indexOf(key []byte) (uint64, error) {
 		return 0, &ErrCorrupt{Shard: shardOf(key), Key: append([]byte(nil), key...), What: "the key of an entry has a wrong length"}
 	}
 	return binary.BigEndian.Uint64(key[keyHead:]), nil
+}
+
+func idKey(b []byte, shard holdfast.ShardID, id *holdfast.ID) []byte {
+	return append(appendKey(b, shard, kindID), id[:]...)
+}
+
+func holdKey(b []byte, shard holdfast.ShardID, id *holdfast.ID) []byte {
+	return append(appendKey(b, shard, kindOpenHold), id[:]...)
+}
+
+func accountKey(b []byte, shard holdfast.ShardID, id holdfast.AccountID) []byte {
+	return id.Append(appendKey(b, shard, kindAccount))
+}
+
+func outboxKey(b []byte, shard holdfast.ShardID, seq uint64) []byte {
+	return binary.BigEndian.AppendUint64(appendKey(b, shard, kindOutbox), seq)
+}
+
+func recordKey(b []byte, shard holdfast.ShardID, key string) []byte {
+	return append(appendKey(b, shard, kindRecord), key...)
+}
+
+const refKeyBytes = keyHead + 16 + 8 + 4 + 2
+
+func refKey(b []byte, shard holdfast.ShardID, ref holdfast.Ref, p holdfast.Position, leg holdfast.Leg) []byte {
+	b = append(appendKey(b, shard, kindRef), ref[:]...)
+	b = binary.BigEndian.AppendUint64(b, p.Index)
+	b = binary.BigEndian.AppendUint32(b, p.Ord)
+	return binary.BigEndian.AppendUint16(b, uint16(leg))
+}
+
+// indexPrefix is what all keys of records under an index key begin with. A zero byte within the index key is written as
+// 00 ff and 00 01 ends it, so that no index key is the beginning of another.
+func indexPrefix(b []byte, shard holdfast.ShardID, index string) []byte {
+	b = appendKey(b, shard, kindIndex)
+	for i := range len(index) {
+		if b = append(b, index[i]); index[i] == 0 {
+			b = append(b, 0xff)
+		}
+	}
+	return append(b, 0, 1)
 }

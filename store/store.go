@@ -20,12 +20,16 @@ type Store struct {
 	log   *pebble.DB
 	state *pebble.DB
 	cache *pebble.Cache
+	// tableDefaults are the options that tables for the state database are built with.
+	tableDefaults *pebble.Options
 
 	fatal  atomic.Pointer[fatal] // why the store is dead; nil while it lives
 	closed atomic.Bool
 
-	mu     sync.Mutex // guards shards
-	shards map[holdfast.ShardID]*Shard
+	mu         sync.Mutex // guards what follows
+	shards     map[holdfast.ShardID]*Shard
+	exports    map[*Export]struct{}
+	lastExport uint64 // id of the newest export
 }
 
 // fatal is the first cause of the store's death.
@@ -38,7 +42,10 @@ func Open(o Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{opts: o, cache: pebble.NewCache(o.CacheBytes), shards: map[holdfast.ShardID]*Shard{}}
+	s := &Store{
+		opts: o, cache: pebble.NewCache(o.CacheBytes),
+		shards: map[holdfast.ShardID]*Shard{}, exports: map[*Export]struct{}{},
+	}
 	if err := s.open(); err != nil {
 		return nil, errors.Join(fmt.Errorf("store in %s: %w", o.Dir, err), s.release())
 	}
@@ -54,6 +61,8 @@ func (s *Store) open() (err error) {
 	if s.log, err = pebble.Open(s.dir("log"), s.logOptions()); err != nil {
 		return fmt.Errorf("opening the log (is another process using the directory?): %w", err)
 	}
+	s.tableDefaults = s.stateOptions()
+	s.tableDefaults.EnsureDefaults()
 	if s.state, err = pebble.Open(s.dir("state"), s.stateOptions()); err != nil {
 		return fmt.Errorf("opening the state (is another process using the directory?): %w", err)
 	}
@@ -62,15 +71,19 @@ func (s *Store) open() (err error) {
 
 func (s *Store) dir(name string) string { return s.opts.FS.PathJoin(s.opts.Dir, name) }
 
+// stagePath is a path in the directory where tables are built before they are taken over.
+func (s *Store) stagePath(name string) string { return s.opts.FS.PathJoin(s.dir("stage"), name) }
+
 // Close waits for what runs in the background and closes both databases. Everything acknowledged is safe without it.
 func (s *Store) Close() error {
 	if s.closed.Swap(true) {
 		return ErrClosed
 	}
+	err := s.closeExports(nil)
 	for _, sh := range s.snapshotShards() {
 		sh.dropReaders()
 	}
-	return s.release()
+	return errors.Join(err, s.release())
 }
 
 func (s *Store) release() error {
