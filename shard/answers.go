@@ -1,0 +1,137 @@
+package shard
+
+import (
+	"slices"
+	"sync"
+
+	"holdfast"
+)
+
+// Nonce marks an entry with its origin: a number of the process drawn at its start, and a count. Whoever waits for an entry
+// recognises it by its nonce and by nothing else: the entry at the expected index may be another leader's.
+type Nonce = [16]byte
+
+// part is a stretch of transactions of one request within an entry.
+type part struct {
+	request *Request
+	from    int // the first transaction, within the request
+	count   int
+}
+
+// flight is an entry that was proposed and has not been applied.
+type flight struct {
+	parts   []part
+	bulk    bool
+	started holdfast.Time
+}
+
+// Answers connects proposed entries with the callers that wait for them. The consensus side expects and loses, the apply side
+// settles: safe for concurrent use.
+type Answers struct {
+	mu      sync.Mutex
+	flights map[Nonce]*flight
+	order   []Nonce // oldest first; may hold nonces that are settled
+	single  int
+	bulk    int
+	took    int64 // nanoseconds from proposal to outcome of the last bulk entry; 0: seen already
+}
+
+// NewAnswers makes an empty table.
+func NewAnswers() *Answers { return &Answers{flights: map[Nonce]*flight{}} }
+
+func (a *Answers) expect(nonce Nonce, f *flight) {
+	for _, p := range f.parts {
+		p.request.expectPart(p.from+p.count == p.request.Batch.Count())
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.flights[nonce] = f
+	if PlantedAnyNonce {
+		a.order = append(a.order, nonce)
+	}
+	a.count(f, 1)
+}
+
+func (a *Answers) count(f *flight, n int) {
+	if f.bulk {
+		a.bulk += n
+		return
+	}
+	a.single += n
+}
+
+// Settle hands the outcomes of an applied entry to those who wait for its nonce, if anybody does here.
+func (a *Answers) Settle(nonce Nonce, outcomes []holdfast.Outcome, now holdfast.Time) {
+	f := a.take(nonce, now)
+	if f == nil {
+		return
+	}
+	at := 0
+	for _, p := range f.parts {
+		p.request.settlePart(p.from, outcomes[at:at+p.count:at+p.count])
+		at += p.count
+	}
+}
+
+// waits reports whether somebody waits for an entry.
+func (a *Answers) waits(nonce Nonce) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.flights[nonce] != nil || PlantedAnyNonce
+}
+
+func (a *Answers) take(nonce Nonce, now holdfast.Time) *flight {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if PlantedAnyNonce && len(a.order) > 0 {
+		nonce = a.order[0]
+		a.order = a.order[1:]
+	}
+	f := a.flights[nonce]
+	if f == nil {
+		return nil
+	}
+	delete(a.flights, nonce)
+	a.count(f, -1)
+	if f.bulk {
+		a.took = max(int64(now-f.started), 1)
+	}
+	return f
+}
+
+// drop forgets an entry that the log did not take after all, and answers nobody.
+func (a *Answers) drop(nonce Nonce) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if f := a.flights[nonce]; f != nil {
+		delete(a.flights, nonce)
+		a.count(f, -1)
+	}
+}
+
+// lose answers everybody that waits: what was proposed may or may not happen, and this replica cannot tell any more.
+func (a *Answers) lose(err error) {
+	a.mu.Lock()
+	var lost []*flight
+	for _, f := range a.flights {
+		lost = append(lost, f)
+	}
+	slices.SortFunc(lost, func(x, y *flight) int { return int(x.started - y.started) })
+	clear(a.flights)
+	a.order, a.single, a.bulk = nil, 0, 0
+	a.mu.Unlock()
+	for _, f := range lost {
+		for _, p := range f.parts {
+			p.request.fail(err)
+		}
+	}
+}
+
+// underway is how many entries of each class are proposed and not applied, and how long the last bulk entry took if nobody
+// has asked since.
+func (a *Answers) underway() (single, bulk int, took int64) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	took, a.took = a.took, 0
+	return a.single, a.bulk, took
+}

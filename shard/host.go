@@ -1,0 +1,351 @@
+package shard
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"holdfast"
+	"holdfast/store"
+)
+
+// Timing is how fast time passes for consensus.
+type Timing struct {
+	Tick           time.Duration // 0: 10 ms
+	HeartbeatTicks int           // 0: 2
+	ElectionTicks  int           // 0: 10
+}
+
+// HostConfig is what a [Host] needs of its site.
+type HostConfig struct {
+	Site   holdfast.SiteID
+	Sites  []holdfast.SiteID  // all that are configured to vote, this one included
+	Shards []holdfast.ShardID // those with a replica here
+	Store  *store.Store
+
+	// Send hands a message to the link. It must not block and may lose it.
+	Send func(to holdfast.SiteID, shard holdfast.ShardID, payload []byte)
+	// Call asks another site; its Host answers by [Host.Serve]. May be nil when there is only one site.
+	Call func(ctx context.Context, to holdfast.SiteID, method string, payload []byte) ([]byte, error)
+
+	// OnFatal is told once that the process has to stop: the disk failed, or an invariant is broken. Required.
+	OnFatal func(error)
+	// OnEvent hears what an operator wants to know; it must not block. May be nil.
+	OnEvent func(Event)
+
+	Timing  Timing
+	Machine MachineConfig
+	Replica ReplicaConfig // the limits; Node, Process, Intake and Answers are filled in
+	Logger  *slog.Logger  // nil: silence
+	Random  io.Reader     // nil: crypto/rand.Reader
+}
+
+func (c HostConfig) withDefaults() (HostConfig, error) {
+	if c.Store == nil || c.Send == nil || c.OnFatal == nil || c.Site == 0 || len(c.Sites) == 0 || len(c.Shards) == 0 {
+		return c, errors.New("shard: Site, Sites, Shards, Store, Send and OnFatal of HostConfig are required")
+	}
+	if c.Call == nil && len(c.Sites) > 1 {
+		return c, errors.New("shard: HostConfig.Call is required when there is more than one site")
+	}
+	c.Timing.Tick = orElse(c.Timing.Tick, 10*time.Millisecond)
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if c.Random == nil {
+		c.Random = rand.Reader
+	}
+	if c.OnEvent == nil {
+		c.OnEvent = func(Event) {}
+	}
+	return c, nil
+}
+
+// EventKind says what happened to a replica.
+type EventKind uint8
+
+const (
+	// EventBorn: the replica has its first members; Text says how.
+	EventBorn EventKind = iota + 1
+	// EventLeader: somebody leads, or nobody does.
+	EventLeader
+	// EventMembers: the members changed.
+	EventMembers
+	// EventOutOfService: the replica's state differs from the others', and it answers nothing any more. Somebody has to look.
+	EventOutOfService
+	// EventCorrupt: the replica's disk is not what was written. It is wiped and joins again, or, when there is nobody to learn from,
+	// stays out of service.
+	EventCorrupt
+	// EventInstalled: a checkpoint of another site was installed.
+	EventInstalled
+)
+
+// Event is one thing that happened.
+type Event struct {
+	Kind   EventKind
+	Shard  holdfast.ShardID
+	Leader Leadership // EventLeader
+	Text   string
+	Err    error // EventOutOfService, EventCorrupt
+}
+
+// Host runs the replicas of one site: it owns the goroutines, the clock and the disk's queue, and decides nothing. Per shard
+// one goroutine steps consensus and one applies; one goroutine per site writes and fsyncs for all shards, one persists
+// segments. See DESIGN.md for who owns what.
+type Host struct {
+	config HostConfig
+	seats  map[holdfast.ShardID]*seat
+	disk   *diskQueue
+	shelf  *persistQueue
+	exp    exports
+	full   atomic.Bool // the disk is nearly full
+
+	ctx     context.Context // ends when the host stops
+	cancel  context.CancelFunc
+	wg      sync.WaitGroup
+	fatal   sync.Once
+	started atomic.Bool
+}
+
+// NewHost prepares the replicas; nothing runs before Start.
+func NewHost(c HostConfig) (*Host, error) {
+	c, err := c.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	h := &Host{config: c, seats: map[holdfast.ShardID]*seat{}, disk: newDiskQueue(), shelf: newPersistQueue()}
+	h.exp.init()
+	h.ctx, h.cancel = context.WithCancel(context.Background())
+	for _, id := range c.Shards {
+		if h.seats[id] != nil {
+			return nil, fmt.Errorf("shard: shard %d is listed twice", id)
+		}
+		h.seats[id] = newSeat(h, id)
+	}
+	return h, nil
+}
+
+// Start starts the goroutines. Shards that are not born yet go on asking the other sites until they are.
+func (h *Host) Start() {
+	h.started.Store(true)
+	h.spawn(h.writeLoop)
+	h.spawn(h.persistLoop)
+	h.spawn(h.watchDisk)
+	for _, s := range h.seats {
+		h.spawn(s.run)
+	}
+}
+
+func (h *Host) spawn(f func()) {
+	h.wg.Go(f)
+}
+
+// Stop refuses new work, answers whoever waits, and waits for the goroutines until ctx ends. What was acknowledged is on disk.
+// The store stays open.
+func (h *Host) Stop(ctx context.Context) error {
+	for _, s := range h.seats {
+		s.intake.Close(ErrStopping)
+	}
+	h.cancel()
+	h.disk.close()
+	h.shelf.close()
+	done := make(chan struct{})
+	go func() { // ends with the goroutines it waits for
+		h.wg.Wait()
+		close(done)
+	}()
+	select {
+	case <-done:
+		h.exp.closeAll()
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("shard: stopping the host: %w", ctx.Err())
+	}
+}
+
+// die stops everything after a failure that nothing can be trusted after.
+func (h *Host) die(err error) {
+	if h.ctx.Err() != nil && errors.Is(err, store.ErrClosed) {
+		return
+	}
+	h.fatal.Do(func() {
+		h.config.Logger.Error("the process has to stop", "err", err)
+		h.cancel()
+		h.disk.close()
+		h.shelf.close()
+		h.config.OnFatal(err)
+	})
+}
+
+func (h *Host) seat(id holdfast.ShardID) (*seat, error) {
+	s := h.seats[id]
+	if s == nil {
+		return nil, fmt.Errorf("shard %d: %w", id, ErrNoShard)
+	}
+	return s, nil
+}
+
+// Receive takes a message that another site's host gave to Send. It never blocks; when too much waits, messages are dropped.
+func (h *Host) Receive(from holdfast.SiteID, shard holdfast.ShardID, payload []byte) {
+	if s := h.seats[shard]; s != nil {
+		s.inbox.message(from, payload)
+	}
+}
+
+// Submit proposes encoded transactions, if this site leads the shard, and waits for their outcomes, one per transaction.
+// bulk, or more than 64 transactions, wait behind payments that come one by one. The errors are those of [OutcomeOf]; ErrLost
+// means that something was proposed.
+func (h *Host) Submit(ctx context.Context, shard holdfast.ShardID, bulk bool, b Batch) ([]holdfast.Outcome, error) {
+	s, err := h.seat(shard)
+	if err != nil {
+		return nil, err
+	}
+	if b.Count() == 0 {
+		return nil, nil
+	}
+	if h.full.Load() {
+		return nil, ErrDiskFull
+	}
+	if lead := s.lead.Load(); !lead.Self {
+		return nil, s.notLeading(lead)
+	}
+	return s.submit(ctx, bulk || b.Count() > bulkCount || len(b.Body) > bulkBytes, b)
+}
+
+// ReadMode says how new a read has to be.
+type ReadMode uint8
+
+const (
+	// Linearizable reads see everything that was acknowledged, anywhere, before they began.
+	Linearizable ReadMode = iota
+	// Stale reads see what this replica has applied, which may be old when it is cut off.
+	Stale
+)
+
+// Read runs fn on the state of a shard, leader here or not. fn runs under a lock: it must be short and must keep nothing of
+// the view. [ErrNoQuorum]: no majority answered within 300 ms; Stale reads never get it.
+func (h *Host) Read(ctx context.Context, shard holdfast.ShardID, mode ReadMode, fn func(*View) error) error {
+	s, err := h.seat(shard)
+	if err != nil {
+		return err
+	}
+	if mode == Linearizable {
+		if err := s.confirm(ctx); err != nil {
+			return err
+		}
+	}
+	l := s.life.Load()
+	if l == nil {
+		return s.absent()
+	}
+	return l.machine.Look(fn)
+}
+
+// Leader is who leads a shard, as this site knows it.
+func (h *Host) Leader(shard holdfast.ShardID) Leadership {
+	if s := h.seats[shard]; s != nil {
+		return *s.lead.Load()
+	}
+	return Leadership{}
+}
+
+// LeaderChanged returns a channel that is closed at the next change of the leader of a shard, as this site knows it. Call it
+// before Leader, and nothing is missed.
+func (h *Host) LeaderChanged(shard holdfast.ShardID) <-chan struct{} {
+	if s := h.seats[shard]; s != nil {
+		return s.changed.wait()
+	}
+	return nil
+}
+
+// HandOver gives the leadership of a shard to the replica at a site and waits until it leads. Only the leader's site can.
+func (h *Host) HandOver(ctx context.Context, shard holdfast.ShardID, to holdfast.SiteID) error {
+	s, err := h.seat(shard)
+	if err != nil {
+		return err
+	}
+	err = s.do(ctx, func(r *Replica) error {
+		for _, m := range r.Members().List {
+			if m.Site == to && m.Role&Voter != 0 {
+				return r.TransferTo(m.Replica)
+			}
+		}
+		return fmt.Errorf("site %d has no voting replica of shard %d: see holdfast status", to, shard)
+	})
+	for err == nil {
+		changed := s.changed.wait()
+		lead := s.lead.Load()
+		if lead.Site == to {
+			return nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return fmt.Errorf("handing shard %d over to site %d: %w; site %d leads", shard, to, ctx.Err(), lead.Site)
+		}
+	}
+	return fmt.Errorf("handing shard %d over to site %d: %w", shard, to, err)
+}
+
+// ChangeMembers proposes a change of membership on the leader's site. It is proposed when this returns nil; Status shows when
+// it holds.
+func (h *Host) ChangeMembers(ctx context.Context, shard holdfast.ShardID, change MemberChange) error {
+	s, err := h.seat(shard)
+	if err != nil {
+		return err
+	}
+	return s.do(ctx, func(r *Replica) error { return r.ProposeMembers(change) })
+}
+
+// ShardStatus describes one replica and, on the leader, the others.
+type ShardStatus struct {
+	Shard   holdfast.ShardID
+	Node    NodeStatus
+	Members []Member
+	Born    bool
+
+	Applied      uint64
+	Digest       uint64 // as of Applied
+	Checkpoint   uint64
+	OutOfService error // why it answers nothing; nil: it does
+
+	WaitingSingles int
+	WaitingBulks   int
+	Pulling        bool // a checkpoint is being fetched
+}
+
+// Status describes the replicas of this site, in order of shard. It may be a tenth of a second old.
+func (h *Host) Status() []ShardStatus {
+	var list []ShardStatus
+	for _, id := range h.config.Shards {
+		list = append(list, h.seats[id].describe())
+	}
+	return list
+}
+
+// DiskFull reports whether new work is refused for lack of space.
+func (h *Host) DiskFull() bool { return h.full.Load() }
+
+// watchDisk looks at the free space every second.
+func (h *Host) watchDisk() {
+	t := time.NewTicker(time.Second)
+	defer t.Stop()
+	for {
+		full, free, err := h.config.Store.DiskFull()
+		if err != nil {
+			h.config.Logger.Error("free space is unknown", "err", err)
+		} else if h.full.Swap(full) != full {
+			h.config.Logger.Warn("disk space", "full", full, "free", free)
+		}
+		select {
+		case <-t.C:
+		case <-h.ctx.Done():
+			return
+		}
+	}
+}

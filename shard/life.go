@@ -1,0 +1,519 @@
+package shard
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"holdfast"
+	"holdfast/ledger"
+)
+
+// life is one run of a replica from what its disk holds: the consensus half owned by the seat's goroutine, the apply half by
+// a goroutine of its own.
+type life struct {
+	seat    *seat
+	replica *Replica
+	machine *Machine
+	answers *Answers
+	ticks   int
+	room    []holdfast.Outcome // apply goroutine: for entries that nobody waits for
+	state   Upkeep             // the last one
+	written WriteToken         // the last handed to the disk
+
+	mu     sync.Mutex // guards news
+	news   news
+	told   WriteToken // the last token seen in news
+	commit commitQueue
+
+	persisting sync.Mutex // held while a segment of this life is persisted; guards ended
+	ended      bool
+	persisted  signal // the store has one segment more
+	applier    sync.WaitGroup
+}
+
+// news is what other goroutines report to the consensus goroutine.
+type news struct {
+	stored     WriteToken
+	applied    uint64
+	last       holdfast.Time
+	members    bool
+	checkpoint *Checkpoint
+	upkeep     *Upkeep
+	failure    error
+}
+
+// commitQueue is what the apply goroutine has to do. It is bounded by NodeConfig.ApplyBytes.
+type commitQueue struct {
+	mu     sync.Mutex
+	list   []Entry
+	upkeep bool
+	digest bool
+	closed bool
+	wake   signal
+}
+
+func (q *commitQueue) put(list []Entry) {
+	q.mu.Lock()
+	q.list = append(q.list, list...)
+	q.mu.Unlock()
+	q.wake.set()
+}
+
+func (q *commitQueue) ask(digest bool) {
+	q.mu.Lock()
+	q.upkeep, q.digest = true, q.digest || digest
+	q.mu.Unlock()
+	q.wake.set()
+}
+
+func (q *commitQueue) take() (list []Entry, upkeep, digest, closed bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	list, upkeep, digest = q.list, q.upkeep, q.digest
+	q.list, q.upkeep, q.digest = nil, false, false
+	return list, upkeep, digest, q.closed
+}
+
+func (q *commitQueue) close() {
+	q.mu.Lock()
+	q.closed = true
+	q.mu.Unlock()
+	q.wake.set()
+}
+
+// live is one life. nil: begin another one.
+func (s *seat) live() error {
+	if err := s.birth(); err != nil {
+		return err
+	}
+	l, err := s.load()
+	if err != nil {
+		return err
+	}
+	l.applier.Go(l.applyLoop)
+	s.life.Store(l)
+	err = l.loop()
+	l.end()
+	if errors.Is(err, errRebuild) {
+		if !s.rebuild(err) {
+			return errStopped
+		}
+		return nil
+	}
+	return err
+}
+
+// load starts from the disk: after a crash, after an installation, at the first start, always this way.
+func (s *seat) load() (*life, error) {
+	machine, err := LoadMachine(s.host.config.Machine, s.shard)
+	if err != nil {
+		return nil, err
+	}
+	from, err := CheckpointOf(s.shard)
+	if err != nil {
+		return nil, err
+	}
+	l := &life{seat: s, machine: machine, answers: NewAnswers(), persisted: newSignal()}
+	l.commit.wake = newSignal()
+	c := s.host.config.Replica
+	if c.Process, err = s.random(); err != nil {
+		return nil, err
+	}
+	c.Intake, c.Answers = s.intake, l.answers
+	c.Node = s.nodeConfig(from)
+	_, last := machine.Applied()
+	if l.replica, err = NewReplica(c, last); err != nil {
+		return nil, err
+	}
+	if a := s.announce; a != nil {
+		s.announce = nil
+		return l, l.replica.Announce(a.From, a.Site)
+	}
+	if s.alone() {
+		return l, l.replica.Campaign() // nobody to wait for
+	}
+	return l, nil
+}
+
+func (s *seat) nodeConfig(from Checkpoint) NodeConfig {
+	c := s.host.config.Replica.Node
+	c.Shard, c.Replica = s.id, ReplicaID(s.shard.Identity().Replica)
+	c.Log, c.Checkpoint = s.shard, from
+	c.HeartbeatTicks = s.host.config.Timing.HeartbeatTicks
+	c.ElectionTicks = s.host.config.Timing.ElectionTicks
+	log := s.host.config.Logger.With("shard", s.id)
+	c.Logf = func(format string, args ...any) { log.Debug(fmt.Sprintf(format, args...)) }
+	return c
+}
+
+// loop is the consensus goroutine while the replica lives.
+func (l *life) loop() error {
+	s := l.seat
+	ticker := time.NewTicker(s.host.config.Timing.Tick)
+	defer ticker.Stop()
+	for {
+		ticked := false
+		select {
+		case <-s.inbox.wake:
+		case <-ticker.C:
+			ticked = true
+		case <-s.host.ctx.Done():
+			return errStopped
+		}
+		again, err := l.step(holdfast.TimeOf(time.Now()), ticked)
+		if err != nil || again {
+			return err
+		}
+	}
+}
+
+// step feeds the replica everything that has come, and carries out what it wants. Messages come before the tick: a process
+// that was held up must hear its leader before it suspects it. again: a checkpoint was installed.
+func (l *life) step(now holdfast.Time, ticked bool) (again bool, err error) {
+	m := l.seat.inbox.take()
+	for _, x := range m.messages {
+		if err := l.replica.Step(x.from, x.payload); errors.Is(err, ErrNotForUs) {
+			l.seat.host.config.Logger.Debug("message ignored", "shard", l.seat.id, "err", err)
+		} else if err != nil {
+			return false, err
+		}
+	}
+	if err := l.hear(now); err != nil {
+		return false, err
+	}
+	for _, q := range m.reads {
+		l.replica.Read(q)
+	}
+	if err := l.obey(m.calls); err != nil {
+		return false, err
+	}
+	if ticked {
+		if err := l.tick(now); err != nil {
+			return false, err
+		}
+	}
+	if err := l.emit(now); err != nil || m.pulled == nil {
+		return false, err
+	}
+	return l.install(m.pulled)
+}
+
+// hear takes the reports of the other goroutines.
+func (l *life) hear(now holdfast.Time) error {
+	l.mu.Lock()
+	n := l.news
+	l.news.checkpoint, l.news.upkeep, l.news.members = nil, nil, false
+	l.mu.Unlock()
+	if n.failure != nil {
+		return n.failure
+	}
+	if n.stored > l.told {
+		l.told = n.stored
+		if err := l.replica.Stored(n.stored); err != nil {
+			return err
+		}
+	}
+	if n.applied > 0 {
+		if err := l.replica.Applied(n.applied, n.last); err != nil {
+			return err
+		}
+	}
+	if n.checkpoint != nil {
+		l.replica.Checkpointed(*n.checkpoint)
+	}
+	if n.members {
+		l.publish()
+		l.seat.host.config.OnEvent(Event{Kind: EventMembers, Shard: l.seat.id})
+	}
+	if n.upkeep != nil {
+		return l.upkeep(*n.upkeep, now)
+	}
+	return nil
+}
+
+func (l *life) upkeep(u Upkeep, now holdfast.Time) error {
+	l.state = u
+	if u.Expire.Count() > 0 && l.replica.Ready() {
+		q := &Request{Batch: u.Expire, Bulk: true, Answer: func(*Request) {}}
+		if err := l.seat.intake.Put(q); err != nil && !errors.Is(err, ErrOverloaded) {
+			return nil //nolint:nilerr // the intake is closed: the host is stopping
+		}
+	}
+	return l.replica.Upkeep(u, now)
+}
+
+// obey runs what others want done on this goroutine.
+func (l *life) obey(calls []control) error {
+	for _, c := range calls {
+		err := c.do(l.replica)
+		if errors.Is(err, errRebuild) {
+			c.done <- nil
+			return err
+		}
+		c.done <- err
+		if errors.Is(err, ErrInvariant) {
+			return err
+		}
+	}
+	return nil
+}
+
+// In ticks: how often the apply goroutine looks for due work, a digest is proposed, and a stranger asks to join.
+const (
+	upkeepTicks = 10
+	digestTicks = 100
+	joinTicks   = 50
+)
+
+func (l *life) tick(now holdfast.Time) error {
+	l.ticks++
+	if l.ticks%upkeepTicks == 0 {
+		l.commit.ask(l.ticks%digestTicks == 0)
+		l.publish()
+	}
+	if l.ticks%joinTicks == 0 {
+		l.join()
+	}
+	return l.replica.Tick(now)
+}
+
+// emit carries out what the replica wants until it wants nothing more.
+func (l *life) emit(now holdfast.Time) error {
+	s := l.seat
+	for {
+		out, err := l.replica.Output(now)
+		if err != nil {
+			return err
+		}
+		for _, m := range out.Messages {
+			s.host.config.Send(m.Site, s.id, m.Payload)
+		}
+		for _, w := range out.Writes {
+			l.written = w.Token
+		}
+		s.host.disk.put(l, out.Writes)
+		if len(out.Commits) > 0 {
+			l.commit.put(out.Commits)
+		}
+		if out.Leader != nil {
+			s.setLead(*out.Leader)
+			l.publish()
+		}
+		if out.NeedCheckpoint {
+			l.machine.NeedCheckpoint()
+			l.commit.ask(false)
+		}
+		if out.Offer != nil {
+			s.startPull(*out.Offer, l.replica.applied)
+		}
+		if !l.replica.HasOutput() {
+			return nil
+		}
+	}
+}
+
+// publish makes the state of the replica visible to Status.
+func (l *life) publish() {
+	node, err := l.replica.Status()
+	if err != nil {
+		return // the next step fails with it
+	}
+	from := l.replica.Checkpoint()
+	l.seat.status.Store(&ShardStatus{
+		Node: node, Members: l.replica.Members().List, Born: true,
+		Applied: l.state.Applied, Digest: l.state.State, Checkpoint: from.Index,
+	})
+}
+
+// tell changes the news and wakes the consensus goroutine.
+func (l *life) tell(f func(*news)) {
+	l.mu.Lock()
+	f(&l.news)
+	l.mu.Unlock()
+	l.seat.inbox.wake.set()
+}
+
+func (b *inbox) stored(l *life, token WriteToken) {
+	l.tell(func(n *news) { n.stored = max(n.stored, token) })
+}
+
+// applyLoop is the apply goroutine.
+func (l *life) applyLoop() {
+	for range l.commit.wake {
+		list, upkeep, digest, closed := l.commit.take()
+		if closed {
+			return
+		}
+		for _, e := range list {
+			if err := l.apply(e); err != nil {
+				l.fail(err)
+				return
+			}
+		}
+		if upkeep {
+			l.seal()
+			u := l.machine.Upkeep(holdfast.TimeOf(time.Now()), digest)
+			l.tell(func(n *news) { n.upkeep = &u })
+		}
+	}
+}
+
+func (l *life) fail(err error) {
+	if !errors.Is(err, errStopped) {
+		l.tell(func(n *news) { n.failure = err })
+	}
+}
+
+// apply applies one entry, answers those who wait for it, and reports it.
+func (l *life) apply(e Entry) error {
+	for l.machine.Full() { // the store is behind: memory is bounded, so the log has to wait, and with it whoever proposes
+		select {
+		case <-l.persisted:
+		case <-l.seat.host.ctx.Done():
+			return errStopped
+		}
+	}
+	waiting, room := l.roomFor(e)
+	done, err := l.machine.Apply(e, room)
+	if err != nil {
+		return err
+	}
+	if waiting {
+		l.answers.Settle(done.Nonce, done.Outcomes, holdfast.TimeOf(time.Now()))
+	}
+	l.tell(func(n *news) {
+		n.applied, n.last = done.Index, done.Last
+		n.members = n.members || done.Members
+	})
+	l.seal()
+	return nil
+}
+
+// roomFor gives an entry that somebody waits for room of its own, for the callers keep their outcomes; others share one.
+func (l *life) roomFor(e Entry) (waiting bool, room []holdfast.Outcome) {
+	if e.Type != EntryNormal || len(e.Data) == 0 {
+		return false, nil
+	}
+	h, _, err := ledger.ReadEntry(e.Data)
+	if err != nil {
+		return false, nil // Apply says it better
+	}
+	if l.answers.waits(h.Nonce) {
+		return true, make([]holdfast.Outcome, 0, h.Count)
+	}
+	if uint32(cap(l.room)) < h.Count {
+		l.room = make([]holdfast.Outcome, 0, h.Count)
+	}
+	return false, l.room[:0]
+}
+
+func (l *life) seal() {
+	if g := l.machine.Seal(holdfast.TimeOf(time.Now())); g != nil {
+		l.seat.host.shelf.put(l, g)
+	}
+}
+
+// persist runs on the persister's goroutine.
+func (l *life) persist(g *ledger.Segment) {
+	l.persisting.Lock()
+	defer l.persisting.Unlock()
+	if l.ended {
+		return
+	}
+	if err := l.seat.shard.Persist(g); err != nil {
+		l.fail(fmt.Errorf("persisting the segment up to entry %d: %w", g.Meta.Index, err))
+		return
+	}
+	c, err := l.machine.Persisted(g)
+	if err != nil {
+		l.fail(err)
+		return
+	}
+	l.persisted.set()
+	l.tell(func(n *news) { n.checkpoint = &c })
+}
+
+// end stops the other goroutines of this life and answers whoever waits. Writes on their way to the disk are waited for, so
+// that nothing of this life can reach the disk after it.
+func (l *life) end() {
+	l.commit.close()
+	l.persisted.set()
+	l.drain()
+	l.applier.Wait()
+	l.persisting.Lock()
+	l.ended = true
+	l.persisting.Unlock()
+	l.answers.lose(ErrLost)
+	l.replica.reads.refuse(ErrNoQuorum)
+}
+
+// drain waits until the disk has everything this life handed out.
+func (l *life) drain() bool {
+	for {
+		l.mu.Lock()
+		stored := l.news.stored
+		l.mu.Unlock()
+		if stored >= l.written {
+			return true
+		}
+		select {
+		case <-l.seat.inbox.wake:
+		case <-l.seat.host.ctx.Done():
+			return false
+		}
+	}
+}
+
+// install replaces the replica's data by a fetched checkpoint, unless the log here has caught up meanwhile: then what follows
+// the checkpoint may have been acknowledged and must stay.
+func (l *life) install(p *pulled) (again bool, err error) {
+	if !l.drain() {
+		return false, errStopped
+	}
+	held, err := l.replica.Holds(p.index, p.term)
+	if err != nil {
+		return false, err
+	}
+	if held && !PlantedInstallAnyway {
+		return false, p.data.Discard()
+	}
+	l.end()
+	meta, err := p.data.Install()
+	if err != nil {
+		return false, fmt.Errorf("installing the checkpoint of site %d: %w", p.offer.Site, err)
+	}
+	l.seat.announce = &p.offer
+	l.seat.host.config.OnEvent(Event{
+		Kind: EventInstalled, Shard: l.seat.id, Text: fmt.Sprintf("checkpoint at entry %d of site %d", meta.Index, p.offer.Site),
+	})
+	return true, nil
+}
+
+// join asks to be taken in when this replica is not a member.
+func (l *life) join() {
+	s := l.seat
+	if _, ok := l.replica.Members().Find(l.replica.Node.config.Replica); ok || s.alone() || s.joining.Swap(true) {
+		return
+	}
+	lead, id := l.replica.Leader(), l.replica.Node.config.Replica
+	s.host.spawn(func() {
+		defer s.joining.Store(false)
+		s.askToJoin(lead.Site, id)
+	})
+}
+
+func (s *seat) askToJoin(leader holdfast.SiteID, id ReplicaID) {
+	ctx, cancel := context.WithTimeout(s.host.ctx, time.Second)
+	defer cancel()
+	for _, site := range s.host.config.Sites {
+		if site == s.host.config.Site || leader != 0 && site != leader {
+			continue
+		}
+		if _, err := s.host.config.Call(ctx, site, methodJoin, appendJoin(nil, s.id, id)); err == nil {
+			return
+		}
+	}
+}

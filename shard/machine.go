@@ -1,0 +1,229 @@
+package shard
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+
+	"holdfast"
+	"holdfast/ledger"
+	"holdfast/store"
+)
+
+// MachineConfig says when a [Machine] seals what has gathered.
+type MachineConfig struct {
+	SealRows int           // rows in the open segment; 0: 256k
+	SealAge  holdfast.Time // how old the open segment may become, in nanoseconds; 0: 10 s
+	// MaxSealed is how many sealed segments may wait for the store before Apply has to wait; 0: 6.
+	MaxSealed int
+}
+
+func (c MachineConfig) withDefaults() MachineConfig {
+	c.SealRows = orElse(c.SealRows, 256<<10)
+	c.SealAge = orElse(c.SealAge, 10e9)
+	c.MaxSealed = orElse(c.MaxSealed, 6)
+	return c
+}
+
+// Machine is the apply half of a replica: the ledger's state, fed from the committed log, and the disk that remembers what
+// leaves memory. It has no goroutine and no clock. One goroutine at a time calls Apply, Seal and Load; Look may be called
+// from anywhere, and Persisted from the goroutine that persists.
+type Machine struct {
+	config MachineConfig
+	disk   Disk
+	bodies *bodies
+
+	mu      sync.RWMutex // guards what follows
+	state   *ledger.State
+	members Members
+	term    uint64 // of the last entry
+	applied uint64
+	opened  holdfast.Time // when the open segment got its first row; 0: it has none
+	sealed  int           // segments handed out and not persisted
+	force   bool          // seal as soon as there is anything
+	skip    bool          // planted: the next entry is forgotten
+}
+
+// LoadMachine loads the checkpoint. What the log holds after it comes through Apply, as everything does.
+func LoadMachine(c MachineConfig, d Disk) (*Machine, error) {
+	from, err := CheckpointOf(d)
+	if err != nil {
+		return nil, fmt.Errorf("loading the checkpoint: %w", err)
+	}
+	state, err := d.Load()
+	if err != nil {
+		return nil, fmt.Errorf("loading the checkpoint: %w", err)
+	}
+	if index, _ := state.Applied(); index != from.Index {
+		return nil, fmt.Errorf("%w: the checkpoint says %d, the state it holds says %d", ErrInvariant, from.Index, index)
+	}
+	return &Machine{
+		config: c.withDefaults(), disk: d, bodies: newBodies(d), state: state, members: from.Members, term: from.Term, applied: from.Index,
+		skip: PlantedSkipAfterRestart && d.LastIndex() > from.Index,
+	}, nil
+}
+
+// Applied is the result of one entry.
+type Applied struct {
+	Index    uint64
+	Nonce    Nonce
+	Outcomes []holdfast.Outcome // one per transaction; they point into the slice given to Apply
+	Members  bool               // the entry changed the members
+	Last     holdfast.Time      // the last time stamp in the log so far
+}
+
+// Apply applies one committed entry. Entries come in order; one that is applied already is an error. Outcomes are appended to
+// room. Every error is final: [ledger.ErrDigest] and *store.ErrCorrupt take this replica out of service, any other stops the
+// process.
+func (m *Machine) Apply(e Entry, room []holdfast.Outcome) (Applied, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	done := Applied{Index: e.Index}
+	if e.Index != m.applied+1 {
+		return done, fmt.Errorf("%w: entry %d is to be applied after entry %d", ErrInvariant, e.Index, m.applied)
+	}
+	data := e.Data
+	if m.skip {
+		data, m.skip = nil, false
+	}
+	if e.Type != EntryNormal {
+		data, done.Members = nil, m.change(e)
+	}
+	out, err := m.state.Apply(e.Index, data, m.disk, room)
+	if err != nil {
+		return done, fmt.Errorf("applying entry %d of term %d: %w", e.Index, e.Term, err)
+	}
+	m.applied, m.term = e.Index, e.Term
+	done.Outcomes = out[len(room):]
+	if len(data) > 0 {
+		h, _, err := ledger.ReadEntry(data)
+		if err != nil {
+			return done, fmt.Errorf("header of entry %d: %w", e.Index, err)
+		}
+		done.Nonce = h.Nonce
+	}
+	if _, done.Last = m.state.Applied(); m.opened == 0 && m.state.Pending() > 0 {
+		m.opened = done.Last
+	}
+	return done, nil
+}
+
+// change follows a change of membership; a void one is ignored, as the node does.
+func (m *Machine) change(e Entry) bool {
+	next, err := m.members.Change(e)
+	if err != nil {
+		return false
+	}
+	m.members = next
+	m.force = true // a follower that is new here can only use a checkpoint that knows it
+	return true
+}
+
+// Full reports that the store is so far behind that nothing should be applied until it has caught up.
+func (m *Machine) Full() bool {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	return m.sealed >= m.config.MaxSealed
+}
+
+// Seal closes the open segment if it is large, old, or wanted by NeedCheckpoint, and returns it for [Disk.Persist]; nil
+// otherwise. now is the wall clock.
+func (m *Machine) Seal(now holdfast.Time) *ledger.Segment {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	pending := m.state.Pending()
+	old := m.opened > 0 && now-m.opened >= m.config.SealAge
+	if pending < m.config.SealRows && !old && !m.force || m.sealed >= m.config.MaxSealed {
+		return nil
+	}
+	g := m.state.Seal()
+	g.Meta.Term = m.term
+	g.Meta.Members = m.members.Append(nil)
+	m.opened, m.force = 0, false
+	m.sealed++
+	return g
+}
+
+// NeedCheckpoint makes the next Seal seal whatever there is.
+func (m *Machine) NeedCheckpoint() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.force = true
+}
+
+// Persisted forgets a segment that the disk has. It returns the checkpoint that it made.
+func (m *Machine) Persisted(g *ledger.Segment) (Checkpoint, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.state.Forget(g)
+	m.sealed--
+	members, err := ParseMembers(g.Meta.Members)
+	return Checkpoint{Index: g.Meta.Index, Term: g.Meta.Term, Members: members}, err
+}
+
+// Upkeep is what a leader should propose by itself.
+type Upkeep struct {
+	Applied     uint64 // what the state was at, and its digest there
+	State       uint64
+	Expire      Batch // holds whose time is over
+	DigestDue   bool
+	DigestIndex uint64 // what the digest entry says; 0: it compares nothing, and is compared by the next
+	Digest      uint64
+}
+
+// maxExpiries bounds one round of expiries; the next round takes the rest.
+const maxExpiries = 1000
+
+// Upkeep looks what is due at now. digest asks for a digest entry as well, if anything has changed since the last.
+func (m *Machine) Upkeep(now holdfast.Time, digest bool) Upkeep {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	u := Upkeep{Applied: m.applied, State: m.state.Digest()}
+	for _, id := range m.state.DueHolds(now, maxExpiries) {
+		txn := ledger.ExpiryTxn(id)
+		u.Expire.Add(&txn)
+	}
+	u.DigestIndex, u.Digest = m.state.Checked()
+	u.DigestDue = digest && m.applied > u.DigestIndex
+	return u
+}
+
+// Applied is how far the state is: the last index, and the last time stamp.
+func (m *Machine) Applied() (uint64, holdfast.Time) {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	_, t := m.state.Applied()
+	return m.applied, t
+}
+
+// Digest is that of the state, for comparing replicas that have applied the same index.
+func (m *Machine) Digest() (index, digest uint64) {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	return m.applied, m.state.Digest()
+}
+
+// Condition says what an error of this package or of the disk means for the replica it came from.
+type Condition uint8
+
+const (
+	// Fatal stops the process: the disk failed, or an invariant is broken.
+	Fatal Condition = iota
+	// Differs takes the replica out of service and keeps its data for people to look at: its state is not that of the others.
+	Differs
+	// Corrupt condemns the replica: its data is wiped, and it joins again under a new identity.
+	Corrupt
+)
+
+// ConditionOf classifies an error of Node, Replica, Machine or Disk.
+func ConditionOf(err error) Condition {
+	switch {
+	case errors.Is(err, store.ErrFatal):
+		return Fatal
+	case errors.As(err, new(*store.ErrCorrupt)):
+		return Corrupt
+	case errors.As(err, new(ledger.ErrDigest)):
+		return Differs
+	}
+	return Fatal
+}

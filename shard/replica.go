@@ -1,0 +1,363 @@
+package shard
+
+import (
+	"encoding/binary"
+	"errors"
+
+	"holdfast"
+	"holdfast/ledger"
+)
+
+// ReplicaConfig is what a [Replica] starts from.
+type ReplicaConfig struct {
+	Node NodeConfig
+	// Process is drawn anew at every start of a process: it makes the nonces of its entries unlike all others.
+	Process [8]byte
+	Intake  *Intake
+	Answers *Answers
+
+	SinglesInFlight int // entries of single payments under way at once; 0: 4
+	BulksInFlight   int // entries of bulk under way at once; 0: 2
+	// BulkTarget is how long a bulk entry may take from proposal to outcome while single payments are about; bulk entries
+	// become smaller until they do. 0: 20 ms.
+	BulkTarget holdfast.Time
+	// ReadTicks is how long a read may wait for a majority before it is told that there is none. 0: 28.
+	ReadTicks int
+}
+
+func (c ReplicaConfig) withDefaults() ReplicaConfig {
+	c.SinglesInFlight = orElse(c.SinglesInFlight, 4)
+	c.BulksInFlight = orElse(c.BulksInFlight, 2)
+	c.BulkTarget = orElse(c.BulkTarget, 20e6)
+	c.ReadTicks = orElse(c.ReadTicks, 28)
+	return c
+}
+
+// Replica is the consensus half of a replica: a [Node], the group commit before it, linearizable reads, and the housekeeping
+// of a leader. Like Node it is a step function: time is an argument, nothing blocks. One goroutine owns it; Intake and
+// Answers are what it shares with others. The other half is [Machine].
+type Replica struct {
+	*Node
+	config ReplicaConfig
+	count  uint64 // of entries, for nonces
+
+	lastTime   holdfast.Time // the last stamp in the log, as far as it is applied or proposed by us
+	wasLeading bool
+	pace       pace
+
+	reads readDesk
+	duty  int // ticks until the next look at the members
+}
+
+// NewReplica starts a replica from its disk. lastTime is that of the loaded state.
+func NewReplica(c ReplicaConfig, lastTime holdfast.Time) (*Replica, error) {
+	c = c.withDefaults()
+	node, err := NewNode(c.Node)
+	if err != nil {
+		return nil, err
+	}
+	r := &Replica{Node: node, config: c, lastTime: lastTime, pace: newPace()}
+	r.reads.limit = c.ReadTicks
+	// An answer to a question of an earlier life of this replica must not be taken for one to ours.
+	r.reads.id = binary.BigEndian.Uint64(c.Process[:])
+	return r, nil
+}
+
+// Tick passes one unit of time; now is the wall clock.
+func (r *Replica) Tick(now holdfast.Time) error {
+	if err := r.Node.Tick(); err != nil {
+		return err
+	}
+	if err := r.reads.tick(r.Node); err != nil {
+		return err
+	}
+	if r.duty--; r.duty <= 0 {
+		r.duty = memberTicks
+		return r.promote()
+	}
+	return nil
+}
+
+// Applied reports what the machine has applied: the last index and the last time stamp in it.
+func (r *Replica) Applied(index uint64, last holdfast.Time) error {
+	r.lastTime = max(r.lastTime, last)
+	if err := r.Node.Applied(index); err != nil {
+		return err
+	}
+	r.reads.applied(r.Node.applied)
+	return nil
+}
+
+// Output proposes what can be proposed now and returns what has to happen outside.
+func (r *Replica) Output(now holdfast.Time) (Output, error) {
+	if err := r.propose(now); err != nil {
+		return Output{}, err
+	}
+	if err := r.reads.ask(r.Node); err != nil {
+		return Output{}, err
+	}
+	out, err := r.Node.Output()
+	if err != nil {
+		return out, err
+	}
+	if out.Leader != nil {
+		r.led(*out.Leader)
+	}
+	r.reads.ready(out.Reads, r.Node.applied)
+	return out, nil
+}
+
+// led answers those who wait when leadership is lost, at once: somebody else may know more, we never will.
+func (r *Replica) led(now Leadership) {
+	if r.wasLeading && !now.Self {
+		if PlantedLostIsRefused {
+			r.config.Answers.lose(r.notLeader())
+		}
+		r.config.Answers.lose(ErrLost)
+		r.config.Intake.Refuse(r.notLeader())
+	}
+	r.wasLeading = now.Self
+	r.reads.again()
+}
+
+// propose turns what waits into entries.
+func (r *Replica) propose(now holdfast.Time) error {
+	if !r.Node.leader.Self {
+		r.config.Intake.Refuse(r.notLeader())
+		return nil
+	}
+	if !r.Ready() || r.Transferring() {
+		return nil // the new leader, or the end of the hand-over, is a moment away
+	}
+	singles, bulks, took := r.config.Answers.underway()
+	r.pace.observe(took, int64(r.config.BulkTarget), int64(now))
+	for ; singles < r.config.SinglesInFlight; singles++ {
+		if ok, err := r.proposeSingles(now); !ok || err != nil {
+			return err
+		}
+	}
+	return r.proposeBulks(now, bulks)
+}
+
+// proposeSingles makes one entry of all single payments that wait. False: nothing waits.
+func (r *Replica) proposeSingles(now holdfast.Time) (bool, error) {
+	entry := &entryDraft{}
+	in := r.config.Intake
+	in.mu.Lock()
+	for in.single.len() > 0 && entry.room(in.single.peek()) {
+		q := in.single.peek()
+		in.single.pop()
+		if q.claim() {
+			entry.add(q, 0, q.Batch.Count())
+		}
+	}
+	in.mu.Unlock()
+	if entry.count == 0 {
+		return false, nil
+	}
+	r.pace.single = int64(now)
+	return true, r.send(entry, now, false)
+}
+
+// proposeBulks makes entries of bulk, each a stretch of one batch, as long as few are under way.
+func (r *Replica) proposeBulks(now holdfast.Time, underway int) error {
+	in := r.config.Intake
+	for ; underway < r.config.BulksInFlight; underway++ {
+		in.mu.Lock()
+		q := in.bulk.peek()
+		for q != nil && !q.claim() {
+			in.bulk.pop()
+			q = in.bulk.peek()
+		}
+		if q == nil {
+			in.mu.Unlock()
+			return nil
+		}
+		entry := &entryDraft{}
+		from := q.next
+		q.next = min(from+r.pace.chunk, q.Batch.Count())
+		if q.next == q.Batch.Count() {
+			in.bulk.pop()
+		}
+		in.mu.Unlock()
+		entry.add(q, from, q.next-from)
+		if err := r.send(entry, now, true); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// send proposes a drafted entry. What the log does not take is answered: nothing was proposed.
+func (r *Replica) send(d *entryDraft, now holdfast.Time, bulk bool) error {
+	nonce := r.nonce()
+	stamp := r.stamp(now, d.count)
+	data := make([]byte, 0, ledger.HeaderBytes+d.bytes)
+	data = ledger.AppendHeader(data, ledger.Header{Kind: ledger.KindTxns, Nonce: nonce, Time: stamp, Count: uint32(d.count)})
+	for _, p := range d.parts {
+		b := &p.request.Batch
+		data = append(data, b.Body[b.start(p.from):b.Ends[p.from+p.count-1]]...)
+	}
+	r.config.Answers.expect(nonce, &flight{parts: d.parts, bulk: bulk, started: now})
+	err := r.Propose(data)
+	if err == nil {
+		return nil
+	}
+	r.config.Answers.drop(nonce)
+	if !errors.As(err, new(NotLeaderError)) && !errors.Is(err, ErrOverloaded) {
+		return err
+	}
+	for _, p := range d.parts {
+		p.request.dropped(err)
+	}
+	return nil
+}
+
+// dropped answers a request whose entry the log refused to take. Earlier parts of it may have gone in: then its fate is open.
+func (r *Request) dropped(err error) {
+	r.mu.Lock()
+	partly := r.open > 1 || r.Outcomes != nil
+	r.mu.Unlock()
+	if partly {
+		err = ErrLost
+	}
+	r.fail(err)
+}
+
+// stamp gives count strictly rising times, the first of which it returns. A clock that stands still or jumps back only makes
+// stamps follow each other more closely.
+func (r *Replica) stamp(now holdfast.Time, count int) holdfast.Time {
+	first := max(now, r.lastTime+1)
+	r.lastTime = first + holdfast.Time(max(count, 1)) - 1
+	return first
+}
+
+func (r *Replica) nonce() (n Nonce) {
+	r.count++
+	copy(n[:8], r.config.Process[:])
+	binary.BigEndian.PutUint64(n[8:], r.count)
+	return n
+}
+
+// Upkeep proposes what the machine found to be due: a digest of the state for the others to compare. Expired holds come by
+// the intake, as bulk. Only a leader does anything.
+func (r *Replica) Upkeep(u Upkeep, now holdfast.Time) error {
+	if !u.DigestDue || !r.Ready() || r.Transferring() {
+		return nil
+	}
+	data := ledger.AppendDigest(nil, r.nonce(), r.stamp(now, 1), u.DigestIndex, u.Digest)
+	err := r.Propose(data)
+	if errors.As(err, new(NotLeaderError)) || errors.Is(err, ErrOverloaded) {
+		return nil // the next one will do
+	}
+	return err
+}
+
+// memberTicks is how often a leader looks whether a learner has caught up.
+const memberTicks = 10
+
+// promote gives a learner that has caught up its vote, and in the same joint change takes it from the replica of the same site
+// that it replaces. A wiped disk comes back that way, under a new identity.
+func (r *Replica) promote() error {
+	if !r.Ready() || r.Members().Joint() {
+		return nil
+	}
+	status, err := r.Status()
+	if err != nil {
+		return err
+	}
+	for _, p := range status.Followers {
+		if p.Role&Learner == 0 || !p.UpToDate || !p.Active {
+			continue
+		}
+		change := MemberChange{Promote: []ReplicaID{p.Replica}, Remove: r.othersAt(p.Site, p.Replica)}
+		return r.tolerate(r.ProposeMembers(change))
+	}
+	return nil
+}
+
+func (r *Replica) othersAt(site holdfast.SiteID, but ReplicaID) (list []ReplicaID) {
+	for _, m := range r.Members().List {
+		if m.Site == site && m.Replica != but {
+			list = append(list, m.Replica)
+		}
+	}
+	return list
+}
+
+// Admit adds a replica that asks to join as a learner, in the stead of other learners of its site.
+func (r *Replica) Admit(id ReplicaID, at holdfast.SiteID) error {
+	if _, ok := r.Members().Find(id); ok {
+		return nil
+	}
+	change := AddLearner(id, at)
+	for _, m := range r.Members().List {
+		if m.Site == at && m.Role == Learner {
+			change.Remove = append(change.Remove, m.Replica)
+		}
+	}
+	return r.ProposeMembers(change)
+}
+
+// tolerate drops refusals that time will settle.
+func (r *Replica) tolerate(err error) error {
+	if errors.Is(err, ErrBusyMembers) || errors.Is(err, ErrOverloaded) || errors.As(err, new(NotLeaderError)) {
+		return nil
+	}
+	return err
+}
+
+// Read queues a linearizable read; it is answered from within Output, Applied, Tick.
+func (r *Replica) Read(q *ReadRequest) {
+	if PlantedStaleRead && r.Node.leader.Self {
+		q.Answer(q)
+		return
+	}
+	r.reads.add(q)
+}
+
+// entryDraft gathers requests for one entry.
+type entryDraft struct {
+	parts []part
+	count int
+	bytes int
+}
+
+// Bounds of an entry of single payments. A single request always fits.
+const maxEntryBytes = 1 << 20
+
+func (d *entryDraft) room(q *Request) bool {
+	return d.count == 0 || d.count+q.Batch.Count() <= holdfast.MaxLegs && d.bytes+len(q.Batch.Body) <= maxEntryBytes
+}
+
+func (d *entryDraft) add(q *Request, from, count int) {
+	d.parts = append(d.parts, part{request: q, from: from, count: count})
+	d.count += count
+	d.bytes += int(q.Batch.Ends[from+count-1] - q.Batch.start(from))
+}
+
+// pace decides how large bulk entries are. Alone they are as large as can be; when somebody at a till waits behind them they
+// shrink until each takes no longer than the target.
+type pace struct {
+	chunk  int
+	single int64 // when the last single payment was proposed
+}
+
+const (
+	minChunk  = 250
+	recentFor = 1e9
+)
+
+func newPace() pace { return pace{chunk: holdfast.MaxLegs} }
+
+func (p *pace) observe(took, target, now int64) {
+	switch {
+	case took == 0:
+	case now-p.single > recentFor:
+		p.chunk = holdfast.MaxLegs
+	case took > target:
+		p.chunk = max(p.chunk*3/4, minChunk)
+	case took < target/2:
+		p.chunk = min(p.chunk*9/8+1, holdfast.MaxLegs)
+	}
+}

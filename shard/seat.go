@@ -1,0 +1,453 @@
+package shard
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"holdfast"
+	"holdfast/store"
+)
+
+// seat is the place of one shard's replica at this site. Its consensus goroutine (run) takes the replica from birth through
+// one life after another: a life ends when a checkpoint was installed, when its disk was wiped, or for good.
+type seat struct {
+	host    *Host
+	id      holdfast.ShardID
+	shard   *store.Shard
+	intake  *Intake
+	inbox   inbox
+	lead    atomic.Pointer[Leadership]
+	changed broadcast // of lead
+	life    atomic.Pointer[life]
+	out     atomic.Pointer[error] // why it is out of service
+	status  atomic.Pointer[ShardStatus]
+	pulling atomic.Bool
+	joining atomic.Bool
+
+	requests sync.Pool // of *call
+	readings sync.Pool // of *reading
+
+	announce *Offer // consensus goroutine: whom to tell that a checkpoint was installed
+}
+
+func newSeat(h *Host, id holdfast.ShardID) *seat {
+	s := &seat{host: h, id: id, shard: h.config.Store.Shard(id), intake: NewIntake()}
+	s.inbox.wake = newSignal()
+	s.lead.Store(&Leadership{})
+	s.requests.New = func() any { return newCall() }
+	s.readings.New = func() any { return newReading() }
+	return s
+}
+
+// inbox is what others leave for the consensus goroutine.
+type inbox struct {
+	wake  signal
+	mu    sync.Mutex // guards what follows
+	mail  mail
+	bytes int
+}
+
+type mail struct {
+	messages []inMessage
+	reads    []*ReadRequest
+	calls    []control
+	pulled   *pulled
+}
+
+type inMessage struct {
+	from    holdfast.SiteID
+	payload []byte
+}
+
+type control struct {
+	do   func(*Replica) error
+	done chan error
+}
+
+// Bounds of an inbox. Messages beyond them are dropped, as by a network; the others are refused.
+const (
+	maxMailBytes = 64 << 20
+	maxMailReads = 64 << 10
+	maxMailCalls = 256
+)
+
+func (b *inbox) message(from holdfast.SiteID, payload []byte) {
+	b.mu.Lock()
+	if b.bytes < maxMailBytes {
+		b.bytes += len(payload) + 64
+		b.mail.messages = append(b.mail.messages, inMessage{from, payload})
+	}
+	b.mu.Unlock()
+	b.wake.set()
+}
+
+func (b *inbox) read(q *ReadRequest) error {
+	b.mu.Lock()
+	full := len(b.mail.reads) >= maxMailReads
+	if !full {
+		b.mail.reads = append(b.mail.reads, q)
+	}
+	b.mu.Unlock()
+	if full {
+		return ErrOverloaded
+	}
+	b.wake.set()
+	return nil
+}
+
+func (b *inbox) call(c control) error {
+	b.mu.Lock()
+	full := len(b.mail.calls) >= maxMailCalls
+	if !full {
+		b.mail.calls = append(b.mail.calls, c)
+	}
+	b.mu.Unlock()
+	if full {
+		return ErrOverloaded
+	}
+	b.wake.set()
+	return nil
+}
+
+func (b *inbox) arrived(p *pulled) {
+	b.mu.Lock()
+	b.mail.pulled = p
+	b.mu.Unlock()
+	b.wake.set()
+}
+
+func (b *inbox) take() mail {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	m := b.mail
+	b.mail, b.bytes = mail{}, 0
+	return m
+}
+
+// call is a Request with a channel to wait on, for reuse.
+type call struct {
+	Request
+	done chan struct{}
+}
+
+func newCall() *call {
+	c := &call{done: make(chan struct{}, 1)}
+	c.Answer = func(*Request) { c.done <- struct{}{} }
+	return c
+}
+
+// reading is a ReadRequest with a channel to wait on, for reuse.
+type reading struct {
+	ReadRequest
+	done chan struct{}
+}
+
+func newReading() *reading {
+	r := &reading{done: make(chan struct{}, 1)}
+	r.Answer = func(*ReadRequest) { r.done <- struct{}{} }
+	return r
+}
+
+// submit queues a batch and waits. A call that is given up is not reused: somebody may still answer it.
+func (s *seat) submit(ctx context.Context, bulk bool, b Batch) ([]holdfast.Outcome, error) {
+	c := s.requests.Get().(*call)
+	c.Batch, c.Bulk = b, bulk
+	if err := s.intake.Put(&c.Request); err != nil {
+		return nil, err
+	}
+	s.inbox.wake.set()
+	select {
+	case <-c.done:
+	case <-ctx.Done():
+		if c.Withdraw() {
+			return nil, fmt.Errorf("shard %d: %w", s.id, ErrTimeout)
+		}
+		select {
+		case <-c.done: // answered at the last moment
+		default:
+			return nil, fmt.Errorf("shard %d: %w", s.id, ErrLost)
+		}
+	}
+	outcomes, err := c.Outcomes, c.Err
+	c.reset()
+	s.requests.Put(c)
+	return outcomes, err
+}
+
+// reset makes an answered request ready for another use.
+func (r *Request) reset() {
+	r.Batch, r.Outcomes, r.Err, r.next = Batch{}, nil, nil, 0
+	r.open, r.whole, r.settled = 0, false, false
+	r.state.Store(requestQueued)
+}
+
+// confirm waits until what is applied here is new enough for a linearizable read.
+func (s *seat) confirm(ctx context.Context) error {
+	if s.life.Load() == nil {
+		return s.absent()
+	}
+	q := s.readings.Get().(*reading)
+	if err := s.inbox.read(&q.ReadRequest); err != nil {
+		return err
+	}
+	select {
+	case <-q.done:
+	case <-ctx.Done():
+		return fmt.Errorf("read of shard %d: %w: %w", s.id, ErrNoQuorum, ctx.Err())
+	}
+	err := q.Err
+	q.Err, q.ticks, q.index = nil, 0, 0
+	s.readings.Put(q)
+	return err
+}
+
+// absent is why there is no replica to ask.
+func (s *seat) absent() error {
+	if out := s.out.Load(); out != nil {
+		return fmt.Errorf("shard %d: %w: %w", s.id, ErrOutOfService, *out)
+	}
+	if s.host.ctx.Err() != nil {
+		return ErrStopping
+	}
+	return fmt.Errorf("shard %d is not ready here: %w", s.id, ErrNoQuorum)
+}
+
+func (s *seat) notLeading(lead *Leadership) error {
+	if s.life.Load() == nil && (s.out.Load() != nil || s.host.ctx.Err() != nil) {
+		return s.absent()
+	}
+	return NotLeaderError{Shard: s.id, Leader: lead.Site}
+}
+
+// do runs fn on the consensus goroutine.
+func (s *seat) do(ctx context.Context, fn func(*Replica) error) error {
+	if s.life.Load() == nil {
+		return s.absent()
+	}
+	c := control{do: fn, done: make(chan error, 1)}
+	if err := s.inbox.call(c); err != nil {
+		return err
+	}
+	select {
+	case err := <-c.done:
+		return err
+	case <-ctx.Done():
+		return fmt.Errorf("shard %d: %w", s.id, ctx.Err())
+	case <-s.host.ctx.Done():
+		return ErrStopping
+	}
+}
+
+// run is the consensus goroutine.
+func (s *seat) run() {
+	for {
+		err := s.live()
+		s.quiet(err)
+		if s.host.ctx.Err() != nil {
+			s.intake.Close(ErrStopping)
+			s.refuseMail(ErrStopping)
+			return
+		}
+		if err != nil && !s.survive(err) {
+			return
+		}
+	}
+}
+
+// quiet takes the replica off the stage between lives.
+func (s *seat) quiet(err error) {
+	s.life.Store(nil)
+	s.setLead(Leadership{})
+	s.intake.Refuse(NotLeaderError{Shard: s.id})
+	s.refuseMail(ErrNoQuorum)
+	if err != nil {
+		s.host.config.Logger.Error("replica stopped", "shard", s.id, "err", err)
+	}
+}
+
+func (s *seat) refuseMail(err error) {
+	m := s.inbox.take()
+	for _, q := range m.reads {
+		q.Err = err
+		q.Answer(q)
+	}
+	for _, c := range m.calls {
+		c.done <- err
+	}
+}
+
+func (s *seat) setLead(now Leadership) {
+	if old := s.lead.Swap(&now); *old != now {
+		s.changed.send()
+		s.host.config.OnEvent(Event{Kind: EventLeader, Shard: s.id, Leader: now})
+	}
+}
+
+// survive decides what a failed life means: the process stops, the replica leaves service, or it is wiped and joins again.
+func (s *seat) survive(err error) bool {
+	switch ConditionOf(err) {
+	case Corrupt:
+		if !s.alone() {
+			return s.rebuild(err)
+		}
+		s.leaveService(EventCorrupt, err)
+	case Differs:
+		s.leaveService(EventOutOfService, err)
+	default:
+		s.host.die(fmt.Errorf("shard %d: %w", s.id, err))
+	}
+	return false
+}
+
+// alone reports that nobody else could teach this replica what its disk has lost.
+func (s *seat) alone() bool { return len(s.host.config.Sites) < 2 }
+
+// leaveService is loud and final: an operator has to look.
+func (s *seat) leaveService(kind EventKind, err error) {
+	s.out.Store(&err)
+	s.intake.Close(ErrOutOfService)
+	s.refuseMail(ErrOutOfService)
+	s.host.config.OnEvent(Event{Kind: kind, Shard: s.id, Err: err, Text: "the replica has taken itself out of service: look at the error, then use Rebuild or fsck"})
+	<-s.host.ctx.Done()
+}
+
+// rebuild forgets everything, the identity first of all: the replica that was here votes no more.
+func (s *seat) rebuild(cause error) bool {
+	s.host.config.OnEvent(Event{Kind: EventCorrupt, Shard: s.id, Err: cause, Text: "the replica is wiped and joins again under a new identity"})
+	if err := s.shard.Wipe(); err != nil {
+		s.host.die(fmt.Errorf("wiping shard %d: %w", s.id, err))
+		return false
+	}
+	return true
+}
+
+// errRebuild ends a life on request.
+var errRebuild = errors.New("the replica is to be rebuilt")
+
+// Rebuild wipes this site's replica of a shard and lets it join again under a new identity. The other sites must hold the data.
+func (h *Host) Rebuild(ctx context.Context, shard holdfast.ShardID) error {
+	s, err := h.seat(shard)
+	if err != nil {
+		return err
+	}
+	if s.alone() {
+		return fmt.Errorf("shard %d has its only replica here: wiping it would lose everything", shard)
+	}
+	return s.do(ctx, func(*Replica) error { return errRebuild })
+}
+
+// identify makes sure that the disk has an identity, on disk before anybody hears of it.
+func (s *seat) identify() (store.Identity, error) {
+	id := s.shard.Identity()
+	if id.Replica != 0 {
+		return id, nil
+	}
+	random, err := s.random()
+	if err != nil {
+		return id, err
+	}
+	id = store.Identity{Replica: binary.BigEndian.Uint64(random[:])>>1 | 1} // never 0, never one of the library's own
+	if err := s.shard.SetIdentity(id); err != nil {
+		return id, fmt.Errorf("writing the identity of shard %d: %w", s.id, err)
+	}
+	return id, nil
+}
+
+func (s *seat) random() (b [8]byte, err error) {
+	if _, err = io.ReadFull(s.host.config.Random, b[:]); err != nil {
+		return b, fmt.Errorf("random bytes: %w", err)
+	}
+	return b, nil
+}
+
+// errStopped ends a life because the host stops.
+var errStopped = errors.New("the host is stopping")
+
+// birthPause is how long an unborn replica waits before it asks the others again.
+const birthPause = 100 * time.Millisecond
+
+// birth returns when this replica has members to begin with.
+func (s *seat) birth() error {
+	for {
+		id, err := s.identify()
+		if err != nil {
+			return err
+		}
+		if id.Born {
+			return nil
+		}
+		self := Report{Site: s.host.config.Site, Replica: ReplicaID(id.Replica)}
+		born := Decide(self, s.host.config.Sites, s.askReports())
+		if born.Kind != BirthWait {
+			id.Born, id.Birth = true, born.Founders.Append(nil)
+			s.host.config.OnEvent(Event{Kind: EventBorn, Shard: s.id, Text: born.Kind.String()})
+			return s.shard.SetIdentity(id)
+		}
+		s.refuseMail(ErrNoQuorum)
+		select {
+		case <-time.After(birthPause):
+		case <-s.host.ctx.Done():
+			return errStopped
+		}
+	}
+}
+
+// report is what this site says about itself.
+func (s *seat) report() (Report, error) {
+	id := s.shard.Identity()
+	r := Report{Site: s.host.config.Site, Replica: ReplicaID(id.Replica), Born: id.Born}
+	if !id.Born {
+		return r, nil
+	}
+	from, err := CheckpointOf(s.shard)
+	r.Members = from.Members
+	return r, err
+}
+
+// askReports asks all other sites at once.
+func (s *seat) askReports() []Report {
+	ctx, cancel := context.WithTimeout(s.host.ctx, time.Second)
+	defer cancel()
+	var mu sync.Mutex
+	var list []Report
+	var wg sync.WaitGroup
+	for _, site := range s.host.config.Sites {
+		if site == s.host.config.Site {
+			continue
+		}
+		wg.Go(func() {
+			answer, err := s.host.config.Call(ctx, site, methodBirth, appendShard(nil, s.id))
+			if err != nil {
+				return // that site is not there yet: without its report nothing is decided
+			}
+			if r, err := ParseReport(answer); err == nil && r.Site == site {
+				mu.Lock()
+				defer mu.Unlock()
+				list = append(list, r)
+			}
+		})
+	}
+	wg.Wait()
+	return list
+}
+
+func (s *seat) describe() ShardStatus {
+	var st ShardStatus
+	if p := s.status.Load(); p != nil {
+		st = *p
+	}
+	st.Shard = s.id
+	st.Node.Leader = *s.lead.Load()
+	if out := s.out.Load(); out != nil {
+		st.OutOfService = *out
+	}
+	st.WaitingSingles, st.WaitingBulks = s.intake.Waiting()
+	st.Pulling = s.pulling.Load()
+	return st
+}
