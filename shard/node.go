@@ -76,6 +76,7 @@ type Node struct {
 	leader      Leadership
 	leadReady   uint64 // as leader: the index of the first entry of this term
 	lastChange  uint64 // as leader: index of the newest membership change that may be in the log
+	duel        bool   // another candidate asked for our vote in the term we stand in
 	offer       *Offer
 	messages    []Message
 	snapshotted map[ReplicaID]int // ticks since the library told a follower to fetch a checkpoint
@@ -210,6 +211,10 @@ func (n *Node) raftConfig() *raft.Config {
 func (n *Node) Tick() (err error) {
 	defer caught(&err)
 	n.raft.Tick()
+	if n.duel {
+		n.duel = false
+		return n.Campaign()
+	}
 	n.retrySnapshots()
 	return nil
 }
@@ -260,7 +265,18 @@ func (n *Node) Step(from holdfast.SiteID, payload []byte) (err error) {
 		return nil // as for ReadIndex; the asker repeats
 	}
 	n.ignore(n.raft.Step(m))
+	n.noticeDuel(m)
 	return nil
+}
+
+// noticeDuel sees two candidates of one term, who would both wait out another election time-out. The one with the lower
+// identity asks for a new election at the next tick; the other goes on waiting and so will vote for it.
+func (n *Node) noticeDuel(m *pb.Message) {
+	if m.GetType() != pb.MsgVote || m.GetFrom() < uint64(n.config.Replica) {
+		return
+	}
+	status := n.raft.BasicStatus()
+	n.duel = status.RaftState == raft.StateCandidate && status.HardState.GetTerm() == m.GetTerm()
 }
 
 // ignore drops the library's refusals of single messages: they mean "not from a member" or "not now", and the sender repeats.
@@ -435,15 +451,20 @@ func (n *Node) Applied(index uint64) (err error) {
 		n.applyChange(n.changes[0])
 		n.changes = n.changes[1:]
 	}
-	for len(n.applying) > 0 {
-		list := n.applying[0].GetEntries()
-		last := list[len(list)-1].GetIndex()
-		if last > index {
-			break
+	for len(n.applying) > 0 && n.applied < index {
+		m := n.applying[0]
+		list := m.GetEntries()
+		whole := int(min(index+1-list[0].GetIndex(), uint64(len(list))))
+		// The library hears of every part, for a checkpoint may be made in the middle of a long hand-out: were its own idea of
+		// what is applied older than the window of the log, it could not even campaign.
+		n.applied = list[whole-1].GetIndex()
+		if whole == len(list) {
+			n.applying = n.applying[1:]
+		} else {
+			n.applying[0] = &pb.Message{Type: m.Type, To: m.To, From: m.From, Term: m.Term, Entries: list[whole:]}
+			m = &pb.Message{Type: m.Type, To: m.To, From: m.From, Term: m.Term, Entries: list[:whole]}
 		}
-		n.applied = last
-		n.ignore(n.raft.Step(n.applying[0]))
-		n.applying = n.applying[1:]
+		n.ignore(n.raft.Step(m))
 	}
 	return nil
 }

@@ -253,8 +253,9 @@ func (r *Replica) Upkeep(u Upkeep, now holdfast.Time) error {
 	return err
 }
 
-// memberTicks is how often a leader looks whether a learner has caught up.
-const memberTicks = 10
+// memberTicks is how often a leader looks whether a learner has caught up. It shares no factor with the election time-out:
+// after each of those the library forgets for a moment who is active.
+const memberTicks = 7
 
 // promote gives a learner that has caught up its vote, and in the same joint change takes it from the replica of the same site
 // that it replaces. A wiped disk comes back that way, under a new identity.

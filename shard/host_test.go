@@ -1,0 +1,249 @@
+package shard
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"holdfast"
+	"holdfast/store"
+)
+
+func mustBalance(f *fleet, site holdfast.SiteID, account uint32, want holdfast.Amount) {
+	f.t.Helper()
+	got, err := f.balance(site, testAccount(account), Linearizable)
+	for n := 0; n < 100 && errors.Is(err, ErrNoQuorum); n++ { // a site that has just come back says so until it hears the leader
+		time.Sleep(20 * time.Millisecond) // bubble time
+		got, err = f.balance(site, testAccount(account), Linearizable)
+	}
+	if got != want || err != nil {
+		f.t.Fatalf("balance of account %d at site %d is %d, %v; want %d", account, site, got, err, want)
+	}
+}
+
+func mustDone(f *fleet, o holdfast.Outcome) {
+	f.t.Helper()
+	if o.Status != holdfast.Done {
+		f.t.Fatalf("outcome %+v, want done", o)
+	}
+}
+
+func TestOneSiteRestarts(t *testing.T) {
+	bubble(t, 1, nil, func(f *fleet) {
+		mustDone(f, f.pay(openTxn(1, 1, 2)))
+		mustDone(f, f.pay(payTxn(2, 1, 2, 100)))
+		mustBalance(f, 1, 2, 100)
+		f.start(1, f.kill(1))
+		f.leader()
+		mustBalance(f, 1, 2, 100)
+		if o := f.pay(payTxn(2, 1, 2, 100)); !o.Replay || o.Status != holdfast.Done {
+			t.Fatalf("the same id after a restart: %+v, want a replay", o)
+		}
+		mustBalance(f, 1, 2, 100)
+	})
+}
+
+func TestEverySiteReads(t *testing.T) {
+	bubble(t, 3, nil, func(f *fleet) {
+		mustDone(f, f.pay(openTxn(1, 1, 2)))
+		for n := range uint64(20) {
+			mustDone(f, f.pay(payTxn(n+2, 1, 2, 1)))
+			for _, id := range f.sites { // what was acknowledged is seen at once, everywhere
+				mustBalance(f, id, 2, holdfast.Amount(n+1))
+			}
+		}
+		f.agree()
+	})
+}
+
+func TestLeaderDies(t *testing.T) {
+	bubble(t, 3, nil, func(f *fleet) {
+		mustDone(f, f.pay(openTxn(1, 1, 2)))
+		mustDone(f, f.pay(payTxn(2, 1, 2, 7)))
+		old := f.leader()
+		fs := f.kill(old)
+		began := time.Now()
+		mustDone(f, f.pay(payTxn(3, 1, 2, 7)))
+		if pause := time.Since(began); pause > 500*time.Millisecond {
+			t.Fatalf("the pause was %v, want at most 500 ms", pause)
+		}
+		f.start(old, fs)
+		mustBalance(f, old, 2, 14)
+		f.agree()
+	})
+}
+
+func TestLeaderIsCutOff(t *testing.T) {
+	bubble(t, 3, nil, func(f *fleet) {
+		mustDone(f, f.pay(openTxn(1, 1, 2)))
+		old := f.leader()
+		h := f.host(old)
+		f.isolate(old, true)
+		var b Batch
+		txn := payTxn(2, 1, 2, 5)
+		b.Add(&txn)
+		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+		defer cancel()
+		began := time.Now()
+		if _, err := h.Submit(ctx, testShard, false, b); !errors.Is(err, ErrLost) {
+			t.Fatalf("a payment into a minority: %v, want ErrLost", err)
+		}
+		if took := time.Since(began); took > 250*time.Millisecond {
+			t.Fatalf("the answer took %v, want two election time-outs at most", took)
+		}
+		if _, err := h.Submit(ctx, testShard, false, b); !errors.As(err, new(NotLeaderError)) {
+			t.Fatalf("a second payment: %v, want NotLeaderError", err)
+		}
+		began = time.Now()
+		if _, err := f.balance(old, testAccount(2), Linearizable); !errors.Is(err, ErrNoQuorum) {
+			t.Fatalf("a read: %v, want ErrNoQuorum", err)
+		}
+		if took := time.Since(began); took > 300*time.Millisecond {
+			t.Fatalf("the read's refusal took %v, want 300 ms at most", took)
+		}
+		if _, err := f.balance(old, testAccount(2), Stale); err != nil {
+			t.Fatalf("a stale read: %v", err)
+		}
+		others := others(f, old)
+		mustDone(f, f.pay(txn, others...)) // the same id again, elsewhere
+		f.isolate(old, false)
+		mustBalance(f, old, 2, 5)
+		f.agree()
+	})
+}
+
+func others(f *fleet, but holdfast.SiteID) (list []holdfast.SiteID) {
+	for _, id := range f.sites {
+		if id != but {
+			list = append(list, id)
+		}
+	}
+	return list
+}
+
+func TestHandOver(t *testing.T) {
+	bubble(t, 3, nil, func(f *fleet) {
+		mustDone(f, f.pay(openTxn(1, 1, 2)))
+		for n := range uint64(6) {
+			from := f.leader()
+			to := others(f, from)[n%2]
+			ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+			began := time.Now()
+			err := f.host(from).HandOver(ctx, testShard, to)
+			cancel()
+			if err != nil || time.Since(began) > 100*time.Millisecond {
+				t.Fatalf("hand-over from %d to %d: %v after %v", from, to, err, time.Since(began))
+			}
+			mustDone(f, f.pay(payTxn(n+2, 1, 2, 1)))
+		}
+		f.agree()
+	})
+}
+
+// smallWindow makes checkpoints often and keeps nearly nothing of the log for followers.
+func smallWindow(h *HostConfig, s *store.Options) {
+	h.Machine = MachineConfig{SealRows: 20, SealAge: holdfast.Time(time.Second)}
+	s.KeepEntries = 5
+	s.ChunkBytes = 1 << 10
+}
+
+func TestFollowerFetchesCheckpoint(t *testing.T) {
+	bubble(t, 3, smallWindow, func(f *fleet) {
+		mustDone(f, f.pay(openTxn(1, 1, 2)))
+		lead := f.leader()
+		away := others(f, lead)[0]
+		f.isolate(away, true)
+		for n := range uint64(200) {
+			mustDone(f, f.pay(payTxn(n+2, 1, 2, 1), others(f, away)...))
+		}
+		time.Sleep(3 * time.Second) // bubble time: until checkpoints have moved on
+		f.isolate(away, false)
+		f.agree()
+		mustBalance(f, away, 2, 200)
+		if !saw(f, away, EventInstalled) {
+			t.Fatal("the follower caught up without a checkpoint: the test tests nothing")
+		}
+		mustDone(f, f.pay(payTxn(300, 1, 2, 1)))
+		f.start(away, f.kill(away))
+		f.agree()
+		mustBalance(f, away, 2, 201)
+	})
+}
+
+func saw(f *fleet, id holdfast.SiteID, kind EventKind) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, e := range f.nodes[id].events {
+		if e.Kind == kind {
+			return true
+		}
+	}
+	return false
+}
+
+func TestWipedDiskJoinsAgain(t *testing.T) {
+	for name, tune := range map[string]func(*HostConfig, *store.Options){"by log": nil, "by checkpoint": smallWindow} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, 3, tune, func(f *fleet) {
+				mustDone(f, f.pay(openTxn(1, 1, 2)))
+				for n := range uint64(50) {
+					mustDone(f, f.pay(payTxn(n+2, 1, 2, 1)))
+				}
+				wiped := others(f, f.leader())[0]
+				before := f.host(wiped).Status()[0].Node.Replica
+				f.kill(wiped)
+				f.start(wiped, vfs.NewMem())
+				f.until("the new replica to vote", func() bool { return votes(f, f.leader(), wiped, before) })
+				mustDone(f, f.pay(payTxn(100, 1, 2, 1)))
+				f.agree()
+				mustBalance(f, wiped, 2, 51)
+				gone := others(f, wiped)[0]
+				f.kill(gone) // now the new replica is needed for a majority
+				mustDone(f, f.pay(payTxn(101, 1, 2, 1), others(f, gone)...))
+			})
+		})
+	}
+}
+
+// votes reports that the leader's members have one voter at a site, and not the one it had.
+func votes(f *fleet, leader, site holdfast.SiteID, old ReplicaID) bool {
+	st := f.host(leader).Status()[0]
+	found := false
+	for _, m := range st.Members {
+		if m.Replica == old {
+			return false
+		}
+		if m.Site == site && m.Role == Voter {
+			found = true
+		}
+	}
+	return found
+}
+
+func TestAllDieAtOnce(t *testing.T) {
+	bubble(t, 3, smallWindow, func(f *fleet) {
+		mustDone(f, f.pay(openTxn(1, 1, 2)))
+		for n := range uint64(100) {
+			mustDone(f, f.pay(payTxn(n+2, 1, 2, 1)))
+		}
+		f.agree()
+		disks := map[holdfast.SiteID]vfs.FS{}
+		for _, id := range f.sites {
+			disks[id] = f.kill(id)
+		}
+		for _, id := range f.sites {
+			f.start(id, disks[id])
+		}
+		f.leader()
+		f.agree()
+		for _, id := range f.sites {
+			mustBalance(f, id, 2, 100)
+		}
+		if o := f.pay(payTxn(50, 1, 2, 1)); !o.Replay {
+			t.Fatalf("an id from before: %+v, want a replay", o)
+		}
+	})
+}
