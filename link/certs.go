@@ -29,7 +29,7 @@ const (
 	scheme      = "holdfast"
 	pemCert     = "CERTIFICATE"
 	pemKey      = "PRIVATE KEY"
-	shortest    = 24 * time.Hour // the shortest life worth making a certificate for
+	shortest    = 24 * time.Hour // of a certificate; anything less is a mistake
 	openToOther = fs.FileMode(0o077)
 )
 
@@ -272,17 +272,16 @@ func (c *Credentials) verify(leaf *x509.Certificate, now time.Time) (holdfast.Si
 
 // chain verifies that the certificate was made by an authority of this cluster, for both ends of a connection.
 func (c *Credentials) chain(leaf *x509.Certificate, now time.Time) ([]*x509.Certificate, error) {
-	for _, usage := range []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth} {
-		opts := x509.VerifyOptions{Roots: c.pool, CurrentTime: now, KeyUsages: []x509.ExtKeyUsage{usage}}
-		chains, err := leaf.Verify(opts)
-		if err != nil {
-			return nil, err
-		}
-		if usage == x509.ExtKeyUsageClientAuth {
-			return chains[0], nil
-		}
+	opts := x509.VerifyOptions{Roots: c.pool, CurrentTime: now, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}}
+	if _, err := leaf.Verify(opts); err != nil {
+		return nil, err
 	}
-	return nil, nil
+	opts.KeyUsages[0] = x509.ExtKeyUsageClientAuth
+	chains, err := leaf.Verify(opts)
+	if err != nil {
+		return nil, err
+	}
+	return chains[0], nil
 }
 
 // siteIdentity reads cluster and site from the URI SAN of a site's certificate.

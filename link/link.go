@@ -2,9 +2,17 @@ package link
 
 import (
 	"context"
+	"crypto/rand"
+	"crypto/tls"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
+	"net"
+	"slices"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"holdfast"
@@ -57,123 +65,251 @@ type Handler interface {
 	Serve(ctx context.Context, from holdfast.SiteID, method string, payload []byte) ([]byte, error)
 }
 
-// Config is what a link has to know. Zero values of the last groups stand for the defaults named there.
-type Config struct {
-	Site        holdfast.SiteID
-	Listen      []string                     // one address per carrier
-	Peers       map[holdfast.SiteID][]string // addresses of the other sites, one per carrier, in the same order as Listen
-	Credentials *Credentials                 // of this site; they also name the cluster
-	Handler     Handler
-	Logger      *slog.Logger // nil: nothing is logged
-	Version     string       // of the program, shown to the peers
+// Link connects this site with all others. All methods may be called by several goroutines at once.
+type Link struct {
+	site        holdfast.SiteID
+	creds       *Credentials
+	handler     Handler
+	notify      func(holdfast.SiteID, bool)
+	log         *slog.Logger
+	listen      []string
+	program     string
+	incarnation uint64 // of this process
+	started     time.Time
+	timing      Timing
+	limits      Limits
+	peers       map[holdfast.SiteID]*peer // never changed after New
+	pool        pool
+	serverTLS   *tls.Config
 
-	// Notify, when set, is told that a peer came into reach (the first carrier is up) or went out of it (the last is down).
-	// It must return at once.
-	Notify func(peer holdfast.SiteID, up bool)
+	dialCtx, serveCtx       context.Context
+	stopDialing, stopServes context.CancelFunc
+	goroutines              sync.WaitGroup // all of the link
+	handlers                sync.WaitGroup // of these, those that serve calls
+	handshakes              chan struct{}  // one token per handshake of somebody who dialled us
 
-	Timing Timing
-	Limits Limits
+	strangers, failed, badFrames, refused, unroutable atomic.Uint64
+	warned                                            atomic.Int64 // when the last warning was logged
+
+	mu           sync.Mutex
+	state        state
+	listeners    []net.Listener
+	serving      int
+	servingBytes int64
 }
 
-// Timing holds the durations of a link.
-type Timing struct {
-	Silence    time.Duration // without a sign of life for so long a connection is given up and dialled anew; default 300 ms
-	Ping       time.Duration // between pings on a connection; default Silence/6
-	RedialMin  time.Duration // first pause before dialling again; default 20 ms
-	RedialMax  time.Duration // longest pause; default 300 ms
-	CallBudget time.Duration // deadline of calls whose context has none; default 10 s
-	Drain      time.Duration // how long Close lets queued frames leave; default 100 ms
-}
+type state uint8
 
-// Limits holds the bounds of a link.
-type Limits struct {
-	Control     int   // bytes queued per connection for urgent frames; default 1 MiB
-	Interactive int   // bytes queued per connection for small frames; default 8 MiB
-	Bulk        int   // bytes queued per connection for large frames; default 64 MiB
-	Calls       int   // calls of peers served at once; default 1024
-	CallBytes   int64 // bytes of their payloads; default 256 MiB
-	Waiting     int   // calls of ours waiting for an answer, per peer; default 65,536
-}
+const (
+	stateNew state = iota
+	stateRunning
+	stateClosed
+)
 
-// PeerStatus is what the link knows about a peer.
-type PeerStatus struct {
-	Site        holdfast.SiteID
-	Up          bool          // at least one carrier is connected and answers
-	Silence     time.Duration // since anything was heard from it, on any carrier; since the start of the link when never
-	RTT         time.Duration // smoothed round trip of the best carrier, 0 when not known
-	Version     string        // of its program, "" when never met
-	Incarnation uint64        // of its process, 0 when never met
-	Waiting     int           // calls that wait for its answer
-	Duplicates  uint64        // frames that came over more than one carrier
-	Carriers    []CarrierStatus
-}
-
-// CarrierStatus is what the link knows about one carrier to a peer. Counters grow from the start of the link.
-type CarrierStatus struct {
-	Address  string
-	Up       bool          // our connection over it is established and answers
-	Silence  time.Duration // since anything was heard from the peer over this carrier
-	RTT      time.Duration // smoothed, 0 when not known
-	MinRTT   time.Duration // the smallest seen, 0 when not known
-	Queued   int           // bytes that wait to be sent
-	Sent     Traffic
-	Received Traffic
-	Dropped  uint64 // frames given up because a queue was full or the carrier was down
-	Dials    uint64 // connections tried
-	Breaks   uint64 // connections lost after they had been established
-	LastErr  string // why the carrier is down, "" when it is up; nothing secret
-}
-
-// Traffic counts frames and bytes, without TLS.
-type Traffic struct{ Frames, Bytes uint64 }
-
-// Totals counts what belongs to no peer.
-type Totals struct {
-	Strangers  uint64 // connections refused: no certificate of this cluster, or not that of the site it should be
-	Handshakes uint64 // connections that ended before their handshake was complete
-	BadFrames  uint64 // connections given up because of a frame that is malformed or has a wrong checksum
-	Refused    uint64 // calls of peers refused because too many were running
-	Serving    int    // calls of peers running now
-}
-
-// Link connects this site with all others.
-type Link struct{}
+// maxHandshakes bounds the connections that have not shown yet who they are.
+const maxHandshakes = 64
 
 // New checks the configuration. Nothing listens and nothing is dialled before [Link.Start].
-func New(cfg Config) (*Link, error) { panic("unwritten") }
+func New(cfg Config) (*Link, error) {
+	if err := cfg.check(); err != nil {
+		return nil, fmt.Errorf("link: %w", err)
+	}
+	l := &Link{
+		site: cfg.Site, creds: cfg.Credentials, handler: cfg.Handler, notify: cfg.Notify, log: cfg.Logger,
+		listen: cfg.Listen, program: cfg.Version, started: time.Now(),
+		timing: cfg.Timing.withDefaults(), limits: cfg.Limits.withDefaults(),
+		peers: map[holdfast.SiteID]*peer{}, handshakes: make(chan struct{}, maxHandshakes),
+	}
+	if l.log == nil {
+		l.log = slog.New(slog.DiscardHandler)
+	}
+	var random [16]byte
+	_, _ = rand.Read(random[:]) // never fails
+	l.incarnation = binary.BigEndian.Uint64(random[:]) | 1
+	l.dialCtx, l.stopDialing = context.WithCancel(context.Background())
+	l.serveCtx, l.stopServes = context.WithCancel(context.Background())
+	for site, addresses := range cfg.Peers {
+		// Ids of calls start anywhere, so that a reply to a former life of this process fits no call of this one.
+		l.peers[site] = newPeer(l, site, addresses, binary.BigEndian.Uint64(random[8:]))
+	}
+	l.serverTLS = l.tlsConfig(func(site holdfast.SiteID) bool { return l.peers[site] != nil })
+	return l, nil
+}
 
 // Start listens on every carrier and begins to dial. On an error nothing is left running.
-func (l *Link) Start() error { panic("unwritten") }
+func (l *Link) Start() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.state != stateNew {
+		return fmt.Errorf("link: start: %w", ErrClosed)
+	}
+	for _, address := range l.listen {
+		listener, err := net.Listen("tcp", address)
+		if err != nil {
+			for _, open := range l.listeners {
+				_ = open.Close()
+			}
+			l.listeners = nil
+			return fmt.Errorf("link: listen for the other sites: %w", err)
+		}
+		l.listeners = append(l.listeners, listener)
+	}
+	l.state = stateRunning
+	for carrier, listener := range l.listeners {
+		l.goroutines.Go(func() { l.accept(listener, carrier) })
+	}
+	for _, p := range l.peers {
+		for _, path := range p.paths {
+			l.goroutines.Go(func() { path.keep(l.dialCtx) })
+		}
+	}
+	l.goroutines.Go(l.watch)
+	return nil
+}
 
 // Close drains what is queued for at most Timing.Drain, closes every connection, ends every call (with ErrNoAnswer or
-// ErrUnreachable) and waits for all goroutines, those of [Handler.Serve] included.
-func (l *Link) Close() error { panic("unwritten") }
+// ErrUnreachable) and waits for all goroutines, those of [Handler.Serve] included. Closing twice is no error.
+func (l *Link) Close() error {
+	l.mu.Lock()
+	running := l.state == stateRunning
+	l.state = stateClosed
+	listeners := l.listeners
+	l.mu.Unlock()
+	var errs []error
+	if running {
+		for _, listener := range listeners {
+			errs = append(errs, listener.Close())
+		}
+		for _, p := range l.peers {
+			p.shut()
+		}
+		l.drain()
+	}
+	l.stopDialing()
+	l.stopServes()
+	for _, p := range l.peers {
+		p.shut()
+		p.cut()
+	}
+	l.goroutines.Wait()
+	return errors.Join(errs...)
+}
+
+// drain waits, not for long, until the calls of peers are answered and what is queued has left.
+func (l *Link) drain() {
+	timeout := time.NewTimer(l.timing.Drain)
+	defer timeout.Stop()
+	served := make(chan struct{})
+	l.goroutines.Go(func() { l.handlers.Wait(); close(served) })
+	if !within(timeout, served) {
+		return
+	}
+	for _, p := range l.peers {
+		for _, s := range *p.live.Load() {
+			if !within(timeout, s.drain()) {
+				return
+			}
+		}
+	}
+}
+
+func within(timeout *time.Timer, done <-chan struct{}) bool {
+	select {
+	case <-done:
+		return true
+	case <-timeout.C:
+		return false
+	}
+}
 
 // Addrs are the addresses the link listens on, one per carrier; they differ from Config.Listen where that had port 0.
-func (l *Link) Addrs() []string { panic("unwritten") }
+func (l *Link) Addrs() []string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var all []string
+	for _, listener := range l.listeners {
+		all = append(all, listener.Addr().String())
+	}
+	return all
+}
 
 // Send gives a payload for a shard to a peer, if all goes well: it never blocks, and drops (and counts) when the peer is not
-// connected or its queue is full. Payloads of one shard arrive in the order of Send. The payload is copied; the caller may
-// use it again.
-func (l *Link) Send(to holdfast.SiteID, shard holdfast.ShardID, payload []byte) { panic("unwritten") }
+// connected or its queue is full. Payloads of one shard arrive in the order of Send, small ones even behind large ones that
+// are still queued. The payload is copied; the caller may use it again.
+func (l *Link) Send(to holdfast.SiteID, shard holdfast.ShardID, payload []byte) {
+	l.send(to, shard, payload, laneInteractive)
+}
 
 // SendUrgent is Send for small payloads that may overtake everything else, those of their own shard included: heartbeats,
 // votes and the answers to them. Payloads above 1 KiB go the way of Send.
 func (l *Link) SendUrgent(to holdfast.SiteID, shard holdfast.ShardID, payload []byte) {
-	panic("unwritten")
+	lane := laneControl
+	if len(payload) > maxUrgent {
+		lane = laneInteractive
+	}
+	l.send(to, shard, payload, lane)
 }
 
-// Call runs a method at a peer and returns its answer. Without a deadline in the context, Timing.CallBudget is used. The
-// payload is copied; the answer belongs to the caller. The error is nil, or tells what became of the call:
-//   - ErrUnreachable, ErrBusy, ErrTooLarge, ErrClosed: not executed.
-//   - *RemoteError: executed, and the handler returned an error.
-//   - ErrNoAnswer: may have been executed. When the context ended, its error is wrapped as well.
-func (l *Link) Call(ctx context.Context, to holdfast.SiteID, method string, payload []byte) ([]byte, error) {
-	panic("unwritten")
+const maxUrgent = 1 << 10
+
+func (l *Link) send(to holdfast.SiteID, shard holdfast.ShardID, payload []byte, lane lane) {
+	p := l.peers[to]
+	if p == nil || len(payload) > MaxPayload {
+		l.unroutable.Add(1)
+		return
+	}
+	p.send(&message{kind: kindRaft, lane: lane, shard: shard, body: payload})
 }
 
 // Peers returns the state of every peer, by site.
-func (l *Link) Peers() []PeerStatus { panic("unwritten") }
+func (l *Link) Peers() []PeerStatus {
+	var all []PeerStatus
+	for _, site := range slices.Sorted(maps.Keys(l.peers)) {
+		all = append(all, l.peers[site].status())
+	}
+	return all
+}
 
 // Totals returns the counters that belong to no peer.
-func (l *Link) Totals() Totals { panic("unwritten") }
+func (l *Link) Totals() Totals {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return Totals{
+		Strangers: l.strangers.Load(), Handshakes: l.failed.Load(), BadFrames: l.badFrames.Load(),
+		Refused: l.refused.Load(), Unroutable: l.unroutable.Load(), Serving: l.serving,
+	}
+}
+
+// watch pings, and notices silence.
+func (l *Link) watch() {
+	t := time.NewTicker(l.timing.Ping)
+	defer t.Stop()
+	maxQuiet := int32((l.timing.Silence + l.timing.Ping - 1) / l.timing.Ping)
+	for {
+		select {
+		case <-l.dialCtx.Done():
+			return
+		case <-t.C:
+		}
+		for _, p := range l.peers {
+			p.tick(maxQuiet)
+		}
+	}
+}
+
+// since is the time since the link was made, from the monotonic clock.
+func (l *Link) since() time.Duration { return time.Since(l.started) }
+
+// warn logs, but not more than once a second: strangers must not be able to fill a disk.
+func (l *Link) warn(text string, args ...any) {
+	now, last := int64(l.since()), l.warned.Load()
+	if (last == 0 || now-last > int64(time.Second)) && l.warned.CompareAndSwap(last, now) {
+		l.log.Warn(text, args...)
+	}
+}
+
+// hello is the first frame of a connection, from either side.
+func (l *Link) hello(to holdfast.SiteID, carrier int) []byte {
+	h := hello{version: version, from: l.site, to: to, carrier: uint16(carrier), incarnation: l.incarnation, program: l.program}
+	return appendFrame(nil, frame{kind: kindHello, flags: flagWhole}, nil, h.append(nil))
+}

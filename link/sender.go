@@ -1,0 +1,276 @@
+package link
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"holdfast"
+)
+
+const (
+	controlBatch     = 4 // buffers that leave with one flush, per lane
+	interactiveBatch = 4
+	bulkBatch        = 1 // so that nothing waits for more than this much bulk
+
+	// The bytes that may be under way on a connection before bulk has to wait for the peer to have read them: without such
+	// a bound megabytes gather in the kernels, and a heartbeat queues behind them.
+	windowBase  = 1 << 20
+	windowSpeed = 400 << 20 // bytes per second that the window must not slow down
+	windowMax   = 32 << 20
+)
+
+var (
+	errSilent = errors.New("no sign of life")
+	errBroken = fmt.Errorf("connection broke: %w", ErrUnreachable)
+	errFull   = fmt.Errorf("send queue is full: %w", ErrBusy)
+)
+
+// sender is one established connection that this site has dialled. Two goroutines belong to it, both owned by the path that
+// dialled: one writes what is queued, the other reads pongs.
+type sender struct {
+	path  *path
+	conn  *conn
+	in    *reader      // pongs
+	quiet atomic.Int32 // pings since the last sign of life
+
+	mu       sync.Mutex
+	work     sync.Cond // on mu: the writer waits
+	lanes    [lanes]queue
+	bulkOf   map[holdfast.ShardID]uint64 // bytes of bulk that were ever queued, up to the last frame of the shard
+	bulkIn   uint64                      // bytes of bulk ever queued
+	bulkOut  uint64                      // of these, taken by the writer
+	written  uint64                      // bytes of frames taken by the writer
+	received uint64                      // of these, read by the peer as far as we know
+	minRTT   time.Duration               // smallest round trip on this connection
+	draining chan struct{}               // when not nil: to be closed by the writer when nothing is queued
+	cause    error                       // why the connection is closed; nil while it is open
+}
+
+func newSender(p *path, c *conn) *sender {
+	s := &sender{path: p, conn: c, in: newReader(c, p.heardNow), bulkOf: map[holdfast.ShardID]uint64{}}
+	s.work.L = &s.mu
+	l := p.peer.link
+	for i, limit := range [lanes]int{l.limits.Control, l.limits.Interactive, l.limits.Bulk} {
+		s.lanes[i] = queue{pool: &l.pool, limit: limit}
+	}
+	return s
+}
+
+// push queues a message, or says why not: errBroken or errFull.
+func (s *sender) push(m *message) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.cause != nil {
+		return errBroken
+	}
+	q := &s.lanes[m.lane]
+	if !q.fits(m) {
+		s.path.dropped.Add(1)
+		return errFull
+	}
+	before := q.bytes
+	q.push(m)
+	if m.lane == laneBulk {
+		s.bulkIn += uint64(q.bytes - before)
+		if m.kind == kindRaft {
+			s.bulkOf[m.shard] = s.bulkIn
+		}
+	}
+	s.work.Signal()
+	return nil
+}
+
+// holdsBulk reports whether bulk of the shard is still queued here, so that what follows must not overtake it.
+func (s *sender) holdsBulk(shard holdfast.ShardID) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.bulkIn > s.bulkOut && s.bulkOf[shard] > s.bulkOut
+}
+
+// run serves the connection until it breaks and says why.
+func (s *sender) run() error {
+	var both sync.WaitGroup
+	both.Go(s.write)
+	both.Go(s.read)
+	both.Wait()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i := range s.lanes { // nobody will send these
+		for _, b := range s.lanes[i].take(nil, len(s.lanes[i].buffers)) {
+			s.path.peer.link.pool.put(b)
+		}
+	}
+	return s.cause
+}
+
+// close ends the connection; the first cause is the one that counts.
+func (s *sender) close(cause error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.cause == nil {
+		s.cause = cause
+		s.conn.close()
+		s.work.Broadcast()
+	}
+}
+
+// write sends what is queued, batch after batch.
+func (s *sender) write() {
+	var batch []*buffer
+	for {
+		if batch = s.take(batch[:0]); len(batch) == 0 {
+			return
+		}
+		err := s.writeBatch(batch)
+		for _, b := range batch {
+			s.path.peer.link.pool.put(b)
+		}
+		if err != nil {
+			s.close(fmt.Errorf("write: %w", err))
+			return
+		}
+	}
+}
+
+func (s *sender) writeBatch(batch []*buffer) error {
+	for _, b := range batch {
+		if _, err := s.conn.Write(b.b); err != nil {
+			return err
+		}
+		s.path.sent.bytes.Add(uint64(len(b.b)))
+		s.path.sent.frames.Add(uint64(b.frames))
+	}
+	return s.conn.flush()
+}
+
+// take waits for something to write. An empty batch means that the connection is closed.
+func (s *sender) take(batch []*buffer) []*buffer {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for s.cause == nil {
+		batch = s.lanes[laneControl].take(batch, controlBatch)
+		batch = s.lanes[laneInteractive].take(batch, interactiveBatch)
+		batch = s.takeBulk(batch)
+		if len(batch) > 0 {
+			s.depart(batch)
+			return batch
+		}
+		if s.draining != nil && s.lanes[laneBulk].bytes == 0 {
+			close(s.draining)
+			s.draining = nil
+		}
+		s.work.Wait()
+	}
+	return nil
+}
+
+// takeBulk adds bulk to the batch, unless too much is under way already.
+func (s *sender) takeBulk(batch []*buffer) []*buffer {
+	if s.written-s.received > s.window() {
+		return batch
+	}
+	n := len(batch)
+	batch = s.lanes[laneBulk].take(batch, bulkBatch)
+	for _, b := range batch[n:] {
+		s.bulkOut += uint64(len(b.b))
+	}
+	if s.bulkOut == s.bulkIn {
+		clear(s.bulkOf)
+	}
+	return batch
+}
+
+// window is how many bytes may be under way for bulk to be added: what a fast line carries in a round trip, and some more.
+func (s *sender) window() uint64 {
+	return uint64(min(windowBase+windowSpeed*s.minRTT/time.Second, windowMax))
+}
+
+func (s *sender) depart(batch []*buffer) {
+	for _, b := range batch {
+		b.depart()
+		s.written += uint64(len(b.b))
+	}
+}
+
+// drain returns a channel that is closed when all that is queued now has been taken for writing, or the connection is gone.
+func (s *sender) drain() <-chan struct{} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	done := make(chan struct{})
+	if s.cause != nil || s.draining != nil {
+		close(done)
+		return done
+	}
+	s.draining = done
+	s.work.Signal()
+	return done
+}
+
+// queued is the number of bytes that wait.
+func (s *sender) queued() (n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i := range s.lanes {
+		n += s.lanes[i].bytes
+	}
+	return n
+}
+
+// read takes the pongs of the peer.
+func (s *sender) read() {
+	for {
+		f, err := s.in.next()
+		if err == nil && (f.kind != kindPong || len(f.payload) != pongBytes) {
+			err = fmt.Errorf("%w: kind %d from the side that accepted", errBadFrame, f.kind)
+		}
+		if err != nil {
+			s.close(fmt.Errorf("read: %w", err))
+			return
+		}
+		s.pong(binary.BigEndian.Uint64(f.payload), binary.BigEndian.Uint64(f.payload[8:]))
+	}
+}
+
+// pong notes a sign of life, the round trip, and how far the peer has read.
+func (s *sender) pong(stamp, received uint64) {
+	s.quiet.Store(0)
+	rtt := s.path.peer.link.since() - time.Duration(stamp)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if stamp != 0 {
+		s.path.observe(rtt)
+		s.minRTT = min(s.minRTT, rtt)
+	}
+	if received > s.received && received <= s.written {
+		s.received = received
+		s.work.Signal()
+	}
+}
+
+// tick sends a ping and gives the connection up after too many without a pong. Pings are counted, not time, so that a
+// process that was stopped or starved itself does not blame the peer.
+func (s *sender) tick(maxQuiet int32) {
+	if s.quiet.Add(1) > maxQuiet {
+		s.close(errSilent)
+		return
+	}
+	var stamp [pingBytes]byte
+	binary.BigEndian.PutUint64(stamp[:], uint64(s.path.peer.link.since()))
+	_ = s.push(&message{kind: kindPing, lane: laneControl, head: stamp[:]}) // a full queue is counted, and means no pong
+}
+
+// conn is a TLS connection that writes in batches: what Write encrypts is gathered until flush.
+type conn struct {
+	net.Conn // TLS
+	batch    *batchConn
+}
+
+// close closes at once; TLS would wait to say good-bye on a line that may be dead.
+func (c *conn) close() { _ = c.batch.Conn.Close() }
+
+func (c *conn) flush() error { return c.batch.flush() }
