@@ -45,7 +45,7 @@ func newFeeder(accounts int, hot bool) *feeder {
 }
 
 // restore gives every account money enough.
-func (f *feeder) restore(b *testing.B) *State {
+func (f *feeder) restore(b tester) *State {
 	s := New()
 	each := holdfast.Amount(1e12)
 	total := AssetTotal{Asset: holdfast.MustAsset("CNY"), Accounts: uint64(len(f.accounts))}
