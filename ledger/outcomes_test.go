@@ -67,12 +67,12 @@ func TestEveryCodeHasARow(t *testing.T) {
 // script runs rows and writes them down again with the answers.
 type script struct {
 	*world
-	t     testing.TB
+	t     tester
 	names map[string]holdfast.AccountID
 	shown map[string]string
 }
 
-func runScript(t testing.TB, text string, after func(*world)) string {
+func runScript(t tester, text string, after func(*world)) string {
 	var out strings.Builder
 	var s *script
 	for line := range strings.Lines(text) {
