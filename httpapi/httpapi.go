@@ -4,28 +4,61 @@
 // detaches the work from the caller's connection, gives it a deadline of its own, and hands it to the site. A caller that
 // leaves stops waiting; the work goes on.
 //
-// The document of the API (OpenAPI 3.1) is made from the types by huma. Payments do not pass through huma's reflection: the
-// bodies of all POSTs are read by the strict scanner of this package, and outcomes are written by hand.
+// The document of the API (OpenAPI 3.1) is made from the types by huma; the requests do not pass through it. The bodies of
+// all POSTs are read by the strict scanner of this package, outcomes are written by hand, and there is one place that writes
+// errors: no reflection on the path of a payment.
 package httpapi
 
 import (
 	"context"
 	"log/slog"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"holdfast"
 	"holdfast/guard"
+	"holdfast/shard"
+	"holdfast/site"
 )
 
-// Site is what the API needs of a site.
+// Site is what the API needs of a site; *[site.Site] is one. Each part may be used by many requests at once.
 type Site interface {
-	// Submit proposes transactions that have ids, and returns one outcome for each, in order. bulk puts them behind single
-	// payments. An error says that nothing was proposed, because the site is not able to; everything else is in the outcomes.
-	// It returns when ctx ends at the latest.
+	Payments
+	Books
+	Fleet
+}
+
+// Payments takes what changes something.
+type Payments interface {
+	// Submit proposes transactions that have ids, and returns one outcome for each, in order; bulk puts them behind single
+	// payments. It returns when ctx ends at the latest. What the site was not able to do is in the outcomes: an error means
+	// a call that makes no sense.
 	Submit(ctx context.Context, txns []holdfast.Txn, bulk bool) ([]holdfast.Outcome, error)
+	// IssueOwner gives an owner number nobody has had before.
+	IssueOwner(ctx context.Context) (holdfast.Owner, error)
+}
+
+// Books answers what has been written.
+type Books interface {
+	// Read calls fn with the books of a shard as they are now (or, stale, as this site knows them) and returns its error,
+	// or one of package shard that says why there is no answer. fn must not keep the view.
+	Read(ctx context.Context, id holdfast.ShardID, mode shard.ReadMode, fn func(*shard.View) error) error
+	// ShardOf is the shard of an owner, ShardOfKey that of a record without an owner, ShardIDs are all shards.
+	ShardOf(o holdfast.Owner) holdfast.ShardID
+	ShardOfKey(key string) holdfast.ShardID
+	ShardIDs() []holdfast.ShardID
+}
+
+// Fleet tells how the fleet is.
+type Fleet interface {
+	Ready() error
+	Sites(ctx context.Context) []site.SiteStatus
+	Shards(ctx context.Context) []site.ShardStatus
+	HandOver(ctx context.Context, id holdfast.ShardID, to holdfast.SiteID) error
+	Audit(ctx context.Context) (site.Audit, error)
 }
 
 // Options are the parts of the API that are not the site's. The zero value of each field but Keys is usable.
@@ -41,8 +74,60 @@ type Options struct {
 // MaxDeadline is the longest deadline a request can ask for with the X-Deadline-Ms header.
 const MaxDeadline = 10 * time.Second
 
-// New makes the handler of the API.
-func New(site Site, o Options) http.Handler { panic("unwritten") }
+const (
+	defaultDeadline = 2 * time.Second
+	defaultLimit    = 4096
+)
 
-// NewServer wraps a handler into a server with bounds: time to read a header, size of the header, idle connections.
-func NewServer(h http.Handler, logger *slog.Logger) *http.Server { panic("unwritten") }
+type api struct {
+	site     Site
+	keys     []guard.Key
+	log      *slog.Logger
+	deadline time.Duration
+	limit    int
+	inflight atomic.Int64
+	life     context.Context // parent of the deadlines of all requests: never that of a connection
+	metrics  *metrics
+	registry *prometheus.Registry
+}
+
+// New makes the handler of the API. It panics when the registry has the API's metrics already: one handler per registry.
+func New(s Site, o Options) http.Handler {
+	a := &api{
+		site: s, keys: o.Keys, log: o.Logger, deadline: o.Deadline, limit: o.Limit, life: context.Background(), registry: o.Registry,
+	}
+	if a.log == nil {
+		a.log = slog.New(slog.DiscardHandler)
+	}
+	if a.registry == nil {
+		a.registry = prometheus.NewRegistry()
+	}
+	if a.deadline <= 0 {
+		a.deadline = defaultDeadline
+	}
+	a.deadline = min(a.deadline, MaxDeadline)
+	if a.limit <= 0 {
+		a.limit = defaultLimit
+	}
+	a.metrics = newMetrics(a.registry, func() float64 { return float64(a.inflight.Load()) })
+	r := newRouter(a, o.Version)
+	a.routes(r)
+	return r.finish()
+}
+
+// NewServer wraps a handler into a server with bounds on everything a caller could make last for ever. Writing has none of
+// its own: an answer is at most a few megabytes, and the limit of requests at once holds.
+func NewServer(h http.Handler, logger *slog.Logger) *http.Server {
+	if logger == nil {
+		logger = slog.New(slog.DiscardHandler)
+	}
+	return &http.Server{
+		Handler:           h,
+		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       30 * time.Second,
+		WriteTimeout:      60 * time.Second,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    16 << 10,
+		ErrorLog:          slog.NewLogLogger(logger.Handler(), slog.LevelWarn),
+	}
+}

@@ -1,0 +1,134 @@
+package httpapi
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"holdfast"
+	"holdfast/guard"
+	"holdfast/shard"
+	"holdfast/site"
+)
+
+// fake is a site that answers as it is told and remembers what it was asked.
+type fake struct {
+	submit   func(ctx context.Context, txns []holdfast.Txn, bulk bool) ([]holdfast.Outcome, error)
+	read     error
+	ready    error
+	handOver error
+
+	mu   sync.Mutex
+	txns []holdfast.Txn
+	bulk bool
+}
+
+// decidedAt is the time of all outcomes of the fake.
+var decidedAt = holdfast.TimeOf(time.Date(2015, 5, 27, 9, 0, 0, 123456789, time.UTC))
+
+func (f *fake) Submit(ctx context.Context, txns []holdfast.Txn, bulk bool) ([]holdfast.Outcome, error) {
+	f.mu.Lock()
+	f.txns, f.bulk = txns, bulk
+	f.mu.Unlock()
+	if f.submit != nil {
+		return f.submit(ctx, txns, bulk)
+	}
+	return outcomesOf(txns, holdfast.Done, holdfast.CodeOK), nil
+}
+
+func outcomesOf(txns []holdfast.Txn, status holdfast.Status, code holdfast.Code) []holdfast.Outcome {
+	out := make([]holdfast.Outcome, len(txns))
+	for i := range txns {
+		out[i] = holdfast.Outcome{ID: txns[i].ID, Status: status, Code: code, Leg: holdfast.NoLeg}
+		if decided(&out[i]) {
+			out[i].Time, out[i].Position = decidedAt+holdfast.Time(i), holdfast.Position{Index: 123, Ord: uint32(i)}
+		}
+	}
+	return out
+}
+
+func (f *fake) IssueOwner(context.Context) (holdfast.Owner, error) { return 2088000000010000, nil }
+
+func (f *fake) Read(context.Context, holdfast.ShardID, shard.ReadMode, func(*shard.View) error) error {
+	return f.read
+}
+
+func (f *fake) ShardOf(holdfast.Owner) holdfast.ShardID { return 1 }
+func (f *fake) ShardOfKey(string) holdfast.ShardID      { return 1 }
+func (f *fake) ShardIDs() []holdfast.ShardID            { return []holdfast.ShardID{1} }
+func (f *fake) Ready() error                            { return f.ready }
+func (f *fake) Audit(context.Context) (site.Audit, error) {
+	return site.Audit{Site: 1, Balanced: true, Agree: true}, nil
+}
+
+func (f *fake) Shards(context.Context) []site.ShardStatus {
+	return []site.ShardStatus{{Shard: 1, Leader: 1, Digest: 0xabc}}
+}
+
+func (f *fake) Sites(context.Context) []site.SiteStatus {
+	return []site.SiteStatus{{Site: 1, Name: "hangzhou", Self: true}}
+}
+
+func (f *fake) HandOver(context.Context, holdfast.ShardID, holdfast.SiteID) error { return f.handOver }
+
+// Keys of the tests, one of each role.
+var readerKey, tellerKey, operatorKey, testKeys = makeKeys()
+
+func makeKeys() (reader, teller, operator string, keys []guard.Key) {
+	var texts [3]string
+	for i, role := range []guard.Role{guard.Reader, guard.Teller, guard.Operator} {
+		key, secret, err := guard.NewKey("test-"+role.String(), role, [guard.KeyEntropy]byte{byte(i + 1)})
+		if err != nil {
+			panic(err)
+		}
+		texts[i], keys = secret.Reveal(), append(keys, key)
+	}
+	return texts[0], texts[1], texts[2], keys
+}
+
+func newTestAPI(f *fake) http.Handler { return New(f, Options{Keys: testKeys, Version: "test"}) }
+
+// ask sends a request and returns status, header and body.
+func ask(t *testing.T, h http.Handler, method, path, key, body string, headers ...string) (int, http.Header, string) {
+	t.Helper()
+	r := httptest.NewRequestWithContext(t.Context(), method, path, strings.NewReader(body))
+	if key != "" {
+		r.Header.Set("Authorization", "Bearer "+key)
+	}
+	for i := 0; i+1 < len(headers); i += 2 {
+		r.Header.Set(headers[i], headers[i+1])
+	}
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, r)
+	text, err := io.ReadAll(w.Result().Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return w.Code, w.Result().Header, string(text)
+}
+
+func problemIn(t *testing.T, h http.Header, body string) Problem {
+	t.Helper()
+	if got := h.Get("Content-Type"); got != "application/problem+json" {
+		t.Fatalf("content type %q of %s: want a problem document", got, body)
+	}
+	var p Problem
+	if err := json.Unmarshal([]byte(body), &p); err != nil {
+		t.Fatalf("%s: %v", body, err)
+	}
+	return p
+}
+
+const (
+	wallet = "2088000000020108.wallet.CNY"
+	shop   = "2088000000030206.wallet.CNY"
+	uuid1  = "0190f3c6-2a3b-7c4d-8e5f-001122334455"
+	uuid2  = "0190f3c6-2a3b-7c4d-8e5f-001122334466"
+	pay    = `{"debit":"` + wallet + `","credit":"` + shop + `","amount":1250}`
+)

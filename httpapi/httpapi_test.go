@@ -1,0 +1,502 @@
+package httpapi
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"reflect"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"holdfast"
+	"holdfast/shard"
+)
+
+func TestEveryCodeHasAnHTTPStatus(t *testing.T) {
+	for _, code := range holdfast.Codes() {
+		status, ok := statuses[code]
+		want := 0
+		switch {
+		case code == holdfast.CodeOK:
+			want = http.StatusCreated
+		case code.Malformed():
+			want = http.StatusBadRequest
+		case code == holdfast.CodeUnknown:
+			want = http.StatusGatewayTimeout
+		case code == holdfast.CodeOverloaded:
+			want = http.StatusTooManyRequests
+		case code == holdfast.CodeDiskFull:
+			want = http.StatusInsufficientStorage
+		case code >= holdfast.CodeNoQuorum:
+			want = http.StatusServiceUnavailable
+		}
+		if refused := status == http.StatusConflict || status == http.StatusUnprocessableEntity; !ok || want != 0 && status != want || want == 0 && !refused {
+			t.Errorf("%s has the status %d", code, status)
+		}
+		if again := retryAfter(status) > 0; again != (code >= holdfast.CodeNoQuorum && code != holdfast.CodeUnknown) {
+			t.Errorf("%s: Retry-After given is %t", code, again)
+		}
+	}
+	if len(statuses) != len(holdfast.Codes()) {
+		t.Errorf("the table has %d rows for %d codes", len(statuses), len(holdfast.Codes()))
+	}
+}
+
+func TestEveryCodeIsAnsweredAsAProblem(t *testing.T) {
+	for _, code := range holdfast.Codes()[1:] {
+		status := holdfast.Refused
+		switch {
+		case code == holdfast.CodeUnknown:
+			status = holdfast.Unknown
+		case code.Malformed() || code >= holdfast.CodeNoQuorum:
+			status = holdfast.NotExecuted
+		}
+		f := &fake{submit: func(_ context.Context, txns []holdfast.Txn, _ bool) ([]holdfast.Outcome, error) {
+			out := outcomesOf(txns, status, code)
+			out[0].Leg, out[0].Field = 0, "amount"
+			return out, nil
+		}}
+		got, h, body := ask(t, newTestAPI(f), "POST", "/v1/transfers", tellerKey, pay, "Idempotency-Key", uuid1)
+		p := problemIn(t, h, body)
+		if got != statuses[code] || p.Status != got || p.Code != code.String() || p.Detail != code.Advice() || p.Outcome != status.String() ||
+			p.ID != uuid1 || p.Field != "amount" || *p.Leg != 0 || p.Type != "/docs#"+code.String() {
+			t.Errorf("%s: %d %s", code, got, body)
+		}
+		if decided := status == holdfast.Refused; decided != (p.Time != "") || decided != (p.Index == 123) {
+			t.Errorf("%s: time and index in %s", code, body)
+		}
+		if (h.Get("Retry-After") != "") != (retryAfter(got) > 0) {
+			t.Errorf("%s: Retry-After is %q", code, h.Get("Retry-After"))
+		}
+	}
+}
+
+func TestDoneIsExactly(t *testing.T) {
+	f := &fake{}
+	api := newTestAPI(f)
+	status, h, body := ask(t, api, "POST", "/v1/transfers", tellerKey, pay, "Idempotency-Key", uuid1)
+	want := `{"id":"` + uuid1 + `","status":"done","code":"ok","replay":false,"time":"2015-05-27T09:00:00.123456789Z","shard":1,"index":123,"detail":"Done."}`
+	if status != http.StatusCreated || body != want || h.Get("Content-Type") != "application/json" {
+		t.Errorf("%d %s\nwant 201 %s", status, body, want)
+	}
+	if txn := f.txns[0]; txn.ID.String() != uuid1 || !txn.Transfers[0].ID.IsZero() || txn.Transfers[0].Kind != holdfast.Immediate || f.bulk {
+		t.Errorf("proposed %+v, bulk %t", txn, f.bulk)
+	}
+	f.submit = func(_ context.Context, txns []holdfast.Txn, _ bool) ([]holdfast.Outcome, error) {
+		out := outcomesOf(txns, holdfast.Done, holdfast.CodeOK)
+		out[0].Replay = true
+		return out, nil
+	}
+	status, _, body = ask(t, api, "POST", "/v1/transfers", tellerKey, pay, "Idempotency-Key", uuid1)
+	if status != http.StatusOK || body != strings.Replace(want, "false", "true", 1) {
+		t.Errorf("replay: %d %s", status, body)
+	}
+}
+
+func TestOutcomeIsWrittenAsDocumented(t *testing.T) {
+	for _, o := range []holdfast.Outcome{
+		{Status: holdfast.Done, Leg: holdfast.NoLeg, Time: decidedAt, Position: holdfast.Position{Index: 1}},
+		{Status: holdfast.Refused, Code: holdfast.CodeExceedsCredits, Leg: 3, Replay: true, Time: decidedAt, Position: holdfast.Position{Index: 7}},
+		{Status: holdfast.NotExecuted, Code: holdfast.CodeRecordInvalid, Field: `records[0]."x"`, Leg: holdfast.NoLeg},
+		{Status: holdfast.Unknown, Code: holdfast.CodeUnknown, Leg: holdfast.NoLeg},
+	} {
+		want, err := json.Marshal(outcomeBodyOf(&o, 2))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := appendOutcome(nil, &o, 2); string(got) != string(want) {
+			t.Errorf("%s\nwant %s", got, want)
+		}
+	}
+}
+
+func TestWhoMayDoWhat(t *testing.T) {
+	api := newTestAPI(&fake{})
+	for _, row := range []struct {
+		method, path, key, body string
+		want                    int
+		code                    string
+	}{
+		{"POST", "/v1/transfers", "", pay, 401, "unauthenticated"},
+		{"POST", "/v1/transfers", "hf_short", pay, 401, "unauthenticated"},
+		{"POST", "/v1/transfers", tellerKey[:40] + "zzzz", pay, 401, "unauthenticated"},
+		{"POST", "/v1/transfers", readerKey, pay, 403, "forbidden"},
+		{"POST", "/v1/transfers", tellerKey, pay, 201, ""},
+		{"POST", "/v1/accounts/" + wallet + "/freeze", tellerKey, "", 403, "forbidden"},
+		{"POST", "/v1/accounts/" + wallet + "/freeze", operatorKey, "", 201, ""},
+		{"POST", "/v1/transactions", tellerKey, `{"accounts":[{"op":"freeze","id":"` + wallet + `"}]}`, 403, "forbidden"},
+		{"POST", "/v1/transactions", tellerKey, `{"accounts":[{"op":"open","id":"` + wallet + `"}]}`, 201, ""},
+		{"POST", "/v1/shards/1/leader", tellerKey, `{"site":2}`, 403, "forbidden"},
+		{"POST", "/v1/shards/1/leader", operatorKey, `{"site":2}`, 200, ""},
+		{"GET", "/v1/audit", readerKey, "", 200, ""},
+		{"GET", "/v1/sites", "", "", 401, "unauthenticated"},
+		{"GET", "/metrics", "", "", 401, "unauthenticated"}, // httptest's caller is not on this machine
+		{"GET", "/metrics", readerKey, "", 200, ""},
+		{"GET", "/livez", "", "", 200, ""},
+		{"GET", "/readyz", "", "", 200, ""},
+		{"GET", "/openapi.json", "", "", 200, ""},
+		{"GET", "/docs", "", "", 200, ""},
+		{"GET", "/v1/nothing", "", "", 404, "not-found"},
+		{"DELETE", "/v1/transfers", tellerKey, "", 405, "method-not-allowed"},
+	} {
+		status, h, body := ask(t, api, row.method, row.path, row.key, row.body, "Idempotency-Key", uuid1)
+		if status != row.want {
+			t.Errorf("%s %s: %d %s, want %d", row.method, row.path, status, body, row.want)
+		}
+		if row.code != "" {
+			if p := problemIn(t, h, body); p.Code != row.code {
+				t.Errorf("%s %s: code %s, want %s", row.method, row.path, p.Code, row.code)
+			}
+		}
+		if status == 401 && h.Get("WWW-Authenticate") == "" || status == 405 && h.Get("Allow") != "GET, POST" {
+			t.Errorf("%s %s: headers %v", row.method, row.path, h)
+		}
+	}
+}
+
+func TestMetricsAreOpenToThisMachine(t *testing.T) {
+	api := newTestAPI(&fake{})
+	for peer, want := range map[string]int{"127.0.0.1:99": 200, "[::1]:99": 200, "[::ffff:127.0.0.1]:9": 200, "10.0.0.1:99": 401, "nonsense": 401} {
+		r := httptest.NewRequest("GET", "/metrics", nil)
+		r.RemoteAddr = peer
+		w := httptest.NewRecorder()
+		api.ServeHTTP(w, r)
+		if w.Code != want {
+			t.Errorf("from %s: %d, want %d", peer, w.Code, want)
+		}
+	}
+	r := httptest.NewRequest("GET", "/metrics", nil)
+	r.RemoteAddr = "127.0.0.1:99"
+	r.Header.Set("X-Forwarded-For", "10.0.0.1")
+	w := httptest.NewRecorder()
+	if api.ServeHTTP(w, r); w.Code != 401 {
+		t.Errorf("through a proxy: %d, want 401", w.Code)
+	}
+}
+
+func TestIDOfARequest(t *testing.T) {
+	withID := strings.Replace(pay, "{", `{"id":"`+uuid1+`",`, 1)
+	for _, row := range []struct{ name, body, key, want, code string }{
+		{"header", pay, uuid1, uuid1, ""},
+		{"body", withID, "", uuid1, ""},
+		{"both the same", withID, uuid1, uuid1, ""},
+		{"they differ", withID, uuid2, "", "id-mismatch"},
+		{"neither", pay, "", "", "id-missing"},
+		{"other shape", pay, "order-4711", "*", ""},
+		{"too long", pay, strings.Repeat("x", 256), "", "malformed"},
+		{"nil", pay, "00000000-0000-0000-0000-000000000000", "", "malformed"},
+	} {
+		for _, path := range []string{"/v1/transfers", "/v1/transactions"} {
+			body := row.body
+			if path == "/v1/transactions" {
+				body = `{"transfers":[` + pay + `]}`
+				if row.body == withID {
+					body = strings.Replace(body, "{", `{"id":"`+uuid1+`",`, 1)
+				}
+			}
+			f := &fake{}
+			status, h, text := ask(t, newTestAPI(f), "POST", path, tellerKey, body, "Idempotency-Key", row.key)
+			if row.code != "" {
+				if p := problemIn(t, h, text); status != 400 || p.Code != row.code || p.Field != "Idempotency-Key" {
+					t.Errorf("%s %s: %d %s", row.name, path, status, text)
+				}
+				continue
+			}
+			if status != 201 || row.want != "*" && f.txns[0].ID.String() != row.want {
+				t.Errorf("%s %s: %d %s", row.name, path, status, text)
+			}
+		}
+	}
+}
+
+func TestMany(t *testing.T) {
+	one := func(id string) string { return `{"id":"` + id + `","transfers":[` + pay + `]}` }
+	f := &fake{}
+	api := newTestAPI(f)
+	status, _, body := ask(t, api, "POST", "/v1/transactions", tellerKey, `{"transactions":[`+one(uuid1)+`,`+one(uuid2)+`]}`)
+	var got outcomesBody
+	if err := json.Unmarshal([]byte(body), &got); err != nil || status != 200 || len(got.Outcomes) != 2 || got.Outcomes[1].ID != uuid2 || !f.bulk {
+		t.Fatalf("%d %s %v", status, body, err)
+	}
+	f.submit = func(_ context.Context, txns []holdfast.Txn, _ bool) ([]holdfast.Outcome, error) {
+		return outcomesOf(txns, holdfast.NotExecuted, holdfast.CodeNoQuorum), nil
+	}
+	status, h, body := ask(t, api, "POST", "/v1/transactions", tellerKey, `{"transactions":[`+one(uuid1)+`,`+one(uuid2)+`]}`)
+	if p := problemIn(t, h, body); status != 503 || p.Code != "no-quorum" || p.Outcome != "not-executed" {
+		t.Errorf("nothing executed: %d %s", status, body)
+	}
+	for text, field := range map[string]string{
+		`{"transactions":[{"transfers":[` + pay + `]}]}`:         "transactions[0].id",
+		`{"transactions":[]}`:                                    "transactions",
+		`{"transactions":[],"transfers":[]}`:                     "",
+		`{"transactions":[` + one(uuid1) + `,{"id":5}]}`:         "transactions[1].id",
+		`{"transactions":[{"transactions":[]}]}`:                 "transactions[0].transactions",
+		`{"transfers":[{"amount":1},{"amuont":2}],"records":[]}`: "transfers[1].amuont",
+	} {
+		status, h, body := ask(t, api, "POST", "/v1/transactions", tellerKey, text, "Idempotency-Key", uuid1)
+		if p := problemIn(t, h, body); status != 400 || p.Field != field {
+			t.Errorf("%s: %d %s, want the field %q", text, status, body, field)
+		}
+	}
+}
+
+func TestCallerWhoLeavesStopsNoWork(t *testing.T) {
+	begun, left := make(chan struct{}), make(chan struct{})
+	f := &fake{submit: func(ctx context.Context, txns []holdfast.Txn, _ bool) ([]holdfast.Outcome, error) {
+		close(begun)
+		<-left
+		if ctx.Err() != nil {
+			t.Error("the work was cancelled with its caller")
+		}
+		if d, ok := ctx.Deadline(); !ok || d.IsZero() {
+			t.Error("the work has no deadline")
+		}
+		return outcomesOf(txns, holdfast.Done, holdfast.CodeOK), nil
+	}}
+	ctx, leave := context.WithCancel(t.Context())
+	r := httptest.NewRequestWithContext(ctx, "POST", "/v1/transfers", strings.NewReader(pay))
+	r.Header.Set("Authorization", "Bearer "+tellerKey)
+	r.Header.Set("Idempotency-Key", uuid1)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		newTestAPI(f).ServeHTTP(httptest.NewRecorder(), r)
+	}()
+	<-begun
+	leave()
+	close(left)
+	<-done
+}
+
+func TestTooManyAtOnce(t *testing.T) {
+	begun, leave := make(chan struct{}), make(chan struct{})
+	f := &fake{submit: func(_ context.Context, txns []holdfast.Txn, _ bool) ([]holdfast.Outcome, error) {
+		close(begun)
+		<-leave
+		return outcomesOf(txns, holdfast.Done, holdfast.CodeOK), nil
+	}}
+	api := New(f, Options{Keys: testKeys, Limit: 1})
+	done := make(chan int)
+	go func() {
+		status, _, _ := ask(t, api, "POST", "/v1/transfers", tellerKey, pay, "Idempotency-Key", uuid1)
+		done <- status
+	}()
+	<-begun
+	status, h, body := ask(t, api, "POST", "/v1/transfers", tellerKey, pay, "Idempotency-Key", uuid2)
+	if p := problemIn(t, h, body); status != 429 || p.Code != "overloaded" || p.Outcome != "not-executed" || h.Get("Retry-After") != "1" {
+		t.Errorf("%d %s", status, body)
+	}
+	if status, _, body := ask(t, api, "GET", "/livez", "", ""); status != 200 {
+		t.Errorf("livez under load: %d %s", status, body)
+	}
+	close(leave)
+	if status := <-done; status != 201 {
+		t.Errorf("the first one: %d", status)
+	}
+}
+
+func TestDeadlineHeader(t *testing.T) {
+	api := newTestAPI(&fake{})
+	for text, want := range map[string]int{"1": 201, "10000": 201, "10001": 400, "0": 400, "-5": 400, "2s": 400} {
+		if status, _, body := ask(t, api, "POST", "/v1/transfers", tellerKey, pay, "Idempotency-Key", uuid1, "X-Deadline-Ms", text); status != want {
+			t.Errorf("X-Deadline-Ms %s: %d %s, want %d", text, status, body, want)
+		}
+	}
+}
+
+func TestFailuresStayInside(t *testing.T) {
+	var log strings.Builder
+	f := &fake{submit: func(context.Context, []holdfast.Txn, bool) ([]holdfast.Outcome, error) {
+		return nil, errors.New("the secret reason")
+	}}
+	api := New(f, Options{Keys: testKeys, Logger: slog.New(slog.NewTextHandler(&log, nil))})
+	status, h, body := ask(t, api, "POST", "/v1/transfers", tellerKey, pay, "Idempotency-Key", uuid1)
+	if p := problemIn(t, h, body); status != 500 || p.Code != "internal" || strings.Contains(body, "secret") {
+		t.Errorf("%d %s", status, body)
+	}
+	if !strings.Contains(log.String(), "the secret reason") {
+		t.Errorf("the log does not have the reason: %s", log.String())
+	}
+	f.submit = func(context.Context, []holdfast.Txn, bool) ([]holdfast.Outcome, error) { panic("bug") }
+	if status, _, _ := ask(t, api, "POST", "/v1/transfers", tellerKey, pay, "Idempotency-Key", uuid1); status != 500 {
+		t.Errorf("a panic: %d", status)
+	}
+}
+
+func TestEventTellsWhatHappenedAndNothingPersonal(t *testing.T) {
+	var log strings.Builder
+	api := New(&fake{}, Options{Keys: testKeys, Logger: slog.New(slog.NewJSONHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))})
+	ask(t, api, "POST", "/v1/transfers", tellerKey, pay, "Idempotency-Key", uuid1)
+	for _, want := range []string{`"operation":"transfer"`, `"status":201`, `"id":"` + uuid1, `"code":"ok"`, `"shard":1`, `"index":123`, `"key":"test-teller"`} {
+		if !strings.Contains(log.String(), want) {
+			t.Errorf("%s is not in %s", want, log.String())
+		}
+	}
+	for _, hidden := range []string{"2088", tellerKey, "1250"} {
+		if strings.Contains(log.String(), hidden) {
+			t.Errorf("%s is in %s", hidden, log.String())
+		}
+	}
+}
+
+func TestReadsThatCannotBeAnswered(t *testing.T) {
+	for err, want := range map[error]int{
+		shard.ErrNoQuorum: 503, shard.ErrOutOfService: 503, shard.ErrStopping: 503, context.DeadlineExceeded: 503, errors.New("disk"): 500, nil: 404,
+	} {
+		api := newTestAPI(&fake{read: err})
+		for _, path := range []string{
+			"/v1/accounts/" + wallet, "/v1/accounts/" + wallet + "/statement", "/v1/accounts/" + wallet + "/holds",
+			"/v1/transfers/" + uuid1, "/v1/transactions/" + uuid1, "/v1/holds/" + uuid1, "/v1/records/a%2Fb",
+		} {
+			status, h, body := ask(t, api, "GET", path, readerKey, "")
+			if p := problemIn(t, h, body); status != want || p.Status != want {
+				t.Errorf("%v: %s: %d %s, want %d", err, path, status, body, want)
+			}
+		}
+	}
+}
+
+func TestParametersAreReadStrictly(t *testing.T) {
+	api := newTestAPI(&fake{})
+	for path, field := range map[string]string{
+		"/v1/accounts/nonsense":                            "id",
+		"/v1/accounts/" + wallet + "?att=1":                "att",
+		"/v1/accounts/" + wallet + "?at=yesterday":         "at",
+		"/v1/accounts/" + wallet + "?at=1&at=2":            "at",
+		"/v1/accounts/" + wallet + "?consistency=maybe":    "consistency",
+		"/v1/accounts/" + wallet + "/statement?limit=0":    "limit",
+		"/v1/accounts/" + wallet + "/statement?limit=1001": "limit",
+		"/v1/accounts/" + wallet + "/statement?cursor=zzz": "cursor",
+		"/v1/transfers":                 "ref",
+		"/v1/transfers?ref=17":          "ref",
+		"/v1/transfers/17":              "id",
+		"/v1/holds/" + uuid1 + "?x=%zz": "query",
+	} {
+		status, h, body := ask(t, api, "GET", path, readerKey, "")
+		if p := problemIn(t, h, body); status != 400 || p.Field != field {
+			t.Errorf("%s: %d %s, want the field %q", path, status, body, field)
+		}
+	}
+}
+
+func TestHandOver(t *testing.T) {
+	f := &fake{handOver: errors.New("site 2 has no voting replica")}
+	api := newTestAPI(f)
+	status, h, body := ask(t, api, "POST", "/v1/shards/1/leader", operatorKey, `{"site":2}`)
+	if p := problemIn(t, h, body); status != 409 || p.Code != "not-now" || !strings.Contains(p.Detail, "site 2 has no voting replica") {
+		t.Errorf("%d %s", status, body)
+	}
+	for text, field := range map[string]string{`{}`: "site", `{"site":"2"}`: "site", `{"site":0}`: "site", `{"sites":2}`: "sites"} {
+		status, h, body := ask(t, api, "POST", "/v1/shards/1/leader", operatorKey, text)
+		if p := problemIn(t, h, body); status != 400 || p.Field != field {
+			t.Errorf("%s: %d %s", text, status, body)
+		}
+	}
+}
+
+func TestNotReady(t *testing.T) {
+	status, h, body := ask(t, newTestAPI(&fake{ready: errors.New("no majority")}), "GET", "/readyz", "", "")
+	if p := problemIn(t, h, body); status != 503 || p.Code != "not-ready" || !strings.Contains(p.Detail, "no majority") {
+		t.Errorf("%d %s", status, body)
+	}
+}
+
+// The scanner and the documented types are two lists of the same members.
+func TestScannerKnowsWhatIsDocumented(t *testing.T) {
+	for _, row := range []struct {
+		known []string
+		body  any
+	}{
+		{transactionMembers, transactionBody{}},
+		{submissionMembers, submissionBody{}},
+		{transferMembers, transferBody{}},
+		{accountOpMembers, accountOpBody{}},
+		{openMembers, openAccountBody{}},
+		{preconditionMembers, preconditionBody{}},
+		{recordMembers, recordChangeBody{}},
+		{messageMembers, messageBody{}},
+		{holdMembers, holdRequestBody{}},
+		{settleMembers, settleBody{}},
+		{voidMembers, voidBody{}},
+		{leaderMembers, leaderBody{}},
+	} {
+		if got := jsonNames(reflect.TypeOf(row.body)); !slices.Equal(got, row.known) {
+			t.Errorf("%T documents %v, the scanner knows %v", row.body, got, row.known)
+		}
+	}
+}
+
+func jsonNames(t reflect.Type) (names []string) {
+	for i := range t.NumField() {
+		f := t.Field(i)
+		if f.Anonymous {
+			names = append(names, jsonNames(f.Type)...)
+			continue
+		}
+		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+		names = append(names, name)
+	}
+	return names
+}
+
+func TestDocument(t *testing.T) {
+	_, h, body := ask(t, newTestAPI(&fake{}), "GET", "/openapi.json", "", "")
+	var doc struct {
+		OpenAPI    string                               `json:"openapi"`
+		Paths      map[string]map[string]map[string]any `json:"paths"`
+		Components struct {
+			Schemas map[string]any `json:"schemas"`
+		} `json:"components"`
+	}
+	if err := json.Unmarshal([]byte(body), &doc); err != nil {
+		t.Fatal(err)
+	}
+	if !strings.HasPrefix(doc.OpenAPI, "3.1") || h.Get("Content-Type") != "application/openapi+json" {
+		t.Errorf("version %s, type %s", doc.OpenAPI, h.Get("Content-Type"))
+	}
+	operations := 0
+	for _, item := range doc.Paths {
+		operations += len(item)
+	}
+	if operations != 24 {
+		t.Errorf("%d operations are documented", operations)
+	}
+	for _, ref := range regexp.MustCompile(`"#/components/schemas/([^"]+)"`).FindAllStringSubmatch(body, -1) {
+		if doc.Components.Schemas[ref[1]] == nil {
+			t.Errorf("the schema %s is referred to and not there", ref[1])
+		}
+	}
+	if strings.Contains(body, "ErrorModel") {
+		t.Error("huma's own error is documented: nothing sends it")
+	}
+	for _, status := range []string{"200", "201", "default"} {
+		if r := doc.Paths["/v1/transfers"]["post"]["responses"].(map[string]any)[status]; r == nil || r.(map[string]any)["content"] == nil {
+			t.Errorf("POST /v1/transfers has no %s", status)
+		}
+	}
+}
+
+func TestDocsWorkOffline(t *testing.T) {
+	_, h, body := ask(t, newTestAPI(&fake{}), "GET", "/docs", "", "")
+	if policy := h.Get("Content-Security-Policy"); !strings.Contains(policy, "default-src 'none'") || strings.Contains(policy, "unsafe") {
+		t.Errorf("policy %q", policy)
+	}
+	if regexp.MustCompile(`(src|href)="(https?:)?//`).MatchString(body) || strings.Contains(body, "<script") || strings.Contains(body, "@import") {
+		t.Error("the page wants something from elsewhere")
+	}
+	for _, code := range holdfast.Codes() {
+		if !strings.Contains(body, `id="`+code.String()+`"`) {
+			t.Errorf("%s is not explained", code)
+		}
+	}
+	for _, want := range []string{"/v1/accounts/{id}/statement", "timeout_s", "Idempotency-Key", "Role: operator or higher."} {
+		if !strings.Contains(body, want) {
+			t.Errorf("%q is not in the page", want)
+		}
+	}
+}

@@ -1,0 +1,564 @@
+package httpapi
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/binary"
+	"errors"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"holdfast"
+	"holdfast/ledger"
+	"holdfast/shard"
+	"holdfast/site"
+)
+
+const (
+	defaultPage = 100
+	maxHolds    = 1000
+	maxByRef    = 1000
+)
+
+// unanswered is what a caller is told when the site could not look.
+func (a *api) unanswered(err error) error {
+	var p *Problem
+	switch {
+	case errors.As(err, &p):
+		return err
+	case errors.Is(err, site.ErrNotReady):
+		p = edgeNotReady.problem("")
+	case errors.Is(err, context.DeadlineExceeded):
+		p = edgeUnavailable.problem("")
+	default:
+		status, code := shard.OutcomeOf(err)
+		if status != holdfast.NotExecuted {
+			return err // a fault of this site: internal
+		}
+		p = problemOfCode(code)
+	}
+	p.cause = err
+	return p
+}
+
+// query holds the parameters of a URL: each at most once, none unknown.
+type query url.Values
+
+func (x *exchange) query(known ...string) (query, error) {
+	values, err := url.ParseQuery(x.r.URL.RawQuery)
+	if err != nil {
+		return nil, edgeMalformed.field("query", "the query of the URL cannot be read: %v", err)
+	}
+	for name, v := range values {
+		if !slices.Contains(known, name) {
+			return nil, edgeMalformed.field(printable(name), "there is no such parameter here: known are %s", strings.Join(known, ", "))
+		}
+		if len(v) > 1 {
+			return nil, edgeMalformed.field(name, "the parameter is given twice: send it once")
+		}
+	}
+	return query(values), nil
+}
+
+func (q query) get(name string) string { return url.Values(q).Get(name) }
+
+// mode is how new the answer has to be: linearizable, unless the caller takes a stale one.
+func (q query) mode() (shard.ReadMode, error) {
+	switch v := q.get("consistency"); v {
+	case "", "linearizable":
+		return shard.Linearizable, nil
+	case "stale":
+		return shard.Stale, nil
+	default:
+		return 0, edgeMalformed.field("consistency", "%s is not one of linearizable, stale", printable(v))
+	}
+}
+
+func (q query) limit() (int, error) {
+	text := q.get("limit")
+	if text == "" {
+		return defaultPage, nil
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 1 || n > shard.MaxLines {
+		return 0, edgeMalformed.field("limit", "a page has 1 to %d lines", shard.MaxLines)
+	}
+	return n, nil
+}
+
+func (q query) at() (t time.Time, given bool, err error) {
+	text := q.get("at")
+	if text == "" {
+		return t, false, nil
+	}
+	if t, err = time.Parse(time.RFC3339Nano, text); err != nil || t.Year() < 1970 || t.Year() > 2261 {
+		return t, true, edgeMalformed.field("at", "the moment is a time of RFC 3339, for example 2015-05-27T09:00:00Z")
+	}
+	return t, true, nil
+}
+
+// pathAccount is the account that the path names.
+func (x *exchange) pathAccount() (holdfast.AccountID, error) {
+	id, err := holdfast.ParseAccountID(x.r.PathValue("id"))
+	if err != nil {
+		p := problemOfCode(holdfast.CodeAccountInvalid)
+		p.Field, p.Detail = "id", err.Error()
+		return id, p
+	}
+	return id, nil
+}
+
+func (x *exchange) pathID() (holdfast.ID, error) {
+	id, err := holdfast.ParseID(x.r.PathValue("id"))
+	if err != nil {
+		return id, edgeMalformed.field("id", "%s", err.Error())
+	}
+	return id, nil
+}
+
+// emptyBody accepts no body, or an object without members.
+func (x *exchange) emptyBody() error {
+	text, err := x.body()
+	if err != nil || strings.TrimSpace(text) == "" {
+		return err
+	}
+	s := newScanner(text)
+	s.eachMember([]string{"(none)"}, func(string) bool { return true })
+	return s.end()
+}
+
+type ownerBody struct {
+	Owner string `json:"owner" doc:"16 digits; slot and check digit are part of it" example:"2088000000010000"`
+}
+
+func (a *api) postOwner(ctx context.Context, x *exchange) error {
+	if err := x.emptyBody(); err != nil {
+		return err
+	}
+	owner, err := a.site.IssueOwner(ctx)
+	if err != nil {
+		return a.unanswered(err)
+	}
+	return x.sendJSON(http.StatusCreated, ownerBody{owner.String()})
+}
+
+type accountBody struct {
+	ID     string `json:"id" doc:"<owner>.<purpose>.<asset>"`
+	Limit  string `json:"limit" enum:"none,debits,credits"`
+	Frozen bool   `json:"frozen" doc:"Takes no new transfers"`
+	Closed bool   `json:"closed" doc:"Takes nothing any more"`
+	Code   uint32 `json:"code"`
+	Ref    string `json:"ref,omitempty" format:"uuid"`
+	Opened string `json:"opened" format:"date-time"`
+	At     string `json:"at,omitempty" format:"date-time" doc:"The past moment that was asked for"`
+	sumsBody
+	Available int64 `json:"available" doc:"What can be spent: balance less debits pending"`
+}
+
+// sumsBody are the four sums of an account, in minor units, and its balance.
+type sumsBody struct {
+	DebitsPosted   int64 `json:"debits_posted"`
+	CreditsPosted  int64 `json:"credits_posted"`
+	DebitsPending  int64 `json:"debits_pending" doc:"Open holds on the debit side"`
+	CreditsPending int64 `json:"credits_pending" doc:"Open holds on the credit side"`
+	Balance        int64 `json:"balance" doc:"Credits posted less debits posted, in minor units"`
+}
+
+func accountBodyOf(a *holdfast.Account) accountBody {
+	return accountBody{
+		ID: a.ID.String(), Limit: a.Limit.String(), Frozen: a.Flags&holdfast.Frozen != 0, Closed: a.Flags&holdfast.Closed != 0,
+		Code: a.Code, Ref: a.Ref.String(), Opened: a.Opened.String(), Available: int64(a.Available()),
+		sumsBody: sumsBody{
+			int64(a.DebitsPosted), int64(a.CreditsPosted), int64(a.DebitsPending), int64(a.CreditsPending), int64(a.Balance()),
+		},
+	}
+}
+
+// getAccount answers with a balance: now, or as it was.
+func (a *api) getAccount(ctx context.Context, x *exchange) error {
+	id, err := x.pathAccount()
+	if err != nil {
+		return err
+	}
+	q, err := x.query("at", "consistency")
+	if err != nil {
+		return err
+	}
+	mode, err := q.mode()
+	if err != nil {
+		return err
+	}
+	at, past, err := q.at()
+	if err != nil {
+		return err
+	}
+	var account holdfast.Account
+	err = a.look(ctx, x, id.Owner, mode, func(v *shard.View) (found bool, err error) {
+		if past {
+			account, found, err = v.AccountAt(id, holdfast.TimeOf(at))
+		} else {
+			account, found = v.Account(id)
+		}
+		return found, err
+	})
+	if err != nil {
+		return err
+	}
+	body := accountBodyOf(&account)
+	if past {
+		body.At = momentText(at)
+	}
+	return x.sendJSON(http.StatusOK, body)
+}
+
+// look reads the shard of an owner. What is not found is a problem, 404.
+func (a *api) look(ctx context.Context, x *exchange, owner holdfast.Owner, mode shard.ReadMode, fn func(*shard.View) (bool, error)) error {
+	return a.lookIn(ctx, x, []holdfast.ShardID{a.site.ShardOf(owner)}, mode, fn)
+}
+
+// lookIn reads shards one after another until one has what is asked for. An id alone does not tell its shard.
+func (a *api) lookIn(
+	ctx context.Context, x *exchange, ids []holdfast.ShardID, mode shard.ReadMode, fn func(*shard.View) (bool, error),
+) error {
+	for _, id := range ids {
+		found := false
+		x.shard = id
+		err := a.site.Read(ctx, id, mode, func(v *shard.View) (err error) {
+			found, err = fn(v)
+			return err
+		})
+		if err != nil {
+			return a.unanswered(err)
+		}
+		if found {
+			return nil
+		}
+	}
+	return edgeNotFound.problem("")
+}
+
+type statementBody struct {
+	Account string     `json:"account"`
+	Lines   []lineBody `json:"lines" doc:"Newest first"`
+	Next    string     `json:"next,omitempty" doc:"Cursor of the next page; left out on the last one"`
+}
+
+type lineBody struct {
+	movementBody
+	Side string `json:"side" enum:"debit,credit,change" doc:"Side of this account; change: it was opened, frozen, thawed or closed"`
+	sumsBody
+}
+
+func (a *api) getStatement(ctx context.Context, x *exchange) error {
+	id, err := x.pathAccount()
+	if err != nil {
+		return err
+	}
+	q, err := x.query("limit", "cursor", "consistency")
+	if err != nil {
+		return err
+	}
+	mode, err := q.mode()
+	if err != nil {
+		return err
+	}
+	limit, err := q.limit()
+	if err != nil {
+		return err
+	}
+	cursor, err := readCursor(q.get("cursor"))
+	if err != nil {
+		return err
+	}
+	body := statementBody{Account: id.String(), Lines: []lineBody{}}
+	err = a.look(ctx, x, id.Owner, mode, func(v *shard.View) (bool, error) {
+		if _, found := v.Account(id); !found {
+			return false, nil
+		}
+		lines, next, err := v.Statement(id, cursor, limit)
+		for i := range lines {
+			if err == nil {
+				body.Lines, err = appendLine(body.Lines, v, a.site.ShardOf(id.Owner), &lines[i])
+			}
+		}
+		body.Next = cursorText(next)
+		return true, err
+	})
+	if err != nil {
+		return err
+	}
+	return x.sendJSON(http.StatusOK, body)
+}
+
+var sides = map[ledger.RowKind]string{ledger.RowChange: "change", ledger.RowDebit: "debit", ledger.RowCredit: "credit"}
+
+func appendLine(lines []lineBody, v *shard.View, id holdfast.ShardID, l *shard.Line) ([]lineBody, error) {
+	b := lineBody{Side: sides[l.Kind], sumsBody: sumsBody{
+		int64(l.DebitsPosted), int64(l.CreditsPosted), int64(l.DebitsPending), int64(l.CreditsPending), int64(l.CreditsPosted - l.DebitsPosted),
+	}}
+	b.place(l.Txn, l.Time, id, l.Index)
+	if l.Transfer != nil {
+		if err := b.fill(v, l.Txn, l.Leg, l.Transfer); err != nil {
+			return lines, err
+		}
+	}
+	return append(lines, b), nil
+}
+
+// Cursors are opaque to callers: the time of the last line and how many with that time were shown.
+func cursorText(c shard.Cursor) string {
+	if c == (shard.Cursor{}) {
+		return ""
+	}
+	b := binary.BigEndian.AppendUint64(nil, uint64(c.Time))
+	return base64.RawURLEncoding.EncodeToString(binary.BigEndian.AppendUint32(b, c.Skip))
+}
+
+func readCursor(text string) (shard.Cursor, error) {
+	if text == "" {
+		return shard.Cursor{}, nil
+	}
+	b, err := base64.RawURLEncoding.Strict().DecodeString(text)
+	if err != nil || len(b) != 12 || binary.BigEndian.Uint64(b)>>63 != 0 || binary.BigEndian.Uint32(b[8:]) > holdfast.MaxLegs {
+		return shard.Cursor{}, edgeMalformed.field("cursor", "this is no cursor: send the \"next\" of the page before, unchanged")
+	}
+	return shard.Cursor{Time: holdfast.Time(binary.BigEndian.Uint64(b)), Skip: binary.BigEndian.Uint32(b[8:])}, nil
+}
+
+// movementBody is a transfer as it stands in the journal.
+type movementBody struct {
+	transferBody
+	Transaction string `json:"transaction" format:"uuid" doc:"The transaction it was part of"`
+	Leg         *int   `json:"leg,omitempty" doc:"Its number within the transaction, from 0"`
+	Time        string `json:"time" format:"date-time"`
+	Shard       uint16 `json:"shard"`
+	Index       uint64 `json:"index" doc:"Place in the log of the shard"`
+}
+
+func (b *movementBody) place(txn holdfast.ID, t holdfast.Time, id holdfast.ShardID, index uint64) {
+	b.Transaction, b.Time, b.Shard, b.Index = txn.String(), t.String(), uint16(id), index
+}
+
+// fill writes down what moved. Accounts and amount that a post or a void left to its hold are taken from there.
+func (b *movementBody) fill(v *shard.View, txn holdfast.ID, leg holdfast.Leg, t *holdfast.Transfer) error {
+	shown := *t
+	if shown.ID.IsZero() {
+		shown.ID = txn
+	}
+	if !t.Hold.IsZero() && (t.Debit == holdfast.AccountID{} || t.Credit == holdfast.AccountID{} || t.Amount == 0) {
+		h, _, found, err := v.Hold(t.Hold)
+		if err != nil {
+			return err
+		}
+		if found {
+			shown.Debit, shown.Credit = h.Debit, h.Credit
+		}
+		if found && t.Kind == holdfast.Post && t.Amount == 0 {
+			shown.Amount = h.Amount
+		}
+	}
+	b.transferBody = transferBodyOf(&shown)
+	b.Leg = new(int(leg))
+	return nil
+}
+
+type transfersBody struct {
+	Transfers []movementBody `json:"transfers" doc:"Newest first, at most 1,000"`
+}
+
+func movementOf(v *shard.View, id holdfast.ShardID, f *shard.FoundTransfer) (b movementBody, err error) {
+	b.place(f.Txn.ID, f.Outcome.Time, id, f.Outcome.Index)
+	return b, b.fill(v, f.Txn.ID, f.Leg, f.Transfer)
+}
+
+func (a *api) getTransfer(ctx context.Context, x *exchange) error {
+	id, err := x.pathID()
+	if err != nil {
+		return err
+	}
+	var body movementBody
+	err = a.lookUp(ctx, x, func(v *shard.View) (bool, error) {
+		f, found, err := v.Transfer(id)
+		if err == nil && found {
+			body, err = movementOf(v, x.shard, &f)
+		}
+		return found, err
+	})
+	if err != nil {
+		return err
+	}
+	return x.sendJSON(http.StatusOK, body)
+}
+
+// lookUp reads all shards, linearizably unless the caller says otherwise, until one has what is asked for.
+func (a *api) lookUp(ctx context.Context, x *exchange, fn func(*shard.View) (bool, error)) error {
+	q, err := x.query("consistency")
+	if err != nil {
+		return err
+	}
+	mode, err := q.mode()
+	if err != nil {
+		return err
+	}
+	return a.lookIn(ctx, x, a.site.ShardIDs(), mode, fn)
+}
+
+func (a *api) getTransfersByRef(ctx context.Context, x *exchange) error {
+	q, err := x.query("ref", "consistency")
+	if err != nil {
+		return err
+	}
+	mode, err := q.mode()
+	if err != nil {
+		return err
+	}
+	var ref holdfast.Ref
+	if err := ref.UnmarshalText([]byte(q.get("ref"))); err != nil || ref.IsZero() {
+		return edgeMalformed.field("ref", "name the reference to look for, a UUID: /v1/transfers?ref=...")
+	}
+	body := transfersBody{Transfers: []movementBody{}}
+	for _, id := range a.site.ShardIDs() {
+		err := a.site.Read(ctx, id, mode, func(v *shard.View) error {
+			list, err := v.ByRef(ref, maxByRef)
+			for i := range list {
+				m, wrong := movementOf(v, id, &list[i])
+				body.Transfers, err = append(body.Transfers, m), errors.Join(err, wrong)
+			}
+			return err
+		})
+		if err != nil {
+			return a.unanswered(err)
+		}
+	}
+	slices.SortStableFunc(body.Transfers, func(p, q movementBody) int { return strings.Compare(q.Time, p.Time) })
+	return x.sendJSON(http.StatusOK, body)
+}
+
+type decidedBody struct {
+	Outcome     outcomeBody     `json:"outcome"`
+	Transaction transactionBody `json:"transaction" doc:"What was asked for"`
+}
+
+func (a *api) getTransaction(ctx context.Context, x *exchange) error {
+	id, err := x.pathID()
+	if err != nil {
+		return err
+	}
+	var f shard.Found
+	err = a.lookUp(ctx, x, func(v *shard.View) (found bool, err error) {
+		f, found, err = v.Txn(id)
+		return found, err
+	})
+	if err != nil {
+		return err
+	}
+	return x.sendJSON(http.StatusOK, decidedBody{outcomeBodyOf(&f.Outcome, x.shard), bodyOf(f.Txn)})
+}
+
+type holdBody struct {
+	ID      string `json:"id" format:"uuid"`
+	Debit   string `json:"debit"`
+	Credit  string `json:"credit"`
+	Amount  int64  `json:"amount" doc:"What was reserved, in minor units"`
+	State   string `json:"state" enum:"open,posted,voided,expired"`
+	Opened  string `json:"opened" format:"date-time"`
+	Expires string `json:"expires,omitempty" format:"date-time" doc:"Left out: never, or it is not open any more"`
+	Code    uint32 `json:"code,omitempty"`
+	Ref     string `json:"ref,omitempty" format:"uuid"`
+	Shard   uint16 `json:"shard"`
+}
+
+type holdsBody struct {
+	Holds []holdBody `json:"holds" doc:"Newest first, at most 1,000"`
+}
+
+var holdStates = map[ledger.HoldState]string{
+	ledger.HoldOpen: "open", ledger.HoldPosted: "posted", ledger.HoldVoided: "voided", ledger.HoldExpired: "expired",
+}
+
+func holdBodyOf(h *ledger.OpenHold, state ledger.HoldState, id holdfast.ShardID) holdBody {
+	b := holdBody{
+		ID: h.ID.String(), Debit: h.Debit.String(), Credit: h.Credit.String(), Amount: int64(h.Amount), State: holdStates[state],
+		Opened: h.Time.String(), Code: h.Code, Ref: h.Ref.String(), Shard: uint16(id),
+	}
+	if h.Due != 0 {
+		b.Expires = h.Due.String()
+	}
+	return b
+}
+
+func (a *api) getHold(ctx context.Context, x *exchange) error {
+	id, err := x.pathID()
+	if err != nil {
+		return err
+	}
+	var body holdBody
+	err = a.lookUp(ctx, x, func(v *shard.View) (bool, error) {
+		h, state, found, err := v.Hold(id)
+		if found {
+			body = holdBodyOf(&h, state, x.shard)
+		}
+		return found, err
+	})
+	if err != nil {
+		return err
+	}
+	return x.sendJSON(http.StatusOK, body)
+}
+
+func (a *api) getAccountHolds(ctx context.Context, x *exchange) error {
+	id, err := x.pathAccount()
+	if err != nil {
+		return err
+	}
+	q, err := x.query("consistency")
+	if err != nil {
+		return err
+	}
+	mode, err := q.mode()
+	if err != nil {
+		return err
+	}
+	body := holdsBody{Holds: []holdBody{}}
+	err = a.look(ctx, x, id.Owner, mode, func(v *shard.View) (bool, error) {
+		if _, found := v.Account(id); !found {
+			return false, nil
+		}
+		for _, h := range v.HoldsOf(id, maxHolds) {
+			body.Holds = append(body.Holds, holdBodyOf(&h, ledger.HoldOpen, a.site.ShardOf(id.Owner)))
+		}
+		return true, nil
+	})
+	if err != nil {
+		return err
+	}
+	return x.sendJSON(http.StatusOK, body)
+}
+
+type recordBody struct {
+	Key     string   `json:"key"`
+	Version uint64   `json:"version" doc:"Counts its changes from 1"`
+	Index   []string `json:"index" doc:"Keys under which it can be found"`
+	Body    string   `json:"body" contentEncoding:"base64"`
+	Changed string   `json:"changed" format:"date-time"`
+}
+
+func (a *api) getRecord(ctx context.Context, x *exchange) error {
+	key := x.r.PathValue("key")
+	if len(key) > holdfast.MaxRecordKey {
+		return edgeMalformed.field("key", "the key of a record has at most %d bytes", holdfast.MaxRecordKey)
+	}
+	var r holdfast.Record
+	err := a.lookUp(ctx, x, func(v *shard.View) (found bool, err error) {
+		r, found, err = v.Record(key)
+		return found, err
+	})
+	if err != nil {
+		return err
+	}
+	return x.sendJSON(http.StatusOK, recordBody{r.Key, r.Version, append([]string{}, r.Index...), base64Text(r.Body), r.Changed.String()})
+}

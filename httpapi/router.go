@@ -1,0 +1,154 @@
+package httpapi
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"holdfast/guard"
+)
+
+// router mounts operations and documents them. huma makes the document from the types; it serves nothing: its own handlers
+// would read bodies less strictly, and by reflection.
+type router struct {
+	api     *api
+	mux     *http.ServeMux
+	doc     huma.API
+	problem *huma.Schema
+	methods map[string][]string // by path
+}
+
+// Handle implements huma.Adapter: what huma would serve is left out.
+func (r *router) Handle(*huma.Operation, func(huma.Context)) {}
+
+// ServeHTTP implements huma.Adapter.
+func (r *router) ServeHTTP(w http.ResponseWriter, req *http.Request) { r.mux.ServeHTTP(w, req) }
+
+func newRouter(a *api, version string) *router {
+	r := &router{api: a, mux: http.NewServeMux(), methods: map[string][]string{}}
+	cfg := huma.DefaultConfig("Holdfast", version)
+	cfg.OpenAPIPath, cfg.DocsPath, cfg.SchemasPath, cfg.CreateHooks = "", "", "", nil
+	cfg.Info.Description = description
+	cfg.Security = []map[string][]string{{"key": {}}}
+	cfg.Components.SecuritySchemes = map[string]*huma.SecurityScheme{
+		"key": {Type: "http", Scheme: "bearer", Description: "API key, hf_..."},
+	}
+	r.doc = huma.NewAPI(cfg, r)
+	r.problem = r.doc.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[Problem](), true, "Problem")
+	return r
+}
+
+// operation is one row of the list of routes.
+type operation struct {
+	name    string // operation id
+	method  string
+	path    string
+	tag     string
+	summary string
+	text    string
+	action  guard.Action // 0: open to everybody
+	free    bool         // not counted against the limit of requests at once
+	ok      []int        // statuses of success, the usual one first; none: 200
+	handle  handler
+}
+
+// add mounts an operation whose parameters and body are documented by I and whose answer is documented by O.
+func add[I, O any](r *router, o operation) {
+	op := huma.Operation{
+		OperationID: o.name, Method: o.method, Path: o.path, Summary: o.summary, Description: o.text, Tags: []string{o.tag},
+		Responses: map[string]*huma.Response{"default": {
+			Description: "Anything else is a problem document",
+			Content:     map[string]*huma.MediaType{"application/problem+json": {Schema: r.problem}},
+		}},
+	}
+	if o.action == 0 {
+		op.Security = []map[string][]string{{}}
+	} else {
+		op.Description = strings.TrimSpace(op.Description + "\n\nRole: " + leastRole(o.action).String() + " or higher.")
+	}
+	for _, status := range o.ok {
+		op.Responses[strconv.Itoa(status)] = &huma.Response{}
+	}
+	if len(o.ok) > 0 {
+		op.DefaultStatus = o.ok[0]
+	} else {
+		op.Responses["200"] = &huma.Response{}
+	}
+	huma.Register(r.doc, op, func(context.Context, *I) (*O, error) { return nil, nil })
+	r.shareSuccess(&o)
+	r.mount(o)
+}
+
+// shareSuccess gives every status of success the same body: 201 and 200 differ only in who was first.
+func (r *router) shareSuccess(o *operation) {
+	item := r.doc.OpenAPI().Paths[o.path]
+	responses := operationOf(item, o.method).Responses
+	for _, status := range o.ok {
+		resp := responses[strconv.Itoa(status)]
+		resp.Content = responses[strconv.Itoa(o.ok[0])].Content
+		resp.Description = successText[status]
+	}
+}
+
+var successText = map[int]string{
+	http.StatusOK:      "Done. For what has an id: it had been done before, this is that outcome",
+	http.StatusCreated: "Done",
+}
+
+func operationOf(item *huma.PathItem, method string) *huma.Operation {
+	if method == http.MethodPost {
+		return item.Post
+	}
+	return item.Get
+}
+
+func (r *router) mount(o operation) {
+	r.methods[o.path] = append(r.methods[o.path], o.method)
+	r.mux.Handle(o.method+" "+o.path, &endpoint{
+		api: r.api, name: o.name, action: o.action, free: o.free, handle: o.handle, metrics: r.api.metrics.of(o.name),
+	})
+}
+
+// finish mounts the documents and what answers everything that is no operation.
+func (r *router) finish() http.Handler {
+	delete(r.doc.OpenAPI().Components.Schemas.Map(), "ErrorModel") // huma's own, which nothing here sends
+	r.mountDocs()
+	for path, methods := range r.methods {
+		r.mux.Handle(path, r.refusal("method-not-allowed", notAllowed(methods)))
+	}
+	r.mux.Handle("/", r.refusal("not-found", notFound))
+	return r.mux
+}
+
+func (r *router) refusal(name string, h handler) http.Handler {
+	return &endpoint{api: r.api, name: name, free: true, handle: h, metrics: r.api.metrics.of(name)}
+}
+
+func notFound(_ context.Context, x *exchange) error {
+	return edgeNotFound.field("path", "There is no such path: /docs lists what there is.")
+}
+
+func notAllowed(methods []string) handler {
+	slices.Sort(methods)
+	allow := strings.Join(methods, ", ")
+	return func(context.Context, *exchange) error {
+		p := edgeMethod.problem("")
+		p.allow = allow
+		return p
+	}
+}
+
+// leastRole is the role that an action needs, as guard's table says.
+func leastRole(a guard.Action) guard.Role {
+	var denied *guard.Denied
+	if errors.As(guard.Authorise(guard.Principal{}, a), &denied) {
+		return denied.Needs
+	}
+	return guard.NoRole
+}

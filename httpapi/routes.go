@@ -1,0 +1,148 @@
+package httpapi
+
+import (
+	"net/http"
+
+	"holdfast"
+	"holdfast/guard"
+)
+
+const (
+	get  = http.MethodGet
+	post = http.MethodPost
+)
+
+// Tags group the operations in the document.
+const (
+	tagAccounts = "Accounts"
+	tagPayments = "Payments"
+	tagHolds    = "Holds"
+	tagFleet    = "Fleet"
+)
+
+// created is what a POST answers with: 201 for what is new, 200 for what had been done before.
+var created = []int{http.StatusCreated, http.StatusOK}
+
+// routes is the list of all operations.
+func (a *api) routes(r *router) {
+	a.accountRoutes(r)
+	a.paymentRoutes(r)
+	a.holdRoutes(r)
+	a.fleetRoutes(r)
+}
+
+func (a *api) accountRoutes(r *router) {
+	add[issueOwnerIn, jsonOut[ownerBody]](r, operation{
+		name: "issue-owner", method: post, path: "/v1/owners", tag: tagAccounts, summary: "Take a fresh owner number",
+		text:   "Every call gives another number, also a repeated one: a number that is not used costs nothing.",
+		action: guard.IssueOwners, ok: []int{http.StatusCreated}, handle: a.postOwner,
+	})
+	add[openAccountIn, jsonOut[outcomeBody]](r, operation{
+		name: "open-account", method: post, path: "/v1/accounts", tag: tagAccounts, summary: "Open an account",
+		text:   "Opening an account that exists with the same limit, code and reference is done and changes nothing.",
+		action: guard.OpenAccounts, ok: created, handle: a.postAccount,
+	})
+	add[readAccountIn, jsonOut[accountBody]](r, operation{
+		name: "read-account", method: get, path: "/v1/accounts/{id}", tag: tagAccounts, summary: "Read a balance, now or as of a past moment",
+		action: guard.ReadMoney, handle: a.getAccount,
+	})
+	add[statementIn, jsonOut[statementBody]](r, operation{
+		name: "statement", method: get, path: "/v1/accounts/{id}/statement", tag: tagAccounts, summary: "Page through a statement, newest line first",
+		action: guard.ReadMoney, handle: a.getStatement,
+	})
+	add[accountIn, jsonOut[holdsBody]](r, operation{
+		name: "account-holds", method: get, path: "/v1/accounts/{id}/holds", tag: tagAccounts, summary: "List the open holds of an account",
+		action: guard.ReadMoney, handle: a.getAccountHolds,
+	})
+	for _, v := range []struct {
+		op                  holdfast.AccountOp
+		name, path, summary string
+	}{
+		{holdfast.FreezeAccount, "freeze-account", "/v1/accounts/{id}/freeze", "Stop new transfers of an account; open holds can still be posted or voided"},
+		{holdfast.ThawAccount, "thaw-account", "/v1/accounts/{id}/thaw", "End a freeze"},
+		{holdfast.CloseAccount, "close-account", "/v1/accounts/{id}/close", "Close an empty account for ever"},
+	} {
+		add[restrictIn, jsonOut[outcomeBody]](r, operation{
+			name: v.name, method: post, path: v.path, tag: tagAccounts, summary: v.summary,
+			action: guard.RestrictAccounts, ok: created, handle: a.restrict(v.op),
+		})
+	}
+}
+
+func (a *api) paymentRoutes(r *router) {
+	add[submitIn, jsonOut[outcomeBody]](r, operation{
+		name: "submit", method: post, path: "/v1/transactions", tag: tagPayments, summary: "Do one transaction, all or nothing, or many independent ones",
+		text: "Many ({\"transactions\": [...]}) are answered with 200 and {\"outcomes\": [...]}, one for each, in their order; " +
+			"they stand behind single payments.",
+		action: guard.OpenAccounts, ok: created, handle: a.postTransactions,
+	})
+	add[readIn, jsonOut[decidedBody]](r, operation{
+		name: "read-transaction", method: get, path: "/v1/transactions/{id}", tag: tagPayments, summary: "What was asked, and what became of it",
+		action: guard.ReadMoney, handle: a.getTransaction,
+	})
+	add[transferIn, jsonOut[outcomeBody]](r, operation{
+		name: "transfer", method: post, path: "/v1/transfers", tag: tagPayments, summary: "Move an amount: one transfer of any kind",
+		action: guard.MoveMoney, ok: created, handle: a.postTransfer,
+	})
+	add[byRefIn, jsonOut[transfersBody]](r, operation{
+		name: "find-transfers", method: get, path: "/v1/transfers", tag: tagPayments, summary: "Find transfers by the caller's reference, newest first",
+		action: guard.ReadMoney, handle: a.getTransfersByRef,
+	})
+	add[readIn, jsonOut[movementBody]](r, operation{
+		name: "read-transfer", method: get, path: "/v1/transfers/{id}", tag: tagPayments, summary: "Read one transfer",
+		action: guard.ReadMoney, handle: a.getTransfer,
+	})
+	add[recordIn, jsonOut[recordBody]](r, operation{
+		name: "read-record", method: get, path: "/v1/records/{key}", tag: tagPayments, summary: "Read a business document",
+		action: guard.ReadMoney, handle: a.getRecord,
+	})
+}
+
+func (a *api) holdRoutes(r *router) {
+	add[holdIn, jsonOut[outcomeBody]](r, operation{
+		name: "hold", method: post, path: "/v1/holds", tag: tagHolds, summary: "Reserve an amount until it is posted, voided or expires",
+		text:   "The id of the request is the id of the hold.",
+		action: guard.MoveMoney, ok: created, handle: a.postHold,
+	})
+	add[readIn, jsonOut[holdBody]](r, operation{
+		name: "read-hold", method: get, path: "/v1/holds/{id}", tag: tagHolds, summary: "Read a hold, open or not",
+		action: guard.ReadMoney, handle: a.getHold,
+	})
+	add[settleIn, jsonOut[outcomeBody]](r, operation{
+		name: "post-hold", method: post, path: "/v1/holds/{id}/post", tag: tagHolds, summary: "Turn a hold, or a part of it, into a movement",
+		text:   "What is left of the hold is released. The body may be left out.",
+		action: guard.MoveMoney, ok: created, handle: a.postHoldPost,
+	})
+	add[voidIn, jsonOut[outcomeBody]](r, operation{
+		name: "void-hold", method: post, path: "/v1/holds/{id}/void", tag: tagHolds, summary: "Release a hold",
+		text:   "The body may be left out.",
+		action: guard.MoveMoney, ok: created, handle: a.postHoldVoid,
+	})
+}
+
+func (a *api) fleetRoutes(r *router) {
+	add[struct{}, jsonOut[sitesBody]](r, operation{
+		name: "sites", method: get, path: "/v1/sites", tag: tagFleet, summary: "The sites, as this one sees them",
+		action: guard.ReadFleet, handle: a.getSites,
+	})
+	add[struct{}, jsonOut[shardsBody]](r, operation{
+		name: "shards", method: get, path: "/v1/shards", tag: tagFleet, summary: "The shards, as this site sees them",
+		action: guard.ReadFleet, handle: a.getShards,
+	})
+	add[handOverIn, jsonOut[handedOverBody]](r, operation{
+		name: "hand-over", method: post, path: "/v1/shards/{id}/leader", tag: tagFleet, summary: "Move the leadership of a shard to a site",
+		text:   "It costs no failed request. Asking for the site that leads already is done.",
+		action: guard.MoveLeaders, handle: a.postLeader,
+	})
+	add[struct{}, jsonOut[auditBody]](r, operation{
+		name: "audit", method: get, path: "/v1/audit", tag: tagFleet, summary: "Recount the books and compare the replicas",
+		action: guard.ReadFleet, handle: a.getAudit,
+	})
+	add[struct{}, jsonOut[aliveBody]](r, operation{
+		name: "livez", method: get, path: "/livez", tag: tagFleet, summary: "The process answers", free: true, handle: a.getLive,
+	})
+	add[struct{}, jsonOut[aliveBody]](r, operation{
+		name: "readyz", method: get, path: "/readyz", tag: tagFleet, summary: "The site takes requests and hears a majority", free: true, handle: a.getReady,
+	})
+	r.mount(operation{name: "metrics", method: get, path: "/metrics", free: true, handle: a.getMetrics})
+}
