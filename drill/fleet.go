@@ -44,6 +44,7 @@ type fleet struct {
 	net   *fault.Net
 	spawn *spawner
 	sites []*member
+	made  []site.Config
 
 	mu     sync.Mutex
 	damage map[holdfast.SiteID]Damage
@@ -91,6 +92,7 @@ func newFleet(o *Options, dir string, r *rand.Rand) (_ *fleet, err error) {
 	if err := writeCertificates(dir, o.Sites); err != nil {
 		return nil, err
 	}
+	f.made = configs
 	f.spawn = newSpawner()
 	for i := range configs {
 		if err := f.add(o.Program, &configs[i]); err != nil {
@@ -128,7 +130,7 @@ func (f *fleet) configs(o *Options, key guard.Key) ([]site.Config, error) {
 		c.Log.Level = "info"
 		all[i] = c
 	}
-	return all, f.connect(all)
+	return all, f.connect(all, o.bare)
 }
 
 // electionTicks keeps the time after which a leader is suspected at four round trips or more.
@@ -138,8 +140,8 @@ func electionTicks(rtt, tick time.Duration, atLeast int) int {
 
 func fileName(i int) string { return strings.ToLower(siteNames[i]) }
 
-// connect lays a cable from every site to every other on every carrier.
-func (f *fleet) connect(all []site.Config) error {
+// connect lays a cable from every site to every other on every carrier; a bare fleet has none, its sites dial directly.
+func (f *fleet) connect(all []site.Config, bare bool) error {
 	for i := range all {
 		for j := range all {
 			if i == j {
@@ -147,11 +149,14 @@ func (f *fleet) connect(all []site.Config) error {
 			}
 			peer := site.Peer{Site: all[j].Site, Name: all[j].Name, HTTP: "http://" + all[j].HTTP.Listen}
 			for carrier, target := range all[j].Link.Listen {
-				addr, err := f.net.Lay(fault.Route{From: all[i].Site, To: all[j].Site, Carrier: carrier}, "", target)
-				if err != nil {
-					return err
+				if !bare {
+					addr, err := f.net.Lay(fault.Route{From: all[i].Site, To: all[j].Site, Carrier: carrier}, "", target)
+					if err != nil {
+						return err
+					}
+					target = addr
 				}
-				peer.Addresses = append(peer.Addresses, addr)
+				peer.Addresses = append(peer.Addresses, target)
 			}
 			all[i].Peers = append(all[i].Peers, peer)
 		}

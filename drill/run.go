@@ -16,19 +16,23 @@ import (
 
 // Options of a run. [Options.Check] says what is allowed.
 type Options struct {
-	Program  string        // the executable whose "serve --config" is a site
-	Seed     uint64        // of ids, of the moments of the faults, and of what is sampled
-	Sites    int           // 3 to MaxSites, odd
-	Shards   int           // 1 to 256
-	Carriers int           // cables between each two sites, 1 to 4
-	Rate     int           // payments a second, on average, besides the probes
-	Load     time.Duration // how long the load runs; 0: as the scenario has it
-	RTT      time.Duration // round trip between each two sites
-	Events   int           // how many of the recorded events are replayed; 0: Rate times Load
-	Keep     bool          // keep data and logs of the sites also when all is well
-	Version  string        // of the program, for the evidence
-	Watch    func(*Snapshot)
+	Program  string          // the executable whose "serve --config" is a site
+	Seed     uint64          // of ids, of the moments of the faults, and of what is sampled
+	Sites    int             // 3 to MaxSites, odd
+	Shards   int             // 1 to 256
+	Carriers int             // cables between each two sites, 1 to 4
+	Rate     int             // payments a second, on average, besides the probes
+	Load     time.Duration   // how long the load runs; 0: as the scenario has it
+	RTT      time.Duration   // round trip between each two sites
+	Events   int             // how many of the recorded events are replayed; 0: Rate times Load; or AllEvents
+	Keep     bool            // keep data and logs of the sites also when all is well
+	Version  string          // of the program, for the evidence
+	Watch    func(*Snapshot) // called ten times a second; nil: nobody watches
+	bare     bool            // no cables: sites dial each other directly
 }
+
+// AllEvents replays every recorded event once, whatever the rate.
+const AllEvents = -1
 
 // Defaults are the options of a drill of which nothing was said.
 func Defaults() Options {
@@ -118,12 +122,15 @@ func prepare(s Scenario, o Options) (_ *run, err error) {
 	if r.o.Load == 0 {
 		r.o.Load = s.Load
 	}
-	if r.o.Events == 0 {
-		r.o.Events = int(float64(r.o.Rate) * r.o.Load.Seconds())
-	}
 	trade, err := retail.Load()
 	if err != nil {
 		return nil, err
+	}
+	switch r.o.Events {
+	case 0:
+		r.o.Events = int(float64(r.o.Rate) * r.o.Load.Seconds())
+	case AllEvents:
+		r.o.Events = len(trade.Events)
 	}
 	if r.world, err = newWorld(trade, o.Shards); err != nil {
 		return nil, err

@@ -1,0 +1,55 @@
+package drill
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+
+	"holdfast"
+	"holdfast/site"
+)
+
+// Bare is a fleet of real processes on loopback, without cables in between and without faults: for benches.
+type Bare struct {
+	fleet   *fleet
+	configs []site.Config
+}
+
+// StartBare starts the sites as processes of the program, with certificates, configurations and data in dir. The site except,
+// when it is not 0, is left out: the caller runs it, with [Bare.Config], and the others wait for it. Without such a site it
+// returns when all take requests.
+func StartBare(ctx context.Context, program, dir string, sites int, except holdfast.SiteID) (*Bare, error) {
+	o := Defaults()
+	o.Program, o.Sites, o.RTT, o.bare = program, sites, 0, true
+	f, err := newFleet(&o, dir, rand.New(rand.NewPCG(1, 1)))
+	if err != nil {
+		return nil, err
+	}
+	b := &Bare{fleet: f, configs: f.made}
+	for _, m := range f.sites {
+		if m.id != except {
+			err = errors.Join(err, m.proc.start())
+		}
+	}
+	if err == nil && except == 0 {
+		up, cancel := context.WithTimeout(ctx, patience)
+		defer cancel()
+		err = f.ready(up)
+	}
+	if err != nil {
+		return nil, errors.Join(err, f.close())
+	}
+	return b, nil
+}
+
+// Config is the configuration of a site.
+func (b *Bare) Config(id holdfast.SiteID) site.Config { return b.configs[id-1] }
+
+// URLs lists the API addresses of all sites, beginning with the site first (from 0).
+func (b *Bare) URLs(first int) []string { return b.fleet.urls(first) }
+
+// Key is the API key of the fleet; its role is operator.
+func (b *Bare) Key() string { return b.fleet.key.Reveal() }
+
+// Close kills the processes. What they stored stays in the directory.
+func (b *Bare) Close() error { return b.fleet.close() }

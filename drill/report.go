@@ -1,0 +1,135 @@
+package drill
+
+import (
+	"bytes"
+	_ "embed"
+	"fmt"
+	"html/template"
+	"strings"
+	"time"
+
+	"holdfast/retail"
+)
+
+//go:embed report.html
+var reportText string
+
+var reportPage = template.Must(template.New("report").Funcs(template.FuncMap{
+	"thousands": func(n int) string { return thousands(int64(n)) },
+	"seconds":   func(millis int64) string { return fmt.Sprintf("%.1f s", float64(millis)/1000) },
+	"millis":    func(v float64) string { return fmt.Sprintf("%.1f ms", v) },
+	"whole":     func(v float64) string { return fmt.Sprintf("%.0f ms", v) },
+	"place":     place,
+	"plural":    plural,
+}).Parse(reportText))
+
+// Report draws one page for people from one drill or several: HTML in one file, which asks nobody for anything.
+func Report(all []*Evidence) ([]byte, error) {
+	page := struct {
+		Passed      bool
+		Title       string
+		Made        string
+		Drills      []*drillPage
+		Machine     []Fact
+		Attribution string
+	}{Passed: true, Made: time.Now().UTC().Format("2 January 2006, 15:04 UTC"), Attribution: retail.Attribution}
+	var names []string
+	for _, e := range all {
+		page.Drills = append(page.Drills, newDrillPage(e))
+		page.Passed = page.Passed && e.Result.Passed()
+		page.Machine = e.Machine
+		names = append(names, e.Result.Scenario)
+	}
+	page.Title = strings.Join(names, ", ")
+	var out bytes.Buffer
+	if err := reportPage.Execute(&out, page); err != nil {
+		return nil, fmt.Errorf("write the report: %w", err)
+	}
+	return out.Bytes(), nil
+}
+
+// drillPage is what the page says about one drill.
+type drillPage struct {
+	*Evidence
+	Claim    string
+	Tiles    []tile
+	Legend   []legend
+	Latency  plots
+	Rate     plots
+	Reign    plots
+	Repeat   string
+	Failures int
+}
+
+type tile struct{ Value, Name, Class string }
+
+type legend struct{ Class, Name string }
+
+type plots struct{ Wide, Narrow template.HTML }
+
+func newDrillPage(e *Evidence) *drillPage {
+	d := &drillPage{Evidence: e, Claim: claim(e), Tiles: tiles(e), Repeat: repeat(e)}
+	for i, name := range e.Sites {
+		d.Legend = append(d.Legend, legend{fmt.Sprintf("s%d", i+1), name})
+	}
+	d.Latency = plots{latencyPlot(e, wide), latencyPlot(e, narrow)}
+	d.Rate = plots{ratePlot(e, wide), ratePlot(e, narrow)}
+	d.Reign = plots{reignPlot(e, wide), reignPlot(e, narrow)}
+	return d
+}
+
+// claim is the one sentence that matters.
+func claim(e *Evidence) string {
+	r := &e.Result
+	if !r.Passed() {
+		return "Not every promise was kept: " + strings.Join(r.Reasons, "; ") + "."
+	}
+	return fmt.Sprintf("%s payments were acknowledged. Every one of them is at all %d sites, once and unaltered, and the books balance to the penny.",
+		thousands(int64(r.Payments.Acknowledged)), r.Sites)
+}
+
+func tiles(e *Evidence) []tile {
+	r := &e.Result
+	pause, failed := 0.0, 0
+	for _, f := range r.Faults {
+		pause, failed = max(pause, f.PauseMillis), failed+f.FailedRequests
+	}
+	return []tile{
+		{thousands(int64(r.Payments.Acknowledged)), "payments acknowledged", ""},
+		{thousands(int64(r.Lost + r.Duplicated + r.Altered)), "lost, doubled or altered", zero(r.Lost + r.Duplicated + r.Altered)},
+		{fmt.Sprintf("%.0f ms", pause), fmt.Sprintf("longest pause (%.0f ms passes)", millis(e.Bound)), zero(boolInt(pause > millis(e.Bound)))},
+		{thousands(int64(failed)), "requests without an answer", zero(failed)},
+		{fmt.Sprintf("%.1f ms", r.Latency.P50), fmt.Sprintf("half were answered in; 99 %% in %.0f ms", r.Latency.P99), ""},
+	}
+}
+
+func zero(n int) string {
+	if n == 0 {
+		return "good"
+	}
+	return "bad"
+}
+
+func boolInt(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// repeat is the command line that does the same again.
+func repeat(e *Evidence) string {
+	r := &e.Result
+	if r.Scenario == demoScenario.Name {
+		return fmt.Sprintf("holdfast demo --seed %d --report demo.html", r.Seed)
+	}
+	return fmt.Sprintf("holdfast drill run %s --seed %d --sites %d --shards %d --carriers %d --rtt %v --report %s.html",
+		r.Scenario, r.Seed, r.Sites, r.Shards, r.Carriers, time.Duration(r.RTTMillis*1e6), r.Scenario)
+}
+
+func plural(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%s %ss", thousands(int64(n)), what)
+}
