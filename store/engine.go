@@ -112,5 +112,20 @@ func (l engineLogger) Errorf(format string, args ...any) {
 }
 
 func (l engineLogger) Fatalf(format string, args ...any) {
-	l.store.die(fmt.Errorf(format, args...))
+	cause := &engineFatal{text: fmt.Sprintf(format, args...)}
+	for _, arg := range args {
+		if err, ok := arg.(error); ok {
+			cause.errs = append(cause.errs, err)
+		}
+	}
+	l.store.die(cause)
 }
+
+// engineFatal is what the engine told its logger, with the errors that it printed still in the chain.
+type engineFatal struct {
+	text string
+	errs []error
+}
+
+func (e *engineFatal) Error() string   { return e.text }
+func (e *engineFatal) Unwrap() []error { return e.errs }

@@ -191,3 +191,12 @@ func digestText(s *ledger.State) string {
 	index, now := s.Applied()
 	return fmt.Sprintf("%d %d %016x %v", index, now, s.Digest(), s.Totals())
 }
+
+func testRNG(seed uint64) *rand.Rand { return rand.New(rand.NewPCG(seed, 7)) }
+
+// testID is any id that carries no time.
+func testID(n uint64) (id holdfast.ID) {
+	binary.BigEndian.PutUint64(id[8:], n)
+	id[6] = 0x40
+	return id
+}

@@ -3,12 +3,14 @@ package store
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"slices"
 	"sync"
 	"sync/atomic"
 
 	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"holdfast"
 )
@@ -53,10 +55,8 @@ func Open(o Options) (*Store, error) {
 }
 
 func (s *Store) open() (err error) {
-	for _, dir := range []string{s.opts.Dir, s.dir("stage")} {
-		if err := s.opts.FS.MkdirAll(dir, 0o700); err != nil {
-			return fmt.Errorf("making %s: %w", dir, err)
-		}
+	if err := makeDir(s.opts.FS, s.dir("stage")); err != nil {
+		return err
 	}
 	if s.log, err = pebble.Open(s.dir("log"), s.logOptions()); err != nil {
 		return fmt.Errorf("opening the log (is another process using the directory?): %w", err)
@@ -73,6 +73,27 @@ func (s *Store) dir(name string) string { return s.opts.FS.PathJoin(s.opts.Dir, 
 
 // stagePath is a path in the directory where tables are built before they are taken over.
 func (s *Store) stagePath(name string) string { return s.opts.FS.PathJoin(s.dir("stage"), name) }
+
+// makeDir makes a directory and its parents, and has each name durable before the next is made: a directory that a crash takes
+// away takes everything in it along, however well that was synced.
+func makeDir(disk vfs.FS, path string) error {
+	parent := disk.PathDir(path)
+	if parent == path {
+		return nil
+	}
+	if _, err := disk.Stat(path); err == nil {
+		return nil
+	} else if !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("looking for %s: %w", path, err)
+	}
+	if err := makeDir(disk, parent); err != nil {
+		return err
+	}
+	if err := disk.MkdirAll(path, 0o700); err != nil {
+		return fmt.Errorf("making %s: %w", path, err)
+	}
+	return syncDir(disk, parent)
+}
 
 // Close waits for what runs in the background and closes both databases. Everything acknowledged is safe without it.
 func (s *Store) Close() error {
