@@ -102,21 +102,58 @@ func (c *accounts) find(id *holdfast.AccountID, hash uint64) (ordinal uint32, ok
 
 // add makes an account that find did not find.
 func (c *accounts) add(a account, rest accountRest) (ordinal uint32) {
-	ordinal, hot := c.hot.add()
-	_, cold := c.rest.add()
-	*hot, *cold = a, rest
+	ordinal = c.addUnindexed(a, rest)
 	hash := a.id().Hash()
 	c.index.part(hash).add(tagOf(hash), ordinal+1)
 	return ordinal
 }
 
-// reserve makes room in the index for n accounts, which saves growing while a checkpoint is loaded.
-func (c *accounts) reserve(n uint64) {
-	size := tableMin
-	for uint64(size)*uint64(len(c.index)) < 2*n+n/4 {
-		size *= 2
+// addUnindexed adds an account that cannot be found before indexAll.
+func (c *accounts) addUnindexed(a account, rest accountRest) (ordinal uint32) {
+	ordinal, hot := c.hot.add()
+	_, cold := c.rest.add()
+	*hot, *cold = a, rest
+	return ordinal
+}
+
+// indexAll makes the index of all accounts, of which none may be in it. It goes from part to part, so that it works within
+// the cache: one by one in the order in which they came would take five times as long. If an account is there twice it is
+// returned.
+func (c *accounts) indexAll() (twice *account) {
+	var ends [len(accountIndex{}) + 1]uint32
+	for i := range c.hot.len {
+		ends[c.hot.at(i).id().Hash()>>56+1]++
 	}
 	for i := range c.index {
-		c.index[i].grow(size)
+		c.index[i].grow(roomFor(ends[i+1]))
+		ends[i+1] += ends[i]
 	}
+	sorted := make([]uint64, c.hot.len)
+	for i := range c.hot.len {
+		hash := c.hot.at(i).id().Hash()
+		place := &ends[hash>>56]
+		sorted[*place] = uint64(tagOf(hash))<<32 | uint64(i+1)
+		*place++
+	}
+	start := uint32(0)
+	for i := range c.index {
+		if twice = c.indexPart(&c.index[i], sorted[start:ends[i]]); twice != nil {
+			return twice
+		}
+		start = ends[i]
+	}
+	return nil
+}
+
+func (c *accounts) indexPart(part *table, sorted []uint64) (twice *account) {
+	for _, e := range sorted {
+		tag, n := uint32(e>>32), uint32(e)
+		for other, i := part.seek(tag, tag); other != 0; other, i = part.seek(tag, i+1) {
+			if a := c.hot.at(n - 1); c.hot.at(other-1).id() == a.id() {
+				return a
+			}
+		}
+		part.add(tag, n)
+	}
+	return nil
 }

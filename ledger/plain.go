@@ -25,37 +25,47 @@ type side struct {
 	n    uint32
 }
 
-// lookAhead decodes the plain transactions at the start of body, up to the first that is not plain.
+// lookAhead decodes the plain transactions at the start of body, up to the first that is not plain, and brings what they
+// need into the cache. Each loop only uses what an earlier loop has asked the memory for; none of them branches on a word
+// that is still on its way, because a wrong guess would make everything behind it wait.
 func (s *State) lookAhead(body []byte, most uint32) []planned {
-	run := s.run[:0]
+	run := s.decodeRun(body, min(runLength, most))
 	var sink uint64
-	for len(run) < min(runLength, int(most)) {
-		size := plainBytes(body)
-		if size == 0 {
-			break
-		}
-		run = run[:len(run)+1]
-		p := &run[len(run)-1]
-		if !readPlain(body[:size], &p.plain) {
-			run = run[:len(run)-1] // the general path says what is wrong with it
-			break
-		}
-		p.size = size
-		p.tag = tagOf(p.id.Hash())
-		sink += s.touchID(p.tag)
-		s.accounts.hint(&p.plain.debit, &p.debit)
-		s.accounts.hint(&p.plain.credit, &p.credit)
-		body = body[size:]
+	for i := range run {
+		p := &run[i]
+		sink += s.accounts.index.touch(p.debit.hash) + s.accounts.index.touch(p.credit.hash) + s.touchID(p.tag)
 	}
 	for i := range run {
-		s.accounts.confirm(&run[i].plain.debit, &run[i].debit)
-		s.accounts.confirm(&run[i].plain.credit, &run[i].credit)
+		sink += s.accounts.hint(&run[i].debit) + s.accounts.hint(&run[i].credit)
+	}
+	for i := range run {
+		p := &run[i]
+		s.accounts.confirm(&p.plain.debit, &p.debit)
+		s.accounts.confirm(&p.plain.credit, &p.credit)
 	}
 	s.sink = sink
 	return run
 }
 
-// touchID brings the slots where an id would be into the cache.
+// decodeRun decodes as many plain transactions as follow each other.
+func (s *State) decodeRun(body []byte, most uint32) []planned {
+	n := 0
+	for n < int(most) {
+		size := plainBytes(body)
+		p := &s.run[n]
+		if size == 0 || !readPlain(body[:size], &p.plain) {
+			break // the general path goes on, and says what is wrong if something is
+		}
+		p.size = size
+		p.tag = tagOf(p.id.Hash())
+		p.debit.hash, p.credit.hash = p.plain.debit.Hash(), p.plain.credit.Hash()
+		body = body[size:]
+		n++
+	}
+	return s.run[:n]
+}
+
+// touchID asks for the slots where an id would be.
 func (s *State) touchID(tag uint32) uint64 {
 	sum := s.open.byID.touch(tag)
 	for _, g := range s.sealed {
@@ -64,19 +74,23 @@ func (s *State) touchID(tag uint32) uint64 {
 	return sum
 }
 
-// hint notes the first candidate for an account without looking at it.
-func (c *accounts) hint(id *holdfast.AccountID, x *side) {
-	x.hash = id.Hash()
+func (x *accountIndex) touch(hash uint64) uint64 { return x.part(hash).touch(tagOf(hash)) }
+
+// hint notes the first candidate for an account and asks for it.
+func (c *accounts) hint(x *side) uint64 {
 	tag := tagOf(x.hash)
 	x.n, _ = c.index.part(x.hash).seek(tag, tag)
+	if x.n == 0 {
+		return 0
+	}
+	return uint64(c.hot.at(x.n - 1).owner)
 }
 
-// confirm looks at the candidate, and for others when it is not the one.
+// confirm drops the candidate when it is another account, whose id has the same tag.
 func (c *accounts) confirm(id *holdfast.AccountID, x *side) {
-	if x.n == 0 || c.hot.at(x.n-1).is(id) {
-		return
+	if x.n != 0 && !c.hot.at(x.n-1).is(id) {
+		x.n = 0
 	}
-	x.n = 0
 }
 
 // resolve returns the account; nil when there is none. An account may have been opened since it was looked up ahead.

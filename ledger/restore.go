@@ -18,25 +18,40 @@ func (s *State) RestoreMeta(m Meta) {
 	s.checkedIndex, s.checkedDigest = m.CheckedIndex, m.CheckedDigest
 	s.txns, s.transfers = m.Txns, m.Transfers
 	s.outbox.next = m.NextSeq
-	s.accounts.reserve(m.Accounts)
 }
 
-// RestoreAccount adds an account of the checkpoint.
+// RestoreAccount adds an account of the checkpoint; all accounts come before the first hold. One that is there twice is found
+// by RestoreHold or Restored.
 func (s *State) RestoreAccount(a *holdfast.Account) error {
-	if _, exists := s.accounts.find(&a.ID, a.ID.Hash()); exists {
-		return fmt.Errorf("checkpoint %d has account %s twice", s.index, a.ID)
+	if s.indexed {
+		return fmt.Errorf("checkpoint %d: account %s comes after the first hold", s.index, a.ID)
 	}
 	hot := account{
 		debitsPosted: a.DebitsPosted, creditsPosted: a.CreditsPosted, debitsPending: a.DebitsPending, creditsPending: a.CreditsPending,
 		owner: a.ID.Owner, purpose: a.ID.Purpose, asset: a.ID.Asset, limit: a.Limit, flags: a.Flags,
 	}
-	s.accounts.add(hot, accountRest{ref: a.Ref, opened: a.Opened, code: a.Code})
+	s.accounts.addUnindexed(hot, accountRest{ref: a.Ref, opened: a.Opened, code: a.Code})
 	s.totals.of(hot.asset).count(&hot)
 	return nil
 }
 
-// RestoreHold adds an open hold of the checkpoint. Its accounts must have been restored; its amount is in their sums.
+// restoreIndex runs once, when all accounts are there.
+func (s *State) restoreIndex() error {
+	if s.indexed {
+		return nil
+	}
+	s.indexed = true
+	if twice := s.accounts.indexAll(); twice != nil {
+		return fmt.Errorf("checkpoint %d has account %s twice", s.index, twice.id())
+	}
+	return nil
+}
+
+// RestoreHold adds an open hold of the checkpoint. Its accounts have been restored, with its amount in their sums.
 func (s *State) RestoreHold(h *OpenHold) error {
+	if err := s.restoreIndex(); err != nil {
+		return err
+	}
 	debit, ok := s.accounts.find(&h.Debit, h.Debit.Hash())
 	if !ok {
 		return fmt.Errorf("checkpoint %d has hold %s, but not its debit account %s", s.index, h.ID, h.Debit)
@@ -75,6 +90,9 @@ func (s *State) Restored() error {
 		return errors.New("no checkpoint is being restored: call RestoreMeta first")
 	}
 	s.restoring = nil
+	if err := s.restoreIndex(); err != nil {
+		return err
+	}
 	accounts, holds := uint64(s.accounts.hot.len), uint64(len(s.holds.byID))
 	if accounts != m.Accounts || holds != m.Holds {
 		return fmt.Errorf("checkpoint %d has %d accounts and %d open holds, it should have %d and %d",

@@ -25,6 +25,7 @@ type State struct {
 	sealed []*Segment // the oldest first
 
 	restoring *Meta // between RestoreMeta and Restored
+	indexed   bool  // the accounts of the checkpoint can be found
 
 	// Scratch, reused from one transaction to the next.
 	cur       current

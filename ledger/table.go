@@ -51,6 +51,15 @@ func (t *table) put(e uint64) {
 	t.slots[i] = e
 }
 
+// roomFor is the size of a table that need not grow for n numbers.
+func roomFor(n uint32) int {
+	size := tableMin
+	for size/2 < int(n) {
+		size *= 2
+	}
+	return size
+}
+
 // grow makes room for size slots, a power of two.
 func (t *table) grow(size int) {
 	old := t.slots
