@@ -7,7 +7,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"log/slog"
 	"strings"
 )
 
@@ -54,8 +53,8 @@ func (s Secret) String() string { return "hf_" + s.id() + "_(secret)" }
 // GoString hides the secret.
 func (s Secret) GoString() string { return s.String() }
 
-// LogValue hides the secret.
-func (s Secret) LogValue() slog.Value { return slog.StringValue(s.String()) }
+// MarshalText hides the secret from encoders and structured logs.
+func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 
 func (s Secret) id() string {
 	if len(s.text) == keyLength {

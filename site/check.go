@@ -22,6 +22,9 @@ const (
 	MaxPeers    = 8
 	MaxCarriers = 4
 	MaxKeys     = 1000
+
+	maxName    = 40 // characters
+	maxCluster = 32 // of them; the bound of the certificates
 )
 
 // checker gathers problems; each names the field as it stands in the file.
@@ -54,8 +57,8 @@ func (c *Config) Check() error {
 // checkValues is the part of Check that touches no file.
 func (c *Config) checkValues(k *checker) {
 	k.that(c.Site >= 1 && c.Site <= holdfast.SiteID(MaxPeers+1), "site", "%d is not within 1-%d", c.Site, MaxPeers+1)
-	k.that(plainName(c.Name), "name", "%q is not 1-40 characters a-z, 0-9 and \"-\"", c.Name)
-	k.that(plainName(c.Cluster), "cluster", "%q is not 1-40 characters a-z, 0-9 and \"-\"", c.Cluster)
+	k.that(plainName(c.Name, maxName), "name", "%q is not 1-%d characters a-z, 0-9 and \"-\"", c.Name, maxName)
+	k.that(plainName(c.Cluster, maxCluster), "cluster", "%q is not 1-%d characters a-z, 0-9 and \"-\"", c.Cluster, maxCluster)
 	k.that(c.Data != "", "data", "is missing: name a directory")
 	k.that(c.Shards >= 1 && c.Shards <= MaxShards, "shards", "%d is not within 1-%d", c.Shards, MaxShards)
 	c.checkAddresses(k)
@@ -112,7 +115,7 @@ func (c *Config) checkPeers(k *checker) {
 
 func (p *Peer) check(k *checker, field string, carriers int) {
 	k.that(p.Site >= 1 && p.Site <= holdfast.SiteID(MaxPeers+1), field+".site", "%d is not within 1-%d", p.Site, MaxPeers+1)
-	k.that(plainName(p.Name), field+".name", "%q is not 1-40 characters a-z, 0-9 and \"-\"", p.Name)
+	k.that(plainName(p.Name, maxName), field+".name", "%q is not 1-%d characters a-z, 0-9 and \"-\"", p.Name, maxName)
 	k.that(len(p.Addresses) <= carriers, field+".addresses", "has %d carriers, link.listen only %d: this site needs a listener for "+
 		"every carrier it uses", len(p.Addresses), carriers)
 	some := false
@@ -143,7 +146,9 @@ func (t Timing) check(k *checker) {
 	within := func(d Duration, low, high time.Duration, field string) {
 		k.that(d.Std() >= low && d.Std() <= high, "timing."+field, "%s is not within %s-%s", d, low, high)
 	}
-	within(t.RoundTrip, 0, time.Second, "round_trip")
+	// A number without a unit is read as nanoseconds; the lower bounds are what notices.
+	k.that(t.RoundTrip == 0 || t.RoundTrip.Std() >= 10*time.Microsecond && t.RoundTrip.Std() <= time.Second, "timing.round_trip",
+		"%s is not 0s or within 10µs-1s", t.RoundTrip)
 	within(t.Tick, time.Millisecond, time.Second, "tick")
 	within(t.Silence, 10*time.Millisecond, time.Minute, "silence")
 	within(t.QuorumSilence, 10*time.Millisecond, HonestWithin, "quorum_silence")
@@ -233,8 +238,8 @@ func explain(err error) string {
 	return err.Error()
 }
 
-func plainName(name string) bool {
-	if len(name) == 0 || len(name) > 40 {
+func plainName(name string, most int) bool {
+	if len(name) == 0 || len(name) > most {
 		return false
 	}
 	for _, c := range []byte(name) {

@@ -26,7 +26,7 @@ type Config struct {
 	// logs; nothing depends on it.
 	Name string `toml:"name"`
 
-	// The name of the fleet, 1-40 characters a-z, 0-9 and "-", the same at all its sites. It is part of every certificate:
+	// The name of the fleet, 1-32 characters a-z, 0-9 and "-", the same at all its sites. It is part of every certificate:
 	// a site of another fleet gets no connection.
 	Cluster string `toml:"cluster"`
 

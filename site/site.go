@@ -3,11 +3,17 @@ package site
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
+	"sync"
+	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"holdfast"
+	"holdfast/link"
+	"holdfast/shard"
+	"holdfast/store"
 )
 
 // Options are the parts of a site that are not in its configuration file. The zero value is usable.
@@ -24,63 +30,160 @@ type Options struct {
 // ErrNotReady is the error of everything that needs a site that has started and not yet stopped.
 var ErrNotReady = errors.New("this site is not ready: it is starting or stopping")
 
-// Open makes a site of a checked configuration. Nothing is opened or started before [Site.Start].
-func Open(cfg Config, o Options) (*Site, error) { panic("unwritten") }
+// Site is the process of one data centre. Open makes it, Start brings it up; its other methods may be called at any time
+// and by many goroutines at once.
+type Site struct {
+	cfg     Config
+	opts    Options
+	log     *slog.Logger
+	metrics *metrics
+	events  *events
 
-// Start brings the site up, step by step. When a step fails those before it are undone and the site can be thrown away.
-// It returns when this site has found its place in the fleet and takes requests; a majority need not be there yet.
-func (s *Site) Start(ctx context.Context) error { panic("unwritten") }
+	// Made by Start, in this order, and gone when Stop has returned.
+	store *store.Store
+	link  *link.Link
+	host  *shard.Host
+	lanes map[laneKey]*lane
 
-// Stop hands leaderships over, refuses what is new, finishes what is under way and closes everything, in that order. It
-// takes at most timing.stop, or until ctx ends. It can be called more than once and at any time after Start.
-func (s *Site) Stop(ctx context.Context) error { panic("unwritten") }
+	proposer proposer // the host, or a stand-in in tests
+	board    *board
+	watch    *watch
+	onLoss   cancels // of requests that wait for this site's own replicas
+	gate     *gate
+	owners   *owners
+	disk     diskWatch
 
-// Ready reports nil when the site takes requests and hears a majority, and otherwise the reason why not.
-func (s *Site) Ready() error { panic("unwritten") }
-
-// Config is the configuration the site was made of.
-func (s *Site) Config() Config { panic("unwritten") }
-
-// Registry has the metrics of this site. There is no global one.
-func (s *Site) Registry() *prometheus.Registry { panic("unwritten") }
-
-// Submit proposes transactions and returns one outcome for each, in order. Transactions of one shard in one call share a
-// log entry where they fit and are applied in order, but not as one: each is all or nothing by itself.
-//
-// A malformed transaction is not executed and does not stop the others. It returns when ctx ends at the latest, and
-// within timing.request in any case; what was proposed and not heard of since has the status Unknown. The error is nil
-// but for a call that makes no sense: none or more than holdfast.MaxLegs transactions.
-func (s *Site) Submit(ctx context.Context, txns []holdfast.Txn, bulk bool) ([]holdfast.Outcome, error) {
-	panic("unwritten")
+	differs  atomic.Bool // a replica here has found itself to differ, or corrupt with nobody to learn from
+	stopping atomic.Bool
+	running  atomic.Bool
+	fatal    sync.Once
+	undo     []step // of what has been started
+	stuck    bool   // replicas did not stop in time
 }
 
-// ShardOf is the shard of an owner.
-func (s *Site) ShardOf(o holdfast.Owner) holdfast.ShardID { panic("unwritten") }
+type laneKey struct {
+	to   holdfast.SiteID
+	bulk bool
+}
 
-// ShardOfKey is the shard of a record whose transaction had no account, and so no owner.
-func (s *Site) ShardOfKey(key string) holdfast.ShardID { panic("unwritten") }
+// Open makes a site of a checked configuration. Nothing is opened or started before [Site.Start].
+func Open(cfg Config, o Options) (*Site, error) {
+	if err := cfg.Check(); err != nil {
+		return nil, fmt.Errorf("configuration of site %d:\n%w", cfg.Site, err)
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.OnFatal == nil {
+		o.OnFatal = func(err error) { panic(err) }
+	}
+	s := &Site{
+		cfg: cfg, opts: o, log: o.Logger.With("site", cfg.Site), lanes: map[laneKey]*lane{},
+		board: newBoard(cfg.Shards), watch: newWatch(cfg.Peers, cfg.Timing.QuorumSilence.Std()), gate: newGate(),
+	}
+	s.events = newEvents(s.log, o.OnEvent)
+	s.metrics = newMetrics(s)
+	s.owners = newOwners(s)
+	s.watch.self, s.watch.heard, s.watch.turned = s.pulse, s.heardPulse, s.majorityTurned
+	s.watch.lost, s.watch.back = s.lostPeer, s.peerBack
+	return s, nil
+}
 
-// ShardIDs lists all shards.
-func (s *Site) ShardIDs() []holdfast.ShardID { panic("unwritten") }
+// Config is the configuration the site was made of.
+func (s *Site) Config() Config { return s.cfg }
 
-// Sites reports on every site of the fleet, in the order of their numbers. It asks those that can be reached, for at most
-// 250 ms.
-func (s *Site) Sites(ctx context.Context) []SiteStatus { panic("unwritten") }
-
-// Shards reports on every shard as this site sees it.
-func (s *Site) Shards(ctx context.Context) []ShardStatus { panic("unwritten") }
-
-// HandOver moves the leadership of a shard to another site and returns when it is there. It costs no failed request.
-func (s *Site) HandOver(ctx context.Context, id holdfast.ShardID, to holdfast.SiteID) error { panic("unwritten") }
-
-// Audit recounts the books of this site's replicas and compares their digests with those of the other sites.
-func (s *Site) Audit(ctx context.Context) (Audit, error) { panic("unwritten") }
-
-// IssueOwner gives an owner number nobody has had before.
-func (s *Site) IssueOwner(ctx context.Context) (holdfast.Owner, error) { panic("unwritten") }
+// Registry has the metrics of this site. There is no global one.
+func (s *Site) Registry() *prometheus.Registry { return s.metrics.registry }
 
 // Events are the latest events after seq, oldest first; at most the last 1,024 are kept.
-func (s *Site) Events(after uint64) []Event { panic("unwritten") }
+func (s *Site) Events(after uint64) []Event { return s.events.after(after) }
 
-// Site is the process of one data centre.
-type Site struct{}
+// Ready reports nil when the site takes requests and hears a majority, and otherwise the reason why not.
+func (s *Site) Ready() error {
+	switch {
+	case !s.running.Load() || s.stopping.Load():
+		return ErrNotReady
+	case s.differs.Load():
+		return shard.ErrOutOfService
+	case !s.watch.majority.Load().heard:
+		return shard.ErrNoQuorum
+	}
+	for _, id := range s.ShardIDs() {
+		if s.board.seat(id).leader == 0 {
+			return fmt.Errorf("shard %d has no leader yet", id)
+		}
+	}
+	for _, st := range s.host.Status() {
+		if !st.Born {
+			return fmt.Errorf("shard %d has no replica here yet: it waits for the other sites", st.Shard)
+		}
+	}
+	return nil
+}
+
+// Read calls fn with the books of a shard: as they are now, or, stale, as far as this site's replica knows them. It returns
+// what fn returned, or an error of package shard that says why there is no answer. A read that meets an election waits
+// for the new leader, until ctx ends or timing.request is over; a site without a majority says so at once. fn must not
+// keep the view.
+func (s *Site) Read(ctx context.Context, id holdfast.ShardID, mode shard.ReadMode, fn func(*shard.View) error) error {
+	if err := s.known(id); err != nil {
+		return err
+	}
+	if mode == shard.Stale {
+		return s.host.Read(ctx, id, mode, fn)
+	}
+	ctx, cancel := s.within(ctx)
+	defer cancel()
+	for {
+		seat, majority := s.board.seat(id), s.watch.majority.Load()
+		if !majority.heard {
+			return shard.ErrNoQuorum
+		}
+		answered := false
+		err := s.readOnce(ctx, id, func(v *shard.View) error {
+			answered = true
+			return fn(v)
+		})
+		if answered || err == nil || !errors.Is(err, shard.ErrNoQuorum) {
+			return err
+		}
+		p := proposal{ctx: ctx, seat: seat, majority: majority}
+		if p.pause() != nil {
+			return err
+		}
+	}
+}
+
+// readOnce is a read that ends when the majority is lost.
+func (s *Site) readOnce(ctx context.Context, id holdfast.ShardID, fn func(*shard.View) error) error {
+	if len(s.cfg.Peers) > 0 {
+		with, cancel := context.WithCancel(ctx)
+		defer cancel()
+		defer s.onLoss.add(cancel)()
+		ctx = with
+	}
+	return s.host.Read(ctx, id, shard.Linearizable, fn)
+}
+
+// known reports an error for a shard that does not exist, or while there is nothing to ask.
+func (s *Site) known(id holdfast.ShardID) error {
+	if id < 1 || int(id) > s.cfg.Shards {
+		return fmt.Errorf("shard %d of %d: %w", id, s.cfg.Shards, shard.ErrNoShard)
+	}
+	if !s.running.Load() {
+		return fmt.Errorf("%w: %w", shard.ErrStopping, ErrNotReady)
+	}
+	return nil
+}
+
+// lane is the way to another site, nil for one that the configuration does not name.
+func (s *Site) lane(to holdfast.SiteID, bulk bool) *lane { return s.lanes[laneKey{to, bulk}] }
+
+// sites are all of the fleet, in the order of the configuration, this one first.
+func (s *Site) sites() []holdfast.SiteID {
+	ids := []holdfast.SiteID{s.cfg.Site}
+	for _, p := range s.cfg.Peers {
+		ids = append(ids, p.Site)
+	}
+	return ids
+}

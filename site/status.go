@@ -103,14 +103,3 @@ type DigestAudit struct {
 	Ours   uint64 // our digest at that index
 	Error  string // why there is no answer; then the other fields but Site are zero
 }
-
-// Event is an interesting change in the life of a site: an operator wants to see it without searching logs.
-type Event struct {
-	Seq    uint64 // from 1, without gaps
-	At     time.Time
-	Kind   string // "leader", "cut", "heal", "rejoin", "disk-full", "out-of-service", "start", "stop" ...
-	Shard  holdfast.ShardID
-	Site   holdfast.SiteID // the site it is about
-	Term   uint64
-	Detail string
-}

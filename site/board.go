@@ -1,0 +1,100 @@
+package site
+
+import (
+	"sync"
+	"sync/atomic"
+
+	"holdfast"
+)
+
+// seat says who leads a shard, as far as this site knows. It is immutable; changed is closed when another seat takes its
+// place, so that any number of requests can wait for an election at the cost of one channel.
+type seat struct {
+	leader  holdfast.SiteID // 0: nobody known
+	term    uint64
+	changed chan struct{}
+}
+
+// board shows who leads each shard. It is written from two sides: by this site's own replica, which is usually the first
+// to know, and by what the leaders of the other sites say of themselves, which is all there is while this site's replica
+// is being rebuilt.
+type board struct{ shards []*boardShard }
+
+type boardShard struct {
+	seat atomic.Pointer[seat] // read without a lock on the way of each payment
+
+	mu     sync.Mutex
+	own    claim                     // of our replica
+	claims map[holdfast.SiteID]claim // of peers heard lately, each about itself
+}
+
+// claim is that a site leads in a term. The own replica's claim may name any site, or 0.
+type claim struct {
+	leader holdfast.SiteID
+	term   uint64
+}
+
+func newBoard(shards int) *board {
+	b := &board{shards: make([]*boardShard, shards)}
+	for i := range b.shards {
+		b.shards[i] = &boardShard{claims: map[holdfast.SiteID]claim{}}
+		b.shards[i].seat.Store(&seat{changed: make(chan struct{})})
+	}
+	return b
+}
+
+// seat is who leads now. The shard must exist.
+func (b *board) seat(id holdfast.ShardID) *seat { return b.shards[id-1].seat.Load() }
+
+// own takes what this site's replica says. It reports whether the seat has changed.
+func (b *board) own(id holdfast.ShardID, leader holdfast.SiteID, term uint64) bool {
+	s := b.shards[id-1]
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.own = claim{leader, term}
+	return s.resolve()
+}
+
+// heard takes what a peer says: the terms of all shards it leads. What it does not name, it does not lead any more. A nil
+// map takes back all it has said. It reports the shards whose seat has changed.
+func (b *board) heard(from holdfast.SiteID, leads map[holdfast.ShardID]uint64) (changed []holdfast.ShardID) {
+	for i, s := range b.shards {
+		id := holdfast.ShardID(i + 1)
+		term, leading := leads[id]
+		s.mu.Lock()
+		if leading {
+			s.claims[from] = claim{from, term}
+		} else {
+			delete(s.claims, from)
+		}
+		if s.resolve() {
+			changed = append(changed, id)
+		}
+		s.mu.Unlock()
+	}
+	return changed
+}
+
+// resolve puts who has the highest term into the seat; of equal terms the one who names a leader. A term has one leader at
+// most, so two claims of one term never differ.
+func (s *boardShard) resolve() bool {
+	best := s.own
+	for _, c := range s.claims {
+		if c.term > best.term || c.term == best.term && best.leader == 0 {
+			best = c
+		}
+	}
+	old := s.seat.Load()
+	if old.leader == best.leader && old.term == best.term {
+		return false
+	}
+	s.seat.Store(&seat{best.leader, best.term, make(chan struct{})})
+	close(old.changed)
+	return true
+}
+
+// majority is whether this site has had answers from enough sites lately. Like seat it is immutable.
+type majority struct {
+	heard   bool
+	changed chan struct{}
+}

@@ -1,0 +1,129 @@
+package site
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"holdfast"
+	"holdfast/shard"
+)
+
+// Event is an interesting change in the life of a site: an operator wants to see it without searching logs. Nothing in it is
+// personal or secret.
+type Event struct {
+	Seq    uint64 // from 1, without gaps
+	At     time.Time
+	Kind   EventKind
+	Shard  holdfast.ShardID // 0: it is not about one
+	Site   holdfast.SiteID  // the site it is about; 0: none, as for a shard without a leader
+	Term   uint64
+	Detail string
+}
+
+// EventKind names what has happened. The names are part of what operators search for: add, never rename.
+type EventKind string
+
+// Kinds of events. Those marked loud are logged as warnings or errors.
+const (
+	EventStart        EventKind = "start"
+	EventStop         EventKind = "stop"
+	EventLeader       EventKind = "leader"         // another site leads, or nobody does
+	EventCut          EventKind = "cut"            // loud: a site does not answer any more
+	EventHeal         EventKind = "heal"           // it answers
+	EventAlone        EventKind = "no-majority"    // loud: this site refuses what is new
+	EventMajority     EventKind = "majority"       // it does no longer
+	EventBorn         EventKind = "born"           // a replica has found its place in the fleet
+	EventRejoin       EventKind = "rejoin"         // loud: an empty disk joins a living fleet in the stead of the old one
+	EventMembers      EventKind = "members"        // a shard's voters have changed
+	EventInstalled    EventKind = "installed"      // a checkpoint of another site was installed
+	EventOutOfService EventKind = "out-of-service" // loud: a replica differs from the others and answers nothing
+	EventCorrupt      EventKind = "corrupt"        // loud: a disk does not hold what was written; the replica is rebuilt
+)
+
+var eventLevels = map[EventKind]slog.Level{
+	EventCut: slog.LevelWarn, EventAlone: slog.LevelWarn, EventRejoin: slog.LevelWarn, EventOutOfService: slog.LevelError,
+	EventCorrupt: slog.LevelError,
+}
+
+// eventsKept is how many events are remembered.
+const eventsKept = 1024
+
+// events remembers, logs and passes on what happens.
+type events struct {
+	log  *slog.Logger
+	hook func(Event)
+
+	mu   sync.Mutex
+	ring []Event // Event of Seq n is at (n-1) % eventsKept
+	last uint64
+}
+
+func newEvents(log *slog.Logger, hook func(Event)) *events {
+	if hook == nil {
+		hook = func(Event) {}
+	}
+	return &events{log: log, hook: hook}
+}
+
+// add holds the lock while the hook runs: that is what keeps the order.
+func (e *events) add(v Event) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.last++
+	v.Seq, v.At = e.last, time.Now()
+	if len(e.ring) < eventsKept {
+		e.ring = append(e.ring, v)
+	} else {
+		e.ring[(v.Seq-1)%eventsKept] = v
+	}
+	e.log.Log(context.Background(), eventLevels[v.Kind], string(v.Kind), "shard", v.Shard, "about", v.Site, "term", v.Term, "detail", v.Detail)
+	e.hook(v)
+}
+
+func (e *events) after(seq uint64) []Event {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	first := e.last - uint64(len(e.ring)) + 1
+	var list []Event
+	for n := max(seq+1, first); n <= e.last; n++ {
+		list = append(list, e.ring[(n-1)%eventsKept])
+	}
+	return list
+}
+
+func (s *Site) event(v Event) {
+	s.metrics.event(v)
+	s.events.add(v)
+}
+
+// hostEvent translates what the replicas of this site report.
+func (s *Site) hostEvent(e shard.Event) {
+	v := Event{Shard: e.Shard, Site: s.cfg.Site, Detail: e.Text}
+	if e.Err != nil {
+		v.Detail = fmt.Sprintf("%s: %v", e.Text, e.Err)
+	}
+	switch e.Kind {
+	case shard.EventLeader:
+		s.board.own(e.Shard, e.Leader.Site, e.Leader.Term)
+		v.Kind, v.Site, v.Term = EventLeader, e.Leader.Site, e.Leader.Term
+	case shard.EventBorn:
+		v.Kind = EventBorn
+		if e.Text == shard.BirthJoin.String() {
+			v.Kind, v.Detail = EventRejoin, "this disk is empty and the shard lives: it joins without a vote, in the stead of the replica that was here"
+		}
+	case shard.EventMembers:
+		v.Kind = EventMembers
+	case shard.EventInstalled:
+		v.Kind = EventInstalled
+	case shard.EventCorrupt:
+		v.Kind = EventCorrupt
+		s.differs.CompareAndSwap(false, len(s.cfg.Peers) == 0) // with peers the replica is rebuilt from them
+	case shard.EventOutOfService:
+		v.Kind = EventOutOfService
+		s.differs.Store(true)
+	}
+	s.event(v)
+}

@@ -1,0 +1,171 @@
+package site
+
+import (
+	"strconv"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"holdfast"
+)
+
+// metrics of one site, in a registry of its own. What is counted on the way of a payment is looked up once, here; everything
+// else is read when somebody asks (collector).
+type metrics struct {
+	registry *prometheus.Registry
+	outcomes map[holdfast.Code]prometheus.Counter
+	replays  prometheus.Counter
+	seconds  prometheus.Histogram
+	events   *prometheus.CounterVec
+}
+
+func newMetrics(s *Site) *metrics {
+	m := &metrics{registry: prometheus.NewRegistry(), outcomes: map[holdfast.Code]prometheus.Counter{}}
+	transactions := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "holdfast_transactions_total", Help: "Transactions that came to this site, by the code of their outcome.",
+	}, []string{"code"})
+	for _, c := range holdfast.Codes() {
+		m.outcomes[c] = transactions.WithLabelValues(c.String())
+	}
+	m.replays = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "holdfast_replays_total", Help: "Transactions that had been decided before and were answered from memory.",
+	})
+	m.seconds = prometheus.NewHistogram(prometheus.HistogramOpts{
+		Name: "holdfast_submit_seconds", Help: "From the call to the outcome of all its transactions.",
+		Buckets: []float64{.0005, .001, .002, .005, .01, .015, .025, .05, .1, .2, .3, .5, 1, 2, 5},
+	})
+	m.events = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "holdfast_events_total", Help: "Changes in the life of this site: leaders, cuts, rejoins ...",
+	}, []string{"kind"})
+	m.registry.MustRegister(transactions, m.replays, m.seconds, m.events, &collector{s})
+	return m
+}
+
+func (m *metrics) requests(outcomes []holdfast.Outcome, took time.Duration) {
+	m.seconds.Observe(took.Seconds())
+	if len(outcomes) == 1 {
+		m.count(&outcomes[0], 1)
+		return
+	}
+	for i := 0; i < len(outcomes); { // runs of one code, which batches mostly are, cost one addition
+		n := 1
+		for i+n < len(outcomes) && outcomes[i+n].Code == outcomes[i].Code && outcomes[i+n].Replay == outcomes[i].Replay {
+			n++
+		}
+		m.count(&outcomes[i], n)
+		i += n
+	}
+}
+
+func (m *metrics) count(o *holdfast.Outcome, n int) {
+	if c := m.outcomes[o.Code]; c != nil {
+		c.Add(float64(n))
+	}
+	if o.Replay {
+		m.replays.Add(float64(n))
+	}
+}
+
+func (m *metrics) event(e Event) { m.events.WithLabelValues(string(e.Kind)).Inc() }
+
+// collector reads gauges from the parts of the site when the metrics are asked for.
+type collector struct{ site *Site }
+
+func describe(name, help string, labels ...string) *prometheus.Desc {
+	return prometheus.NewDesc("holdfast_"+name, help, labels, nil)
+}
+
+var (
+	descPending  = describe("pending_transactions", "Transactions under way in this process.")
+	descMajority = describe("majority", "1 when this site hears a majority.")
+	descFree     = describe("disk_free_bytes", "Free space of the data directory.")
+	descFull     = describe("disk_full", "1 when new work is refused for want of space.")
+
+	descLeader     = describe("shard_leader", "1 when this site leads the shard.", "shard")
+	descTerm       = describe("shard_term", "Term of the shard, which grows with every election.", "shard")
+	descCommit     = describe("shard_commit_index", "Last entry known to be committed.", "shard")
+	descApplied    = describe("shard_applied_index", "Last entry applied here.", "shard")
+	descCheckpoint = describe("shard_checkpoint_index", "Last entry whose effects are in the checkpoint.", "shard")
+	descLast       = describe("shard_log_index", "Last entry in the log here.", "shard")
+	descWaiting    = describe("shard_waiting", "Requests that wait to be proposed.", "shard", "class")
+	descService    = describe("shard_in_service", "0 when the replica here has taken itself out of service.", "shard")
+
+	descReach    = describe("peer_reachable", "1 when the other site answers.", "peer")
+	descTrip     = describe("link_round_trip_seconds", "Smoothed round trip to the other site.", "peer", "carrier")
+	descDropped  = describe("link_dropped_total", "Messages that found the queue of the carrier full.", "peer", "carrier")
+	descBreaks   = describe("link_breaks_total", "Connections lost after they had been established.", "peer", "carrier")
+	descSent     = describe("link_sent_bytes_total", "Bytes sent.", "peer", "carrier")
+	descReceived = describe("link_received_bytes_total", "Bytes received.", "peer", "carrier")
+)
+
+// Describe implements prometheus.Collector.
+func (c *collector) Describe(ch chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{
+		descPending, descMajority, descFree, descFull, descLeader, descTerm, descCommit, descApplied, descCheckpoint, descLast,
+		descWaiting, descService, descReach, descTrip, descDropped, descBreaks, descSent, descReceived,
+	} {
+		ch <- d
+	}
+}
+
+// Collect implements prometheus.Collector.
+func (c *collector) Collect(ch chan<- prometheus.Metric) {
+	s := c.site
+	if !s.running.Load() {
+		return
+	}
+	full, free := s.disk.look(s.store)
+	gauge(ch, descPending, float64(s.gate.inside.Load()))
+	gauge(ch, descMajority, number(s.watch.majority.Load().heard))
+	gauge(ch, descFree, float64(free))
+	gauge(ch, descFull, number(full))
+	c.shards(ch)
+	c.links(ch)
+}
+
+func (c *collector) shards(ch chan<- prometheus.Metric) {
+	for _, st := range c.site.host.Status() {
+		id, seat := shardLabel(st.Shard), c.site.board.seat(st.Shard)
+		gauge(ch, descLeader, number(seat.leader == c.site.cfg.Site), id)
+		gauge(ch, descTerm, float64(seat.term), id)
+		gauge(ch, descCommit, float64(st.Node.Commit), id)
+		gauge(ch, descApplied, float64(st.Applied), id)
+		gauge(ch, descCheckpoint, float64(st.Checkpoint), id)
+		gauge(ch, descLast, float64(c.site.store.Shard(st.Shard).LastIndex()), id)
+		gauge(ch, descWaiting, float64(st.WaitingSingles), id, "single")
+		gauge(ch, descWaiting, float64(st.WaitingBulks), id, "bulk")
+		gauge(ch, descService, number(st.OutOfService == nil), id)
+	}
+}
+
+func (c *collector) links(ch chan<- prometheus.Metric) {
+	if c.site.link == nil {
+		return
+	}
+	for _, p := range c.site.link.Peers() {
+		peer := siteLabel(p.Site)
+		gauge(ch, descReach, number(c.site.watch.answers(c.site.watch.peers[p.Site])), peer)
+		for i, x := range p.Carriers {
+			carrier := carrierLabel(i)
+			gauge(ch, descTrip, x.RTT.Seconds(), peer, carrier)
+			counter(ch, descDropped, x.Dropped, peer, carrier)
+			counter(ch, descBreaks, x.Breaks, peer, carrier)
+			counter(ch, descSent, x.Sent.Bytes, peer, carrier)
+			counter(ch, descReceived, x.Received.Bytes, peer, carrier)
+		}
+	}
+}
+
+func gauge(ch chan<- prometheus.Metric, d *prometheus.Desc, v float64, labels ...string) {
+	ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
+}
+
+func counter(ch chan<- prometheus.Metric, d *prometheus.Desc, v uint64, labels ...string) {
+	ch <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(v), labels...)
+}
+
+func number(b bool) float64 { return float64(flag(b)) }
+
+func shardLabel(id holdfast.ShardID) string { return strconv.Itoa(int(id)) }
+func siteLabel(id holdfast.SiteID) string   { return strconv.Itoa(int(id)) }
+func carrierLabel(i int) string             { return strconv.Itoa(i) }

@@ -1,0 +1,123 @@
+package site
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"holdfast"
+	"holdfast/shard"
+)
+
+// ownerRecord is the record of the fleet that says which owner sequence is free next, in decimal. It is written with the
+// version that was read, so that no two sites ever take the same numbers.
+const ownerRecord = "holdfast/owner-sequence"
+
+// ownerBlock is how many numbers a site takes at once. They are gone when the site stops; there are a hundred million.
+const ownerBlock = 1000
+
+// slotStep spreads owners that are issued one after the other over all slots. It has no factor in common with Slots, so that
+// every Slots numbers in a row fill each slot once.
+const slotStep = 387
+
+// ErrOwnersExhausted says that every owner number has been issued.
+var ErrOwnersExhausted = errors.New("all owner numbers have been issued: a longer sequence needs a new release")
+
+// owners issues owner numbers from a block that belongs to this site alone.
+type owners struct {
+	site *Site
+	turn chan struct{} // holds one token; whoever has it owns the fields below
+	next uint32
+	end  uint32 // of the block; next == end: it is used up
+}
+
+func newOwners(s *Site) *owners {
+	o := &owners{site: s, turn: make(chan struct{}, 1)}
+	o.turn <- struct{}{}
+	return o
+}
+
+// IssueOwner gives an owner number nobody has had before. A number may stay unused when its caller goes away. The errors are
+// those of ctx and of package shard; nobody has got the number then.
+func (s *Site) IssueOwner(ctx context.Context) (holdfast.Owner, error) {
+	ctx, cancel := s.within(ctx)
+	defer cancel()
+	o := s.owners
+	select {
+	case <-o.turn:
+		defer func() { o.turn <- struct{}{} }()
+	case <-ctx.Done():
+		return 0, fmt.Errorf("issuing an owner number: %w: %w", shard.ErrTimeout, context.Cause(ctx))
+	}
+	for o.next == o.end {
+		if err := o.reserve(ctx); err != nil {
+			return 0, fmt.Errorf("issuing an owner number: %w", err)
+		}
+	}
+	n := o.next
+	o.next++
+	return holdfast.NewOwner(n, holdfast.Slot(uint64(n)*slotStep%holdfast.Slots))
+}
+
+// reserve takes the next block. When another site was faster it takes none, and the caller tries again.
+func (o *owners) reserve(ctx context.Context) error {
+	first, version, err := o.free(ctx)
+	if err != nil {
+		return err
+	}
+	if first+ownerBlock-1 > holdfast.MaxOwnerSequence {
+		return ErrOwnersExhausted
+	}
+	var random [10]byte
+	rand.Read(random[:]) // never fails
+	txn := holdfast.Txn{
+		ID:      holdfast.NewID(holdfast.TimeOf(time.Now()), random),
+		Records: []holdfast.RecordChange{{Key: ownerRecord, Expect: version, Body: strconv.AppendUint(nil, uint64(first+ownerBlock), 10)}},
+	}
+	outcomes, err := o.site.Submit(ctx, []holdfast.Txn{txn}, false)
+	if err != nil {
+		return err
+	}
+	return o.took(outcomes[0], first)
+}
+
+// took reads the outcome of a reservation. An unknown one may have taken the block: it is left to nobody.
+func (o *owners) took(out holdfast.Outcome, first uint32) error {
+	switch {
+	case out.Status == holdfast.Done:
+		o.next, o.end = first, first+ownerBlock
+		return nil
+	case out.Code == holdfast.CodeRecordVersionMismatch, out.Code == holdfast.CodeRecordExists:
+		return nil
+	case out.Status == holdfast.Unknown:
+		return shard.ErrNoQuorum
+	case out.Code == holdfast.CodeOverloaded:
+		return shard.ErrOverloaded
+	case out.Code == holdfast.CodeStopping:
+		return shard.ErrStopping
+	case out.Code == holdfast.CodeDiskFull:
+		return shard.ErrDiskFull
+	}
+	return fmt.Errorf("%w (%s)", shard.ErrNoQuorum, out.Code)
+}
+
+// free reads which sequence is free, and the version of the record that says so.
+func (o *owners) free(ctx context.Context) (first uint32, version uint64, err error) {
+	first = 1
+	err = o.site.Read(ctx, o.site.ShardOfKey(ownerRecord), shard.Linearizable, func(v *shard.View) error {
+		r, found, err := v.Record(ownerRecord)
+		if err != nil || !found {
+			return err
+		}
+		n, err := strconv.ParseUint(string(r.Body), 10, 32)
+		if err != nil {
+			return fmt.Errorf("record %s does not hold a number: %w", ownerRecord, err)
+		}
+		first, version = uint32(n), r.Version
+		return nil
+	})
+	return first, version, err
+}

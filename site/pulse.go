@@ -1,0 +1,190 @@
+package site
+
+import (
+	"context"
+	"encoding/binary"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"holdfast"
+)
+
+// pulse is what sites tell each other about themselves many times per QuorumSilence. An answer to it is the proof that the
+// way is open in both directions, which merely hearing from a peer is not: in a one-way cut a site hears everybody, and
+// nobody hears it.
+type pulse struct {
+	version  string
+	ready    bool
+	stopping bool
+	digestOK bool
+	diskFull bool
+	diskFree uint64
+	leads    map[holdfast.ShardID]uint64 // with their terms
+}
+
+func (p *pulse) append(b []byte) []byte {
+	b = append(b, wireVersion, flag(p.ready), flag(p.stopping), flag(p.digestOK), flag(p.diskFull))
+	b = binary.BigEndian.AppendUint64(b, p.diskFree)
+	b = appendText(b, p.version)
+	b = binary.BigEndian.AppendUint16(b, uint16(len(p.leads)))
+	for id, term := range p.leads {
+		b = binary.BigEndian.AppendUint16(b, uint16(id))
+		b = binary.BigEndian.AppendUint64(b, term)
+	}
+	return b
+}
+
+func readPulse(b []byte) (pulse, error) {
+	r := reader{b: b}
+	if r.u8() != wireVersion {
+		r.fail()
+	}
+	p := pulse{ready: r.u8() == 1, stopping: r.u8() == 1, digestOK: r.u8() == 1, diskFull: r.u8() == 1}
+	p.diskFree = r.u64()
+	p.version = r.text()
+	n := int(r.u16())
+	p.leads = make(map[holdfast.ShardID]uint64, min(n, MaxShards))
+	for range n {
+		id := holdfast.ShardID(r.u16())
+		p.leads[id] = r.u64()
+	}
+	return p, r.err()
+}
+
+// watch keeps the pulse of the other sites. One goroutine per peer asks, one looks whether a majority still answers.
+type watch struct {
+	link    caller
+	self    func() pulse
+	heard   func(from holdfast.SiteID, p pulse) // every pulse, from either side
+	lost    func(peer holdfast.SiteID)          // no answer for longer than silence
+	back    func(peer holdfast.SiteID)          // it answers, for the first time or again
+	turned  func(heard bool)                    // the majority was lost or is back
+	silence time.Duration
+	quorum  int // sites, this one included
+
+	peers    map[holdfast.SiteID]*peerWatch
+	majority atomic.Pointer[majority]
+	done     sync.WaitGroup
+	cancel   context.CancelFunc
+}
+
+// peerWatch is what is known of one peer.
+type peerWatch struct {
+	answered atomic.Int64 // when the latest ping that was answered left, in nanoseconds of the monotonic clock; 0: never
+	latest   atomic.Pointer[pulse]
+	up       atomic.Bool // answered lately; written by the goroutine of look
+}
+
+func newWatch(peers []Peer, silence time.Duration) *watch {
+	w := &watch{silence: silence, quorum: (len(peers)+1)/2 + 1, peers: map[holdfast.SiteID]*peerWatch{}}
+	for _, p := range peers {
+		w.peers[p.Site] = &peerWatch{}
+	}
+	w.majority.Store(&majority{heard: w.quorum <= 1, changed: make(chan struct{})})
+	return w
+}
+
+func (w *watch) start() {
+	var ctx context.Context
+	ctx, w.cancel = context.WithCancel(context.Background())
+	for id, p := range w.peers {
+		w.done.Go(func() { w.ask(ctx, id, p) })
+	}
+	if len(w.peers) > 0 {
+		w.done.Go(func() { w.look(ctx) })
+	}
+}
+
+func (w *watch) stop() {
+	w.cancel()
+	w.done.Wait()
+}
+
+// pulses per silence: so many answers in a row have to be missing before a peer counts as lost.
+const pulses = 5
+
+// epoch is where the monotonic clock of this process is counted from.
+var epoch = time.Now()
+
+// ask sends one pulse after the other. A call that is not answered is given up after a silence, so that a cut that heals is
+// noticed soon.
+func (w *watch) ask(ctx context.Context, id holdfast.SiteID, p *peerWatch) {
+	ticker := time.NewTicker(w.silence / pulses)
+	defer ticker.Stop()
+	for {
+		w.ping(ctx, id, p)
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+	}
+}
+
+func (w *watch) ping(ctx context.Context, id holdfast.SiteID, p *peerWatch) {
+	mine := w.self()
+	ctx, cancel := context.WithTimeout(ctx, w.silence)
+	defer cancel()
+	sent := time.Since(epoch)
+	answer, err := w.link.Call(ctx, id, methodPulse, mine.append(nil))
+	if err != nil {
+		return // silence is what look counts
+	}
+	if theirs, err := readPulse(answer); err == nil {
+		p.answered.Store(int64(sent))
+		p.latest.Store(&theirs)
+		w.heard(id, theirs)
+		w.count() // at once: a request may be waiting for a majority to come back
+	}
+}
+
+// look notices silence. It does so within a tenth of it.
+func (w *watch) look(ctx context.Context) {
+	ticker := time.NewTicker(w.silence / (2 * pulses))
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+			w.count()
+		}
+	}
+}
+
+// count compares what has been answered with the clock and tells when something turned.
+func (w *watch) count() {
+	heard := 1
+	for id, p := range w.peers {
+		up := w.answers(p)
+		if up {
+			heard++
+		}
+		if was := p.up.Swap(up); was && !up {
+			w.lost(id)
+		} else if up && !was {
+			w.back(id)
+		}
+	}
+	w.turn(heard >= w.quorum)
+}
+
+func (w *watch) answers(p *peerWatch) bool {
+	at := time.Duration(p.answered.Load())
+	return at > 0 && time.Since(epoch)-at <= w.silence
+}
+
+func (w *watch) turn(heard bool) {
+	for {
+		old := w.majority.Load()
+		if old.heard == heard {
+			return
+		}
+		if w.majority.CompareAndSwap(old, &majority{heard: heard, changed: make(chan struct{})}) {
+			close(old.changed)
+			w.turned(heard)
+			return
+		}
+	}
+}

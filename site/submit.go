@@ -1,0 +1,156 @@
+package site
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"holdfast"
+	"holdfast/ledger"
+	"holdfast/shard"
+)
+
+// Submit proposes transactions and returns one outcome for each, in order. Transactions of one shard in one call share a
+// log entry where they fit and are applied in order, but not as one: each is all or nothing by itself.
+//
+// A malformed transaction is not executed and does not stop the others. It returns when ctx ends at the latest, and
+// within timing.request in any case; what was proposed and not heard of since has the status Unknown. The error is nil
+// but for a call that makes no sense: none or more than holdfast.MaxLegs transactions.
+func (s *Site) Submit(ctx context.Context, txns []holdfast.Txn, bulk bool) ([]holdfast.Outcome, error) {
+	if len(txns) == 0 || len(txns) > holdfast.MaxLegs {
+		return nil, fmt.Errorf("a call has 1-%d transactions, not %d: split it", holdfast.MaxLegs, len(txns))
+	}
+	begun := time.Now()
+	outcomes := make([]holdfast.Outcome, len(txns))
+	if code := s.admit(len(txns)); code != holdfast.CodeOK {
+		notExecutedAll(outcomes, txns, code)
+	} else {
+		s.submit(ctx, txns, bulk, outcomes)
+		s.leave(len(txns))
+	}
+	s.metrics.requests(outcomes, time.Since(begun))
+	return outcomes, nil
+}
+
+// admit counts transactions in, or says why they cannot come in.
+func (s *Site) admit(n int) holdfast.Code {
+	if !s.gate.enter(n) {
+		return holdfast.CodeStopping
+	}
+	if s.gate.inside.Load() > int64(s.cfg.Limits.Pending) {
+		s.gate.leave(n)
+		return holdfast.CodeOverloaded
+	}
+	return holdfast.CodeOK
+}
+
+func (s *Site) leave(n int) { s.gate.leave(n) }
+
+// load is what one Submit has for one shard: the transactions and where their outcomes belong.
+type load struct {
+	group
+	at []int
+}
+
+func (s *Site) submit(ctx context.Context, txns []holdfast.Txn, bulk bool, outcomes []holdfast.Outcome) {
+	ctx, cancel := s.within(ctx)
+	defer cancel()
+	loads := s.sort(ctx, txns, bulk, outcomes)
+	if len(loads) == 1 {
+		s.carry(ctx, loads[0], outcomes)
+		return
+	}
+	var all sync.WaitGroup
+	for i, l := range loads {
+		if first := slices.IndexFunc(loads, func(x load) bool { return x.id == l.id }); first < i {
+			continue // carried by the goroutine of the first, so that one shard sees them in order
+		}
+		all.Go(func() {
+			for _, same := range loads[i:] {
+				if same.id == l.id {
+					s.carry(ctx, same, outcomes)
+				}
+			}
+		})
+	}
+	all.Wait()
+}
+
+// within gives a request the deadline of the configuration, unless its own comes first.
+func (s *Site) within(ctx context.Context) (context.Context, context.CancelFunc) {
+	until := time.Now().Add(s.cfg.Timing.Request.Std())
+	if own, ok := ctx.Deadline(); ok && own.Before(until) {
+		return ctx, func() {}
+	}
+	return context.WithDeadline(ctx, until)
+}
+
+// sort answers what is malformed, and encodes the rest by shard.
+func (s *Site) sort(ctx context.Context, txns []holdfast.Txn, bulk bool, outcomes []holdfast.Outcome) []load {
+	var loads []load
+	for i := range txns {
+		t := &txns[i]
+		outcomes[i] = holdfast.Outcome{ID: t.ID, Leg: holdfast.NoLeg}
+		code, field := ledger.Check(t)
+		id := holdfast.ShardID(0)
+		if code == holdfast.CodeOK {
+			id, code, field = s.place(ctx, t)
+		}
+		if code != holdfast.CodeOK {
+			outcomes[i].Status, outcomes[i].Code, outcomes[i].Field = holdfast.NotExecuted, code, field
+			continue
+		}
+		loads = add(loads, id, bulk, t, i)
+	}
+	return loads
+}
+
+// add encodes a transaction behind those of its shard. A load that is full for one call is followed by another.
+func add(loads []load, id holdfast.ShardID, bulk bool, t *holdfast.Txn, at int) []load {
+	i := len(loads) - 1
+	for i >= 0 && loads[i].id != id {
+		i--
+	}
+	if i < 0 || len(loads[i].Body) >= callBytes {
+		loads, i = append(loads, load{group: group{id: id, bulk: bulk}}), len(loads)
+	}
+	loads[i].Add(t)
+	loads[i].at = append(loads[i].at, at)
+	return loads
+}
+
+// carry brings a load to the leader of its shard and puts the outcomes where they belong.
+func (s *Site) carry(ctx context.Context, l load, outcomes []holdfast.Outcome) {
+	got, err := s.propose(ctx, l.group)
+	status, code := outcomeOf(err)
+	for i, at := range l.at {
+		if err == nil {
+			outcomes[at] = got[i]
+			continue
+		}
+		outcomes[at].Status, outcomes[at].Code = status, code
+	}
+}
+
+// errUnknown wraps the reason why nobody waits any longer for transactions that may have been proposed.
+type errUnknown struct{ error }
+
+// outcomeOf is the table from what ended a proposal to status and code: shard's, and what only a site can say.
+func outcomeOf(err error) (holdfast.Status, holdfast.Code) {
+	if _, proposed := errors.AsType[errUnknown](err); proposed {
+		return holdfast.Unknown, holdfast.CodeUnknown
+	}
+	if errors.Is(err, errUnreachable) {
+		return holdfast.NotExecuted, holdfast.CodeNoLeader
+	}
+	return shard.OutcomeOf(err)
+}
+
+func notExecutedAll(outcomes []holdfast.Outcome, txns []holdfast.Txn, code holdfast.Code) {
+	for i := range outcomes {
+		outcomes[i] = holdfast.Outcome{ID: txns[i].ID, Status: holdfast.NotExecuted, Code: code, Leg: holdfast.NoLeg}
+	}
+}
