@@ -47,7 +47,7 @@ type Report struct {
 	Attempted    int // distinct ids
 	Acknowledged int // answered with done at least once
 	Refused      int // answered with refused
-	NotExecuted  int // every answer was "not executed"
+	NotExecuted  int // every answer was "not executed", or a refusal that is not remembered
 	Unknown      int // no definite answer at any attempt; SettledDone of them turned out to be done
 	SettledDone  int
 
@@ -139,14 +139,23 @@ func (r *Report) judge(id holdfast.ID, acks []*Ack, found Found, ok bool) {
 	default:
 		r.NotExecuted++
 		if inBooks {
-			r.Phantom = append(r.Phantom, Finding{id, "every answer was \"not executed\", and it is done " + where(found.Outcome)})
+			r.Phantom = append(r.Phantom, Finding{id, "nobody was told that it was executed, and it is done " + where(found.Outcome)})
 		}
 	}
 	r.judgeTwice(id, acks)
 }
 
-// verdicts picks the first definite answers. A refusal of identity (the id was taken by another content) says nothing about
-// the transaction that has the id.
+// remembered reports whether an outcome is kept under the id. Conflicts of ids are not: they say nothing about the transaction
+// that has the id; nor is an expiry that came too early.
+func remembered(o *holdfast.Outcome) bool {
+	switch o.Code {
+	case holdfast.CodeIDTaken, holdfast.CodeTransferIDTaken, holdfast.CodeHoldNotDue:
+		return false
+	}
+	return o.Status == holdfast.Done || o.Status == holdfast.Refused
+}
+
+// verdicts picks the first definite answers.
 func verdicts(acks []*Ack) (done, refused *Ack, unknown bool) {
 	for _, a := range acks {
 		switch a.Outcome.Status {
@@ -155,7 +164,7 @@ func verdicts(acks []*Ack) (done, refused *Ack, unknown bool) {
 				done = a
 			}
 		case holdfast.Refused:
-			if refused == nil && a.Outcome.Code != holdfast.CodeIDTaken {
+			if refused == nil && remembered(&a.Outcome) {
 				refused = a
 			}
 		case holdfast.Unknown:
@@ -219,7 +228,7 @@ func (r *Report) judgeTwice(id holdfast.ID, acks []*Ack) {
 	fresh := 0
 	for _, a := range acks {
 		o := &a.Outcome
-		if (o.Status != holdfast.Done && o.Status != holdfast.Refused) || o.Code == holdfast.CodeIDTaken {
+		if !remembered(o) {
 			continue
 		}
 		if o.Status == holdfast.Done && !o.Replay {

@@ -82,6 +82,8 @@ func TestReconcile(t *testing.T) {
 		{"unknown, done otherwise", []check.Ack{ack(p, unknown)}, &check.Found{other, done(1, 5)}, "altered"},
 		{"not executed, absent", []check.Ack{ack(p, notExecuted)}, nil, ""},
 		{"not executed, done", []check.Ack{ack(p, notExecuted)}, &check.Found{p, done(1, 5)}, "phantom"},
+		{"a leg's id was taken", []check.Ack{ack(p, refused(1, 5, holdfast.CodeTransferIDTaken))}, nil, ""},
+		{"a leg's id was taken, and yet done", []check.Ack{ack(p, refused(1, 5, holdfast.CodeTransferIDTaken))}, &check.Found{p, done(1, 5)}, "phantom"},
 		{"the id was taken by another content", []check.Ack{ack(p, done(1, 5)), ack(other, refused(1, 5, holdfast.CodeIDTaken))}, &check.Found{p, done(1, 5)}, ""},
 	} {
 		t.Run(row.name, func(t *testing.T) {

@@ -90,8 +90,3 @@ func RunMany(ctx context.Context, first uint64, n int, o Options, each func(Resu
 	}
 	return s
 }
-
-// Run simulates one fleet from one seed. It never fails otherwise than by its Result; a panic in the fleet is a Result too.
-func Run(seed uint64, o Options) Result { panic("unwritten") }
-
-func (s *Stats) add(*Stats) { panic("unwritten") }

@@ -1,0 +1,222 @@
+package sim
+
+import (
+	"time"
+
+	"holdfast/shard"
+)
+
+// faults is what goes wrong in a run: one thing after the other, or several at once, drawn from the seed.
+type faults struct {
+	f       *fleet
+	stopped bool
+	pause   time.Duration // mean time between two
+	kinds   []fault
+}
+
+// fault does something bad and sees to it that it ends.
+type fault func(*faults)
+
+func drawFaults(f *fleet) faults {
+	rng := f.e.rng
+	x := faults{f: f, pause: pick(rng, []time.Duration{150 * time.Millisecond, 400 * time.Millisecond, 900 * time.Millisecond})}
+	if f.calm {
+		return x
+	}
+	f.net.loss = pick(rng, []float64{0, 0.005, 0.03})
+	f.net.double = pick(rng, []float64{0, 0.02, 0.1})
+	f.net.longest = pick(rng, []time.Duration{3 * time.Millisecond, 10 * time.Millisecond, 40 * time.Millisecond})
+	all := []fault{
+		(*faults).crash, (*faults).crash, (*faults).crash, (*faults).crashAll, (*faults).isolate, (*faults).isolate,
+		(*faults).split, (*faults).oneWay, (*faults).slowDisk, (*faults).failFsync, (*faults).wipe, (*faults).wipe,
+		(*faults).jumpClock, (*faults).jumpClock, (*faults).handOver, (*faults).handOver, (*faults).crashLeader, (*faults).isolateLeader,
+	}
+	// Every run leaves some kinds out: some mistakes show only when nothing else disturbs.
+	for _, kind := range all {
+		if rng.IntN(3) > 0 {
+			x.kinds = append(x.kinds, kind)
+		}
+	}
+	return x
+}
+
+func (x *faults) start() {
+	if len(x.kinds) == 0 {
+		return
+	}
+	x.f.e.after(600*time.Millisecond+x.f.e.between(0, 2*x.pause), x.next)
+}
+
+func (x *faults) next() {
+	if x.stopped {
+		return
+	}
+	pick(x.f.e.rng, x.kinds)(x)
+	x.f.e.after(x.f.e.between(x.pause/4, 2*x.pause), x.next)
+}
+
+// stop heals everything and starts what is down.
+func (x *faults) stop() {
+	x.stopped = true
+	x.f.net.calm()
+	for _, p := range x.f.sites {
+		p.slow, p.failing = 0, false
+		if !p.up {
+			p.start()
+		}
+	}
+}
+
+// later ends a fault, unless all have been ended.
+func (x *faults) later(low, high time.Duration, do func()) {
+	x.f.e.after(x.f.e.between(low, high), func() {
+		if !x.stopped {
+			do()
+		}
+	})
+}
+
+func (x *faults) crash() { x.crashSite(x.f.anySite()) }
+
+func (x *faults) crashSite(p *process) {
+	p.crash()
+	life := p.life
+	x.later(10*time.Millisecond, 900*time.Millisecond, func() {
+		if !p.up && p.life == life {
+			p.start()
+		}
+	})
+}
+
+func (x *faults) crashAll() {
+	if x.f.e.chance(0.5) {
+		return // rarely: nothing happens while all are down
+	}
+	for _, p := range x.f.sites {
+		x.crashSite(p)
+	}
+}
+
+// leader is the site that leads a shard drawn at random, as it believes itself.
+func (x *faults) leader() (*process, *replica) {
+	i := x.f.e.rng.IntN(len(x.f.shards))
+	for _, p := range x.f.sites {
+		if p.up && p.replicas[i].core != nil && p.replicas[i].core.Leader().Self {
+			return p, p.replicas[i]
+		}
+	}
+	return nil, nil
+}
+
+func (x *faults) crashLeader() {
+	if p, _ := x.leader(); p != nil {
+		x.crashSite(p)
+	}
+}
+
+func (x *faults) isolateLeader() {
+	if p, _ := x.leader(); p != nil {
+		x.cut("site %d is cut off while it leads", p, true, true)
+	}
+}
+
+func (x *faults) isolate() { x.cut("site %d is cut off", x.f.anySite(), true, true) }
+
+func (x *faults) oneWay() {
+	if x.f.e.chance(0.5) {
+		x.cut("site %d is not heard", x.f.anySite(), true, false)
+	} else {
+		x.cut("site %d does not hear", x.f.anySite(), false, true)
+	}
+}
+
+func (x *faults) cut(text string, p *process, out, in bool) {
+	x.f.stats.Cuts++
+	x.f.e.logf(text, p.site)
+	x.f.net.isolate(p.site, out, in)
+	x.healLater()
+}
+
+func (x *faults) healLater() {
+	x.later(50*time.Millisecond, 1500*time.Millisecond, func() {
+		x.f.e.logf("the network heals")
+		x.f.net.heal()
+	})
+}
+
+func (x *faults) split() {
+	party := make([]bool, len(x.f.sites)+1)
+	for i := 1; i < len(party); i++ {
+		party[i] = x.f.e.chance(0.5)
+	}
+	x.f.stats.Cuts++
+	x.f.e.logf("the network splits %v", party[1:])
+	x.f.net.split(party)
+	x.healLater()
+}
+
+func (x *faults) slowDisk() {
+	p := x.f.anySite()
+	p.slow = x.f.e.between(10*time.Millisecond, 300*time.Millisecond)
+	x.f.stats.SlowDisks++
+	x.f.e.logf("site %d: the disk takes %s longer", p.site, p.slow)
+	x.later(100*time.Millisecond, time.Second, func() { p.slow = 0 })
+}
+
+func (x *faults) failFsync() {
+	p := x.f.anySite()
+	if !p.up {
+		return
+	}
+	p.failing = true
+	life := p.life
+	x.later(200*time.Millisecond, 1200*time.Millisecond, func() {
+		if !p.up && p.life == life {
+			p.start()
+		}
+		p.failing = false
+	})
+}
+
+// wipe replaces the disk of a site by an empty one, when the others have everything.
+func (x *faults) wipe() {
+	p := x.f.anySite()
+	if !x.f.whole(p) {
+		return
+	}
+	p.crash()
+	p.disk.wipe()
+	x.f.stats.Wipes++
+	x.f.e.logf("site %d: the disk is replaced", p.site)
+	life := p.life
+	x.later(10*time.Millisecond, 500*time.Millisecond, func() {
+		if !p.up && p.life == life {
+			p.start()
+		}
+	})
+}
+
+func (x *faults) jumpClock() {
+	p := x.f.anySite()
+	p.offset += x.f.e.between(-3*time.Second, 3*time.Second)
+	x.f.stats.ClockJumps++
+	x.f.e.logf("site %d: the clock jumps to %s", p.site, p.offset)
+}
+
+func (x *faults) handOver() {
+	_, r := x.leader()
+	if r == nil {
+		return
+	}
+	to := pick(x.f.e.rng, r.core.Members().List)
+	if to.Role != shard.Voter {
+		return
+	}
+	x.f.stats.HandOvers++
+	x.f.e.logf("site %d shard %d: hands over to site %d", r.p.site, r.shard, to.Site)
+	if err := r.core.TransferTo(to.Replica); err != nil && !tolerable(err) {
+		r.failed(err)
+		return
+	}
+	r.pump()
+}

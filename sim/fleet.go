@@ -1,0 +1,453 @@
+package sim
+
+import (
+	"crypto/rand"
+	"fmt"
+	"io"
+	"path"
+	"runtime/debug"
+	"strings"
+	"sync"
+	"time"
+
+	"holdfast"
+	"holdfast/check"
+	"holdfast/shard"
+	"holdfast/store"
+)
+
+// fleet is everything that takes part in a run.
+type fleet struct {
+	e       engine
+	stats   Stats
+	net     *network
+	sites   []*process
+	shards  []*oracle
+	worlds  []*world
+	clients []*client
+	random  random
+	sent    map[holdfast.ID]*sending
+
+	machineConfig shard.MachineConfig
+	messageBytes  int
+	think         time.Duration
+	impatience    float64
+	faults        faults
+	closing       bool // no new work: what is under way comes to its end
+	calm          bool
+}
+
+// sending is how often an id has been sent, and when first.
+type sending struct {
+	copies int
+	first  time.Duration
+}
+
+func (f *fleet) sending(id holdfast.ID) *sending {
+	s := f.sent[id]
+	if s == nil {
+		s = &sending{first: f.e.now}
+		f.sent[id] = s
+	}
+	return s
+}
+
+func (f *fleet) oracle(s holdfast.ShardID) *oracle { return f.shards[s-1] }
+
+// identity draws a number that nobody else has.
+func (f *fleet) identity() uint64 {
+	for {
+		if n := f.e.rng.Uint64(); n != 0 {
+			return n
+		}
+	}
+}
+
+func (f *fleet) anySite() *process { return f.sites[f.e.rng.IntN(len(f.sites))] }
+
+// running lets one run at a time use crypto/rand.Reader.
+var running sync.Mutex
+
+// Run simulates one fleet from one seed. It never fails otherwise than by its Result; a panic in the fleet is a Result too.
+// A run that fails is run once more, for the last lines of its trace.
+func Run(seed uint64, o Options) Result {
+	running.Lock()
+	defer running.Unlock()
+	r := run(seed, o, o.Trace != nil)
+	if r.OK || o.Trace != nil {
+		return r
+	}
+	again := run(seed, o, true)
+	if again.TraceHash != r.TraceHash {
+		again.Failure += fmt.Sprintf(" (and the run does not repeat itself: first it was %s: %s)", r.Invariant, r.Failure)
+	}
+	return again
+}
+
+func run(seed uint64, o Options, traced bool) (result Result) {
+	f := newFleet(seed, o, traced)
+	defer swapRandom(f.random)()
+	defer func() {
+		if p := recover(); p != nil {
+			f.e.fail("panic", "%v\n%s", p, stack())
+			result = f.result(seed)
+		}
+	}()
+	f.run(o)
+	return f.result(seed)
+}
+
+// stack is where a panic came from: functions and lines of ours, without the addresses that differ from run to run.
+func stack() string {
+	var out []string
+	lines := strings.Split(string(debug.Stack()), "\n")
+	for i, line := range lines[:len(lines)-1] {
+		if strings.HasPrefix(line, "holdfast/") || strings.HasPrefix(line, "go.etcd.io/") {
+			function, _, _ := strings.Cut(line, "(0x")
+			place, _, _ := strings.Cut(path.Base(lines[i+1]), " +0x")
+			out = append(out, path.Base(function)+" "+place)
+		}
+	}
+	return strings.Join(out[:min(len(out), 12)], "\n")
+}
+
+func swapRandom(r io.Reader) (restore func()) {
+	old := rand.Reader
+	rand.Reader = r
+	return func() { rand.Reader = old }
+}
+
+func (f *fleet) result(seed uint64) Result {
+	r := Result{Seed: seed, OK: f.e.failed == nil, Stats: f.stats, TraceHash: f.e.trace.hash}
+	r.Stats.Virtual = f.e.now
+	if f.e.failed != nil {
+		r.Invariant, r.Failure, r.Tail = f.e.failed.invariant, f.e.failed.text, f.e.trace.last()
+	}
+	return r
+}
+
+// newFleet draws the fleet: how large, how fast, how bad.
+func newFleet(seed uint64, o Options, traced bool) *fleet {
+	f := &fleet{e: newEngine(seed, o.Trace, traced), random: newRandom(seed), calm: o.Calm, sent: map[holdfast.ID]*sending{}}
+	rng := f.e.rng
+	sites, shards := 3+2*(rng.IntN(4)/3), 1+rng.IntN(6)/4
+	if rng.IntN(12) == 0 {
+		shards = 3
+	}
+	if o.Sites > 0 {
+		sites = o.Sites
+	}
+	if o.Shards > 0 {
+		shards = o.Shards
+	}
+	f.net = newNetwork(&f.e, sites, &f.stats)
+	f.machineConfig = shard.MachineConfig{SealRows: 20 + rng.IntN(200), SealAge: holdfast.Time(time.Second), MaxSealed: 3}
+	f.messageBytes = pick(rng, []int{300, 2000, 1 << 20})
+	f.think = pick(rng, []time.Duration{20 * time.Millisecond, 60 * time.Millisecond, 150 * time.Millisecond})
+	f.impatience = pick(rng, []float64{0, 0.05, 0.3})
+	keep := uint64(pick(rng, []int{3, 15, 60}))
+	for i := range sites {
+		f.sites = append(f.sites, &process{f: f, site: holdfast.SiteID(i + 1), disk: newMedium(o.Disk, shards, keep, rng)})
+	}
+	for i := range shards {
+		s := holdfast.ShardID(i + 1)
+		f.shards = append(f.shards, newOracle(&f.e, s, &f.stats))
+		f.worlds = append(f.worlds, newWorld(seed, s, shards, rng))
+	}
+	for i := range shards * (2 + rng.IntN(4)) {
+		f.clients = append(f.clients, &client{f: f, n: i + 1, shard: holdfast.ShardID(i%shards + 1)})
+	}
+	f.faults = drawFaults(f)
+	f.e.logf("seed %d: %d sites, %d shards, %d clients", seed, sites, shards, len(f.clients))
+	return f
+}
+
+func newMedium(d Disk, shards int, keep uint64, _ any) medium { return newDisk(shards, keep) }
+
+// run is the life of a fleet: birth, work under faults, and the end, in which everything has to come right.
+func (f *fleet) run(o Options) {
+	f.found()
+	for _, p := range f.sites {
+		p.start()
+	}
+	for _, c := range f.clients {
+		f.e.after(f.e.between(0, 800*time.Millisecond), c.next)
+	}
+	for i, w := range f.worlds {
+		f.open(holdfast.ShardID(i+1), w)
+	}
+	if !f.calm {
+		f.faults.start()
+	}
+	steps := o.Steps
+	if steps == 0 {
+		steps = 3000 + f.e.rng.IntN(15000)
+	}
+	for f.stats.Steps < steps && f.e.step() {
+		f.stats.Steps++
+	}
+	f.end()
+}
+
+// found gives every disk its identity and the first list of members.
+func (f *fleet) found() {
+	for i := range f.shards {
+		var founders []shard.Member
+		var ids []uint64
+		for _, p := range f.sites {
+			ids = append(ids, f.identity())
+			founders = append(founders, shard.Member{Replica: shard.ReplicaID(ids[len(ids)-1]), Site: p.site})
+		}
+		birth := shard.NewMembers(founders).Append(nil)
+		for k, p := range f.sites {
+			if err := p.disk.volume(i).SetIdentity(store.Identity{Replica: ids[k], Born: true, Birth: birth}); err != nil {
+				f.e.fail("disk", "site %d: %v", p.site, err)
+			}
+		}
+	}
+}
+
+// open lets a client of its own open the accounts of a shard.
+func (f *fleet) open(s holdfast.ShardID, w *world) {
+	c := &client{f: f, n: 1000 + int(s), shard: s, txn: w.opening(), busy: true, stubborn: true}
+	f.clients = append(f.clients, c)
+	f.e.after(200*time.Millisecond, c.send)
+}
+
+// answered notes an answer and reports whether it settles the transaction. Late answers to a question that is settled are
+// checked all the same.
+func (f *fleet) answered(s holdfast.ShardID, at holdfast.SiteID, txn *holdfast.Txn, got holdfast.Outcome, client int, first bool) bool {
+	o := f.oracle(s)
+	f.e.logf("client %d hears from site %d: %s is %s (%s) %d/%d replay %v", client, at, short(txn.ID), got.Status, got.Code, got.Index, got.Ord, got.Replay)
+	o.answered(at, txn, got)
+	f.e.note(uint64(got.Status), uint64(got.Code), got.Index)
+	switch got.Status {
+	case holdfast.Done:
+		if first {
+			f.count(txn)
+			f.worlds[s-1].seen(txn)
+		}
+	case holdfast.Refused:
+		if first {
+			f.stats.Refused++
+		}
+	case holdfast.NotExecuted:
+		f.stats.NotExecuted++
+		return false
+	default:
+		f.stats.Unknown++
+		return false
+	}
+	if got.Replay {
+		f.stats.Replays++
+	}
+	o.ops = append(o.ops, check.Op{Client: client, Call: int64(f.sending(txn.ID).first), Return: int64(f.e.now), Txn: txn, Outcome: got})
+	return true
+}
+
+// short is as much of an id as tells one from another in a trace.
+func short(id holdfast.ID) string { return fmt.Sprintf("%x.%x", id[4:6], id[12:]) }
+
+// describe gives a transaction in a few words.
+func describe(t *holdfast.Txn) string {
+	if t == nil {
+		return "a read"
+	}
+	text := short(t.ID)
+	for i := range t.Transfers {
+		l := &t.Transfers[i]
+		text += fmt.Sprintf(" %s %d", l.Kind, l.Amount)
+		if l.Kind > holdfast.Hold {
+			text += " of " + short(l.Hold)
+		}
+		if i == 3 {
+			return text + " ..."
+		}
+	}
+	for i := range t.Accounts {
+		text += fmt.Sprintf(" account-op-%d", t.Accounts[i].Op)
+	}
+	return text + fmt.Sprintf(" (%d records, %d messages, %d acks)", len(t.Records), len(t.Messages), len(t.Acks))
+}
+
+func (f *fleet) count(t *holdfast.Txn) {
+	f.stats.Acknowledged++
+	f.stats.Records += len(t.Records)
+	f.stats.Messages += len(t.Messages)
+	for i := range t.Transfers {
+		switch t.Transfers[i].Kind {
+		case holdfast.Hold:
+			f.stats.Holds++
+		case holdfast.Post:
+			f.stats.Posts++
+		case holdfast.Void:
+			f.stats.Voids++
+		}
+	}
+}
+
+// differs is told of a replica that took itself out of service because its state is not that of the others: nothing here
+// plants a difference, so there is a fault in the ledger.
+func (f *fleet) differs(r *replica, err error) {
+	f.e.fail("digest", "site %d shard %d took itself out of service: %v", r.p.site, r.shard, err)
+}
+
+// How long the end may take, in virtual time: elections, retries of clients, a learner that fetches a checkpoint and catches up.
+const (
+	settleFor = 60 * time.Second
+	settleGap = 100 * time.Millisecond
+)
+
+// end stops the faults: then every question gets its answer, and all replicas come to the same state.
+func (f *fleet) end() {
+	if f.e.failed != nil {
+		return
+	}
+	f.e.logf("the faults stop")
+	f.faults.stop()
+	f.closing = true
+	deadline := f.e.now + settleFor
+	for f.e.failed == nil && f.e.now < deadline {
+		until := f.e.now + settleGap
+		for len(f.e.queue) > 0 && f.e.queue[0].at <= until && f.e.step() {
+			f.stats.Steps++
+		}
+		f.e.now = max(f.e.now, until)
+		if f.unsettled() == "" {
+			f.inspect()
+			return
+		}
+	}
+	if what := f.unsettled(); what != "" {
+		f.e.fail("liveness", "%s after the faults have stopped: %s", settleFor, what)
+	}
+}
+
+// unsettled says what has not come to its end yet; "" when everything has.
+func (f *fleet) unsettled() string {
+	for _, c := range f.clients {
+		if c.busy {
+			return fmt.Sprintf("client %d waits for an answer: %s", c.n, describe(c.txn))
+		}
+	}
+	for i, o := range f.shards {
+		leaders := 0
+		for _, p := range f.sites {
+			r := p.replicas[i]
+			switch {
+			case r.core == nil:
+				return fmt.Sprintf("site %d has not joined shard %d", p.site, o.shard)
+			case r.out:
+				return fmt.Sprintf("site %d is out of service for shard %d", p.site, o.shard)
+			}
+			if index, _ := r.machine.Applied(); index != uint64(len(o.log)) {
+				return fmt.Sprintf("site %d has applied %d of %d entries of shard %d", p.site, index, len(o.log), o.shard)
+			}
+			if r.core.Leader().Self {
+				leaders++
+			}
+			if m, ok := r.core.Members().Find(shard.ReplicaID(r.volume.Identity().Replica)); !ok || m.Role != shard.Voter {
+				return fmt.Sprintf("site %d does not vote in shard %d", p.site, o.shard)
+			}
+		}
+		if leaders != 1 {
+			return fmt.Sprintf("shard %d has %d leaders", o.shard, leaders)
+		}
+	}
+	return ""
+}
+
+// inspect compares everything with the truth once more, when nothing moves.
+func (f *fleet) inspect() {
+	for i, o := range f.shards {
+		for _, p := range f.sites {
+			p.replicas[i].inspect()
+			p.replicas[i].checkRecords()
+		}
+		o.finish(f)
+	}
+}
+
+// votersOf is the current members as the most advanced replica knows them.
+func (f *fleet) votersOf(i int) shard.Members {
+	var best *replica
+	var at uint64
+	for _, p := range f.sites {
+		if !p.up || p.replicas[i].core == nil {
+			continue
+		}
+		if index, _ := p.replicas[i].machine.Applied(); best == nil || index > at {
+			best, at = p.replicas[i], index
+		}
+	}
+	if best == nil {
+		return shard.Members{}
+	}
+	return best.core.Members()
+}
+
+// whole reports whether every site but one has everything that is committed on its disk and votes, so that the disk of that
+// one can be lost.
+func (f *fleet) whole(but *process) bool {
+	for i, o := range f.shards {
+		members := f.votersOf(i)
+		if len(members.List) != len(f.sites) || members.Joint() {
+			return false
+		}
+		for _, p := range f.sites {
+			if !p.up || p.replicas[i].core == nil {
+				return false
+			}
+			v := p.replicas[i].volume
+			m, ok := members.Find(shard.ReplicaID(v.Identity().Replica))
+			if !ok || m.Role != shard.Voter {
+				return false
+			}
+			if p != but && p.disk.safe(i) < uint64(len(o.log)) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+func (s *Stats) add(o *Stats) {
+	s.Steps += o.Steps
+	s.Virtual += o.Virtual
+	for _, pair := range s.counts(o) {
+		*pair[0] += *pair[1]
+	}
+}
+
+func (s *Stats) counts(o *Stats) [][2]*int {
+	return [][2]*int{
+		{&s.Sent, &o.Sent},
+		{&s.Dropped, &o.Dropped},
+		{&s.Doubled, &o.Doubled},
+		{&s.Crashes, &o.Crashes},
+		{&s.Torn, &o.Torn},
+		{&s.Wipes, &o.Wipes},
+		{&s.FsyncFailures, &o.FsyncFailures},
+		{&s.Cuts, &o.Cuts},
+		{&s.ClockJumps, &o.ClockJumps},
+		{&s.SlowDisks, &o.SlowDisks},
+		{&s.Leaders, &o.Leaders},
+		{&s.HandOvers, &o.HandOvers},
+		{&s.MemberChanges, &o.MemberChanges},
+		{&s.Snapshots, &o.Snapshots},
+		{&s.Checkpoints, &o.Checkpoints},
+		{&s.Acknowledged, &o.Acknowledged},
+		{&s.Refused, &o.Refused},
+		{&s.Unknown, &o.Unknown},
+		{&s.NotExecuted, &o.NotExecuted},
+		{&s.Replays, &o.Replays},
+		{&s.Reads, &o.Reads},
+		{&s.Holds, &o.Holds},
+		{&s.Posts, &o.Posts},
+		{&s.Voids, &o.Voids},
+		{&s.Expired, &o.Expired},
+		{&s.Records, &o.Records},
+		{&s.Messages, &o.Messages},
+		{&s.Entries, &o.Entries},
+	}
+}

@@ -1,0 +1,582 @@
+package sim
+
+import (
+	"encoding/binary"
+	"errors"
+	"time"
+
+	"holdfast"
+	"holdfast/ledger"
+	"holdfast/shard"
+	"holdfast/store"
+)
+
+// process is the program of one site: it joins the step functions of its replicas to disk, network and clock, as shard.Host
+// does with goroutines. A crash ends it; what was scheduled for it never happens.
+type process struct {
+	f        *fleet
+	site     holdfast.SiteID
+	disk     medium
+	up       bool
+	life     int           // counts the starts: an event of an earlier life is void
+	offset   time.Duration // of the clock
+	slow     time.Duration // added to every fsync
+	failing  bool          // the next fsync fails
+	syncing  bool
+	waiting  []token // writes that no sync has been started for
+	replicas []*replica
+}
+
+// token is a write that a replica waits for. Every core counts from 1: a token of one that is gone says nothing to the next.
+type token struct {
+	r    *replica
+	core *shard.Replica
+	t    shard.WriteToken
+}
+
+// replica is one shard at a site while its process lives.
+type replica struct {
+	p        *process
+	shard    holdfast.ShardID
+	volume   volumeOf
+	core     *shard.Replica // nil until it is a member
+	machine  *shard.Machine
+	intake   *shard.Intake
+	answers  *shard.Answers
+	commits  []shard.Entry // to be applied
+	applying bool
+	segments []*ledger.Segment // to be persisted
+	pumping  bool
+	fetching bool
+	ticks    int
+	out      bool // took itself out of service
+}
+
+const tick = 10 * time.Millisecond
+
+// epoch is when the simulated world begins: 2026-01-01.
+const epoch = 1_767_225_600_000_000_000
+
+func (p *process) clock() holdfast.Time { return holdfast.Time(epoch + p.f.e.now + p.offset) }
+
+// after schedules something that dies with this life of the process.
+func (p *process) after(d time.Duration, do func()) {
+	life := p.life
+	p.f.e.after(d, func() {
+		if p.up && p.life == life {
+			do()
+		}
+	})
+}
+
+// start starts the process on what its disk has.
+func (p *process) start() {
+	p.life++
+	p.up, p.syncing, p.waiting, p.failing, p.slow = true, false, nil, false, 0
+	p.f.e.logf("site %d starts", p.site)
+	if err := p.disk.open(); err != nil {
+		p.f.e.fail("disk", "site %d cannot open its disk: %v", p.site, err)
+		return
+	}
+	p.replicas = p.replicas[:0]
+	for i := range p.f.shards {
+		r := &replica{p: p, shard: holdfast.ShardID(i + 1), volume: p.disk.volume(i)}
+		p.replicas = append(p.replicas, r)
+		r.start()
+	}
+	p.after(p.f.e.between(0, tick), p.tick)
+}
+
+// start loads the replica, or begins to ask to be let in.
+func (r *replica) start() {
+	id := r.volume.Identity()
+	if id.Replica == 0 {
+		id.Replica = r.p.f.identity()
+		if err := r.volume.SetIdentity(id); err != nil {
+			r.failed(err)
+			return
+		}
+	}
+	if !id.Born && len(id.Birth) == 0 {
+		r.ask()
+		return
+	}
+	r.load()
+}
+
+func (r *replica) load() {
+	var err error
+	r.intake, r.answers = shard.NewIntake(), shard.NewAnswers()
+	r.core, r.commits, r.segments, r.applying, r.fetching = nil, nil, nil, false, false
+	if r.machine, err = shard.LoadMachine(r.p.f.machineConfig, r.volume); err != nil {
+		r.failed(err)
+		return
+	}
+	r.inspect()
+	checkpoint, err := shard.CheckpointOf(r.volume)
+	if err != nil {
+		r.failed(err)
+		return
+	}
+	config := shard.ReplicaConfig{
+		Node: shard.NodeConfig{
+			Shard: r.shard, Replica: shard.ReplicaID(r.volume.Identity().Replica), Log: r.volume, Checkpoint: checkpoint,
+			MessageBytes: r.p.f.messageBytes,
+		},
+		Intake: r.intake, Answers: r.answers, SinglesInFlight: 2,
+	}
+	binary.BigEndian.PutUint64(config.Process[:], r.p.f.identity())
+	_, last := r.machine.Applied()
+	core, err := shard.NewReplica(config, last)
+	if err != nil {
+		r.failed(err)
+		return
+	}
+	r.core = core
+	index, _ := r.machine.Applied()
+	r.p.f.e.logf("site %d shard %d: replica %x at %d, log to %d, term %d", r.p.site, r.shard, uint64(config.Node.Replica),
+		index, r.volume.LastIndex(), r.volume.Hard().Term)
+	r.pump()
+}
+
+// inspect compares the loaded state with the truth, as a whole.
+func (r *replica) inspect() {
+	r.machine.State(func(s *ledger.State) { r.p.f.oracle(r.shard).whole(r.p.site, s) })
+}
+
+// ask begs the other sites, one after the other, to be admitted, until one that leads has done it.
+func (r *replica) ask() {
+	f, id := r.p.f, shard.ReplicaID(r.volume.Identity().Replica)
+	for _, other := range f.sites {
+		if other == r.p {
+			continue
+		}
+		f.net.send(r.p.site, other.site, func() { other.admit(r, id) })
+	}
+	r.p.after(300*time.Millisecond, func() {
+		if r.core == nil {
+			r.ask()
+		}
+	})
+}
+
+// admit is the other site's half of ask: the leader adds the stranger as a learner, and tells it from which members the log
+// begins.
+func (p *process) admit(stranger *replica, id shard.ReplicaID) {
+	if !p.up {
+		return
+	}
+	r := p.replicas[stranger.shard-1]
+	if r.core == nil || r.out || !r.core.Leader().Self {
+		return
+	}
+	if err := r.core.Admit(id, stranger.p.site); err != nil && !tolerable(err) {
+		p.f.e.logf("site %d shard %d: admitting %x: %v", p.site, r.shard, uint64(id), err)
+	}
+	if _, ok := r.core.Members().Find(id); ok {
+		founders := shard.NewMembers(r.core.Members().Founders).Append(nil)
+		life := stranger.p.life
+		p.f.net.send(p.site, stranger.p.site, func() {
+			if stranger.p.up && stranger.p.life == life {
+				stranger.admitted(id, founders)
+			}
+		})
+	}
+	r.pump()
+}
+
+func (r *replica) admitted(id shard.ReplicaID, founders []byte) {
+	if r.core != nil || r.volume.Identity().Replica != uint64(id) {
+		return
+	}
+	r.p.f.stats.MemberChanges++
+	if err := r.volume.SetIdentity(store.Identity{Replica: uint64(id), Birth: founders}); err != nil {
+		r.failed(err)
+		return
+	}
+	r.load()
+}
+
+// tolerable are refusals that mean "not now".
+func tolerable(err error) bool {
+	return errors.Is(err, shard.ErrBusyMembers) || errors.Is(err, shard.ErrOverloaded) || errors.As(err, new(shard.NotLeaderError))
+}
+
+// tick is one unit of time for all replicas of the site.
+func (p *process) tick() {
+	p.after(tick, p.tick)
+	for _, r := range p.replicas {
+		r.tick()
+	}
+}
+
+const upkeepTicks = 7
+
+func (r *replica) tick() {
+	if r.core == nil || r.out {
+		return
+	}
+	now := r.p.clock()
+	if r.failed(r.core.Tick(now)) {
+		return
+	}
+	if r.ticks++; r.ticks%upkeepTicks == 0 && r.core.Ready() {
+		r.upkeep(now)
+	}
+	if g := r.machine.Seal(now); g != nil {
+		r.persistLater(g)
+	}
+	r.pump()
+}
+
+func (r *replica) upkeep(now holdfast.Time) {
+	u := r.machine.Upkeep(now, r.ticks%(upkeepTicks*10) == 0)
+	if u.Expire.Count() > 0 {
+		q := &shard.Request{Batch: u.Expire, Bulk: true, Answer: func(*shard.Request) {}}
+		if err := r.intake.Put(q); err != nil && !tolerable(err) {
+			r.failed(err)
+		}
+	}
+	r.failed(r.core.Upkeep(u, now))
+}
+
+// persistLater writes a segment in the background, one after the other.
+func (r *replica) persistLater(g *ledger.Segment) {
+	r.segments = append(r.segments, g)
+	if len(r.segments) == 1 {
+		r.persistNext()
+	}
+}
+
+func (r *replica) persistNext() {
+	machine := r.machine
+	r.p.after(r.p.f.e.between(time.Millisecond, 40*time.Millisecond)+r.p.slow, func() {
+		if r.machine != machine || len(r.segments) == 0 {
+			return
+		}
+		g := r.segments[0]
+		r.segments = r.segments[1:]
+		if r.failed(r.volume.Persist(g)) {
+			return
+		}
+		checkpoint, err := machine.Persisted(g)
+		if r.failed(err) {
+			return
+		}
+		r.p.f.stats.Checkpoints++
+		r.p.f.e.logf("site %d shard %d: checkpoint at %d", r.p.site, r.shard, checkpoint.Index)
+		r.core.Checkpointed(checkpoint)
+		r.checkRecords()
+		if len(r.segments) > 0 {
+			r.persistNext()
+		}
+		r.pump()
+	})
+}
+
+// pump carries the outputs of the step functions out until there are none.
+func (r *replica) pump() {
+	if r.core == nil || r.pumping || r.out || !r.p.up {
+		return
+	}
+	r.pumping = true
+	core := r.core
+	for core == r.core && r.p.up && r.p.f.e.failed == nil {
+		out, err := core.Output(r.p.clock())
+		if r.failed(err) || !r.carry(&out) {
+			break
+		}
+	}
+	r.pumping = false
+}
+
+// carry does what an Output asks for; false when it asked for nothing.
+func (r *replica) carry(out *shard.Output) bool {
+	if out.Leader != nil {
+		r.led(out.Leader)
+	}
+	for i := range out.Messages {
+		r.post(&out.Messages[i])
+	}
+	if len(out.Writes) > 0 && !r.write(out.Writes) {
+		return false
+	}
+	if len(out.Commits) > 0 {
+		r.commit(out.Commits)
+	}
+	if out.NeedCheckpoint {
+		r.machine.NeedCheckpoint()
+	}
+	if out.Offer != nil {
+		r.fetch(out.Offer)
+	}
+	return len(out.Messages)+len(out.Writes)+len(out.Commits)+len(out.Reads) > 0 || out.Leader != nil || out.Offer != nil
+}
+
+func (r *replica) led(l *shard.Leadership) {
+	if !l.Self {
+		return
+	}
+	id := shard.ReplicaID(r.volume.Identity().Replica)
+	r.p.f.stats.Leaders++
+	r.p.f.e.logf("site %d shard %d: replica %x leads term %d", r.p.site, r.shard, uint64(id), l.Term)
+	r.p.f.oracle(r.shard).leads(l.Term, id)
+}
+
+func (r *replica) post(m *shard.Message) {
+	to := r.p.f.sites[m.Site-1]
+	from, s, payload := r.p.site, r.shard, m.Payload
+	r.p.f.net.send(from, m.Site, func() { to.receive(from, s, payload) })
+}
+
+func (p *process) receive(from holdfast.SiteID, s holdfast.ShardID, payload []byte) {
+	if !p.up {
+		return
+	}
+	r := p.replicas[s-1]
+	if r.core == nil || r.out {
+		return
+	}
+	if err := r.core.Step(from, payload); err != nil && !errors.Is(err, shard.ErrNotForUs) {
+		r.failed(err)
+		return
+	}
+	r.pump()
+}
+
+// write hands the writes to the disk. They are visible at once and durable when the next sync that begins has ended.
+func (r *replica) write(list []shard.Write) bool {
+	var batches []batch
+	for i := range list {
+		w := &list[i]
+		batches = append(batches, batch{shard: r.shard, hard: w.Hard, entries: w.Entries})
+		r.p.waiting = append(r.p.waiting, token{r, r.core, w.Token})
+	}
+	if r.failed(r.p.disk.write(batches)) {
+		return false
+	}
+	r.p.sync()
+	return true
+}
+
+// sync starts an fsync for everything that waits, unless one is running: group commit.
+func (p *process) sync() {
+	if p.syncing || len(p.waiting) == 0 {
+		return
+	}
+	p.syncing = true
+	tokens, mark := p.waiting, p.disk.written()
+	p.waiting = nil
+	p.after(p.f.e.between(100*time.Microsecond, 1500*time.Microsecond)+p.slow, func() {
+		p.syncing = false
+		if p.failing {
+			p.f.stats.FsyncFailures++
+			p.f.e.logf("site %d: fsync fails", p.site)
+			p.disk.fail()
+			p.crash()
+			return
+		}
+		p.disk.sync(mark)
+		for _, t := range tokens {
+			if t.r.core == t.core && !t.r.out && p.up {
+				t.r.stored(t.t)
+			}
+		}
+		p.sync()
+	})
+}
+
+func (r *replica) stored(t shard.WriteToken) {
+	if r.failed(r.core.Stored(t)) {
+		return
+	}
+	r.pump()
+}
+
+// commit queues committed entries for the machine, which takes them a moment later: applying is another goroutine in life.
+func (r *replica) commit(list []shard.Entry) {
+	for _, e := range list {
+		r.p.f.oracle(r.shard).committed(r.p.site, e)
+	}
+	r.commits = append(r.commits, list...)
+	r.applySoon()
+}
+
+func (r *replica) applySoon() {
+	if r.applying || len(r.commits) == 0 {
+		return
+	}
+	r.applying = true
+	machine := r.machine
+	r.p.after(r.p.f.e.between(0, time.Millisecond), func() {
+		if r.machine != machine {
+			return
+		}
+		r.applying = false
+		r.apply()
+		r.pump()
+	})
+}
+
+func (r *replica) apply() {
+	for len(r.commits) > 0 && !r.out {
+		if r.machine.Full() {
+			r.applySoon()
+			return
+		}
+		e := r.commits[0]
+		r.commits = r.commits[1:]
+		done, err := r.machine.Apply(e, nil)
+		if r.failed(err) {
+			return
+		}
+		r.applied(&done)
+		_, last := r.machine.Applied()
+		r.answers.Settle(done.Nonce, done.Outcomes, r.p.clock())
+		if r.failed(r.core.Applied(done.Index, last)) {
+			return
+		}
+		if g := r.machine.Seal(r.p.clock()); g != nil {
+			r.persistLater(g)
+		}
+	}
+}
+
+func (r *replica) applied(done *shard.Applied) {
+	r.p.f.stats.Entries++
+	r.machine.State(func(s *ledger.State) {
+		index, _ := s.Applied()
+		r.p.f.oracle(r.shard).applied(r.p.site, done, index, s.Digest(), s.Account)
+	})
+	r.p.f.e.note(done.Index)
+}
+
+func (r *replica) checkRecords() {
+	r.machine.State(func(s *ledger.State) {
+		index, _ := s.Applied()
+		r.p.f.oracle(r.shard).records(r.p.site, index, func(key string) (holdfast.Record, bool, error) {
+			if row, ok := s.RecentRecord(key); ok {
+				return row.Record, !row.Deleted, nil
+			}
+			return r.volume.Record(key)
+		})
+	})
+}
+
+// fetch gets a checkpoint from the site that offers it, in pieces that may be lost, and installs it as if this replica had
+// crashed and come back with it.
+func (r *replica) fetch(o *shard.Offer) {
+	if r.fetching {
+		return
+	}
+	r.fetching = true
+	f, machine, from, offer := r.p.f, r.machine, r.p.f.sites[o.Site-1], *o
+	f.e.logf("site %d shard %d: fetches checkpoint %d from site %d", r.p.site, r.shard, o.Index, o.Site)
+	r.p.after(time.Second, func() {
+		if r.machine == machine {
+			r.fetching = false // lost on the way: the leader offers again
+		}
+	})
+	life := r.p.life
+	f.net.send(r.p.site, o.Site, func() {
+		if !from.up || from.replicas[r.shard-1].core == nil {
+			return
+		}
+		x, err := from.replicas[r.shard-1].volume.export()
+		if err != nil {
+			from.replicas[r.shard-1].failed(err)
+			return
+		}
+		f.net.send(from.site, r.p.site, func() {
+			if r.p.up && r.p.life == life && r.machine == machine && r.fetching {
+				r.install(x, &offer)
+			}
+		})
+	})
+}
+
+func (r *replica) install(x export, o *shard.Offer) {
+	r.fetching = false
+	meta := x.meta()
+	held, err := r.core.Holds(meta.Index, meta.Term)
+	if r.failed(err) || held && !shard.PlantedInstallAnyway {
+		return
+	}
+	r.p.f.stats.Snapshots++
+	r.p.f.e.logf("site %d shard %d: installs checkpoint %d", r.p.site, r.shard, meta.Index)
+	r.intake.Close(shard.ErrLost)
+	if r.failed(r.volume.install(x)) {
+		return
+	}
+	r.load()
+	if r.core != nil {
+		r.failed(r.core.Announce(o.From, o.Site))
+		r.pump()
+	}
+}
+
+// failed handles a final error of a replica: it goes out of service, is wiped, or takes the process with it. It reports
+// whether there was one.
+func (r *replica) failed(err error) bool {
+	switch {
+	case err == nil:
+		return false
+	case r.p.f.e.failed != nil:
+		return true
+	}
+	r.p.f.e.logf("site %d shard %d: %v", r.p.site, r.shard, err)
+	switch condition := shard.ConditionOf(err); {
+	case errors.Is(err, errDisk):
+		r.p.crash()
+	case condition == shard.Differs:
+		r.out = true
+		r.p.f.differs(r, err)
+	default:
+		r.p.f.e.fail("stopped", "site %d shard %d stops: %v", r.p.site, r.shard, err)
+	}
+	return true
+}
+
+// crash ends the process, and with it everything in memory; the disk keeps what it keeps.
+func (p *process) crash() {
+	if !p.up {
+		return
+	}
+	p.f.stats.Crashes++
+	whole, tear := 0, 0
+	if n := p.disk.written(); n > 0 {
+		whole, tear = p.f.e.rng.IntN(n+1), p.f.e.rng.IntN(2)*p.f.e.rng.IntN(4096)
+	}
+	p.up = false
+	if p.disk.crash(whole, tear) {
+		p.f.stats.Torn++
+	}
+	p.f.e.logf("site %d crashes", p.site)
+}
+
+// medium is the disk of a site: the model, or the real store on a file system in memory.
+type medium interface {
+	open() error
+	volume(i int) volumeOf
+	write([]batch) error
+	// written is a mark for sync: everything written so far.
+	written() int
+	sync(mark int)
+	// safe is how far the log of a volume would reach after a crash now.
+	safe(i int) uint64
+	// fail makes every later call fail.
+	fail()
+	// crash keeps a prefix of what was not synced and reports whether something was torn. The disk is closed then.
+	crash(whole, tear int) (torn bool)
+	wipe()
+}
+
+// export is a consistent copy of a replica for a follower that is too far behind.
+type export interface{ meta() ledger.Meta }
+
+// volumeOf is the replica of one shard on a medium.
+type volumeOf interface {
+	shard.Disk
+	export() (export, error)
+	install(export) error
+}
