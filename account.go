@@ -163,10 +163,7 @@ func MustAsset(text string) Asset { return must(ParseAsset(text)) }
 func (a Asset) String() string { return unpack(uint64(a), assetDigits, assetLength) }
 
 // Valid reports whether the value is one that ParseAsset could have returned.
-func (a Asset) Valid() bool {
-	n, ok := pack(a.String(), assetDigits, assetLength)
-	return ok && n == uint64(a)
-}
+func (a Asset) Valid() bool { return packed(uint64(a), len(assetDigits), assetLength) }
 
 // ParsePurpose reads a purpose: one to twelve characters a-z, 0-9 and "-", the first a letter.
 func ParsePurpose(text string) (Purpose, error) {
@@ -184,10 +181,7 @@ func MustPurpose(text string) Purpose { return must(ParsePurpose(text)) }
 func (p Purpose) String() string { return unpack(uint64(p), purposeDigits, purposeLength) }
 
 // Valid reports whether the value is one that ParsePurpose could have returned.
-func (p Purpose) Valid() bool {
-	n, ok := pack(p.String(), purposeDigits, purposeLength)
-	return ok && n == uint64(p)
-}
+func (p Purpose) Valid() bool { return packed(uint64(p), len(purposeDigits), purposeLength) }
 
 // pack reads text as digits of base 38, most significant first and left-aligned, so that numbers sort as the texts do.
 func pack(text, digits string, length int) (n uint64, ok bool) {
@@ -204,6 +198,22 @@ func pack(text, digits string, length int) (n uint64, ok bool) {
 		n = n*packBase + uint64(d)
 	}
 	return n, true
+}
+
+// packed reports whether pack could have made n: no gaps, no digits that there are not, and a letter in front. It runs for
+// every account of every payment, so it does not go through the text.
+func packed(n uint64, digits, length int) bool {
+	const lastLetter = 26
+	var d uint64
+	for text := false; length > 0; length-- {
+		d = n % packBase
+		n /= packBase
+		if d >= uint64(digits) || d == 0 && text {
+			return false
+		}
+		text = text || d != 0
+	}
+	return n == 0 && d >= 1 && d <= lastLetter
 }
 
 func unpack(n uint64, digits string, length int) string {

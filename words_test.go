@@ -168,3 +168,24 @@ func TestEveryCodeHasANameAndAdvice(t *testing.T) {
 		t.Error("the zero Status has to be Unknown: nothing is refused by default")
 	}
 }
+
+// TestValidAgreesWithText: a packed name is valid when its text packs to the same number.
+func TestValidAgreesWithText(t *testing.T) {
+	try := func(n uint64) {
+		p, a := Purpose(n), Asset(n)
+		byText, err := ParsePurpose(p.String())
+		if want := err == nil && byText == p; p.Valid() != want {
+			t.Errorf("purpose %d, %q: valid is %v", n, p, p.Valid())
+		}
+		asset, err := ParseAsset(a.String())
+		if want := err == nil && asset == a; a.Valid() != want {
+			t.Errorf("asset %d, %q: valid is %v", uint32(n), a, a.Valid())
+		}
+	}
+	for i := range uint64(100_000) {
+		try(i * 0x9e3779b97f4a7c15) // all over the range
+		try(i * packBase)
+		try(uint64(MustPurpose("wallet")) + i)
+		try(uint64(MustAsset("CNY")) + i*packBase*packBase)
+	}
+}
