@@ -124,3 +124,44 @@ func benchmarkApply(b *testing.B, accounts int, hot bool) {
 func BenchmarkApply10k(b *testing.B) { benchmarkApply(b, 10_000, false) }
 func BenchmarkApplyHot(b *testing.B) { benchmarkApply(b, 10_000, true) }
 func BenchmarkApply10m(b *testing.B) { benchmarkApply(b, 10_000_000, false) }
+
+// BenchmarkCheck is what accepting a payment costs before the log.
+func BenchmarkCheck(b *testing.B) {
+	txn := sampleTxns()[0]
+	for b.Loop() {
+		if code, _ := Check(&txn); code != holdfast.CodeOK {
+			b.Fatal(code)
+		}
+	}
+}
+
+// BenchmarkGeneral is a payment with a fee: two legs with ids of their own.
+func BenchmarkGeneral(b *testing.B) {
+	f := newFeeder(10_000, false)
+	s := f.restore(b)
+	var out []holdfast.Outcome
+	var err error
+	for done := 0; done < b.N; done += benchBatch {
+		b.StopTimer()
+		f.time += benchBatch
+		data := AppendHeader(nil, Header{Kind: KindTxns, Time: f.time, Count: benchBatch})
+		for i := range benchBatch {
+			at := f.random.IntN(len(f.accounts)-2) + 1
+			leg := holdfast.Transfer{Kind: holdfast.Immediate, Debit: f.accounts[at], Credit: f.accounts[at+1], Amount: 100}
+			fee := holdfast.Transfer{Kind: holdfast.Immediate, Debit: f.accounts[at+1], Credit: f.accounts[0], Amount: 1}
+			leg.ID, fee.ID = testID(1<<40+3*(done+i)), testID(1<<40+3*(done+i)+1)
+			t := holdfast.Txn{ID: testID(1<<40 + 3*(done+i) + 2), Transfers: []holdfast.Transfer{leg, fee}}
+			data = AppendTxn(data, &t)
+		}
+		b.StartTimer()
+		if out, err = s.Apply(s.index+1, data, noPast{}, out[:0]); err != nil {
+			b.Fatal(err)
+		}
+		if s.Pending() >= benchSeal {
+			s.Forget(s.Seal())
+		}
+	}
+	if o := out[len(out)-1]; o.Status != holdfast.Done {
+		b.Fatalf("%+v", o)
+	}
+}

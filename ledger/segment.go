@@ -105,15 +105,15 @@ func (g *Segment) Account(ordinal uint32) holdfast.Account {
 	return holdfast.Account{ID: a.id(), Limit: a.limit, Code: rest.code, Ref: rest.ref, Opened: rest.opened}
 }
 
-// newSegment opens a segment with as much room as the one before it needed, so that it seldom has to move while it fills.
+// newSegment opens a segment with a little more room than the one before it needed, so that it seldom has to move while it fills.
 func newSegment(firstRow uint64, before *Segment) *Segment {
 	g := &Segment{firstRow: firstRow, byKey: map[string]uint32{}, byIndex: map[string][]uint32{}}
 	if before == nil {
 		return g
 	}
-	g.IDs = make([]IDRow, 0, len(before.IDs))
-	g.Rows = make([]Row, 0, len(before.Rows))
-	g.Refs = make([]RefRow, 0, len(before.Refs))
+	g.IDs = make([]IDRow, 0, len(before.IDs)+len(before.IDs)/8)
+	g.Rows = make([]Row, 0, len(before.Rows)+len(before.Rows)/8)
+	g.Refs = make([]RefRow, 0, len(before.Refs)+len(before.Refs)/8)
 	if n := len(before.byID.slots); before.byID.used > n/4 {
 		g.byID.grow(n)
 	}
