@@ -132,8 +132,12 @@ func (r *Replica) propose(now holdfast.Time) error {
 	singles, bulks, took := r.config.Answers.underway()
 	r.pace.observe(took, int64(r.config.BulkTarget), int64(now))
 	for ; singles < r.config.SinglesInFlight; singles++ {
-		if ok, err := r.proposeSingles(now); !ok || err != nil {
+		ok, err := r.proposeSingles(now)
+		if err != nil {
 			return err
+		}
+		if !ok {
+			break
 		}
 	}
 	return r.proposeBulks(now, bulks)
