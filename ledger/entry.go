@@ -82,7 +82,7 @@ func (h *Header) check() error {
 		return corrupt("entry of kind %d counts %d transactions, not 0", h.Kind, h.Count)
 	case h.Kind == KindTxns && h.Count == 0:
 		return corrupt("entry of transactions has none")
-	case h.Time <= 0 || h.Time > math.MaxInt64-holdfast.Time(h.Count):
+	case h.Time <= 0 || h.Time > math.MaxInt64-holdfast.Time(holdfast.MaxHoldTimeout)-holdfast.Time(h.Count):
 		return corrupt("entry has the time %d", int64(h.Time))
 	}
 	return nil

@@ -165,19 +165,21 @@ func (s *State) recent(key string) *RecordRow {
 // RecentByIndex returns up to max records that have changed, are not forgotten yet and carry the index key, with a Key
 // above after, in order of Key. A record of the store for which RecentRecord finds a newer version does not count any more.
 func (s *State) RecentByIndex(index, after string, max int) []holdfast.Record {
-	found := map[string]holdfast.Record{}
+	var page []holdfast.Record
 	for g := range s.unforgotten {
 		for _, i := range g.byIndex[index] {
 			row := &g.Records[i]
-			if row.Key > after && slices.Contains(row.Index, index) && s.recent(row.Key) == row {
-				found[row.Key] = row.Record
+			if row.Key <= after || len(page) == max && (max == 0 || row.Key >= page[max-1].Key) {
+				continue
 			}
+			at, twice := slices.BinarySearchFunc(page, row.Key, compareKey)
+			if twice || !slices.Contains(row.Index, index) || s.recent(row.Key) != row {
+				continue
+			}
+			page = slices.Insert(page[:min(len(page), max-1)], at, row.Record)
 		}
 	}
-	records := make([]holdfast.Record, 0, len(found))
-	for _, r := range found {
-		records = append(records, r)
-	}
-	slices.SortFunc(records, func(a, b holdfast.Record) int { return strings.Compare(a.Key, b.Key) })
-	return records[:min(len(records), max)]
+	return page
 }
+
+func compareKey(r holdfast.Record, key string) int { return strings.Compare(r.Key, key) }

@@ -46,8 +46,8 @@ func (o *outbox) remove(seq uint64) {
 // Outbox returns up to max undelivered messages with a Seq above after, in order.
 func (s *State) Outbox(after uint64, max int) []holdfast.Queued {
 	var out []holdfast.Queued
-	for i := s.outbox.at(after + 1); i < len(s.outbox.list) && len(out) < max; i++ {
-		if q := &s.outbox.list[i]; !q.gone {
+	for i := s.outbox.at(after); i < len(s.outbox.list) && len(out) < max; i++ {
+		if q := &s.outbox.list[i]; !q.gone && q.Seq > after {
 			out = append(out, q.Queued)
 		}
 	}

@@ -94,8 +94,9 @@ func (s *State) commitRecord(c *holdfast.RecordChange, p *plannedRecord) {
 	}
 	g := s.open
 	i, again := g.byKey[c.Key]
+	var listed []string
 	if again {
-		row.OldIndex = g.Records[i].OldIndex
+		listed, row.OldIndex = g.Records[i].Index, g.Records[i].OldIndex
 		g.Records[i] = row
 	} else {
 		i = uint32(len(g.Records))
@@ -103,7 +104,7 @@ func (s *State) commitRecord(c *holdfast.RecordChange, p *plannedRecord) {
 		g.byKey[c.Key] = i
 	}
 	for _, key := range row.Index {
-		if !slices.Contains(g.byIndex[key], i) {
+		if !slices.Contains(listed, key) {
 			g.byIndex[key] = append(g.byIndex[key], i)
 		}
 	}

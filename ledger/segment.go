@@ -93,7 +93,7 @@ type Segment struct {
 	byID     table  // over IDs, the last row of each id
 	byRef    table  // over Refs, the last row of each reference
 	byKey    map[string]uint32
-	byIndex  map[string][]uint32 // record rows that carry an index key, or did earlier in the segment
+	byIndex  map[string][]uint32 // record rows that carry an index key, or did earlier; some twice
 	hot      pages[account]
 	rest     pages[accountRest]
 }

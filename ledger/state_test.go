@@ -332,3 +332,42 @@ func TestSum(t *testing.T) {
 		t.Errorf("got %s, want 0", s)
 	}
 }
+
+// TestPages: lists end where they were told to, and go on from there.
+func TestPages(t *testing.T) {
+	w := newWorld(t)
+	g := generator{}
+	w.apply(g.openAll())
+	for i := range 9 {
+		key := fmt.Sprintf("k%d", (i*5)%9)
+		w.apply(holdfast.Txn{
+			ID:        testID(i + 1),
+			Records:   []holdfast.RecordChange{{Key: key, Index: []string{"i1"}}},
+			Messages:  []holdfast.Message{{To: 1, Topic: key}},
+			Transfers: []holdfast.Transfer{{Kind: holdfast.Immediate, Debit: testAccount(0), Credit: testAccount(2), Amount: 1}},
+		})
+		if i%3 == 0 {
+			w.seal()
+		}
+	}
+	var keys string
+	for after := ""; ; after = keys[len(keys)-2:] {
+		page := w.state.RecentByIndex("i1", after, 2)
+		if len(page) == 0 {
+			break
+		}
+		for _, r := range page {
+			keys += r.Key
+		}
+	}
+	if keys != "k0k1k2k3k4k5k6k7k8" || len(w.state.RecentByIndex("i1", "", 0)) != 0 {
+		t.Errorf("pages of records come to %s", keys)
+	}
+	if page := w.state.Outbox(3, 2); len(page) != 2 || page[0].Seq != 4 || len(w.state.Outbox(1<<64-1, 2)) != 0 {
+		t.Errorf("page of the outbox after 3 is %+v", page)
+	}
+	rows := w.state.RecentRows(testAccount(2), 0, 3)
+	if older := w.state.RecentRows(testAccount(2), rows[2].Time, 100); len(rows) != 3 || len(older) != 7 || older[0].Time >= rows[2].Time {
+		t.Errorf("pages of rows have %d and %d", len(rows), len(older))
+	}
+}

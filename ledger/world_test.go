@@ -114,6 +114,7 @@ func (w *world) check() {
 	w.checkHolds()
 	w.checkDocuments()
 	w.checkIDs()
+	w.checkRefs()
 }
 
 func (w *world) differ(what string, model, ledger any) {
@@ -256,6 +257,38 @@ func (w *world) checkIDs() {
 			w.t.Fatalf("id %s is remembered as %+v, %v, want %+v with hold %s", id, trace, ok, u, state)
 		case !u.leg && trace.Position != u.outcome.Position:
 			w.t.Fatalf("id %s is at %+v, want %+v", id, trace.Position, u.outcome.Position)
+		}
+	}
+}
+
+// checkRefs looks for every transfer by its reference.
+func (w *world) checkRefs() {
+	w.t.Helper()
+	want := map[holdfast.Ref]int{}
+	for _, u := range w.model.used {
+		for i := range u.txn.Transfers {
+			if leg := &u.txn.Transfers[i]; u.outcome.Status == holdfast.Done && !leg.Ref.IsZero() {
+				want[leg.Ref]++
+			}
+		}
+	}
+	for ref, count := range want {
+		var recent []RefRow
+		for g := range w.state.unforgotten {
+			for i := len(g.Refs) - 1; i >= 0; i-- {
+				if g.Refs[i].Ref == ref {
+					recent = append(recent, g.Refs[i])
+				}
+			}
+		}
+		w.differ("transfers by reference", recent, w.state.RecentByRef(ref, 1<<30))
+		for _, row := range w.store.refs {
+			if row.Ref == ref {
+				count--
+			}
+		}
+		if count != len(recent) {
+			w.t.Fatalf("reference %s finds %d recent transfers, want %d", ref, len(recent), count)
 		}
 	}
 }
