@@ -74,8 +74,8 @@ func New(cfg Config) (*Client, error) {
 	return c, nil
 }
 
-// Close drops the unused connections and waits for attempts that lost a race, which takes until their deadline at most.
-// Calls must not be made any more.
+// Close drops the unused connections, breaks off attempts that lost a race and waits for them. Calls must not be under way
+// or be made any more.
 func (c *Client) Close() {
 	c.mu.Lock()
 	c.closed = true

@@ -194,7 +194,7 @@ func (c *Client) attempt(s *site, q *request, deadline time.Time) result {
 	start := time.Now()
 	l, maybe := s.unused(), false
 	if l != nil {
-		sent, err := s.ask(l, q, deadline)
+		sent, err := c.ask(s, l, q, deadline)
 		if err == nil || isTimeout(err) {
 			return c.finish(s, l, deadline, start, err)
 		}
@@ -207,7 +207,7 @@ func (c *Client) attempt(s *site, q *request, deadline time.Time) result {
 	if err != nil {
 		return result{answer: answer{site: s}, err: err, maybe: maybe}
 	}
-	sent, err := s.ask(l, q, deadline)
+	sent, err := c.ask(s, l, q, deadline)
 	res := c.finish(s, l, deadline, start, err)
 	if err != nil {
 		res.maybe = maybe || sent
@@ -215,8 +215,14 @@ func (c *Client) attempt(s *site, q *request, deadline time.Time) result {
 	return res
 }
 
+// breakOff closes a connection when the client is closed, until the function it returns is called.
+func (c *Client) breakOff(l *line) (stop func() bool) {
+	return context.AfterFunc(c.life, func() { l.conn.Close() })
+}
+
 // ask sends a request and waits until the answer begins; sent tells whether anything has left this machine.
-func (s *site) ask(l *line, q *request, deadline time.Time) (sent bool, err error) {
+func (c *Client) ask(s *site, l *line, q *request, deadline time.Time) (sent bool, err error) {
+	defer c.breakOff(l)()
 	n, err := s.send(l, q, deadline)
 	if err == nil {
 		err = l.waitFor(deadline)
@@ -286,7 +292,10 @@ func (r *race) adopt(w *waiter) {
 	e := r.entry(w.site)
 	e.tries, e.open = 1, true
 	r.open++
-	r.c.spawn(func() { r.results <- r.c.finish(w.site, w.line, r.deadline, w.start, w.line.waitFor(r.deadline)) })
+	r.c.spawn(func() {
+		defer r.c.breakOff(w.line)()
+		r.results <- r.c.finish(w.site, w.line, r.deadline, w.start, w.line.waitFor(r.deadline))
+	})
 }
 
 func (r *race) entry(s *site) *entry {

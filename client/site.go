@@ -198,7 +198,7 @@ func (l *line) receive(until time.Time) (a answer, again bool, err error) {
 	if a.body, err = readBody(resp); err != nil {
 		return answer{}, false, err
 	}
-	return a, !resp.Close, nil
+	return a, !resp.Close && l.in.Buffered() == 0, nil // what comes unasked is nobody's answer
 }
 
 func readBody(resp *http.Response) ([]byte, error) {
