@@ -185,10 +185,10 @@ func (f *fleet) add(program string, c *site.Config) error {
 	return nil
 }
 
-// writeCertificates makes the authority of the fleet and a certificate for each site, good for a day.
+// writeCertificates makes the authority of the fleet and a certificate for each site, good for two days.
 func writeCertificates(dir string, sites int) error {
 	now := time.Now()
-	ca, err := link.NewCA("drill", now, 24*time.Hour)
+	ca, err := link.NewCA("drill", now, 72*time.Hour)
 	if err != nil {
 		return err
 	}
@@ -196,7 +196,7 @@ func writeCertificates(dir string, sites int) error {
 		return fmt.Errorf("write the certificate of the authority: %w", err)
 	}
 	for i := range sites {
-		pair, err := ca.NewSiteCert(holdfast.SiteID(i+1), now, 23*time.Hour)
+		pair, err := ca.NewSiteCert(holdfast.SiteID(i+1), now, 48*time.Hour)
 		if err != nil {
 			return err
 		}

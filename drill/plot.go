@@ -29,7 +29,7 @@ const (
 )
 
 func newPlot(width, height float64, e *Evidence, label string) *plot {
-	p := &plot{width: width, height: height, left: 46, right: 10, top: 26, bottom: 26, length: max(e.Length, time.Second)}
+	p := &plot{width: width, height: height, left: 48, right: 18, top: 26, bottom: 26, length: max(e.Length, time.Second)}
 	fmt.Fprintf(&p.b, `<svg viewBox="0 0 %.0f %.0f" role="img" aria-label="%s">`, width, height, html.EscapeString(label))
 	p.shade(e)
 	p.timeAxis()

@@ -1,0 +1,329 @@
+package bench
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"holdfast"
+	"holdfast/drill"
+	"holdfast/shard"
+	"holdfast/site"
+)
+
+var commitCases = []kase{
+	{name: "1-site-batch", run: commitCase(1, false, (*committer).batches)},
+	{name: "1-site-single", run: commitCase(1, false, (*committer).singles)},
+	{name: "3-site-batch", run: commitCase(3, false, (*committer).batches)},
+	{name: "3-site-single", run: commitCase(3, false, (*committer).singles)},
+	{name: "3-site-hot", run: commitCase(3, true, (*committer).batches)},
+	{name: "1-site-hot", extra: true, run: commitCase(1, true, (*committer).batches)},
+	{name: "3-site-hot-single", extra: true, run: commitCase(3, true, (*committer).singles)},
+	{name: "1-site-mixed", extra: true, run: commitCase(1, false, (*committer).mixed)},
+	{name: "3-site-mixed", extra: true, run: commitCase(3, false, (*committer).mixed)},
+}
+
+const (
+	commitAccounts  = 10_000
+	commitTransfers = 20_000_000
+	batchers        = 4      // callers of batches: enough to have one on its way to disk, one being made, and one waiting
+	sampleEvery     = 997    // every so manieth id is looked up in the end
+	sampleMost      = 50_000 // at most so many
+	mixedPerSecond  = 500
+)
+
+// committer is a fleet, and callers in the process of the site that leads.
+type committer struct {
+	o      *Options
+	hot    bool
+	sites  int
+	site   *site.Site
+	cast   *cast
+	mu     sync.Mutex
+	sample []holdfast.ID
+}
+
+func commitCase(sites int, hot bool, measure func(*committer, context.Context) (Result, error)) func(context.Context, *Options) (Result, error) {
+	return func(ctx context.Context, o *Options) (r Result, err error) {
+		dir, err := os.MkdirTemp(o.Dir, "holdfast-bench-")
+		if err != nil {
+			return r, fmt.Errorf("make a directory for the sites: %w", err)
+		}
+		defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+		c := &committer{o: o, hot: hot, sites: sites, cast: newCast(commitAccounts)}
+		stop, err := c.start(ctx, dir)
+		defer func() { err = errors.Join(err, stop()) }()
+		if err != nil {
+			return r, err
+		}
+		if err := c.fund(ctx); err != nil {
+			return r, err
+		}
+		if r, err = measure(c, ctx); err != nil {
+			return r, err
+		}
+		return r, c.verify(ctx, &r)
+	}
+}
+
+// start brings the fleet up, with site 1 in this process and leading.
+func (c *committer) start(ctx context.Context, dir string) (stop func() error, err error) {
+	nothing := func() error { return nil }
+	cfg := site.Embedded(filepath.Join(dir, "site"), "127.0.0.1:0")
+	if c.sites > 1 {
+		fleet, err := drill.StartBare(ctx, c.o.Program, dir, c.sites, 1)
+		if err != nil {
+			return nothing, err
+		}
+		cfg, nothing = fleet.Config(1), fleet.Close
+	}
+	fatal := func(err error) { slog.Error("the site must not go on", "error", err); os.Exit(1) }
+	logger := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	if c.site, err = site.Open(cfg, site.Options{Version: "bench", Logger: logger, OnFatal: fatal}); err != nil {
+		return nothing, err
+	}
+	stop = func() error {
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		return errors.Join(c.site.Stop(ctx), nothing())
+	}
+	if err := c.site.Start(ctx); err != nil {
+		return stop, err
+	}
+	return stop, c.lead(ctx)
+}
+
+// lead waits until the fleet is ready, and has this site lead.
+func (c *committer) lead(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
+	defer cancel()
+	for {
+		err := c.site.Ready()
+		if err == nil && c.leader(ctx) != 1 {
+			err = c.site.HandOver(ctx, 1, 1)
+		}
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-time.After(20 * time.Millisecond):
+		case <-ctx.Done():
+			return fmt.Errorf("the site does not lead: %w", err)
+		}
+	}
+}
+
+func (c *committer) leader(ctx context.Context) holdfast.SiteID {
+	for _, s := range c.site.Shards(ctx) {
+		if s.Shard == 1 {
+			return s.Leader
+		}
+	}
+	return 0
+}
+
+func (c *committer) fund(ctx context.Context) (err error) {
+	c.cast.funding(newGenerator(c.cast, false, 99), func(t *holdfast.Txn) bool {
+		err = c.submit(ctx, []holdfast.Txn{*t}, true)
+		return err == nil
+	})
+	return err
+}
+
+// submit proposes transactions and insists on all being done.
+func (c *committer) submit(ctx context.Context, txns []holdfast.Txn, bulk bool) error {
+	outcomes, err := c.site.Submit(ctx, txns, bulk)
+	if err != nil {
+		return err
+	}
+	for i := range outcomes {
+		if o := &outcomes[i]; o.Status != holdfast.Done {
+			return fmt.Errorf("transaction %d of %d: %s (%s)", i+1, len(txns), o.Status, o.Code)
+		}
+	}
+	return nil
+}
+
+func (c *committer) remember(id holdfast.ID) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.sample) < sampleMost {
+		c.sample = append(c.sample, id)
+	}
+}
+
+// batches commits batches of 8,000 transfers, a few at a time, until the number is reached.
+func (c *committer) batches(ctx context.Context) (Result, error) {
+	want := int64(cmp.Or(c.o.Transfers, commitTransfers))
+	var done atomic.Int64
+	more := func() bool { return done.Add(batchSize) <= want+batchSize*batchers && done.Load() <= want+batchSize }
+	began := time.Now()
+	sent, waits, err := c.bulk(ctx, more)
+	took := time.Since(began)
+	p50, p99 := waits.quantiles()
+	return Result{PerS: rate(sent, took), P50: p50, P99: p99, Seconds: seconds(took), Config: c.config(map[string]any{
+		"transfers": sent, "per_batch": batchSize, "callers": batchers, "latency_of": "a batch",
+	})}, err
+}
+
+// bulk has the callers of batches go on while more says so.
+func (c *committer) bulk(ctx context.Context, more func() bool) (sent int, waits times, err error) {
+	var group sync.WaitGroup
+	var mu sync.Mutex
+	for i := range uint64(batchers) {
+		group.Go(func() {
+			g := newGenerator(c.cast, c.hot, i+1)
+			for more() && ctx.Err() == nil {
+				// Fresh memory for every batch: the site may hold on to what it was given.
+				txns, legs := make([]holdfast.Txn, batchSize), make([]holdfast.Transfer, batchSize)
+				g.batch(txns, legs)
+				began := time.Now()
+				failed := c.submit(ctx, txns, true)
+				mu.Lock()
+				sent, waits, err = sent+batchSize, append(waits, time.Since(began)), errors.Join(err, failed)
+				mu.Unlock()
+				if failed != nil {
+					return
+				}
+				for j := int(i); j < batchSize; j += sampleEvery {
+					c.remember(txns[j].ID)
+				}
+			}
+		})
+	}
+	group.Wait()
+	return sent, waits, errors.Join(err, ctx.Err())
+}
+
+// singles commits one payment per call from many callers.
+func (c *committer) singles(ctx context.Context) (Result, error) {
+	var group sync.WaitGroup
+	var mu sync.Mutex
+	var waits times
+	var errs error
+	ctx, cancel := context.WithTimeout(ctx, c.o.Length+20*time.Second)
+	defer cancel()
+	began := time.Now()
+	for i := range c.o.Callers {
+		group.Go(func() {
+			mine, err := c.caller(ctx, newGenerator(c.cast, c.hot, uint64(i)+1), began.Add(c.o.Length))
+			mu.Lock()
+			defer mu.Unlock()
+			waits, errs = append(waits, mine...), errors.Join(errs, err)
+		})
+	}
+	group.Wait()
+	took := time.Since(began)
+	sent := len(waits)
+	p50, p99 := waits.quantiles()
+	return Result{PerS: rate(sent, took), P50: p50, P99: p99, Seconds: seconds(took), Config: c.config(map[string]any{
+		"transfers": sent, "per_call": 1, "callers": c.o.Callers, "latency_of": "a payment",
+	})}, errs
+}
+
+func (c *committer) caller(ctx context.Context, g *generator, until time.Time) (waits times, err error) {
+	txns, legs := make([]holdfast.Txn, 1), make([]holdfast.Transfer, 1)
+	for n := 0; time.Now().Before(until); n++ {
+		g.batch(txns, legs)
+		began := time.Now()
+		if err := c.submit(ctx, txns, false); err != nil {
+			return waits, err
+		}
+		waits = append(waits, time.Since(began))
+		if n%101 == 0 {
+			c.remember(txns[0].ID)
+		}
+	}
+	return waits, nil
+}
+
+// mixed sends 500 single payments a second, each when it is due, beside batches that take all they can get.
+func (c *committer) mixed(ctx context.Context) (Result, error) {
+	ctx, cancel := context.WithTimeout(ctx, 2*c.o.Length+20*time.Second)
+	defer cancel()
+	began := time.Now()
+	until := began.Add(c.o.Length)
+	var group sync.WaitGroup
+	var sent int
+	var bulkErr error
+	group.Go(func() { sent, _, bulkErr = c.bulk(ctx, func() bool { return time.Now().Before(until) }) })
+	waits, err := c.steady(ctx, began, until)
+	group.Wait()
+	took := time.Since(began)
+	p50, p99 := waits.quantiles()
+	return Result{PerS: rate(sent, took), P50: p50, P99: p99, Seconds: seconds(took), Config: c.config(map[string]any{
+		"bulk_transfers": sent, "per_batch": batchSize, "bulk_callers": batchers,
+		"singles": len(waits), "singles_per_s": mixedPerSecond, "latency_of": "a single payment, from when it was due",
+	})}, errors.Join(bulkErr, err)
+}
+
+func (c *committer) steady(ctx context.Context, began, until time.Time) (waits times, errs error) {
+	const step = time.Second / mixedPerSecond
+	g := newGenerator(c.cast, false, 1000)
+	var group sync.WaitGroup
+	var mu sync.Mutex
+	for due := began; due.Before(until) && ctx.Err() == nil; due = due.Add(step) {
+		time.Sleep(time.Until(due))
+		txns, legs := make([]holdfast.Txn, 1), make([]holdfast.Transfer, 1)
+		g.batch(txns, legs)
+		group.Go(func() {
+			err := c.submit(ctx, txns, false)
+			mu.Lock()
+			defer mu.Unlock()
+			waits, errs = append(waits, time.Since(due)), errors.Join(errs, err)
+		})
+	}
+	group.Wait()
+	return waits, errs
+}
+
+func (c *committer) config(more map[string]any) map[string]any {
+	more["sites"], more["accounts"], more["shards"], more["fsync"] = c.sites, commitAccounts, 1, true
+	more["hot_credit_account"] = c.hot
+	if c.sites > 1 {
+		more["layout"] = "3 processes on this machine, mutual TLS on loopback, no delay; the callers run inside the process of site 1, which leads"
+	} else {
+		more["layout"] = "1 site, callers inside its process"
+	}
+	return more
+}
+
+// verify looks the sample of ids up, and says how many are there.
+func (c *committer) verify(ctx context.Context, r *Result) error {
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
+	defer cancel()
+	began := time.Now()
+	found := 0
+	for part := range slices.Chunk(c.sample, 500) {
+		err := c.site.Read(ctx, 1, shard.Linearizable, func(v *shard.View) error {
+			for _, id := range part {
+				f, ok, err := v.Txn(id)
+				if err != nil {
+					return fmt.Errorf("look up %s: %w", id, err)
+				}
+				if ok && f.Outcome.Status == holdfast.Done {
+					found++
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	r.Config["sampled"], r.Config["found"] = len(c.sample), found
+	r.Config["lookup_us"] = math.Round(float64(time.Since(began).Microseconds()) / float64(max(1, len(c.sample))))
+	if found != len(c.sample) {
+		return fmt.Errorf("%d of %d payments that were acknowledged are not there", len(c.sample)-found, len(c.sample))
+	}
+	return nil
+}

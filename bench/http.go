@@ -1,0 +1,139 @@
+package bench
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+	"time"
+
+	"holdfast"
+	"holdfast/client"
+	"holdfast/drill"
+)
+
+var httpCases = []kase{{name: "3-site-payment", run: httpPayments}}
+
+const httpSites = 3
+
+// httpPayments measures one payment per request through the Go client: how many a second closed-loop callers get through,
+// and then how long a payment takes at half of that, each sent when it is due.
+func httpPayments(ctx context.Context, o *Options) (r Result, err error) {
+	dir, err := os.MkdirTemp(o.Dir, "holdfast-bench-")
+	if err != nil {
+		return r, fmt.Errorf("make a directory for the sites: %w", err)
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	fleet, err := drill.StartBare(ctx, o.Program, dir, httpSites, 0)
+	if err != nil {
+		return r, err
+	}
+	defer func() { err = errors.Join(err, fleet.Close()) }()
+	h := &shop{cast: newCast(commitAccounts)}
+	for i := range httpSites {
+		c, err := client.New(client.Config{Sites: fleet.URLs(i), Key: fleet.Key(), Timeout: 10 * time.Second})
+		if err != nil {
+			return r, err
+		}
+		defer c.Close()
+		h.clients = append(h.clients, c)
+	}
+	if err := h.fund(ctx); err != nil {
+		return r, err
+	}
+	callers := min(o.Callers, 128)
+	full, _, err := h.closed(ctx, callers, o.Length)
+	if err != nil {
+		return r, err
+	}
+	o.Say(fmt.Sprintf("3-site-payment: %.0f a second; now at half of that", full))
+	waits, failed, err := h.open(ctx, full/2, o.Length)
+	p50, p99 := waits.quantiles()
+	return Result{PerS: full, P50: p50, P99: p99, Seconds: seconds(o.Length), Config: map[string]any{
+		"sites": httpSites, "accounts": commitAccounts, "callers": callers, "fsync": true,
+		"layout":     "3 processes and the load generator on this machine; mutual TLS between sites, HTTP on loopback; callers spread over all sites",
+		"latency_of": "a payment at half of per_s, open-loop, from when it was due", "half_load_per_s": full / 2,
+		"half_load_payments": len(waits), "half_load_failed": failed,
+	}}, err
+}
+
+// shop pays over HTTP.
+type shop struct {
+	cast    *cast
+	clients []*client.Client
+}
+
+func (h *shop) fund(ctx context.Context) (err error) {
+	h.cast.funding(newGenerator(h.cast, false, 99), func(t *holdfast.Txn) bool {
+		var out holdfast.Outcome
+		if out, err = h.clients[0].Submit(ctx, *t); err == nil && out.Status != holdfast.Done {
+			err = fmt.Errorf("open accounts: %s (%s)", out.Status, out.Code)
+		}
+		return err == nil
+	})
+	return err
+}
+
+func (h *shop) pay(ctx context.Context, i int, t holdfast.Transfer) error {
+	out, err := h.clients[i%len(h.clients)].Pay(ctx, t)
+	if err == nil && out.Status != holdfast.Done {
+		err = fmt.Errorf("%s (%s)", out.Status, out.Code)
+	}
+	return err
+}
+
+// closed has callers that pay again as soon as they are answered.
+func (h *shop) closed(ctx context.Context, callers int, length time.Duration) (perSecond float64, waits times, errs error) {
+	var group sync.WaitGroup
+	var mu sync.Mutex
+	began := time.Now()
+	until := began.Add(length)
+	for i := range callers {
+		group.Go(func() {
+			g := newGenerator(h.cast, false, uint64(i)+1)
+			var mine times
+			var err error
+			for err == nil && time.Now().Before(until) {
+				var t holdfast.Transfer
+				g.pay(&t)
+				sent := time.Now()
+				if err = h.pay(ctx, i, t); err == nil {
+					mine = append(mine, time.Since(sent))
+				}
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			waits, errs = append(waits, mine...), errors.Join(errs, err)
+		})
+	}
+	group.Wait()
+	return rate(len(waits), time.Since(began)), waits, errs
+}
+
+// open sends payments when they are due, whether or not those before have been answered.
+func (h *shop) open(ctx context.Context, perSecond float64, length time.Duration) (waits times, failed int, err error) {
+	step := time.Duration(float64(time.Second) / max(1, perSecond))
+	g := newGenerator(h.cast, false, 1000)
+	var group sync.WaitGroup
+	var mu sync.Mutex
+	began := time.Now()
+	for n := 0; time.Duration(n)*step < length && ctx.Err() == nil; n++ {
+		due := began.Add(time.Duration(n) * step)
+		time.Sleep(time.Until(due))
+		var t holdfast.Transfer
+		g.pay(&t)
+		group.Go(func() {
+			paid := h.pay(ctx, n, t)
+			mu.Lock()
+			defer mu.Unlock()
+			if paid != nil {
+				failed++
+				return
+			}
+			waits = append(waits, time.Since(due))
+		})
+	}
+	group.Wait()
+	return waits, failed, ctx.Err()
+}

@@ -1,0 +1,192 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"holdfast"
+	"holdfast/client"
+)
+
+// target is how a command reaches a running fleet.
+type target struct {
+	site string
+	file string // of --json
+}
+
+const (
+	defaultSite = "http://127.0.0.1:8080"
+	keyVariable = "HOLDFAST_KEY"
+)
+
+func (t *target) flags(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&t.site, "site", defaultSite, "`URL` of the API of any site; several, separated by commas: the next is asked when one does not answer")
+	jsonFlag(cmd, &t.file)
+}
+
+// client makes a client with the key of the environment: a key on the command line would be seen by every user of the machine.
+func (t *target) client() (*client.Client, error) {
+	key := os.Getenv(keyVariable)
+	if key == "" {
+		return nil, fmt.Errorf("set %s to an API key: holdfast serve printed one when it first started, and holdfast key makes others", keyVariable)
+	}
+	return client.New(client.Config{Sites: strings.Split(t.site, ","), Key: key, Timeout: 10 * time.Second})
+}
+
+func newStatus() *cobra.Command {
+	var t target
+	cmd := &cobra.Command{
+		Use:   "status",
+		Short: "Show the sites of a running fleet, who leads, and how far each replica is",
+		Long: `Show the sites of a running fleet as one of them sees it: who can be reached, who leads which shard, how far
+each replica is. The exit status is 1 when a site cannot be reached, a shard has no leader, or a replica has
+taken itself out of service.
+
+The API key is read from the environment: HOLDFAST_KEY. Any role will do.`,
+		Example: "  holdfast status\n  holdfast status --site http://127.0.0.1:8080 --json -",
+		Args:    nothing,
+		RunE:    func(cmd *cobra.Command, _ []string) error { return status(cmd, &t) },
+	}
+	t.flags(cmd)
+	return cmd
+}
+
+type fleetStatus struct {
+	OK     bool           `json:"ok"`
+	Sites  []client.Site  `json:"sites"`
+	Shards []client.Shard `json:"shards"`
+}
+
+func status(cmd *cobra.Command, t *target) error {
+	c, err := t.client()
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	s, err := askStatus(cmd.Context(), c)
+	if err != nil {
+		return err
+	}
+	w := words(cmd, t.file)
+	names := map[holdfast.SiteID]string{}
+	fmt.Fprintln(w, "SITE                 STATE        ROUND TRIP   LEADS  VERSION")
+	for i := range s.Sites {
+		x := &s.Sites[i]
+		names[x.Site] = x.Name
+		fmt.Fprintf(w, "%-2d %-17s %-12s %8.1f ms  %5d  %s\n", x.Site, x.Name, siteState(x), x.RoundTrip, len(x.Leads), x.Version)
+	}
+	fmt.Fprintln(w, "\nSHARD  LEADER             TERM       APPLIED       COMMIT  ACCOUNTS     HOLDS  DIGEST")
+	for i := range s.Shards {
+		x := &s.Shards[i]
+		leader := names[x.Leader]
+		if x.Leader == 0 {
+			leader = "none"
+		}
+		fmt.Fprintf(w, "%5d  %-14s %8d %13d %12d %9d %9d  %s\n", x.Shard, leader, x.Term, x.Applied, x.Commit, x.Accounts, x.Holds, shardState(x))
+	}
+	return verdict(cmd, t.file, s, s.OK)
+}
+
+func askStatus(ctx context.Context, c *client.Client) (s fleetStatus, err error) {
+	var siteErr, shardErr error
+	s.Sites, siteErr = c.Sites(ctx)
+	s.Shards, shardErr = c.Shards(ctx)
+	if err := errors.Join(siteErr, shardErr); err != nil {
+		return s, fmt.Errorf("ask the fleet: %w", err)
+	}
+	s.OK = true
+	for i := range s.Sites {
+		s.OK = s.OK && s.Sites[i].Reachable && s.Sites[i].DigestOK
+	}
+	for i := range s.Shards {
+		s.OK = s.OK && s.Shards[i].Leader != 0 && s.Shards[i].InService
+	}
+	return s, nil
+}
+
+func siteState(s *client.Site) string {
+	switch {
+	case !s.Reachable:
+		return "unreachable"
+	case !s.DigestOK:
+		return "DIFFERS"
+	case s.DiskFull:
+		return "disk full"
+	case !s.Ready:
+		return "not ready"
+	case s.Self:
+		return "here"
+	}
+	return "ready"
+}
+
+func shardState(s *client.Shard) string {
+	if !s.InService {
+		return "OUT OF SERVICE: " + s.Reason
+	}
+	return s.Digest
+}
+
+func newAudit() *cobra.Command {
+	var t target
+	cmd := &cobra.Command{
+		Use:   "audit",
+		Short: "Have a running site recount its books and compare its replicas with the others",
+		Long: `Have a site recount its books: in every shard, debits must equal credits in every asset, a recount over all
+accounts must give the running sums, and the digest of the state must be that of the other sites at the same
+index. The exit status is 1 when any of this is not so.
+
+The API key is read from the environment: HOLDFAST_KEY. Any role will do.`,
+		Example: "  holdfast audit\n  holdfast audit --site http://127.0.0.1:8080 --json -",
+		Args:    nothing,
+		RunE:    func(cmd *cobra.Command, _ []string) error { return audit(cmd, &t) },
+	}
+	t.flags(cmd)
+	return cmd
+}
+
+func audit(cmd *cobra.Command, t *target) error {
+	c, err := t.client()
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	a, err := c.Audit(cmd.Context())
+	if err != nil {
+		return fmt.Errorf("ask for the audit: %w", err)
+	}
+	w := words(cmd, t.file)
+	for i := range a.Shards {
+		s := &a.Shards[i]
+		fmt.Fprintf(w, "shard %d at index %d: %d accounts, %d open holds, digest %s, compared with %d other sites\n",
+			s.Shard, s.Index, s.Accounts, s.Holds, s.Digest, len(s.Digests))
+		for _, total := range s.Assets {
+			fmt.Fprintf(w, "  %-6s debits %d, credits %d; held %d and %d\n",
+				total.Asset, total.DebitsPosted, total.CreditsPosted, total.DebitsPending, total.CreditsPending)
+		}
+	}
+	for _, p := range a.Problems {
+		fmt.Fprintln(w, "  PROBLEM:", p)
+	}
+	if a.OK {
+		fmt.Fprintln(w, "The books balance, and the replicas that were compared agree.")
+	}
+	return verdict(cmd, t.file, a, a.OK)
+}
+
+// verdict writes the JSON and turns a check that has failed into the exit status.
+func verdict(cmd *cobra.Command, file string, v any, ok bool) error {
+	if err := writeJSON(cmd, file, v); err != nil {
+		return err
+	}
+	if !ok {
+		return errFailed
+	}
+	return nil
+}

@@ -1,0 +1,141 @@
+package main
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"holdfast"
+	"holdfast/guard"
+	"holdfast/link"
+)
+
+const (
+	caLife   = 10 * 365 * 24 * time.Hour
+	siteLife = 2 * 365 * 24 * time.Hour
+)
+
+func newCert() *cobra.Command {
+	return group("cert", "Make the certificates by which the sites of a fleet know each other",
+		`Make the certificates by which the sites of a fleet know each other. The fleet has an authority of its own; a site
+without a certificate of it gets nothing, not even an error. Keep ca.key where no site runs.`,
+		newCertCA(), newCertSite())
+}
+
+func newCertCA() *cobra.Command {
+	var dir, cluster string
+	cmd := &cobra.Command{
+		Use:     "ca",
+		Short:   "Make the authority of a new fleet: ca.crt and ca.key",
+		Long:    "Make the authority of a new fleet: ca.crt, which every site needs, and ca.key, which only makes certificates. Files that exist are never overwritten.",
+		Example: "  holdfast cert ca --dir pki --cluster prod",
+		Args:    nothing,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			ca, err := link.NewCA(cluster, time.Now(), caLife)
+			if err != nil {
+				return badUsage(cmd, err)
+			}
+			if err := os.MkdirAll(dir, 0o700); err != nil {
+				return fmt.Errorf("make the directory for the certificates: %w", err)
+			}
+			crt, key := filepath.Join(dir, "ca.crt"), filepath.Join(dir, "ca.key")
+			if err := link.WritePair(crt, key, ca.Pair()); err != nil {
+				return err
+			}
+			fmt.Fprintf(cmd.OutOrStdout(), "%s  for every site\n%s  keep it where no site runs: whoever has it can make sites\n", crt, key)
+			return nil
+		},
+	}
+	cmd.Flags().StringVar(&dir, "dir", "pki", "`DIR` to write to")
+	cmd.Flags().StringVar(&cluster, "cluster", "prod", "`NAME` of the fleet, as in the configuration of its sites")
+	return cmd
+}
+
+func newCertSite() *cobra.Command {
+	var dir string
+	var sites []uint
+	cmd := &cobra.Command{
+		Use:     "site",
+		Short:   "Make the certificate of a site, or of several: site-N.crt and site-N.key",
+		Long:    "Make the certificate of a site, or of several, with the authority that \"holdfast cert ca\" made in the same directory. A certificate says which site its holder is; addresses may change.",
+		Example: "  holdfast cert site --dir pki --site 1\n  holdfast cert site --dir pki --site 2,3",
+		Args:    nothing,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if len(sites) == 0 {
+				return badUsage(cmd, errors.New("say for which site: --site 1"))
+			}
+			return makeSiteCerts(cmd, dir, sites)
+		},
+	}
+	cmd.Flags().StringVar(&dir, "dir", "pki", "`DIR` with the authority, to write to")
+	cmd.Flags().UintSliceVar(&sites, "site", nil, "`NUMBER` of the site, as in its configuration; several, separated by commas")
+	return cmd
+}
+
+func makeSiteCerts(cmd *cobra.Command, dir string, sites []uint) error {
+	now := time.Now()
+	ca, err := link.LoadCA(filepath.Join(dir, "ca.crt"), filepath.Join(dir, "ca.key"), now)
+	if err != nil {
+		return err
+	}
+	for _, n := range sites {
+		if n < 1 || n > 65535 {
+			return badUsage(cmd, fmt.Errorf("site %d: the numbers of sites are 1 to 65535", n))
+		}
+		pair, err := ca.NewSiteCert(holdfast.SiteID(n), now, siteLife)
+		if err != nil {
+			return err
+		}
+		base := filepath.Join(dir, fmt.Sprintf("site-%d", n))
+		if err := link.WritePair(base+".crt", base+".key", pair); err != nil {
+			return err
+		}
+		fmt.Fprintf(cmd.OutOrStdout(), "%s.crt, %s.key  for site %d of %s, good until %s\n", base, base, n, ca.Cluster(), now.Add(siteLife).Format(time.DateOnly))
+	}
+	return nil
+}
+
+func newKey() *cobra.Command {
+	var role string
+	cmd := &cobra.Command{
+		Use:   "key NAME",
+		Short: "Make an API key: the text for its user, and what goes into the configuration",
+		Long: `Make an API key. The text is printed once, for its user; the section goes into the configuration of every site.
+The platform stores the hash only: a key that is lost is replaced, not recovered.
+
+Roles: reader (sees), teller (pays too), operator (moves leaders, freezes and closes accounts too).`,
+		Example: "  holdfast key checkout --role teller",
+		Args:    one("name"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			r, err := guard.ParseRole(role)
+			if err != nil {
+				return badUsage(cmd, err)
+			}
+			key, secret, err := newAPIKey(args[0], r)
+			if err != nil {
+				return badUsage(cmd, err)
+			}
+			fmt.Fprintf(cmd.OutOrStdout(), "# The key, for its user; it is shown this once:\n#   %s\n\n%s", secret.Reveal(), keySection(key))
+			return nil
+		},
+	}
+	cmd.Flags().StringVar(&role, "role", "teller", "`ROLE` of the key: reader, teller or operator")
+	return cmd
+}
+
+func newAPIKey(name string, role guard.Role) (guard.Key, guard.Secret, error) {
+	var random [guard.KeyEntropy]byte
+	if _, err := rand.Read(random[:]); err != nil {
+		return guard.Key{}, guard.Secret{}, fmt.Errorf("make an API key: %w", err)
+	}
+	return guard.NewKey(name, role, random)
+}
+
+func keySection(k guard.Key) string {
+	return fmt.Sprintf("[[api_key]]\nname = %q\nrole = %q\nsha256 = \"%x\"\n", k.Name, k.Role, k.Hash)
+}

@@ -1,0 +1,209 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"runtime"
+
+	"github.com/spf13/cobra"
+
+	"holdfast/drill"
+)
+
+func newDrill() *cobra.Command {
+	return group("drill", "Break a running fleet on purpose, and prove what became of the payments",
+		`Break a running fleet on purpose, and prove what became of the payments. A drill starts real processes, one per site,
+joined by cables it can cut without anybody being told. It replays recorded orders through the HTTP API, breaks something,
+mends it, and then compares every acknowledgement it was given with what every site answers.`,
+		newDrillList(), newDrillRun())
+}
+
+func newDrillList() *cobra.Command {
+	return &cobra.Command{
+		Use:     "list",
+		Short:   "List the scenarios",
+		Long:    "List the scenarios, with the longest pause that passes at a round trip of 10 ms.",
+		Example: "  holdfast drill list",
+		Args:    nothing,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			for _, s := range drill.Scenarios() {
+				fmt.Fprintf(cmd.OutOrStdout(), "%-16s %s A pause of at most %v passes.\n", s.Name, s.Story, s.Bound(drill.Defaults().RTT))
+			}
+			return nil
+		},
+	}
+}
+
+type drillFlags struct {
+	o            drill.Options
+	json, report string
+}
+
+func newDrillRun() *cobra.Command {
+	f := drillFlags{o: drill.Defaults()}
+	cmd := &cobra.Command{
+		Use:   "run NAME|all",
+		Short: "Run a scenario, or all of them",
+		Long: `Run a scenario, or all of them, and say whether every promise was kept. It fails when an acknowledged payment is lost,
+doubled or altered, when the books do not balance or the replicas differ, when the answers cannot be put into one order,
+when a request had no definite answer at its deadline of 2 s, or when payments paused for longer than the scenario allows.
+
+The pause is measured from outside: one payment every 5 ms per shard, sent to the nearest site that answers; it is the
+longest stretch in which a shard acknowledged none.`,
+		Example: `  holdfast drill run site-cut
+  holdfast drill run site-kill --seed 7 --rate 500 --json -
+  holdfast drill run all --json out/drills.json --report out/drills.html`,
+		Args:              drillName,
+		ValidArgsFunction: completeDrill,
+		RunE:              func(cmd *cobra.Command, args []string) error { return runDrills(cmd, &f, args[0]) },
+	}
+	flags := cmd.Flags()
+	flags.Uint64Var(&f.o.Seed, "seed", f.o.Seed, "`N` that chooses ids and the exact moments of the faults")
+	flags.IntVar(&f.o.Sites, "sites", f.o.Sites, "`N` sites, 3 or 5")
+	flags.IntVar(&f.o.Shards, "shards", f.o.Shards, "`N` shards")
+	flags.IntVar(&f.o.Carriers, "carriers", f.o.Carriers, "`N` cables between each two sites")
+	flags.IntVar(&f.o.Rate, "rate", f.o.Rate, "`N` payments a second on average, besides the probes")
+	flags.DurationVar(&f.o.Load, "duration", 0, "how long the load runs (`D` like 30s); by default as long as the scenario needs")
+	flags.DurationVar(&f.o.RTT, "rtt", f.o.RTT, "round trip between each two sites (`D` like 10ms)")
+	flags.BoolVar(&f.o.Keep, "keep", false, "keep data and logs of the sites even when all is well")
+	flags.StringVar(&f.report, "report", "", "write a report for people to `FILE` (HTML, one file)")
+	jsonFlag(cmd, &f.json)
+	return cmd
+}
+
+func drillName(cmd *cobra.Command, args []string) error {
+	if err := one("scenario")(cmd, args); err != nil || args[0] == "all" {
+		return err
+	}
+	_, err := drill.Find(args[0])
+	return badUsage(cmd, err)
+}
+
+func completeDrill(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+	names := []string{"all"}
+	for _, s := range drill.Scenarios() {
+		names = append(names, s.Name+"\t"+s.Story)
+	}
+	return names, cobra.ShellCompDirectiveNoFileComp
+}
+
+func runDrills(cmd *cobra.Command, f *drillFlags, name string) error {
+	list := drill.Scenarios()
+	if name != "all" {
+		s, err := drill.Find(name)
+		if err != nil {
+			return badUsage(cmd, err)
+		}
+		list = []drill.Scenario{s}
+	}
+	for i := range list {
+		if err := f.o.Check(&list[i]); err != nil {
+			return badUsage(cmd, err)
+		}
+	}
+	var all []*drill.Evidence
+	for _, s := range list {
+		e, err := runDrill(cmd, s, f.o, f.json)
+		if err != nil {
+			return fmt.Errorf("drill %s: %w", s.Name, err)
+		}
+		all = append(all, e)
+	}
+	return conclude(cmd, all, f.json, f.report)
+}
+
+// runDrill runs one scenario with this very program as the sites, and shows it.
+func runDrill(cmd *cobra.Command, s drill.Scenario, o drill.Options, jsonFile string) (*drill.Evidence, error) {
+	program, err := os.Executable()
+	if err != nil {
+		return nil, fmt.Errorf("find this program, to start it as the sites: %w", err)
+	}
+	v := newView(cmd.ErrOrStderr())
+	defer v.close()
+	o.Program, o.Version, o.Watch = program, versionOf().Version, v.show
+	e, err := drill.Run(cmd.Context(), s, o)
+	v.close()
+	if err != nil {
+		return nil, err
+	}
+	printEvidence(words(cmd, jsonFile), e)
+	return e, nil
+}
+
+// conclude writes what was asked for and gives the exit status. One drill is one JSON object, several are a list.
+func conclude(cmd *cobra.Command, all []*drill.Evidence, jsonFile, reportFile string) error {
+	var result any
+	results, ok := []drill.Result{}, true
+	for _, e := range all {
+		results, ok = append(results, e.Result), ok && e.Result.Passed()
+	}
+	if result = results; len(results) == 1 {
+		result = results[0]
+	}
+	if reportFile != "" {
+		page, err := drill.Report(all)
+		if err != nil {
+			return err
+		}
+		if err := writeFile(reportFile, page); err != nil {
+			return err
+		}
+		fmt.Fprintf(cmd.ErrOrStderr(), "report: %s\n", reportFile)
+	}
+	return verdict(cmd, jsonFile, result, ok)
+}
+
+func newDemo() *cobra.Command {
+	f := drillFlags{o: drill.Defaults()}
+	var show bool
+	cmd := &cobra.Command{
+		Use:   "demo",
+		Short: "See real payments survive a cut and a kill, in under a minute, with the proof",
+		Long: `See real payments survive. Three sites are started as three processes, 10 ms apart. A year of recorded orders of a
+wholesaler is paid and refunded through them in half a minute. A few seconds in, every cable of the site that leads goes
+silent; later another site is killed and started again. In the end every payment that was acknowledged is looked up at
+every site, every balance is compared to the penny, and the verdict tells what was lost: nothing, or the demo fails.`,
+		Example: "  holdfast demo\n  holdfast demo --json out/demo.json --report out/demo.html --open",
+		Args:    nothing,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if show && f.report == "" {
+				f.report = "holdfast-demo.html"
+			}
+			return demo(cmd, &f, show)
+		},
+	}
+	cmd.Flags().Uint64Var(&f.o.Seed, "seed", f.o.Seed, "`N` that chooses ids and the exact moments of the faults")
+	cmd.Flags().StringVar(&f.report, "report", "", "write a report for people to `FILE` (HTML, one file)")
+	cmd.Flags().BoolVar(&show, "open", false, "open the report in a browser")
+	jsonFlag(cmd, &f.json)
+	return cmd
+}
+
+func demo(cmd *cobra.Command, f *drillFlags, show bool) error {
+	f.o.Events = drill.AllEvents
+	e, err := runDrill(cmd, drill.Demo(), f.o, f.json)
+	if err != nil {
+		return err
+	}
+	err = conclude(cmd, []*drill.Evidence{e}, f.json, f.report)
+	if show {
+		err = errors.Join(err, openFile(cmd.Context(), cmd.ErrOrStderr(), f.report))
+	}
+	return err
+}
+
+// openFile shows a file in the user's browser. A machine without one is told where the file is.
+func openFile(ctx context.Context, w io.Writer, file string) error {
+	program := "xdg-open"
+	if runtime.GOOS == "darwin" {
+		program = "open"
+	}
+	if err := exec.CommandContext(ctx, program, file).Run(); err != nil {
+		fmt.Fprintf(w, "no browser could be opened (%v): open %s yourself\n", err, file)
+	}
+	return nil
+}

@@ -1,0 +1,71 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"golang.org/x/term"
+
+	"holdfast/drill"
+)
+
+// printEvidence tells what a drill found, for people.
+func printEvidence(w io.Writer, e *drill.Evidence) {
+	p := paintFor(w)
+	r := &e.Result
+	fmt.Fprintf(w, "\n%s\n", p.bold("What was broken"))
+	for _, f := range r.Faults {
+		fmt.Fprintf(w, "  %-26s %-10s %5.1f s to %4.1f s   longest pause %s   %d failed requests   %s\n", f.Kind, title(f.Target),
+			float64(f.AtMillis)/1000, float64(f.HealedMillis)/1000, p.bold(fmt.Sprintf("%4.0f ms", f.PauseMillis)), f.FailedRequests,
+			plural(f.LeaderChanges, "new leader"))
+	}
+	fmt.Fprintf(w, "\n%s\n", p.bold("What was paid"))
+	fmt.Fprintf(w, "  %s payments sent: %s acknowledged, %s refused, %s unknown at their deadline\n", thousands(r.Payments.Attempted),
+		thousands(r.Payments.Acknowledged), thousands(r.Payments.Refused), thousands(r.Payments.Unknown))
+	fmt.Fprintf(w, "  answered in %.1f ms (half), %.1f ms (99 of 100), %.1f ms (999 of 1000), %.1f ms (the slowest)\n",
+		r.Latency.P50, r.Latency.P99, r.Latency.P999, r.Latency.Max)
+	fmt.Fprintf(w, "\n%s\n", p.bold("What was proved"))
+	width := 0
+	for _, c := range e.Checks {
+		width = max(width, len(c.Name))
+	}
+	for _, c := range e.Checks {
+		mark := p.green("✔")
+		if !c.OK {
+			mark = p.red("✘")
+		}
+		fmt.Fprintf(w, "  %s %-*s  %s\n", mark, width, c.Name, p.dim(c.Detail))
+	}
+	printVerdict(w, p, e)
+}
+
+func printVerdict(w io.Writer, p paint, e *drill.Evidence) {
+	r := &e.Result
+	if r.Passed() {
+		fmt.Fprintf(w, "\n  %s  %s: %s payments acknowledged, none lost, none doubled, none altered.\n\n",
+			p.good(" PASS "), r.Scenario, thousands(r.Payments.Acknowledged))
+		return
+	}
+	fmt.Fprintf(w, "\n  %s  %s\n", p.alarm(" FAIL "), r.Scenario)
+	for _, reason := range r.Reasons {
+		fmt.Fprintf(w, "    %s\n", strings.ReplaceAll(reason, "\n", "\n    "))
+	}
+	if e.Kept != "" {
+		fmt.Fprintf(w, "\n  Data and logs of the sites: %s\n", e.Kept)
+	}
+	fmt.Fprintln(w)
+}
+
+func plural(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}
+
+func paintFor(w io.Writer) paint {
+	f, ok := w.(*os.File)
+	return paint(ok && term.IsTerminal(int(f.Fd())) && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb")
+}

@@ -1,0 +1,251 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"holdfast/guard"
+	"holdfast/httpapi"
+	"holdfast/site"
+)
+
+type serveFlags struct {
+	data, listen, config string
+	print                bool
+}
+
+func newServe() *cobra.Command {
+	var f serveFlags
+	cmd := &cobra.Command{
+		Use:   "serve",
+		Short: "Run a site: alone with embedded storage, or as one of a fleet with --config",
+		Long: `Run a site. Without --config it is a fleet of one with embedded storage: everything it knows is in the data
+directory, it makes an API key when it first starts, and shows it that once.
+
+With --config it is one of the sites of a fleet. The file is strict: a field nobody knows, or a value that makes no
+sense, stops the start. --print-config shows every field with its explanation and the value it has.
+
+SIGTERM or Ctrl-C stop it in order: leaderships are handed over, what is under way is finished.`,
+		Example: `  holdfast serve
+  holdfast serve --data /tmp/books --listen 127.0.0.1:9090
+  holdfast serve --print-config
+  holdfast serve --config hangzhou.toml`,
+		Args: nothing,
+		RunE: func(cmd *cobra.Command, _ []string) error { return serve(cmd, &f) },
+	}
+	cmd.Flags().StringVar(&f.data, "data", "holdfast-data", "`DIR` that holds everything the site stores")
+	cmd.Flags().StringVar(&f.listen, "listen", "127.0.0.1:8080", "`ADDR` of the HTTP API")
+	cmd.Flags().StringVar(&f.config, "config", "", "TOML `FILE` that configures the site")
+	cmd.Flags().BoolVar(&f.print, "print-config", false, "print the configuration, with the explanation of every field, and end")
+	return cmd
+}
+
+func serve(cmd *cobra.Command, f *serveFlags) error {
+	cfg, secret, err := f.configuration(cmd)
+	if err != nil {
+		return err
+	}
+	if f.print {
+		return site.Print(cmd.OutOrStdout(), cfg)
+	}
+	s := &server{cfg: cfg, log: newLogger(cmd.ErrOrStderr(), cfg.Log), fatal: make(chan error, 1)}
+	return s.run(cmd.Context(), func(took time.Duration) { greet(cmd.OutOrStdout(), &s.cfg, secret, f.config == "", took) })
+}
+
+// configuration is that of the file, or that of an embedded site; then the API key comes with it when it is new.
+func (f *serveFlags) configuration(cmd *cobra.Command) (site.Config, guard.Secret, error) {
+	if f.config == "" {
+		cfg := site.Embedded(f.data, f.listen)
+		cfg.Log.Level = "warn" // for a person at a terminal
+		if f.print {
+			return cfg, guard.Secret{}, nil
+		}
+		secret, err := embeddedKey(&cfg)
+		return cfg, secret, err
+	}
+	for _, other := range []string{"data", "listen"} {
+		if cmd.Flags().Changed(other) {
+			return site.Config{}, guard.Secret{}, badUsage(cmd, fmt.Errorf("--%s and --config exclude each other: the file says it", other))
+		}
+	}
+	cfg, err := site.Load(f.config)
+	return cfg, guard.Secret{}, err
+}
+
+const keyFile = "api-keys.toml"
+
+// embeddedKey gives the site the API keys in its data directory, and makes the first. Only the hash is stored.
+func embeddedKey(cfg *site.Config) (guard.Secret, error) {
+	file := filepath.Join(cfg.Data, keyFile)
+	text, err := os.ReadFile(file)
+	if err == nil {
+		stored, err := site.Decode(file, text)
+		cfg.Keys = stored.Keys
+		return guard.Secret{}, err
+	}
+	if !errors.Is(err, os.ErrNotExist) {
+		return guard.Secret{}, fmt.Errorf("read the API keys: %w", err)
+	}
+	key, secret, err := newAPIKey("local", guard.Operator)
+	if err != nil {
+		return secret, err
+	}
+	if err := os.MkdirAll(cfg.Data, 0o700); err != nil {
+		return secret, fmt.Errorf("make the data directory: %w", err)
+	}
+	text = []byte("# Who may use this site. holdfast key NAME makes a section to add here; delete the file for a new first key.\n" + keySection(key))
+	if err := os.WriteFile(file, text, 0o600); err != nil {
+		return secret, fmt.Errorf("store the API key: %w", err)
+	}
+	cfg.Keys = []site.APIKey{{Name: key.Name, Role: key.Role, SHA256: key.Hash}}
+	return secret, nil
+}
+
+func greet(w io.Writer, cfg *site.Config, secret guard.Secret, embedded bool, took time.Duration) {
+	url := "http://" + cfg.HTTP.Listen
+	fmt.Fprintf(w, "Holdfast %s, site %d (%s), takes payments at %s since %d ms after its start.\n\n", versionOf().Version, cfg.Site, cfg.Name, url, took.Milliseconds())
+	if secret != (guard.Secret{}) {
+		fmt.Fprintf(w, "  Your API key, shown this once:\n\n    export %s=%s\n\n", keyVariable, secret.Reveal())
+	}
+	if !embedded {
+		return
+	}
+	fmt.Fprintf(w, "  Everything it knows is in %s.\n", cfg.Data)
+	fmt.Fprintf(w, "  API and how to use it   %s/docs\n  Metrics                 %s/metrics\n\n", url, url)
+	fmt.Fprintf(w, `  Try it in another terminal:
+
+    bank=2088000000010000.bank.CNY alice=2088000000020108.wallet.CNY
+    api() { curl -sS -H "Authorization: Bearer $%s" -H 'Content-Type: application/json' "$@"; echo; }
+    api %s/v1/accounts -d '{"id":"'$bank'","limit":"none"}'
+    api %s/v1/accounts -d '{"id":"'$alice'","limit":"debits"}'
+    api %s/v1/transfers -H 'Idempotency-Key: top-up-1' -d '{"debit":"'$bank'","credit":"'$alice'","amount":10000}'
+    api %s/v1/accounts/$alice
+
+  Ctrl-C stops it.
+`, keyVariable, url, url, url, url)
+}
+
+func newLogger(w io.Writer, l site.Log) *slog.Logger {
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(l.Level)); err != nil {
+		level = slog.LevelInfo // the configuration has been checked: it has one of the four names
+	}
+	options := &slog.HandlerOptions{Level: level}
+	if l.Format == "json" {
+		return slog.New(slog.NewJSONHandler(w, options))
+	}
+	return slog.New(slog.NewTextHandler(w, options))
+}
+
+// server is the process of one site: the site and its HTTP API.
+type server struct {
+	cfg   site.Config
+	log   *slog.Logger
+	fatal chan error
+	site  *site.Site
+	http  *http.Server
+	done  chan error // the end of the HTTP server
+}
+
+// run is the life of the process, in order. ready is called once requests are taken, with how long that took.
+func (s *server) run(ctx context.Context, ready func(took time.Duration)) error {
+	began := time.Now()
+
+	// The parts are made first: a configuration that cannot work stops the start before anything is opened.
+	if err := s.make(); err != nil {
+		return err
+	}
+
+	// The port next: a port that is taken is the commonest mistake, and should not cost a recovery first. It also lets
+	// /livez and /readyz tell about a start that takes long.
+	if err := s.listen(); err != nil {
+		return err
+	}
+
+	// Then the site: disk, links, replicas. It returns when this site has found its place in the fleet.
+	if err := s.site.Start(ctx); err != nil {
+		return errors.Join(err, s.closeHTTP(context.Background()))
+	}
+
+	// Wait until requests would be answered, until told to stop, or until something happens that must not be survived.
+	go s.awaitReady(ctx, func() { ready(time.Since(began)) })
+	var end error
+	select {
+	case <-ctx.Done():
+		s.log.Info("told to stop")
+	case end = <-s.fatal:
+		return fmt.Errorf("the site must not go on: %w", end) // nothing in order any more: the disk cannot be trusted
+	case end = <-s.done:
+	}
+
+	// Stop in reverse, but for one thing: the site stops before the HTTP server, so that callers are told "not executed,
+	// stopping" and go on to the next site, instead of meeting a closed port with their answer in it.
+	stop, cancel := context.WithTimeout(context.Background(), s.cfg.Timing.Stop.Std()+time.Second)
+	defer cancel()
+	return errors.Join(end, s.site.Stop(stop), s.closeHTTP(stop))
+}
+
+func (s *server) make() (err error) {
+	s.site, err = site.Open(s.cfg, site.Options{
+		Version: versionOf().Version,
+		Logger:  s.log,
+		OnFatal: func(err error) { s.fatal <- err },
+	})
+	if err != nil {
+		return err
+	}
+	handler := httpapi.New(s.site, httpapi.Options{
+		Keys: s.cfg.GuardKeys(), Logger: s.log, Registry: s.site.Registry(), Version: versionOf().Version,
+		Deadline: s.cfg.Timing.Request.Std(),
+	})
+	s.http = httpapi.NewServer(handler, s.log)
+	return nil
+}
+
+func (s *server) listen() error {
+	l, err := net.Listen("tcp", s.cfg.HTTP.Listen)
+	if err != nil {
+		return fmt.Errorf("listen for HTTP (is another site running here? --listen or [http] listen chooses another port): %w", err)
+	}
+	s.cfg.HTTP.Listen = l.Addr().String() // port 0 has become a real one
+	s.done = make(chan error, 1)
+	go func() { s.done <- s.http.Serve(l) }()
+	return nil
+}
+
+// awaitReady calls then when the site hears a majority, unless the process ends before.
+func (s *server) awaitReady(ctx context.Context, then func()) {
+	const pause = 5 * time.Millisecond
+	tick := time.NewTicker(pause)
+	defer tick.Stop()
+	for s.site.Ready() != nil {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+	then()
+}
+
+// closeHTTP lets requests end, and stops taking them at once when ctx ends.
+func (s *server) closeHTTP(ctx context.Context) error {
+	if err := s.http.Shutdown(ctx); err != nil {
+		return errors.Join(fmt.Errorf("requests were still under way at the end: %w", err), s.http.Close())
+	}
+	if err := <-s.done; !slices.Contains([]error{nil, http.ErrServerClosed}, err) {
+		return fmt.Errorf("serve HTTP: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,91 @@
+package drill
+
+import (
+	"bytes"
+	"math/rand/v2"
+	"os"
+	"regexp"
+	"testing"
+	"time"
+
+	"holdfast"
+)
+
+// imagined is the evidence of a run that never was: a cut at 6 s and a kill at 20 s.
+func imagined() *Evidence {
+	r := rand.New(rand.NewPCG(1, 1))
+	e := &Evidence{
+		Scenario: demoScenario, Length: 30 * time.Second, Bound: failoverBound, Sites: siteNames[:3], Started: time.Unix(1_700_000_000, 0),
+		Faults: []Fault{
+			{"site-cut", "hangzhou", 6300 * ms, 13500 * ms},
+			{"site-kill", "shenzhen", 19800 * ms, 24100 * ms},
+		},
+		Reigns: []Reign{{1, 1, 2, -time.Second}, {1, 2, 3, 6480 * ms}},
+		Checks: []Check{
+			{"Every acknowledged payment is there, once, unaltered", "25,334 payments × 3 sites looked up: 0 lost, 0 duplicated, 0 altered", true},
+			{"The books balance", "debits equal credits at 3 sites", true},
+		},
+		Machine: []Fact{{"cores", "2"}, {"processor", "imagined"}},
+	}
+	for i := range 24_000 {
+		due := time.Duration(i) * 1250 * time.Microsecond
+		wait := time.Duration(11+r.ExpFloat64()*3) * ms
+		if due > 6300*ms && due < 6490*ms {
+			wait += 6490*ms - due
+		}
+		e.Samples = append(e.Samples, Sample{Shard: 1, Kind: SampleKind(i % 2), Due: due, Ended: due + wait, Status: holdfast.Done})
+	}
+	e.Result = Result{
+		Scenario: "demo", Seed: 1, Sites: 3, Shards: 1, Carriers: 1, RTTMillis: 10, BooksBalanced: true, ReplicasAgree: true, Linearizable: true,
+		Payments: count(e.Samples), Latency: Latency{11.2, 24.1, 187, 201},
+		Faults: []FaultResult{{"site-cut", "hangzhou", 6300, 13500, 187, 0, 1}, {"site-kill", "shenzhen", 19800, 24100, 14, 0, 0}},
+	}
+	e.Result.judge(e.Bound, nil)
+	return e
+}
+
+// The report must open anywhere, years later: it may not ask anybody for anything.
+func TestReportIsOneFile(t *testing.T) {
+	page, err := Report([]*Evidence{imagined(), imagined()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if file := os.Getenv("HOLDFAST_REPORT"); file != "" { // to look at it
+		if err := os.WriteFile(file, page, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	asks := regexp.MustCompile(`(?i)<(script|link|img|iframe|object|embed)\b|\b(src|href|url|@import)\s*[=(]`)
+	if found := asks.Find(page); found != nil {
+		t.Errorf("the report asks for something: %s", found)
+	}
+	for _, want := range []string{"<svg", "site-cut", "Hangzhou", "prefers-color-scheme: dark", "viewport", "10.24432/C5BW33", "24,000"} {
+		if !bytes.Contains(page, []byte(want)) {
+			t.Errorf("the report does not say %q", want)
+		}
+	}
+	if bytes.Contains(page, []byte("NaN")) || bytes.Contains(page, []byte("ZgotmplZ")) {
+		t.Error("the report holds a number that is none, or text that was thought unsafe")
+	}
+}
+
+func TestAFailedReportSaysWhy(t *testing.T) {
+	e := imagined()
+	e.Result.Lost = 2
+	e.Result.judge(e.Bound, nil)
+	page, err := Report([]*Evidence{e})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Contains(page, []byte("2 acknowledged payments were lost")) || !bytes.Contains(page, []byte("FAIL")) {
+		t.Error("the report does not say that payments were lost")
+	}
+}
+
+func TestReportOfAnEmptyRun(t *testing.T) {
+	e := &Evidence{Scenario: demoScenario, Result: Result{Scenario: "demo", Sites: 3, Shards: 1}}
+	e.Result.judge(time.Second, nil)
+	if _, err := Report([]*Evidence{e}); err != nil {
+		t.Fatal(err)
+	}
+}
