@@ -26,8 +26,9 @@ func (d *digest) words(a, b uint64) {
 func (d *digest) row(a *account, r *Row) {
 	what := uint64(r.Kind) | uint64(r.Flags)<<8 | uint64(r.Leg)<<16 | uint64(a.limit)<<32
 	posted := fold(uint64(a.debitsPosted), bits.RotateLeft64(uint64(a.creditsPosted), 32)^what)
-	pending := fold(uint64(a.debitsPending)^uint64(a.owner), bits.RotateLeft64(uint64(a.creditsPending), 32)^uint64(a.purpose)^uint64(a.asset)<<24)
-	d.words(posted, pending)
+	pending := fold(uint64(a.debitsPending), bits.RotateLeft64(uint64(a.creditsPending), 32))
+	who := fold(uint64(a.owner), uint64(a.purpose)^uint64(a.asset))
+	d.words(posted, pending^bits.RotateLeft64(who, 16))
 }
 
 func (d *digest) id(id holdfast.ID, what uint64) {

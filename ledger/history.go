@@ -34,6 +34,7 @@ func (s *State) Seal() *Segment {
 	g.hot, g.rest = s.accounts.hot.view(), s.accounts.rest.view()
 	s.sealed = append(s.sealed, g)
 	s.open = newSegment(g.firstRow+uint64(len(g.Rows)), g)
+	g.plant()
 	return g
 }
 

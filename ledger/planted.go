@@ -11,3 +11,6 @@ func plantedRefusalForgotten() bool { return false }
 func plantedExpireEarly() bool      { return false }
 func plantedLegsNotAtomic() bool    { return false }
 func plantedOverPost() bool         { return false }
+func plantedDigestIgnored() bool    { return false }
+
+func (*Segment) plant() {}

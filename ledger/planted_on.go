@@ -10,6 +10,11 @@ var (
 	PlantedExpireEarly      bool // a hold can expire before its time
 	PlantedLegsNotAtomic    bool // legs before the one that is refused happen
 	PlantedOverPost         bool // more than the held amount can be posted
+	PlantedDigestIgnored    bool // a replica that differs from the leader goes on
+	PlantedOutboxTwice      bool // a checkpoint forgets that messages were acknowledged: a restart sends them again
+	PlantedOutboxLost       bool // a checkpoint leaves new messages out: a restart loses them
+	PlantedHoldsLost        bool // a checkpoint leaves new holds out
+	PlantedApplyTwice       bool // a checkpoint claims to be one entry older than it is: a restart applies that entry again
 )
 
 func plantedForgetDedupe() bool     { return PlantedForgetDedupe }
@@ -18,3 +23,20 @@ func plantedRefusalForgotten() bool { return PlantedRefusalForgotten }
 func plantedExpireEarly() bool      { return PlantedExpireEarly }
 func plantedLegsNotAtomic() bool    { return PlantedLegsNotAtomic }
 func plantedOverPost() bool         { return PlantedOverPost }
+func plantedDigestIgnored() bool    { return PlantedDigestIgnored }
+
+// plant spoils what a sealed segment tells the store; the state in memory stays right until a restart.
+func (g *Segment) plant() {
+	if PlantedOutboxTwice {
+		g.Acked = nil
+	}
+	if PlantedOutboxLost {
+		g.Queued = nil
+	}
+	if PlantedHoldsLost {
+		g.Opened = nil
+	}
+	if PlantedApplyTwice {
+		g.Meta.Index--
+	}
+}

@@ -77,7 +77,8 @@ func (s *State) RestoreOutbox(q holdfast.Queued) error {
 		last = s.outbox.list[n-1].Seq
 	}
 	if q.Seq <= last || q.Seq >= s.outbox.next {
-		return fmt.Errorf("checkpoint %d has message %d after message %d; the next one is to be %d", s.index, q.Seq, last, s.outbox.next)
+		return fmt.Errorf("checkpoint %d has message %d after message %d; the next one is to be %d",
+			s.index, q.Seq, last, s.outbox.next)
 	}
 	s.outbox.add(q)
 	return nil

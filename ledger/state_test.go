@@ -155,6 +155,8 @@ func TestRestoreErrors(t *testing.T) {
 	a := holdfast.Account{ID: testAccount(2), CreditsPosted: 5}
 	b := holdfast.Account{ID: testAccount(4), DebitsPosted: 5}
 	line := AssetTotal{Asset: a.ID.Asset, Accounts: 2, DebitsPosted: Sum{Lo: 5}, CreditsPosted: Sum{Lo: 5}}
+	lone := OpenHold{ID: testID(1), Debit: a.ID, Credit: b.ID, Amount: 3}
+	hold := func(h OpenHold) func(*State) error { return func(s *State) error { return s.RestoreHold(&h) } }
 	meta := Meta{Index: 9, Accounts: 2, NextSeq: 4, Totals: []AssetTotal{line}}
 	for name, c := range map[string]struct {
 		meta func(m *Meta)
@@ -165,11 +167,11 @@ func TestRestoreErrors(t *testing.T) {
 		"twice":           {load: func(s *State) error { return s.RestoreAccount(&a) }, want: "twice"},
 		"too few":         {meta: func(m *Meta) { m.Accounts = 3 }, want: "should have 3"},
 		"totals":          {meta: func(m *Meta) { m.Totals[0].DebitsPosted.Lo = 6 }, want: "trial balance"},
-		"hold without":    {load: func(s *State) error { return s.RestoreHold(&OpenHold{Debit: testAccount(6)}) }, want: "not its debit"},
-		"hold one-sided":  {load: func(s *State) error { return s.RestoreHold(&OpenHold{Debit: a.ID}) }, want: "not its credit"},
-		"hold same":       {load: func(s *State) error { return s.RestoreHold(&OpenHold{Debit: a.ID, Credit: a.ID}) }, want: "both sides"},
-		"hold not in sum": {meta: func(m *Meta) { m.Holds = 1 }, load: restoreLoneHold, want: "open holds come to"},
-		"message order":   {load: func(s *State) error { return s.RestoreOutbox(holdfast.Queued{Seq: 4}) }, want: "next one is to be 4"},
+		"hold without":    {load: hold(OpenHold{Debit: testAccount(6)}), want: "not its debit"},
+		"hold one-sided":  {load: hold(OpenHold{Debit: a.ID}), want: "not its credit"},
+		"hold same":       {load: hold(OpenHold{Debit: a.ID, Credit: a.ID}), want: "both sides"},
+		"hold not in sum": {meta: func(m *Meta) { m.Holds = 1 }, load: hold(lone), want: "open holds come to"},
+		"message order":   {load: futureMessage, want: "next one is to be 4"},
 	} {
 		s, m := New(), meta
 		m.Totals = slices.Clone(meta.Totals)
@@ -195,9 +197,7 @@ func TestRestoreErrors(t *testing.T) {
 	}
 }
 
-func restoreLoneHold(s *State) error {
-	return s.RestoreHold(&OpenHold{ID: testID(1), Debit: testAccount(2), Credit: testAccount(4), Amount: 3})
-}
+func futureMessage(s *State) error { return s.RestoreOutbox(holdfast.Queued{Seq: 4}) }
 
 func TestForgetOutOfOrder(t *testing.T) {
 	defer func() {
@@ -223,7 +223,8 @@ func TestSegmentsAreReadAside(t *testing.T) {
 		stored <- len(store.ids)
 	}()
 	for i := range 10 {
-		open := holdfast.Txn{ID: testID(i + 1), Accounts: []holdfast.AccountChange{{Op: holdfast.OpenAccount, ID: testAccount(100 + i)}}}
+		open := holdfast.Txn{Accounts: []holdfast.AccountChange{{Op: holdfast.OpenAccount, ID: testAccount(5000 + i)}}}
+		open.ID = testID(i + 1)
 		f.time += benchBatch
 		data := AppendTxn(AppendHeader(nil, Header{Kind: KindTxns, Time: f.time, Count: 1}), &open)
 		_, err := s.Apply(s.index+1, data, noPast{}, nil)
@@ -283,7 +284,8 @@ func TestManyHolds(t *testing.T) {
 	random := rand.New(rand.NewPCG(3, 4))
 	for i := range count {
 		apply(holdfast.Txn{ID: testID(2000 + i), Transfers: []holdfast.Transfer{{
-			Kind: holdfast.Hold, Debit: testAccount(0), Credit: testAccount(6), Amount: 1, Timeout: time.Second + time.Duration(i*7919%997),
+			Kind: holdfast.Hold, Debit: testAccount(0), Credit: testAccount(6), Amount: 1,
+			Timeout: time.Second + time.Duration(i*7919%997),
 		}}})
 	}
 	for _, i := range random.Perm(count)[:count/2] {
@@ -367,7 +369,8 @@ func TestPages(t *testing.T) {
 		t.Errorf("page of the outbox after 3 is %+v", page)
 	}
 	rows := w.state.RecentRows(testAccount(2), 0, 3)
-	if older := w.state.RecentRows(testAccount(2), rows[2].Time, 100); len(rows) != 3 || len(older) != 7 || older[0].Time >= rows[2].Time {
+	older := w.state.RecentRows(testAccount(2), rows[2].Time, 100)
+	if len(rows) != 3 || len(older) != 7 || older[0].Time >= rows[2].Time {
 		t.Errorf("pages of rows have %d and %d", len(rows), len(older))
 	}
 }
