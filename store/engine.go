@@ -85,16 +85,36 @@ func (s *Store) tableOptions(filter bool) sstable.WriterOptions {
 }
 
 // listener turns failures that the engine would retry in the background into the end of the store: a write that failed once
-// is not trusted to have failed wholly.
+// is not trusted to have failed wholly. Corrupt tables are damage of the shards within their bounds instead, or the process
+// would die again and again of the same table.
 func (s *Store) listener(name string) *pebble.EventListener {
 	return &pebble.EventListener{
-		BackgroundError: func(err error) { s.die(fmt.Errorf("%s, in the background: %w", name, err)) },
+		BackgroundError: func(err error) {
+			if !pebble.IsCorruptionError(err) {
+				s.die(fmt.Errorf("%s, in the background: %w", name, err))
+			}
+		},
 		DataCorruption: func(info pebble.DataCorruptionInfo) {
 			s.opts.Logger.Error("a table does not hold what was written", "db", name, "what", info.String())
+			s.damaged(name, info)
 		},
 		WriteStallBegin: func(info pebble.WriteStallBeginInfo) {
 			s.opts.Logger.Warn("the engine holds up writes", "db", name, "why", info.Reason)
 		},
+	}
+}
+
+// damaged marks the shards that a corrupt table belongs to. The engine may hold its locks: nobody calls it under s.mu.
+func (s *Store) damaged(name string, info pebble.DataCorruptionInfo) {
+	first, last := info.Bounds.Start, info.Bounds.End.Key
+	for _, sh := range s.snapshotShards() {
+		below := len(first) >= 2 && sh.id < shardOf(first)
+		above := len(last) >= 2 && sh.id > shardOf(last)
+		if !below && !above {
+			sh.damage.CompareAndSwap(nil, &ErrCorrupt{
+				Shard: sh.id, What: fmt.Sprintf("the table %s of the %s is damaged", info.Path, name), Err: info.Details,
+			})
+		}
 	}
 }
 

@@ -52,27 +52,46 @@ var ErrNoCheckpoint = errors.New("the shard has no checkpoint to export yet")
 // when the next checkpoint or export comes. Errors: [ErrNoCheckpoint], [ErrTooManyExports].
 func (sh *Shard) Export() (*Export, error) {
 	s := sh.store
-	if err := errors.Join(s.alive(), s.expireExports()); err != nil {
+	if err := errors.Join(sh.usable(), s.expireExports()); err != nil {
 		return nil, err
 	}
+	e, err := s.newExport(sh)
+	if err != nil {
+		return nil, err
+	}
+	if err := e.begin(); err != nil {
+		return nil, errors.Join(err, e.Close())
+	}
+	return e, nil
+}
+
+// newExport takes one of the places for exports.
+func (s *Store) newExport(sh *Shard) (*Export, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(s.exports) >= maxExports {
 		return nil, ErrTooManyExports
 	}
-	snapshot := s.state.NewSnapshot()
-	meta, err := readSmall(sh, snapshot, kindMeta, readMeta)
-	if err == nil && meta == nil {
-		err = fmt.Errorf("shard %d: %w", sh.id, ErrNoCheckpoint)
-	}
-	if err != nil {
-		return nil, errors.Join(err, snapshot.Close())
-	}
 	now := s.opts.Now()
-	e := &Export{ID: s.exportID(now), Meta: *meta, shard: sh, snapshot: snapshot, used: now}
-	e.starts = []place{{dbState, shardKey(sh.id, 0)}}
+	e := &Export{ID: s.exportID(now), shard: sh, used: now, starts: []place{{dbState, shardKey(sh.id, 0)}}}
 	s.exports[e] = struct{}{}
 	return e, nil
+}
+
+// begin fixes what is exported.
+func (e *Export) begin() error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.snapshot = e.shard.store.state.NewSnapshot()
+	meta, err := readSmall(e.shard, e.snapshot, kindMeta, readMeta)
+	if err != nil {
+		return err
+	}
+	if meta == nil {
+		return fmt.Errorf("shard %d: %w", e.shard.id, ErrNoCheckpoint)
+	}
+	e.Meta = *meta
+	return nil
 }
 
 // exportID is unique within this disk, across restarts, as long as the clock does not run backwards by more than the time

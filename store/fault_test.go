@@ -3,6 +3,7 @@ package store
 import (
 	"errors"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 
@@ -96,4 +97,14 @@ func checkDead(t *testing.T, s *Store) {
 			t.Errorf("%s of a dead store: %v", name, err)
 		}
 	}
+}
+
+// locked serialises an injector, for those that count.
+func locked(in errorfs.Injector) errorfs.Injector {
+	var mu sync.Mutex
+	return errorfs.InjectorFunc(func(op errorfs.Op) error {
+		mu.Lock()
+		defer mu.Unlock()
+		return in.MaybeError(op)
+	})
 }

@@ -17,7 +17,7 @@ import (
 // disk; others cost a filter per level, or a block.
 func (sh *Shard) Find(id holdfast.ID) (trace ledger.Trace, found bool, err error) {
 	if sh.surelyNew(&id) {
-		return trace, false, sh.store.alive()
+		return trace, false, sh.usable()
 	}
 	var buf [keyHead + 16]byte
 	key := idKey(buf[:0], sh.id, &id)
@@ -236,7 +236,7 @@ var errStop = errors.New("stop")
 
 // scan calls use with every key and value of r from lo up to but without hi. They are only good during the call.
 func (sh *Shard) scan(r pebble.Reader, lo, hi []byte, use func(key, value []byte) error) error {
-	if err := sh.store.alive(); err != nil {
+	if err := sh.usable(); err != nil {
 		return err
 	}
 	it, err := r.NewIter(&pebble.IterOptions{LowerBound: lo, UpperBound: hi})

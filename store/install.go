@@ -58,7 +58,7 @@ func (sh *Shard) Wipe() error {
 		return err
 	}
 	if err := sh.replace(&installPlan{wipe: true}); err != nil {
-		return sh.store.die(fmt.Errorf("wiping shard %d: %w", sh.id, err))
+		return sh.store.die(fmt.Errorf("wiping shard %d (if this repeats, empty %s by hand): %w", sh.id, sh.store.opts.Dir, err))
 	}
 	return sh.store.alive()
 }
@@ -79,7 +79,8 @@ func (sh *Shard) replace(p *installPlan) error {
 	if err := sh.carryOut(p); err != nil {
 		return err
 	}
-	return sh.reload()
+	sh.damage.Store(nil) // it went with what was replaced
+	return sh.note(sh.reload())
 }
 
 // resumeInstall finishes what a crash interrupted.
@@ -118,7 +119,9 @@ func (sh *Shard) carryOut(p *installPlan) error {
 	if err := sh.endPlan(p); err != nil {
 		return err
 	}
-	return errors.Join(sh.store.removeStage(sh.store.installDir(sh)), sh.store.removeStage(sh.store.importDir(sh)))
+	return errors.Join(
+		sh.store.removeStage(sh.store.installDir(sh)), sh.store.removeStage(sh.store.importDir(sh)),
+		syncDir(sh.store.opts.FS, sh.store.dir("stage")))
 }
 
 // linkTables gives the engine copies to take over: the originals are needed again if we crash.

@@ -14,7 +14,7 @@ import (
 // state. What the log holds after the checkpoint is for the caller to apply. The ledger checks that accounts, holds and totals
 // agree with each other; when they do not, the error is an [ErrCorrupt].
 func (sh *Shard) Load() (state *ledger.State, err error) {
-	if err := sh.store.alive(); err != nil {
+	if err := sh.usable(); err != nil {
 		return nil, err
 	}
 	snapshot := sh.store.state.NewSnapshot()

@@ -158,9 +158,10 @@ func (sh *Shard) Identity() Identity {
 	return sh.identity
 }
 
-// SetIdentity stores who this replica is, synced. Errors are fatal.
+// SetIdentity stores who this replica is, synced. Errors are fatal, except that a damaged replica answers [ErrCorrupt]: whoever
+// it is now, it must not become someone else without being wiped.
 func (sh *Shard) SetIdentity(id Identity) error {
-	if err := sh.store.alive(); err != nil {
+	if err := sh.usable(); err != nil {
 		return err
 	}
 	key := shardKey(sh.id, kindIdentity)
@@ -271,7 +272,7 @@ func (sh *Shard) fromDisk(lo, hi uint64, limit *sizeLimit) (out []Entry, err err
 
 // scanEntries verifies and yields the entries from lo to hi-1 in order until yield says no. A missing one is corruption.
 func (sh *Shard) scanEntries(r pebble.Reader, lo, hi uint64, yield func(*Entry) bool) error {
-	if err := sh.store.alive(); err != nil {
+	if err := sh.usable(); err != nil {
 		return err
 	}
 	iter, err := r.NewIter(&pebble.IterOptions{LowerBound: entryKey(nil, sh.id, lo), UpperBound: entryKey(nil, sh.id, hi)})
@@ -332,6 +333,9 @@ func (sh *Shard) entry(index uint64) (Entry, error) {
 	}
 	if index == 0 || index > last {
 		return Entry{}, fmt.Errorf("shard %d, entry %d, the last is %d: %w", sh.id, index, last, ErrUnavailable)
+	}
+	if err := sh.usable(); err != nil {
+		return Entry{}, err
 	}
 	return sh.entryFromDisk(index)
 }

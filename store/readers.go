@@ -25,7 +25,7 @@ func newReaders(s *Store) *readers { return &readers{store: s} }
 // with calls use with an iterator nobody else uses, and puts it back. An error of the iterator comes first: use has only seen
 // "nothing there".
 func (sh *Shard) with(use func(it *pebble.Iterator) error) error {
-	if err := sh.store.alive(); err != nil {
+	if err := sh.usable(); err != nil {
 		return err
 	}
 	sh.mu.RLock()

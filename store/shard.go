@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 
 	"github.com/cockroachdb/pebble/v2"
 
@@ -26,6 +27,8 @@ type Shard struct {
 	known    timeRanges   // of persisted ids that carry a time. Replaced, never changed
 	readers  *readers     // of the current checkpoint
 
+	damage atomic.Pointer[ErrCorrupt] // what was found corrupt; nil: nothing so far
+
 	persist persister // belongs to whoever calls Persist
 }
 
@@ -35,7 +38,33 @@ func newShard(s *Store, id holdfast.ShardID) *Shard {
 	return &Shard{id: id, store: s, tail: tail{bound: s.opts.TailBytes}, readers: newReaders(s)}
 }
 
-// openShards finds every shard that has anything in either database, finishes interrupted installations, and reads it.
+// Damage is what has been found corrupt of this replica, by opening it, reading it or in the background; nil: nothing so far. A
+// damaged replica answers [ErrCorrupt] to everything that reads or checkpoints, takes no identity, and can only be wiped.
+func (sh *Shard) Damage() error {
+	if d := sh.damage.Load(); d != nil {
+		return d
+	}
+	return nil
+}
+
+// usable answers why the replica cannot be read: the store is dead or the replica damaged.
+func (sh *Shard) usable() error {
+	if err := sh.store.alive(); err != nil {
+		return err
+	}
+	return sh.Damage()
+}
+
+// note remembers the damage in an error, if there is any, and gives the error back.
+func (sh *Shard) note(err error) error {
+	if corrupt := (*ErrCorrupt)(nil); errors.As(err, &corrupt) {
+		sh.damage.CompareAndSwap(nil, corrupt)
+	}
+	return err
+}
+
+// openShards finds every shard that has anything in either database, finishes interrupted installations, and reads it. A
+// shard that cannot be read is damaged, which is no reason not to open the others.
 func (s *Store) openShards() error {
 	for _, db := range []*pebble.DB{s.log, s.state} {
 		if err := s.discover(db); err != nil {
@@ -43,7 +72,7 @@ func (s *Store) openShards() error {
 		}
 	}
 	for _, id := range s.Shards() {
-		if err := s.Shard(id).open(); err != nil {
+		if err := s.Shard(id).open(); err != nil && s.Shard(id).Damage() == nil {
 			return err
 		}
 	}
@@ -64,7 +93,15 @@ func (s *Store) discover(db *pebble.DB) error {
 		}
 		ok = iter.SeekGE(shardKey(id+1, 0))
 	}
-	if err := iter.Close(); err != nil {
+	err = iter.Close()
+	if pebble.IsCorruptionError(err) {
+		// Which shards lie behind the damage is not known: every one that is asked for from now on may be among them.
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.unlisted = &ErrCorrupt{What: "the list of shards cannot be read", Err: err}
+		return nil
+	}
+	if err != nil {
 		return fmt.Errorf("listing shards: %w", err)
 	}
 	return nil
@@ -72,46 +109,40 @@ func (s *Store) discover(db *pebble.DB) error {
 
 func (sh *Shard) open() error {
 	if err := sh.resumeInstall(); err != nil {
-		return err
+		return sh.note(err)
 	}
-	return sh.reload()
+	return sh.note(sh.reload())
 }
 
 // reload reads from the disk everything that is kept in memory about the shard. Opening and installing both end here.
 func (sh *Shard) reload() error {
 	hard, err := readSmall(sh, sh.store.log, kindHard, readHard)
-	if err != nil {
+	identity, err2 := readSmall(sh, sh.store.log, kindIdentity, readIdentity)
+	meta, err3 := readSmall(sh, sh.store.state, kindMeta, readMeta)
+	known, err4 := readSmall(sh, sh.store.state, kindRanges, readRanges)
+	last, err5 := sh.lastOnDisk()
+	if err := errors.Join(err, err2, err3, err4, err5); err != nil {
+		sh.know(hard, identity, nil, nil, 0)
 		return err
 	}
-	identity, err := readSmall(sh, sh.store.log, kindIdentity, readIdentity)
-	if err != nil {
-		return err
-	}
-	meta, err := readSmall(sh, sh.store.state, kindMeta, readMeta)
-	if err != nil {
-		return err
-	}
-	known, err := readSmall(sh, sh.store.state, kindRanges, readRanges)
-	if err != nil {
-		return err
-	}
-	last, err := sh.lastOnDisk()
-	if err != nil {
-		return err
-	}
+	sh.know(hard, identity, meta, known, last)
 	if meta != nil && meta.Index > last {
 		return &ErrCorrupt{
 			Shard: sh.id, Index: last + 1,
 			What: fmt.Sprintf("the journal ends at %d, before the checkpoint at %d", last, meta.Index),
 		}
 	}
+	return nil
+}
+
+// know sets what is kept in memory.
+func (sh *Shard) know(hard HardState, identity Identity, meta *ledger.Meta, known timeRanges, last uint64) {
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
 	sh.hard, sh.identity, sh.meta, sh.known, sh.last = hard, identity, meta, known, last
 	sh.tail = tail{bound: sh.store.opts.TailBytes}
 	sh.readers.close()
 	sh.readers = newReaders(sh.store)
-	return nil
 }
 
 // readSmall reads and decodes one of the shard's single keys; the zero T when there is none.

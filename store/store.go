@@ -31,7 +31,8 @@ type Store struct {
 	mu         sync.Mutex // guards what follows
 	shards     map[holdfast.ShardID]*Shard
 	exports    map[*Export]struct{}
-	lastExport uint64 // id of the newest export
+	lastExport uint64      // id of the newest export
+	unlisted   *ErrCorrupt // why some shards may not have been found
 }
 
 // fatal is the first cause of the store's death.
@@ -126,6 +127,9 @@ func (s *Store) Shard(id holdfast.ShardID) *Shard {
 	if sh == nil {
 		sh = newShard(s, id)
 		s.shards[id] = sh
+		if s.unlisted != nil {
+			sh.damage.Store(&ErrCorrupt{Shard: id, What: s.unlisted.What, Err: s.unlisted.Err})
+		}
 	}
 	return sh
 }

@@ -1,0 +1,295 @@
+package store
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
+)
+
+// source is a shard with some history and a checkpoint, and what its state was there.
+func source(t *testing.T, o Options) (*world, *model, string) {
+	t.Helper()
+	w := newWorld(t, mustOpen(t, o), 11)
+	m := newModel()
+	w.openAccounts(10)
+	for range 3 {
+		for range 10 {
+			w.run(w.anything(openIDs(m)), w.anything(openIDs(m)))
+		}
+		m.checkpoint(w)
+	}
+	return w, m, digestText(w.state)
+}
+
+// target is a disk with another history of the same shard, some of it not in its checkpoint.
+func target(t *testing.T, o Options) *world {
+	t.Helper()
+	w := newWorld(t, mustOpen(t, o), 12)
+	if err := w.sh.SetIdentity(Identity{Replica: 77}); err != nil {
+		t.Fatal(err)
+	}
+	w.openAccounts(5)
+	w.done(w.pay(w.newID(true)))
+	w.checkpoint()
+	for range 60 {
+		w.done(w.pay(w.newID(true)))
+	}
+	return w
+}
+
+// pull copies chunks until the import is complete or n have been taken.
+func pull(t *testing.T, e *Export, im *Import, n int) {
+	t.Helper()
+	for ; n > 0 && !im.Complete(); n-- {
+		data, _, err := e.Chunk(im.Next())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := im.Put(data); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestImportResumesAndInstalls(t *testing.T) {
+	from, m, want := source(t, testOptions(vfs.NewMem(), new(deaths)))
+	fs := vfs.NewCrashableMem()
+	o := testOptions(fs, new(deaths))
+	to := target(t, o)
+	e := must[*Export](t)(from.sh.Export())
+	im := must[*Import](t)(to.sh.Import(e.ID))
+	pull(t, e, im, 4)
+	if im.Next() != 4 || im.Complete() {
+		t.Fatalf("next %d, complete %v", im.Next(), im.Complete())
+	}
+	if _, err := im.Install(); err == nil || !strings.Contains(err.Error(), "chunk 4") {
+		t.Errorf("installing half an import: %v", err)
+	}
+	// The exporter goes on meanwhile; the export must not notice.
+	from.done(from.pay(from.newID(true)))
+	from.checkpoint()
+	fs = fs.CrashClone(vfs.CrashCloneCfg{})
+	s := mustOpen(t, o2(o, fs))
+	im = must[*Import](t)(s.Shard(testShard).Import(e.ID))
+	if im.Next() != 4 {
+		t.Fatalf("after a crash chunk %d is wanted, want 4", im.Next())
+	}
+	pull(t, e, im, 1<<20)
+	meta, err := im.Install()
+	if err != nil || meta.Index != e.Meta.Index {
+		t.Fatalf("installed %d, %v; want %d", meta.Index, err, e.Meta.Index)
+	}
+	for range 2 {
+		checkInstalled(t, s, m, want, e.Meta.Index)
+		fs = fs.CrashClone(vfs.CrashCloneCfg{})
+		s = mustOpen(t, o2(o, fs))
+	}
+	if names := must[[]string](t)(fs.List("data/stage")); len(names) != 0 {
+		t.Errorf("left in the stage: %v", names)
+	}
+}
+
+func checkInstalled(t *testing.T, s *Store, m *model, want string, index uint64) {
+	t.Helper()
+	w := newWorld(t, s, 1)
+	w.restart(s)
+	if got := digestText(w.state); got != want {
+		t.Fatalf("installed %s, want %s", got, want)
+	}
+	m.compare(t, w.sh)
+	if w.sh.LastIndex() != index || w.sh.Hard().Commit != index || w.sh.Hard().Term != 1 || w.sh.Identity().Replica != 77 || !w.sh.Identity().Born {
+		t.Fatalf("last %d, hard %+v, identity %+v", w.sh.LastIndex(), w.sh.Hard(), w.sh.Identity())
+	}
+	write(t, s, Write{Shard: testShard, Entries: entries(index+1, 2, 10)})
+	write(t, s, Write{Shard: testShard, Entries: entries(index+1, 2, 20)})
+}
+
+func TestDamagedChunksAreRefused(t *testing.T) {
+	from, _, _ := source(t, testOptions(vfs.NewMem(), new(deaths)))
+	to := newWorld(t, mustOpen(t, testOptions(vfs.NewMem(), new(deaths))), 1)
+	e := must[*Export](t)(from.sh.Export())
+	im := must[*Import](t)(to.sh.Import(e.ID))
+	data, _, err := e.Chunk(0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, _, err := e.Chunk(0)
+	if err != nil || string(again) != string(data) {
+		t.Errorf("chunk 0 is another one the second time: %v", err)
+	}
+	other := must[*Export](t)(from.sh.Export())
+	foreign, _, err := other.Chunk(0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	flipped := append([]byte(nil), data...)
+	flipped[len(flipped)/2] ^= 1
+	for name, bad := range map[string][]byte{"flipped": flipped, "short": data[:len(data)-1], "empty": nil, "foreign": foreign} {
+		if err := im.Put(bad); !errors.Is(err, ErrChunkDamaged) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if err := im.Put(data); err != nil {
+		t.Fatal(err)
+	}
+	if err := im.Put(data); !errors.Is(err, ErrChunkDamaged) {
+		t.Errorf("the same chunk twice: %v", err)
+	}
+	if _, _, err := e.Chunk(7); err == nil {
+		t.Error("chunk 7 is given before chunk 1")
+	}
+}
+
+func TestExportExpires(t *testing.T) {
+	o := testOptions(vfs.NewMem(), new(deaths))
+	now := time.Unix(1_700_000_000, 0)
+	o.Now = func() time.Time { return now }
+	o.ExportIdle = time.Minute
+	from, _, _ := source(t, o)
+	if _, err := from.s.Shard(8).Export(); !errors.Is(err, ErrNoCheckpoint) {
+		t.Errorf("export without a checkpoint: %v", err)
+	}
+	e := must[*Export](t)(from.sh.Export())
+	for range maxExports - 1 {
+		must[*Export](t)(from.sh.Export())
+	}
+	if _, err := from.sh.Export(); !errors.Is(err, ErrTooManyExports) {
+		t.Errorf("one too many: %v", err)
+	}
+	now = now.Add(50 * time.Second)
+	if _, _, err := e.Chunk(0); err != nil {
+		t.Errorf("after 50 s: %v", err)
+	}
+	now = now.Add(50 * time.Second)
+	must[*Export](t)(from.sh.Export()) // the unused ones have given way
+	if _, _, err := e.Chunk(1); err != nil {
+		t.Errorf("used 50 s ago: %v", err)
+	}
+	now = now.Add(2 * time.Minute)
+	from.done(from.pay(from.newID(true)))
+	from.checkpoint()
+	if _, _, err := e.Chunk(1); !errors.Is(err, ErrExportExpired) {
+		t.Errorf("after two minutes: %v", err)
+	}
+	mustClose(t, from.s)
+}
+
+// TestCrashDuringInstall crashes at every write operation of an installation, and of the start that finishes it: what comes
+// back is the old state or the new one, whole.
+func TestCrashDuringInstall(t *testing.T) {
+	from, m, want := source(t, testOptions(vfs.NewMem(), new(deaths)))
+	e := must[*Export](t)(from.sh.Export())
+	base := vfs.NewCrashableMem()
+	o := testOptions(base, new(deaths))
+	to := target(t, o)
+	old := digestText(to.state)
+	im := must[*Import](t)(to.sh.Import(e.ID))
+	pull(t, e, im, 1<<20)
+	base = base.CrashClone(vfs.CrashCloneCfg{})
+	olds, news := 0, 0
+	for at := int32(1); ; at += 3 {
+		fs := base.CrashClone(vfs.CrashCloneCfg{})
+		crashed, finished := crashAfter(t, o, fs, at, e.ID)
+		after := mustOpen(t, o2(o, crashed))
+		w := newWorld(t, after, 1)
+		w.restart(after)
+		switch got := digestText(w.state); {
+		case got == want && w.sh.LastIndex() == e.Meta.Index:
+			news++
+			if news == 1 {
+				m.compare(t, w.sh)
+			}
+		case got == old:
+			olds++
+		default:
+			t.Fatalf("after a crash at operation %d: %s, neither the old %s nor the new %s", at, got, old, want)
+		}
+		if finished {
+			break
+		}
+		mustClose(t, after)
+	}
+	if olds == 0 || news < 2 {
+		t.Errorf("%d crashes gave the old state and %d the new one: the test does not reach both sides", olds, news)
+	}
+}
+
+// crashAfter installs, with the disk failing for good after so many writes, and returns what a crash there leaves.
+func crashAfter(t *testing.T, o Options, fs *vfs.MemFS, at int32, export uint64) (left *vfs.MemFS, finished bool) {
+	t.Helper()
+	var died deaths
+	o = testOptions(nil, &died)
+	var crashed *vfs.MemFS
+	left1 := at
+	tr := &trap{}
+	tr.match = func(op errorfs.Op) bool {
+		if op.Kind.ReadOrWrite() != errorfs.OpIsWrite {
+			return false
+		}
+		if left1--; left1 == 0 && crashed == nil {
+			crashed = fs.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: int(at) % 100, RNG: testRNG(uint64(at))})
+		}
+		return false
+	}
+	s := mustOpen(t, o2(o, errorfs.Wrap(fs, locked(tr))))
+	im := must[*Import](t)(s.Shard(testShard).Import(export))
+	if !im.Complete() {
+		t.Fatalf("the import is not complete: %d", im.Next())
+	}
+	tr.armed.Store(true)
+	if _, err := im.Install(); err != nil {
+		t.Fatal(err)
+	}
+	tr.armed.Store(false)
+	if crashed == nil {
+		return fs.CrashClone(vfs.CrashCloneCfg{}), true
+	}
+	_ = s.Close()
+	return crashed, false
+}
+
+func TestWipe(t *testing.T) {
+	fs := vfs.NewCrashableMem()
+	o := testOptions(fs, new(deaths))
+	w, _, _ := source(t, o)
+	other := w.s.Shard(testShard + 1)
+	if err := other.SetIdentity(Identity{Replica: 5}); err != nil {
+		t.Fatal(err)
+	}
+	write(t, w.s, Write{Shard: testShard + 1, Entries: entries(1, 1, 3000, 3000), Sync: true})
+	if err := w.sh.SetIdentity(Identity{Replica: 4, Born: true}); err != nil {
+		t.Fatal(err)
+	}
+	e := must[*Export](t)(w.sh.Export())
+	if err := w.sh.Wipe(); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := e.Chunk(0); !errors.Is(err, ErrExportExpired) {
+		t.Errorf("an export outlives its shard: %v", err)
+	}
+	s := w.s
+	for range 2 {
+		sh := s.Shard(testShard)
+		_, has := sh.Meta()
+		if sh.LastIndex() != 0 || has || sh.Identity().Replica != 0 || sh.Hard() != (HardState{}) {
+			t.Errorf("left: last %d, meta %v, identity %+v, hard %+v", sh.LastIndex(), has, sh.Identity(), sh.Hard())
+		}
+		for _, id := range w.ids {
+			if _, found, err := sh.Find(id); found || err != nil {
+				t.Fatalf("id %s: %v %v", id, found, err)
+			}
+		}
+		if other := s.Shard(testShard + 1); other.LastIndex() != 2 || other.Identity().Replica != 5 {
+			t.Errorf("the other shard has %d entries, identity %+v", other.LastIndex(), other.Identity())
+		}
+		fs = fs.CrashClone(vfs.CrashCloneCfg{})
+		s = mustOpen(t, o2(o, fs))
+	}
+	if ids := s.Shards(); len(ids) != 1 || ids[0] != testShard+1 {
+		t.Errorf("shards on the disk: %v", ids)
+	}
+}
