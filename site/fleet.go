@@ -92,6 +92,8 @@ func (s *Site) shardStatus(ctx context.Context, st shard.ShardStatus) ShardStatu
 	if err := s.host.Read(ctx, st.Shard, shard.Stale, func(v *shard.View) error { meta = v.Meta(); return nil }); err != nil && out.Reason == "" {
 		out.InService, out.Reason = false, err.Error()
 	}
+	// What the host reports may be a tenth of a second old; the state itself is not.
+	out.Applied, out.Digest = max(out.Applied, meta.Index), meta.Digest
 	out.Accounts, out.Holds = int(meta.Accounts), int(meta.Holds)
 	return out
 }

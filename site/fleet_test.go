@@ -1,14 +1,281 @@
 package site
 
 import (
+	"context"
+	"encoding/binary"
+	"errors"
 	"fmt"
+	"log/slog"
+	"net"
+	"os"
 	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
 
 	"holdfast"
+	"holdfast/fault"
+	"holdfast/shard"
 )
 
 func siteID(n int) holdfast.SiteID { return holdfast.SiteID(n) }
 
 func certFile(dir string, n int, ext string) string {
 	return filepath.Join(dir, fmt.Sprintf("site-%d.%s", n, ext))
+}
+
+// fleet is sites in one process, joined by real links over cables that can be cut.
+type fleet struct {
+	t       testing.TB
+	net     *fault.Net
+	configs map[holdfast.SiteID]Config
+
+	mu    sync.Mutex // guards sites
+	sites map[holdfast.SiteID]*Site
+	next  atomic.Uint64 // transaction ids
+}
+
+// newFleet starts sites with a one-way delay of 1 ms between them.
+func newFleet(t testing.TB, sites, shards int) *fleet {
+	f := &fleet{t: t, net: fault.NewNet(time.Millisecond), configs: map[holdfast.SiteID]Config{}, sites: map[holdfast.SiteID]*Site{}}
+	f.configure(sites, shards)
+	t.Cleanup(func() {
+		f.net.HealAll()
+		for id := range f.configs {
+			f.stop(id)
+		}
+		if err := f.net.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	for id := range f.configs {
+		f.start(id)
+	}
+	f.ready()
+	return f
+}
+
+func (f *fleet) configure(sites, shards int) {
+	f.t.Helper()
+	certs := certificates(f.t, "test", sites)
+	for n := 1; n <= sites; n++ {
+		c := Embedded(filepath.Join(f.t.TempDir(), "data"), "127.0.0.1:8080")
+		c.Site, c.Name, c.Cluster, c.Shards = siteID(n), fmt.Sprint("site-", n), "test", shards
+		c.Store.CacheBytes, c.Store.ReserveBytes = 8<<20, 1<<20
+		if sites > 1 {
+			c.Link = Link{
+				Listen: []string{freeAddress(f.t)},
+				CA:     filepath.Join(certs, "ca.pem"), Cert: certFile(certs, n, "pem"), Key: certFile(certs, n, "key"),
+			}
+		}
+		f.configs[c.Site] = c
+	}
+	for from, c := range f.configs {
+		for to, peer := range f.configs {
+			if from == to {
+				continue
+			}
+			address, err := f.net.Lay(fault.Route{From: from, To: to}, "", peer.Link.Listen[0])
+			if err != nil {
+				f.t.Fatal(err)
+			}
+			c.Peers = append(c.Peers, Peer{Site: to, Name: peer.Name, Addresses: []string{address}})
+		}
+		f.configs[from] = c
+	}
+}
+
+func freeAddress(t testing.TB) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
+
+func (f *fleet) start(id holdfast.SiteID) *Site {
+	f.t.Helper()
+	options := Options{Version: "test", OnFatal: func(err error) { f.t.Errorf("site %d: fatal: %v", id, err) }}
+	if testing.Verbose() {
+		options.Logger = slog.New(slog.NewTextHandler(os.Stderr, nil))
+	}
+	s, err := Open(f.configs[id], options)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	if err := s.Start(ctx); err != nil {
+		f.t.Fatal(err)
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.sites[id] = s
+	return s
+}
+
+func (f *fleet) stop(id holdfast.SiteID) {
+	f.t.Helper()
+	s := f.site(id)
+	if s == nil {
+		return
+	}
+	if err := s.Stop(context.Background()); err != nil {
+		f.t.Errorf("site %d does not stop: %v", id, err)
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	delete(f.sites, id)
+}
+
+func (f *fleet) site(id holdfast.SiteID) *Site {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.sites[id]
+}
+
+// all are the sites that run.
+func (f *fleet) all() []*Site {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var list []*Site
+	for n := 1; n <= len(f.configs); n++ {
+		if s := f.sites[siteID(n)]; s != nil {
+			list = append(list, s)
+		}
+	}
+	return list
+}
+
+// eventually looks until ok, for at most 20 s.
+func eventually(t testing.TB, what string, ok func() bool) {
+	t.Helper()
+	ticker := time.NewTicker(2 * time.Millisecond)
+	defer ticker.Stop()
+	late := time.After(20 * time.Second)
+	for !ok() {
+		select {
+		case <-ticker.C:
+		case <-late:
+			t.Fatalf("after 20 s still not: %s", what)
+		}
+	}
+}
+
+func (f *fleet) ready() {
+	f.t.Helper()
+	for _, s := range f.all() {
+		eventually(f.t, fmt.Sprintf("site %d is ready", s.cfg.Site), func() bool { return s.Ready() == nil })
+	}
+}
+
+// leader is who leads a shard, as a majority of the running sites says.
+func (f *fleet) leader(id holdfast.ShardID) (leader holdfast.SiteID) {
+	f.t.Helper()
+	eventually(f.t, fmt.Sprintf("a leader of shard %d", id), func() bool {
+		votes := map[holdfast.SiteID]int{}
+		for _, s := range f.all() {
+			l := s.board.seat(id).leader
+			if votes[l]++; l != 0 && votes[l] > len(f.configs)/2 {
+				leader = l
+				return true
+			}
+		}
+		return false
+	})
+	return leader
+}
+
+// other is a running site that is not among but.
+func (f *fleet) other(but ...holdfast.SiteID) *Site {
+	f.t.Helper()
+next:
+	for _, s := range f.all() {
+		for _, b := range but {
+			if s.cfg.Site == b {
+				continue next
+			}
+		}
+		return s
+	}
+	f.t.Fatal("no other site")
+	return nil
+}
+
+func (f *fleet) id() (id holdfast.ID) {
+	binary.BigEndian.PutUint64(id[8:], f.next.Add(1))
+	return id
+}
+
+func account(t testing.TB, sequence uint32, slot holdfast.Slot) holdfast.AccountID {
+	t.Helper()
+	owner, err := holdfast.NewOwner(sequence, slot)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return holdfast.AccountID{Owner: owner, Purpose: holdfast.MustPurpose("wallet"), Asset: holdfast.MustAsset("CNY")}
+}
+
+func (f *fleet) open(accounts ...holdfast.AccountID) holdfast.Txn {
+	t := holdfast.Txn{ID: f.id()}
+	for _, a := range accounts {
+		t.Accounts = append(t.Accounts, holdfast.AccountChange{Op: holdfast.OpenAccount, ID: a})
+	}
+	return t
+}
+
+func (f *fleet) pay(from, to holdfast.AccountID, amount holdfast.Amount) holdfast.Txn {
+	return holdfast.Txn{ID: f.id(), Transfers: []holdfast.Transfer{{Kind: holdfast.Immediate, Debit: from, Credit: to, Amount: amount}}}
+}
+
+func submit(t testing.TB, s *Site, txn holdfast.Txn) holdfast.Outcome {
+	t.Helper()
+	outcomes, err := s.Submit(context.Background(), []holdfast.Txn{txn}, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return outcomes[0]
+}
+
+func (f *fleet) mustDo(s *Site, txn holdfast.Txn) holdfast.Outcome {
+	f.t.Helper()
+	o := submit(f.t, s, txn)
+	if o.Status != holdfast.Done {
+		f.t.Fatalf("through site %d: %s %s %s", s.cfg.Site, o.Status, o.Code, o.Field)
+	}
+	return o
+}
+
+func balance(t testing.TB, s *Site, id holdfast.AccountID) (sum holdfast.Amount, err error) {
+	t.Helper()
+	err = s.Read(context.Background(), s.ShardOf(id.Owner), shard.Linearizable, func(v *shard.View) error {
+		a, ok := v.Account(id)
+		if !ok {
+			return errors.New("no such account")
+		}
+		sum = a.Balance()
+		return nil
+	})
+	return sum, err
+}
+
+func (f *fleet) mustHold(s *Site, id holdfast.AccountID, want holdfast.Amount) {
+	f.t.Helper()
+	if got, err := balance(f.t, s, id); err != nil || got != want {
+		f.t.Fatalf("site %d: balance %d, %v; want %d", s.cfg.Site, got, err, want)
+	}
+}
+
+// audit is asked of every site; all have to agree with all others.
+func (f *fleet) audit() {
+	f.t.Helper()
+	for _, s := range f.all() {
+		a, err := s.Audit(context.Background())
+		if err != nil || !a.OK() || a.Compared != len(a.Shards)*(len(f.configs)-1) {
+			f.t.Errorf("site %d: audit %+v, %v", s.cfg.Site, a, err)
+		}
+	}
 }

@@ -1,0 +1,466 @@
+package site
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"holdfast"
+	"holdfast/shard"
+)
+
+func TestOneSite(t *testing.T) {
+	f := newFleet(t, 1, 2)
+	s := f.site(1)
+	a, b := account(t, 1, 10), account(t, 2, 20)
+	f.mustDo(s, f.open(a, b))
+	pay := f.pay(a, b, 500)
+	first := f.mustDo(s, pay)
+	if first.Replay || first.Index == 0 || first.Time == 0 {
+		t.Errorf("outcome %+v", first)
+	}
+	if again := f.mustDo(s, pay); !again.Replay || again.Position != first.Position || again.Time != first.Time {
+		t.Errorf("the same id again: %+v, first it was %+v", again, first)
+	}
+	f.mustHold(s, b, 500)
+	f.audit()
+	f.stop(1)
+	f.start(1)
+	f.ready()
+	f.mustHold(f.site(1), b, 500)
+}
+
+func TestWhatIsMalformedGoesNoFurther(t *testing.T) {
+	f := newFleet(t, 1, 4)
+	s := f.site(1)
+	here, there := account(t, 1, 10), account(t, 2, 900)
+	rows := []struct {
+		name  string
+		txn   holdfast.Txn
+		code  holdfast.Code
+		field string
+	}{
+		{"empty", holdfast.Txn{ID: f.id()}, holdfast.CodeTxnEmpty, ""},
+		{"no amount", f.pay(here, account(t, 3, 10), 0), holdfast.CodeAmountInvalid, "transfers[0].amount"},
+		{"two shards", f.pay(here, there, 5), holdfast.CodeShardMismatch, "transfers[0].credit"},
+		{"two shards, accounts", f.open(here, there), holdfast.CodeShardMismatch, "accounts[1].id"},
+		{"hold nowhere", holdfast.Txn{ID: f.id(), Transfers: []holdfast.Transfer{{Kind: holdfast.Void, Hold: f.id()}}}, holdfast.CodeHoldMissing, "transfers[0].hold"},
+	}
+	txns := []holdfast.Txn{f.open(here, account(t, 3, 10))}
+	for _, row := range rows {
+		txns = append(txns, row.txn)
+	}
+	outcomes, err := s.Submit(context.Background(), txns, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if outcomes[0].Status != holdfast.Done {
+		t.Errorf("the good one among them: %+v", outcomes[0])
+	}
+	for i, row := range rows {
+		o := outcomes[i+1]
+		if o.Status != holdfast.NotExecuted || o.Code != row.code || row.field != "" && o.Field != row.field || o.ID != row.txn.ID {
+			t.Errorf("%s: %s %s %q, want %s %q", row.name, o.Status, o.Code, o.Field, row.code, row.field)
+		}
+	}
+	for _, n := range []int{0, holdfast.MaxLegs + 1} {
+		if _, err := s.Submit(context.Background(), make([]holdfast.Txn, n), true); err == nil {
+			t.Errorf("%d transactions were taken", n)
+		}
+	}
+}
+
+func TestHoldsAreFoundInTheirShard(t *testing.T) {
+	f := newFleet(t, 1, 4)
+	s := f.site(1)
+	a, b := account(t, 1, 900), account(t, 2, 901)
+	f.mustDo(s, f.open(a, b))
+	hold := f.pay(a, b, 50)
+	hold.Transfers[0].Kind = holdfast.Hold
+	f.mustDo(s, hold)
+	f.mustDo(s, holdfast.Txn{ID: f.id(), Transfers: []holdfast.Transfer{{Kind: holdfast.Post, Hold: hold.ID, Amount: 30}}})
+	f.mustHold(s, b, 30)
+	o := submit(t, s, holdfast.Txn{ID: f.id(), Transfers: []holdfast.Transfer{{Kind: holdfast.Void, Hold: hold.ID}}})
+	if o.Status != holdfast.Refused || o.Code != holdfast.CodeHoldPosted {
+		t.Errorf("void of a posted hold: %s %s", o.Status, o.Code)
+	}
+}
+
+func TestAnySiteTakesAnyRequest(t *testing.T) {
+	f := newFleet(t, 3, 3)
+	var pairs [3][2]holdfast.AccountID
+	for i := range pairs {
+		pairs[i] = [2]holdfast.AccountID{account(t, uint32(i), holdfast.Slot(i*340)), account(t, uint32(i+10), holdfast.Slot(i*340+1))}
+		f.mustDo(f.site(siteID(i+1)), f.open(pairs[i][:]...))
+	}
+	for _, s := range f.all() {
+		txns := make([]holdfast.Txn, 0, 30)
+		for i := range 30 { // one call with transactions of all shards
+			txns = append(txns, f.pay(pairs[i%3][0], pairs[i%3][1], 10))
+		}
+		outcomes, err := s.Submit(context.Background(), txns, true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, o := range outcomes {
+			if o.Status != holdfast.Done || o.ID != txns[i].ID {
+				t.Fatalf("site %d, transaction %d: %+v", s.cfg.Site, i, o)
+			}
+		}
+	}
+	for _, s := range f.all() { // what was acknowledged is seen everywhere at once
+		for _, p := range pairs {
+			f.mustHold(s, p[1], 300)
+		}
+	}
+	f.audit()
+	f.checkStatus()
+}
+
+// checkStatus compares what the sites say about each other with what is.
+func (f *fleet) checkStatus() {
+	f.t.Helper()
+	for _, s := range f.all() {
+		leads := 0
+		for _, st := range s.Sites(context.Background()) {
+			if !st.Reachable || !st.Ready || !st.DigestOK || st.Version != "test" || st.DiskFree == 0 || st.Name == "" {
+				f.t.Errorf("site %d says of site %d: %+v", s.cfg.Site, st.Site, st)
+			}
+			leads += len(st.Leads)
+		}
+		if leads != s.cfg.Shards {
+			f.t.Errorf("site %d sees %d leaderships of %d shards", s.cfg.Site, leads, s.cfg.Shards)
+		}
+		for _, st := range s.Shards(context.Background()) {
+			if st.Leader == 0 || !st.InService || len(st.Members) != len(f.configs) || st.Applied == 0 {
+				f.t.Errorf("site %d says of shard %d: %+v", s.cfg.Site, st.Shard, st)
+			}
+		}
+		families, err := s.Registry().Gather()
+		if err != nil || len(families) < 20 {
+			f.t.Errorf("site %d: %d metrics, %v", s.cfg.Site, len(families), err)
+		}
+	}
+}
+
+func TestHandOverFromAnySite(t *testing.T) {
+	f := newFleet(t, 3, 1)
+	a, b := account(t, 1, 1), account(t, 2, 2)
+	f.mustDo(f.site(1), f.open(a, b))
+	for n := range 6 {
+		old := f.leader(1)
+		to := f.other(old, siteID(n%3+1)).cfg.Site
+		if err := f.site(siteID(n%3+1)).HandOver(context.Background(), 1, to); err != nil {
+			t.Fatal(err)
+		}
+		if now := f.leader(1); now != to {
+			t.Errorf("site %d leads, want %d", now, to)
+		}
+		f.mustDo(f.other(to), f.pay(a, b, 1))
+	}
+	if err := f.site(1).HandOver(context.Background(), 1, 9); err == nil {
+		t.Error("handed over to a site that does not exist")
+	}
+	if err := f.site(1).HandOver(context.Background(), 2, 1); !errors.Is(err, shard.ErrNoShard) {
+		t.Errorf("handing over a shard that does not exist: %v", err)
+	}
+}
+
+func TestOwnersAreIssuedOnce(t *testing.T) {
+	f := newFleet(t, 3, 2)
+	var mu sync.Mutex
+	seen := map[holdfast.Owner]bool{}
+	slots := map[holdfast.Slot]bool{}
+	var all sync.WaitGroup
+	for _, s := range f.all() {
+		for range 2 {
+			all.Go(func() {
+				for range ownerBlock {
+					o, err := s.IssueOwner(context.Background())
+					mu.Lock()
+					if err != nil || o.Check() != nil || seen[o] {
+						t.Errorf("site %d: owner %s, %v, again: %t", s.cfg.Site, o, err, seen[o])
+					}
+					seen[o], slots[o.Slot()] = true, true
+					mu.Unlock()
+				}
+			})
+		}
+	}
+	all.Wait()
+	if len(slots) != holdfast.Slots {
+		t.Errorf("%d slots were used", len(slots))
+	}
+}
+
+// stream pays through one site after the other, as clients do: what was not executed, or is unknown, goes to the next site
+// with the same id until its deadline.
+type stream struct {
+	fleet    *fleet
+	from, to holdfast.AccountID
+	stop     chan struct{}
+	done     sync.WaitGroup
+
+	mu     sync.Mutex
+	paid   int
+	failed []string
+	worst  time.Duration
+}
+
+func (f *fleet) stream(from, to holdfast.AccountID, payers int) *stream {
+	st := &stream{fleet: f, from: from, to: to, stop: make(chan struct{})}
+	for n := range payers {
+		st.done.Go(func() { st.run(n) })
+	}
+	return st
+}
+
+func (st *stream) run(n int) {
+	for {
+		select {
+		case <-st.stop:
+			return
+		default:
+		}
+		st.one(n)
+	}
+}
+
+func (st *stream) one(n int) {
+	begun := time.Now()
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	txn := st.fleet.pay(st.from, st.to, 1)
+	last := "no site"
+	for ctx.Err() == nil {
+		sites := st.fleet.all()
+		if len(sites) == 0 {
+			continue
+		}
+		n++
+		outcomes, err := sites[n%len(sites)].Submit(ctx, []holdfast.Txn{txn}, false)
+		if err != nil {
+			last = err.Error()
+			break
+		}
+		o := outcomes[0]
+		if o.Status == holdfast.Done {
+			st.mu.Lock()
+			st.paid++
+			st.worst = max(st.worst, time.Since(begun))
+			st.mu.Unlock()
+			return
+		}
+		last = fmt.Sprint(o.Status, " ", o.Code)
+		if o.Status == holdfast.Refused {
+			break
+		}
+	}
+	st.mu.Lock()
+	st.failed = append(st.failed, last)
+	st.mu.Unlock()
+}
+
+func (st *stream) count() int {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	return st.paid
+}
+
+// more waits until so many more have been paid.
+func (st *stream) more(n int) {
+	st.fleet.t.Helper()
+	goal := st.count() + n
+	eventually(st.fleet.t, "payments go on", func() bool { return st.count() >= goal })
+}
+
+// end stops and returns how many were paid. None may have failed.
+func (st *stream) end() int {
+	st.fleet.t.Helper()
+	close(st.stop)
+	st.done.Wait()
+	if len(st.failed) > 0 {
+		st.fleet.t.Errorf("%d of %d payments failed, the first: %s", len(st.failed), st.paid, st.failed[0])
+	}
+	st.fleet.t.Logf("%d paid, the slowest in %s", st.paid, st.worst)
+	return st.paid
+}
+
+func TestRollingRestartFailsNothing(t *testing.T) {
+	f := newFleet(t, 3, 2)
+	a, b := account(t, 1, 1), account(t, 2, 2)
+	f.mustDo(f.site(1), f.open(a, b))
+	st := f.stream(a, b, 8)
+	for n := 1; n <= 3; n++ {
+		st.more(50)
+		f.stop(siteID(n))
+		st.more(50)
+		f.start(siteID(n))
+		f.ready()
+	}
+	st.more(50)
+	paid := st.end()
+	f.mustHold(f.site(1), b, holdfast.Amount(paid))
+	f.audit()
+}
+
+func TestLeaderIsCutOffUnderLoad(t *testing.T) {
+	f := newFleet(t, 3, 1)
+	a, b := account(t, 1, 1), account(t, 2, 2)
+	f.mustDo(f.site(1), f.open(a, b))
+	st := f.stream(a, b, 8)
+	for range 3 {
+		st.more(50)
+		old := f.leader(1)
+		f.net.CutSite(old)
+		eventually(t, "another site leads", func() bool { l := f.other(old).board.seat(1).leader; return l != old && l != 0 })
+		st.more(50)
+		f.net.HealSite(old)
+		f.ready()
+	}
+	paid := st.end()
+	f.mustHold(f.site(1), b, holdfast.Amount(paid)) // none lost, none doubled
+	f.audit()
+}
+
+// honest measures how long sites without a majority take to say so: to a request that was under way when the majority was
+// lost, and to those after it. cut is done to the leader, or to another site.
+func (f *fleet) honest(victim *Site, cut func(), from, to holdfast.AccountID) (underWay, fresh time.Duration) {
+	f.t.Helper()
+	outcome := make(chan holdfast.Outcome, 1)
+	cut()
+	begun := time.Now()
+	go func() { outcome <- submit(f.t, victim, f.pay(from, to, 1)) }()
+	o := <-outcome
+	underWay = time.Since(begun)
+	if o.Status != holdfast.Unknown && o.Code != holdfast.CodeNoQuorum {
+		f.t.Errorf("under way when the majority was lost: %s %s", o.Status, o.Code)
+	}
+	for range 20 {
+		begun = time.Now()
+		if o := submit(f.t, victim, f.pay(from, to, 1)); o.Status != holdfast.NotExecuted || o.Code != holdfast.CodeNoQuorum {
+			f.t.Errorf("a new request without a majority: %s %s", o.Status, o.Code)
+		}
+		if _, err := balance(f.t, victim, to); !errors.Is(err, shard.ErrNoQuorum) {
+			f.t.Errorf("a read without a majority: %v", err)
+		}
+		fresh = max(fresh, time.Since(begun))
+	}
+	return underWay, fresh
+}
+
+func TestAMinoritySaysSo(t *testing.T) {
+	f := newFleet(t, 3, 1)
+	a, b := account(t, 1, 1), account(t, 2, 2)
+	f.mustDo(f.site(1), f.open(a, b))
+	leading := func() *Site { return f.site(f.leader(1)) }
+	following := func() *Site { return f.other(f.leader(1)) }
+	rows := []struct {
+		name   string
+		victim func() *Site
+		cut    func(holdfast.SiteID)
+	}{
+		{"leader is cut off", leading, f.net.CutSite},
+		{"follower is cut off", following, f.net.CutSite},
+		{"leader hears and is not heard", leading, f.net.Mute},
+		{"leader is heard and does not hear", leading, f.net.Deafen},
+		{"follower hears and is not heard", following, f.net.Mute},
+	}
+	for _, row := range rows {
+		var underWay, fresh time.Duration
+		for range 3 { // a busy machine may be late; it is not late every time
+			victim := row.victim()
+			underWay, fresh = f.honest(victim, func() { row.cut(victim.cfg.Site) }, a, b)
+			f.net.HealAll()
+			f.ready()
+			if underWay <= HonestWithin && fresh <= HonestWithin {
+				break
+			}
+		}
+		t.Logf("%s: %s when under way, %s when new", row.name, underWay, fresh)
+		if underWay > HonestWithin || fresh > HonestWithin {
+			t.Errorf("%s: took %s when under way, %s when new; %s is promised", row.name, underWay, fresh, HonestWithin)
+		}
+	}
+	f.audit()
+}
+
+func TestAWipedSiteComesBackByItself(t *testing.T) {
+	f := newFleet(t, 3, 1)
+	a, b := account(t, 1, 1), account(t, 2, 2)
+	f.mustDo(f.site(1), f.open(a, b))
+	st := f.stream(a, b, 4)
+	st.more(50)
+	victim := f.leader(1)
+	f.stop(victim)
+	if err := os.RemoveAll(f.configs[victim].Data); err != nil {
+		t.Fatal(err)
+	}
+	s := f.start(victim)
+	eventually(t, "the site votes again", func() bool {
+		for _, st := range s.Shards(context.Background()) {
+			for _, m := range st.Members {
+				if m.Site == victim && (m.Learner || len(st.Members) != 3) {
+					return false
+				}
+			}
+			return len(st.Members) == 3 && st.InService
+		}
+		return false
+	})
+	f.ready()
+	st.more(50)
+	f.mustHold(f.site(1), b, holdfast.Amount(st.end()))
+	rejoined := false
+	for _, e := range s.Events(0) {
+		rejoined = rejoined || e.Kind == EventRejoin
+	}
+	if !rejoined {
+		t.Error("no event says that the site has rejoined")
+	}
+	f.audit()
+}
+
+func TestADirectoryBelongsToOneSite(t *testing.T) {
+	f := newFleet(t, 1, 1)
+	f.stop(1)
+	c := f.configs[1]
+	for _, hurt := range []func(*Config){
+		func(c *Config) { c.Site = 2 }, func(c *Config) { c.Cluster = "other" }, func(c *Config) { c.Shards = 2 },
+	} {
+		wrong := c
+		hurt(&wrong)
+		s, err := Open(wrong, Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Start(context.Background()); err == nil || !strings.Contains(err.Error(), "is not that of this configuration") {
+			t.Errorf("%+v starts on the data of another site: %v", wrong, err)
+		}
+	}
+	f.start(1)
+}
+
+func TestStopIsFinal(t *testing.T) {
+	f := newFleet(t, 1, 1)
+	s := f.site(1)
+	a := account(t, 1, 1)
+	f.stop(1)
+	if o := submit(t, s, f.open(a)); o.Status != holdfast.NotExecuted || o.Code != holdfast.CodeStopping {
+		t.Errorf("after Stop: %s %s", o.Status, o.Code)
+	}
+	if _, err := balance(t, s, a); err == nil {
+		t.Error("a read after Stop was answered")
+	}
+	if err := s.Ready(); !errors.Is(err, ErrNotReady) {
+		t.Errorf("after Stop: %v", err)
+	}
+	if err := s.Stop(context.Background()); err != nil {
+		t.Errorf("Stop again: %v", err)
+	}
+}
