@@ -93,9 +93,15 @@ func (c *Cable) Addr() string { return c.listener.Addr().String() }
 func (c *Cable) Target() string { return c.target }
 
 // Cut stops the bytes of the given directions, silently: connections stay open, what was under way stays in the cable, and
-// new connections are taken but lead nowhere. Cutting what is cut changes nothing.
+// new connections are taken but lead nowhere. When Cut returns, no byte leaves the cable any more. Cutting what is cut
+// changes nothing.
 func (c *Cable) Cut(d Direction) {
 	c.change(func(l *line) { l.cut |= d & Both })
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for cn := range c.conns {
+		cn.halt(d)
+	}
 }
 
 // Heal lets everything flow again, in order: what stood in the cable needs the propagation delay from now. Connections

@@ -6,6 +6,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"net"
+	"runtime"
 	"slices"
 	"sync"
 	"syscall"
@@ -151,8 +152,8 @@ func TestCableRoundTrip(t *testing.T) {
 	if trips[1] < 10*time.Millisecond-100*time.Microsecond {
 		t.Errorf("a round trip took %v: faster than light in this cable", trips[1])
 	}
-	if trips[15] > 13*time.Millisecond {
-		t.Errorf("a round trip usually takes %v, want 10 ms and little more", trips[15])
+	if trips[1] > 20*time.Millisecond { // the best of many: the rest says how busy the machine is
+		t.Errorf("no round trip took less than %v, want 10 ms and little more", trips[1])
 	}
 }
 
@@ -195,9 +196,12 @@ func TestCutIsSilentAndLosesNothing(t *testing.T) {
 		expect(t, target, []byte("before"))
 
 		up, down := noise(3<<20), noise(2<<20)
+		cable.SetDelay(time.Second, time.Second)
 		send(t, near, up[:1000]) // under way when the cut comes
 		send(t, target, down[:1000])
+		eventually(t, "both are under way", func() bool { return cable.Stats().Held == 2000 })
 		cable.Cut(d)
+		cable.SetDelay(2*time.Millisecond, 2*time.Millisecond)
 		var wg sync.WaitGroup
 		wg.Go(func() { send(t, near, up[1000:]) })
 		wg.Go(func() { send(t, target, down[1000:]) })
@@ -219,6 +223,46 @@ func TestCutIsSilentAndLosesNothing(t *testing.T) {
 			expect(t, near, down)
 		}
 		wg.Wait()
+	}
+}
+
+// TestCutStopsAtOnce cuts while bytes pour: when Cut has returned, what the cable has delivered grows no more.
+func TestCutStopsAtOnce(t *testing.T) {
+	arrived := make(chan int64, 1)
+	cable := lay(t, listen(t, func(c *net.TCPConn) {
+		n, _ := io.Copy(io.Discard, c)
+		arrived <- n
+		_ = c.Close()
+	}), time.Millisecond)
+	near := dial(t, cable.Addr())
+	var wg sync.WaitGroup
+	const total = 256 << 20
+	wg.Go(func() {
+		for block := make([]byte, 1<<20); ; {
+			if _, err := near.Write(block); err != nil {
+				t.Errorf("write: %v", err)
+			}
+			if cable.Stats().Forward+uint64(cable.Stats().Held) > total {
+				_ = near.CloseWrite()
+				return
+			}
+		}
+	})
+	for round := range 20 {
+		eventually(t, "bytes flow", func() bool { return cable.Stats().Forward > uint64(round)<<20 })
+		cable.Cut(fault.Forward)
+		before := cable.Stats().Forward
+		for range 1000 {
+			runtime.Gosched()
+		}
+		if after := cable.Stats().Forward; after != before {
+			t.Errorf("%d bytes left the cable after the cut", after-before)
+		}
+		cable.Heal()
+	}
+	wg.Wait()
+	if n := <-arrived; uint64(n) != cable.Stats().Forward {
+		t.Errorf("%d bytes arrived of %d", n, cable.Stats().Forward)
 	}
 }
 

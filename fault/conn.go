@@ -95,6 +95,17 @@ func (cn *conn) travel(i int, in time.Time) bool {
 	}
 }
 
+// halt waits until nothing is being written in the given directions; the line is cut already.
+func (cn *conn) halt(d Direction) {
+	cn.mu.Lock()
+	defer cn.mu.Unlock()
+	for i, f := range cn.flows {
+		if d&(1<<i) != 0 && f.dst != nil {
+			f.halt()
+		}
+	}
+}
+
 // kick makes every waiting goroutine of the connection look again.
 func (cn *conn) kick() {
 	for _, f := range cn.flows {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"os"
 	"sync"
 	"time"
 )
@@ -25,6 +26,7 @@ type flow struct {
 	src, dst *net.TCPConn
 	wake     chan struct{} // capacity 1: look again
 	timer    *time.Timer   // of whoever sleeps: connect, later drain
+	writing  sync.Mutex    // held while bytes go to dst; taken before mu
 
 	mu         sync.Mutex
 	space      sync.Cond // on mu: fill waits for room
@@ -220,7 +222,7 @@ func (f *flow) leaves(l *line, in time.Time) (time.Time, bool) {
 
 // deliver writes a piece to dst. When dst is dead its sender hears of it the way a reset travels: through the other flow.
 func (f *flow) deliver(piece []byte) bool {
-	n, err := f.dst.Write(piece)
+	n, err := f.write(piece)
 	f.mu.Lock()
 	if !f.stopped {
 		f.head += uint64(n)
@@ -254,6 +256,28 @@ func (f *flow) deliverEnd() bool {
 		return true
 	}
 	return false
+}
+
+// write writes what it can until the line is cut, which is no error.
+func (f *flow) write(piece []byte) (int, error) {
+	f.writing.Lock()
+	defer f.writing.Unlock()
+	if _, whole := f.conn.cable.line.Load().leaves(f.way, time.Time{}); !whole {
+		return 0, nil
+	}
+	n, err := f.dst.Write(piece)
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		err = nil
+	}
+	return n, err
+}
+
+// halt ends a write that is under way, and waits for it. Errors of setting the deadline mean that dst is gone.
+func (f *flow) halt() {
+	_ = f.dst.SetWriteDeadline(time.Unix(1, 0))
+	f.writing.Lock()
+	defer f.writing.Unlock()
+	_ = f.dst.SetWriteDeadline(time.Time{})
 }
 
 func (f *flow) other() *flow { return f.conn.flows[1-f.way] }

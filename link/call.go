@@ -245,7 +245,8 @@ func errorBody(err error) []byte {
 func (l *Link) admit(bytes int) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.state != stateRunning || l.serving >= l.limits.Calls || l.servingBytes > 0 && l.servingBytes+int64(bytes) > l.limits.CallBytes {
+	crowded := l.serving >= l.limits.Calls || l.servingBytes > 0 && l.servingBytes+int64(bytes) > l.limits.CallBytes
+	if l.state != stateRunning || crowded {
 		return false
 	}
 	l.handlers.Add(1)

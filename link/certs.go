@@ -87,7 +87,7 @@ func LoadCA(certFile, keyFile string, now time.Time) (*CA, error) {
 	}
 	key, ok := loaded.PrivateKey.(*ecdsa.PrivateKey)
 	if !ok || !loaded.Leaf.IsCA {
-		return nil, fmt.Errorf("%s is not an authority made by `holdfast cert ca`", certFile)
+		return nil, fmt.Errorf("%s is not an authority made by `holdfast cert`", certFile)
 	}
 	if err := current(loaded.Leaf, now); err != nil {
 		return nil, fmt.Errorf("%s: %w", certFile, err)
@@ -123,7 +123,8 @@ func (ca *CA) NewSiteCert(site holdfast.SiteID, now time.Time, life time.Duratio
 		return Pair{}, errors.New("sites are numbered from 1")
 	}
 	if end := now.Add(life); end.After(ca.cert.NotAfter) {
-		return Pair{}, fmt.Errorf("a certificate until %s would outlive its authority, which ends %s: choose a shorter life or renew the authority",
+		return Pair{}, fmt.Errorf(
+			"a certificate until %s would outlive its authority, which ends %s: choose a shorter life or renew the authority",
 			end.UTC().Format(time.DateOnly), ca.cert.NotAfter.UTC().Format(time.DateOnly))
 	}
 	template := &x509.Certificate{
@@ -140,7 +141,9 @@ func (ca *CA) NewSiteCert(site holdfast.SiteID, now time.Time, life time.Duratio
 }
 
 // issue makes a key and a certificate for it, signed by parent, or by itself when parent is nil.
-func issue(template, parent *x509.Certificate, parentKey *ecdsa.PrivateKey, now time.Time, life time.Duration) (*ecdsa.PrivateKey, Pair, error) {
+func issue(
+	template, parent *x509.Certificate, parentKey *ecdsa.PrivateKey, now time.Time, life time.Duration,
+) (*ecdsa.PrivateKey, Pair, error) {
 	if life < shortest {
 		return nil, Pair{}, fmt.Errorf("a life of %v is too short: give at least %v", life, shortest)
 	}
@@ -293,7 +296,7 @@ func siteIdentity(cert *x509.Certificate) (string, holdfast.SiteID, error) {
 	number, ok := strings.CutPrefix(rest, "site/")
 	n, err := strconv.ParseUint(number, 10, 16)
 	if !ok || err != nil || n == 0 || strconv.FormatUint(n, 10) != number {
-		return "", 0, fmt.Errorf("certificate %q is not that of a site: make one with `holdfast cert site`", cert.Subject.CommonName)
+		return "", 0, fmt.Errorf("certificate %q is not that of a site: make one with `holdfast cert`", cert.Subject.CommonName)
 	}
 	return cluster, holdfast.SiteID(n), nil
 }
@@ -301,7 +304,8 @@ func siteIdentity(cert *x509.Certificate) (string, holdfast.SiteID, error) {
 // identity reads the one URI SAN that certificates of Holdfast have: "holdfast://<cluster>/<rest>".
 func identity(cert *x509.Certificate) (cluster, rest string, err error) {
 	if len(cert.URIs) != 1 || cert.URIs[0].Scheme != scheme || !clusterName.MatchString(cert.URIs[0].Host) {
-		return "", "", fmt.Errorf("certificate %.80q has no URI of the form %s://<cluster>/...: make one with `holdfast cert`", cert.Subject.CommonName, scheme)
+		return "", "", fmt.Errorf("certificate %.80q has no URI of the form %s://<cluster>/...: make one with `holdfast cert`",
+			cert.Subject.CommonName, scheme)
 	}
 	return cert.URIs[0].Host, strings.TrimPrefix(cert.URIs[0].Path, "/"), nil
 }
@@ -350,7 +354,8 @@ func readPair(certFile, keyFile string) (p Pair, err error) {
 		return Pair{}, fmt.Errorf("key: %w", err)
 	}
 	if mode := info.Mode().Perm(); mode&openToOther != 0 {
-		return Pair{}, fmt.Errorf("key %s has mode %04o, so that others on this machine may read it: chmod 600 %s", keyFile, mode, keyFile)
+		return Pair{}, fmt.Errorf("key %s has mode %04o, so that others on this machine may read it: chmod 600 %s",
+			keyFile, mode, keyFile)
 	}
 	if p.Key, err = os.ReadFile(keyFile); err != nil {
 		return Pair{}, fmt.Errorf("key: %w", err)

@@ -66,7 +66,8 @@ func (c *Config) check() error {
 			return fmt.Errorf("site %d cannot be a peer of site %d", site, c.Site)
 		}
 		if len(addresses) != len(c.Listen) {
-			return fmt.Errorf("site %d has %d addresses, but this site has %d carriers: list one address per carrier", site, len(addresses), len(c.Listen))
+			return fmt.Errorf("site %d has %d addresses, but this site has %d carriers: list one address per carrier",
+				site, len(addresses), len(c.Listen))
 		}
 	}
 	return nil

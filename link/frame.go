@@ -222,7 +222,8 @@ func (h hello) append(b []byte) []byte {
 
 func parseHello(f frame) (hello, error) {
 	p := f.payload
-	if f.kind != kindHello || f.flags != flagWhole || len(p) < helloBytes || len(p) > helloBytes+maxProgram || string(p[:4]) != helloMagic {
+	fits := f.flags == flagWhole && len(p) >= helloBytes && len(p) <= helloBytes+maxProgram
+	if f.kind != kindHello || !fits || string(p[:len(helloMagic)]) != helloMagic {
 		return hello{}, fmt.Errorf("%w: want a hello", errBadFrame)
 	}
 	return hello{

@@ -204,11 +204,16 @@ func (l *Link) drain() {
 	if !within(timeout, served) {
 		return
 	}
+	var leaving []*sender
 	for _, p := range l.peers {
 		for _, s := range *p.live.Load() {
-			if !within(timeout, s.drain()) {
-				return
-			}
+			s.drain()
+			leaving = append(leaving, s)
+		}
+	}
+	for _, s := range leaving {
+		if !within(timeout, s.gone) {
+			return
 		}
 	}
 }
@@ -284,7 +289,6 @@ func (l *Link) Totals() Totals {
 func (l *Link) watch() {
 	t := time.NewTicker(l.timing.Ping)
 	defer t.Stop()
-	maxQuiet := int32((l.timing.Silence + l.timing.Ping - 1) / l.timing.Ping)
 	for {
 		select {
 		case <-l.dialCtx.Done():
@@ -292,7 +296,7 @@ func (l *Link) watch() {
 		case <-t.C:
 		}
 		for _, p := range l.peers {
-			p.tick(maxQuiet)
+			p.tick()
 		}
 	}
 }

@@ -215,14 +215,14 @@ func (p *peer) awaitSender(ctx context.Context) bool {
 }
 
 // tick pings on every connection and gives up the silent ones.
-func (p *peer) tick(maxQuiet int32) {
+func (p *peer) tick() {
 	for _, s := range *p.live.Load() {
-		s.tick(maxQuiet)
+		s.tick()
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, r := range p.receivers {
-		r.tick(2 * maxQuiet)
+		r.tick()
 	}
 }
 

@@ -162,8 +162,8 @@ func (r *receiver) pong(stamp uint64) error {
 }
 
 // tick closes the connection when the peer, which pings all the time, has not been heard for long.
-func (r *receiver) tick(maxQuiet int32) {
-	if r.quiet.Add(1) > maxQuiet {
+func (r *receiver) tick() {
+	if r.quiet.Add(1) > 2*r.path.maxQuiet() && !r.conn.unread() {
 		r.conn.close()
 	}
 }

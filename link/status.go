@@ -30,7 +30,7 @@ type CarrierStatus struct {
 	Queued   int           // bytes that wait to be sent
 	Sent     Traffic
 	Received Traffic
-	Dropped  uint64 // messages that found the queue of the carrier full
+	Dropped  uint64 // messages that found the queue full, and frames still in it when the connection broke
 	Dials    uint64 // connections tried
 	Breaks   uint64 // connections lost after they had been established
 	LastErr  string // why the carrier is down, "" when it is up; nothing secret
