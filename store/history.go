@@ -2,7 +2,6 @@ package store
 
 import (
 	"bytes"
-	"encoding/binary"
 	"errors"
 	"math"
 	"slices"
@@ -131,7 +130,7 @@ func (sh *Shard) ByRef(ref holdfast.Ref, max int) ([]ledger.RefRow, error) {
 	prefix := append(shardKey(sh.id, kindRef), ref[:]...)
 	err := sh.with(func(it *pebble.Iterator) error {
 		for ok := it.SeekLT(after(prefix)); ok && bytes.HasPrefix(it.Key(), prefix) && len(out) < max; ok = it.Prev() {
-			row, err := sh.refRow(it, ref)
+			row, err := sh.refRow(it)
 			if err != nil {
 				return err
 			}
@@ -142,18 +141,12 @@ func (sh *Shard) ByRef(ref holdfast.Ref, max int) ([]ledger.RefRow, error) {
 	return out, err
 }
 
-func (sh *Shard) refRow(it *pebble.Iterator, ref holdfast.Ref) (ledger.RefRow, error) {
+func (sh *Shard) refRow(it *pebble.Iterator) (ledger.RefRow, error) {
 	value, err := it.ValueAndErr()
 	if err != nil {
 		return ledger.RefRow{}, sh.readError(0, it.Key(), err)
 	}
-	if len(it.Key()) != refKeyBytes || len(value) != 16 {
-		return ledger.RefRow{}, &ErrCorrupt{Shard: sh.id, Key: slices.Clone(it.Key()), What: "cannot decode a reference"}
-	}
-	rest := it.Key()[keyHead+16:]
-	row := ledger.RefRow{Ref: ref, ID: holdfast.ID(value), Leg: holdfast.Leg(binary.BigEndian.Uint16(rest[12:]))}
-	row.Index, row.Ord = binary.BigEndian.Uint64(rest), binary.BigEndian.Uint32(rest[8:])
-	return row, nil
+	return readRef(it.Key(), value)
 }
 
 // after returns the smallest key above all that begin with prefix, whose last byte is never 0xff in our keys or followed

@@ -299,3 +299,14 @@ func readMeta(key, value []byte) (*ledger.Meta, error) {
 	m.Members = u.blob()
 	return m, u.done(key, "the meta of the checkpoint")
 }
+
+// readRef decodes a row of the references, which is mostly key.
+func readRef(key, value []byte) (ledger.RefRow, error) {
+	if len(key) != refKeyBytes || len(value) != 16 {
+		return ledger.RefRow{}, &ErrCorrupt{Shard: shardOf(key), Key: append([]byte(nil), key...), What: "cannot decode a reference"}
+	}
+	rest := key[keyHead+16:]
+	row := ledger.RefRow{Ref: holdfast.Ref(key[keyHead : keyHead+16]), ID: holdfast.ID(value)}
+	row.Index, row.Ord, row.Leg = binary.BigEndian.Uint64(rest), binary.BigEndian.Uint32(rest[8:]), holdfast.Leg(binary.BigEndian.Uint16(rest[12:]))
+	return row, nil
+}
