@@ -28,7 +28,6 @@ type current struct {
 	data  []byte
 	ord   uint32
 	time  holdfast.Time // of the transaction
-	cache originals
 }
 
 // Apply applies one log entry and appends one outcome per transaction of it to out. Indexes must rise by one; times must
@@ -53,7 +52,7 @@ func (s *State) Apply(index uint64, data []byte, past Past, out []holdfast.Outco
 	}
 	s.cur = current{past: past, index: index, start: h.Time, data: data}
 	out, err = s.applyBody(&h, body, out)
-	s.cur = current{}
+	s.cur, s.originals.index, s.originals.body = current{}, 0, nil
 	if err != nil {
 		return out, fmt.Errorf("entry %d: %w", index, err)
 	}

@@ -92,10 +92,11 @@ func (f *feeder) entry() []byte {
 
 func benchmarkApply(b *testing.B, accounts int, hot bool) {
 	f := newFeeder(accounts, hot)
+	before := heap()
 	s := f.restore(b)
+	size := heap() - before
 	var out []holdfast.Outcome
 	var err error
-	runtime.GC()
 	b.ResetTimer()
 	for done := 0; done < b.N; done += benchBatch {
 		b.StopTimer()
@@ -119,6 +120,14 @@ func benchmarkApply(b *testing.B, accounts int, hot bool) {
 		}
 	}
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds()/1e6, "M/s")
+	b.ReportMetric(float64(size)/float64(accounts), "B/account")
+}
+
+func heap() uint64 {
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc
 }
 
 func BenchmarkApply10k(b *testing.B) { benchmarkApply(b, 10_000, false) }
@@ -163,5 +172,33 @@ func BenchmarkGeneral(b *testing.B) {
 	}
 	if o := out[len(out)-1]; o.Status != holdfast.Done {
 		b.Fatalf("%+v", o)
+	}
+}
+
+// BenchmarkReplay sends a whole batch again, backwards.
+func BenchmarkReplay(b *testing.B) {
+	f := newFeeder(10_000, false)
+	s, store := f.restore(b), newMemory()
+	first := f.entry()
+	store.log[1] = append([]byte(nil), first...)
+	_, err := s.Apply(1, first, store, nil)
+	must(b, err)
+	_, body, err := ReadEntry(store.log[1])
+	must(b, err)
+	size := plainBytes(body)
+	var out []holdfast.Outcome
+	for done := 0; done < b.N; done += benchBatch {
+		b.StopTimer()
+		f.time += benchBatch
+		again := AppendHeader(nil, Header{Kind: KindTxns, Time: f.time, Count: benchBatch})
+		for at := len(body) - size; at >= 0; at -= size {
+			again = append(again, body[at:at+size]...)
+		}
+		b.StartTimer()
+		out, err = s.Apply(s.index+1, again, store, out[:0])
+		must(b, err)
+	}
+	if !out[0].Replay || out[0].Status != holdfast.Done {
+		b.Fatalf("%+v", out[0])
 	}
 }

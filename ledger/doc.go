@@ -7,11 +7,11 @@
 // [State.Apply] takes one entry of the replicated log, which holds any number of transactions (see entry.go for the bytes).
 // Each transaction is judged in this order, and the first thing found wrong is its answer:
 //
-//  1. Is its id known? Then every field is compared with the original: the same content is answered as the first time
+//  1. Is it well-formed? See [Check]; whoever accepts a transaction has asked already.
+//  2. Is its id known? Then every field is compared with the original: the same content is answered as the first time
 //     (Replay), a different one is refused and the first field that differs is named. Refusals are remembered as well: a
 //     payment refused for lack of money stays refused under its id when the money has arrived. Not remembered are id
 //     conflicts themselves and CodeHoldNotDue, after which the leader asks again by the same id.
-//  2. Is it well-formed? See [Check]; whoever accepts a transaction has asked already.
 //  3. Are the ids of its legs new?
 //  4. Preconditions, and the versions that its records expect.
 //  5. Account changes, in order, each seeing those before it.

@@ -7,48 +7,49 @@ import (
 	"holdfast"
 )
 
-// originals finds the encodings of transactions that were applied before. It keeps the place of the last one found, since
-// the transactions of a batch that is sent again follow each other in the log as well.
+// originals finds the encodings of transactions that were applied before. It keeps the entry found last and where in it
+// each transaction begins: those of a batch that is sent again stand together, in whatever order they come now.
 type originals struct {
-	index uint64
-	time  holdfast.Time
-	ord   uint32
-	rest  []byte // from transaction ord on
-	txn   holdfast.Txn
+	index  uint64
+	time   holdfast.Time
+	body   []byte
+	starts []int // of each transaction in body, and the end of the last
 }
 
 // original returns the encoding and the time of the transaction at a position.
 func (s *State) original(at holdfast.Position) (raw []byte, t holdfast.Time, err error) {
-	c := &s.cur.cache
-	if c.index != at.Index || c.ord > at.Ord {
+	c := &s.originals
+	if c.index != at.Index {
 		if err := s.openOriginal(at.Index); err != nil {
-			return nil, 0, err
+			return nil, 0, fmt.Errorf("read entry %d again: %w", at.Index, err)
 		}
 	}
-	for ; c.ord < at.Ord; c.ord++ {
-		if c.rest, err = skipTxn(c.rest, &c.txn); err != nil {
-			return nil, 0, fmt.Errorf("entry %d, transaction %d: %w", at.Index, c.ord, err)
-		}
+	if int(at.Ord)+1 >= len(c.starts) {
+		return nil, 0, corrupt("entry %d has %d transactions: there is no number %d", at.Index, len(c.starts)-1, at.Ord)
 	}
-	rest, err := skipTxn(c.rest, &c.txn)
-	if err != nil {
-		return nil, 0, fmt.Errorf("entry %d, transaction %d: %w", at.Index, at.Ord, err)
-	}
-	return c.rest[:len(c.rest)-len(rest)], c.time + holdfast.Time(at.Ord), nil
+	return c.body[c.starts[at.Ord]:c.starts[at.Ord+1]], c.time + holdfast.Time(at.Ord), nil
 }
 
 func (s *State) openOriginal(index uint64) (err error) {
 	data := s.cur.data
 	if index != s.cur.index {
 		if data, err = s.cur.past.Entry(index); err != nil {
-			return fmt.Errorf("read entry %d again: %w", index, err)
+			return err
 		}
 	}
 	h, body, err := ReadEntry(data)
 	if err != nil {
-		return fmt.Errorf("read entry %d again: %w", index, err)
+		return err
 	}
-	s.cur.cache = originals{index: index, time: h.Time, rest: body}
+	c := &s.originals
+	*c = originals{time: h.Time, body: body, starts: append(c.starts[:0], 0)}
+	var scratch holdfast.Txn
+	for rest := body; len(c.starts) <= int(h.Count); c.starts = append(c.starts, len(body)-len(rest)) {
+		if rest, err = skipTxn(rest, &scratch); err != nil {
+			return fmt.Errorf("transaction %d: %w", len(c.starts)-1, err)
+		}
+	}
+	c.index = index
 	return nil
 }
 

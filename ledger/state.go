@@ -29,6 +29,7 @@ type State struct {
 
 	// Scratch, reused from one transaction to the next.
 	cur       current
+	originals originals
 	txn       holdfast.Txn
 	judgement judgement
 	run       [runLength]planned
