@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 
 	"go.etcd.io/raft/v3"
@@ -384,7 +385,11 @@ func (n *Node) ProposeMembers(change MemberChange) (err error) {
 	if _, err := changeConf(n.members.conf(), cc); err != nil {
 		return fmt.Errorf("change of membership is not possible now: %w", err)
 	}
-	return n.proposed(n.raft.ProposeConfChange(cc))
+	if err := n.proposed(n.raft.ProposeConfChange(cc)); err != nil {
+		return err
+	}
+	n.lastChange = math.MaxUint64 // until the entry is written and its index known
+	return nil
 }
 
 // ReadIndex asks for an index that makes a read linearizable. The answer may never come: ask again after a while. A leader
@@ -550,7 +555,8 @@ func (n *Node) follow(out *Output, rd raft.Ready) {
 		return
 	}
 	if now.Self && !n.leader.Self {
-		n.leadReady = 0 // known when the entry that opens the term is written
+		n.lastChange = 0 // leadReady covers what is in the log
+		n.leadReady = 0  // known when the entry that opens the term is written
 		clear(n.snapshotted)
 	}
 	n.leader = now
@@ -589,7 +595,7 @@ func (n *Node) noteEntries(list []*pb.Entry) {
 			n.leadReady = e.GetIndex()
 		}
 		if e.GetType() != pb.EntryNormal {
-			n.lastChange = max(n.lastChange, e.GetIndex())
+			n.lastChange = e.GetIndex()
 		}
 	}
 }

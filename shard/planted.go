@@ -13,4 +13,5 @@ const (
 	PlantedLostIsRefused    = false
 	PlantedWipedVotes       = false
 	PlantedInstallAnyway    = false
+	PlantedClockBack        = false
 )

@@ -12,4 +12,5 @@ var (
 	PlantedLostIsRefused    bool // Host: lost leadership is answered as "not executed"
 	PlantedWipedVotes       bool // Birth: a wiped disk takes its old identity again
 	PlantedInstallAnyway    bool // Replica: a checkpoint is installed over a log that holds it already, dropping what follows
+	PlantedClockBack        bool // Replica: entries are stamped with the clock as it is, even after it jumped back
 )
