@@ -134,6 +134,9 @@ func (w *wireTransfer) transfer() (holdfast.Transfer, error) {
 		ID: w.ID.v, Debit: w.Debit.v, Credit: w.Credit.v, Amount: w.Amount, Hold: w.Hold.v,
 		Timeout: time.Duration(w.TimeoutS) * time.Second, Code: w.Code, Ref: w.Ref,
 	}
+	if w.Kind == "" { // a line of an account that was opened, frozen, thawed or closed
+		return t, nil
+	}
 	for k := holdfast.Immediate; k <= holdfast.Expire; k++ {
 		if k.String() == w.Kind {
 			t.Kind = k
@@ -146,7 +149,7 @@ func (w *wireTransfer) transfer() (holdfast.Transfer, error) {
 type wireMovement struct {
 	wireTransfer
 	Txn   holdfast.ID      `json:"transaction"`
-	Leg   holdfast.Leg     `json:"leg"`
+	Leg   *holdfast.Leg    `json:"leg"`
 	Time  time.Time        `json:"time"`
 	Shard holdfast.ShardID `json:"shard"`
 	Index uint64           `json:"index"`
@@ -154,7 +157,11 @@ type wireMovement struct {
 
 func (w *wireMovement) movement() (Movement, error) {
 	t, err := w.transfer()
-	return Movement{Transfer: t, Txn: w.Txn, Leg: w.Leg, Time: w.Time, Shard: w.Shard, Index: w.Index}, err
+	m := Movement{Transfer: t, Txn: w.Txn, Leg: holdfast.NoLeg, Time: w.Time, Shard: w.Shard, Index: w.Index}
+	if w.Leg != nil {
+		m.Leg = *w.Leg
+	}
+	return m, err
 }
 
 type wireLine struct {

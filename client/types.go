@@ -36,7 +36,8 @@ type Movement struct {
 	Index uint64 // log index
 }
 
-// Line is one movement on a statement, with the four sums of the account after it.
+// Line is one movement on a statement, with the four sums of the account after it. The line of an account that was opened,
+// frozen, thawed or closed has the Leg NoLeg and no Kind.
 type Line struct {
 	Movement
 	DebitsPosted   holdfast.Amount

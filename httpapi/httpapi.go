@@ -31,6 +31,8 @@ type Site interface {
 	Fleet
 }
 
+var _ Site = (*site.Site)(nil)
+
 // Payments takes what changes something.
 type Payments interface {
 	// Submit proposes transactions that have ids, and returns one outcome for each, in order; bulk puts them behind single

@@ -105,12 +105,14 @@ func TestOutcomeIsWrittenAsDocumented(t *testing.T) {
 		{Status: holdfast.NotExecuted, Code: holdfast.CodeRecordInvalid, Field: `records[0]."x"`, Leg: holdfast.NoLeg},
 		{Status: holdfast.Unknown, Code: holdfast.CodeUnknown, Leg: holdfast.NoLeg},
 	} {
-		want, err := json.Marshal(outcomeBodyOf(&o, 2))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if got := appendOutcome(nil, &o, 2); string(got) != string(want) {
-			t.Errorf("%s\nwant %s", got, want)
+		for _, in := range []holdfast.ShardID{0, 2} {
+			want, err := json.Marshal(outcomeBodyOf(&o, in))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := appendOutcome(nil, &o, in); string(got) != string(want) {
+				t.Errorf("%s\nwant %s", got, want)
+			}
 		}
 	}
 }

@@ -54,7 +54,10 @@ func appendOutcome(b []byte, o *holdfast.Outcome, shard holdfast.ShardID) []byte
 	b = strconv.AppendBool(append(b, `,"replay":`...), o.Replay)
 	if decided(o) {
 		b = appendTime(append(b, `,"time":"`...), o.Time)
-		b = strconv.AppendUint(append(b, `","shard":`...), uint64(shard), 10)
+		b = append(b, '"')
+		if shard != 0 {
+			b = strconv.AppendUint(append(b, `,"shard":`...), uint64(shard), 10)
+		}
 		b = strconv.AppendUint(append(b, `,"index":`...), o.Index, 10)
 	}
 	return append(appendQuoted(append(b, `,"detail":`...), o.Code.Advice()), '}')

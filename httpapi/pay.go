@@ -3,6 +3,7 @@ package httpapi
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -74,7 +75,19 @@ func (a *api) submitTransfer(ctx context.Context, x *exchange, p *payment) (err 
 		return err
 	}
 	p.leg[0].ID = holdfast.ID{}
-	return a.submit(ctx, x, p.txn[:])
+	return inBody(a.submit(ctx, x, p.txn[:]), "transfers[0].")
+}
+
+// inBody names the field at fault as it stands in the body of the request: the caller did not write a whole transaction.
+func inBody(err error, prefix string) error {
+	if err == nil {
+		return nil
+	}
+	var p *Problem
+	if errors.As(err, &p) {
+		p.Field = strings.TrimPrefix(p.Field, prefix)
+	}
+	return err
 }
 
 var (
@@ -149,7 +162,7 @@ func (a *api) changeAccount(ctx context.Context, x *exchange, change holdfast.Ac
 			return err
 		}
 	}
-	return a.submit(ctx, x, []holdfast.Txn{{ID: id, Accounts: []holdfast.AccountChange{change}}})
+	return inBody(a.submit(ctx, x, []holdfast.Txn{{ID: id, Accounts: []holdfast.AccountChange{change}}}), "accounts[0].")
 }
 
 // submit proposes one transaction and answers with what became of it.
@@ -197,7 +210,7 @@ func (a *api) submitMany(ctx context.Context, x *exchange, txns []holdfast.Txn) 
 // site: the caller can then treat it as it would a single payment, and go to another site.
 func undecided(outcomes []holdfast.Outcome) *Problem {
 	first := &outcomes[0]
-	if decided(first) || first.Code.Malformed() {
+	if decided(first) || first.Code < holdfast.CodeNoQuorum {
 		return nil
 	}
 	for i := range outcomes {

@@ -1,0 +1,398 @@
+package httpapi
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"holdfast"
+	"holdfast/client"
+	"holdfast/site"
+)
+
+// Everything that the client can write is read by the API as it was meant.
+func TestClientAndScannerAgree(t *testing.T) {
+	sub, err := readSubmission(whole)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := &fake{}
+	server := httptest.NewServer(newTestAPI(f))
+	defer server.Close()
+	c := newClient(t, server.URL, operatorKey)
+	if o, err := c.Submit(t.Context(), sub.txns[0]); err != nil || o.Time != decidedAt {
+		t.Fatalf("%+v %v", o, err)
+	}
+	if diff := cmp.Diff(sub.txns, f.txns, cmpopts.EquateEmpty()); diff != "" {
+		t.Error(diff)
+	}
+	twin := sub.txns[0]
+	twin.ID = c.NewID()
+	outcomes, err := c.SubmitMany(t.Context(), []holdfast.Txn{sub.txns[0], twin})
+	if err != nil || len(outcomes) != 2 || outcomes[1].ID != twin.ID || !f.bulk {
+		t.Fatalf("%+v %v", outcomes, err)
+	}
+	if diff := cmp.Diff([]holdfast.Txn{sub.txns[0], twin}, f.txns, cmpopts.EquateEmpty()); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func newClient(t *testing.T, url, key string) *client.Client {
+	t.Helper()
+	c, err := client.New(client.Config{Sites: []string{url}, Key: key, Timeout: 10 * time.Second})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.Close)
+	return c
+}
+
+// nobody is an account that is not open.
+var nobody = account(must(holdfast.NewOwner(4, 0)), "wallet")
+
+func must[T any](v T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return v
+}
+
+// newRealSite is one embedded site behind the API.
+func newRealSite(t *testing.T, shards int) (url string) {
+	cfg := site.Embedded(t.TempDir(), "127.0.0.1:0")
+	cfg.Shards = shards
+	s, err := site.Open(cfg, site.Options{Version: "test"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewUnstartedServer(New(s, Options{Keys: testKeys, Registry: s.Registry(), Version: "test"}))
+	server.Config = NewServer(server.Config.Handler, nil)
+	server.Start()
+	t.Cleanup(func() {
+		server.Close()
+		if err := s.Stop(context.Background()); err != nil {
+			t.Error(err)
+		}
+	})
+	return server.URL
+}
+
+func account(owner holdfast.Owner, purpose string) holdfast.AccountID {
+	return holdfast.AccountID{Owner: owner, Purpose: holdfast.MustPurpose(purpose), Asset: holdfast.MustAsset("CNY")}
+}
+
+// bank is three accounts on a real site: the bank's, and two wallets.
+type bank struct {
+	*testing.T
+	*client.Client
+	url               string
+	cash, alice, shop holdfast.AccountID
+}
+
+func newBank(t *testing.T, shards int) *bank {
+	url := newRealSite(t, shards)
+	b := &bank{T: t, Client: newClient(t, url, operatorKey), url: url}
+	b.cash, b.alice, b.shop = account(2088000000010000, "bank"), account(2088000000020108, "wallet"), account(2088000000030206, "wallet")
+	for id, limit := range map[holdfast.AccountID]holdfast.Limit{b.cash: holdfast.LimitNone, b.alice: holdfast.LimitDebits, b.shop: holdfast.LimitDebits} {
+		b.done(b.OpenAccount(t.Context(), holdfast.AccountChange{ID: id, Limit: limit, Code: 7}))
+	}
+	b.done(b.Pay(t.Context(), b.transfer(b.cash, b.alice, 10000)))
+	return b
+}
+
+func (b *bank) transfer(debit, credit holdfast.AccountID, amount holdfast.Amount) holdfast.Transfer {
+	return holdfast.Transfer{ID: b.NewID(), Kind: holdfast.Immediate, Debit: debit, Credit: credit, Amount: amount}
+}
+
+func (b *bank) done(o holdfast.Outcome, err error) holdfast.Outcome {
+	b.Helper()
+	if err != nil || o.Status != holdfast.Done {
+		b.Fatalf("%+v %v", o, err)
+	}
+	return o
+}
+
+func (b *bank) refused(code holdfast.Code) func(o holdfast.Outcome, err error) {
+	b.Helper()
+	return func(o holdfast.Outcome, err error) {
+		b.Helper()
+		if err != nil || o.Status != holdfast.Refused || o.Code != code {
+			b.Errorf("%+v %v, want %s", o, err, code)
+		}
+	}
+}
+
+func (b *bank) holds(id holdfast.AccountID, balance, available holdfast.Amount) {
+	b.Helper()
+	a, err := b.Account(b.Context(), id)
+	if err != nil || a.Balance() != balance || a.Available() != available {
+		b.Errorf("%s has %d, available %d, %v; want %d, %d", id, a.Balance(), a.Available(), err, balance, available)
+	}
+}
+
+func TestPaymentsOnARealSite(t *testing.T) {
+	b := newBank(t, 1)
+	pay := b.transfer(b.alice, b.shop, 1250)
+	pay.Ref, pay.Code = holdfast.Ref(b.NewID()), 42
+	first := b.done(b.Pay(t.Context(), pay))
+	again := b.done(b.Pay(t.Context(), pay))
+	if again.Replay = false; again != first || first.Index == 0 {
+		t.Errorf("first %+v, again %+v", first, again)
+	}
+	other := pay
+	other.Amount++
+	o, err := b.Pay(t.Context(), other)
+	if b.refused(holdfast.CodeIDTaken)(o, err); o.Field != "amount" {
+		t.Errorf("field %q", o.Field)
+	}
+	b.refused(holdfast.CodeExceedsCredits)(b.Pay(t.Context(), b.transfer(b.alice, b.shop, 8751)))
+	b.refused(holdfast.CodeCreditMissing)(b.Pay(t.Context(), b.transfer(b.alice, nobody, 1)))
+	b.holds(b.alice, 8750, 8750)
+
+	m, err := b.Transfer(t.Context(), pay.ID)
+	if err != nil || m.Txn != pay.ID || m.Leg != 0 || m.Index != first.Index || m.Shard != 1 || m.Time != first.Time.Std() {
+		t.Errorf("%+v %v", m, err)
+	}
+	if diff := cmp.Diff(pay, m.Transfer); diff != "" {
+		t.Error(diff)
+	}
+	txn, err := b.Txn(t.Context(), pay.ID)
+	if err != nil || txn.Outcome.Time != first.Time || len(txn.Transfers) != 1 || txn.Transfers[0].Amount != 1250 {
+		t.Errorf("%+v %v", txn, err)
+	}
+	list, err := b.TransfersByRef(t.Context(), pay.Ref)
+	if err != nil || len(list) != 1 || list[0].ID != pay.ID {
+		t.Errorf("%+v %v", list, err)
+	}
+	if _, err := b.Txn(t.Context(), b.NewID()); !client.IsNotFound(err) {
+		t.Errorf("a transaction that never was: %v", err)
+	}
+	past, err := b.BalanceAt(t.Context(), b.alice, (first.Time - 1).Std())
+	if err != nil || past.Balance() != 10000 {
+		t.Errorf("%+v %v", past, err)
+	}
+	if _, err := b.BalanceAt(t.Context(), b.alice, time.Unix(1e9, 0)); !client.IsNotFound(err) {
+		t.Errorf("before it was opened: %v", err)
+	}
+}
+
+func TestHoldsOnARealSite(t *testing.T) {
+	for _, shards := range []int{1, 4} {
+		b := newBank(t, shards)
+		hold := b.transfer(b.alice, b.shop, 3000)
+		hold.Timeout = time.Hour
+		b.done(b.Hold(t.Context(), hold))
+		b.holds(b.alice, 10000, 7000)
+		h, err := b.HoldByID(t.Context(), hold.ID)
+		if err != nil || h.State != "open" || h.Amount != 3000 || h.Debit != b.alice || h.Expires.Sub(h.Opened) != time.Hour {
+			t.Errorf("%+v %v", h, err)
+		}
+		if list, err := b.Holds(t.Context(), b.alice); err != nil || len(list) != 1 || list[0] != h {
+			t.Errorf("%+v %v", list, err)
+		}
+		b.refused(holdfast.CodeHoldExceeded)(b.Post(t.Context(), holdfast.ID{}, hold.ID, 3001))
+		b.done(b.Post(t.Context(), holdfast.ID{}, hold.ID, 2000))
+		b.holds(b.alice, 8000, 8000)
+		b.refused(holdfast.CodeHoldPosted)(b.Void(t.Context(), holdfast.ID{}, hold.ID))
+		if h, err = b.HoldByID(t.Context(), hold.ID); err != nil || h.State != "posted" || !h.Expires.IsZero() {
+			t.Errorf("%+v %v", h, err)
+		}
+		second := b.transfer(b.alice, b.shop, 500)
+		b.done(b.Hold(t.Context(), second))
+		b.done(b.Void(t.Context(), holdfast.ID{}, second.ID))
+		b.holds(b.alice, 8000, 8000)
+		third := b.transfer(b.alice, b.shop, 700)
+		b.done(b.Hold(t.Context(), third))
+		post := b.done(b.Post(t.Context(), holdfast.ID{}, third.ID, 0))
+		m, err := b.Transfer(t.Context(), post.ID)
+		if err != nil || m.Kind != holdfast.Post || m.Hold != third.ID || m.Debit != b.alice || m.Credit != b.shop || m.Amount != 700 {
+			t.Errorf("%+v %v", m, err)
+		}
+	}
+}
+
+func TestStatementOnARealSite(t *testing.T) {
+	b := newBank(t, 1)
+	var txns []holdfast.Txn
+	for range 25 {
+		txns = append(txns, holdfast.Txn{ID: b.NewID(), Transfers: []holdfast.Transfer{
+			{ID: b.NewID(), Kind: holdfast.Immediate, Debit: b.alice, Credit: b.shop, Amount: 10},
+			{ID: b.NewID(), Kind: holdfast.Immediate, Debit: b.shop, Credit: b.alice, Amount: 3},
+		}})
+	}
+	outcomes, err := b.SubmitMany(t.Context(), txns)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var lines []client.Line
+	pages := 0
+	for cursor, first := "", true; first || cursor != ""; first = false {
+		page, err := b.StatementPage(t.Context(), b.alice, cursor, 7)
+		if err != nil || len(page.Lines) > 7 {
+			t.Fatalf("%d lines %v", len(page.Lines), err)
+		}
+		lines, cursor = append(lines, page.Lines...), page.Next
+		pages++
+	}
+	if len(lines) != 52 || pages != 8 { // opened, funded, 25 times two legs
+		t.Fatalf("%d lines on %d pages", len(lines), pages)
+	}
+	newest := lines[0]
+	if newest.Txn != txns[24].ID || newest.Leg != 1 || newest.ID != txns[24].Transfers[1].ID || newest.Index != outcomes[24].Index || newest.Balance() != 10000-25*7 {
+		t.Errorf("%+v", newest)
+	}
+	if opened := lines[51]; opened.Leg != holdfast.NoLeg || opened.Kind != 0 || opened.Balance() != 0 {
+		t.Errorf("%+v", opened)
+	}
+	var all []client.Line
+	for l, err := range b.Statement(t.Context(), b.alice) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, l)
+	}
+	if !reflect.DeepEqual(all, lines) {
+		t.Error("one page after another is not the same as all at once")
+	}
+	if _, err := b.StatementPage(t.Context(), nobody, "", 10); !client.IsNotFound(err) {
+		t.Errorf("an account that is not there: %v", err)
+	}
+}
+
+func TestAccountsOnARealSite(t *testing.T) {
+	b := newBank(t, 1)
+	b.done(b.OpenAccount(t.Context(), holdfast.AccountChange{ID: b.alice, Limit: holdfast.LimitDebits, Code: 7}))
+	b.refused(holdfast.CodeAccountExists)(b.OpenAccount(t.Context(), holdfast.AccountChange{ID: b.alice, Limit: holdfast.LimitNone, Code: 7}))
+	b.done(b.Freeze(t.Context(), b.alice))
+	b.refused(holdfast.CodeDebitFrozen)(b.Pay(t.Context(), b.transfer(b.alice, b.shop, 1)))
+	if a, err := b.Account(t.Context(), b.alice); err != nil || a.Flags != holdfast.Frozen || a.Code != 7 || a.Limit != holdfast.LimitDebits {
+		t.Errorf("%+v %v", a, err)
+	}
+	b.done(b.Thaw(t.Context(), b.alice))
+	b.refused(holdfast.CodeAccountNotEmpty)(b.CloseAccount(t.Context(), b.alice))
+	b.done(b.CloseAccount(t.Context(), b.shop))
+	if a, err := b.StaleAccount(t.Context(), b.shop); err != nil || a.Flags&holdfast.Closed == 0 {
+		t.Errorf("%+v %v", a, err)
+	}
+	seen := map[holdfast.Owner]bool{}
+	for range 5 {
+		owner, err := b.IssueOwner(t.Context())
+		if err != nil || owner.Check() != nil || seen[owner] {
+			t.Fatalf("owner %s %v", owner, err)
+		}
+		seen[owner] = true
+	}
+}
+
+func TestRecordsOnARealSite(t *testing.T) {
+	b := newBank(t, 1)
+	key := "trade/1 ü"
+	write := func(expect uint64, body string) (holdfast.Outcome, error) {
+		return b.Submit(t.Context(), holdfast.Txn{
+			Records:   []holdfast.RecordChange{{Key: key, Expect: expect, Index: []string{"buyer/1"}, Body: []byte(body)}},
+			Transfers: []holdfast.Transfer{{Kind: holdfast.Immediate, Debit: b.alice, Credit: b.shop, Amount: 1}},
+		})
+	}
+	first := b.done(write(0, "new"))
+	b.refused(holdfast.CodeRecordExists)(write(0, "new"))
+	b.done(write(1, "\x00\xff"))
+	b.refused(holdfast.CodeRecordVersionMismatch)(write(1, "late"))
+	r, err := b.Record(t.Context(), key)
+	if err != nil || r.Version != 2 || string(r.Body) != "\x00\xff" || r.Changed <= first.Time || len(r.Index) != 1 {
+		t.Errorf("%+v %v", r, err)
+	}
+	b.holds(b.shop, 2, 2)
+}
+
+func TestFleetOnARealSite(t *testing.T) {
+	b := newBank(t, 1)
+	if err := b.Ready(t.Context()); err != nil {
+		t.Error(err)
+	}
+	audit, err := b.Audit(t.Context())
+	if err != nil || !audit.OK || !audit.Balanced || len(audit.Shards) != 1 || audit.Shards[0].Accounts != 3 || len(audit.Shards[0].Assets) != 1 {
+		t.Errorf("%+v %v", audit, err)
+	}
+	if a := audit.Shards[0].Assets[0]; a.Asset != "CNY" || a.DebitsPosted != 10000 || a.CreditsPosted != 10000 {
+		t.Errorf("%+v", a)
+	}
+	sites, err := b.Sites(t.Context())
+	if err != nil || len(sites) != 1 || !sites[0].Self || !sites[0].Ready || len(sites[0].Leads) != 1 {
+		t.Errorf("%+v %v", sites, err)
+	}
+	shards, err := b.Shards(t.Context())
+	if err != nil || len(shards) != 1 || shards[0].Leader != 1 || shards[0].Accounts != 3 || len(shards[0].Members) != 1 || len(shards[0].Digest) != 16 {
+		t.Errorf("%+v %v", shards, err)
+	}
+	if err := b.HandOver(t.Context(), 1, 1); err != nil {
+		t.Error(err)
+	}
+	var e *client.Error
+	if err := b.HandOver(t.Context(), 9, 1); !errors.As(err, &e) || e.Status != http.StatusNotFound {
+		t.Errorf("a shard that is not there: %v", err)
+	}
+}
+
+// The curl commands of the README send these bodies.
+func TestBodiesOfTheQuickStart(t *testing.T) {
+	url := newRealSite(t, 1)
+	const hold = "0190f3c6-2a3b-7c4d-8e5f-001122334455"
+	for _, row := range []struct {
+		path, key, body string
+		status          int
+		says            string
+	}{
+		{"/v1/accounts", "", `{"id":"2088000000010000.bank.CNY","limit":"none"}`, 201, `"status":"done"`},
+		{"/v1/accounts", "", `{"id":"2088000000020108.wallet.CNY","limit":"debits"}`, 201, `"status":"done"`},
+		{"/v1/accounts", "", `{"id":"2088000000030206.wallet.CNY","limit":"debits"}`, 201, `"status":"done"`},
+		{"/v1/transfers", "top-up-1", `{"debit":"2088000000010000.bank.CNY","credit":"2088000000020108.wallet.CNY","amount":10000}`, 201, `"replay":false`},
+		{"/v1/transfers", "order-4711", pay, 201, `"replay":false`},
+		{"/v1/transfers", "order-4711", pay, 200, `"replay":true`},
+		{"/v1/transfers", "order-4711", strings.Replace(pay, "1250", "1251", 1), 409, `"code":"id-taken"`},
+		{"/v1/holds", hold, `{"debit":"2088000000020108.wallet.CNY","credit":"2088000000030206.wallet.CNY","amount":3000,"timeout_s":3600}`, 201, `"id":"` + hold},
+		{"/v1/holds/" + hold + "/post", "capture-4712", `{"amount":2000}`, 201, `"status":"done"`},
+		{"/v1/transfers", "order-4713", `{"debit":"2088000000020108.wallet.CNY","credit":"2088000000030206.wallet.CNY","amount":6751}`, 422, `"code":"exceeds-credits"`},
+		{"/v1/transfers", "order-4714", `{"debit":"2088000000020108.wallet.CNY","credit":"2088000000030206.wallet.CNY"}`, 400, `"field":"amount"`},
+		{"/v1/accounts/2088000000020108.wallet.CNY", "", "", 200, `"balance":6750,"available":6750`},
+		{"/v1/accounts/2088000000020108.wallet.CNY/statement", "", "", 200, `"kind":"post"`},
+		{"/v1/audit", "", "", 200, `"ok":true`},
+	} {
+		method := http.MethodPost
+		if row.body == "" {
+			method = http.MethodGet
+		}
+		r, err := http.NewRequestWithContext(t.Context(), method, url+row.path, strings.NewReader(row.body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Authorization", "Bearer "+operatorKey)
+		if row.key != "" {
+			r.Header.Set("Idempotency-Key", row.key)
+		}
+		resp, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var body bytes.Buffer
+		if _, err := body.ReadFrom(resp.Body); err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		if resp.StatusCode != row.status || !strings.Contains(body.String(), row.says) || !json.Valid(body.Bytes()) {
+			t.Errorf("%s %s: %d %s\nwant %d with %s", row.path, row.body, resp.StatusCode, body.String(), row.status, row.says)
+		}
+	}
+}
