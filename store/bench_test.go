@@ -1,6 +1,7 @@
 package store
 
 import (
+	"flag"
 	"fmt"
 	"syscall"
 	"testing"
@@ -77,4 +78,88 @@ func fill(w *world, transfers, batch int, sorted bool) *ledger.Segment {
 	}
 	w.ids = w.ids[:0]
 	return w.seal()
+}
+
+// BenchmarkWriteBulk writes entries of 900 kB, synced, as a saturating batch load does.
+func BenchmarkWriteBulk(b *testing.B) {
+	s := benchStore(b)
+	data := make([]byte, 900<<10)
+	before := cpu()
+	b.SetBytes(int64(len(data)))
+	for i := range b.N {
+		e := Entry{Index: uint64(i) + 1, Term: 1, Data: data}
+		if err := s.Write([]Write{{Shard: testShard, Entries: []Entry{e}, Sync: true}}); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64((cpu()-before).Nanoseconds())/float64(b.N*len(data)), "cpu-ns/B")
+	m := s.log.Metrics()
+	b.ReportMetric(float64(m.Compact.Duration.Nanoseconds())/float64(b.N*len(data)), "compact-ns/B")
+	b.ReportMetric(float64(m.DiskSpaceUsage())/float64(b.N*len(data)), "disk-B/B")
+}
+
+// BenchmarkWriteSmall writes entries of 200 bytes, each with its fsync, as a single caller does.
+func BenchmarkWriteSmall(b *testing.B) {
+	s := benchStore(b)
+	data := make([]byte, 200)
+	for i := range b.N {
+		e := Entry{Index: uint64(i) + 1, Term: 1, Data: data}
+		if err := s.Write([]Write{{Shard: testShard, Hard: &HardState{Commit: uint64(i)}, Entries: []Entry{e}, Sync: true}}); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "fsync/s")
+}
+
+// BenchmarkLoad loads a checkpoint; -accounts says of how many accounts.
+func BenchmarkLoad(b *testing.B) {
+	s := benchStore(b)
+	w := newWorld(b, s, 1)
+	for len(w.accounts) < *loadAccounts {
+		w.openAccounts(min(len(w.accounts)+500_000, *loadAccounts))
+		w.checkpoint()
+	}
+	b.ResetTimer()
+	for range b.N {
+		if _, err := w.sh.Load(); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(b.Elapsed().Seconds()*1e9/float64(b.N**loadAccounts), "ns/account")
+}
+
+var loadAccounts = flag.Int("accounts", 100_000, "accounts of BenchmarkLoad")
+
+// BenchmarkFind looks ids up among four segments of 256k: used ones, and new ones of both shapes.
+func BenchmarkFind(b *testing.B) {
+	for _, sorted := range []bool{true, false} {
+		w := newWorld(b, benchStore(b), 1)
+		w.openAccounts(1000)
+		var used []holdfast.ID
+		for range 4 {
+			for range 32 {
+				txns := make([]*holdfast.Txn, 8192)
+				for i := range txns {
+					txns[i] = w.pay(w.newID(sorted))
+					w.now += 2500
+				}
+				w.done(txns...)
+			}
+			used = append(used, w.ids...)
+			w.ids = w.ids[:0]
+			w.checkpoint()
+		}
+		for name, next := range map[string]func(i int) holdfast.ID{
+			"used": func(int) holdfast.ID { return used[w.rng.IntN(len(used))] },
+			"new":  func(int) holdfast.ID { w.now += 2500; return w.newID(sorted) },
+		} {
+			b.Run(fmt.Sprintf("sorted=%v/%s", sorted, name), func(b *testing.B) {
+				for i := range b.N {
+					if _, found, err := w.sh.Find(next(i)); err != nil || found != (name == "used") {
+						b.Fatal(found, err)
+					}
+				}
+			})
+		}
+	}
 }
