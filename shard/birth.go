@@ -9,6 +9,14 @@ import (
 	"holdfast"
 )
 
+// NewReplicaID makes the identity of a fresh disk from random bytes: never 0, and never one of the library's own numbers.
+func NewReplicaID(random [8]byte, site holdfast.SiteID) ReplicaID {
+	if PlantedWipedVotes {
+		return ReplicaID(site)
+	}
+	return ReplicaID(binary.BigEndian.Uint64(random[:])>>1 | 1)
+}
+
 // Report is what a site says of its replica of a shard, before it is a member and after.
 type Report struct {
 	Site    holdfast.SiteID

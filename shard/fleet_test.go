@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -14,7 +13,6 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"holdfast"
-	"holdfast/ledger"
 	"holdfast/store"
 )
 
@@ -331,6 +329,3 @@ func bubble(t *testing.T, n int, tune func(*HostConfig, *store.Options), test fu
 		test(f)
 	})
 }
-
-var _ = rand.N[int]
-var _ = ledger.New

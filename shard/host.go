@@ -243,7 +243,11 @@ func (h *Host) Read(ctx context.Context, shard holdfast.ShardID, mode ReadMode, 
 	if l == nil {
 		return s.absent()
 	}
-	return l.machine.Look(fn)
+	err = l.machine.Look(fn)
+	if ConditionOf(err) == Corrupt {
+		l.fail(err) // found by a reader, a fault of the disk all the same
+	}
+	return err
 }
 
 // Leader is who leads a shard, as this site knows it.

@@ -9,6 +9,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"holdfast"
+	"holdfast/ledger"
 	"holdfast/store"
 )
 
@@ -244,6 +245,114 @@ func TestAllDieAtOnce(t *testing.T) {
 		}
 		if o := f.pay(payTxn(50, 1, 2, 1)); !o.Replay {
 			t.Fatalf("an id from before: %+v, want a replay", o)
+		}
+	})
+}
+
+func TestCorruptReplicaIsRebuilt(t *testing.T) {
+	bubble(t, 3, smallWindow, func(f *fleet) {
+		mustDone(f, f.pay(openTxn(1, 1, 2)))
+		for n := range uint64(30) {
+			mustDone(f, f.pay(payTxn(n+2, 1, 2, 1)))
+		}
+		sick := others(f, f.leader())[0]
+		before := f.host(sick).Status()[0].Node.Replica
+		f.host(sick).seats[testShard].life.Load().fail(&store.ErrCorrupt{Shard: testShard, Index: 3, What: "test"})
+		f.until("the rebuilt replica to vote", func() bool { return votes(f, f.leader(), sick, before) })
+		mustDone(f, f.pay(payTxn(100, 1, 2, 1)))
+		f.agree()
+		mustBalance(f, sick, 2, 31)
+		if !saw(f, sick, EventCorrupt) {
+			t.Error("nobody was told")
+		}
+	})
+}
+
+func TestDifferingReplicaLeavesService(t *testing.T) {
+	bubble(t, 3, nil, func(f *fleet) {
+		mustDone(f, f.pay(openTxn(1, 1, 2)))
+		sick := f.leader()
+		f.host(sick).seats[testShard].life.Load().fail(ledger.ErrDigest{Index: 3, Ours: 1, Theirs: 2})
+		f.until("the sick replica to be out", func() bool { return f.host(sick).Status()[0].OutOfService != nil })
+		if _, err := f.balance(sick, testAccount(2), Stale); !errors.Is(err, ErrOutOfService) {
+			t.Errorf("even a stale read: %v, want ErrOutOfService", err)
+		}
+		mustDone(f, f.pay(payTxn(2, 1, 2, 1), others(f, sick)...))
+		if !saw(f, sick, EventOutOfService) {
+			t.Error("nobody was told")
+		}
+		if f.host(sick).Leader(testShard).Self {
+			t.Error("it still leads")
+		}
+	})
+}
+
+// TestDigestsAreCompared makes a state differ and waits for the log to find it.
+func TestDigestsAreCompared(t *testing.T) {
+	bubble(t, 3, nil, func(f *fleet) {
+		mustDone(f, f.pay(openTxn(1, 1, 2)))
+		sick := others(f, f.leader())[0]
+		m := f.host(sick).seats[testShard].life.Load().machine
+		f.agree()
+		m.mu.Lock()
+		other := ledger.New() // a state that has seen as many entries, and other ones
+		for n := uint64(1); n <= m.applied; n++ {
+			if _, err := other.Apply(n, nil, m.disk, nil); err != nil {
+				t.Fatal(err)
+			}
+		}
+		m.state = other
+		m.mu.Unlock()
+		for n := range uint64(40) {
+			mustDone(f, f.pay(openTxn(n+10, uint32(n)+10), others(f, sick)...))
+			time.Sleep(100 * time.Millisecond) // bubble time
+		}
+		if f.host(sick).Status()[0].OutOfService == nil {
+			t.Error("a state that differs was not found in four seconds")
+		}
+	})
+}
+
+func TestBulkBesideSingles(t *testing.T) {
+	bubble(t, 1, nil, func(f *fleet) {
+		mustDone(f, f.pay(openTxn(1, 1, 2)))
+		var b Batch
+		for n := range uint64(8000) {
+			txn := payTxn(n+2, 1, 2, 1)
+			b.Add(&txn)
+		}
+		out, err := f.host(1).Submit(context.Background(), testShard, true, b)
+		if err != nil || len(out) != 8000 {
+			t.Fatalf("%d outcomes, %v", len(out), err)
+		}
+		for i, o := range out {
+			if o.Status != holdfast.Done || o.ID != testID(uint64(i)+2) {
+				t.Fatalf("outcome %d: %+v", i, o)
+			}
+		}
+		mustBalance(f, 1, 2, 8000)
+	})
+}
+
+func TestHoldsExpire(t *testing.T) {
+	bubble(t, 3, nil, func(f *fleet) {
+		mustDone(f, f.pay(openTxn(1, 1, 2)))
+		hold := payTxn(2, 1, 2, 5)
+		hold.Transfers[0].Kind, hold.Transfers[0].Timeout = holdfast.Hold, 2*time.Second
+		mustDone(f, f.pay(hold))
+		time.Sleep(3 * time.Second) // bubble time
+		for _, id := range f.sites {
+			ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+			err := f.host(id).Read(ctx, testShard, Linearizable, func(v *View) error {
+				if _, state, ok, err := v.Hold(testID(2)); state != ledger.HoldExpired || !ok || err != nil {
+					t.Errorf("hold at site %d is %s, %t, %v; want expired", id, state, ok, err)
+				}
+				return nil
+			})
+			cancel()
+			if err != nil {
+				t.Error(err)
+			}
 		}
 	})
 }

@@ -19,7 +19,7 @@ type ReplicaConfig struct {
 	SinglesInFlight int // entries of single payments under way at once; 0: 4
 	BulksInFlight   int // entries of bulk under way at once; 0: 2
 	// BulkTarget is how long a bulk entry may take from proposal to outcome while single payments are about; bulk entries
-	// become smaller until they do. 0: 20 ms.
+	// become smaller until they do. 0: 10 ms.
 	BulkTarget holdfast.Time
 	// ReadTicks is how long a read may wait for a majority before it is told that there is none. 0: 28.
 	ReadTicks int
@@ -28,7 +28,7 @@ type ReplicaConfig struct {
 func (c ReplicaConfig) withDefaults() ReplicaConfig {
 	c.SinglesInFlight = orElse(c.SinglesInFlight, 4)
 	c.BulksInFlight = orElse(c.BulksInFlight, 2)
-	c.BulkTarget = orElse(c.BulkTarget, 20e6)
+	c.BulkTarget = orElse(c.BulkTarget, 10e6)
 	c.ReadTicks = orElse(c.ReadTicks, 28)
 	return c
 }

@@ -2,7 +2,6 @@ package shard
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -34,6 +33,8 @@ type seat struct {
 	readings sync.Pool // of *reading
 
 	announce *Offer // consensus goroutine: whom to tell that a checkpoint was installed
+	pulls    sync.WaitGroup
+	stopPull context.CancelFunc // consensus goroutine: ends the pull under way; nil: there was none
 }
 
 func newSeat(h *Host, id holdfast.ShardID) *seat {
@@ -320,6 +321,10 @@ func (s *seat) leaveService(kind EventKind, err error) {
 // rebuild forgets everything, the identity first of all: the replica that was here votes no more.
 func (s *seat) rebuild(cause error) bool {
 	s.host.config.OnEvent(Event{Kind: EventCorrupt, Shard: s.id, Err: cause, Text: "the replica is wiped and joins again under a new identity"})
+	if s.stopPull != nil { // nothing may write to the shard beside Wipe
+		s.stopPull()
+		s.pulls.Wait()
+	}
 	if err := s.shard.Wipe(); err != nil {
 		s.host.die(fmt.Errorf("wiping shard %d: %w", s.id, err))
 		return false
@@ -352,7 +357,7 @@ func (s *seat) identify() (store.Identity, error) {
 	if err != nil {
 		return id, err
 	}
-	id = store.Identity{Replica: binary.BigEndian.Uint64(random[:])>>1 | 1} // never 0, never one of the library's own
+	id = store.Identity{Replica: uint64(NewReplicaID(random, s.host.config.Site))}
 	if err := s.shard.SetIdentity(id); err != nil {
 		return id, fmt.Errorf("writing the identity of shard %d: %w", s.id, err)
 	}

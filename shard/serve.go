@@ -168,9 +168,13 @@ func (s *seat) startPull(o Offer, applied uint64) {
 	if s.host.config.Call == nil || s.pulling.Swap(true) {
 		return
 	}
+	var ctx context.Context
+	ctx, s.stopPull = context.WithCancel(s.host.ctx)
+	s.pulls.Add(1)
 	s.host.spawn(func() {
+		defer s.pulls.Done()
 		defer s.pulling.Store(false)
-		p, err := s.pull(o, applied)
+		p, err := s.pull(ctx, o, applied)
 		if err != nil {
 			s.host.config.Logger.Warn("fetching a checkpoint was interrupted", "shard", s.id, "site", o.Site, "err", err)
 			return // the leader repeats its offer, and we go on where we stopped
@@ -182,14 +186,14 @@ func (s *seat) startPull(o Offer, applied uint64) {
 // callTimeout is how long one chunk may take on its way.
 const callTimeout = 5 * time.Second
 
-func (s *seat) ask(site holdfast.SiteID, method string, payload []byte) ([]byte, error) {
-	ctx, cancel := context.WithTimeout(s.host.ctx, callTimeout)
+func (s *seat) ask(ctx context.Context, site holdfast.SiteID, method string, payload []byte) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	return s.host.config.Call(ctx, site, method, payload)
 }
 
-func (s *seat) pull(o Offer, applied uint64) (*pulled, error) {
-	answer, err := s.ask(o.Site, methodExport, binary.BigEndian.AppendUint64(appendShard(nil, s.id), applied))
+func (s *seat) pull(ctx context.Context, o Offer, applied uint64) (*pulled, error) {
+	answer, err := s.ask(ctx, o.Site, methodExport, binary.BigEndian.AppendUint64(appendShard(nil, s.id), applied))
 	if err != nil {
 		return nil, err
 	}
@@ -204,7 +208,7 @@ func (s *seat) pull(o Offer, applied uint64) (*pulled, error) {
 	for !p.data.Complete() {
 		n := p.data.Next()
 		request := binary.BigEndian.AppendUint64(appendShard(nil, s.id), id)
-		chunk, err := s.ask(o.Site, methodChunk, binary.BigEndian.AppendUint32(request, n))
+		chunk, err := s.ask(ctx, o.Site, methodChunk, binary.BigEndian.AppendUint32(request, n))
 		if err != nil {
 			return nil, fmt.Errorf("chunk %d: %w", n, err)
 		}

@@ -1,0 +1,119 @@
+package shard
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"holdfast"
+)
+
+// look runs fn on the only site's view.
+func look(f *fleet, fn func(*View)) {
+	f.t.Helper()
+	if err := f.host(f.leader()).Read(context.Background(), testShard, Linearizable, func(v *View) error { fn(v); return nil }); err != nil {
+		f.t.Fatal(err)
+	}
+}
+
+// TestViewJoinsMemoryAndStore asks the same questions with everything in memory, with a part of it, and with all in the store.
+func TestViewJoinsMemoryAndStore(t *testing.T) {
+	bubble(t, 1, smallWindow, func(f *fleet) {
+		mustDone(f, f.pay(openTxn(1, 1, 2)))
+		var times []holdfast.Time
+		for n := range uint64(60) {
+			txn := payTxn(n+2, 1, 2, holdfast.Amount(n+1))
+			txn.Transfers[0].Ref = holdfast.Ref{7}
+			txn.Records = []holdfast.RecordChange{{Key: fmt.Sprintf("order-%03d", n), Index: []string{"open"}, Body: []byte{byte(n)}}}
+			o := f.pay(txn)
+			mustDone(f, o)
+			times = append(times, o.Time)
+			if n%7 == 0 {
+				look(f, func(v *View) { checkView(t, v, times) })
+			}
+		}
+		time.Sleep(3 * time.Second) // bubble time: until all of it is in the store
+		look(f, func(v *View) { checkView(t, v, times) })
+		f.start(1, f.kill(1))
+		look(f, func(v *View) { checkView(t, v, times) })
+	})
+}
+
+func checkView(t *testing.T, v *View, times []holdfast.Time) {
+	t.Helper()
+	n := len(times)
+	checkStatement(t, v, times)
+	checkRecords(t, v, n)
+	sum := holdfast.Amount(0)
+	for i, at := range times {
+		sum += holdfast.Amount(i + 1)
+		a, ok, err := v.AccountAt(testAccount(2), at)
+		if err != nil || !ok || a.Balance() != sum {
+			t.Fatalf("balance at payment %d: %d, %t, %v; want %d", i, a.Balance(), ok, err, sum)
+		}
+		found, ok, err := v.Transfer(testID(uint64(i) + 2))
+		if err != nil || !ok || found.Transfer.Amount != holdfast.Amount(i+1) || found.Outcome.Time != at {
+			t.Fatalf("transfer %d: %+v, %t, %v", i, found, ok, err)
+		}
+	}
+	if _, ok, err := v.AccountAt(testAccount(2), 1); ok || err != nil {
+		t.Fatalf("balance before the account was opened: %t, %v", ok, err)
+	}
+	refs, err := v.ByRef(holdfast.Ref{7}, 1000)
+	if err != nil || len(refs) != n || refs[0].Transfer.Amount != holdfast.Amount(n) {
+		t.Fatalf("%d transfers by reference, %v; want %d", len(refs), err, n)
+	}
+	audit, err := v.Audit(context.Background())
+	if err != nil || len(audit.Faults) > 0 || audit.Accounts != 2 {
+		t.Fatalf("audit: %+v, %v", audit, err)
+	}
+}
+
+// checkStatement turns pages of four lines.
+func checkStatement(t *testing.T, v *View, times []holdfast.Time) {
+	t.Helper()
+	var got []holdfast.Time
+	for cursor, page := (Cursor{}), 0; page == 0 || cursor != (Cursor{}); page++ {
+		lines, next, err := v.Statement(testAccount(2), cursor, 4)
+		if err != nil || len(lines) > 4 {
+			t.Fatalf("page %d: %d lines, %v", page, len(lines), err)
+		}
+		for _, l := range lines {
+			if l.Transfer != nil {
+				got = append(got, l.Time)
+			}
+		}
+		cursor = next
+	}
+	slices.Reverse(got)
+	if diff := cmp.Diff(times, got); diff != "" {
+		t.Fatalf("statement: %s", diff)
+	}
+}
+
+func checkRecords(t *testing.T, v *View, n int) {
+	t.Helper()
+	list, err := v.Records("open", "", 1000)
+	if err != nil || len(list) != n {
+		t.Fatalf("%d records, %v; want %d", len(list), err, n)
+	}
+	var paged []holdfast.Record
+	for after := ""; ; {
+		page, err := v.Records("open", after, 7)
+		if err != nil {
+			t.Fatal(err)
+		}
+		paged = append(paged, page...)
+		if len(page) < 7 {
+			break
+		}
+		after = page[6].Key
+	}
+	if diff := cmp.Diff(list, paged); diff != "" {
+		t.Fatalf("records by pages of 7: %s", diff)
+	}
+}
