@@ -46,7 +46,7 @@ func (s *Site) peerStatus(p *Peer, l link.PeerStatus) SiteStatus {
 	w := s.watch.peers[p.Site]
 	st := SiteStatus{Site: p.Site, Name: p.Name, HTTP: p.HTTP, Reachable: s.watch.answers(w), RoundTrip: l.RTT, Version: l.Version}
 	if at := w.answered.Load(); at > 0 {
-		st.LastHeard = epoch.Add(time.Duration(at))
+		st.LastHeard = s.watch.epoch.Add(time.Duration(at))
 	}
 	if latest := w.latest.Load(); latest != nil && st.Reachable {
 		st.take(latest)

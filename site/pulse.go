@@ -61,7 +61,8 @@ type watch struct {
 	back    func(peer holdfast.SiteID)          // it answers, for the first time or again
 	turned  func(heard bool)                    // the majority was lost or is back
 	silence time.Duration
-	quorum  int // sites, this one included
+	quorum  int       // sites, this one included
+	epoch   time.Time // where the monotonic clock is counted from
 
 	peers    map[holdfast.SiteID]*peerWatch
 	majority atomic.Pointer[majority]
@@ -71,13 +72,13 @@ type watch struct {
 
 // peerWatch is what is known of one peer.
 type peerWatch struct {
-	answered atomic.Int64 // when the latest ping that was answered left, in nanoseconds of the monotonic clock; 0: never
+	answered atomic.Int64 // when the latest ping that was answered left, in nanoseconds since epoch; 0: never
 	latest   atomic.Pointer[pulse]
 	up       atomic.Bool // answered lately; written by the goroutine of look
 }
 
 func newWatch(peers []Peer, silence time.Duration) *watch {
-	w := &watch{silence: silence, quorum: (len(peers)+1)/2 + 1, peers: map[holdfast.SiteID]*peerWatch{}}
+	w := &watch{epoch: time.Now(), silence: silence, quorum: (len(peers)+1)/2 + 1, peers: map[holdfast.SiteID]*peerWatch{}}
 	for _, p := range peers {
 		w.peers[p.Site] = &peerWatch{}
 	}
@@ -104,9 +105,6 @@ func (w *watch) stop() {
 // pulses per silence: so many answers in a row have to be missing before a peer counts as lost.
 const pulses = 5
 
-// epoch is where the monotonic clock of this process is counted from.
-var epoch = time.Now()
-
 // ask sends one pulse after the other. A call that is not answered is given up after a silence, so that a cut that heals is
 // noticed soon.
 func (w *watch) ask(ctx context.Context, id holdfast.SiteID, p *peerWatch) {
@@ -126,7 +124,7 @@ func (w *watch) ping(ctx context.Context, id holdfast.SiteID, p *peerWatch) {
 	mine := w.self()
 	ctx, cancel := context.WithTimeout(ctx, w.silence)
 	defer cancel()
-	sent := time.Since(epoch)
+	sent := time.Since(w.epoch)
 	answer, err := w.link.Call(ctx, id, methodPulse, mine.append(nil))
 	if err != nil {
 		return // silence is what look counts
@@ -172,7 +170,7 @@ func (w *watch) count() {
 
 func (w *watch) answers(p *peerWatch) bool {
 	at := time.Duration(p.answered.Load())
-	return at > 0 && time.Since(epoch)-at <= w.silence
+	return at > 0 && time.Since(w.epoch)-at <= w.silence
 }
 
 func (w *watch) turn(heard bool) {

@@ -129,7 +129,7 @@ func (s *Site) majorityTurned(heard bool) {
 
 // diskWatch remembers the free space of the disk, which is asked for at most once a second.
 type diskWatch struct {
-	asked atomic.Int64 // nanoseconds since epoch
+	asked atomic.Int64 // Unix, in nanoseconds
 	full  atomic.Bool
 	free  atomic.Uint64
 }
@@ -139,8 +139,8 @@ type freeSpace interface {
 }
 
 func (d *diskWatch) look(disk freeSpace) (full bool, free uint64) {
-	now := int64(time.Since(epoch))
-	if last := d.asked.Load(); (last == 0 || now-last > int64(time.Second)) && d.asked.CompareAndSwap(last, now) {
+	now := time.Now().UnixNano()
+	if last := d.asked.Load(); now-last > int64(time.Second) && d.asked.CompareAndSwap(last, now) {
 		if full, free, err := disk.DiskFull(); err == nil { // the host, which refuses work by it, logs the error
 			d.full.Store(full)
 			d.free.Store(free)
