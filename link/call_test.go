@@ -46,7 +46,7 @@ func TestCallOutcomes(t *testing.T) {
 }
 
 func TestCallOverACableThatIsCut(t *testing.T) {
-	f := newFleet(t, 2, 1, time.Millisecond, nil)
+	f := newFleet(t, 2, 1, time.Millisecond, defaultTiming)
 	f.net.CutPair(1, 2)
 	_, err := f.links[1].Call(t.Context(), 2, "echo", nil) // sent, nobody knows yet that the cable is cut
 	if !errors.Is(err, ErrNoAnswer) {

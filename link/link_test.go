@@ -180,6 +180,8 @@ func (f *fleet) start(site holdfast.SiteID) {
 	cfg := Config{
 		Site: site, Listen: f.listen[site], Peers: map[holdfast.SiteID][]string{}, Credentials: f.credentials(f.ca, site),
 		Handler: f.handlers[site], Version: "test",
+		// However busy the machine, no connection is given up in tests that are not about that.
+		Timing: Timing{Silence: patience / 2, Ping: 50 * time.Millisecond},
 	}
 	for to, targets := range f.listen {
 		if to == site {
@@ -217,6 +219,9 @@ func (f *fleet) status(from, to holdfast.SiteID) PeerStatus {
 	f.t.Fatalf("site %d does not know site %d", from, to)
 	return PeerStatus{}
 }
+
+// defaultTiming is for tests about silence.
+func defaultTiming(c *Config) { c.Timing = Timing{} }
 
 // reach waits until all carriers from one site to another are up.
 func (f *fleet) reach(from, to holdfast.SiteID) {
@@ -257,7 +262,7 @@ func pattern(size int, seed byte) []byte {
 
 func TestExchange(t *testing.T) {
 	f := newFleet(t, 3, 1, 0, nil)
-	sizes := []int{0, 1, 100, 1025, maxChunk - 1, maxChunk, maxChunk + 1, 3 * maxChunk, 1 << 20, MaxPayload}
+	sizes := []int{0, 1, 100, 1025, maxChunk - 1, maxChunk, maxChunk + 1, 3 * maxChunk, 1 << 20}
 	for i, size := range sizes {
 		for to := holdfast.SiteID(2); to <= 3; to++ {
 			f.links[1].Send(to, holdfast.ShardID(i+1), pattern(size, byte(i)))
@@ -281,6 +286,16 @@ func TestExchange(t *testing.T) {
 	}
 	if s := f.status(1, 2); s.Dropped != 0 || s.Duplicates != 0 || s.Version != "test" || s.Carriers[0].Sent.Frames == 0 || s.Waiting != 0 {
 		t.Errorf("status %+v", s)
+	}
+}
+
+func TestLargestPayload(t *testing.T) {
+	f := newFleet(t, 2, 1, 0, nil)
+	f.echo(1, 2, make([]byte, MaxPayload))
+	f.links[1].Send(2, 1, make([]byte, MaxPayload))
+	eventually(t, "it arrives", func() bool { return f.handlers[2].count() == 1 })
+	if n := len(f.handlers[2].all()[0].payload); n != MaxPayload {
+		t.Errorf("%d bytes arrived of %d", n, MaxPayload)
 	}
 }
 
@@ -316,6 +331,7 @@ func TestCutAndHeal(t *testing.T) {
 			var mu sync.Mutex
 			told := map[holdfast.SiteID][]bool{}
 			f := newFleet(t, 2, 1, 2*time.Millisecond, func(c *Config) {
+				c.Timing = Timing{}
 				site := c.Site
 				c.Notify = func(_ holdfast.SiteID, up bool) {
 					mu.Lock()
@@ -527,7 +543,7 @@ func TestPeerRestart(t *testing.T) {
 }
 
 func TestSeveralCarriers(t *testing.T) {
-	f := newFleet(t, 2, 2, time.Millisecond, nil)
+	f := newFleet(t, 2, 2, time.Millisecond, defaultTiming)
 	const n = 500
 	for i := range n {
 		if i == n/2 {
@@ -610,7 +626,6 @@ func TestUrgentOvertakesBulk(t *testing.T) {
 func TestFullQueueDrops(t *testing.T) {
 	f := newFleet(t, 2, 1, time.Millisecond, func(c *Config) {
 		c.Limits = Limits{Interactive: 64 << 10, Bulk: 2 << 20}
-		c.Timing.Silence = patience // the connection is to stay
 	})
 	f.net.CutPair(1, 2)
 	block := make([]byte, 1<<20)
@@ -618,9 +633,12 @@ func TestFullQueueDrops(t *testing.T) {
 		f.links[1].Send(2, 1, block)
 		return f.status(1, 2).Carriers[0].Dropped > 0
 	})
-	if _, err := f.links[1].Call(t.Context(), 2, "echo", block); !errors.Is(err, ErrBusy) {
-		t.Errorf("large call with a full queue: %v", err)
-	}
+	eventually(t, "a large call is refused", func() bool {
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+		defer cancel()
+		_, err := f.links[1].Call(ctx, 2, "echo", block)
+		return errors.Is(err, ErrBusy)
+	})
 	s := f.status(1, 2)
 	if !s.Up || s.Dropped == 0 || s.Carriers[0].Queued > 3<<20 {
 		t.Errorf("status %+v", s)

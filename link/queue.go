@@ -105,6 +105,23 @@ func (q *queue) append(f frame, head, body []byte, c *call) {
 	q.bytes += size
 }
 
+// join moves everything of another queue to the end of this one.
+func (q *queue) join(other *queue) {
+	q.buffers = append(q.buffers, other.buffers...)
+	q.bytes += other.bytes
+	other.buffers, other.bytes = nil, 0
+}
+
+// drop empties the queue and returns how many frames were in it.
+func (q *queue) drop() (frames uint64) {
+	for _, b := range q.buffers {
+		frames += uint64(b.frames)
+		q.pool.put(b)
+	}
+	q.buffers, q.bytes = nil, 0
+	return frames
+}
+
 // take moves the oldest buffers, at most n, to the batch.
 func (q *queue) take(batch []*buffer, n int) []*buffer {
 	n = min(n, len(q.buffers))

@@ -67,27 +67,51 @@ func newSender(p *path, c *conn) *sender {
 	return s
 }
 
-// push queues a message, or says why not: errBroken or errFull.
+// push queues a message, or says why not: errBroken or errFull. A large one is encoded before the lock is taken: pings and
+// heartbeats need that lock too.
 func (s *sender) push(m *message) error {
+	var large queue
+	if m.lane == laneBulk {
+		if err := s.room(m); err != nil {
+			return err
+		}
+		large.pool = s.lanes[laneBulk].pool
+		large.push(m)
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.cause != nil || s.draining {
-		return errBroken
+	if err := s.roomLocked(m); err != nil {
+		large.drop()
+		return err
 	}
-	q := &s.lanes[m.lane]
-	if !q.fits(m) {
-		s.path.dropped.Add(1)
-		return errFull
-	}
-	before := q.bytes
-	q.push(m)
 	if m.lane == laneBulk {
-		s.bulkIn += uint64(q.bytes - before)
+		s.bulkIn += uint64(large.bytes)
+		s.lanes[laneBulk].join(&large)
 		if m.kind == kindRaft {
 			s.bulkOf[m.shard] = s.bulkIn
 		}
+	} else {
+		s.lanes[m.lane].push(m)
 	}
 	s.work.Signal()
+	return nil
+}
+
+func (s *sender) room(m *message) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.roomLocked(m)
+}
+
+// roomLocked says whether the message can be queued now.
+func (s *sender) roomLocked(m *message) error {
+	if s.cause != nil || s.draining {
+		return errBroken
+	}
+	if !s.lanes[m.lane].fits(m) {
+		s.path.dropped.Add(1)
+		return errFull
+	}
 	return nil
 }
 
@@ -108,10 +132,7 @@ func (s *sender) run() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for i := range s.lanes { // nobody will send these
-		for _, b := range s.lanes[i].take(nil, len(s.lanes[i].buffers)) {
-			s.path.dropped.Add(uint64(b.frames))
-			s.path.peer.link.pool.put(b)
-		}
+		s.path.dropped.Add(s.lanes[i].drop())
 	}
 	return s.cause
 }
