@@ -38,7 +38,7 @@ type Machine struct {
 	members Members
 	term    uint64 // of the last entry
 	applied uint64
-	opened  holdfast.Time // when the open segment got its first row; 0: it has none
+	opened  holdfast.Time // when the open segment was first seen to have a row; 0: it has none
 	sealed  int           // segments handed out and not persisted
 	force   bool          // seal as soon as there is anything
 	skip    bool          // planted: the next entry is forgotten
@@ -102,9 +102,7 @@ func (m *Machine) Apply(e Entry, room []holdfast.Outcome) (Applied, error) {
 		}
 		done.Nonce = h.Nonce
 	}
-	if _, done.Last = m.state.Applied(); m.opened == 0 && m.state.Pending() > 0 {
-		m.opened = done.Last
-	}
+	_, done.Last = m.state.Applied()
 	return done, nil
 }
 
@@ -132,6 +130,10 @@ func (m *Machine) Seal(now holdfast.Time) *ledger.Segment {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	pending := m.state.Pending()
+	if m.opened == 0 && pending > 0 {
+		// By the clock of whoever asks, not by the time in the log: replayed entries are old, and each would be sealed alone.
+		m.opened = now
+	}
 	old := m.opened > 0 && now-m.opened >= m.config.SealAge
 	if pending < m.config.SealRows && !old && !m.force || m.sealed >= m.config.MaxSealed {
 		return nil
