@@ -109,9 +109,10 @@ func (p *payments) pay(b *testing.B, h *Host) time.Duration {
 	return time.Since(began)
 }
 
-func BenchmarkHostSingle256(b *testing.B) {
-	h := benchHost(b)
-	const callers = 256
+func BenchmarkHostSingle256(b *testing.B) { benchSingles(b, benchHost(b), 256) }
+
+func benchSingles(b *testing.B, h *Host, callers int) {
+	b.Helper()
 	var n atomic.Uint64
 	var mu sync.Mutex
 	var all []time.Duration
@@ -203,4 +204,54 @@ func BenchmarkHostSingleBesideBulk(b *testing.B) {
 	load.Wait()
 	reportLatency(b, took, b.N, elapsed)
 	b.ReportMetric(float64(done.Load())/elapsed.Seconds(), "bulk/s")
+}
+
+// BenchmarkThreeHostsSingle256 is three hosts in one process on real disks, joined by channels, with 256 callers at the leader.
+func BenchmarkThreeHostsSingle256(b *testing.B) {
+	hosts := map[holdfast.SiteID]*Host{}
+	sites := []holdfast.SiteID{1, 2, 3}
+	var up atomic.Bool
+	for _, id := range sites {
+		st, err := store.Open(store.Options{Dir: b.TempDir(), OnFatal: func(err error) { b.Error(err) }, ReserveBytes: 1 << 20})
+		if err != nil {
+			b.Fatal(err)
+		}
+		hosts[id], err = NewHost(HostConfig{
+			Site: id, Sites: sites, Shards: []holdfast.ShardID{testShard}, Store: st, OnFatal: func(err error) { b.Error(err) },
+			Send: func(to holdfast.SiteID, shard holdfast.ShardID, payload []byte) {
+				if up.Load() {
+					hosts[to].Receive(id, shard, payload)
+				}
+			},
+			Call: func(ctx context.Context, to holdfast.SiteID, method string, payload []byte) ([]byte, error) {
+				return hosts[to].Serve(ctx, id, method, payload)
+			},
+		})
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.Cleanup(func() {
+			up.Store(false)
+			_ = hosts[id].Stop(context.Background())
+			_ = st.Close()
+		})
+	}
+	up.Store(true)
+	for _, id := range sites {
+		hosts[id].Start()
+	}
+	lead := waitForLeader(hosts)
+	openAccounts(b, lead)
+	benchSingles(b, lead, 256)
+}
+
+func waitForLeader(hosts map[holdfast.SiteID]*Host) *Host {
+	for {
+		for _, h := range hosts {
+			if h.Leader(testShard).Self {
+				return h
+			}
+		}
+		<-hosts[1].LeaderChanged(testShard)
+	}
 }
