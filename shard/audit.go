@@ -121,7 +121,8 @@ func plus(s ledger.Sum, a holdfast.Amount) ledger.Sum {
 
 func (a *Audit) checkLimit(acc *holdfast.Account) {
 	debits, credits := acc.DebitsPosted+acc.DebitsPending, acc.CreditsPosted+acc.CreditsPending
-	if acc.Limit == holdfast.LimitDebits && debits > acc.CreditsPosted || acc.Limit == holdfast.LimitCredits && credits > acc.DebitsPosted {
+	if acc.Limit == holdfast.LimitDebits && debits > acc.CreditsPosted ||
+		acc.Limit == holdfast.LimitCredits && credits > acc.DebitsPosted {
 		a.fault("account %s passes its limit %q: debits %d, credits %d, holds included", acc.ID, acc.Limit, debits, credits)
 	}
 }

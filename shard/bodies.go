@@ -44,7 +44,8 @@ func (b *bodies) txn(at holdfast.Position) (*holdfast.Txn, holdfast.Time, error)
 		return nil, 0, err
 	}
 	if at.Ord >= x.header.Count {
-		return nil, 0, fmt.Errorf("%w: entry %d has %d transactions, number %d is asked for", ErrInvariant, at.Index, x.header.Count, at.Ord)
+		return nil, 0, fmt.Errorf("%w: entry %d has %d transactions, number %d is asked for",
+			ErrInvariant, at.Index, x.header.Count, at.Ord)
 	}
 	t, err := x.read(at.Ord)
 	if err != nil {

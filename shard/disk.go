@@ -21,8 +21,8 @@ const (
 	entryOldConf = uint8(raftpb.EntryConfChange)   // the library's older form of it, never proposed by us
 )
 
-// Log is what consensus reads back. Reads may run beside one writer. What is written is visible at once, so that the log here may be
-// ahead of what Stored has reported; the library copes with that. *store.Shard is one.
+// Log is what consensus reads back. Reads may run beside one writer. What is written is visible at once, so that the log here
+// may be ahead of what Stored has reported; the library copes with that. *store.Shard is one.
 type Log interface {
 	// Hard is what was written last; zero on an empty disk.
 	Hard() HardState

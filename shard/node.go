@@ -172,7 +172,8 @@ func NewNode(c NodeConfig) (n *Node, err error) {
 func soundHardState(c NodeConfig) (HardState, error) {
 	hard, last := c.Log.Hard(), c.Log.LastIndex()
 	if last < c.Checkpoint.Index {
-		return hard, fmt.Errorf("%w: log of shard %d ends at %d, before its checkpoint at %d", ErrInvariant, c.Shard, last, c.Checkpoint.Index)
+		return hard, fmt.Errorf("%w: log of shard %d ends at %d, before its checkpoint at %d",
+			ErrInvariant, c.Shard, last, c.Checkpoint.Index)
 	}
 	term, err := c.Log.Term(last)
 	if err != nil {

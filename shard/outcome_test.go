@@ -299,3 +299,17 @@ func TestHostRefusals(t *testing.T) {
 		}
 	})
 }
+
+func TestEntriesFitTheLink(t *testing.T) {
+	var b Batch
+	for range 40 {
+		b.AddEncoded(make([]byte, holdfast.MaxTxnBytes))
+	}
+	for from, entries := 0, 0; from < b.Count(); entries++ {
+		to := b.stretch(from, holdfast.MaxLegs)
+		if size := b.Ends[to-1] - b.start(from); to <= from || size > maxBulkEntry {
+			t.Fatalf("entry %d: transactions %d to %d have %d bytes", entries, from, to, size)
+		}
+		from = to
+	}
+}

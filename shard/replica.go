@@ -179,7 +179,7 @@ func (r *Replica) proposeBulks(now holdfast.Time, underway int) error {
 		}
 		entry := &entryDraft{}
 		from := q.next
-		q.next = min(from+r.pace.chunk, q.Batch.Count())
+		q.next = q.Batch.stretch(from, r.pace.chunk)
 		if q.next == q.Batch.Count() {
 			in.bulk.pop()
 		}
@@ -331,8 +331,21 @@ type entryDraft struct {
 	bytes int
 }
 
-// Bounds of an entry of single payments. A single request always fits.
-const maxEntryBytes = 1 << 20
+// Bounds of an entry, of single payments and of bulk. A request of the first class, and one transaction of the second, always
+// fits. An entry has to go into one payload of the link together with its neighbours.
+const (
+	maxEntryBytes = 1 << 20
+	maxBulkEntry  = 4 << 20
+)
+
+// stretch is where a bulk entry ends that begins with transaction from.
+func (b *Batch) stretch(from, chunk int) int {
+	n := min(chunk, b.Count()-from)
+	for n > 1 && b.Ends[from+n-1]-b.start(from) > maxBulkEntry {
+		n /= 2
+	}
+	return from + n
+}
 
 func (d *entryDraft) room(q *Request) bool {
 	return d.count == 0 || d.count+q.Batch.Count() <= holdfast.MaxLegs && d.bytes+len(q.Batch.Body) <= maxEntryBytes
