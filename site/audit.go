@@ -154,24 +154,33 @@ func (s *Site) compare(ctx context.Context, id holdfast.ShardID, with holdfast.S
 	ticker := time.NewTicker(compareEvery)
 	defer ticker.Stop()
 	for {
-		theirs, err := s.askDigests(ctx, id, with)
-		if err != nil {
-			return DigestAudit{Site: with, Error: err.Error()}
-		}
-		ours, err := s.digests(ctx, id)
-		if err != nil {
-			return DigestAudit{Site: with, Error: err.Error()}
-		}
-		if d, met := meet(ours, theirs); met {
-			d.Site = with
-			return d
+		d, met := s.compareOnce(ctx, id, with)
+		if met || d.Error != "" && !s.watch.answers(s.watch.peers[with]) {
+			return d // a site that is cut off is not waited for
 		}
 		select {
 		case <-ticker.C:
 		case <-ctx.Done():
-			return DigestAudit{Site: with, Error: fmt.Sprintf("has not reached our entry %d (its last is %d)", ours.index, theirs.index)}
+			return d
 		}
 	}
+}
+
+// compareOnce asks once. When the two did not meet, Error says why.
+func (s *Site) compareOnce(ctx context.Context, id holdfast.ShardID, with holdfast.SiteID) (d DigestAudit, met bool) {
+	theirs, err := s.askDigests(ctx, id, with)
+	if err != nil {
+		return DigestAudit{Site: with, Error: err.Error()}, false
+	}
+	ours, err := s.digests(ctx, id)
+	if err != nil {
+		return DigestAudit{Site: with, Error: err.Error()}, false
+	}
+	if d, met = meet(ours, theirs); !met {
+		d.Error = fmt.Sprintf("it is at entry %d, we are at %d: they did not meet within %s", theirs.index, ours.index, compareFor)
+	}
+	d.Site = with
+	return d, met
 }
 
 func meet(ours, theirs digests) (DigestAudit, bool) {

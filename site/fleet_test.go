@@ -273,6 +273,14 @@ func (f *fleet) mustHold(s *Site, id holdfast.AccountID, want holdfast.Amount) {
 func (f *fleet) audit() {
 	f.t.Helper()
 	for _, s := range f.all() {
+		eventually(f.t, fmt.Sprintf("site %d reaches all others", s.cfg.Site), func() bool {
+			for _, st := range s.Sites(context.Background()) {
+				if !st.Reachable {
+					return false
+				}
+			}
+			return true
+		})
 		a, err := s.Audit(context.Background())
 		if err != nil || !a.OK() || a.Compared != len(a.Shards)*(len(f.configs)-1) {
 			f.t.Errorf("site %d: audit %+v, %v", s.cfg.Site, a, err)

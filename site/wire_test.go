@@ -71,9 +71,14 @@ func TestAnswersThereAndBack(t *testing.T) {
 		give error
 		want error
 	}{
-		{shard.ErrLost, shard.ErrLost}, {shard.ErrNoQuorum, shard.ErrNoQuorum}, {shard.ErrOverloaded, shard.ErrOverloaded},
-		{shard.ErrDiskFull, shard.ErrDiskFull}, {shard.ErrOutOfService, shard.ErrOutOfService}, {shard.ErrStopping, shard.ErrStopping},
-		{shard.ErrNoShard, shard.ErrNoShard}, {fmt.Errorf("queue: %w", shard.ErrTimeout), shard.ErrTimeout},
+		{shard.ErrLost, shard.ErrLost},
+		{shard.ErrNoQuorum, shard.ErrNoQuorum},
+		{shard.ErrOverloaded, shard.ErrOverloaded},
+		{shard.ErrDiskFull, shard.ErrDiskFull},
+		{shard.ErrOutOfService, shard.ErrOutOfService},
+		{shard.ErrStopping, shard.ErrStopping},
+		{shard.ErrNoShard, shard.ErrNoShard},
+		{fmt.Errorf("queue: %w", shard.ErrTimeout), shard.ErrTimeout},
 		{errors.New("something else"), shard.ErrLost}, // what has no number may have been executed
 		{shard.NotLeaderError{Shard: 3, Leader: 2}, shard.NotLeaderError{Shard: 3, Leader: 2}},
 	}
@@ -105,7 +110,9 @@ func TestAnswersThereAndBack(t *testing.T) {
 func TestNoErrorChangesItsMeaningOnTheWay(t *testing.T) {
 	for _, err := range []error{
 		shard.ErrLost, shard.ErrNoQuorum, shard.ErrOverloaded, shard.ErrDiskFull, shard.ErrOutOfService, shard.ErrStopping,
-		shard.ErrNoShard, shard.ErrTimeout, shard.NotLeaderError{Shard: 1, Leader: 2}, errors.New("other"),
+		shard.ErrNoShard, shard.ErrTimeout,
+		shard.NotLeaderError{Shard: 1, Leader: 2},
+		errors.New("other"),
 	} {
 		g := group{id: 1}
 		got := readAnswers(appendAnswer([]byte{wireVersion}, answer{err: err}), []group{g})
