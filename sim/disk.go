@@ -121,6 +121,10 @@ func (d *disk) sync(n int) {
 // safe is how far the safe log of a volume reaches.
 func (d *disk) safe(i int) uint64 { return uint64(len(d.volumes[i].safe.entries)) }
 
+func (d *disk) known(i int) uint64 {
+	return max(d.volumes[i].safe.hard.Commit, d.volumes[i].checkpoint.meta.Index)
+}
+
 // fail is a failed fsync: nobody knows what is on the platters, and nothing is promised any more.
 func (d *disk) fail() { d.dead = errDisk }
 
@@ -177,6 +181,9 @@ func tornBatch(b *batch, tear int) (*batch, bool) {
 // wipe is a new disk in the place of the old one.
 func (d *disk) wipe() {
 	*d = *newDisk(len(d.volumes), d.keep)
+	for _, v := range d.volumes {
+		v.disk = d
+	}
 }
 
 // Hard implements shard.Disk.
@@ -348,6 +355,25 @@ func (c *checkpoint) addIDs(g *ledger.Segment) {
 			c.records[r.Key] = r.Record
 		}
 	}
+}
+
+// rot moves one unit from one account to another in the stored checkpoint. It is false when there is none yet.
+func (v *volume) rot() bool {
+	c := *v.checkpoint
+	c.accounts = slices.Clone(c.accounts)
+	var rich []int
+	for i := range c.accounts {
+		if a := &c.accounts[i]; a.CreditsPosted > 1 && a.ID.Asset == c.accounts[0].ID.Asset && a.Flags == 0 {
+			rich = append(rich, i)
+		}
+	}
+	if len(rich) < 2 {
+		return false
+	}
+	c.accounts[rich[0]].CreditsPosted++
+	c.accounts[rich[1]].CreditsPosted--
+	v.checkpoint = &c
+	return true
 }
 
 // copied is a consistent copy of a volume: the checkpoint and the log up to it.

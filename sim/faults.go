@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"holdfast/shard"
+	"holdfast/store"
 )
 
 // faults is what goes wrong in a run: one thing after the other, or several at once, drawn from the seed.
@@ -185,7 +186,7 @@ func (x *faults) wipe() {
 		return
 	}
 	p.crash()
-	p.disk.wipe()
+	x.f.emptyDisk(p)
 	x.f.stats.Wipes++
 	x.f.e.logf("site %d: the disk is replaced", p.site)
 	life := p.life
@@ -194,6 +195,42 @@ func (x *faults) wipe() {
 			p.start()
 		}
 	})
+}
+
+// emptyDisk puts an empty disk in the place of the old one.
+func (f *fleet) emptyDisk(p *process) {
+	var old []store.Identity
+	for i := range f.shards {
+		old = append(old, p.disk.volume(i).Identity())
+	}
+	p.disk.wipe()
+	if !shard.PlantedWipedVotes {
+		return
+	}
+	for i := range f.shards {
+		if err := p.disk.volume(i).SetIdentity(old[i]); err != nil {
+			f.e.fail("disk", "site %d: %v", p.site, err)
+		}
+	}
+}
+
+// rot alters a checkpoint on a disk behind everybody's back, so that no checksum and no balance shows it: one account has a
+// little more, another a little less. From then on the replica differs from the others, and has to notice.
+func (f *fleet) rot() {
+	p := f.anySite()
+	for i := range f.shards {
+		d, ok := p.disk.(*disk)
+		if !ok || !p.up || !d.volumes[i].rot() {
+			continue
+		}
+		f.e.logf("site %d shard %d: the checkpoint rots", p.site, i+1)
+		f.rotten = true
+		f.shards[i].blind = true
+		p.crash()
+		p.start()
+		return
+	}
+	f.e.after(100*time.Millisecond, f.rot)
 }
 
 func (x *faults) jumpClock() {

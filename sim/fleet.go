@@ -35,6 +35,8 @@ type fleet struct {
 	faults        faults
 	closing       bool // no new work: what is under way comes to its end
 	calm          bool
+	rotten        bool // a checkpoint was altered on purpose
+	noticed       bool // and a replica took itself out of service
 }
 
 // sending is how often an id has been sent, and when first.
@@ -128,7 +130,7 @@ func (f *fleet) result(seed uint64) Result {
 
 // newFleet draws the fleet: how large, how fast, how bad.
 func newFleet(seed uint64, o Options, traced bool) *fleet {
-	f := &fleet{e: newEngine(seed, o.Trace, traced), random: newRandom(seed), calm: o.Calm, sent: map[holdfast.ID]*sending{}}
+	f := &fleet{e: newEngine(seed, o.Trace, traced), random: newRandom(seed), calm: o.Calm || o.Rot, sent: map[holdfast.ID]*sending{}}
 	rng := f.e.rng
 	sites, shards := 3+2*(rng.IntN(4)/3), 1+rng.IntN(6)/4
 	if rng.IntN(12) == 0 {
@@ -176,6 +178,9 @@ func (f *fleet) run(o Options) {
 	for i, w := range f.worlds {
 		f.open(holdfast.ShardID(i+1), w)
 	}
+	if o.Rot {
+		f.e.after(1200*time.Millisecond, f.rot)
+	}
 	if !f.calm {
 		f.faults.start()
 	}
@@ -186,7 +191,24 @@ func (f *fleet) run(o Options) {
 	for f.stats.Steps < steps && f.e.step() {
 		f.stats.Steps++
 	}
+	if o.Rot {
+		f.endRotten()
+		return
+	}
 	f.end()
+}
+
+// rottenFor is how long a replica that differs may go unnoticed: some digest entries, and payments in between.
+const rottenFor = 6 * time.Second
+
+// endRotten is the end of a run in which a checkpoint was altered: somebody must have noticed by then.
+func (f *fleet) endRotten() {
+	for until := f.e.now + rottenFor; !f.noticed && f.e.now < until && f.e.step(); {
+		f.stats.Steps++
+	}
+	if f.rotten && !f.noticed {
+		f.e.fail("divergence", "a replica differs from the others, and none took itself out of service")
+	}
 }
 
 // found gives every disk its identity and the first list of members.
@@ -289,6 +311,10 @@ func (f *fleet) count(t *holdfast.Txn) {
 // differs is told of a replica that took itself out of service because its state is not that of the others: nothing here
 // plants a difference, so there is a fault in the ledger.
 func (f *fleet) differs(r *replica, err error) {
+	if f.rotten {
+		f.noticed = true
+		return
+	}
 	f.e.fail("digest", "site %d shard %d took itself out of service: %v", r.p.site, r.shard, err)
 }
 
@@ -387,7 +413,8 @@ func (f *fleet) votersOf(i int) shard.Members {
 }
 
 // whole reports whether every site but one has everything that is committed on its disk and votes, so that the disk of that
-// one can be lost.
+// one can be lost. The others must know durably that the last change of members is over: as long as they take themselves to be
+// in the joint configuration that replaced an earlier disk, the old majority counts, and a second lost disk would end it.
 func (f *fleet) whole(but *process) bool {
 	for i, o := range f.shards {
 		members := f.votersOf(i)
@@ -403,7 +430,7 @@ func (f *fleet) whole(but *process) bool {
 			if !ok || m.Role != shard.Voter {
 				return false
 			}
-			if p != but && p.disk.safe(i) < uint64(len(o.log)) {
+			if p != but && (p.disk.safe(i) < uint64(len(o.log)) || p.disk.known(i) < o.conf) {
 				return false
 			}
 		}

@@ -22,10 +22,12 @@ type oracle struct {
 	shard holdfast.ShardID
 	log   []truth // by index, from 1
 	twin  *twin
+	conf  uint64                     // index of the last change of members
 	terms map[uint64]shard.ReplicaID // who led
 	last  holdfast.Time              // the last stamp
 	never map[holdfast.ID]bool       // abandoned after nothing but "not executed": must not be in the log
 	acks  []check.Ack
+	blind bool   // a replica was made to differ on purpose: what follows from that is no finding
 	floor uint64 // what the next read must have seen: everything that anybody was told
 	ops   []check.Op
 }
@@ -44,6 +46,9 @@ func newOracle(e *engine, id holdfast.ShardID, stats *Stats) *oracle {
 }
 
 func (o *oracle) fail(invariant, format string, args ...any) {
+	if o.blind {
+		return
+	}
 	o.e.fail(invariant, "shard %d: %s", o.shard, fmt.Sprintf(format, args...))
 }
 
@@ -71,6 +76,9 @@ func (o *oracle) committed(at holdfast.SiteID, e shard.Entry) {
 	t := truth{entry: e}
 	if e.Type == shard.EntryNormal && len(e.Data) > 0 {
 		o.replay(&t)
+	}
+	if e.Type != shard.EntryNormal {
+		o.conf = e.Index
 	}
 	o.log = append(o.log, t)
 }
@@ -220,6 +228,32 @@ func (o *oracle) compareHolds(at holdfast.SiteID, index uint64, s *ledger.State)
 			o.fail("hold", "at index %d site %d has hold %s as %+v, right is %+v", index, at, id, got, want)
 			return
 		}
+	}
+}
+
+// wellFormed checks the log that a replica starts from: terms never fall, and an entry that has the term of the committed one
+// at its index is that entry.
+func (o *oracle) wellFormed(at holdfast.SiteID, log shard.Log) {
+	first, end := log.FirstIndex(), log.LastIndex()+1
+	for first < end {
+		list, err := log.Entries(first, end, math.MaxUint64)
+		if err != nil {
+			o.fail("log", "site %d cannot read entries %d to %d: %v", at, first, end-1, err)
+			return
+		}
+		for i := range list {
+			e := &list[i]
+			if i > 0 && e.Term < list[i-1].Term {
+				o.fail("log", "site %d starts with entry %d of term %d behind one of term %d", at, e.Index, e.Term, list[i-1].Term)
+			}
+			if e.Index > uint64(len(o.log)) {
+				continue
+			}
+			if t := &o.log[e.Index-1].entry; t.Term == e.Term && !bytes.Equal(t.Data, e.Data) {
+				o.fail("log", "site %d starts with another entry %d of term %d than was committed", at, e.Index, e.Term)
+			}
+		}
+		first += uint64(len(list))
 	}
 }
 

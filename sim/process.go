@@ -113,6 +113,7 @@ func (r *replica) load() {
 		return
 	}
 	r.inspect()
+	r.p.f.oracle(r.shard).wellFormed(r.p.site, r.volume)
 	checkpoint, err := shard.CheckpointOf(r.volume)
 	if err != nil {
 		r.failed(err)
@@ -230,7 +231,11 @@ func (r *replica) tick() {
 }
 
 func (r *replica) upkeep(now holdfast.Time) {
-	u := r.machine.Upkeep(now, r.ticks%(upkeepTicks*10) == 0)
+	look := now
+	if r.p.f.e.chance(0.1) { // the clock jumps back between this look and the stamp
+		look += holdfast.Time(2 * time.Second)
+	}
+	u := r.machine.Upkeep(look, r.ticks%(upkeepTicks*10) == 0)
 	if u.Expire.Count() > 0 {
 		q := &shard.Request{Batch: u.Expire, Bulk: true, Answer: func(*shard.Request) {}}
 		if err := r.intake.Put(q); err != nil && !tolerable(err) {
@@ -564,6 +569,8 @@ type medium interface {
 	sync(mark int)
 	// safe is how far the log of a volume would reach after a crash now.
 	safe(i int) uint64
+	// known is up to where a volume would know, after a crash now, that its log is committed.
+	known(i int) uint64
 	// fail makes every later call fail.
 	fail()
 	// crash keeps a prefix of what was not synced and reports whether something was torn. The disk is closed then.

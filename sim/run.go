@@ -25,6 +25,7 @@ type Options struct {
 	Steps  int       // events of the phase with faults; 0: a few thousand, drawn
 	Disk   Disk      //
 	Calm   bool      // no faults at all: for measuring and for looking at traces
+	Rot    bool      // no faults but one: a stored checkpoint is altered so that only the digests of the replicas can tell
 	Trace  io.Writer // every event as a line of text; nil: only the tail is kept
 }
 
