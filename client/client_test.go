@@ -175,7 +175,7 @@ func TestSecondSiteTakesOver(t *testing.T) {
 		"unknown":  func(*testing.T, *book) http.HandlerFunc { return problem(504, "outcome-unknown", "unknown") },
 		"internal": func(*testing.T, *book) http.HandlerFunc { return problem(500, "internal", "") },
 		"a proxy's error": func(*testing.T, *book) http.HandlerFunc {
-			return func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "<h1>Bad Gateway", 502) }
+			return func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "<h1>Bad Gateway", http.StatusBadGateway) }
 		},
 		"half an answer": func(*testing.T, *book) http.HandlerFunc {
 			return func(w http.ResponseWriter, r *http.Request) {

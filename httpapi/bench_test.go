@@ -5,9 +5,12 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"net/http/httptest"
 	"testing"
+	"time"
 
 	"holdfast"
+	"holdfast/client"
 )
 
 // sink is a response writer that costs nothing.
@@ -75,4 +78,30 @@ func BenchmarkReflectedTransfer(b *testing.B) {
 			}
 		}
 	}
+}
+
+// BenchmarkPaymentOverHTTP is a payment from the client through net/http to a site that costs nothing, both in this process.
+func BenchmarkPaymentOverHTTP(b *testing.B) {
+	server := httptest.NewUnstartedServer(nil)
+	server.Config = NewServer(newTestAPI(&fake{}), nil)
+	server.Start()
+	defer server.Close()
+	c, err := client.New(client.Config{Sites: []string{server.URL}, Key: tellerKey, Timeout: 10 * time.Second})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer c.Close()
+	t, err := readTransfer(pay, holdfast.Immediate, transferMembers)
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.ReportAllocs()
+	b.SetParallelism(32)
+	b.RunParallel(func(p *testing.PB) {
+		for p.Next() {
+			if o, err := c.Pay(context.Background(), t); err != nil || o.Status != holdfast.Done {
+				b.Errorf("%+v %v", o, err)
+			}
+		}
+	})
 }
