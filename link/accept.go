@@ -98,7 +98,8 @@ func (l *Link) answerHello(c *conn, carrier int) (*receiver, error) {
 		return nil, err
 	}
 	if h.from != site || h.to != l.site || int(h.carrier) != carrier {
-		return nil, fmt.Errorf("%w: site %d says it is site %d and means site %d on carrier %d, this is site %d on carrier %d: are addresses mixed up?",
+		return nil, fmt.Errorf(
+			"%w: site %d says it is site %d and means site %d on carrier %d, this is site %d on carrier %d: are addresses mixed up?",
 			errStranger, site, h.from, h.to, h.carrier, l.site, carrier)
 	}
 	if _, err := c.Write(l.hello(site, carrier)); err != nil {
