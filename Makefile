@@ -23,7 +23,7 @@ planted:
 	$(GO) test -timeout 5m -tags planted -run Planted ./sim
 
 race:
-	$(GO) test -race -timeout 10m -short ./shard ./link ./fault ./site ./client ./ledger ./store
+	$(GO) test -race -timeout 10m -short ./shard ./link ./fault ./site ./httpapi ./client ./ledger ./store
 
 lint:
 	test -z "$$($(GO) run mvdan.cc/gofumpt@v0.12.0 -l .)"
