@@ -31,6 +31,8 @@ type HostConfig struct {
 
 	// Send hands a message to the link. It must not block and may lose it.
 	Send func(to holdfast.SiteID, shard holdfast.ShardID, payload []byte)
+	// SendUrgent does the same for messages that may overtake those given to Send: heartbeats, votes. nil: Send.
+	SendUrgent func(to holdfast.SiteID, shard holdfast.ShardID, payload []byte)
 	// Call asks another site; its Host answers by [Host.Serve]. May be nil when there is only one site.
 	Call func(ctx context.Context, to holdfast.SiteID, method string, payload []byte) ([]byte, error)
 
@@ -62,6 +64,9 @@ func (c HostConfig) withDefaults() (HostConfig, error) {
 	}
 	if c.OnEvent == nil {
 		c.OnEvent = func(Event) {}
+	}
+	if c.SendUrgent == nil {
+		c.SendUrgent = c.Send
 	}
 	return c, nil
 }

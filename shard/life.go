@@ -289,7 +289,11 @@ func (l *life) emit(now holdfast.Time) error {
 			return err
 		}
 		for _, m := range out.Messages {
-			s.host.config.Send(m.Site, s.id, m.Payload)
+			send := s.host.config.Send
+			if m.Urgent {
+				send = s.host.config.SendUrgent
+			}
+			send(m.Site, s.id, m.Payload)
 		}
 		for _, w := range out.Writes {
 			l.written = w.Token

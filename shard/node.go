@@ -97,6 +97,8 @@ type Message struct {
 	To      ReplicaID
 	Site    holdfast.SiteID
 	Payload []byte
+	// Urgent messages keep a leader in office or elect one: they are small, and may overtake all others.
+	Urgent bool
 }
 
 // Write has to be made durable, in the order in which writes were handed out; then Stored has to be called with its token.
@@ -636,8 +638,19 @@ func (n *Node) post(m *pb.Message) error {
 	if err != nil {
 		return fmt.Errorf("%s to %x does not encode: %w", m.GetType(), uint64(to), err)
 	}
-	n.messages = append(n.messages, Message{To: to, Site: site, Payload: payload})
+	n.messages = append(n.messages, Message{To: to, Site: site, Payload: payload, Urgent: urgent(m.GetType())})
 	return nil
+}
+
+// urgent tells which messages must not wait behind entries. Those that carry or acknowledge entries keep their order: one that
+// overtakes another looks like a gap to its receiver, and Raft goes back to probing.
+func urgent(t pb.MessageType) bool {
+	switch t {
+	case pb.MsgHeartbeat, pb.MsgHeartbeatResp, pb.MsgPreVote, pb.MsgPreVoteResp, pb.MsgVote, pb.MsgVoteResp,
+		pb.MsgTimeoutNow, pb.MsgReadIndex, pb.MsgReadIndexResp:
+		return true
+	}
+	return false
 }
 
 // maxKnownSites bounds what strangers can make us remember.

@@ -108,7 +108,8 @@ func (s *Site) closeStore(context.Context) error {
 func (s *Site) makeHost(context.Context) (err error) {
 	s.host, err = shard.NewHost(shard.HostConfig{
 		Site: s.cfg.Site, Sites: s.sites(), Shards: s.ShardIDs(), Store: s.store,
-		Send: func(to holdfast.SiteID, id holdfast.ShardID, payload []byte) { s.link.Send(to, id, payload) },
+		Send:       func(to holdfast.SiteID, id holdfast.ShardID, payload []byte) { s.link.Send(to, id, payload) },
+		SendUrgent: func(to holdfast.SiteID, id holdfast.ShardID, payload []byte) { s.link.SendUrgent(to, id, payload) },
 		Call: func(ctx context.Context, to holdfast.SiteID, method string, payload []byte) ([]byte, error) {
 			return s.link.Call(ctx, to, method, payload)
 		},
