@@ -79,20 +79,27 @@ func (b *book) acks() (all []check.Ack) {
 	return all
 }
 
-// histories gives what happened in each shard. Outcomes that were unknown stay so, as their callers saw it.
-func (b *book) histories(shards []holdfast.ShardID) []check.History {
+// histories gives what happened in each shard, as callers saw it. What they did not get to know has been settled by asking
+// afterwards: settled has the outcome of every transaction that is in the books. One of those was executed at some moment
+// between its call and the end; one that is not there did nothing.
+func (b *book) histories(shards []holdfast.ShardID, settled map[holdfast.ID]holdfast.Outcome, end time.Duration) []check.History {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	out := make([]check.History, len(shards))
 	for i := range b.pages {
 		p := &b.pages[i]
+		op := check.Op{Client: i, Call: int64(p.called), Return: int64(p.returned), Txn: p.txn, Outcome: p.outcome, Read: p.read}
+		if p.read == nil && p.outcome.Status == holdfast.Unknown {
+			op.Outcome, op.Return = settled[p.txn.ID], int64(end)
+			if op.Outcome.Status != holdfast.Done {
+				continue
+			}
+		}
 		if p.read != nil && p.sample.Status != holdfast.Done {
 			continue
 		}
 		h := &out[slices.Index(shards, p.sample.Shard)]
-		h.Ops = append(h.Ops, check.Op{
-			Client: i, Call: int64(p.called), Return: int64(p.returned), Txn: p.txn, Outcome: p.outcome, Read: p.read,
-		})
+		h.Ops = append(h.Ops, op)
 	}
 	return out
 }
