@@ -74,7 +74,7 @@ type watch struct {
 type peerWatch struct {
 	answered atomic.Int64 // when the latest ping that was answered left, in nanoseconds since epoch; 0: never
 	latest   atomic.Pointer[pulse]
-	up       atomic.Bool // answered lately; written by the goroutine of look
+	up       atomic.Bool // answered lately, as was told last
 }
 
 func newWatch(peers []Peer, silence time.Duration) *watch {
@@ -105,13 +105,23 @@ func (w *watch) stop() {
 // pulses per silence: so many answers in a row have to be missing before a peer counts as lost.
 const pulses = 5
 
-// ask sends one pulse after the other. A call that is not answered is given up after a silence, so that a cut that heals is
-// noticed soon.
+// ask sends a pulse at every tick, whether the one before has been answered or not, so that a slow answer delays nothing. A
+// call that is not answered is given up after a silence, which bounds how many are under way.
 func (w *watch) ask(ctx context.Context, id holdfast.SiteID, p *peerWatch) {
 	ticker := time.NewTicker(w.silence / pulses)
 	defer ticker.Stop()
+	var calls sync.WaitGroup
+	defer calls.Wait()
+	underway := make(chan struct{}, pulses+1)
 	for {
-		w.ping(ctx, id, p)
+		select {
+		case underway <- struct{}{}:
+			calls.Go(func() {
+				w.ping(ctx, id, p)
+				<-underway
+			})
+		default:
+		}
 		select {
 		case <-ctx.Done():
 			return
@@ -124,53 +134,80 @@ func (w *watch) ping(ctx context.Context, id holdfast.SiteID, p *peerWatch) {
 	mine := w.self()
 	ctx, cancel := context.WithTimeout(ctx, w.silence)
 	defer cancel()
-	sent := time.Since(w.epoch)
+	sent := w.now()
 	answer, err := w.link.Call(ctx, id, methodPulse, mine.append(nil))
 	if err != nil {
 		return // silence is what look counts
 	}
-	if theirs, err := readPulse(answer); err == nil {
-		p.answered.Store(int64(sent))
+	if theirs, err := readPulse(answer); err == nil && p.answer(sent) {
 		p.latest.Store(&theirs)
 		w.heard(id, theirs)
-		w.count() // at once: a request may be waiting for a majority to come back
+		w.count(false) // at once: a request may be waiting for a majority to come back
 	}
 }
 
-// look notices silence. It does so within a tenth of it.
+// answer notes that a ping of that time was answered, and reports whether it is the latest.
+func (p *peerWatch) answer(sent time.Duration) bool {
+	for {
+		old := p.answered.Load()
+		if old >= int64(sent) {
+			return false
+		}
+		if p.answered.CompareAndSwap(old, int64(sent)) {
+			return true
+		}
+	}
+}
+
+// look notices silence within a tenth of it. When this process itself has been asleep (stopped, or starved of processor
+// time), the answers of the others may be waiting unread: then it gives them the time of two pulses first.
 func (w *watch) look(ctx context.Context) {
-	ticker := time.NewTicker(w.silence / (2 * pulses))
+	tick := w.silence / (2 * pulses)
+	ticker := time.NewTicker(tick)
 	defer ticker.Stop()
+	last, listen := w.now(), time.Duration(0)
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-ticker.C:
-			w.count()
 		}
+		now := w.now()
+		if now-last > 3*tick {
+			listen = now + 4*tick
+		}
+		last = now
+		w.count(now >= listen)
 	}
 }
 
-// count compares what has been answered with the clock and tells when something turned.
-func (w *watch) count() {
+// count compares what has been answered with the clock and tells when something turned: what is back at any time, what is
+// lost only when mayLose.
+func (w *watch) count(mayLose bool) {
 	heard := 1
 	for id, p := range w.peers {
 		up := w.answers(p)
 		if up {
 			heard++
 		}
-		if was := p.up.Swap(up); was && !up {
-			w.lost(id)
-		} else if up && !was {
+		switch {
+		case up && !p.up.Swap(true):
 			w.back(id)
+		case !up && mayLose && p.up.Swap(false):
+			w.lost(id)
 		}
 	}
-	w.turn(heard >= w.quorum)
+	if heard >= w.quorum || mayLose {
+		w.turn(heard >= w.quorum)
+	}
 }
+
+// now is the time since epoch, on the monotonic clock.
+func (w *watch) now() time.Duration { return time.Since(w.epoch) }
 
 func (w *watch) answers(p *peerWatch) bool {
 	at := time.Duration(p.answered.Load())
-	return at > 0 && time.Since(w.epoch)-at <= w.silence
+	return at > 0 && w.now()-at <= w.silence
 }
 
 func (w *watch) turn(heard bool) {

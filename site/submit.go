@@ -103,19 +103,25 @@ func (s *Site) sort(ctx context.Context, txns []holdfast.Txn, bulk bool, outcome
 			outcomes[i].Status, outcomes[i].Code, outcomes[i].Field = holdfast.NotExecuted, code, field
 			continue
 		}
-		loads = add(loads, id, bulk, t, i)
+		loads = add(loads, id, bulk, t, i, (len(txns)-i)/s.cfg.Shards+1)
 	}
 	return loads
 }
 
+// plainBytes is the room that a payment takes when it is encoded, in most cases.
+const plainBytes = 128
+
 // add encodes a transaction behind those of its shard. A load that is full for one call is followed by another.
-func add(loads []load, id holdfast.ShardID, bulk bool, t *holdfast.Txn, at int) []load {
+// Room is made for as many as are expected.
+func add(loads []load, id holdfast.ShardID, bulk bool, t *holdfast.Txn, at, expected int) []load {
 	i := len(loads) - 1
 	for i >= 0 && loads[i].id != id {
 		i--
 	}
 	if i < 0 || len(loads[i].Body) >= callBytes {
-		loads, i = append(loads, load{group: group{id: id, bulk: bulk}}), len(loads)
+		room := min(expected, callBytes/plainBytes)
+		batch := shard.Batch{Body: make([]byte, 0, room*plainBytes), Ends: make([]uint32, 0, room)}
+		loads, i = append(loads, load{group{id, bulk, batch}, make([]int, 0, room)}), len(loads)
 	}
 	loads[i].Add(t)
 	loads[i].at = append(loads[i].at, at)
@@ -125,12 +131,14 @@ func add(loads []load, id holdfast.ShardID, bulk bool, t *holdfast.Txn, at int) 
 // carry brings a load to the leader of its shard and puts the outcomes where they belong.
 func (s *Site) carry(ctx context.Context, l load, outcomes []holdfast.Outcome) {
 	got, err := s.propose(ctx, l.group)
-	status, code := outcomeOf(err)
-	for i, at := range l.at {
-		if err == nil {
+	if err == nil {
+		for i, at := range l.at {
 			outcomes[at] = got[i]
-			continue
 		}
+		return
+	}
+	status, code := outcomeOf(err)
+	for _, at := range l.at {
 		outcomes[at].Status, outcomes[at].Code = status, code
 	}
 }
