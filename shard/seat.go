@@ -267,7 +267,7 @@ func (s *seat) quiet(err error) {
 	s.setLead(Leadership{})
 	s.intake.Refuse(NotLeaderError{Shard: s.id})
 	s.refuseMail(ErrNoQuorum)
-	if err != nil {
+	if err != nil && !errors.Is(err, errStopped) {
 		s.host.config.Logger.Error("replica stopped", "shard", s.id, "err", err)
 	}
 }
