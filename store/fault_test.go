@@ -69,6 +69,9 @@ func TestFailedLogWriteIsTheEnd(t *testing.T) {
 			tr.armed.Store(false)
 			checkDead(t, s)
 			clone := mem.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: persisted, RNG: testRNG(1)})
+			if err := s.Close(); !errors.Is(err, ErrFatal) {
+				t.Errorf("closing a dead store: %v", err)
+			}
 			after := mustOpen(t, o2(testOptions(nil, &died), clone))
 			if last := after.Shard(testShard).LastIndex(); last != 1 && last != 3 {
 				t.Errorf("%s, %d %% persisted: the log ends at %d", name, persisted, last)

@@ -178,7 +178,7 @@ func (sh *Shard) lastOnDisk() (uint64, error) {
 	return index, errors.Join(err, sh.closed(iter))
 }
 
-// settled is the index of the checkpoint; entries up to it are committed and never change.
+// settled is the index of the checkpoint; entries up to it are committed and never change. The caller holds mu.
 func (sh *Shard) settled() uint64 {
 	if sh.meta == nil {
 		return 0

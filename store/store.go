@@ -96,10 +96,14 @@ func makeDir(disk vfs.FS, path string) error {
 	return syncDir(disk, parent)
 }
 
-// Close waits for what runs in the background and closes both databases. Everything acknowledged is safe without it.
+// Close waits for what runs in the background and closes both databases. Everything acknowledged is safe without it. A dead
+// store is left as it is, for the process to take along: its engine may wait for ever for a write that failed.
 func (s *Store) Close() error {
 	if s.closed.Swap(true) {
 		return ErrClosed
+	}
+	if f := s.fatal.Load(); f != nil {
+		return f.err
 	}
 	err := s.closeExports(nil)
 	for _, sh := range s.snapshotShards() {
