@@ -104,6 +104,8 @@ func (c *content) share() content { return content{c.hard, slices.Clip(c.entries
 
 func (d *disk) open() error { return nil }
 
+func (d *disk) close() {}
+
 func (d *disk) volume(i int) volumeOf { return d.volumes[i] }
 
 // written is how many batches have been written so far and not synced.

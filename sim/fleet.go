@@ -89,6 +89,7 @@ func Run(seed uint64, o Options) Result {
 func run(seed uint64, o Options, traced bool) (result Result) {
 	f := newFleet(seed, o, traced)
 	defer swapRandom(f.random)()
+	defer f.close()
 	defer func() {
 		if p := recover(); p != nil {
 			f.e.fail("panic", "%v\n%s", p, stack())
@@ -149,7 +150,7 @@ func newFleet(seed uint64, o Options, traced bool) *fleet {
 	f.impatience = pick(rng, []float64{0, 0.05, 0.3})
 	keep := uint64(pick(rng, []int{3, 15, 60}))
 	for i := range sites {
-		f.sites = append(f.sites, &process{f: f, site: holdfast.SiteID(i + 1), disk: newMedium(o.Disk, shards, keep, rng)})
+		f.sites = append(f.sites, &process{f: f, site: holdfast.SiteID(i + 1), disk: f.newMedium(o.Disk, shards, keep)})
 	}
 	for i := range shards {
 		s := holdfast.ShardID(i + 1)
@@ -164,7 +165,19 @@ func newFleet(seed uint64, o Options, traced bool) *fleet {
 	return f
 }
 
-func newMedium(d Disk, shards int, keep uint64, _ any) medium { return newDisk(shards, keep) }
+func (f *fleet) newMedium(d Disk, shards int, keep uint64) medium {
+	if d == PebbleDisk {
+		return newPebbleDisk(&f.e, shards, keep)
+	}
+	return newDisk(shards, keep)
+}
+
+// close lets go of what the disks hold.
+func (f *fleet) close() {
+	for _, p := range f.sites {
+		p.disk.close()
+	}
+}
 
 // run is the life of a fleet: birth, work under faults, and the end, in which everything has to come right.
 func (f *fleet) run(o Options) {

@@ -488,6 +488,9 @@ func (r *replica) fetch(o *shard.Offer) {
 			return
 		}
 		x, err := from.replicas[r.shard-1].volume.export()
+		if errors.Is(err, store.ErrTooManyExports) || errors.Is(err, store.ErrNoCheckpoint) {
+			return // the follower asks again later
+		}
 		if err != nil {
 			from.replicas[r.shard-1].failed(err)
 			return
@@ -548,10 +551,7 @@ func (p *process) crash() {
 		return
 	}
 	p.f.stats.Crashes++
-	whole, tear := 0, 0
-	if n := p.disk.written(); n > 0 {
-		whole, tear = p.f.e.rng.IntN(n+1), p.f.e.rng.IntN(2)*p.f.e.rng.IntN(4096)
-	}
+	whole, tear := p.f.e.rng.IntN(p.disk.written()+1), p.f.e.rng.IntN(2)*p.f.e.rng.IntN(4096)
 	p.up = false
 	if p.disk.crash(whole, tear) {
 		p.f.stats.Torn++
@@ -562,6 +562,7 @@ func (p *process) crash() {
 // medium is the disk of a site: the model, or the real store on a file system in memory.
 type medium interface {
 	open() error
+	close()
 	volume(i int) volumeOf
 	write([]batch) error
 	// written is a mark for sync: everything written so far.

@@ -123,3 +123,18 @@ func TestRottenCheckpointIsNoticed(t *testing.T) {
 		t.Errorf("%s", r)
 	}
 }
+
+// TestPebble runs schedules on the real store over a file system that crashes.
+func TestPebble(t *testing.T) {
+	n := 30
+	if testing.Short() {
+		n = 4
+	}
+	s := RunMany(t.Context(), *firstSeed, n, Options{Disk: PebbleDisk, Steps: 5000}, func(r Result) bool {
+		if !r.OK {
+			t.Errorf("%s", r)
+		}
+		return !t.Failed()
+	})
+	t.Logf("%d schedules: %+v", s.Runs, s.Stats)
+}

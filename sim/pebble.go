@@ -1,0 +1,181 @@
+package sim
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"holdfast"
+	"holdfast/ledger"
+	"holdfast/store"
+)
+
+// pebbleDisk is the real store on a file system in memory that can crash. What waits for the next fsync is kept here, so that
+// a crash can lose any end of it and the run still repeats itself although the engine has goroutines of its own.
+type pebbleDisk struct {
+	e       *engine
+	fs      *vfs.MemFS
+	store   *store.Store // nil: closed
+	shards  int
+	keep    uint64
+	pending []batch
+	dead    error
+	fatal   error // what the store died of
+}
+
+func newPebbleDisk(e *engine, shards int, keep uint64) *pebbleDisk {
+	return &pebbleDisk{e: e, fs: vfs.NewCrashableMem(), shards: shards, keep: keep}
+}
+
+func (d *pebbleDisk) open() error {
+	if d.store != nil {
+		return nil
+	}
+	s, err := store.Open(store.Options{
+		Dir: "site", FS: d.fs, CacheBytes: 1 << 20, MemTableBytes: 256 << 10, TailBytes: 4 << 10, KeepEntries: d.keep,
+		ChunkBytes: 4 << 10, Now: func() time.Time { return time.Unix(0, epoch+int64(d.e.now)) },
+		OnFatal: func(err error) { d.fatal = err },
+	})
+	d.store = s
+	return err
+}
+
+// volume opens the disk when it is closed: an operator may look at a disk before the process starts.
+func (d *pebbleDisk) volume(i int) volumeOf {
+	if err := d.open(); err != nil {
+		d.e.fail("disk", "the store does not open: %v", err)
+	}
+	id := holdfast.ShardID(i + 1)
+	return &pebbleVolume{Shard: d.store.Shard(id), id: id, disk: d}
+}
+
+func (d *pebbleDisk) write(batches []batch) error {
+	d.pending = append(d.pending, batches...)
+	return d.dead
+}
+
+func (d *pebbleDisk) written() int { return len(d.pending) }
+
+// sync writes the oldest n batches, each in the way of the host, and fsyncs with the last.
+func (d *pebbleDisk) sync(n int) {
+	n = min(n, len(d.pending))
+	for i, b := range d.pending[:n] {
+		err := d.store.Write([]store.Write{{Shard: b.shard, Hard: b.hard, Entries: b.entries, Sync: i == n-1}})
+		if err != nil {
+			d.e.fail("disk", "the store does not write: %v", err)
+			return
+		}
+	}
+	d.pending = append([]batch(nil), d.pending[n:]...)
+}
+
+func (d *pebbleDisk) safe(i int) uint64 { return d.volume(i).LastIndex() }
+
+func (d *pebbleDisk) known(i int) uint64 {
+	meta, _ := d.volume(i).Meta()
+	return max(d.volume(i).Hard().Commit, meta.Index)
+}
+
+func (d *pebbleDisk) fail() { d.dead = errDisk }
+
+// crash leaves what was synced and any part of the rest of the file system.
+func (d *pebbleDisk) crash(whole, tear int) (torn bool) {
+	d.sync(whole)
+	rng := rand.New(rand.NewPCG(uint64(whole), uint64(tear)))
+	left := d.fs.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: tear % 101, RNG: rng})
+	d.close()
+	d.fs, d.dead, d.pending = left, nil, nil
+	return tear > 0
+}
+
+func (d *pebbleDisk) close() {
+	if d.store == nil {
+		return
+	}
+	if err := d.store.Close(); err != nil && !errors.Is(err, store.ErrFatal) {
+		d.e.fail("disk", "the store does not close: %v", err)
+	}
+	d.store = nil
+}
+
+func (d *pebbleDisk) wipe() {
+	d.close()
+	*d = *newPebbleDisk(d.e, d.shards, d.keep)
+}
+
+// pebbleVolume is the replica of one shard in the store.
+type pebbleVolume struct {
+	*store.Shard
+	id   holdfast.ShardID
+	disk *pebbleDisk
+}
+
+func (v *pebbleVolume) SetIdentity(id store.Identity) error {
+	if v.disk.dead != nil {
+		return v.disk.dead
+	}
+	return v.Shard.SetIdentity(id)
+}
+
+func (v *pebbleVolume) Persist(g *ledger.Segment) error {
+	if v.disk.dead != nil {
+		return v.disk.dead
+	}
+	return v.Shard.Persist(g)
+}
+
+// chunks is an export as it goes over the link.
+type chunks struct {
+	id   uint64
+	of   ledger.Meta
+	list [][]byte
+}
+
+func (c chunks) meta() ledger.Meta { return c.of }
+
+func (v *pebbleVolume) export() (export, error) {
+	e, err := v.Export()
+	if err != nil {
+		return nil, err
+	}
+	c := chunks{id: e.ID, of: e.Meta}
+	for n := uint32(0); err == nil; n++ {
+		data, last, failed := e.Chunk(n)
+		if err = failed; err == nil {
+			c.list = append(c.list, data)
+		}
+		if last {
+			break
+		}
+	}
+	return c, errors.Join(err, e.Close())
+}
+
+func (v *pebbleVolume) install(from export) error {
+	if v.disk.dead != nil {
+		return v.disk.dead
+	}
+	c := from.(chunks)
+	im, err := v.Import(c.id)
+	if err != nil {
+		return err
+	}
+	// What of this shard still waits for an fsync goes with what is replaced.
+	keep := v.disk.pending[:0:0]
+	for _, b := range v.disk.pending {
+		if b.shard != v.id {
+			keep = append(keep, b)
+		}
+	}
+	v.disk.pending = keep
+	for n := im.Next(); n < uint32(len(c.list)); n++ {
+		if err := im.Put(c.list[n]); err != nil {
+			return fmt.Errorf("chunk %d: %w", n, err)
+		}
+	}
+	_, err = im.Install()
+	return err
+}
