@@ -66,13 +66,13 @@ func (c *Config) checkValues(k *checker) {
 	c.Timing.check(k)
 	c.checkLimits(k)
 	c.checkKeys(k)
-	k.that(oneOf(c.Log.Level, "debug", "info", "warn", "error"), "log.level", "%q is not debug, info, warn or error", c.Log.Level)
+	k.that(oneOf(c.Log.Level, "debug", "info", "warn", "error"), "log.level", "%q is not one of debug, info, warn, error", c.Log.Level)
 	k.that(oneOf(c.Log.Format, "text", "json"), "log.format", "%q is not text or json", c.Log.Format)
 }
 
 // checkAddresses makes sure that this site listens on each address once.
 func (c *Config) checkAddresses(k *checker) {
-	k.that(address(c.HTTP.Listen, true), "http.listen", "%q is not of the form host:port, for example 127.0.0.1:8080", c.HTTP.Listen)
+	k.that(address(c.HTTP.Listen, true), "http.listen", "%q is not host:port, for example 127.0.0.1:8080", c.HTTP.Listen)
 	taken := map[string]string{c.HTTP.Listen: "http.listen"}
 	for i, a := range c.Link.Listen {
 		field := fmt.Sprintf("link.listen[%d]", i)
@@ -83,7 +83,8 @@ func (c *Config) checkAddresses(k *checker) {
 		}
 		taken[a] = field
 	}
-	k.that(len(c.Link.Listen) <= MaxCarriers, "link.listen", "has %d carriers, at most %d are possible", len(c.Link.Listen), MaxCarriers)
+	k.that(len(c.Link.Listen) <= MaxCarriers, "link.listen", "has %d carriers, at most %d are possible",
+		len(c.Link.Listen), MaxCarriers)
 	if len(c.Peers) == 0 {
 		return
 	}
@@ -143,6 +144,7 @@ func unique(k *checker, taken map[string]string, value, field string) {
 
 // check holds the times against each other; what goes wrong when a rule is broken stands in its text.
 func (t Timing) check(k *checker) {
+	before := len(k.problems)
 	within := func(d Duration, low, high time.Duration, field string) {
 		k.that(d.Std() >= low && d.Std() <= high, "timing."+field, "%s is not within %s-%s", d, low, high)
 	}
@@ -156,19 +158,20 @@ func (t Timing) check(k *checker) {
 	within(t.Stop, 100*time.Millisecond, 5*time.Minute, "stop")
 	k.that(t.HeartbeatTicks >= 1 && t.HeartbeatTicks <= 100, "timing.heartbeat_ticks", "%d is not within 1-100", t.HeartbeatTicks)
 	k.that(t.ElectionTicks >= 1 && t.ElectionTicks <= 1000, "timing.election_ticks", "%d is not within 1-1000", t.ElectionTicks)
-	if len(k.problems) > 0 {
+	if len(k.problems) > before {
 		return // with a value out of bounds the rules below would only repeat it
 	}
-	k.that(t.ElectionTicks >= 3*t.HeartbeatTicks, "timing.election_ticks", "%d is below 3 heartbeats of %d ticks: one lost heartbeat "+
-		"would start an election", t.ElectionTicks, t.HeartbeatTicks)
-	k.that(t.Election() >= 3*t.RoundTrip.Std(), "timing.election_ticks", "%s is below 3 round trips of %s: an election could not end "+
-		"before the next begins", t.Election(), t.RoundTrip)
-	k.that(t.QuorumSilence.Std() >= t.Heartbeat()+t.RoundTrip.Std(), "timing.quorum_silence", "%s is below a heartbeat and a round trip "+
-		"(%s): a healthy site would call itself cut off", t.QuorumSilence, t.Heartbeat()+t.RoundTrip.Std())
-	k.that(t.Silence.Std() >= t.Heartbeat()+t.RoundTrip.Std(), "timing.silence", "%s is below a heartbeat and a round trip (%s): healthy "+
-		"connections would be dialled again and again", t.Silence, t.Heartbeat()+t.RoundTrip.Std())
-	k.that(t.Request.Std() >= 4*t.Election(), "timing.request", "%s is below 4 election times of %s: no request would outlive an election",
-		t.Request, t.Election())
+	k.that(t.ElectionTicks >= 3*t.HeartbeatTicks, "timing.election_ticks", "%d is below 3 heartbeats of %d ticks: one lost "+
+		"heartbeat would start an election", t.ElectionTicks, t.HeartbeatTicks)
+	k.that(t.Election() >= 3*t.RoundTrip.Std(), "timing.election_ticks", "%s is below 3 round trips of %s: an election could not "+
+		"end before the next begins", t.Election(), t.RoundTrip)
+	least := t.Heartbeat() + t.RoundTrip.Std()
+	k.that(t.QuorumSilence.Std() >= least, "timing.quorum_silence", "%s is below a heartbeat and a round trip (%s): a healthy "+
+		"site would call itself cut off", t.QuorumSilence, least)
+	k.that(t.Silence.Std() >= least, "timing.silence", "%s is below a heartbeat and a round trip (%s): healthy "+
+		"connections would be dialled again and again", t.Silence, least)
+	k.that(t.Request.Std() >= 4*t.Election(), "timing.request", "%s is below 4 election times of %s: no request would outlive an "+
+		"election", t.Request, t.Election())
 }
 
 func (c *Config) checkLimits(k *checker) {
@@ -205,7 +208,8 @@ func (c *Config) checkFiles(k *checker) {
 	roots := x509.NewCertPool()
 	ca, err := os.ReadFile(c.Link.CA)
 	k.that(err == nil, "link.ca", "%v", err)
-	k.that(err != nil || roots.AppendCertsFromPEM(ca), "link.ca", "%s holds no certificate in PEM form", c.Link.CA)
+	readable := err == nil && roots.AppendCertsFromPEM(ca)
+	k.that(err != nil || readable, "link.ca", "%s holds no certificate in PEM form", c.Link.CA)
 	info, err := os.Stat(c.Link.Key)
 	k.that(err != nil || info.Mode().Perm()&0o077 == 0 || info.Mode()&fs.ModeType != 0, "link.key",
 		"%s can be read by others: chmod 600 it", c.Link.Key)
@@ -214,9 +218,11 @@ func (c *Config) checkFiles(k *checker) {
 		k.that(false, "link.cert", "%v", err)
 		return
 	}
-	k.that(len(k.problems) > 0 || c.names(pair.Leaf), "link.cert", "%s is not for site %d of fleet %s", c.Link.Cert, c.Site, c.Cluster)
-	if _, err := pair.Leaf.Verify(x509.VerifyOptions{Roots: roots, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny}}); err != nil {
-		k.that(len(k.problems) > 0, "link.cert", "%s does not verify with %s: %v", c.Link.Cert, c.Link.CA, explain(err))
+	k.that(c.names(pair.Leaf), "link.cert", "%s is not for site %d of fleet %s",
+		c.Link.Cert, c.Site, c.Cluster)
+	_, err = pair.Leaf.Verify(x509.VerifyOptions{Roots: roots, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny}})
+	if readable && err != nil {
+		k.that(false, "link.cert", "%s does not verify with %s: %v", c.Link.Cert, c.Link.CA, explain(err))
 	}
 }
 

@@ -79,7 +79,8 @@ func (e *events) add(v Event) {
 	} else {
 		e.ring[(v.Seq-1)%eventsKept] = v
 	}
-	e.log.Log(context.Background(), eventLevels[v.Kind], string(v.Kind), "shard", v.Shard, "about", v.Site, "term", v.Term, "detail", v.Detail)
+	e.log.Log(context.Background(), eventLevels[v.Kind], string(v.Kind), "seq", v.Seq, "shard", v.Shard,
+		"about", v.Site, "term", v.Term, "detail", v.Detail)
 	e.hook(v)
 }
 
@@ -112,7 +113,8 @@ func (s *Site) hostEvent(e shard.Event) {
 	case shard.EventBorn:
 		v.Kind = EventBorn
 		if e.Text == shard.BirthJoin.String() {
-			v.Kind, v.Detail = EventRejoin, "this disk is empty and the shard lives: it joins without a vote, in the stead of the replica that was here"
+			v.Kind = EventRejoin
+			v.Detail = "this disk is empty and the shard lives: it joins without a vote, in the stead of the replica that was here"
 		}
 	case shard.EventMembers:
 		v.Kind = EventMembers

@@ -85,11 +85,15 @@ func (s *Site) shardStatus(ctx context.Context, st shard.ShardStatus) ShardStatu
 	seat, log := s.board.seat(st.Shard), s.store.Shard(st.Shard)
 	out := ShardStatus{
 		Shard: st.Shard, Leader: seat.leader, Term: seat.term, Commit: st.Node.Commit, Applied: st.Applied, Digest: st.Digest,
-		DigestOK: st.OutOfService == nil, InService: st.OutOfService == nil && st.Born, LogFirst: log.FirstIndex(), LogLast: log.LastIndex(),
-		Reason: reason(st), Members: members(st, log.LastIndex()),
+		DigestOK: st.OutOfService == nil, InService: st.OutOfService == nil && st.Born, LogFirst: log.FirstIndex(),
+		LogLast: log.LastIndex(), Reason: reason(st), Members: members(st, log.LastIndex()),
 	}
 	var meta ledger.Meta
-	if err := s.host.Read(ctx, st.Shard, shard.Stale, func(v *shard.View) error { meta = v.Meta(); return nil }); err != nil && out.Reason == "" {
+	err := s.host.Read(ctx, st.Shard, shard.Stale, func(v *shard.View) error {
+		meta = v.Meta()
+		return nil
+	})
+	if err != nil && out.Reason == "" {
 		out.InService, out.Reason = false, err.Error()
 	}
 	// What the host reports may be a tenth of a second old; the state itself is not.

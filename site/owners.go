@@ -74,8 +74,10 @@ func (o *owners) reserve(ctx context.Context) error {
 	var random [10]byte
 	rand.Read(random[:]) // never fails
 	txn := holdfast.Txn{
-		ID:      holdfast.NewID(holdfast.TimeOf(time.Now()), random),
-		Records: []holdfast.RecordChange{{Key: ownerRecord, Expect: version, Body: strconv.AppendUint(nil, uint64(first+ownerBlock), 10)}},
+		ID: holdfast.NewID(holdfast.TimeOf(time.Now()), random),
+		Records: []holdfast.RecordChange{{
+			Key: ownerRecord, Expect: version, Body: strconv.AppendUint(nil, uint64(first+ownerBlock), 10),
+		}},
 	}
 	outcomes, err := o.site.Submit(ctx, []holdfast.Txn{txn}, false)
 	if err != nil {

@@ -47,12 +47,15 @@ func (s *Site) steps() []step {
 func (s *Site) Start(ctx context.Context) error {
 	for _, st := range s.steps() {
 		if err := st.up(ctx); err != nil {
+			s.running.Store(false)
+			s.gate.shut()
 			err = fmt.Errorf("site %d does not start: %s: %w", s.cfg.Site, st.name, err)
 			return errors.Join(err, s.unwind(ctx))
 		}
 		s.undo = append(s.undo, st)
 	}
-	s.event(Event{Kind: EventStart, Site: s.cfg.Site, Detail: fmt.Sprintf("version %s, %d shards, %d peers", s.opts.Version, s.cfg.Shards, len(s.cfg.Peers))})
+	detail := fmt.Sprintf("version %s, %d shards, %d peers", s.opts.Version, s.cfg.Shards, len(s.cfg.Peers))
+	s.event(Event{Kind: EventStart, Site: s.cfg.Site, Detail: detail})
 	return nil
 }
 
