@@ -48,6 +48,8 @@ type prover struct {
 const (
 	// askersPerSite is how many questions to one site are under way at once.
 	askersPerSite = 24
+	// sampleByID is about how many payments are asked for one by one at each site, besides those on no statement.
+	sampleByID = 2000
 	// proofTime bounds the whole reconciliation.
 	proofTime = 3 * time.Minute
 	// livenessTime is how long the fleet may take to be whole again after the last fault.
@@ -69,7 +71,7 @@ func (p *prover) prove(ctx context.Context, id func() holdfast.ID) error {
 	}{
 		{"waiting until every site takes payments again", func(ctx context.Context) error { return p.liveness(ctx, id) }},
 		{"comparing the replicas", p.agreement},
-		{"looking up every payment at every site", p.reconcile},
+		{"reading every payment back from every site", p.reconcile},
 		{"auditing the books", p.audit},
 		{"putting all answers into one order", p.order},
 	} {
@@ -186,7 +188,7 @@ func (p *prover) reconcile(ctx context.Context) error {
 	var wg sync.WaitGroup
 	for i, m := range p.fleet.sites {
 		wg.Go(func() {
-			if reports[i], errs[i] = reconcileAt(ctx, m, acks); errs[i] == nil {
+			if reports[i], errs[i] = p.reconcileAt(ctx, m, acks); errs[i] == nil {
 				balances[i], errs[i] = p.balancesAt(ctx, m, reports[i].Done, sent)
 			}
 		})
@@ -227,7 +229,7 @@ func (p *prover) collect(reports []check.Report) {
 	r := &reports[0]
 	p.settled = r.SettledDone
 	bad := len(p.lost) + len(p.duplicated) + len(p.altered)
-	p.add("Every acknowledged payment is there, once, unaltered", bad == 0, "%s payments × %d sites looked up: %d lost, %d duplicated, %d altered",
+	p.add("Every acknowledged payment is there, once, unaltered", bad == 0, "%s payments × %d sites read back from the journal: %d lost, %d duplicated, %d altered",
 		thousands(int64(r.Acknowledged)), len(reports), len(p.lost), len(p.duplicated), len(p.altered))
 	p.add("What was refused moved nothing", len(p.phantom) == 0, "%d refused or not executed, %d of them found done",
 		r.Refused+r.NotExecuted, len(p.phantom))
@@ -255,21 +257,80 @@ type answer struct {
 	err   error
 }
 
-// reconcileAt compares all answers with what one site says now.
-func reconcileAt(ctx context.Context, m *member, acks []check.Ack) (check.Report, error) {
-	seen := make(map[holdfast.ID]int, len(acks))
-	var distinct []holdfast.ID
+// reconcileAt compares all answers with what one site says now. It reads the whole statements of those who were paid, which
+// come from the journal with every field and show what is there twice; and it asks by id for what is not on them, and for
+// a sample of what is.
+func (p *prover) reconcileAt(ctx context.Context, m *member, acks []check.Ack) (check.Report, error) {
+	lines, twice, err := p.readBack(ctx, m)
+	if err != nil {
+		return check.Report{}, err
+	}
+	asked := chosen(acks, lines)
+	answers := askAll(asked, func(id holdfast.ID) answer { return lookUp(ctx, m.own, id) })
+	byID := make(map[holdfast.ID]*answer, len(asked))
+	for i, id := range asked {
+		byID[id] = &answers[i]
+	}
+	acked := make(map[holdfast.ID]holdfast.Outcome, len(acks))
 	for i := range acks {
-		if _, again := seen[acks[i].ID]; !again {
-			seen[acks[i].ID] = len(distinct)
-			distinct = append(distinct, acks[i].ID)
+		acked[acks[i].ID] = acks[i].Outcome
+	}
+	report, err := check.Reconcile(acks, func(id holdfast.ID) (check.Found, bool, error) {
+		if a := byID[id]; a != nil {
+			return a.found, a.ok, a.err
+		}
+		line := lines[id]
+		return check.Found{Txn: &holdfast.Txn{ID: id, Transfers: []holdfast.Transfer{line.Transfer}}, Outcome: outcomeOf(line, acked[id])}, true, nil
+	})
+	report.Duplicated = append(report.Duplicated, twice...)
+	return report, err
+}
+
+// readBack reads every line of everyone who is paid in the load: all payments but the funding.
+func (p *prover) readBack(ctx context.Context, m *member) (lines map[holdfast.ID]*client.Line, twice []check.Finding, err error) {
+	lines = map[holdfast.ID]*client.Line{}
+	for i := range p.world.shards {
+		for _, account := range []holdfast.AccountID{p.world.shards[i].merchant, p.world.shards[i].till} {
+			for line, err := range m.own.Statement(ctx, account) {
+				if err != nil {
+					return nil, nil, fmt.Errorf("read the statement of %s at %s: %w", account, m.name, err)
+				}
+				if line.Kind == 0 {
+					continue // the line of the opening of the account
+				}
+				if lines[line.Txn] != nil {
+					twice = append(twice, check.Finding{ID: line.Txn, What: fmt.Sprintf("it is on the statement of %s twice at %s", account, m.name)})
+				}
+				lines[line.Txn] = &line
+			}
 		}
 	}
-	answers := askAll(distinct, func(id holdfast.ID) answer { return lookUp(ctx, m.own, id) })
-	return check.Reconcile(acks, func(id holdfast.ID) (check.Found, bool, error) {
-		a := &answers[seen[id]]
-		return a.found, a.ok, a.err
-	})
+	return lines, twice, nil
+}
+
+// outcomeOf is the outcome of a payment as its line tells it. A line does not tell the place within the log entry, but its
+// time is that of no other payment: with the acknowledged time, the place is the acknowledged one.
+func outcomeOf(line *client.Line, acked holdfast.Outcome) holdfast.Outcome {
+	o := holdfast.Outcome{ID: line.Txn, Status: holdfast.Done, Leg: holdfast.NoLeg, Time: holdfast.TimeOf(line.Time)}
+	o.Index, o.Ord = line.Index, ^uint32(0)
+	if acked.Status != holdfast.Done || o.Time == acked.Time {
+		o.Ord = acked.Ord
+	}
+	return o
+}
+
+// chosen is what is asked for by id: everything that is on no statement, and a sample of the rest.
+func chosen(acks []check.Ack, lines map[holdfast.ID]*client.Line) (ids []holdfast.ID) {
+	seen := make(map[holdfast.ID]bool, len(acks))
+	step := max(1, len(acks)/sampleByID)
+	for i := range acks {
+		id := acks[i].ID
+		if !seen[id] && (lines[id] == nil || i%step == 0) {
+			ids = append(ids, id)
+		}
+		seen[id] = true
+	}
+	return ids
 }
 
 func lookUp(ctx context.Context, c *client.Client, id holdfast.ID) answer {
