@@ -29,7 +29,8 @@ type Finding struct {
 	Advice string
 }
 
-const adviseRebuild = "wipe this replica and let it rebuild itself from the other sites; keep a copy of the directory if this is the only one"
+const adviseRebuild = "wipe this replica and let it rebuild itself from the other sites; " +
+	"keep a copy of the directory if this is the only one"
 
 // fsck checks one shard. It stops when it has found enough.
 type fsck struct {

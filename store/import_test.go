@@ -101,8 +101,9 @@ func checkInstalled(t *testing.T, s *Store, m *model, want string, index uint64)
 		t.Fatalf("installed %s, want %s", got, want)
 	}
 	m.compare(t, w.sh)
-	if w.sh.LastIndex() != index || w.sh.Hard().Commit != index || w.sh.Hard().Term != 1 || w.sh.Identity().Replica != 77 || !w.sh.Identity().Born {
-		t.Fatalf("last %d, hard %+v, identity %+v", w.sh.LastIndex(), w.sh.Hard(), w.sh.Identity())
+	last, hard, identity := w.sh.LastIndex(), w.sh.Hard(), w.sh.Identity()
+	if last != index || hard != (HardState{Term: 1, Commit: index}) || identity.Replica != 77 || !identity.Born {
+		t.Fatalf("last %d, hard %+v, identity %+v", last, hard, identity)
 	}
 	write(t, s, Write{Shard: testShard, Entries: entries(index+1, 2, 10)})
 	write(t, s, Write{Shard: testShard, Entries: entries(index+1, 2, 20)})
@@ -178,8 +179,7 @@ func TestExportExpires(t *testing.T) {
 	mustClose(t, from.s)
 }
 
-// TestCrashDuringInstall crashes at every write operation of an installation, and of the start that finishes it: what comes
-// back is the old state or the new one, whole.
+// TestCrashDuringInstall crashes at every third write operation of an installation: what comes back is the old state or the new one, whole.
 func TestCrashDuringInstall(t *testing.T) {
 	from, m, want := source(t, testOptions(vfs.NewMem(), new(deaths)))
 	e := must[*Export](t)(from.sh.Export())

@@ -49,11 +49,12 @@ func TestLogKeepsWhatWasWritten(t *testing.T) {
 			s = mustOpen(t, o2(o, fs.CrashClone(vfs.CrashCloneCfg{})))
 		}
 		sh := s.Shard(testShard)
-		if diff := cmp.Diff([]any{hard, identity, uint64(3), uint64(1)}, []any{sh.Hard(), sh.Identity(), sh.LastIndex(), sh.FirstIndex()}); diff != "" {
+		got := []any{sh.Hard(), sh.Identity(), sh.LastIndex(), sh.FirstIndex()}
+		if diff := cmp.Diff([]any{hard, identity, uint64(3), uint64(1)}, got); diff != "" {
 			t.Errorf("reopened %v: %s", reopened, diff)
 		}
-		got := must[[]Entry](t)(sh.Entries(1, 4, 1<<20))
-		if diff := cmp.Diff(entries(1, 7, 10, 0, 2000), got, equalEmpty); diff != "" {
+		log := must[[]Entry](t)(sh.Entries(1, 4, 1<<20))
+		if diff := cmp.Diff(entries(1, 7, 10, 0, 2000), log, equalEmpty); diff != "" {
 			t.Errorf("reopened %v: %s", reopened, diff)
 		}
 		if got := must[[]Entry](t)(s.Shard(9).Entries(1, 2, 0)); len(got) != 1 {

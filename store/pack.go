@@ -253,7 +253,9 @@ func appendQueued(b []byte, q *holdfast.Queued) []byte {
 
 func readQueued(key, value []byte) (holdfast.Queued, error) {
 	if len(key) != keyHead+8 {
-		return holdfast.Queued{}, &ErrCorrupt{Shard: shardOf(key), Key: append([]byte(nil), key...), What: "the key of a message has a wrong length"}
+		return holdfast.Queued{}, &ErrCorrupt{
+			Shard: shardOf(key), Key: append([]byte(nil), key...), What: "the key of a message has a wrong length",
+		}
 	}
 	u := unpack(value, formatQueued)
 	q := holdfast.Queued{Seq: binary.BigEndian.Uint64(key[keyHead:]), Txn: u.word(), Time: holdfast.Time(u.uvarint())}
@@ -307,6 +309,7 @@ func readRef(key, value []byte) (ledger.RefRow, error) {
 	}
 	rest := key[keyHead+16:]
 	row := ledger.RefRow{Ref: holdfast.Ref(key[keyHead : keyHead+16]), ID: holdfast.ID(value)}
-	row.Index, row.Ord, row.Leg = binary.BigEndian.Uint64(rest), binary.BigEndian.Uint32(rest[8:]), holdfast.Leg(binary.BigEndian.Uint16(rest[12:]))
+	row.Index, row.Ord = binary.BigEndian.Uint64(rest), binary.BigEndian.Uint32(rest[8:])
+	row.Leg = holdfast.Leg(binary.BigEndian.Uint16(rest[12:]))
 	return row, nil
 }

@@ -43,8 +43,8 @@ type group struct {
 // Persist makes a sealed segment durable: all its effects and its Meta, which becomes the checkpoint, or nothing. It sorts
 // and writes tables and takes them over in one step; after it has answered nil, [Shard.Find] and the others know all of it,
 // and the ledger may forget the segment. It is meant to run in the background of payments. Segments come in the order of
-// the log, and only with entries that this disk has; others are a bug of the caller and panic. Errors are fatal, but for [ErrCorrupt] of a replica known to be
-// damaged.
+// the log, and only with entries that this disk has; others are a bug of the caller and panic. Errors are fatal, but for
+// [ErrCorrupt] of a replica known to be damaged.
 func (sh *Shard) Persist(g *ledger.Segment) error {
 	if err := sh.usable(); err != nil {
 		return err
