@@ -402,8 +402,22 @@ func (f *fleet) inspect() {
 		for _, p := range f.sites {
 			p.replicas[i].inspect()
 			p.replicas[i].checkRecords()
+			f.view(o, p.replicas[i])
 		}
 		o.finish(f)
+	}
+}
+
+// view asks a replica as callers do. The model disk keeps no history to ask for.
+func (f *fleet) view(o *oracle, r *replica) {
+	if _, ok := r.volume.(shard.History); !ok {
+		return
+	}
+	if err := r.machine.Look(func(v *shard.View) error {
+		o.views(r.p.site, v)
+		return nil
+	}); err != nil {
+		o.fail("view", "site %d: %v", r.p.site, err)
 	}
 }
 

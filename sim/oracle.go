@@ -37,7 +37,8 @@ type truth struct {
 	entry    shard.Entry
 	outcomes []holdfast.Outcome
 	touched  []holdfast.AccountID
-	digest   uint64 // of the first replica that applied it
+	last     holdfast.Time // the last stamp in it; 0: it has none
+	digest   uint64        // of the first replica that applied it
 	applied  bool
 }
 
@@ -94,6 +95,7 @@ func (o *oracle) replay(t *truth) {
 		o.fail("time", "entry %d is stamped %s, not after %s", t.entry.Index, h.Time, o.last)
 	}
 	o.last = h.Time + holdfast.Time(max(h.Count, 1)) - 1
+	t.last = o.last
 	if h.Kind != ledger.KindTxns {
 		return
 	}

@@ -40,6 +40,10 @@ var plants = []struct {
 	{"checkpoint without open holds", &ledger.PlantedHoldsLost, Options{}},
 	{"outbox message sent twice", &ledger.PlantedOutboxTwice, Options{}},
 	{"outbox message lost", &ledger.PlantedOutboxLost, Options{}},
+	{"store: acknowledge before fsync", &store.PlantedAckBeforeFsync, Options{Disk: PebbleDisk}},
+	{"store: vote not persisted", &store.PlantedVoteNotPersisted, Options{Disk: PebbleDisk}},
+	{"store: ids left out of a checkpoint", &store.PlantedIDForgotten, Options{Disk: PebbleDisk}},
+	{"store: old tail kept", &store.PlantedTailKept, Options{Disk: PebbleDisk}},
 	{"digest mismatch ignored", &ledger.PlantedDigestIgnored, Options{Rot: true}},
 }
 
