@@ -304,7 +304,8 @@ func (n *Node) stepOffer(m *pb.Message) error {
 		return err
 	}
 	if held && !PlantedInstallAnyway {
-		return n.post(n.appendResp(m.GetFrom(), index))
+		// The log that we read may be ahead of what is durable; an acknowledgement must not be.
+		return n.afterWrites([]*pb.Message{n.appendResp(m.GetFrom(), index)})
 	}
 	n.offer = &Offer{From: ReplicaID(m.GetFrom()), Site: n.sites[ReplicaID(m.GetFrom())], Index: index, Term: term}
 	return nil

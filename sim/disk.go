@@ -123,6 +123,8 @@ func (d *disk) sync(n int) {
 // safe is how far the safe log of a volume reaches.
 func (d *disk) safe(i int) uint64 { return uint64(len(d.volumes[i].safe.entries)) }
 
+func (d *disk) safeHard(i int) store.HardState { return d.volumes[i].safe.hard }
+
 func (d *disk) known(i int) uint64 {
 	return max(d.volumes[i].safe.hard.Commit, d.volumes[i].checkpoint.meta.Index)
 }

@@ -31,6 +31,7 @@ func drawFaults(f *fleet) faults {
 		(*faults).crash, (*faults).crash, (*faults).crash, (*faults).crashAll, (*faults).isolate, (*faults).isolate,
 		(*faults).split, (*faults).oneWay, (*faults).slowDisk, (*faults).failFsync, (*faults).wipe, (*faults).wipe,
 		(*faults).jumpClock, (*faults).jumpClock, (*faults).handOver, (*faults).handOver, (*faults).crashLeader, (*faults).isolateLeader,
+		(*faults).flicker,
 	}
 	// Every run leaves some kinds out: some mistakes show only when nothing else disturbs.
 	for _, kind := range all {
@@ -112,6 +113,24 @@ func (x *faults) leader() (*process, *replica) {
 func (x *faults) crashLeader() {
 	if p, _ := x.leader(); p != nil {
 		x.crashSite(p)
+	}
+}
+
+// flicker takes the leader away and restarts the others again and again in the middle of the election: who forgets a vote votes
+// twice.
+func (x *faults) flicker() {
+	p, _ := x.leader()
+	if p == nil {
+		return
+	}
+	x.crashSite(p)
+	for range 12 {
+		x.later(80*time.Millisecond, 350*time.Millisecond, func() {
+			if other := x.f.anySite(); other != p && other.up {
+				other.crash()
+				other.start()
+			}
+		})
 	}
 }
 

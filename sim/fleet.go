@@ -10,6 +10,8 @@ import (
 	"sync"
 	"time"
 
+	"go.etcd.io/raft/v3/raftpb"
+
 	"holdfast"
 	"holdfast/check"
 	"holdfast/shard"
@@ -27,6 +29,8 @@ type fleet struct {
 	clients []*client
 	random  random
 	sent    map[holdfast.ID]*sending
+
+	message raftpb.Message // room to look into messages
 
 	machineConfig shard.MachineConfig
 	messageBytes  int

@@ -74,6 +74,8 @@ func (d *pebbleDisk) sync(n int) {
 
 func (d *pebbleDisk) safe(i int) uint64 { return d.volume(i).LastIndex() }
 
+func (d *pebbleDisk) safeHard(i int) store.HardState { return d.volume(i).Hard() }
+
 func (d *pebbleDisk) known(i int) uint64 {
 	meta, _ := d.volume(i).Meta()
 	return max(d.volume(i).Hard().Commit, meta.Index)

@@ -5,6 +5,9 @@ import (
 	"errors"
 	"time"
 
+	"go.etcd.io/raft/v3/raftpb"
+	"google.golang.org/protobuf/proto"
+
 	"holdfast"
 	"holdfast/ledger"
 	"holdfast/shard"
@@ -331,7 +334,38 @@ func (r *replica) led(l *shard.Leadership) {
 func (r *replica) post(m *shard.Message) {
 	to := r.p.f.sites[m.Site-1]
 	from, s, payload := r.p.site, r.shard, m.Payload
+	r.promised(payload)
 	r.p.f.net.send(from, m.Site, func() { to.receive(from, s, payload) })
+}
+
+// promised checks a message on its way out: what it tells others must be safe on this disk, or a crash would make it a lie. A vote
+// needs its hard state, a candidate its own term, an acknowledgement its entries.
+func (r *replica) promised(payload []byte) {
+	m := &r.p.f.message
+	proto.Reset(m)
+	if err := proto.Unmarshal(payload[1:], m); err != nil {
+		r.p.f.e.fail("durable", "site %d sends what does not decode: %v", r.p.site, err)
+		return
+	}
+	hard, last := r.p.disk.safeHard(int(r.shard-1)), r.p.disk.safe(int(r.shard-1))
+	bad := func(what string, want uint64) {
+		r.p.f.oracle(r.shard).fail("durable", "site %d sends a %s of term %d for %d, and has only term %d, vote %x and a log to %d on its disk",
+			r.p.site, what, m.GetTerm(), want, hard.Term, hard.Vote, last)
+	}
+	switch m.GetType() {
+	case raftpb.MsgVoteResp:
+		if !m.GetReject() && (hard.Term < m.GetTerm() || hard.Term == m.GetTerm() && hard.Vote != m.GetTo()) {
+			bad("vote", m.GetTo())
+		}
+	case raftpb.MsgVote:
+		if hard.Term < m.GetTerm() || hard.Term == m.GetTerm() && hard.Vote != m.GetFrom() {
+			bad("request for votes", m.GetFrom())
+		}
+	case raftpb.MsgAppResp:
+		if !m.GetReject() && last < m.GetIndex() {
+			bad("acknowledgement", m.GetIndex())
+		}
+	}
 }
 
 func (p *process) receive(from holdfast.SiteID, s holdfast.ShardID, payload []byte) {
@@ -570,6 +604,8 @@ type medium interface {
 	sync(mark int)
 	// safe is how far the log of a volume would reach after a crash now.
 	safe(i int) uint64
+	// safeHard is the hard state that a volume would have after a crash now.
+	safeHard(i int) store.HardState
 	// known is up to where a volume would know, after a crash now, that its log is committed.
 	known(i int) uint64
 	// fail makes every later call fail.

@@ -59,6 +59,7 @@ func TestRegressions(t *testing.T) {
 		{37, "a checkpoint in the middle of a long hand-out: the library could not campaign behind the window of the log"},
 		{111, "a second disk lost while the others still took themselves to be in the joint configuration"},
 		{349, "an installed checkpoint, and writes of the replica's earlier life that the disk finished after it"},
+		{46, "a checkpoint offered for entries that were written and not yet durable was acknowledged at once"},
 		{579, "a token of the replica's earlier life taken for one of the new"},
 	} {
 		if r := Run(row.seed, Options{}); !r.OK {
