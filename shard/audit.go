@@ -31,7 +31,7 @@ const (
 )
 
 // Audit recounts all accounts and compares: debits with credits, the sums with the trial balance that every transfer keeps up
-// to date, every account with its limit. Payments go on meanwhile: the lock is held for slices of accounts, and an account
+// to date, what is pending with the open holds, every account with its limit. Payments go on meanwhile: the lock is held for slices of accounts, and an account
 // that has changed since the audit began is counted as it stood then, by its statement.
 func (v *View) Audit(ctx context.Context) (Audit, error) {
 	began := time.Now()
@@ -57,7 +57,8 @@ func (v *View) Audit(ctx context.Context) (Audit, error) {
 
 type auditAccount struct {
 	holdfast.Account
-	changed bool // since the audit began
+	changed bool   // since the audit began
+	fault   string // what its open holds do not come to
 }
 
 func (v *View) beginAudit() (a Audit, next func() (holdfast.Account, bool), stop func()) {
@@ -78,13 +79,43 @@ func (v *View) auditSlice(since holdfast.Time, next func() (holdfast.Account, bo
 				continue
 			}
 			rows := s.RecentRows(acc.ID, 0, 1)
-			list = append(list, auditAccount{acc, len(rows) > 0 && rows[0].Time > since})
+			list = append(list, auditAccount{acc, len(rows) > 0 && rows[0].Time > since, auditHolds(s, &acc)})
 		}
 	})
 	return list, more
 }
 
+// auditedHolds bounds how many open holds of one account are added up under the lock; an account with more is believed.
+const auditedHolds = 1000
+
+// auditHolds compares what is pending on an account with its open holds, both as they stand now.
+func auditHolds(s *ledger.State, acc *holdfast.Account) string {
+	if acc.DebitsPending == 0 && acc.CreditsPending == 0 {
+		return ""
+	}
+	holds := s.HoldsOf(acc.ID, auditedHolds)
+	if len(holds) == auditedHolds {
+		return ""
+	}
+	var debits, credits holdfast.Amount
+	for i := range holds {
+		if holds[i].Debit == acc.ID {
+			debits += holds[i].Amount
+		} else {
+			credits += holds[i].Amount
+		}
+	}
+	if debits == acc.DebitsPending && credits == acc.CreditsPending {
+		return ""
+	}
+	return fmt.Sprintf("account %s has %d and %d pending, its open holds come to %d and %d (debits, credits)",
+		acc.ID, acc.DebitsPending, acc.CreditsPending, debits, credits)
+}
+
 func (v *View) auditAccount(a *Audit, acc *auditAccount, count map[holdfast.Asset]*ledger.AssetTotal) error {
+	if acc.fault != "" {
+		a.fault("%s", acc.fault)
+	}
 	if acc.changed {
 		then, ok, err := v.AccountAt(acc.ID, a.Time)
 		if err != nil {

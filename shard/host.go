@@ -321,6 +321,7 @@ type ShardStatus struct {
 	Applied      uint64
 	Digest       uint64 // as of Applied
 	Checkpoint   uint64
+	Sealed       int   // segments that wait for the store, or are being persisted
 	OutOfService error // why it answers nothing; nil: it does
 
 	WaitingSingles int

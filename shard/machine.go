@@ -146,6 +146,13 @@ func (m *Machine) Seal(now holdfast.Time) *ledger.Segment {
 	return g
 }
 
+// Sealed is how many segments have been handed out and are not persisted.
+func (m *Machine) Sealed() int {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	return m.sealed
+}
+
 // NeedCheckpoint makes the next Seal seal whatever there is.
 func (m *Machine) NeedCheckpoint() {
 	m.mu.Lock()

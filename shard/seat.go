@@ -452,6 +452,9 @@ func (s *seat) describe() ShardStatus {
 	if out := s.out.Load(); out != nil {
 		st.OutOfService = *out
 	}
+	if l := s.life.Load(); l != nil {
+		st.Sealed = l.machine.Sealed()
+	}
 	st.WaitingSingles, st.WaitingBulks = s.intake.Waiting()
 	st.Pulling = s.pulling.Load()
 	return st

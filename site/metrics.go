@@ -17,6 +17,8 @@ type metrics struct {
 	replays  prometheus.Counter
 	seconds  prometheus.Histogram
 	events   *prometheus.CounterVec
+	writes   prometheus.Histogram
+	written  prometheus.Counter
 }
 
 func newMetrics(s *Site) *metrics {
@@ -37,7 +39,14 @@ func newMetrics(s *Site) *metrics {
 	m.events = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "holdfast_events_total", Help: "Changes in the life of this site: leaders, cuts, rejoins ...",
 	}, []string{"kind"})
-	m.registry.MustRegister(transactions, m.replays, m.seconds, m.events, &collector{s})
+	m.writes = prometheus.NewHistogram(prometheus.HistogramOpts{
+		Name: "holdfast_log_write_seconds", Help: "One write of all shards to the log, fsync included.",
+		Buckets: []float64{.00005, .0001, .0002, .0005, .001, .002, .005, .01, .02, .05, .1, .2, .5, 1, 2, 5},
+	})
+	m.written = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "holdfast_log_written_bytes_total", Help: "Bytes handed to the log.",
+	})
+	m.registry.MustRegister(transactions, m.replays, m.seconds, m.events, m.writes, m.written, &collector{s})
 	return m
 }
 
@@ -66,6 +75,11 @@ func (m *metrics) count(o *holdfast.Outcome, n int) {
 	}
 }
 
+func (m *metrics) wrote(took time.Duration, bytes int) {
+	m.writes.Observe(took.Seconds())
+	m.written.Add(float64(bytes))
+}
+
 func (m *metrics) event(e Event) { m.events.WithLabelValues(string(e.Kind)).Inc() }
 
 // collector reads gauges from the parts of the site when the metrics are asked for.
@@ -80,6 +94,7 @@ var (
 	descMajority = describe("majority", "1 when this site hears a majority.")
 	descFree     = describe("disk_free_bytes", "Free space of the data directory.")
 	descFull     = describe("disk_full", "1 when new work is refused for want of space.")
+	descUsed     = describe("disk_used_bytes", "What the log (kept for ever) and the state (checkpoint and history) take.", "part")
 
 	descLeader     = describe("shard_leader", "1 when this site leads the shard.", "shard")
 	descTerm       = describe("shard_term", "Term of the shard, which grows with every election.", "shard")
@@ -88,6 +103,7 @@ var (
 	descCheckpoint = describe("shard_checkpoint_index", "Last entry whose effects are in the checkpoint.", "shard")
 	descLast       = describe("shard_log_index", "Last entry in the log here.", "shard")
 	descWaiting    = describe("shard_waiting", "Requests that wait to be proposed.", "shard", "class")
+	descSealed     = describe("shard_segments_waiting", "Segments that wait to become a checkpoint.", "shard")
 	descService    = describe("shard_in_service", "0 when the replica here has taken itself out of service.", "shard")
 
 	descReach    = describe("peer_reachable", "1 when the other site answers.", "peer")
@@ -101,7 +117,7 @@ var (
 // Describe implements prometheus.Collector.
 func (c *collector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
-		descPending, descMajority, descFree, descFull, descLeader, descTerm, descCommit, descApplied, descCheckpoint, descLast,
+		descPending, descMajority, descFree, descFull, descUsed, descSealed, descLeader, descTerm, descCommit, descApplied, descCheckpoint, descLast,
 		descWaiting, descService, descReach, descTrip, descDropped, descBreaks, descSent, descReceived,
 	} {
 		ch <- d
@@ -119,6 +135,9 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	gauge(ch, descMajority, number(s.watch.majority.Load().heard))
 	gauge(ch, descFree, float64(free))
 	gauge(ch, descFull, number(full))
+	log, state := s.store.DiskUsage()
+	gauge(ch, descUsed, float64(log), "log")
+	gauge(ch, descUsed, float64(state), "state")
 	c.shards(ch)
 	c.links(ch)
 }
@@ -134,6 +153,7 @@ func (c *collector) shards(ch chan<- prometheus.Metric) {
 		gauge(ch, descLast, float64(c.site.store.Shard(st.Shard).LastIndex()), id)
 		gauge(ch, descWaiting, float64(st.WaitingSingles), id, "single")
 		gauge(ch, descWaiting, float64(st.WaitingBulks), id, "bulk")
+		gauge(ch, descSealed, float64(st.Sealed), id)
 		gauge(ch, descService, number(st.OutOfService == nil), id)
 	}
 }

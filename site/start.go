@@ -90,7 +90,7 @@ func (s *Site) unwind(ctx context.Context) error {
 func (s *Site) openStore(context.Context) (err error) {
 	s.store, err = store.Open(store.Options{
 		Dir: filepath.Clean(s.cfg.Data), CacheBytes: s.cfg.Store.CacheBytes, ReserveBytes: uint64(s.cfg.Store.ReserveBytes),
-		OnFatal: s.die, Logger: s.log,
+		OnFatal: s.die, OnWrite: s.metrics.wrote, Logger: s.log,
 	})
 	if err != nil {
 		return err

@@ -38,10 +38,12 @@ func (s *Store) Write(writes []Write) error {
 	if PlantedTornTailAccepted {
 		s.writeTorn(writes)
 	}
+	began, size := s.opts.Now(), batch.Len()
 	// The commit point: from here on the entries count as this site's.
 	if err := batch.Commit(sync); err != nil {
 		return s.die(fmt.Errorf("writing the log: %w", err))
 	}
+	s.opts.OnWrite(s.opts.Now().Sub(began), size)
 	if err := s.alive(); err != nil { // the engine reports some failures only to its logger
 		return err
 	}

@@ -33,12 +33,15 @@ type Options struct {
 	ExportIdle time.Duration
 	// ChunkBytes is the size of one chunk of an export. Default 1 MiB.
 	ChunkBytes int
-	// Now is the clock for export expiry and nothing else. Default time.Now.
+	// Now is the clock for export expiry and OnWrite, and nothing else. Default time.Now.
 	Now func() time.Time
 	// OnFatal is called once, with the first cause, when the store dies, from whichever goroutine noticed. Required: the
 	// process must stop there (tests and simulation take the replica down instead). Whether it returns or not, no call
 	// answers success any more.
 	OnFatal func(error)
+	// OnWrite hears how long each [Store.Write] took, fsync included, and how many bytes it carried. It must be quick. Default:
+	// nobody.
+	OnWrite func(took time.Duration, bytes int)
 	// Logger hears what the engine has to say: warnings and errors only. Default: nobody.
 	Logger *slog.Logger
 }
@@ -60,6 +63,9 @@ func (o Options) withDefaults() (Options, error) {
 	}
 	if o.Now == nil {
 		o.Now = time.Now
+	}
+	if o.OnWrite == nil {
+		o.OnWrite = func(time.Duration, int) {}
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.NewTextHandler(io.Discard, nil))

@@ -181,3 +181,11 @@ func (s *Store) die(cause error) error {
 	s.opts.OnFatal(f.err)
 	return f.err
 }
+
+// DiskUsage is how many bytes the log, which is kept for ever, and everything else take on disk.
+func (s *Store) DiskUsage() (log, state uint64) {
+	if s.closed.Load() {
+		return 0, 0
+	}
+	return s.log.Metrics().DiskSpaceUsage(), s.state.Metrics().DiskSpaceUsage()
+}
