@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -21,12 +22,14 @@ type target struct {
 }
 
 const (
-	defaultSite = "http://127.0.0.1:8080"
-	keyVariable = "HOLDFAST_KEY"
+	localSite    = "http://127.0.0.1:8080"
+	keyVariable  = "HOLDFAST_KEY"
+	siteVariable = "HOLDFAST_SITE"
 )
 
 func (t *target) flags(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&t.site, "site", defaultSite, "`URL` of the API of any site; several, separated by commas: the next is asked when one does not answer")
+	cmd.Flags().StringVar(&t.site, "site", cmp.Or(os.Getenv(siteVariable), localSite),
+		"`URL` of the API of any site; several, separated by commas: the next is asked when one does not answer. "+siteVariable+" changes the default")
 	jsonFlag(cmd, &t.file)
 }
 

@@ -21,7 +21,7 @@ the others.
 
 Depths: quick (the checkpoint and every log entry after it), entries (the whole journal), all (every index row followed
 into the journal, and every account compared with its statement). The exit status is 1 when something is wrong.`,
-		Example: "  holdfast fsck --data holdfast-data\n  holdfast fsck --data holdfast-data --depth all --json -",
+		Example: "  holdfast fsck\n  holdfast fsck --data holdfast-data --depth all --json -",
 		Args:    nothing,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return fsck(cmd, data, depth, file) },
 	}

@@ -60,7 +60,7 @@ func serve(cmd *cobra.Command, f *serveFlags) error {
 		return site.Print(cmd.OutOrStdout(), cfg)
 	}
 	s := &server{cfg: cfg, log: newLogger(cmd.ErrOrStderr(), cfg.Log), fatal: make(chan error, 1)}
-	return s.run(cmd.Context(), func(took time.Duration) { greet(cmd.OutOrStdout(), &s.cfg, secret, f.config == "", took) })
+	return s.run(cmd.Context(), func(took time.Duration) { greet(cmd.OutOrStdout(), s, secret, f.config == "", took) })
 }
 
 // configuration is that of the file, or that of an embedded site; then the API key comes with it when it is new.
@@ -112,8 +112,8 @@ func embeddedKey(cfg *site.Config) (guard.Secret, error) {
 	return secret, nil
 }
 
-func greet(w io.Writer, cfg *site.Config, secret guard.Secret, embedded bool, took time.Duration) {
-	url := "http://" + cfg.HTTP.Listen
+func greet(w io.Writer, s *server, secret guard.Secret, embedded bool, took time.Duration) {
+	cfg, url := &s.cfg, "http://"+s.cfg.HTTP.Listen
 	fmt.Fprintf(w, "Holdfast %s, site %d (%s), takes payments at %s since %d ms after its start.\n\n", versionOf().Version, cfg.Site, cfg.Name, url, took.Milliseconds())
 	if secret != (guard.Secret{}) {
 		fmt.Fprintf(w, "  Your API key, shown this once:\n\n    export %s=%s\n\n", keyVariable, secret.Reveal())

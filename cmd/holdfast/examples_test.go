@@ -1,0 +1,161 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/spf13/cobra"
+)
+
+// long are the examples that take longer than a test may: their command lines are parsed and checked, and not carried out.
+// What they do is done by TestDemo and TestDrill.
+var long = map[string]string{
+	"holdfast demo": "a minute",
+	"holdfast demo --json out/demo.json --report out/demo.html --open":       "a minute, and a browser",
+	"holdfast drill run site-cut":                                            "half a minute; TestDrill runs it",
+	"holdfast drill run site-kill --seed 7 --rate 500 --json -":              "half a minute",
+	"holdfast drill run all --json out/drills.json --report out/drills.html": "minutes",
+	"holdfast bench commit --json out/bench-commit.json":                     "minutes, and gigabytes",
+	"holdfast bench commit --only 3-site-mixed":                              "half a minute",
+}
+
+// TestHelpExamples executes every example of every --help, against a site that runs.
+func TestHelpExamples(t *testing.T) {
+	dir := t.TempDir()
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+	defer cancel()
+	program, err := exec.LookPath("holdfast")
+	if err != nil {
+		t.Fatal(err)
+	}
+	address, key := startSite(ctx, t, program)
+	env := append(os.Environ(), "HOLDFAST_KEY="+key, "HOLDFAST_SITE="+address)
+	config := runExample(ctx, t, program, dir, env, []string{"serve", "--print-config"})
+	config = bytes.ReplaceAll(config, []byte("127.0.0.1:8080"), []byte("127.0.0.1:0"))
+	config = bytes.ReplaceAll(config, []byte(`"holdfast-data"`), []byte(`"hangzhou-data"`))
+	if err := os.WriteFile(filepath.Join(dir, "hangzhou.toml"), config, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	// A site that has run and stopped in the default directory, for the examples that look at one.
+	serves(ctx, t, program, dir, env, []string{"serve"})
+	used := map[string]bool{}
+	eachExample(newRoot(), func(cmd *cobra.Command, line string) {
+		args := strings.Fields(strings.ReplaceAll(line, address, "http://127.0.0.1:8080"))[1:]
+		switch {
+		case long[line] != "":
+			used[line] = true
+			parses(t, line, args)
+		case cmd.Name() == "serve" && !strings.Contains(line, "print-config"):
+			serves(ctx, t, program, dir, env, args)
+		default:
+			for i := range args {
+				args[i] = strings.ReplaceAll(args[i], localSite, address)
+			}
+			runExample(ctx, t, program, dir, env, args)
+		}
+	})
+	for line := range long {
+		if !used[line] {
+			t.Errorf("%q is no example of any --help any more", line)
+		}
+	}
+}
+
+func eachExample(cmd *cobra.Command, do func(*cobra.Command, string)) {
+	for line := range strings.Lines(cmd.Example) {
+		if line = strings.TrimSpace(line); line != "" {
+			do(cmd, line)
+		}
+	}
+	for _, below := range cmd.Commands() {
+		eachExample(below, do)
+	}
+}
+
+func runExample(ctx context.Context, t *testing.T, program, dir string, env, args []string) []byte {
+	t.Helper()
+	cmd := exec.CommandContext(ctx, program, args...)
+	cmd.Dir, cmd.Env = dir, env
+	var out, errs bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	if err := cmd.Run(); err != nil {
+		t.Errorf("holdfast %s: %v\n%s%s", strings.Join(args, " "), err, &out, &errs)
+	}
+	return out.Bytes()
+}
+
+// serves starts a site, waits for its greeting, asks it to stop, and insists on an end in order.
+func serves(ctx context.Context, t *testing.T, program, dir string, env, args []string) {
+	t.Helper()
+	listens := false
+	for i := range args {
+		listens = listens || args[i] == "--listen" || args[i] == "--config"
+		args[i] = strings.Replace(args[i], "127.0.0.1:9090", "127.0.0.1:0", 1)
+		args[i] = strings.Replace(args[i], "/tmp/books", filepath.Join(dir, "books"), 1)
+	}
+	if !listens {
+		args = append(args, "--listen", "127.0.0.1:0")
+	}
+	cmd := exec.CommandContext(ctx, program, args...)
+	cmd.Dir, cmd.Env = dir, env
+	heard := newListener("takes payments")
+	cmd.Stdout, cmd.Stderr = heard, heard
+	began := time.Now()
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-heard.done:
+	case <-ctx.Done():
+		t.Errorf("holdfast %s was not ready:\n%s", strings.Join(args, " "), heard)
+	}
+	if took := time.Since(began); took > 3*time.Second {
+		t.Errorf("holdfast %s took %v to be ready, 3 s is the limit", strings.Join(args, " "), took)
+	}
+	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Error(err)
+	}
+	if err := cmd.Wait(); err != nil {
+		t.Errorf("holdfast %s: %v\n%s", strings.Join(args, " "), err, heard)
+	}
+}
+
+// parses checks a command line as cobra does before it runs the command.
+func parses(t *testing.T, line string, args []string) {
+	t.Helper()
+	cmd, rest, err := newRoot().Find(args)
+	if err != nil {
+		t.Errorf("%s: %v", line, err)
+		return
+	}
+	if err := cmd.ParseFlags(rest); err != nil {
+		t.Errorf("%s: %v", line, err)
+	}
+	if err := cmd.ValidateArgs(cmd.Flags().Args()); err != nil {
+		t.Errorf("%s: %v", line, err)
+	}
+}
+
+// TestEveryCommandTeaches insists on a long text and, where a command does something, on examples.
+func TestEveryCommandTeaches(t *testing.T) {
+	var walk func(*cobra.Command)
+	walk = func(cmd *cobra.Command) {
+		if cmd.Long == "" || cmd.Short == "" {
+			t.Errorf("%s does not say what it does", cmd.CommandPath())
+		}
+		if !cmd.HasSubCommands() && !strings.Contains(cmd.Example, cmd.CommandPath()) {
+			t.Errorf("%s has no example", cmd.CommandPath())
+		}
+		for _, below := range cmd.Commands() {
+			walk(below)
+		}
+	}
+	walk(newRoot())
+}
