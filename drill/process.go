@@ -1,6 +1,7 @@
 package drill
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -30,7 +31,10 @@ type process struct {
 	stopped  bool          // by SIGSTOP
 }
 
-var errNotRunning = errors.New("the process is not running")
+var (
+	errNotRunning = errors.New("the process is not running")
+	errUnasked    = errors.New("in order, and unasked")
+)
 
 // start brings the process up. It does not wait until it is of use.
 func (p *process) start() error {
@@ -57,9 +61,8 @@ func (p *process) wait(cmd *exec.Cmd, ended chan struct{}) {
 	err := cmd.Wait()
 	p.mu.Lock()
 	if !p.expected && p.cmd == cmd {
-		p.surprise = fmt.Errorf("the process ended by itself (%v); it said last:\n%s", cmd.ProcessState, tail(p.logFile))
+		p.surprise = fmt.Errorf("the process ended by itself (%w); it said last:\n%s", cmp.Or(err, errUnasked), tail(p.logFile))
 	}
-	_ = err // cmd.ProcessState says the same, for ends that were ordered as well
 	p.mu.Unlock()
 	close(ended)
 }

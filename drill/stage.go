@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -47,20 +48,11 @@ func (s *stage) leader(ctx context.Context) holdfast.SiteID {
 // other is a site that is none of those given; with all given it is the last.
 func (s *stage) other(not ...holdfast.SiteID) holdfast.SiteID {
 	for _, m := range s.fleet.sites {
-		if !contains(not, m.id) {
+		if !slices.Contains(not, m.id) {
 			return m.id
 		}
 	}
 	return s.fleet.sites[len(s.fleet.sites)-1].id
-}
-
-func contains(ids []holdfast.SiteID, id holdfast.SiteID) bool {
-	for _, x := range ids {
-		if x == id {
-			return true
-		}
-	}
-	return false
 }
 
 // cutBefore is the site of the first fault; 0 when there was none.
