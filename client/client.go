@@ -32,6 +32,7 @@ type Client struct {
 	hedge   time.Duration // negative: never
 	timeout time.Duration
 	paces   [paces]pace
+	budget  budget
 
 	life   context.Context // of what runs in the background; ends with Close
 	end    context.CancelFunc

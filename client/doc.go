@@ -6,6 +6,8 @@
 // answer wins, and the others are not waited for. A site that failed or was slow is asked last for a while, then tried again
 // with one request at a time.
 //
+// Asking again has a budget, earned by answers: a fleet that is slow because it is busy is not asked three times as much.
+//
 // What comes back is honest:
 //
 //	Done, Refused   a site said so, and the log of a majority holds it

@@ -313,6 +313,9 @@ func (r *race) start(next time.Time) time.Time {
 	if best == nil {
 		return earliest
 	}
+	if r.asked() && !r.c.budget.take(now) {
+		return now.Add(budgetPause)
+	}
 	best.tries++
 	best.open = true
 	if r.open++; r.open > 1 {
@@ -324,6 +327,11 @@ func (r *race) start(next time.Time) time.Time {
 		return now.Add(p)
 	}
 	return r.deadline
+}
+
+// asked reports whether the call has been sent anywhere: what follows is asking again.
+func (r *race) asked() bool {
+	return slices.ContainsFunc(r.entries, func(e entry) bool { return e.tries > 0 })
 }
 
 // best is the site to ask now: of those that are not being asked, the one that was asked least. If there is none, the
@@ -429,6 +437,7 @@ func (c *Client) judge(q *request, res *result) verdict {
 		res.maybe = !saysNotExecuted(&res.answer)
 	default:
 		res.site.good()
+		c.budget.earn()
 		c.paces[q.pace].observe(res.took)
 		return final
 	}
