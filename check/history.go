@@ -50,8 +50,13 @@ type Verdict struct {
 // A refusal is judged when it is about money or holds, and otherwise believed, since freezing and records are not modelled.
 func (h *History) Linearizable(timeout time.Duration) Verdict {
 	j := newJudge(h)
-	if v := j.witness(); v.OK {
-		return v
+	claimed := j.witness()
+	if claimed.OK {
+		return claimed
 	}
-	return j.search(timeout)
+	found := j.search(timeout)
+	if found.Undecided {
+		found.Explanation += "; " + claimed.Explanation
+	}
+	return found
 }

@@ -109,6 +109,10 @@ func TestLinearizable(t *testing.T) {
 		{"expired at some time", true, []check.Op{
 			write(1, 2, hold, done(3, 1)), write(3, 4, expired(5, 3), unknown), read(7, 8, wallet(1, 0, 0, 100, 0)),
 		}},
+		{"refused for a taken id, at two places, for it is not remembered", true, []check.Op{
+			write(1, 2, pay(1, 1, 2, 60), refused(1, 1, holdfast.CodeTransferIDTaken)),
+			write(3, 4, pay(1, 1, 2, 60), refused(1, 2, holdfast.CodeTransferIDTaken)), read(5, 6, wallet(1, 0, 0, 100, 0)),
+		}},
 		{"no such account", true, []check.Op{
 			{Call: 1, Return: 2, Read: &check.Read{Account: holdfast.Account{ID: account(3)}}},
 		}},

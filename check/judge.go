@@ -3,7 +3,6 @@ package check
 import (
 	"context"
 	"fmt"
-	"hash/maphash"
 	"math"
 	"slices"
 	"strings"
@@ -169,7 +168,8 @@ func (j *judge) add(op *Op) {
 		return
 	}
 	anchor, ok := j.anchor(op.Txn)
-	if !ok || op.Outcome.Status == holdfast.NotExecuted || op.Outcome.Code == holdfast.CodeIDTaken {
+	unheard := op.Outcome.Status == holdfast.Unknown
+	if !ok || !unheard && !remembered(&op.Outcome) {
 		return
 	}
 	n, g := j.group(anchor)
@@ -268,7 +268,6 @@ func (g *cluster) search(timeout time.Duration) porcupine.CheckResult {
 }
 
 func (g *cluster) model() porcupine.Model {
-	seed := maphash.MakeSeed()
 	return porcupine.Model{
 		Init: func() any { return g.initial },
 		StepContext: func(_ context.Context, state, input, _ any) (bool, any) {
@@ -277,9 +276,10 @@ func (g *cluster) model() porcupine.Model {
 		},
 		Equal: func(a, b any) bool { return slices.Equal(a.([]int64), b.([]int64)) },
 		Hash: func(state any) uint64 {
-			var h uint64
+			h := uint64(14695981039346656037) // FNV-1a, by words: it is asked for every step
 			for _, n := range state.([]int64) {
-				h = maphash.Comparable(seed, h^uint64(n))
+				h = (h ^ uint64(n)) * 1099511628211
+				h ^= h >> 29
 			}
 			return h
 		},

@@ -1,6 +1,8 @@
 package shard
 
 import (
+	"bytes"
+	"maps"
 	"slices"
 	"sync"
 
@@ -113,10 +115,10 @@ func (a *Answers) drop(nonce Nonce) {
 func (a *Answers) lose(err error) {
 	a.mu.Lock()
 	var lost []*flight
-	for _, f := range a.flights {
-		lost = append(lost, f)
+	oldest := slices.SortedFunc(maps.Keys(a.flights), func(x, y Nonce) int { return bytes.Compare(x[:], y[:]) })
+	for _, nonce := range oldest {
+		lost = append(lost, a.flights[nonce])
 	}
-	slices.SortFunc(lost, func(x, y *flight) int { return int(x.started - y.started) })
 	clear(a.flights)
 	a.order, a.single, a.bulk = nil, 0, 0
 	a.mu.Unlock()

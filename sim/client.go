@@ -161,6 +161,10 @@ func (n *network) rpc(from, to holdfast.SiteID, deliver func()) {
 	if n.cut[from][to] || n.e.chance(n.loss/2) {
 		return
 	}
+	if to > 0 {
+		n.e.after(n.delay(), func() { n.arrive(to, deliver) })
+		return
+	}
 	n.e.after(n.delay(), deliver)
 }
 
@@ -213,6 +217,68 @@ func (p *process) forward(to holdfast.SiteID, s holdfast.ShardID, txn *holdfast.
 			})
 		})
 	})
+}
+
+// haul is a client that sends batches of payments, never again and never asking what became of them: what it is told must be
+// true all the same.
+func (f *fleet) haul() {
+	if f.closing {
+		return
+	}
+	f.e.after(f.e.between(50*time.Millisecond, 800*time.Millisecond), f.haul)
+	i, site := f.e.rng.IntN(len(f.worlds)), f.anySite()
+	var txns []*holdfast.Txn
+	for range 1 + f.e.rng.IntN(f.bulk) {
+		t := &holdfast.Txn{ID: f.worlds[i].id(), Transfers: []holdfast.Transfer{f.worlds[i].payment()}}
+		f.sending(t.ID).copies++
+		f.shards[i].acks = append(f.shards[i].acks, check.Ack{ID: t.ID, Txn: t})
+		txns = append(txns, t)
+	}
+	f.stats.Bulks++
+	f.e.logf("the bulk client asks site %d for %d payments from %s on", site.site, len(txns), short(txns[0].ID))
+	f.net.rpc(0, site.site, func() {
+		site.submitBatch(f.shards[i].shard, txns, func(outcomes []holdfast.Outcome) {
+			f.net.rpc(site.site, 0, func() { f.hauled(i, site.site, txns, outcomes) })
+		})
+	})
+}
+
+func (f *fleet) hauled(i int, at holdfast.SiteID, txns []*holdfast.Txn, outcomes []holdfast.Outcome) {
+	for k, o := range outcomes {
+		f.answered(f.shards[i].shard, at, txns[k], o, 2000, false)
+		if o.Status == holdfast.NotExecuted {
+			f.shards[i].abandoned(txns[k].ID)
+		}
+	}
+}
+
+// submitBatch takes a batch where the leader is, and nowhere else.
+func (p *process) submitBatch(s holdfast.ShardID, txns []*holdfast.Txn, answer func([]holdfast.Outcome)) {
+	r := p.replicas[s-1]
+	if !p.up || r.core == nil || r.out || !r.core.Leader().Self {
+		return
+	}
+	q := &shard.Request{Bulk: true, Answer: func(q *shard.Request) { answer(outcomesOf(q, txns)) }}
+	for _, t := range txns {
+		q.Batch.Add(t)
+	}
+	if q.Err = r.intake.Put(q); q.Err != nil {
+		answer(outcomesOf(q, txns))
+	}
+	r.pump()
+}
+
+// outcomesOf is one outcome for each transaction, also when there is but one error for all.
+func outcomesOf(q *shard.Request, txns []*holdfast.Txn) []holdfast.Outcome {
+	if q.Err == nil {
+		return q.Outcomes
+	}
+	status, code := shard.OutcomeOf(q.Err)
+	var out []holdfast.Outcome
+	for _, t := range txns {
+		out = append(out, holdfast.Outcome{ID: t.ID, Status: status, Code: code, Leg: holdfast.NoLeg})
+	}
+	return out
 }
 
 // read answers a linearizable read from the state here.

@@ -31,7 +31,7 @@ func drawFaults(f *fleet) faults {
 		(*faults).crash, (*faults).crash, (*faults).crash, (*faults).crashAll, (*faults).isolate, (*faults).isolate,
 		(*faults).split, (*faults).oneWay, (*faults).slowDisk, (*faults).failFsync, (*faults).wipe, (*faults).wipe,
 		(*faults).jumpClock, (*faults).jumpClock, (*faults).handOver, (*faults).handOver, (*faults).crashLeader, (*faults).isolateLeader,
-		(*faults).flicker,
+		(*faults).flicker, (*faults).stopSite, (*faults).stopLeader,
 	}
 	// Every run leaves some kinds out: some mistakes show only when nothing else disturbs.
 	for _, kind := range all {
@@ -114,6 +114,22 @@ func (x *faults) crashLeader() {
 	if p, _ := x.leader(); p != nil {
 		x.crashSite(p)
 	}
+}
+
+// stopSite stops a process as a signal does: it comes back believing what it believed before.
+func (x *faults) stopSite() { x.standStill(x.f.anySite()) }
+
+func (x *faults) stopLeader() {
+	if p, _ := x.leader(); p != nil {
+		x.standStill(p)
+	}
+}
+
+func (x *faults) standStill(p *process) {
+	d := x.f.e.between(20*time.Millisecond, time.Second)
+	x.f.stats.Pauses++
+	x.f.e.logf("site %d stands still for %s", p.site, d)
+	p.paused = x.f.e.now + d
 }
 
 // flicker takes the leader away and restarts the others again and again in the middle of the election: who forgets a vote votes

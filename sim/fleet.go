@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"path"
+	"reflect"
 	"runtime/debug"
 	"strings"
 	"sync"
@@ -39,6 +40,8 @@ type fleet struct {
 	faults        faults
 	closing       bool // no new work: what is under way comes to its end
 	calm          bool
+	options       Options
+	bulk          int  // the largest batch of the bulk client; 0: there is none
 	rotten        bool // a checkpoint was altered on purpose
 	noticed       bool // and a replica took itself out of service
 }
@@ -125,7 +128,7 @@ func swapRandom(r io.Reader) (restore func()) {
 }
 
 func (f *fleet) result(seed uint64) Result {
-	r := Result{Seed: seed, OK: f.e.failed == nil, Stats: f.stats, TraceHash: f.e.trace.hash}
+	r := Result{Seed: seed, Rerun: f.options.rerun(seed), OK: f.e.failed == nil, Stats: f.stats, TraceHash: f.e.trace.hash}
 	r.Stats.Virtual = f.e.now
 	if f.e.failed != nil {
 		r.Invariant, r.Failure, r.Tail = f.e.failed.invariant, f.e.failed.text, f.e.trace.last()
@@ -135,7 +138,7 @@ func (f *fleet) result(seed uint64) Result {
 
 // newFleet draws the fleet: how large, how fast, how bad.
 func newFleet(seed uint64, o Options, traced bool) *fleet {
-	f := &fleet{e: newEngine(seed, o.Trace, traced), random: newRandom(seed), calm: o.Calm || o.Rot, sent: map[holdfast.ID]*sending{}}
+	f := &fleet{e: newEngine(seed, o.Trace, traced), random: newRandom(seed), calm: o.Calm || o.Rot, options: o, sent: map[holdfast.ID]*sending{}}
 	rng := f.e.rng
 	sites, shards := 3+2*(rng.IntN(4)/3), 1+rng.IntN(6)/4
 	if rng.IntN(12) == 0 {
@@ -151,6 +154,7 @@ func newFleet(seed uint64, o Options, traced bool) *fleet {
 	f.machineConfig = shard.MachineConfig{SealRows: 20 + rng.IntN(200), SealAge: holdfast.Time(time.Second), MaxSealed: 3}
 	f.messageBytes = pick(rng, []int{300, 2000, 1 << 20})
 	f.think = pick(rng, []time.Duration{20 * time.Millisecond, 60 * time.Millisecond, 150 * time.Millisecond})
+	f.bulk = pick(rng, []int{0, 0, 10, 60, 60, 700})
 	f.impatience = pick(rng, []float64{0, 0.05, 0.3})
 	keep := uint64(pick(rng, []int{3, 15, 60}))
 	for i := range sites {
@@ -164,6 +168,7 @@ func newFleet(seed uint64, o Options, traced bool) *fleet {
 	for i := range shards * (2 + rng.IntN(4)) {
 		f.clients = append(f.clients, &client{f: f, n: i + 1, shard: holdfast.ShardID(i%shards + 1)})
 	}
+	f.net.arrive = func(to holdfast.SiteID, do func()) { f.sites[to-1].arrive(do) }
 	f.faults = drawFaults(f)
 	f.e.logf("seed %d: %d sites, %d shards, %d clients", seed, sites, shards, len(f.clients))
 	return f
@@ -191,6 +196,9 @@ func (f *fleet) run(o Options) {
 	}
 	for _, c := range f.clients {
 		f.e.after(f.e.between(0, 800*time.Millisecond), c.next)
+	}
+	if f.bulk > 0 {
+		f.e.after(time.Second, f.haul)
 	}
 	for i, w := range f.worlds {
 		f.open(holdfast.ShardID(i+1), w)
@@ -470,42 +478,8 @@ func (f *fleet) whole(but *process) bool {
 }
 
 func (s *Stats) add(o *Stats) {
-	s.Steps += o.Steps
-	s.Virtual += o.Virtual
-	for _, pair := range s.counts(o) {
-		*pair[0] += *pair[1]
-	}
-}
-
-func (s *Stats) counts(o *Stats) [][2]*int {
-	return [][2]*int{
-		{&s.Sent, &o.Sent},
-		{&s.Dropped, &o.Dropped},
-		{&s.Doubled, &o.Doubled},
-		{&s.Crashes, &o.Crashes},
-		{&s.Torn, &o.Torn},
-		{&s.Wipes, &o.Wipes},
-		{&s.FsyncFailures, &o.FsyncFailures},
-		{&s.Cuts, &o.Cuts},
-		{&s.ClockJumps, &o.ClockJumps},
-		{&s.SlowDisks, &o.SlowDisks},
-		{&s.Leaders, &o.Leaders},
-		{&s.HandOvers, &o.HandOvers},
-		{&s.MemberChanges, &o.MemberChanges},
-		{&s.Snapshots, &o.Snapshots},
-		{&s.Checkpoints, &o.Checkpoints},
-		{&s.Acknowledged, &o.Acknowledged},
-		{&s.Refused, &o.Refused},
-		{&s.Unknown, &o.Unknown},
-		{&s.NotExecuted, &o.NotExecuted},
-		{&s.Replays, &o.Replays},
-		{&s.Reads, &o.Reads},
-		{&s.Holds, &o.Holds},
-		{&s.Posts, &o.Posts},
-		{&s.Voids, &o.Voids},
-		{&s.Expired, &o.Expired},
-		{&s.Records, &o.Records},
-		{&s.Messages, &o.Messages},
-		{&s.Entries, &o.Entries},
+	to, from := reflect.ValueOf(s).Elem(), reflect.ValueOf(o).Elem()
+	for i := range to.NumField() {
+		to.Field(i).SetInt(to.Field(i).Int() + from.Field(i).Int())
 	}
 }

@@ -13,6 +13,8 @@ type network struct {
 	sites int
 	stats *Stats
 
+	arrive func(to holdfast.SiteID, do func()) // hands a message to a process, which may be paused
+
 	loss, double     float64
 	nearest, longest time.Duration
 	cut              [][]bool // [from][to]; index 0 is the world of the clients
@@ -33,6 +35,10 @@ func (n *network) send(from, to holdfast.SiteID, deliver func()) {
 	if n.cut[from][to] || n.e.chance(n.loss) {
 		n.stats.Dropped++
 		return
+	}
+	if to > 0 {
+		message := deliver
+		deliver = func() { n.arrive(to, message) }
 	}
 	n.e.after(n.delay(), deliver)
 	if n.e.chance(n.double) {

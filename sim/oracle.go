@@ -383,21 +383,26 @@ func (o *oracle) finish(f *fleet) {
 		o.fail("reconcile", "%v %s", err, &report)
 	}
 	h := o.history(f)
-	if v := h.Linearizable(linearizableWithin); !v.OK && !v.Undecided {
+	if v := h.Linearizable(linearizableWithin); !v.OK { // undecided counts: the order of the log should have explained it
 		o.fail("linearizable", "%s", v.Explanation)
 	}
 	if len(o.log)%searchOneIn == 0 { // drawn by the run itself, so that the run repeats itself
-		h = beginning(h, searchOps)
-		if v := h.Linearizable(linearizableWithin); !v.OK && !v.Undecided {
+		h, open := beginning(h, searchOps)
+		if open > searchOpen {
+			return
+		}
+		if v := h.Linearizable(searchWithin); !v.OK && !v.Undecided {
 			o.fail("linearizable", "%s", v.Explanation)
 		}
 	}
 }
 
 const (
-	linearizableWithin = time.Second // of real time; what is not decided by then is not held against the fleet
+	linearizableWithin = 2 * time.Second        // of real time
+	searchWithin       = 300 * time.Millisecond // for the search without positions; undecided by then is no finding
 	searchOneIn        = 20
 	searchOps          = 40
+	searchOpen         = 8 // each operation without an answer doubles the search
 )
 
 // history is all that clients did and saw, and what happened without anybody hearing of it: transactions whose answers were
@@ -427,10 +432,10 @@ func (o *oracle) history(f *fleet) check.History {
 }
 
 // beginning is the history as it was known after its first n answers, without the positions: only a search can order it.
-func beginning(h check.History, n int) check.History {
+// open is how many operations have no answer.
+func beginning(h check.History, n int) (out check.History, open int) {
 	ops := slices.Clone(h.Ops)
 	slices.SortStableFunc(ops, func(a, b check.Op) int { return cmp.Compare(a.Return, b.Return) })
-	var out check.History
 	for i, op := range ops {
 		op.Outcome.Position = holdfast.Position{}
 		switch {
@@ -439,8 +444,9 @@ func beginning(h check.History, n int) check.History {
 			continue
 		default:
 			op.Outcome.Status = holdfast.Unknown
+			open++
 		}
 		out.Ops = append(out.Ops, op)
 	}
-	return out
+	return out, open
 }

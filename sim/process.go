@@ -23,6 +23,7 @@ type process struct {
 	up       bool
 	life     int           // counts the starts: an event of an earlier life is void
 	offset   time.Duration // of the clock
+	paused   time.Duration // until when it does nothing: stopped by a signal, and not knowing it
 	slow     time.Duration // added to every fsync
 	failing  bool          // the next fsync fails
 	syncing  bool
@@ -65,17 +66,31 @@ func (p *process) clock() holdfast.Time { return holdfast.Time(epoch + p.f.e.now
 // after schedules something that dies with this life of the process.
 func (p *process) after(d time.Duration, do func()) {
 	life := p.life
-	p.f.e.after(d, func() {
-		if p.up && p.life == life {
-			do()
-		}
-	})
+	p.f.e.after(d, func() { p.run(life, do) })
+}
+
+// run does something now, or when a process that was stopped by a signal goes on, if it is still the same life.
+func (p *process) run(life int, do func()) {
+	switch {
+	case !p.up || p.life != life:
+	case p.paused > p.f.e.now:
+		p.f.e.after(p.paused-p.f.e.now, func() { p.run(life, do) })
+	default:
+		do()
+	}
+}
+
+// arrive takes something from the network. At a process that is down nobody takes it.
+func (p *process) arrive(do func()) {
+	if p.up {
+		p.run(p.life, do)
+	}
 }
 
 // start starts the process on what its disk has.
 func (p *process) start() {
 	p.life++
-	p.up, p.syncing, p.waiting, p.failing, p.slow = true, false, nil, false, 0
+	p.up, p.syncing, p.waiting, p.failing, p.slow, p.paused = true, false, nil, false, 0, 0
 	p.f.e.logf("site %d starts", p.site)
 	if err := p.disk.open(); err != nil {
 		p.f.e.fail("disk", "site %d cannot open its disk: %v", p.site, err)

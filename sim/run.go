@@ -36,6 +36,7 @@ type Result struct {
 	Invariant string   // the short name of the broken invariant, for example "lost", "limit", "liveness"; "" when OK
 	Failure   string   // what disagrees, with the numbers
 	Tail      []string // the last events before the failure
+	Rerun     string   // the command line that runs it again
 	Stats     Stats
 	TraceHash uint64 // over all events; the same seed and options give the same hash
 }
@@ -46,6 +47,7 @@ type Stats struct {
 	Virtual                                                          time.Duration
 	Sent, Dropped, Doubled                                           int
 	Crashes, Torn, Wipes, FsyncFailures, Cuts, ClockJumps, SlowDisks int
+	Pauses, Bulks                                                    int
 	Leaders, HandOvers, MemberChanges, Snapshots, Checkpoints        int
 	Acknowledged, Refused, Unknown, NotExecuted, Replays, Reads      int
 	Holds, Posts, Voids, Expired, Records, Messages                  int
@@ -60,8 +62,24 @@ func (r Result) String() string {
 	if r.OK {
 		return fmt.Sprintf("seed %d: good, %d events, %s", r.Seed, r.Stats.Steps, r.Stats.Virtual)
 	}
-	return fmt.Sprintf("seed %d: %s: %s\n  %s\nrun it again: holdfast sim --seed %d --trace",
-		r.Seed, r.Invariant, r.Failure, strings.Join(r.Tail, "\n  "), r.Seed)
+	return fmt.Sprintf("seed %d: %s: %s\n  %s\nrun it again: %s", r.Seed, r.Invariant, r.Failure, strings.Join(r.Tail, "\n  "), r.Rerun)
+}
+
+// rerun is the command line for a seed with these options.
+func (o *Options) rerun(seed uint64) string {
+	text := fmt.Sprintf("holdfast sim --seed %d", seed)
+	if o.Disk == PebbleDisk {
+		text += " --pebble"
+	}
+	for _, f := range []struct {
+		name string
+		n    int
+	}{{"sites", o.Sites}, {"shards", o.Shards}, {"steps", o.Steps}} {
+		if f.n != 0 {
+			text += fmt.Sprintf(" --%s %d", f.name, f.n)
+		}
+	}
+	return text + " --trace"
 }
 
 // Summary is the result of many runs.

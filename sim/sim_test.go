@@ -127,11 +127,11 @@ func TestRottenCheckpointIsNoticed(t *testing.T) {
 
 // TestPebble runs schedules on the real store over a file system that crashes.
 func TestPebble(t *testing.T) {
-	n := 30
+	n := 60
 	if testing.Short() {
 		n = 4
 	}
-	s := RunMany(t.Context(), *firstSeed, n, Options{Disk: PebbleDisk, Steps: 5000}, func(r Result) bool {
+	s := RunMany(t.Context(), *firstSeed, n, Options{Disk: PebbleDisk}, func(r Result) bool {
 		if !r.OK {
 			t.Errorf("%s", r)
 		}
