@@ -256,7 +256,7 @@ func (x *exchange) refuse(err error) error {
 func (e *endpoint) record(x *exchange, took time.Duration, err error) {
 	e.metrics.observe(x.status, took)
 	level := slog.LevelDebug
-	if err != nil && x.status >= http.StatusInternalServerError {
+	if err != nil && x.status == http.StatusInternalServerError { // "not now" (503, 504, 507) is counted, and comes in thousands
 		level = slog.LevelError
 	}
 	if !e.api.log.Enabled(context.Background(), level) {

@@ -57,8 +57,9 @@ func (l *Link) secure(ctx context.Context, raw net.Conn, wrap func(net.Conn, *tl
 	return &conn{Conn: c, batch: batch}, nil
 }
 
-// handshake is how long all of it may take: TCP, TLS and hello are three round trips.
-func (t Timing) handshake() time.Duration { return 2 * t.Silence }
+// handshake is how long all of it may take: TCP, TLS and hello are three round trips, and signatures. It is patient: on a
+// machine without processor time to spare, giving up and beginning again is what keeps sites apart.
+func (t Timing) handshake() time.Duration { return 5 * t.Silence }
 
 // siteOf is the site whose certificate the peer of an established connection has shown.
 func (l *Link) siteOf(c *conn) (holdfast.SiteID, error) {
