@@ -189,9 +189,7 @@ func (sh *Shard) LastIndex() uint64 {
 // FirstIndex is the oldest entry that followers are served from the log. [Shard.Entry] reads older ones as well.
 func (sh *Shard) FirstIndex() uint64 {
 	sh.mu.RLock()
-	sh.mu.RLock()
 	settled, keep := sh.settled(), sh.store.opts.KeepEntries
-	sh.mu.RUnlock()
 	sh.mu.RUnlock()
 	if settled <= keep {
 		return 1
