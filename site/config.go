@@ -218,7 +218,7 @@ func Default() Config {
 			HeartbeatTicks: 2,
 			ElectionTicks:  10,
 			Silence:        Duration(300 * time.Millisecond),
-			QuorumSilence:  Duration(200 * time.Millisecond),
+			QuorumSilence:  Duration(230 * time.Millisecond),
 			Request:        Duration(2 * time.Second),
 			Stop:           Duration(5 * time.Second),
 		},

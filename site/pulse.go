@@ -60,6 +60,7 @@ type watch struct {
 	lost    func(peer holdfast.SiteID)          // no answer for longer than silence
 	back    func(peer holdfast.SiteID)          // it answers, for the first time or again
 	turned  func(heard bool)                    // the majority was lost or is back
+	leading func() bool                         // consensus says that we lead, which takes a majority; may be nil
 	silence time.Duration
 	quorum  int       // sites, this one included
 	epoch   time.Time // where the monotonic clock is counted from
@@ -197,8 +198,11 @@ func (w *watch) count(mayLose bool) {
 			w.lost(id)
 		}
 	}
-	if heard >= w.quorum || mayLose {
-		w.turn(heard >= w.quorum)
+	// A leader that does not hear from a majority within one election time-out ceases to be one (Raft's CheckQuorum). It is the
+	// better witness where processor time is short: a heartbeat is answered when a call has still to be scheduled.
+	reached := heard >= w.quorum || w.leading != nil && w.leading()
+	if reached || mayLose {
+		w.turn(reached)
 	}
 }
 

@@ -86,6 +86,7 @@ func Open(cfg Config, o Options) (*Site, error) {
 	s.owners = newOwners(s)
 	s.watch.self, s.watch.heard, s.watch.turned = s.pulse, s.heardPulse, s.majorityTurned
 	s.watch.lost, s.watch.back = s.lostPeer, s.peerBack
+	s.watch.leading = s.leadsAny
 	return s, nil
 }
 
@@ -186,4 +187,14 @@ func (s *Site) sites() []holdfast.SiteID {
 		ids = append(ids, p.Site)
 	}
 	return ids
+}
+
+// leadsAny reports whether a replica here leads its shard.
+func (s *Site) leadsAny() bool {
+	for _, id := range s.ShardIDs() {
+		if s.host != nil && s.host.Leader(id).Self {
+			return true
+		}
+	}
+	return false
 }
