@@ -113,7 +113,11 @@ func (c *Client) SubmitMany(ctx context.Context, txns []holdfast.Txn) ([]holdfas
 func (c *Client) propose(ctx context.Context, id holdfast.ID, path string, body []byte) (holdfast.Outcome, error) {
 	a, maybe, err := c.do(ctx, &request{method: http.MethodPost, path: path, key: id.String(), body: body, pace: pacePay})
 	if err == nil {
-		return readProposed(id, &a)
+		o, err := readProposed(id, &a)
+		if maybe && o.Status == holdfast.NotExecuted {
+			o = unclear(id)
+		}
+		return o, err
 	}
 	o := notSent(id)
 	var problem *Error
@@ -157,6 +161,9 @@ func readProposed(id holdfast.ID, a *answer) (holdfast.Outcome, error) {
 		return unclear(id), fmt.Errorf("site %s answered %d with what is no outcome: %w", a.site.base, a.status, err)
 	}
 	if a.problem {
+		if w.Outcome == holdfast.Unknown.String() {
+			return unclear(id), problemError(a)
+		}
 		if w.Outcome != holdfast.Refused.String() {
 			o := notSent(id)
 			if code, err := holdfast.ParseCode(w.Code); err == nil {

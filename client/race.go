@@ -45,7 +45,8 @@ type answer struct {
 type result struct {
 	answer
 	err   error
-	maybe bool // it may have been executed, or still be
+	maybe bool // it may have been executed, or still be, whatever the answer says of itself
+	stale bool // it was sent over a connection that broke, and then over another one
 	took  time.Duration
 }
 
@@ -100,8 +101,8 @@ type entry struct {
 	notBefore time.Time
 }
 
-// do asks until there is a final answer or the deadline is over. The second result tells, with an error, whether the
-// request may have been executed.
+// do asks until there is a final answer or the deadline is over. The second result tells whether an attempt may have been
+// executed, or still be, that the answer or the error does not speak of: "not executed" then holds for one attempt only.
 func (c *Client) do(ctx context.Context, q *request) (a answer, maybe bool, err error) {
 	if err := ctx.Err(); err != nil {
 		return answer{}, false, err
@@ -130,7 +131,7 @@ func (c *Client) do(ctx context.Context, q *request) (a answer, maybe bool, err 
 		return r.run(ctx, &waiter{first, l, start}, nil)
 	}
 	if c.judge(q, &res) == final {
-		return res.answer, false, nil
+		return res.answer, res.maybe, nil
 	}
 	return r.run(ctx, nil, &res)
 }
@@ -209,7 +210,7 @@ func (c *Client) attempt(s *site, q *request, deadline time.Time) result {
 	}
 	sent, err := c.ask(s, l, q, deadline)
 	res := c.finish(s, l, deadline, start, err)
-	if err != nil {
+	if res.stale = maybe; err != nil {
 		res.maybe = maybe || sent
 	}
 	return res
@@ -262,7 +263,7 @@ func (r *race) run(ctx context.Context, waiting *waiter, failed *result) (answer
 		select {
 		case res := <-r.results:
 			if r.settle(&res) {
-				return res.answer, false, nil
+				return res.answer, r.maybe || r.open > 0, nil
 			}
 			next = time.Now()
 		case <-timer.C:
@@ -359,7 +360,9 @@ func (r *race) settle(res *result) bool {
 	from := r.entry(res.site)
 	from.open = false
 	now := time.Now()
-	if r.c.judge(r.q, res) == final {
+	verdict := r.c.judge(r.q, res)
+	r.maybe = r.maybe || res.maybe
+	if verdict == final {
 		r.lag(now)
 		return true
 	}
@@ -418,7 +421,9 @@ const (
 //
 //	no answer, 5xx                   goes on; it may have been executed, unless the site says "not executed"
 //	429                              goes on; not executed
-//	everything else                  final
+//	everything else                  final; what it says is so
+//
+// That is about the last connection of the attempt. What was sent over one that broke before may have been executed.
 func (c *Client) judge(q *request, res *result) verdict {
 	now := time.Now()
 	switch {
@@ -428,17 +433,18 @@ func (c *Client) judge(q *request, res *result) verdict {
 		return goOn
 	case res.status == http.StatusTooManyRequests:
 		res.site.good()
-		res.maybe = false
+		res.maybe = res.stale
 	case res.status >= http.StatusInternalServerError:
 		c.failures.Add(1)
 		if res.status != http.StatusGatewayTimeout { // an election looks like this from every site
 			res.site.bad(now)
 		}
-		res.maybe = !saysNotExecuted(&res.answer)
+		res.maybe = res.stale || !saysNotExecuted(&res.answer)
 	default:
 		res.site.good()
 		c.budget.earn()
 		c.paces[q.pace].observe(res.took)
+		res.maybe = res.stale
 		return final
 	}
 	return verdict(q.once)
