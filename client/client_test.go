@@ -55,7 +55,7 @@ func newSiteFor(t *testing.T, handle http.HandlerFunc) *testSite {
 		}
 		handle := s.handle
 		s.mu.Unlock()
-		handle(w, r)
+		handle(w, r.WithContext(context.WithValue(r.Context(), bodyOf{}, string(body))))
 	}))
 	t.Cleanup(s.Server.Close)
 	return s

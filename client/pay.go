@@ -78,37 +78,6 @@ func (c *Client) Void(ctx context.Context, id, hold holdfast.ID) (holdfast.Outco
 	return c.Pay(ctx, holdfast.Transfer{ID: id, Kind: holdfast.Void, Hold: hold})
 }
 
-// SubmitMany proposes up to holdfast.MaxLegs transactions, each with an ID of its own, each decided by itself. Outcomes are in
-// the order of the transactions. It goes to the bulk queue, which never stands before single payments. The error is as that
-// of Submit; then every outcome has the status that can honestly be given.
-func (c *Client) SubmitMany(ctx context.Context, txns []holdfast.Txn) ([]holdfast.Outcome, error) {
-	outcomes := make([]holdfast.Outcome, len(txns))
-	for i := range txns {
-		if outcomes[i] = notSent(txns[i].ID); txns[i].ID.IsZero() {
-			return outcomes, fmt.Errorf("transaction %d has no id: give it one, so that it can be asked for again", i)
-		}
-	}
-	body, err := appendTxns(make([]byte, 0, 256*len(txns)+32), txns)
-	if err != nil {
-		return outcomes, err
-	}
-	a, maybe, err := c.do(ctx, &request{method: http.MethodPost, path: "/v1/transactions", body: body, pace: paceBulk})
-	if err == nil && a.status == http.StatusOK {
-		if err = readOutcomes(a.body, outcomes); err == nil {
-			return outcomes, nil
-		}
-		maybe = true
-	} else if err == nil {
-		err = problemError(&a)
-	}
-	if maybe {
-		for i := range outcomes {
-			outcomes[i].Status, outcomes[i].Code = holdfast.Unknown, holdfast.CodeUnknown
-		}
-	}
-	return outcomes, err
-}
-
 // propose sends one transaction and makes an outcome of whatever comes back.
 func (c *Client) propose(ctx context.Context, id holdfast.ID, path string, body []byte) (holdfast.Outcome, error) {
 	a, maybe, err := c.do(ctx, &request{method: http.MethodPost, path: path, key: id.String(), body: body, pace: pacePay})
@@ -204,29 +173,6 @@ func (w *wireOutcome) outcome() (o holdfast.Outcome, err error) {
 		o.Time = holdfast.TimeOf(w.Time)
 	}
 	return o, nil
-}
-
-func readOutcomes(body []byte, outcomes []holdfast.Outcome) error {
-	var list struct {
-		Outcomes []wireOutcome `json:"outcomes"`
-	}
-	if err := json.Unmarshal(body, &list); err != nil {
-		return fmt.Errorf("the outcomes cannot be read: %w", err)
-	}
-	if len(list.Outcomes) != len(outcomes) {
-		return fmt.Errorf("%d outcomes came back for %d transactions", len(list.Outcomes), len(outcomes))
-	}
-	for i := range outcomes {
-		o, err := list.Outcomes[i].outcome()
-		if err != nil {
-			return fmt.Errorf("outcome %d: %w", i, err)
-		}
-		if o.ID != outcomes[i].ID {
-			return fmt.Errorf("outcome %d is of %s, not of %s", i, o.ID, outcomes[i].ID)
-		}
-		outcomes[i] = o
-	}
-	return nil
 }
 
 // problemError is the error of an answer that is a problem document, or should be one.

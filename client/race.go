@@ -22,6 +22,9 @@ type request struct {
 	pace   int  // which patience it is measured with
 	alone  bool // no hedging: it takes long by its nature
 	once   bool // any answer is final, also one that says "not now"
+	// rest takes in an answer that would be final, and returns what to ask another site for instead of the whole, and why;
+	// nil: nothing. maybe tells whether another attempt may have been executed. It is called by the caller's goroutine only.
+	rest func(a answer, maybe bool) (*request, error)
 }
 
 // Requests that take about as long as each other share a pace.
@@ -44,6 +47,7 @@ type answer struct {
 // result is how one attempt ended.
 type result struct {
 	answer
+	q     *request // what was asked
 	err   error
 	maybe bool // it may have been executed, or still be, whatever the answer says of itself
 	stale bool // it was sent over a connection that broke, and then over another one
@@ -130,7 +134,8 @@ func (c *Client) do(ctx context.Context, q *request) (a answer, maybe bool, err 
 	if waiting {
 		return r.run(ctx, &waiter{first, l, start}, nil)
 	}
-	if c.judge(q, &res) == final {
+	res.q = q
+	if r.judge(&res) == final {
 		return res.answer, res.maybe, nil
 	}
 	return r.run(ctx, nil, &res)
@@ -293,9 +298,12 @@ func (r *race) adopt(w *waiter) {
 	e := r.entry(w.site)
 	e.tries, e.open = 1, true
 	r.open++
+	q := r.q
 	r.c.spawn(func() {
 		defer r.c.breakOff(w.line)()
-		r.results <- r.c.finish(w.site, w.line, r.deadline, w.start, w.line.waitFor(r.deadline))
+		res := r.c.finish(w.site, w.line, r.deadline, w.start, w.line.waitFor(r.deadline))
+		res.q = q
+		r.results <- res
 	})
 }
 
@@ -322,8 +330,12 @@ func (r *race) start(next time.Time) time.Time {
 	if r.open++; r.open > 1 {
 		r.c.hedges.Add(1)
 	}
-	s := best.site
-	r.c.spawn(func() { r.results <- r.c.attempt(s, r.q, r.deadline) })
+	s, q := best.site, r.q
+	r.c.spawn(func() {
+		res := r.c.attempt(s, q, r.deadline)
+		res.q = q
+		r.results <- res
+	})
 	if p := r.c.patience(r.q); p < r.deadline.Sub(now) {
 		return now.Add(p)
 	}
@@ -360,14 +372,27 @@ func (r *race) settle(res *result) bool {
 	from := r.entry(res.site)
 	from.open = false
 	now := time.Now()
-	verdict := r.c.judge(r.q, res)
-	r.maybe = r.maybe || res.maybe
-	if verdict == final {
+	if r.judge(res) == final {
 		r.lag(now)
 		return true
 	}
 	r.setBack(from, res, now)
 	return false
+}
+
+// judge tells whether a result is the last word. If it is that for a part of the request only, the race is for the rest.
+func (r *race) judge(res *result) verdict {
+	v := r.c.judge(res.q, res)
+	r.maybe = r.maybe || res.maybe
+	if v == goOn || res.q.rest == nil {
+		return v
+	}
+	rest, why := res.q.rest(res.answer, r.maybe || r.open > 0)
+	if rest == nil {
+		return final
+	}
+	r.q, res.err = rest, why
+	return goOn
 }
 
 // lag notes the sites that were asked and have not answered, although another one has.
@@ -386,7 +411,6 @@ func (r *race) setBack(e *entry, res *result, now time.Time) {
 		pause = max(pause, res.retryAfter)
 	}
 	e.notBefore = now.Add(pause)
-	r.maybe = r.maybe || res.maybe
 	if r.last = res.err; r.last == nil {
 		r.last = problemError(&res.answer)
 	}
