@@ -52,7 +52,7 @@ SIGTERM or Ctrl-C stop it in order: leaderships are handed over, what is under w
 }
 
 func serve(cmd *cobra.Command, f *serveFlags) error {
-	cfg, secret, err := f.configuration(cmd)
+	cfg, first, err := f.configuration(cmd)
 	if err != nil {
 		return err
 	}
@@ -60,63 +60,86 @@ func serve(cmd *cobra.Command, f *serveFlags) error {
 		return site.Print(cmd.OutOrStdout(), cfg)
 	}
 	s := &server{cfg: cfg, log: newLogger(cmd.ErrOrStderr(), cfg.Log), fatal: make(chan error, 1)}
-	return s.run(cmd.Context(), func(took time.Duration) { greet(cmd.OutOrStdout(), s, secret, f.config == "", took) })
+	return s.run(cmd.Context(), func(took time.Duration) error {
+		if err := first.store(cfg.Data); err != nil {
+			return err
+		}
+		greet(cmd.OutOrStdout(), s, first, f.config == "", took)
+		return nil
+	})
 }
 
 // configuration is that of the file, or that of an embedded site; then the API key comes with it when it is new.
-func (f *serveFlags) configuration(cmd *cobra.Command) (site.Config, guard.Secret, error) {
+func (f *serveFlags) configuration(cmd *cobra.Command) (site.Config, *firstKey, error) {
 	if f.config == "" {
 		cfg := site.Embedded(f.data, f.listen)
 		cfg.Log.Level = "warn" // for a person at a terminal
 		if f.print {
-			return cfg, guard.Secret{}, nil
+			return cfg, nil, nil
 		}
-		secret, err := embeddedKey(&cfg)
-		return cfg, secret, err
+		first, err := embeddedKey(&cfg)
+		return cfg, first, err
 	}
 	for _, other := range []string{"data", "listen"} {
 		if cmd.Flags().Changed(other) {
-			return site.Config{}, guard.Secret{}, badUsage(cmd, fmt.Errorf("--%s and --config exclude each other: the file says it", other))
+			return site.Config{}, nil, badUsage(cmd, fmt.Errorf("--%s and --config exclude each other: the file says it", other))
 		}
 	}
 	cfg, err := site.Load(f.config)
-	return cfg, guard.Secret{}, err
+	return cfg, nil, err
 }
 
 const keyFile = "api-keys.toml"
 
-// embeddedKey gives the site the API keys in its data directory, and makes the first. Only the hash is stored.
-func embeddedKey(cfg *site.Config) (guard.Secret, error) {
+// firstKey is an API key that a site has made for itself, and that is neither stored nor shown yet. A nil one is none: the
+// site has its keys already.
+type firstKey struct {
+	key    guard.Key
+	secret guard.Secret
+}
+
+// embeddedKey gives the site the API keys in its data directory, and makes the first.
+func embeddedKey(cfg *site.Config) (*firstKey, error) {
 	file := filepath.Join(cfg.Data, keyFile)
 	text, err := os.ReadFile(file)
 	if err == nil {
 		stored, err := site.Decode(file, text)
 		cfg.Keys = stored.Keys
-		return guard.Secret{}, err
+		return nil, err
 	}
 	if !errors.Is(err, os.ErrNotExist) {
-		return guard.Secret{}, fmt.Errorf("read the API keys: %w", err)
+		return nil, fmt.Errorf("read the API keys: %w", err)
 	}
 	key, secret, err := newAPIKey("local", guard.Operator)
 	if err != nil {
-		return secret, err
-	}
-	if err := os.MkdirAll(cfg.Data, 0o700); err != nil {
-		return secret, fmt.Errorf("make the data directory: %w", err)
-	}
-	text = []byte("# Who may use this site. holdfast key NAME makes a section to add here; delete the file for a new first key.\n" + keySection(key))
-	if err := os.WriteFile(file, text, 0o600); err != nil {
-		return secret, fmt.Errorf("store the API key: %w", err)
+		return nil, err
 	}
 	cfg.Keys = []site.APIKey{{Name: key.Name, Role: key.Role, SHA256: key.Hash}}
-	return secret, nil
+	return &firstKey{key, secret}, nil
 }
 
-func greet(w io.Writer, s *server, secret guard.Secret, embedded bool, took time.Duration) {
+// store writes the hash of the key into the data directory. It happens when the site is ready and the secret is about to be
+// shown, not before: a start that fails would leave a hash behind whose secret nobody has ever seen.
+func (k *firstKey) store(dir string) error {
+	if k == nil {
+		return nil
+	}
+	const head = "# Who may use this site. holdfast key NAME makes a section to add here; delete the file for a new first key.\n"
+	file := filepath.Join(dir, keyFile)
+	if err := os.WriteFile(file+".new", []byte(head+keySection(k.key)), 0o600); err != nil {
+		return fmt.Errorf("store the API key: %w", err)
+	}
+	if err := os.Rename(file+".new", file); err != nil {
+		return fmt.Errorf("store the API key: %w", err)
+	}
+	return nil
+}
+
+func greet(w io.Writer, s *server, first *firstKey, embedded bool, took time.Duration) {
 	cfg, url := &s.cfg, "http://"+s.cfg.HTTP.Listen
 	fmt.Fprintf(w, "Holdfast %s, site %d (%s), takes payments at %s since %d ms after its start.\n\n", versionOf().Version, cfg.Site, cfg.Name, url, took.Milliseconds())
-	if secret != (guard.Secret{}) {
-		fmt.Fprintf(w, "  Your API key, shown this once:\n\n    export %s=%s\n\n", keyVariable, secret.Reveal())
+	if first != nil {
+		fmt.Fprintf(w, "  Your API key, shown this once:\n\n    export %s=%s\n\n", keyVariable, first.secret.Reveal())
 	}
 	if !embedded {
 		return
@@ -158,8 +181,9 @@ type server struct {
 	done  chan error // the end of the HTTP server
 }
 
-// run is the life of the process, in order. ready is called once requests are taken, with how long that took.
-func (s *server) run(ctx context.Context, ready func(took time.Duration)) error {
+// run is the life of the process, in order. ready is called once requests are taken, with how long that took; its error ends
+// the process.
+func (s *server) run(ctx context.Context, ready func(took time.Duration) error) error {
 	began := time.Now()
 
 	// The parts are made first: a configuration that cannot work stops the start before anything is opened.
@@ -179,13 +203,19 @@ func (s *server) run(ctx context.Context, ready func(took time.Duration)) error 
 	}
 
 	// Wait until requests would be answered, until told to stop, or until something happens that must not be survived.
-	go s.awaitReady(ctx, func() { ready(time.Since(began)) })
+	unready := make(chan error, 1)
+	go s.awaitReady(ctx, func() {
+		if err := ready(time.Since(began)); err != nil {
+			unready <- err
+		}
+	})
 	var end error
 	select {
 	case <-ctx.Done():
 		s.log.Info("told to stop")
 	case end = <-s.fatal:
 		return fmt.Errorf("the site must not go on: %w", end) // nothing in order any more: the disk cannot be trusted
+	case end = <-unready:
 	case end = <-s.done:
 	}
 
