@@ -240,9 +240,49 @@ func TestMany(t *testing.T) {
 		`{"transactions":[{"transactions":[]}]}`:                 "transactions[0].transactions",
 		`{"transfers":[{"amount":1},{"amuont":2}],"records":[]}`: "transfers[1].amuont",
 	} {
-		status, h, body := ask(t, api, "POST", "/v1/transactions", tellerKey, text, "Idempotency-Key", uuid1)
+		status, h, body := ask(t, api, "POST", "/v1/transactions", tellerKey, text)
 		if p := problemIn(t, h, body); status != 400 || p.Field != field {
 			t.Errorf("%s: %d %s, want the field %q", text, status, body, field)
+		}
+	}
+}
+
+// One key cannot name many transactions.
+func TestManyWithAKeyAreRefused(t *testing.T) {
+	f := &fake{}
+	for _, key := range []string{uuid1, "order-4711"} {
+		status, h, body := ask(t, newTestAPI(f), "POST", "/v1/transactions", tellerKey,
+			`{"transactions":[{"id":"`+uuid1+`","transfers":[`+pay+`]}]}`, "Idempotency-Key", key)
+		if p := problemIn(t, h, body); status != 400 || p.Code != "malformed" || p.Field != "Idempotency-Key" {
+			t.Errorf("%d %s", status, body)
+		}
+	}
+	if f.txns != nil {
+		t.Errorf("proposed %+v", f.txns)
+	}
+}
+
+// What can be repeated without harm needs no key; where there is a transaction, a key that is sent is its id.
+func TestOptionalKeys(t *testing.T) {
+	for path, body := range map[string]string{
+		"/v1/accounts": `{"id":"` + wallet + `"}`, "/v1/accounts/" + wallet + "/freeze": "", "/v1/accounts/" + wallet + "/thaw": "",
+		"/v1/accounts/" + wallet + "/close": "", "/v1/owners": "", "/v1/shards/1/leader": `{"site":2}`,
+	} {
+		for _, key := range []string{"", uuid1} {
+			f := &fake{}
+			status, _, text := ask(t, newTestAPI(f), "POST", path, operatorKey, body, "Idempotency-Key", key)
+			if status != 200 && status != 201 {
+				t.Errorf("%s with the key %q: %d %s", path, key, status, text)
+			}
+			if len(f.txns) > 0 && (f.txns[0].ID.IsZero() || key != "" && f.txns[0].ID.String() != key) {
+				t.Errorf("%s with the key %q: proposed as %s", path, key, f.txns[0].ID)
+			}
+		}
+	}
+	_, _, doc := ask(t, newTestAPI(&fake{}), "GET", "/openapi.json", "", "")
+	for text, want := range map[string]int{"The Idempotency-Key is therefore optional": 4, "Idempotency-Key could name": 2, "a batch with an Idempotency-Key is refused": 1} {
+		if got := strings.Count(doc, text); got != want {
+			t.Errorf("the document says %q %d times, want %d", text, got, want)
 		}
 	}
 }

@@ -29,6 +29,9 @@ func (a *api) postTransactions(ctx context.Context, x *exchange) error {
 		}
 	}
 	if sub.many {
+		if x.r.Header.Get(idempotencyHeader) != "" {
+			return edgeMalformed.field(idempotencyHeader, "each transaction of a batch has an id of its own: leave the header out, and give every one its \"id\"")
+		}
 		return a.submitMany(ctx, x, sub.txns)
 	}
 	if sub.txns[0].ID, err = x.requestID(sub.txns[0].ID); err != nil {
@@ -153,7 +156,7 @@ func (a *api) restrict(op holdfast.AccountOp) handler {
 	}
 }
 
-// changeAccount proposes a change of one account. Repeating such a change is done, so the key may be left out.
+// changeAccount proposes a change of one account. Repeating such a change does no harm, so the key may be left out.
 func (a *api) changeAccount(ctx context.Context, x *exchange, change holdfast.AccountChange) error {
 	id := newID()
 	if x.r.Header.Get(idempotencyHeader) != "" {

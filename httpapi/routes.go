@@ -23,6 +23,12 @@ const (
 // created is what a POST answers with: 201 for what is new, 200 for what had been done before.
 var created = []int{http.StatusCreated, http.StatusOK}
 
+const againDone = "Doing it once more is done and changes nothing. "
+
+// keyOptional is said of changes that can be repeated without harm.
+const keyOptional = "The Idempotency-Key is therefore optional. If it is sent, it is the id of the transaction: the same key " +
+	"again gives the first outcome again (a replay) and does nothing, so take a fresh one for each new change."
+
 // routes is the list of all operations.
 func (a *api) routes(r *router) {
 	a.accountRoutes(r)
@@ -34,12 +40,13 @@ func (a *api) routes(r *router) {
 func (a *api) accountRoutes(r *router) {
 	add[issueOwnerIn, jsonOut[ownerBody]](r, operation{
 		name: "issue-owner", method: post, path: "/v1/owners", tag: tagAccounts, summary: "Take a fresh owner number",
-		text:   "Every call gives another number, also a repeated one: a number that is not used costs nothing.",
+		text: "Every call gives another number, also a repeated one: a number that is not used costs nothing. There is no transaction " +
+			"that an Idempotency-Key could name: it may be sent and changes nothing.",
 		action: guard.IssueOwners, ok: []int{http.StatusCreated}, handle: a.postOwner,
 	})
 	add[openAccountIn, jsonOut[outcomeBody]](r, operation{
 		name: "open-account", method: post, path: "/v1/accounts", tag: tagAccounts, summary: "Open an account",
-		text:   "Opening an account that exists with the same limit, code and reference is done and changes nothing.",
+		text:   "Opening an account that exists with the same limit, code and reference is done and changes nothing. " + keyOptional,
 		action: guard.OpenAccounts, ok: created, handle: a.postAccount,
 	})
 	add[readAccountIn, jsonOut[accountBody]](r, operation{
@@ -55,15 +62,17 @@ func (a *api) accountRoutes(r *router) {
 		action: guard.ReadMoney, handle: a.getAccountHolds,
 	})
 	for _, v := range []struct {
-		op                  holdfast.AccountOp
-		name, path, summary string
+		op                         holdfast.AccountOp
+		name, path, summary, again string
 	}{
-		{holdfast.FreezeAccount, "freeze-account", "/v1/accounts/{id}/freeze", "Stop new transfers of an account; open holds can still be posted or voided"},
-		{holdfast.ThawAccount, "thaw-account", "/v1/accounts/{id}/thaw", "End a freeze"},
-		{holdfast.CloseAccount, "close-account", "/v1/accounts/{id}/close", "Close an empty account for ever"},
+		{holdfast.FreezeAccount, "freeze-account", "/v1/accounts/{id}/freeze", "Stop new transfers of an account; open holds can still be posted or voided", againDone},
+		{holdfast.ThawAccount, "thaw-account", "/v1/accounts/{id}/thaw", "End a freeze", againDone},
+		{holdfast.CloseAccount, "close-account", "/v1/accounts/{id}/close", "Close an empty account for ever",
+			"Closing it once more changes nothing and is refused as account-closed; with the key of the first time, it is done. "},
 	} {
 		add[restrictIn, jsonOut[outcomeBody]](r, operation{
 			name: v.name, method: post, path: v.path, tag: tagAccounts, summary: v.summary,
+			text:   v.again + keyOptional,
 			action: guard.RestrictAccounts, ok: created, handle: a.restrict(v.op),
 		})
 	}
@@ -73,7 +82,7 @@ func (a *api) paymentRoutes(r *router) {
 	add[submitIn, jsonOut[outcomeBody]](r, operation{
 		name: "submit", method: post, path: "/v1/transactions", tag: tagPayments, summary: "Do one transaction, all or nothing, or many independent ones",
 		text: "Many ({\"transactions\": [...]}) are answered with 200 and {\"outcomes\": [...]}, one for each, in their order; " +
-			"they stand behind single payments.",
+			"they stand behind single payments. Each of them has an id of its own, so a batch with an Idempotency-Key is refused with 400.",
 		action: guard.OpenAccounts, ok: created, handle: a.postTransactions,
 	})
 	add[readIn, jsonOut[decidedBody]](r, operation{
@@ -131,7 +140,8 @@ func (a *api) fleetRoutes(r *router) {
 	})
 	add[handOverIn, jsonOut[handedOverBody]](r, operation{
 		name: "hand-over", method: post, path: "/v1/shards/{id}/leader", tag: tagFleet, summary: "Move the leadership of a shard to a site",
-		text:   "It costs no failed request. Asking for the site that leads already is done.",
+		text: "It costs no failed request. Asking for the site that leads already is done, so it may be repeated. There is no " +
+			"transaction that an Idempotency-Key could name: it may be sent and changes nothing.",
 		action: guard.MoveLeaders, handle: a.postLeader,
 	})
 	add[struct{}, jsonOut[auditBody]](r, operation{
