@@ -220,7 +220,12 @@ const (
 	sickMost  = 4 * time.Second
 )
 
+// bad is for a failure. While the site is known to be sick another one tells nothing new: all calls that were waiting when it
+// stalled fail together.
 func (s *site) bad(now time.Time) {
+	if s.sickUntil.Load() > now.UnixNano() {
+		return
+	}
 	pause := sickFirst << min(s.strikes.Add(1)-1, 10)
 	s.sickUntil.Store(now.Add(min(pause, sickMost)).UnixNano())
 }
