@@ -53,3 +53,20 @@ func (e *ErrCorrupt) Error() string {
 
 // Unwrap gives the engine's error.
 func (e *ErrCorrupt) Unwrap() error { return e.Err }
+
+// ErrDamaged says that a database cannot be opened because its files are not what was written. Nothing can be told of any
+// shard on this disk then, and nothing is removed: what to do depends on whether there are other sites.
+type ErrDamaged struct {
+	Path string // directory of the database
+	Dir  string // directory of the store
+	Err  error  // the error of the engine, which names the file
+}
+
+// Error names the directory and says what to do.
+func (e *ErrDamaged) Error() string {
+	return fmt.Sprintf("%s is damaged on this disk: %v; with other sites running, move %s aside and start again: this site "+
+		"rebuilds itself from them, under a new identity; a site that is alone needs %s from a backup", e.Path, e.Err, e.Dir, e.Dir)
+}
+
+// Unwrap gives the engine's error.
+func (e *ErrDamaged) Unwrap() error { return e.Err }

@@ -60,14 +60,22 @@ func (s *Store) open() (err error) {
 		return err
 	}
 	if s.log, err = pebble.Open(s.dir("log"), s.logOptions()); err != nil {
-		return fmt.Errorf("opening the log (is another process using the directory?): %w", err)
+		return s.unopened("log", err)
 	}
 	s.tableDefaults = s.stateOptions()
 	s.tableDefaults.EnsureDefaults()
 	if s.state, err = pebble.Open(s.dir("state"), s.stateOptions()); err != nil {
-		return fmt.Errorf("opening the state (is another process using the directory?): %w", err)
+		return s.unopened("state", err)
 	}
 	return s.openShards()
+}
+
+// unopened says why a database could not be opened: its files are damaged, or anything else.
+func (s *Store) unopened(name string, err error) error {
+	if pebble.IsCorruptionError(err) {
+		return &ErrDamaged{Path: s.dir(name), Dir: s.opts.Dir, Err: err}
+	}
+	return fmt.Errorf("opening the %s (is another process using the directory?): %w", name, err)
 }
 
 func (s *Store) dir(name string) string { return s.opts.FS.PathJoin(s.opts.Dir, name) }

@@ -52,6 +52,9 @@ func fsck(cmd *cobra.Command, data, depth, file string) (err error) {
 	}
 	var fatal error
 	s, err := store.Open(store.Options{Dir: data, OnFatal: func(err error) { fatal = err }})
+	if damaged, ok := errors.AsType[*store.ErrDamaged](err); ok {
+		return damaged // no hint but its own
+	}
 	if err != nil {
 		return fmt.Errorf("open %s (is the site still running? stop it first): %w", data, err)
 	}

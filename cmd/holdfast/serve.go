@@ -36,6 +36,10 @@ directory, it makes an API key when it first starts, and shows it that once.
 With --config it is one of the sites of a fleet. The file is strict: a field nobody knows, or a value that makes no
 sense, stops the start. --print-config shows every field with its explanation and the value it has.
 
+A site whose disk is damaged does not start, and says which directory it is. Nothing is deleted for you. With other sites
+running, move the data directory aside and start again: the site rebuilds itself from them, under a new identity. A site
+that is alone needs its directory from a backup.
+
 SIGTERM or Ctrl-C stop it in order: leaderships are handed over, what is under way is finished.`,
 		Example: `  holdfast serve
   holdfast serve --data /tmp/books --listen 127.0.0.1:9090
