@@ -143,7 +143,8 @@ func newAudit() *cobra.Command {
 		Short: "Have a running site recount its books and compare its replicas with the others",
 		Long: `Have a site recount its books: in every shard, debits must equal credits in every asset, a recount over all
 accounts must give the running sums, and the digest of the state must be that of the other sites at the same
-index. The exit status is 1 when any of this is not so.
+index. The exit status is 1 when any of this is not so, and when there are other sites but not one digest could be
+compared.
 
 The API key is read from the environment: HOLDFAST_KEY. Any role will do.`,
 		Example: "  holdfast audit\n  holdfast audit --site http://127.0.0.1:8080 --json -",
@@ -164,6 +165,13 @@ func audit(cmd *cobra.Command, t *target) error {
 	if err != nil {
 		return fmt.Errorf("ask for the audit: %w", err)
 	}
+	if a.Compared == 0 {
+		sites, err := c.Sites(cmd.Context())
+		if err != nil {
+			return fmt.Errorf("ask how many sites there are: %w", err)
+		}
+		unproved(&a, len(sites))
+	}
 	w := words(cmd, t.file)
 	for i := range a.Shards {
 		s := &a.Shards[i]
@@ -181,6 +189,16 @@ func audit(cmd *cobra.Command, t *target) error {
 		fmt.Fprintln(w, "The books balance, and the replicas that were compared agree.")
 	}
 	return verdict(cmd, t.file, a, a.OK)
+}
+
+// unproved fails an audit in which no replica was compared with another, in a fleet that has others.
+func unproved(a *client.Audit, sites int) {
+	if a.Compared > 0 || sites <= 1 {
+		return
+	}
+	a.OK = false
+	a.Problems = append(a.Problems, fmt.Sprintf("no digest of the other sites could be compared, and there are %d sites: "+
+		"this proves nothing about the replicas; holdfast status tells who can be reached", sites))
 }
 
 // verdict writes the JSON and turns a check that has failed into the exit status.
