@@ -47,7 +47,7 @@ func (s *Sample) failed() bool {
 // Fault is one thing that was broken on purpose. Its window lasts until the next fault begins, or the load ends.
 type Fault struct {
 	Kind   string
-	Target string        // name of the site; several are joined by "+"
+	Target string        // name of the site; several are joined by "+"; ":inbound" or ":outbound" follows in a one-way cut
 	At     time.Duration // since the start of the load
 	Healed time.Duration // 0 while it lasts
 }

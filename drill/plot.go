@@ -85,6 +85,9 @@ func place(target string) string {
 		if name != "" {
 			name = strings.ToUpper(name[:1]) + name[1:]
 		}
+		if site, direction, one := strings.Cut(name, ":"); one {
+			name = site + " (" + direction + ")"
+		}
 		all = append(all, name)
 	}
 	return strings.Join(all, ", ")

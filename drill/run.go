@@ -53,7 +53,7 @@ func (o *Options) Check(s *Scenario) error {
 	case o.RTT < 0 || o.RTT > 200*time.Millisecond:
 		return fmt.Errorf("round trip %v: 0 to 200ms", o.RTT)
 	case o.Load != 0 && o.Load < s.Load:
-		return fmt.Errorf("duration %v: the scenario %s needs %v or more to break things and mend them", o.Load, s.Name, s.Load)
+		return fmt.Errorf("duration %v: the scenario %s needs %v or more to break things and mend them; leave --duration out for just that", o.Load, s.Name, s.Load)
 	}
 	return nil
 }

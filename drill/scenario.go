@@ -28,6 +28,7 @@ func (s *Scenario) Bound(rtt time.Duration) time.Duration {
 const (
 	failoverBound = 500 * time.Millisecond
 	plannedBound  = 100 * time.Millisecond
+	demoBound     = time.Second     // the machine is a laptop that does other things too
 	outageBound   = 5 * time.Second // nothing runs at all: as long as a process takes to start and read its log
 )
 
@@ -44,7 +45,7 @@ var scenarios = []Scenario{
 // demoScenario is what "holdfast demo" plays.
 var demoScenario = Scenario{
 	"demo", "The site that leads is cut off for seven seconds; later another site is killed and started again.",
-	DemoLoad, failoverBound, playDemo,
+	DemoLoad, demoBound, playDemo,
 }
 
 // DemoLoad is how long the load of the demo runs.
@@ -102,13 +103,13 @@ func playOneWayCut(ctx context.Context, s *stage) error {
 	if err := s.until(ctx, 0.15); err != nil {
 		return err
 	}
-	if err := s.during(ctx, "one-way-cut: not heard", s.leader(ctx), 0.4, s.mute, s.heal); err != nil {
+	if err := s.oneWay(ctx, "outbound", s.leader(ctx), 0.4, s.mute, s.heal); err != nil {
 		return err
 	}
 	if err := s.until(ctx, 0.55); err != nil {
 		return err
 	}
-	return s.during(ctx, "one-way-cut: hears nothing", s.leader(ctx), 0.8, s.deafen, s.heal)
+	return s.oneWay(ctx, "inbound", s.leader(ctx), 0.8, s.deafen, s.heal)
 }
 
 func playHandOver(ctx context.Context, s *stage) error {

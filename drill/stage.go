@@ -74,8 +74,21 @@ func (s *stage) during(ctx context.Context, kind string, id holdfast.SiteID, sha
 	if id == 0 {
 		return errNoLeader
 	}
+	return s.breaks(ctx, kind, strings.ToLower(s.fleet.site(id).name), id, share, harm, mend)
+}
+
+// oneWay is during for a cut of one direction, which the target tells: "hangzhou:outbound" is not heard, "hangzhou:inbound"
+// hears nothing.
+func (s *stage) oneWay(ctx context.Context, direction string, id holdfast.SiteID, share float64, harm, mend func(context.Context, *member) error) error {
+	if id == 0 {
+		return errNoLeader
+	}
+	return s.breaks(ctx, "one-way-cut", strings.ToLower(s.fleet.site(id).name)+":"+direction, id, share, harm, mend)
+}
+
+func (s *stage) breaks(ctx context.Context, kind, target string, id holdfast.SiteID, share float64, harm, mend func(context.Context, *member) error) error {
 	m := s.fleet.site(id)
-	i := s.begin(kind, strings.ToLower(m.name))
+	i := s.begin(kind, target)
 	if err := harm(ctx, m); err != nil {
 		return fmt.Errorf("%s of %s: %w", kind, m.name, err)
 	}

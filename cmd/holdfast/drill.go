@@ -53,7 +53,10 @@ doubled or altered, when the books do not balance or the replicas differ, when t
 when a request had no definite answer at its deadline of 2 s, or when payments paused for longer than the scenario allows.
 
 The pause is measured from outside: one payment every 5 ms per shard, sent to the nearest site that answers; it is the
-longest stretch in which a shard acknowledged none.`,
+longest stretch in which a shard acknowledged none.
+
+The faults need their time: --duration takes 12 s or more for leader-handover and all-kill, 14 s for site-cut and site-kill,
+20 s for the others and for all.`,
 		Example: `  holdfast drill run site-cut
   holdfast drill run site-kill --seed 7 --rate 500 --json -
   holdfast drill run all --json out/drills.json --report out/drills.html`,
@@ -166,7 +169,8 @@ func newDemo() *cobra.Command {
 		Long: `See real payments survive. Three sites are started as three processes, 10 ms apart. A year of recorded orders of a
 wholesaler is paid and refunded through them in half a minute. A few seconds in, every cable of the site that leads goes
 silent; later another site is killed and started again. In the end every payment that was acknowledged is looked up at
-every site, every balance is compared to the penny, and the verdict tells what was lost: nothing, or the demo fails.`,
+every site, every balance is compared to the penny, and the verdict tells what was lost: nothing, or the demo fails. A pause
+of up to 1 s passes here, because the machine does other things too; the same faults as drills must pass with 500 ms.`,
 		Example: "  holdfast demo\n  holdfast demo --json out/demo.json --report out/demo.html --open",
 		Args:    nothing,
 		RunE: func(cmd *cobra.Command, _ []string) error {

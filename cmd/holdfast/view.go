@@ -257,10 +257,14 @@ func thousands(n int) string {
 func title(target string) string {
 	var all []string
 	for name := range strings.SplitSeq(target, "+") {
+		name, direction, one := strings.Cut(name, ":")
 		for id := range holdfast.SiteID(drill.MaxSites) {
 			if strings.EqualFold(drill.SiteName(id+1), name) {
 				name = drill.SiteName(id + 1)
 			}
+		}
+		if one {
+			name += " (" + direction + ")"
 		}
 		all = append(all, name)
 	}
