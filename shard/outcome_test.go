@@ -230,6 +230,47 @@ func TestBatchInChunks(t *testing.T) {
 	a.want(t, nil)
 }
 
+// TestAnsweredIsProposedNoMore loses a batch whose rest still waits at the head of the queue.
+func TestAnsweredIsProposedNoMore(t *testing.T) {
+	d := newDesk(t)
+	d.lead()
+	d.replica.pace.chunk = 10
+	a := d.submit(100, true)
+	d.output() // two chunks are proposed
+	d.replica.config.Answers.lose(ErrLost)
+	proposed := d.replica.count
+	next := d.submit(1, true)
+	d.output()
+	if n := d.replica.count - proposed; n != 1 {
+		t.Errorf("%d entries were proposed after the loss, want that of the next batch only", n)
+	}
+	d.store()
+	a.want(t, ErrLost)
+	next.want(t, nil)
+}
+
+// TestRefusedStretchEndsTheBatch hands the leadership over between two stretches of a batch.
+func TestRefusedStretchEndsTheBatch(t *testing.T) {
+	d := newDesk(t)
+	d.lead()
+	d.replica.pace.chunk = 10
+	a := d.submit(30, true)
+	in := d.replica.config.Intake
+	q := in.bulk.peek()
+	q.claim()
+	q.next = 10
+	d.replica.config.Answers.expect(Nonce{1}, &flight{parts: []part{{request: q, count: 10}}, bulk: true})
+	d.replica.config.Answers.drop(Nonce{1})
+	q.dropped(ErrOverloaded)
+	a.want(t, ErrOverloaded)
+	proposed := d.replica.count
+	d.output()
+	if d.replica.count != proposed || in.bulk.len() != 0 {
+		t.Errorf("%d stretches of an answered batch were proposed, %d batches wait", d.replica.count-proposed, in.bulk.len())
+	}
+	a.want(t, ErrOverloaded)
+}
+
 func TestStampsRise(t *testing.T) {
 	d := newDesk(t)
 	last := holdfast.Time(0)

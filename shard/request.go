@@ -67,12 +67,13 @@ const (
 	requestQueued uint32 = iota
 	requestProposed
 	requestWithdrawn
+	requestAnswered
 )
 
 // Withdraw takes a request back that nothing was proposed of; then it is never answered. False: it was proposed already.
 func (r *Request) Withdraw() bool { return r.state.CompareAndSwap(requestQueued, requestWithdrawn) }
 
-// claim is the consensus side's half of Withdraw.
+// claim is the consensus side's half of Withdraw. False as well: it was answered, and nothing of it may be proposed any more.
 func (r *Request) claim() bool {
 	return r.state.CompareAndSwap(requestQueued, requestProposed) || r.state.Load() == requestProposed
 }
@@ -93,6 +94,7 @@ func (r *Request) fail(err error) {
 	done := r.settled
 	if !done {
 		r.settled, r.Err, r.Outcomes = true, err, nil
+		r.state.Store(requestAnswered)
 	}
 	r.mu.Unlock()
 	if !done {
@@ -123,7 +125,10 @@ func (r *Request) settlePart(from int, outcomes []holdfast.Outcome) {
 		}
 		copy(r.Outcomes[from:], outcomes)
 	}
-	r.settled = r.settled || done
+	if done {
+		r.settled = true
+		r.state.Store(requestAnswered)
+	}
 	r.mu.Unlock()
 	if done {
 		r.Answer(r)

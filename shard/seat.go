@@ -155,7 +155,8 @@ func newReading() *reading {
 	return r
 }
 
-// submit queues a batch and waits. A call that is given up is not reused: somebody may still answer it.
+// submit queues a batch and waits. Only a call that has its outcomes is reused: then every part of it was proposed and applied,
+// and nobody holds it any more. One that is given up may still be answered, and one that failed may still stand in a queue.
 func (s *seat) submit(ctx context.Context, bulk bool, b Batch) ([]holdfast.Outcome, error) {
 	c := s.requests.Get().(*call)
 	c.Batch, c.Bulk = b, bulk
@@ -175,10 +176,13 @@ func (s *seat) submit(ctx context.Context, bulk bool, b Batch) ([]holdfast.Outco
 			return nil, fmt.Errorf("shard %d: %w", s.id, ErrLost)
 		}
 	}
-	outcomes, err := c.Outcomes, c.Err
+	if c.Err != nil {
+		return nil, c.Err
+	}
+	outcomes := c.Outcomes
 	c.reset()
 	s.requests.Put(c)
-	return outcomes, err
+	return outcomes, nil
 }
 
 // reset makes an answered request ready for another use.
