@@ -17,6 +17,10 @@ var httpCases = []kase{{name: "3-site-payment", run: httpPayments}}
 
 const httpSites = 3
 
+// httpGoal is the rate that three sites on two cores have to carry; latency is measured at half of it, so that runs on machines
+// of different speed say the same.
+const httpGoal = 6000.0
+
 // httpPayments measures one payment per request through the Go client: how many a second closed-loop callers get through,
 // and then how long a payment takes at half of that, each sent when it is due.
 func httpPayments(ctx context.Context, o *Options) (r Result, err error) {
@@ -47,13 +51,14 @@ func httpPayments(ctx context.Context, o *Options) (r Result, err error) {
 	if err != nil {
 		return r, err
 	}
-	o.Say(fmt.Sprintf("3-site-payment: %.0f a second; now at half of that", full))
-	waits, failed, err := h.open(ctx, full/2, o.Length)
+	half := min(full, httpGoal) / 2
+	o.Say(fmt.Sprintf("3-site-payment: %.0f a second; now at %.0f", full, half))
+	waits, failed, err := h.open(ctx, half, o.Length)
 	p50, p99 := waits.quantiles()
 	return Result{PerS: full, P50: p50, P99: p99, Seconds: seconds(o.Length), Config: map[string]any{
 		"sites": httpSites, "accounts": commitAccounts, "callers": callers, "fsync": true,
 		"layout":     "3 processes and the load generator on this machine; mutual TLS between sites, HTTP on loopback; callers spread over all sites",
-		"latency_of": "a payment at half of per_s, open-loop, from when it was due", "half_load_per_s": full / 2,
+		"latency_of": "a payment at half of 6,000/s, or of per_s if that is less, open-loop, from when it was due", "half_load_per_s": half,
 		"half_load_payments": len(waits), "half_load_failed": failed,
 	}}, err
 }
