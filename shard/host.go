@@ -249,6 +249,9 @@ func (h *Host) Read(ctx context.Context, shard holdfast.ShardID, mode ReadMode, 
 		return s.absent()
 	}
 	err = l.machine.Look(fn)
+	if s.life.Load() != l { // its disk may have been wiped or replaced under the reader
+		return s.absent()
+	}
 	if ConditionOf(err) == Corrupt {
 		l.fail(err) // found by a reader, a fault of the disk all the same
 	}

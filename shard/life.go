@@ -247,14 +247,18 @@ func (l *life) upkeep(u Upkeep, now holdfast.Time) error {
 
 // obey runs what others want done on this goroutine.
 func (l *life) obey(calls []control) error {
-	for _, c := range calls {
+	for i, c := range calls {
 		err := c.do(l.replica)
-		if errors.Is(err, errRebuild) {
+		rebuild := errors.Is(err, errRebuild)
+		if rebuild {
 			c.done <- nil
-			return err
+		} else {
+			c.done <- err
 		}
-		c.done <- err
-		if errors.Is(err, ErrInvariant) {
+		if rebuild || errors.Is(err, ErrInvariant) {
+			for _, late := range calls[i+1:] {
+				late.done <- ErrNoQuorum
+			}
 			return err
 		}
 	}
@@ -443,6 +447,7 @@ func (l *life) persist(g *ledger.Segment) {
 // end stops the other goroutines of this life and answers whoever waits. Writes on their way to the disk are waited for, so
 // that nothing of this life can reach the disk after it.
 func (l *life) end() {
+	l.seat.life.Store(nil) // first: readers must know before the disk is wiped or replaced
 	l.commit.close()
 	l.persisted.set()
 	l.drain()
