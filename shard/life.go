@@ -178,10 +178,12 @@ func (l *life) step(now holdfast.Time, ticked bool) (again bool, err error) {
 		if err := l.replica.Step(x.from, x.payload); errors.Is(err, ErrNotForUs) {
 			l.seat.host.config.Logger.Debug("message ignored", "shard", l.seat.id, "err", err)
 		} else if err != nil {
+			m.refuse(ErrNoQuorum)
 			return false, err
 		}
 	}
 	if err := l.hear(now); err != nil {
+		m.refuse(ErrNoQuorum)
 		return false, err
 	}
 	for _, q := range m.reads {

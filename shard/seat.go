@@ -277,7 +277,10 @@ func (s *seat) quiet(err error) {
 }
 
 func (s *seat) refuseMail(err error) {
-	m := s.inbox.take()
+	s.inbox.take().refuse(err)
+}
+
+func (m mail) refuse(err error) {
 	for _, q := range m.reads {
 		q.Err = err
 		q.Answer(q)
@@ -328,6 +331,7 @@ func (s *seat) rebuild(cause error) bool {
 	if s.stopPull != nil { // nothing may write to the shard beside Wipe
 		s.stopPull()
 		s.pulls.Wait()
+		s.refuseMail(ErrNoQuorum) // a pull that was done meanwhile: what it fetched is wiped as well
 	}
 	if err := s.shard.Wipe(); err != nil {
 		s.host.die(fmt.Errorf("wiping shard %d: %w", s.id, err))
