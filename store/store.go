@@ -59,7 +59,7 @@ func (s *Store) open() (err error) {
 	if err := makeDir(s.opts.FS, s.dir("stage")); err != nil {
 		return err
 	}
-	if s.log, err = pebble.Open(s.dir("log"), s.logOptions()); err != nil {
+	if err := s.openLog(); err != nil {
 		return s.unopened("log", err)
 	}
 	s.tableDefaults = s.stateOptions()
@@ -68,6 +68,21 @@ func (s *Store) open() (err error) {
 		return s.unopened("state", err)
 	}
 	return s.openShards()
+}
+
+// openLog opens the log, and a new one twice: the engine makes the first file of a new database in its oldest format, which
+// cannot tell damage in the middle from a write that a crash cut short, and would forget what follows without a word.
+func (s *Store) openLog() (err error) {
+	_, missing := s.opts.FS.Stat(s.dir("log"))
+	if s.log, err = pebble.Open(s.dir("log"), s.logOptions()); err != nil || missing == nil {
+		return err
+	}
+	err = s.log.Close()
+	if s.log = nil; err != nil {
+		return err
+	}
+	s.log, err = pebble.Open(s.dir("log"), s.logOptions())
+	return err
 }
 
 // unopened says why a database could not be opened: its files are damaged, or anything else.
