@@ -3,7 +3,7 @@ GO      ?= go
 BIN     := bin/holdfast
 VERSION := $(shell git describe --always --dirty 2>/dev/null || echo unknown)
 
-.PHONY: build demo test race planted lint fuzz drills bench clean
+.PHONY: build demo test race compiler planted lint fuzz drills bench clean
 
 build:
 	@mkdir -p bin
@@ -19,10 +19,14 @@ test: build
 	$(GO) test -timeout 10m ./...
 	$(MAKE) planted race
 
+compiler:
+	@command -v cc >/dev/null || { apt-get update && apt-get install -y --no-install-recommends gcc libc6-dev; }
+
 planted:
 	$(GO) test -timeout 5m -tags planted -run Planted ./sim
 
-race:
+# The race detector needs a C compiler.
+race: compiler
 	$(GO) test -race -timeout 10m -short ./shard ./link ./fault ./site ./httpapi ./client ./ledger ./store
 
 lint:

@@ -213,11 +213,11 @@ func (h *Host) Submit(ctx context.Context, shard holdfast.ShardID, bulk bool, b 
 	if b.Count() == 0 {
 		return nil, nil
 	}
-	if h.full.Load() {
-		return nil, ErrDiskFull
-	}
 	if lead := s.lead.Load(); !lead.Self {
 		return nil, s.notLeading(lead)
+	}
+	if h.full.Load() {
+		return nil, ErrDiskFull
 	}
 	return s.submit(ctx, bulk || b.Count() > bulkCount || len(b.Body) > bulkBytes, b)
 }

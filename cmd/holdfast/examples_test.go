@@ -15,7 +15,7 @@ import (
 )
 
 // long are the examples that take longer than a test may: their command lines are parsed and checked, and not carried out.
-// What they do is done by TestDemo and TestDrill.
+// They take minutes; TestDrill runs one of them for real.
 var long = map[string]string{
 	"holdfast demo": "a minute",
 	"holdfast demo --json out/demo.json --report out/demo.html --open":       "a minute, and a browser",
