@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"time"
@@ -211,7 +212,7 @@ func writeCertificates(dir string, sites int) error {
 // freePorts finds n loopback addresses nobody listens on. All are held until all are found, so that they differ.
 func freePorts(n int) (addrs []string, err error) {
 	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
+		l, err := net.Listen("tcp", loopback()+":0")
 		if err != nil {
 			return nil, fmt.Errorf("find a free port: %w", err)
 		}
@@ -316,4 +317,14 @@ func (f *fleet) close() error {
 	}
 	f.spawn.close()
 	return errors.Join(append(errs, f.net.Close())...)
+}
+
+// loopback is an address of this machine that no other program uses: on Linux all of 127.0.0.0/8 is loopback, and a port that
+// was found free on 127.0.0.1 is soon taken by somebody's outgoing connection.
+func loopback() string {
+	if runtime.GOOS != "linux" {
+		return "127.0.0.1"
+	}
+	pid := os.Getpid()
+	return fmt.Sprintf("127.%d.%d.%d", 1+pid>>16%100, pid>>8&255, pid&255)
 }
