@@ -22,7 +22,7 @@ const (
 func (s *Store) commonOptions(name string) *pebble.Options {
 	o := &pebble.Options{
 		Cache:              s.cache,
-		FS:                 s.opts.FS,
+		FS:                 watched{s.opts.FS, s.witness},
 		FormatMajorVersion: engineFormat,
 		Logger:             engineLogger{s, s.opts.Logger.With("db", name)},
 		EventListener:      s.listener(name),

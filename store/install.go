@@ -73,7 +73,8 @@ func (sh *Shard) replace(p *installPlan) error {
 	if err := sh.store.log.Set(key, appendPlan(key, p), pebble.Sync); err != nil {
 		return fmt.Errorf("writing the plan: %w", err)
 	}
-	if err := sh.store.alive(); err != nil {
+	// Without its plan a log that was emptied would be that of a voter who has forgotten everything.
+	if err := sh.store.promise(true, sh.standing()); err != nil {
 		return err
 	}
 	if err := sh.carryOut(p); err != nil {
@@ -156,7 +157,7 @@ func (sh *Shard) endPlan(p *installPlan) error {
 	defer func() { _ = batch.Close() }() // only returns memory
 	hardKey, identityKey := shardKey(sh.id, kindHard), shardKey(sh.id, kindIdentity)
 	if p.wipe {
-		err = errors.Join(batch.Delete(hardKey, nil), batch.Delete(identityKey, nil))
+		err = errors.Join(batch.Delete(hardKey, nil), batch.Delete(identityKey, nil), batch.Delete(shardKey(sh.id, kindLost), nil))
 	} else {
 		if hard.Term < p.term {
 			hard = HardState{Term: p.term, Commit: hard.Commit}
@@ -172,7 +173,7 @@ func (sh *Shard) endPlan(p *installPlan) error {
 	if err := batch.Commit(pebble.Sync); err != nil {
 		return fmt.Errorf("ending the plan: %w", err)
 	}
-	return sh.store.alive()
+	return sh.store.promise(true, promise{shard: sh.id, index: p.index, term: hard.Term})
 }
 
 func (s *Store) installDir(sh *Shard) string { return s.stagePath(fmt.Sprintf("install-%d", sh.id)) }

@@ -14,6 +14,7 @@ const (
 	kindHard     = 'h' // log
 	kindIdentity = 'i' // log
 	kindInstall  = 'j' // log: a checkpoint is being installed
+	kindLost     = 'd' // log: something was lost that had been promised
 
 	kindAccount  = 'a' // state: account
 	kindBlock    = 'b' // state: account, Time of the first row

@@ -43,13 +43,19 @@ func (s *Store) Write(writes []Write) error {
 	if err := batch.Commit(sync); err != nil {
 		return s.die(fmt.Errorf("writing the log: %w", err))
 	}
-	s.opts.OnWrite(s.opts.Now().Sub(began), size)
 	if err := s.alive(); err != nil { // the engine reports some failures only to its logger
 		return err
 	}
+	promises := make([]promise, len(writes))
 	for i := range writes {
-		s.Shard(writes[i].Shard).wrote(&writes[i])
+		promises[i] = s.Shard(writes[i].Shard).wrote(&writes[i])
 	}
+	if sync == pebble.Sync {
+		if err := s.promise(false, promises...); err != nil {
+			return err
+		}
+	}
+	s.opts.OnWrite(s.opts.Now().Sub(began), size)
 	return nil
 }
 
@@ -116,8 +122,8 @@ func (sh *Shard) dropOld(batch *pebble.Batch, index uint64) error {
 	return batch.DeleteRange(entryKey(nil, sh.id, index), entryKey(nil, sh.id, sh.last+1), nil)
 }
 
-// wrote follows in memory what is on the disk now.
-func (sh *Shard) wrote(w *Write) {
+// wrote follows in memory what is on the disk now, and answers where the shard stands.
+func (sh *Shard) wrote(w *Write) promise {
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
 	if w.Hard != nil {
@@ -127,6 +133,7 @@ func (sh *Shard) wrote(w *Write) {
 		sh.tail.put(w.Entries)
 		sh.last = w.Entries[n-1].Index
 	}
+	return promise{shard: sh.id, index: sh.last, term: sh.hard.Term}
 }
 
 // writeTorn is a planted fault: the last entry is first written in part.
@@ -170,7 +177,7 @@ func (sh *Shard) SetIdentity(id Identity) error {
 	if err := sh.store.log.Set(key, appendIdentity(key, id), pebble.Sync); err != nil {
 		return sh.store.die(fmt.Errorf("writing the identity of shard %d: %w", sh.id, err))
 	}
-	if err := sh.store.alive(); err != nil {
+	if err := sh.store.promise(true, sh.standing()); err != nil {
 		return err
 	}
 	sh.mu.Lock()

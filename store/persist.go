@@ -64,7 +64,7 @@ func (sh *Shard) Persist(g *ledger.Segment) error {
 	if err := sh.store.ingest(sh.store.state, paths); err != nil {
 		return sh.store.die(fmt.Errorf("taking over the checkpoint of shard %d at %d: %w", sh.id, g.Meta.Index, err))
 	}
-	if err := sh.store.alive(); err != nil {
+	if err := sh.store.promise(false); err != nil {
 		return err
 	}
 	sh.publish(&g.Meta, known)

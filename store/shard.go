@@ -111,7 +111,10 @@ func (sh *Shard) open() error {
 	if err := sh.resumeInstall(); err != nil {
 		return sh.note(err)
 	}
-	return sh.note(sh.reload())
+	if err := sh.note(sh.reload()); err != nil {
+		return err
+	}
+	return sh.note(sh.lost())
 }
 
 // reload reads from the disk everything that is kept in memory about the shard. Opening and installing both end here.

@@ -3,6 +3,7 @@ package store
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"maps"
 	"slices"
@@ -18,10 +19,12 @@ import (
 // Store is the disk of one site. All methods may be called at once from several goroutines, except that one goroutine at a
 // time calls Write.
 type Store struct {
-	opts  Options
-	log   *pebble.DB
-	state *pebble.DB
-	cache *pebble.Cache
+	opts    Options
+	log     *pebble.DB
+	state   *pebble.DB
+	cache   *pebble.Cache
+	lock    io.Closer // of the directory
+	witness *witness
 	// tableDefaults are the options that tables for the state database are built with.
 	tableDefaults *pebble.Options
 
@@ -50,13 +53,23 @@ func Open(o Options) (*Store, error) {
 		shards: map[holdfast.ShardID]*Shard{}, exports: map[*Export]struct{}{},
 	}
 	if err := s.open(); err != nil {
-		return nil, errors.Join(fmt.Errorf("store in %s: %w", o.Dir, err), s.release())
+		return nil, errors.Join(fmt.Errorf("store in %s: %w", o.Dir, err), s.closeDBs(), s.release())
 	}
 	return s, nil
 }
 
 func (s *Store) open() (err error) {
 	if err := makeDir(s.opts.FS, s.dir("stage")); err != nil {
+		return err
+	}
+	if s.lock, err = s.opts.FS.Lock(s.dir("LOCK")); err != nil {
+		return fmt.Errorf("locking the directory (is another process using it?): %w", err)
+	}
+	if s.witness, err = openWitness(s.opts.FS, s.dir("witness"), s.opts.Now); err != nil {
+		return err
+	}
+	losses, err := s.examine()
+	if err != nil {
 		return err
 	}
 	if err := s.openLog(); err != nil {
@@ -66,6 +79,9 @@ func (s *Store) open() (err error) {
 	s.tableDefaults.EnsureDefaults()
 	if s.state, err = pebble.Open(s.dir("state"), s.stateOptions()); err != nil {
 		return s.unopened("state", err)
+	}
+	if err := s.lose(losses); err != nil {
+		return err
 	}
 	return s.openShards()
 }
@@ -132,17 +148,32 @@ func (s *Store) Close() error {
 	for _, sh := range s.snapshotShards() {
 		sh.dropReaders()
 	}
+	if err = errors.Join(err, s.closeDBs()); err == nil {
+		err = s.witness.promise(true) // closing has synced the rest
+	}
 	return errors.Join(err, s.release())
 }
 
+// release gives back what was opened beside the databases.
 func (s *Store) release() error {
+	s.cache.Unref()
+	var errs []error
+	if s.witness != nil {
+		errs = append(errs, s.witness.close())
+	}
+	if s.lock != nil {
+		errs = append(errs, s.lock.Close())
+	}
+	return errors.Join(errs...)
+}
+
+func (s *Store) closeDBs() error {
 	var errs []error
 	for _, db := range []*pebble.DB{s.state, s.log} {
 		if db != nil {
 			errs = append(errs, db.Close())
 		}
 	}
-	s.cache.Unref()
 	return errors.Join(errs...)
 }
 
