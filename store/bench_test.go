@@ -111,6 +111,27 @@ func BenchmarkWriteSmall(b *testing.B) {
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "fsync/s")
 }
 
+// BenchmarkPromise is what the witness adds to a synced write: a statement of eight shards, and its share of the fsyncs.
+func BenchmarkPromise(b *testing.B) {
+	s := benchStore(b)
+	shards := make([]promise, 8)
+	for i := range shards {
+		shards[i] = promise{shard: holdfast.ShardID(i + 1), index: 1 << 30, term: 5}
+	}
+	syncs := 0
+	for range b.N {
+		before := s.witness.synced
+		if err := s.witness.promise(false, shards...); err != nil {
+			b.Fatal(err)
+		}
+		if s.witness.synced != before {
+			syncs++
+		}
+	}
+	b.ReportMetric(float64(syncs)/b.Elapsed().Seconds(), "fsync/s")
+	b.ReportMetric(b.Elapsed().Seconds()*1e3/float64(max(1, syncs)), "ms-between-fsyncs")
+}
+
 // BenchmarkLoad loads a checkpoint; -accounts says of how many accounts.
 func BenchmarkLoad(b *testing.B) {
 	s := benchStore(b)

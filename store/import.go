@@ -164,13 +164,16 @@ func (im *Import) Discard() error {
 // Install replaces log, checkpoint and history of the shard by those of the complete import, and returns the new checkpoint.
 // A crash anywhere leaves the old or, finished by the next Open, the new, never a mix. The hard state keeps term and vote if its
 // term is not below that of the checkpoint, and commits at least up to the checkpoint; the identity becomes Born. A
-// content that contradicts itself is an [ErrCorrupt] and changes nothing; failures of the disk are fatal. The caller has
-// stopped using the shard meanwhile, and begins with Load afterwards.
+// content that contradicts itself is an [ErrCorrupt] and changes nothing, as does a replica that is damaged: that one can only be
+// wiped. Failures of the disk are fatal. The caller has stopped using the shard meanwhile, and begins with Load afterwards.
 func (im *Import) Install() (ledger.Meta, error) {
 	im.mu.Lock()
 	defer im.mu.Unlock()
 	sh := im.shard
 	if err := sh.store.alive(); err != nil {
+		return ledger.Meta{}, err
+	}
+	if err := sh.Damage(); err != nil { // a checkpoint brings a log, but not the votes that may be lost
 		return ledger.Meta{}, err
 	}
 	if !im.complete {

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
-	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 )
 
 // source is a shard with some history and a checkpoint, and what its state was there.
@@ -177,79 +176,6 @@ func TestExportExpires(t *testing.T) {
 		t.Errorf("after two minutes: %v", err)
 	}
 	mustClose(t, from.s)
-}
-
-// TestCrashDuringInstall crashes at every third write operation of an installation: what comes back is the old state or the new one, whole.
-func TestCrashDuringInstall(t *testing.T) {
-	from, m, want := source(t, testOptions(vfs.NewMem(), new(deaths)))
-	e := must[*Export](t)(from.sh.Export())
-	base := vfs.NewCrashableMem()
-	o := testOptions(base, new(deaths))
-	to := target(t, o)
-	old := digestText(to.state)
-	im := must[*Import](t)(to.sh.Import(e.ID))
-	pull(t, e, im, 1<<20)
-	base = base.CrashClone(vfs.CrashCloneCfg{})
-	olds, news := 0, 0
-	for at := int32(1); ; at += 3 {
-		fs := base.CrashClone(vfs.CrashCloneCfg{})
-		crashed, finished := crashAfter(t, o, fs, at, e.ID)
-		after := mustOpen(t, o2(o, crashed))
-		w := newWorld(t, after, 1)
-		w.restart(after)
-		switch got := digestText(w.state); {
-		case got == want && w.sh.LastIndex() == e.Meta.Index:
-			news++
-			if news == 1 {
-				m.compare(t, w.sh)
-			}
-		case got == old:
-			olds++
-		default:
-			t.Fatalf("after a crash at operation %d: %s, neither the old %s nor the new %s", at, got, old, want)
-		}
-		if finished {
-			break
-		}
-		mustClose(t, after)
-	}
-	if olds == 0 || news < 2 {
-		t.Errorf("%d crashes gave the old state and %d the new one: the test does not reach both sides", olds, news)
-	}
-}
-
-// crashAfter installs, with the disk failing for good after so many writes, and returns what a crash there leaves.
-func crashAfter(t *testing.T, o Options, fs *vfs.MemFS, at int32, export uint64) (left *vfs.MemFS, finished bool) {
-	t.Helper()
-	var died deaths
-	o = testOptions(nil, &died)
-	var crashed *vfs.MemFS
-	left1 := at
-	tr := &trap{}
-	tr.match = func(op errorfs.Op) bool {
-		if op.Kind.ReadOrWrite() != errorfs.OpIsWrite {
-			return false
-		}
-		if left1--; left1 == 0 && crashed == nil {
-			crashed = fs.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: int(at) % 100, RNG: testRNG(uint64(at))})
-		}
-		return false
-	}
-	s := mustOpen(t, o2(o, errorfs.Wrap(fs, locked(tr))))
-	im := must[*Import](t)(s.Shard(testShard).Import(export))
-	if !im.Complete() {
-		t.Fatalf("the import is not complete: %d", im.Next())
-	}
-	tr.armed.Store(true)
-	if _, err := im.Install(); err != nil {
-		t.Fatal(err)
-	}
-	tr.armed.Store(false)
-	if crashed == nil {
-		return fs.CrashClone(vfs.CrashCloneCfg{}), true
-	}
-	_ = s.Close()
-	return crashed, false
 }
 
 func TestWipe(t *testing.T) {

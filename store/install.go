@@ -145,35 +145,48 @@ func (sh *Shard) linkTables(name string, count uint64) ([]string, error) {
 
 // endPlan settles hard state and identity and removes the plan, all at once.
 func (sh *Shard) endPlan(p *installPlan) error {
-	hard, err := readSmall(sh, sh.store.log, kindHard, readHard)
-	if err != nil {
-		return err
-	}
-	identity, err := readSmall(sh, sh.store.log, kindIdentity, readIdentity)
-	if err != nil {
-		return err
-	}
 	batch := sh.store.log.NewBatch()
 	defer func() { _ = batch.Close() }() // only returns memory
-	hardKey, identityKey := shardKey(sh.id, kindHard), shardKey(sh.id, kindIdentity)
+	settle := sh.settleInstalled
 	if p.wipe {
-		err = errors.Join(batch.Delete(hardKey, nil), batch.Delete(identityKey, nil), batch.Delete(shardKey(sh.id, kindLost), nil))
-	} else {
-		if hard.Term < p.term {
-			hard = HardState{Term: p.term, Commit: hard.Commit}
-		}
-		hard.Commit = p.index // nothing beyond the checkpoint is here any more
-		identity.Born = true
-		err = errors.Join(
-			batch.Set(hardKey, appendHard(hardKey, hard), nil), batch.Set(identityKey, appendIdentity(identityKey, identity), nil))
+		settle = sh.settleWiped
 	}
-	if err = errors.Join(err, batch.Delete(shardKey(sh.id, kindInstall), nil)); err != nil {
+	if err := settle(batch, p); err != nil {
+		return err
+	}
+	if err := batch.Delete(shardKey(sh.id, kindInstall), nil); err != nil {
 		return fmt.Errorf("ending the plan: %w", err)
 	}
 	if err := batch.Commit(pebble.Sync); err != nil {
 		return fmt.Errorf("ending the plan: %w", err)
 	}
-	return sh.store.promise(true, promise{shard: sh.id, index: p.index, term: hard.Term})
+	return sh.store.promise(true, promise{shard: sh.id, index: p.index, term: p.term})
+}
+
+// settleWiped reads nothing: what is wiped may be damaged.
+func (sh *Shard) settleWiped(batch *pebble.Batch, _ *installPlan) error {
+	var errs []error
+	for _, kind := range []byte{kindHard, kindIdentity, kindLost} {
+		errs = append(errs, batch.Delete(shardKey(sh.id, kind), nil))
+	}
+	return errors.Join(errs...)
+}
+
+// settleInstalled keeps who this replica is and for whom it has voted.
+func (sh *Shard) settleInstalled(batch *pebble.Batch, p *installPlan) error {
+	hard, err := readSmall(sh, sh.store.log, kindHard, readHard)
+	identity, err2 := readSmall(sh, sh.store.log, kindIdentity, readIdentity)
+	if err := errors.Join(err, err2); err != nil {
+		return err
+	}
+	if hard.Term < p.term {
+		hard = HardState{Term: p.term}
+	}
+	hard.Commit = p.index // nothing beyond the checkpoint is here any more
+	identity.Born = true
+	hardKey, identityKey := shardKey(sh.id, kindHard), shardKey(sh.id, kindIdentity)
+	return errors.Join(
+		batch.Set(hardKey, appendHard(hardKey, hard), nil), batch.Set(identityKey, appendIdentity(identityKey, identity), nil))
 }
 
 func (s *Store) installDir(sh *Shard) string { return s.stagePath(fmt.Sprintf("install-%d", sh.id)) }

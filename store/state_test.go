@@ -28,8 +28,12 @@ type model struct {
 
 func newModel() *model {
 	return &model{
-		map[holdfast.AccountID][]ledger.Row{}, map[holdfast.ID]ledger.Trace{}, map[holdfast.Ref][]ledger.RefRow{},
-		map[string]holdfast.Record{}, map[holdfast.ID]ledger.OpenHold{}, map[uint64]holdfast.Queued{},
+		map[holdfast.AccountID][]ledger.Row{},
+		map[holdfast.ID]ledger.Trace{},
+		map[holdfast.Ref][]ledger.RefRow{},
+		map[string]holdfast.Record{},
+		map[holdfast.ID]ledger.OpenHold{},
+		map[uint64]holdfast.Queued{},
 	}
 }
 

@@ -31,8 +31,10 @@ func spoil(t *testing.T, disk vfs.FS, path string, change func(data []byte) []by
 
 // damages are what a disk does to a file, at an offset.
 var damages = map[string]func(at int) func([]byte) []byte{
-	"a bit":     func(at int) func([]byte) []byte { return func(b []byte) []byte { b[at] ^= 1; return b } },
-	"a sector":  func(at int) func([]byte) []byte { return func(b []byte) []byte { clear(b[at:min(at+512, len(b))]); return b } },
+	"a bit": func(at int) func([]byte) []byte { return func(b []byte) []byte { b[at] ^= 1; return b } },
+	"a sector": func(at int) func([]byte) []byte {
+		return func(b []byte) []byte { clear(b[at:min(at+512, len(b))]); return b }
+	},
 	"cut short": func(at int) func([]byte) []byte { return func(b []byte) []byte { return b[:at] } },
 }
 
