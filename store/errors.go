@@ -64,8 +64,18 @@ type ErrDamaged struct {
 
 // Error names the directory and says what to do.
 func (e *ErrDamaged) Error() string {
-	return fmt.Sprintf("%s is damaged on this disk: %v; with other sites running, move %s aside and start again: this site "+
-		"rebuilds itself from them, under a new identity; a site that is alone needs %s from a backup", e.Path, e.Err, e.Dir, e.Dir)
+	f := e.Finding()
+	return f.What + "; " + f.Advice
+}
+
+// Finding is the damage as [Store.Fsck] would report it if the store could be opened.
+func (e *ErrDamaged) Finding() Finding {
+	return Finding{
+		Key:  e.Path,
+		What: fmt.Sprintf("%s is damaged on this disk: %v", e.Path, e.Err),
+		Advice: fmt.Sprintf("with other sites running, move %s aside and start again: this site rebuilds itself from them, under a "+
+			"new identity; a site that is alone needs %s from a backup", e.Dir, e.Dir),
+	}
 }
 
 // Unwrap gives the engine's error.

@@ -24,7 +24,7 @@ const (
 // Finding is something on the disk that is not as it should be.
 type Finding struct {
 	Shard  holdfast.ShardID
-	Key    string // where, readable; "" when it is about more than one place
+	Key    string // where, readable; "" when it is about more than one place; a directory when it is about the whole store
 	What   string
 	Advice string
 }

@@ -141,10 +141,23 @@ func (s *Store) examineLogs(from uint64) (losses []loss, err error) {
 		if err != nil {
 			return nil, err
 		}
-		s.opts.Logger.Error("a log does not hold what was synced", "what", what, "readable", intact)
+		s.opts.Logger.Error("a log does not hold what was synced", "what", what, "readable", intact, "kept", s.keepDamaged(path))
 		losses = append(losses, loss{number, intact, what})
 	}
 	return losses, nil
+}
+
+// keepDamaged copies a damaged log to where people find it: the engine removes what it cannot read, and a site that is alone
+// may have nothing better. It answers whether it could; the start goes on either way, for the others have it all.
+func (s *Store) keepDamaged(path string) error {
+	disk, dir := s.opts.FS, s.dir("damaged")
+	if _, err := disk.Stat(path); err != nil {
+		return err
+	}
+	if err := makeDir(disk, dir); err != nil {
+		return err
+	}
+	return errors.Join(vfs.Copy(disk, path, disk.PathJoin(dir, disk.PathBase(path))), syncDir(disk, dir))
 }
 
 // readable is how far the engine can read a log.

@@ -50,7 +50,7 @@ type standingOf struct {
 // kept reports whether a disk still has everything that was promised, or says that it has not: never neither.
 func (p promised) kept(t *testing.T, disk vfs.FS) (lost []holdfast.ShardID, err error) {
 	t.Helper()
-	for start := range 2 { // what was found has to be known after a restart too
+	for start := 0; start == 0 || start == 1 && len(lost) > 0; start++ { // what was found has to be known after a restart too
 		s, err := Open(o2(testOptions(nil, new(deaths)), disk))
 		if err != nil {
 			if _, ok := errors.AsType[*ErrDamaged](err); !ok {
@@ -64,7 +64,7 @@ func (p promised) kept(t *testing.T, disk vfs.FS) (lost []holdfast.ShardID, err 
 				now = append(now, id)
 			}
 		}
-		if found := must[[]Finding](t)(s.Fsck(FsckEntries, 10)); len(found) < len(now) {
+		if found := must[[]Finding](t)(s.Fsck(FsckQuick, 10)); len(found) < len(now) {
 			t.Fatalf("fsck finds %v, lost are %v", found, now)
 		}
 		if start > 0 && len(now) != len(lost) {
@@ -248,6 +248,9 @@ func TestOnlyThoseWhoLost(t *testing.T) {
 	}
 	clone := spoil(t, disk, path, damages["cut short"](size-10))
 	after := mustOpen(t, o2(o, clone))
+	if kept, err := clone.Stat("data/damaged/" + path[len("data/log/"):]); err != nil || kept.Size() != int64(size-10) {
+		t.Errorf("the damaged log is not kept: %v", err)
+	}
 	sh := after.Shard(4)
 	if err := sh.Wipe(); err != nil {
 		t.Fatal(err)
@@ -267,7 +270,7 @@ func TestOnlyThoseWhoLost(t *testing.T) {
 // TestCrashesAreNoDamage crashes at many moments of a life with flushes, checkpoints, an installation of nothing and restarts,
 // with any share of what was not synced on the disk: no crash looks like damage.
 func TestCrashesAreNoDamage(t *testing.T) {
-	for seed := range uint64(30) {
+	for seed := range uint64(12) {
 		rng := testRNG(seed)
 		disk := vfs.NewCrashableMem()
 		o := testOptions(disk, new(deaths))

@@ -17,7 +17,8 @@ func newFsck() *cobra.Command {
 		Use:   "fsck",
 		Short: "Verify what a stopped site has on disk",
 		Long: `Verify what a stopped site has on disk. It repairs nothing: a site whose disk is bad is wiped and rebuilds itself from
-the others.
+the others. What was synced and is not there any more is found at every depth, also at the end of a log, where it looks like a
+write that a crash cut short; the damaged log is kept in DIR/damaged.
 
 Depths: quick (the checkpoint and every log entry after it), entries (the whole journal), all (every index row followed
 into the journal, and every account compared with its statement). The exit status is 1 when something is wrong.`,
@@ -53,7 +54,7 @@ func fsck(cmd *cobra.Command, data, depth, file string) (err error) {
 	var fatal error
 	s, err := store.Open(store.Options{Dir: data, OnFatal: func(err error) { fatal = err }})
 	if damaged, ok := errors.AsType[*store.ErrDamaged](err); ok {
-		return damaged // no hint but its own
+		return tellFindings(cmd, data, file, []store.Finding{damaged.Finding()})
 	}
 	if err != nil {
 		return fmt.Errorf("open %s (is the site still running? stop it first): %w", data, err)
@@ -63,9 +64,16 @@ func fsck(cmd *cobra.Command, data, depth, file string) (err error) {
 	if err := errors.Join(err, fatal); err != nil {
 		return fmt.Errorf("verify %s: %w", data, err)
 	}
+	return tellFindings(cmd, data, file, found)
+}
+
+func tellFindings(cmd *cobra.Command, data, file string, found []store.Finding) error {
 	w := words(cmd, file)
 	for _, f := range found {
-		fmt.Fprintf(w, "shard %d, %s: %s. %s\n", f.Shard, f.Key, f.What, f.Advice)
+		if f.Shard > 0 {
+			fmt.Fprintf(w, "shard %d, %s: ", f.Shard, f.Key)
+		}
+		fmt.Fprintf(w, "%s. %s\n", f.What, f.Advice)
 	}
 	if len(found) == 0 {
 		fmt.Fprintf(w, "%s: nothing is wrong.\n", data)
