@@ -72,7 +72,10 @@ func (v *Victim) Live(ctx context.Context, cfg site.Config, orders io.Reader, ou
 	}()
 	w := &witness{out: json.NewEncoder(out)}
 	o := site.Options{OnCheckpoint: w.checkpoint}
-	if v.Entries > 0 {
+	switch {
+	case v.Open:
+		o.Machine = shard.MachineConfig{SealAge: holdfast.Time(200 * time.Millisecond)} // nobody has to wait for the last checkpoint
+	case v.Entries > 0:
 		o.Machine = shard.MachineConfig{SealRows: math.MaxInt, SealAge: math.MaxInt64, SealEntries: math.MaxUint64}
 		o.Replica = shard.ReplicaConfig{BulkChunk: 1, BulksInFlight: 1024}
 	}

@@ -174,6 +174,26 @@ func TestFollowerFetchesCheckpoint(t *testing.T) {
 	})
 }
 
+// A payment that is sent again changes nothing and makes no row, and yet its entry has to be replayed after a crash.
+func TestEntriesThatChangeNothingMakeACheckpoint(t *testing.T) {
+	rare := func(h *HostConfig, _ *store.Options) {
+		h.Machine = MachineConfig{SealAge: holdfast.Time(time.Hour), SealEntries: 50}
+	}
+	bubble(t, 1, rare, func(f *fleet) {
+		mustDone(f, f.pay(openTxn(1, 1, 2)))
+		for range 200 {
+			mustDone(f, f.pay(payTxn(2, 1, 2, 1)))
+		}
+		f.until("a checkpoint", func() bool {
+			st := f.host(1).Status()[0]
+			return st.Checkpoint > 0 && st.Applied-st.Checkpoint < 100
+		})
+		f.start(1, f.kill(1))
+		f.leader()
+		mustBalance(f, 1, 2, 1)
+	})
+}
+
 func saw(f *fleet, id holdfast.SiteID, kind EventKind) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
