@@ -52,7 +52,9 @@ type committer struct {
 	last   atomic.Uint64 // the newest log entry that something acknowledged stands in
 	mu     sync.Mutex
 	sample []paid
-	every  int // every so manieth payment of a batch goes into the sample
+	// patience is how long to go on with transactions that have no decision; 0: 10 s.
+	patience time.Duration
+	every    int // every so manieth payment of a batch goes into the sample
 }
 
 // paid is a payment that was acknowledged: what has to be found under its id.
@@ -169,7 +171,7 @@ func (c *committer) fund(ctx context.Context) (err error) {
 // things a site may not hear the others for a moment) are proposed again with the same ids, as a client does; that is
 // counted, and its time is part of the result.
 func (c *committer) submit(ctx context.Context, txns []holdfast.Txn, bulk bool) error {
-	const patience = 10 * time.Second
+	patience := cmp.Or(c.patience, 10*time.Second)
 	for began := time.Now(); ; {
 		left, err := c.once(ctx, txns, bulk)
 		if err != nil || len(left) == 0 {

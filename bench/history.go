@@ -109,7 +109,7 @@ func settled() memory {
 func (h *historian) commit(ctx context.Context) error {
 	var waits times
 	var probes []probe
-	total, took := 0, time.Duration(0)
+	total, took, used := 0, time.Duration(0), processorOf(os.Getpid())
 	for _, part := range []int{h.transfers / 10, h.transfers - h.transfers/10} {
 		began := time.Now()
 		sent, w, p, err := h.stretch(ctx, part)
@@ -132,6 +132,7 @@ func (h *historian) commit(ctx context.Context) error {
 	config := h.pauses(probes, h.checkpoints())
 	config["transfers"], config["per_batch"], config["callers"], config["accounts"] = total, batchSize, batchers, commitAccounts
 	config["latency_of"], config["fsync"], config["layout"] = "a batch", true, "1 site, callers inside its process"
+	config["load_average"], config["cpu_s"] = others(), seconds(processorOf(os.Getpid())-used)
 	config["disk_bytes_per_transfer"] = math.Round(float64(bytes) / float64(max(1, total)))
 	config["rss_mib_after_a_tenth"], config["rss_mib_at_the_end"] = mib(h.young.resident), mib(h.old.resident)
 	h.add("history-commit", Result{PerS: rate(total, took), P50: p50, P99: p99, Seconds: seconds(took), Config: config})
@@ -346,7 +347,7 @@ func (h *historian) restart(ctx context.Context) error {
 	}
 	r := Result{PerS: 0, Seconds: seconds(b.ready), Config: map[string]any{
 		"transfers": h.transfers, "accounts": commitAccounts, "files": b.files(), "first_payment_s": seconds(b.paid),
-		"rss_mib": mib(b.memory.resident), "rss_peak_mib": mib(b.memory.peak), "layout": "one process of this program, asked over HTTP; it had ended in order",
+		"rss_mib": mib(b.memory.resident), "rss_peak_mib": mib(b.memory.peak), "cpu_s": seconds(b.used), "load_average": b.load, "layout": "one process of this program, asked over HTTP; it had ended in order",
 	}}
 	var t told
 	for i := range h.sample[:min(len(h.sample), checkedMost)] {

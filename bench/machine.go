@@ -8,7 +8,9 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"syscall"
+	"time"
 )
 
 // memory of a process in bytes: what is resident, and the most that ever was. Zeros where the system does not tell.
@@ -33,6 +35,33 @@ func memoryOf(pid int) (m memory) {
 		}
 	}
 	return m
+}
+
+// processorOf is the processor time a process has used, which depends less than the time on the wall on what else the machine
+// does; 0 where the system does not tell.
+func processorOf(pid int) time.Duration {
+	const perSecond = 100 // of the clock that Linux shows to programs
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return 0
+	}
+	f := bytes.Fields(text[bytes.LastIndexByte(text, ')')+1:]) // the name before it may hold anything
+	if len(f) < 13 {
+		return 0
+	}
+	user, _ := strconv.ParseInt(string(f[11]), 10, 64)
+	system, _ := strconv.ParseInt(string(f[12]), 10, 64)
+	return time.Duration(user+system) * time.Second / perSecond
+}
+
+// others is how many processes have wanted to run over the last minute, ours included; "" where the system does not tell.
+func others() string {
+	text, err := os.ReadFile("/proc/loadavg")
+	if err != nil {
+		return ""
+	}
+	first, _, _ := strings.Cut(string(text), " ")
+	return first
 }
 
 func mib(n int64) int64 { return n >> 20 }

@@ -111,7 +111,7 @@ func (g *ground) restart(ctx context.Context, v Victim, length time.Duration) (R
 	r := Result{PerS: rate(replayed, back.ready), Seconds: seconds(back.ready), Config: map[string]any{
 		"accounts": v.Accounts, "entries": replayed, "payments": told.since, "sites": 1, "fsync": true, "killed": "SIGKILL, with payments under way",
 		"files": back.files(), "ready_s": seconds(back.ready), "first_payment_s": seconds(back.paid),
-		"rss_mib": mib(back.memory.resident), "rss_peak_mib": mib(back.memory.peak),
+		"rss_mib": mib(back.memory.resident), "rss_peak_mib": mib(back.memory.peak), "cpu_s": seconds(back.used), "load_average": back.load,
 		"target": "10 million accounts and a million entries: ready in under 10 s, at most 3 GiB",
 		"layout": "one process of this program, asked over HTTP",
 	}}
@@ -202,6 +202,8 @@ type back struct {
 	ready  time.Duration // from the start of the process until /readyz said so
 	paid   time.Duration // until a payment was acknowledged
 	cold   bool
+	used   time.Duration // of the processor, until a payment was acknowledged
+	load   string
 	memory memory // once a payment was acknowledged; the peak is since the start of the process
 }
 
@@ -232,7 +234,7 @@ func (g *ground) comeBack(ctx context.Context) (b back, err error) {
 	if err != nil || out.Status != holdfast.Done {
 		return b, fmt.Errorf("the first payment after the restart: %s (%s): %w", out.Status, out.Code, err)
 	}
-	b.paid, b.memory = time.Since(began), memoryOf(g.fleet.PID(1))
+	b.paid, b.memory, b.used, b.load = time.Since(began), memoryOf(g.fleet.PID(1)), processorOf(g.fleet.PID(1)), others()
 	return b, nil
 }
 

@@ -58,7 +58,7 @@ const (
 	mostAccounts   = 50_000_000
 	spared         = 2    // wallets that only move while the victim waits to be killed
 	checkedMost    = 1000 // balances and ids that are compared
-	fundedAtOnce   = 16   // transactions of a thousand wallets each
+	fundedAtOnce   = 8    // transactions of a thousand wallets each
 )
 
 // Live runs the victim on the configuration until orders ends, which it does with whoever gave them, or ctx does. Tidings
@@ -79,7 +79,7 @@ func (v *Victim) Live(ctx context.Context, cfg site.Config, orders io.Reader, ou
 		o.Machine = shard.MachineConfig{SealRows: math.MaxInt, SealAge: math.MaxInt64, SealEntries: math.MaxUint64}
 		o.Replica = shard.ReplicaConfig{BulkChunk: 1, BulksInFlight: 1024}
 	}
-	c := &committer{o: &Options{}, sites: 1, cast: newCast(v.Accounts)}
+	c := &committer{o: &Options{}, sites: 1, cast: newCast(v.Accounts), patience: 5 * time.Minute}
 	stop, err := c.open(ctx, cfg, o, func() error { return nil })
 	defer func() { err = errors.Join(err, stop()) }()
 	if err != nil {
