@@ -152,6 +152,14 @@ func (m *Machine) Seal(now holdfast.Time) *ledger.Segment {
 	return g
 }
 
+// Behind reports that the store is so far behind that bulk has to wait. It comes long before Full, so that single payments find
+// room when bulk has taken all that it is given.
+func (m *Machine) Behind() bool {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	return m.sealed >= (m.config.MaxSealed+1)/2
+}
+
 // Sealed is how many segments have been handed out and are not persisted.
 func (m *Machine) Sealed() int {
 	m.mu.RLock()

@@ -47,6 +47,9 @@ type Replica struct {
 	wasLeading bool
 	pace       pace
 
+	// HoldBulk keeps bulk waiting. The owner sets it while the store is behind.
+	HoldBulk bool
+
 	reads readDesk
 	duty  int // ticks until the next look at the members
 }
@@ -168,7 +171,7 @@ func (r *Replica) proposeSingles(now holdfast.Time) (bool, error) {
 // proposeBulks makes entries of bulk, each a stretch of one batch, as long as few are under way.
 func (r *Replica) proposeBulks(now holdfast.Time, underway int) error {
 	in := r.config.Intake
-	for ; underway < r.config.BulksInFlight; underway++ {
+	for ; underway < r.config.BulksInFlight && !r.HoldBulk; underway++ {
 		in.mu.Lock()
 		q := in.bulk.peek()
 		for q != nil && !q.claim() {
