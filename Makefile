@@ -45,6 +45,8 @@ bench: build
 	$(BIN) bench ledger --json out/bench-ledger.json
 	$(BIN) bench commit --json out/bench-commit.json
 	$(BIN) bench http --json out/bench-http.json
+	$(BIN) bench restart --json out/bench-restart.json
+	$(BIN) bench history --json out/bench-history.json
 
 clean:
 	rm -rf bin out

@@ -48,9 +48,30 @@ type committer struct {
 	sites  int
 	site   *site.Site
 	cast   *cast
-	again  atomic.Int64 // transactions that were proposed once more
+	again  atomic.Int64  // transactions that were proposed once more
+	last   atomic.Uint64 // the newest log entry that something acknowledged stands in
 	mu     sync.Mutex
-	sample []holdfast.ID
+	sample []paid
+	// patience is how long to go on with transactions that have no decision; 0: 10 s.
+	patience time.Duration
+	every    int // every so manieth payment of a batch goes into the sample
+}
+
+// paid is a payment that was acknowledged: what has to be found under its id.
+type paid struct {
+	id            holdfast.ID
+	debit, credit holdfast.AccountID
+	amount        holdfast.Amount
+}
+
+func paidBy(t *holdfast.Txn) paid {
+	leg := &t.Transfers[0]
+	return paid{t.ID, leg.Debit, leg.Credit, leg.Amount}
+}
+
+// is reports whether what was found under the id is what was acknowledged.
+func (p *paid) is(f *shard.Found) bool {
+	return f.Outcome.Status == holdfast.Done && len(f.Txn.Transfers) == 1 && paidBy(f.Txn) == *p
 }
 
 func commitCase(sites int, hot bool, measure func(*committer, context.Context) (Result, error)) func(context.Context, *Options) (Result, error) {
@@ -60,7 +81,7 @@ func commitCase(sites int, hot bool, measure func(*committer, context.Context) (
 			return r, fmt.Errorf("make a directory for the sites: %w", err)
 		}
 		defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-		c := &committer{o: o, hot: hot, sites: sites, cast: newCast(commitAccounts)}
+		c := &committer{o: o, hot: hot, sites: sites, cast: newCast(commitAccounts), every: sampleEvery}
 		stop, err := c.start(ctx, dir)
 		defer func() { err = errors.Join(err, stop()) }()
 		if err != nil {
@@ -87,15 +108,21 @@ func (c *committer) start(ctx context.Context, dir string) (stop func() error, e
 		}
 		cfg, nothing = fleet.Config(1), fleet.Close
 	}
+	return c.open(ctx, cfg, site.Options{}, nothing)
+}
+
+// open brings the site up in this process. stop also ends what after ends.
+func (c *committer) open(ctx context.Context, cfg site.Config, o site.Options, after func() error) (stop func() error, err error) {
 	fatal := func(err error) { slog.Error("the site must not go on", "error", err); os.Exit(1) }
 	logger := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
-	if c.site, err = site.Open(cfg, site.Options{Version: "bench", Logger: logger, OnFatal: fatal}); err != nil {
-		return nothing, err
+	o.Version, o.Logger, o.OnFatal = "bench", logger, fatal
+	if c.site, err = site.Open(cfg, o); err != nil {
+		return after, err
 	}
 	stop = func() error {
 		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 		defer cancel()
-		return errors.Join(c.site.Stop(ctx), nothing())
+		return errors.Join(c.site.Stop(ctx), after())
 	}
 	if err := c.site.Start(ctx); err != nil {
 		return stop, err
@@ -144,7 +171,7 @@ func (c *committer) fund(ctx context.Context) (err error) {
 // things a site may not hear the others for a moment) are proposed again with the same ids, as a client does; that is
 // counted, and its time is part of the result.
 func (c *committer) submit(ctx context.Context, txns []holdfast.Txn, bulk bool) error {
-	const patience = 10 * time.Second
+	patience := cmp.Or(c.patience, 10*time.Second)
 	for began := time.Now(); ; {
 		left, err := c.once(ctx, txns, bulk)
 		if err != nil || len(left) == 0 {
@@ -171,16 +198,23 @@ func (c *committer) once(ctx context.Context, txns []holdfast.Txn, bulk bool) (l
 			return nil, fmt.Errorf("transaction %d of %d: %s (%s)", i+1, len(txns), o.Status, o.Code)
 		case o.Status != holdfast.Done:
 			left = append(left, txns[i])
+		default:
+			c.saw(o.Position.Index)
 		}
 	}
 	return left, ctx.Err()
 }
 
-func (c *committer) remember(id holdfast.ID) {
+func (c *committer) saw(index uint64) {
+	for last := c.last.Load(); last < index && !c.last.CompareAndSwap(last, index); last = c.last.Load() {
+	}
+}
+
+func (c *committer) remember(t *holdfast.Txn) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if len(c.sample) < sampleMost {
-		c.sample = append(c.sample, id)
+		c.sample = append(c.sample, paidBy(t))
 	}
 }
 
@@ -217,8 +251,8 @@ func (c *committer) bulk(ctx context.Context, more func() bool) (sent int, waits
 				if failed != nil {
 					return
 				}
-				for j := int(i); j < batchSize; j += sampleEvery {
-					c.remember(txns[j].ID)
+				for j := int(i); j < batchSize; j += c.every {
+					c.remember(&txns[j])
 				}
 			}
 		})
@@ -263,7 +297,7 @@ func (c *committer) caller(ctx context.Context, g *generator, until time.Time) (
 		}
 		waits = append(waits, time.Since(began))
 		if n%101 == 0 {
-			c.remember(txns[0].ID)
+			c.remember(&txns[0])
 		}
 	}
 	return waits, nil
@@ -279,9 +313,10 @@ func (c *committer) mixed(ctx context.Context) (Result, error) {
 	var sent int
 	var bulkErr error
 	group.Go(func() { sent, _, bulkErr = c.bulk(ctx, func() bool { return time.Now().Before(until) }) })
-	waits, err := c.steady(ctx, began, until)
+	probes, err := c.steady(ctx, began, until, time.Second/mixedPerSecond)
 	group.Wait()
 	took := time.Since(began)
+	waits := waitsOf(probes)
 	p50, p99 := waits.quantiles()
 	return Result{PerS: rate(sent, took), P50: p50, P99: p99, Seconds: seconds(took), Config: c.config(map[string]any{
 		"bulk_transfers": sent, "per_batch": batchSize, "bulk_callers": batchers,
@@ -289,8 +324,22 @@ func (c *committer) mixed(ctx context.Context) (Result, error) {
 	})}, errors.Join(bulkErr, err)
 }
 
-func (c *committer) steady(ctx context.Context, began, until time.Time) (waits times, errs error) {
-	const step = time.Second / mixedPerSecond
+// probe is a single payment: when it was due, and how long after that it was acknowledged.
+type probe struct {
+	due  time.Time
+	wait time.Duration
+}
+
+func waitsOf(probes []probe) times {
+	all := make(times, len(probes))
+	for i, p := range probes {
+		all[i] = p.wait
+	}
+	return all
+}
+
+// steady sends a single payment each step, when it is due.
+func (c *committer) steady(ctx context.Context, began, until time.Time, step time.Duration) (probes []probe, errs error) {
 	g := newGenerator(c.cast, false, 1000)
 	var group sync.WaitGroup
 	var mu sync.Mutex
@@ -302,11 +351,11 @@ func (c *committer) steady(ctx context.Context, began, until time.Time) (waits t
 			err := c.submit(ctx, txns, false)
 			mu.Lock()
 			defer mu.Unlock()
-			waits, errs = append(waits, time.Since(due)), errors.Join(errs, err)
+			probes, errs = append(probes, probe{due, time.Since(due)}), errors.Join(errs, err)
 		})
 	}
 	group.Wait()
-	return waits, errs
+	return probes, errs
 }
 
 func (c *committer) config(more map[string]any) map[string]any {
@@ -328,12 +377,12 @@ func (c *committer) verify(ctx context.Context, r *Result) error {
 	found := 0
 	for part := range slices.Chunk(c.sample, 500) {
 		err := c.site.Read(ctx, 1, shard.Linearizable, func(v *shard.View) error {
-			for _, id := range part {
-				f, ok, err := v.Txn(id)
+			for i := range part {
+				f, ok, err := v.Txn(part[i].id)
 				if err != nil {
-					return fmt.Errorf("look up %s: %w", id, err)
+					return fmt.Errorf("look up %s: %w", part[i].id, err)
 				}
-				if ok && f.Outcome.Status == holdfast.Done {
+				if ok && part[i].is(&f) {
 					found++
 				}
 			}
@@ -346,7 +395,7 @@ func (c *committer) verify(ctx context.Context, r *Result) error {
 	r.Config["sampled"], r.Config["found"] = len(c.sample), found
 	r.Config["lookup_us"] = math.Round(float64(time.Since(began).Microseconds()) / float64(max(1, len(c.sample))))
 	if found != len(c.sample) {
-		return fmt.Errorf("%d of %d payments that were acknowledged are not there", len(c.sample)-found, len(c.sample))
+		return fmt.Errorf("%d of %d payments that were acknowledged are not there as they were", len(c.sample)-found, len(c.sample))
 	}
 	return nil
 }

@@ -34,6 +34,8 @@ type Options struct {
 	Transfers int               // how many in the cases that count; 0: as many as the contract says
 	Length    time.Duration     // of the cases that take a time; 0: 10 s
 	Callers   int               // of single payments; 0: 256
+	Accounts  int               // of the cases about restarting; 0: 10 million
+	Entries   int               // of the log since the last checkpoint, in those cases; 0: 1 million
 	Only      []string          // names of cases; none: all but those marked as extra
 	Say       func(what string) // progress; nil: silence
 }
@@ -43,12 +45,29 @@ type kase struct {
 	name  string
 	extra bool // run only when asked for by name
 	run   func(ctx context.Context, o *Options) (Result, error)
+	// several is run for a case that measures more than one thing; the results have names of their own.
+	several func(ctx context.Context, o *Options) ([]Result, error)
 }
 
-var benches = map[string][]kase{"ledger": ledgerCases, "commit": commitCases, "http": httpCases}
+// measure runs the case. What was measured before an error is in the results.
+func (k *kase) measure(ctx context.Context, o *Options) ([]Result, error) {
+	if k.several != nil {
+		return k.several(ctx, o)
+	}
+	r, err := k.run(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	r.Name = k.name
+	return []Result{r}, nil
+}
+
+var benches = map[string][]kase{
+	"ledger": ledgerCases, "commit": commitCases, "http": httpCases, "restart": restartCases, "history": historyCases,
+}
 
 // Names lists the benches.
-func Names() []string { return []string{"ledger", "commit", "http"} }
+func Names() []string { return []string{"ledger", "commit", "http", "restart", "history"} }
 
 // Cases lists the cases of a bench, those that only run when asked for included.
 func Cases(name string) (all []string) {
@@ -65,8 +84,11 @@ func (o *Options) Check(name string) error {
 			return fmt.Errorf("bench %s has no case %q: there are %v", name, want, Cases(name))
 		}
 	}
-	if o.Transfers < 0 || o.Length < 0 || o.Callers < 0 {
-		return fmt.Errorf("transfers, length and callers are not negative")
+	if o.Transfers < 0 || o.Length < 0 || o.Callers < 0 || o.Accounts < 0 || o.Entries < 0 {
+		return fmt.Errorf("transfers, length, callers, accounts and entries are not negative")
+	}
+	if o.Accounts > 0 && o.Accounts < fewestAccounts || o.Accounts > mostAccounts {
+		return fmt.Errorf("%d accounts: it takes between %d and %d", o.Accounts, fewestAccounts, mostAccounts)
 	}
 	return nil
 }
@@ -84,12 +106,11 @@ func Run(ctx context.Context, name string, o Options) (Report, error) {
 		}
 		runtime.GC() // what the case before has left behind is not part of this one
 		o.Say(k.name)
-		r, err := k.run(ctx, &o)
+		results, err := k.measure(ctx, &o)
+		report.Results = append(report.Results, results...)
 		if err != nil {
 			return report, fmt.Errorf("bench %s, case %s: %w", name, k.name, err)
 		}
-		r.Name = k.name
-		report.Results = append(report.Results, r)
 	}
 	return report, nil
 }

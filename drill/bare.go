@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
+	"path/filepath"
 
 	"holdfast"
 	"holdfast/site"
@@ -44,6 +45,23 @@ func StartBare(ctx context.Context, program, dir string, sites int, except holdf
 
 // Config is the configuration of a site.
 func (b *Bare) Config(id holdfast.SiteID) site.Config { return b.configs[id-1] }
+
+// ConfigFile is the file that holds it.
+func (b *Bare) ConfigFile(id holdfast.SiteID) string {
+	return filepath.Join(b.fleet.dir, b.configs[id-1].Name+".toml")
+}
+
+// Start starts the process of a site. It does not wait until the site is of use.
+func (b *Bare) Start(id holdfast.SiteID) error { return b.fleet.sites[id-1].proc.start() }
+
+// Kill ends the process of a site by SIGKILL, and waits until it is gone.
+func (b *Bare) Kill(id holdfast.SiteID) error { return b.fleet.sites[id-1].proc.kill() }
+
+// PID is that of the process of a site that has been started.
+func (b *Bare) PID(id holdfast.SiteID) int { return b.fleet.sites[id-1].proc.pid() }
+
+// Ended is why the process of a site is gone although nobody has ended it; nil when it is not.
+func (b *Bare) Ended(id holdfast.SiteID) error { return b.fleet.sites[id-1].proc.unexpected() }
 
 // URLs lists the API addresses of all sites, beginning with the site first (from 0).
 func (b *Bare) URLs(first int) []string { return b.fleet.urls(first) }

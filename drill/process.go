@@ -130,6 +130,13 @@ func (p *process) running() bool {
 	}
 }
 
+// pid is that of the process as it was last started.
+func (p *process) pid() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.cmd.Process.Pid
+}
+
 // unexpected is the error of a process that ended without having been told to, nil otherwise.
 func (p *process) unexpected() error {
 	p.mu.Lock()

@@ -68,6 +68,23 @@ func (s *State) Account(id holdfast.AccountID) (holdfast.Account, bool) {
 	return s.accounts.hot.at(ordinal).export(s.accounts.rest.at(ordinal)), true
 }
 
+// NextRow is the number that the next row will have. Rows are numbered for the life of the process.
+func (s *State) NextRow() uint64 { return s.open.firstRow + uint64(len(s.open.Rows)) }
+
+// AccountsFrom calls use with up to max accounts, in the order in which they came to this replica, from the one with the
+// number from on, and says whether each has changed since NextRow was row. It returns the number to go on from; 0: that was all.
+func (s *State) AccountsFrom(from uint32, max int, row uint64, use func(a holdfast.Account, changed bool)) (next uint32) {
+	end := min(from+uint32(max), s.accounts.hot.len)
+	for i := from; i < end; i++ {
+		a := s.accounts.hot.at(i)
+		use(a.export(s.accounts.rest.at(i)), a.lastRow() >= row)
+	}
+	if end == s.accounts.hot.len {
+		return 0
+	}
+	return end
+}
+
 // Accounts ranges over all accounts in the order in which they came to this replica.
 func (s *State) Accounts() iter.Seq[holdfast.Account] {
 	return func(yield func(holdfast.Account) bool) {

@@ -3,7 +3,6 @@ package shard
 import (
 	"context"
 	"fmt"
-	"iter"
 	"slices"
 	"time"
 
@@ -35,15 +34,14 @@ const (
 // that has changed since the audit began is counted as it stood then, by its statement.
 func (v *View) Audit(ctx context.Context) (Audit, error) {
 	began := time.Now()
-	a, next, stop := v.beginAudit()
-	defer stop()
+	a, row := v.beginAudit()
 	count := map[holdfast.Asset]*ledger.AssetTotal{}
-	for more := true; more; {
+	slice := make([]auditAccount, 0, auditSlice)
+	for from, more := uint32(0), true; more; more = from > 0 {
 		if err := ctx.Err(); err != nil {
 			return Audit{}, fmt.Errorf("audit: %w", err)
 		}
-		var slice []auditAccount
-		slice, more = v.auditSlice(a.Time, next)
+		slice, from = v.auditSlice(a.Time, row, from, slice[:0])
 		for i := range slice {
 			if err := v.auditAccount(&a, &slice[i], count); err != nil {
 				return Audit{}, err
@@ -61,28 +59,27 @@ type auditAccount struct {
 	fault   string // what its open holds do not come to
 }
 
-func (v *View) beginAudit() (a Audit, next func() (holdfast.Account, bool), stop func()) {
+// beginAudit notes how things stand, and the number of the next row: accounts whose newest row is not below it have changed since.
+func (v *View) beginAudit() (a Audit, row uint64) {
 	v.State(func(s *ledger.State) {
 		meta := s.Meta()
 		a = Audit{Index: meta.Index, Time: meta.Time, Digest: meta.Digest, Accounts: meta.Accounts, Holds: meta.Holds, Totals: s.Totals()}
-		next, stop = iter.Pull(s.Accounts())
+		row = s.NextRow()
 	})
-	return a, next, stop
+	return a, row
 }
 
-// auditSlice copies some accounts. Accounts are never moved and only ever appended, so the iteration survives the lock.
-func (v *View) auditSlice(since holdfast.Time, next func() (holdfast.Account, bool)) (list []auditAccount, more bool) {
+// auditSlice copies some accounts. Accounts are only ever appended, so their numbers survive the lock. Whether one has changed
+// is told by the number of its newest row, which stays with it when the row itself goes to the store in the meantime.
+func (v *View) auditSlice(since holdfast.Time, row uint64, from uint32, list []auditAccount) (_ []auditAccount, next uint32) {
 	v.State(func(s *ledger.State) {
-		for more = true; more && len(list) < auditSlice; {
-			var acc holdfast.Account
-			if acc, more = next(); !more || acc.Opened > since {
-				continue
+		next = s.AccountsFrom(from, auditSlice, row, func(acc holdfast.Account, changed bool) {
+			if acc.Opened <= since {
+				list = append(list, auditAccount{acc, changed, auditHolds(s, &acc)})
 			}
-			rows := s.RecentRows(acc.ID, 0, 1)
-			list = append(list, auditAccount{acc, len(rows) > 0 && rows[0].Time > since, auditHolds(s, &acc)})
-		}
+		})
 	})
-	return list, more
+	return list, next
 }
 
 // auditedHolds bounds how many open holds of one account are added up under the lock; an account with more is believed.

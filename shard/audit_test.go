@@ -1,11 +1,13 @@
 package shard
 
 import (
+	"context"
 	"strings"
 	"testing"
 
 	"holdfast"
 	"holdfast/ledger"
+	"holdfast/store"
 )
 
 // TestAuditAddsUpHolds shows the comparison of pending sums with open holds a right account and a wrong one.
@@ -36,6 +38,49 @@ func TestAuditAddsUpHolds(t *testing.T) {
 			t.Errorf("a wrong account of %v passes: %q", id, fault)
 		}
 	}
+}
+
+// turning is a context that does something when it is asked for the second time whether it is over.
+type turning struct {
+	context.Context
+	asked int
+	do    func()
+}
+
+func (c *turning) Err() error {
+	if c.asked++; c.asked == 2 {
+		c.do()
+	}
+	return c.Context.Err()
+}
+
+// TestAuditBesidePayments pays from an account that has been counted to one that has not, and has the lines of that leave
+// memory before the audit comes to the second: it must still be counted as it stood.
+func TestAuditBesidePayments(t *testing.T) {
+	rows := func(h *HostConfig, _ *store.Options) { h.Machine = MachineConfig{SealRows: 1} }
+	bubble(t, 1, rows, func(f *fleet) {
+		for n := uint32(1); n <= auditSlice+200; n += 200 {
+			var some []uint32
+			for i := range uint32(200) {
+				some = append(some, n+i)
+			}
+			mustDone(f, f.pay(openTxn(uint64(n), some...)))
+		}
+		look(f, func(v *View) {
+			ctx := &turning{Context: context.Background(), do: func() {
+				mustDone(f, f.pay(payTxn(5000, 1, auditSlice+100, 40)))
+				f.until("the payment in a checkpoint", func() bool {
+					kept := 0
+					v.State(func(s *ledger.State) { kept = len(s.RecentRows(testAccount(auditSlice+100), 0, 1)) })
+					return kept == 0
+				})
+			}}
+			audit, err := v.Audit(ctx)
+			if err != nil || len(audit.Faults) > 0 || audit.Accounts != auditSlice+200 || ctx.asked < 2 {
+				t.Errorf("%+v, %v", audit, err)
+			}
+		})
+	})
 }
 
 type noPast struct{}

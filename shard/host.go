@@ -40,6 +40,8 @@ type HostConfig struct {
 	OnFatal func(error)
 	// OnEvent hears what an operator wants to know; it must not block. May be nil.
 	OnEvent func(Event)
+	// OnCheckpoint hears of every checkpoint that was made; it must not block. May be nil.
+	OnCheckpoint func(CheckpointMade)
 
 	Timing  Timing
 	Machine MachineConfig
@@ -64,6 +66,9 @@ func (c HostConfig) withDefaults() (HostConfig, error) {
 	}
 	if c.OnEvent == nil {
 		c.OnEvent = func(Event) {}
+	}
+	if c.OnCheckpoint == nil {
+		c.OnCheckpoint = func(CheckpointMade) {}
 	}
 	if c.SendUrgent == nil {
 		c.SendUrgent = c.Send
@@ -97,6 +102,17 @@ type Event struct {
 	Leader Leadership // EventLeader
 	Text   string
 	Err    error // EventOutOfService, EventCorrupt
+}
+
+// CheckpointMade says what a checkpoint cost. The store works beside the payments; they stand still only for the other three.
+type CheckpointMade struct {
+	Shard  holdfast.ShardID
+	Index  uint64        // the last entry in it
+	Began  time.Time     // when the store began
+	Took   time.Duration // by the store
+	Seal   time.Duration // to close the segment
+	Forget time.Duration // to drop it from memory, once the store has it
+	Waited time.Duration // entries that were ready waited so long, since the checkpoint before, because the store was behind
 }
 
 // Host runs the replicas of one site: it owns the goroutines, the clock and the disk's queue, and decides nothing. Per shard
@@ -324,6 +340,7 @@ type ShardStatus struct {
 	Applied      uint64
 	Digest       uint64 // as of Applied
 	Checkpoint   uint64
+	CaughtUp     bool  // it has applied what was committed when it started; before that, whoever asks it waits
 	Sealed       int   // segments that wait for the store, or are being persisted
 	OutOfService error // why it answers nothing; nil: it does
 

@@ -3,6 +3,7 @@ package shard
 import (
 	"context"
 	"errors"
+	"sync"
 	"testing"
 	"time"
 
@@ -174,6 +175,26 @@ func TestFollowerFetchesCheckpoint(t *testing.T) {
 	})
 }
 
+// A payment that is sent again changes nothing and makes no row, and yet its entry has to be replayed after a crash.
+func TestEntriesThatChangeNothingMakeACheckpoint(t *testing.T) {
+	rare := func(h *HostConfig, _ *store.Options) {
+		h.Machine = MachineConfig{SealAge: holdfast.Time(time.Hour), SealEntries: 50}
+	}
+	bubble(t, 1, rare, func(f *fleet) {
+		mustDone(f, f.pay(openTxn(1, 1, 2)))
+		for range 200 {
+			mustDone(f, f.pay(payTxn(2, 1, 2, 1)))
+		}
+		f.until("a checkpoint", func() bool {
+			st := f.host(1).Status()[0]
+			return st.Checkpoint > 0 && st.Applied-st.Checkpoint < 100
+		})
+		f.start(1, f.kill(1))
+		f.leader()
+		mustBalance(f, 1, 2, 1)
+	})
+}
+
 func saw(f *fleet, id holdfast.SiteID, kind EventKind) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -331,6 +352,52 @@ func TestBulkBesideSingles(t *testing.T) {
 			}
 		}
 		mustBalance(f, 1, 2, 8000)
+	})
+}
+
+// When the store is behind, bulk waits before it has taken the last place for a segment: somebody at a till must not wait for
+// a checkpoint.
+func TestBulkWaitsForTheStoreBeforeSinglesDo(t *testing.T) {
+	release := make(chan struct{})
+	stuck := func(h *HostConfig, _ *store.Options) {
+		h.Machine = MachineConfig{SealRows: 1000, SealAge: holdfast.Time(time.Hour), MaxSealed: 6}
+		h.OnCheckpoint = func(CheckpointMade) { <-release }
+	}
+	bubble(t, 1, stuck, func(f *fleet) {
+		release = make(chan struct{}) // in the bubble
+		mustDone(f, f.pay(openTxn(1, 1, 2)))
+		h := f.host(f.leader())
+		var group sync.WaitGroup
+		for n := range uint64(20) {
+			group.Go(func() {
+				var b Batch
+				for i := range uint64(1000) {
+					txn := payTxn(10_000+1000*n+i, 1, 2, 1)
+					b.Add(&txn)
+				}
+				if _, err := h.Submit(context.Background(), testShard, true, b); err != nil {
+					t.Errorf("batch %d: %v", n, err)
+				}
+			})
+		}
+		time.Sleep(time.Second) // bubble time: bulk has gone as far as it goes
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		for n := range uint64(50) {
+			var b Batch
+			txn := payTxn(100+n, 1, 2, 1)
+			b.Add(&txn)
+			if _, err := h.Submit(ctx, testShard, false, b); err != nil {
+				t.Errorf("single payment %d: %v", n, err)
+				break
+			}
+		}
+		if st := h.Status()[0]; st.WaitingBulks == 0 || st.Sealed >= 6 {
+			t.Errorf("%d batches wait, %d segments: the test tests nothing", st.WaitingBulks, st.Sealed)
+		}
+		close(release)
+		group.Wait()
+		mustBalance(f, 1, 2, 20_050)
 	})
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"holdfast"
@@ -27,6 +28,13 @@ type life struct {
 	news   news
 	told   WriteToken // the last token seen in news
 	commit commitQueue
+
+	// What this replica has to apply before it is of use: all that it knew to be committed when it started, and if it leads
+	// first, all that came before its term. Consensus goroutine.
+	behind   uint64
+	caughtUp bool
+
+	waited atomic.Int64 // ns that entries waited for the store since the last checkpoint
 
 	persisting sync.Mutex // held while a segment of this life is persisted; guards ended
 	ended      bool
@@ -116,7 +124,7 @@ func (s *seat) load() (*life, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &life{seat: s, machine: machine, answers: NewAnswers(), persisted: newSignal()}
+	l := &life{seat: s, machine: machine, answers: NewAnswers(), persisted: newSignal(), behind: min(s.shard.Hard().Commit, s.shard.LastIndex())}
 	l.commit.wake = newSignal()
 	c := s.host.config.Replica
 	if c.Process, err = s.random(); err != nil {
@@ -226,6 +234,7 @@ func (l *life) hear(now holdfast.Time) error {
 	if n.checkpoint != nil {
 		l.replica.Checkpointed(*n.checkpoint)
 	}
+	l.catchUp()
 	if n.members {
 		l.publish()
 		l.seat.host.config.OnEvent(Event{Kind: EventMembers, Shard: l.seat.id})
@@ -234,6 +243,16 @@ func (l *life) hear(now holdfast.Time) error {
 		return l.upkeep(*n.upkeep, now)
 	}
 	return nil
+}
+
+// catchUp notices once that this replica is of use. A leader that has not applied what came before its term proposes nothing,
+// and one that starts from a long log takes seconds for that.
+func (l *life) catchUp() {
+	if l.caughtUp || l.replica.Leader().Leader == 0 || l.replica.Node.applied < l.behind || l.replica.Leader().Self && !l.replica.Ready() {
+		return
+	}
+	l.caughtUp = true
+	l.publish()
 }
 
 func (l *life) upkeep(u Upkeep, now holdfast.Time) error {
@@ -290,6 +309,7 @@ func (l *life) tick(now holdfast.Time) error {
 func (l *life) emit(now holdfast.Time) error {
 	s := l.seat
 	for {
+		l.replica.HoldBulk = l.machine.Behind() // a checkpoint that is done wakes this goroutine, and bulk goes on
 		out, err := l.replica.Output(now)
 		if err != nil {
 			return err
@@ -334,7 +354,7 @@ func (l *life) publish() {
 	from := l.replica.Checkpoint()
 	l.seat.status.Store(&ShardStatus{
 		Node: node, Members: l.replica.Members().List, Born: true,
-		Applied: l.state.Applied, Digest: l.state.State, Checkpoint: from.Index,
+		Applied: l.state.Applied, Digest: l.state.State, Checkpoint: from.Index, CaughtUp: l.caughtUp,
 	})
 }
 
@@ -379,12 +399,8 @@ func (l *life) fail(err error) {
 
 // apply applies one entry, answers those who wait for it, and reports it.
 func (l *life) apply(e Entry) error {
-	for l.machine.Full() { // the store is behind: memory is bounded, so the log has to wait, and with it whoever proposes
-		select {
-		case <-l.persisted:
-		case <-l.seat.host.ctx.Done():
-			return errStopped
-		}
+	if err := l.awaitStore(); err != nil {
+		return err
 	}
 	waiting, room := l.roomFor(e)
 	done, err := l.machine.Apply(e, room)
@@ -399,6 +415,23 @@ func (l *life) apply(e Entry) error {
 		n.members = n.members || done.Members
 	})
 	l.seal()
+	return nil
+}
+
+// awaitStore waits while the store is behind: memory is bounded, so the log has to wait, and with it whoever proposes.
+func (l *life) awaitStore() error {
+	if !l.machine.Full() {
+		return nil
+	}
+	began := time.Now()
+	for l.machine.Full() {
+		select {
+		case <-l.persisted:
+		case <-l.seat.host.ctx.Done():
+			return errStopped
+		}
+	}
+	l.waited.Add(int64(time.Since(began)))
 	return nil
 }
 
@@ -421,28 +454,34 @@ func (l *life) roomFor(e Entry) (waiting bool, room []holdfast.Outcome) {
 }
 
 func (l *life) seal() {
-	if g := l.machine.Seal(holdfast.TimeOf(time.Now())); g != nil {
-		l.seat.host.shelf.put(l, g)
+	now := time.Now()
+	if g := l.machine.Seal(holdfast.TimeOf(now)); g != nil {
+		l.seat.host.shelf.put(l, g, time.Since(now))
 	}
 }
 
 // persist runs on the persister's goroutine.
-func (l *life) persist(g *ledger.Segment) {
+func (l *life) persist(g *ledger.Segment, seal time.Duration) {
 	l.persisting.Lock()
 	defer l.persisting.Unlock()
 	if l.ended {
 		return
 	}
+	made := CheckpointMade{Shard: l.seat.id, Index: g.Meta.Index, Began: time.Now(), Seal: seal}
 	if err := l.seat.shard.Persist(g); err != nil {
 		l.fail(fmt.Errorf("persisting the segment up to entry %d: %w", g.Meta.Index, err))
 		return
 	}
+	made.Took = time.Since(made.Began)
 	c, err := l.machine.Persisted(g)
 	if err != nil {
 		l.fail(err)
 		return
 	}
+	made.Forget = time.Since(made.Began) - made.Took
+	made.Waited = time.Duration(l.waited.Swap(0))
 	l.persisted.set()
+	l.seat.host.config.OnCheckpoint(made)
 	l.tell(func(n *news) { n.checkpoint = &c })
 }
 

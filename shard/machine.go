@@ -14,6 +14,9 @@ import (
 type MachineConfig struct {
 	SealRows int           // rows in the open segment; 0: 256k
 	SealAge  holdfast.Time // how old the open segment may become, in nanoseconds; 0: 10 s
+	// SealEntries is how many log entries the open segment may span, whatever they changed; 0: 256k. Entries that change
+	// nothing, such as payments that are sent again, make no rows, and yet each has to be replayed after a crash.
+	SealEntries uint64
 	// MaxSealed is how many sealed segments may wait for the store before Apply has to wait; 0: 6.
 	MaxSealed int
 }
@@ -21,6 +24,7 @@ type MachineConfig struct {
 func (c MachineConfig) withDefaults() MachineConfig {
 	c.SealRows = orElse(c.SealRows, 256<<10)
 	c.SealAge = orElse(c.SealAge, 10e9)
+	c.SealEntries = orElse(c.SealEntries, 256<<10)
 	c.MaxSealed = orElse(c.MaxSealed, 6)
 	return c
 }
@@ -39,6 +43,7 @@ type Machine struct {
 	term    uint64 // of the last entry
 	applied uint64
 	opened  holdfast.Time // when the open segment was first seen to have a row; 0: it has none
+	before  uint64        // the last entry before the open segment
 	sealed  int           // segments handed out and not persisted
 	force   bool          // seal as soon as there is anything
 	skip    bool          // planted: the next entry is forgotten
@@ -59,7 +64,7 @@ func LoadMachine(c MachineConfig, d Disk) (*Machine, error) {
 	}
 	return &Machine{
 		config: c.withDefaults(), disk: d, bodies: newBodies(d), state: state, members: from.Members, term: from.Term, applied: from.Index,
-		skip: PlantedSkipAfterRestart && d.LastIndex() > from.Index,
+		before: from.Index, skip: PlantedSkipAfterRestart && d.LastIndex() > from.Index,
 	}, nil
 }
 
@@ -124,7 +129,7 @@ func (m *Machine) Full() bool {
 	return m.sealed >= m.config.MaxSealed
 }
 
-// Seal closes the open segment if it is large, old, or wanted by NeedCheckpoint, and returns it for [Disk.Persist]; nil
+// Seal closes the open segment if it is large, long, old, or wanted by NeedCheckpoint, and returns it for [Disk.Persist]; nil
 // otherwise. now is the wall clock.
 func (m *Machine) Seal(now holdfast.Time) *ledger.Segment {
 	m.mu.Lock()
@@ -134,16 +139,25 @@ func (m *Machine) Seal(now holdfast.Time) *ledger.Segment {
 		// By the clock of whoever asks, not by the time in the log: replayed entries are old, and each would be sealed alone.
 		m.opened = now
 	}
-	old := m.opened > 0 && now-m.opened >= m.config.SealAge
-	if pending < m.config.SealRows && !old && !m.force || m.sealed >= m.config.MaxSealed {
+	due := pending >= m.config.SealRows || m.applied-m.before >= m.config.SealEntries ||
+		m.opened > 0 && now-m.opened >= m.config.SealAge
+	if !due && !m.force || m.sealed >= m.config.MaxSealed {
 		return nil
 	}
 	g := m.state.Seal()
 	g.Meta.Term = m.term
 	g.Meta.Members = m.members.Append(nil)
-	m.opened, m.force = 0, false
+	m.opened, m.force, m.before = 0, false, m.applied
 	m.sealed++
 	return g
+}
+
+// Behind reports that the store is so far behind that bulk has to wait. It comes long before Full, so that single payments find
+// room when bulk has taken all that it is given.
+func (m *Machine) Behind() bool {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	return m.sealed >= (m.config.MaxSealed+1)/2
 }
 
 // Sealed is how many segments have been handed out and are not persisted.

@@ -2,6 +2,7 @@ package shard
 
 import (
 	"sync"
+	"time"
 
 	"holdfast"
 	"holdfast/ledger"
@@ -152,13 +153,14 @@ type persistQueue struct {
 type sealedSegment struct {
 	life    *life
 	segment *ledger.Segment
+	took    time.Duration // to seal it
 }
 
 func newPersistQueue() *persistQueue { return &persistQueue{wake: newSignal()} }
 
-func (q *persistQueue) put(l *life, g *ledger.Segment) {
+func (q *persistQueue) put(l *life, g *ledger.Segment, took time.Duration) {
 	q.mu.Lock()
-	q.list = append(q.list, sealedSegment{l, g})
+	q.list = append(q.list, sealedSegment{l, g, took})
 	q.mu.Unlock()
 	q.wake.set()
 }
@@ -193,7 +195,7 @@ func (h *Host) persistLoop() {
 			if !ok {
 				break
 			}
-			s.life.persist(s.segment)
+			s.life.persist(s.segment, s.took)
 		}
 	}
 }

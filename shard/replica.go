@@ -18,6 +18,7 @@ type ReplicaConfig struct {
 
 	SinglesInFlight int // entries of single payments under way at once; 0: 4
 	BulksInFlight   int // entries of bulk under way at once; 0: 2
+	BulkChunk       int // transactions in an entry of bulk at most; 0: holdfast.MaxLegs
 	// BulkTarget is how long a bulk entry may take from proposal to outcome while single payments are about; bulk entries
 	// become smaller until they do. 0: 10 ms.
 	BulkTarget holdfast.Time
@@ -28,6 +29,7 @@ type ReplicaConfig struct {
 func (c ReplicaConfig) withDefaults() ReplicaConfig {
 	c.SinglesInFlight = orElse(c.SinglesInFlight, 4)
 	c.BulksInFlight = orElse(c.BulksInFlight, 2)
+	c.BulkChunk = orElse(c.BulkChunk, holdfast.MaxLegs)
 	c.BulkTarget = orElse(c.BulkTarget, 10e6)
 	c.ReadTicks = orElse(c.ReadTicks, 28)
 	return c
@@ -45,6 +47,9 @@ type Replica struct {
 	wasLeading bool
 	pace       pace
 
+	// HoldBulk keeps bulk waiting. The owner sets it while the store is behind.
+	HoldBulk bool
+
 	reads readDesk
 	duty  int // ticks until the next look at the members
 }
@@ -56,7 +61,7 @@ func NewReplica(c ReplicaConfig, lastTime holdfast.Time) (*Replica, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &Replica{Node: node, config: c, lastTime: lastTime, pace: newPace()}
+	r := &Replica{Node: node, config: c, lastTime: lastTime, pace: newPace(c.BulkChunk)}
 	r.reads.limit = c.ReadTicks
 	// An answer to a question of an earlier life of this replica must not be taken for one to ours.
 	r.reads.id = binary.BigEndian.Uint64(c.Process[:])
@@ -166,7 +171,7 @@ func (r *Replica) proposeSingles(now holdfast.Time) (bool, error) {
 // proposeBulks makes entries of bulk, each a stretch of one batch, as long as few are under way.
 func (r *Replica) proposeBulks(now holdfast.Time, underway int) error {
 	in := r.config.Intake
-	for ; underway < r.config.BulksInFlight; underway++ {
+	for ; underway < r.config.BulksInFlight && !r.HoldBulk; underway++ {
 		in.mu.Lock()
 		q := in.bulk.peek()
 		for q != nil && !q.claim() {
@@ -360,6 +365,7 @@ func (d *entryDraft) add(q *Request, from, count int) {
 // pace decides how large bulk entries are. Alone they are as large as can be; when somebody at a till waits behind them they
 // shrink until each takes no longer than the target.
 type pace struct {
+	most   int
 	chunk  int
 	single int64 // when the last single payment was proposed
 }
@@ -369,16 +375,16 @@ const (
 	recentFor = 1e9
 )
 
-func newPace() pace { return pace{chunk: holdfast.MaxLegs} }
+func newPace(most int) pace { return pace{most: most, chunk: most} }
 
 func (p *pace) observe(took, target, now int64) {
 	switch {
 	case took == 0:
 	case now-p.single > recentFor:
-		p.chunk = holdfast.MaxLegs
+		p.chunk = p.most
 	case took > target:
-		p.chunk = max(p.chunk*3/4, minChunk)
+		p.chunk = min(max(p.chunk*3/4, minChunk), p.most)
 	case took < target/2:
-		p.chunk = min(p.chunk*9/8+1, holdfast.MaxLegs)
+		p.chunk = min(p.chunk*9/8+1, p.most)
 	}
 }

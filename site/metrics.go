@@ -7,6 +7,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"holdfast"
+	"holdfast/shard"
 )
 
 // metrics of one site, in a registry of its own. What is counted on the way of a payment is looked up once, here; everything
@@ -19,6 +20,9 @@ type metrics struct {
 	events   *prometheus.CounterVec
 	writes   prometheus.Histogram
 	written  prometheus.Counter
+
+	checkpoints prometheus.Histogram
+	pauses      *prometheus.HistogramVec
 }
 
 func newMetrics(s *Site) *metrics {
@@ -46,7 +50,17 @@ func newMetrics(s *Site) *metrics {
 	m.written = prometheus.NewCounter(prometheus.CounterOpts{
 		Name: "holdfast_log_written_bytes_total", Help: "Bytes handed to the log.",
 	})
-	m.registry.MustRegister(transactions, m.replays, m.seconds, m.events, m.writes, m.written, &collector{s})
+	m.checkpoints = prometheus.NewHistogram(prometheus.HistogramOpts{
+		Name: "holdfast_checkpoint_seconds", Help: "The store's work for one checkpoint, beside the payments.",
+		Buckets: []float64{.005, .01, .02, .05, .1, .2, .5, 1, 2, 5, 10},
+	})
+	m.pauses = prometheus.NewHistogramVec(prometheus.HistogramOpts{
+		Name: "holdfast_checkpoint_pause_seconds", Help: "How long payments stood still for a checkpoint: for the cut itself, or because the store was behind.",
+		Buckets: []float64{.00001, .0001, .001, .002, .005, .01, .02, .05, .1, .2, .5, 1},
+	}, []string{"why"})
+	m.registry.MustRegister(
+		transactions, m.replays, m.seconds, m.events, m.writes, m.written, m.checkpoints, m.pauses, &collector{s},
+	)
 	return m
 }
 
@@ -78,6 +92,14 @@ func (m *metrics) count(o *holdfast.Outcome, n int) {
 func (m *metrics) wrote(took time.Duration, bytes int) {
 	m.writes.Observe(took.Seconds())
 	m.written.Add(float64(bytes))
+}
+
+func (m *metrics) checkpoint(c shard.CheckpointMade) {
+	m.checkpoints.Observe(c.Took.Seconds())
+	m.pauses.WithLabelValues("cut").Observe((c.Seal + c.Forget).Seconds())
+	if c.Waited > 0 {
+		m.pauses.WithLabelValues("behind").Observe(c.Waited.Seconds())
+	}
 }
 
 func (m *metrics) event(e Event) { m.events.WithLabelValues(string(e.Kind)).Inc() }

@@ -25,6 +25,11 @@ type Options struct {
 	OnFatal func(error)
 	// OnEvent is called for each [Event], in order, and must not block. nil: nothing.
 	OnEvent func(Event)
+	// OnCheckpoint hears of every checkpoint that was made here; it must not block. nil: nobody.
+	OnCheckpoint func(shard.CheckpointMade)
+	// Machine and Replica are limits of the replicas, for benches that need others than a site has.
+	Machine shard.MachineConfig
+	Replica shard.ReplicaConfig
 }
 
 // ErrNotReady is the error of everything that needs a site that has started and not yet stopped.
@@ -74,6 +79,9 @@ func Open(cfg Config, o Options) (*Site, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
+	if o.OnCheckpoint == nil {
+		o.OnCheckpoint = func(shard.CheckpointMade) {}
+	}
 	if o.OnFatal == nil {
 		o.OnFatal = func(err error) { panic(err) }
 	}
@@ -117,6 +125,9 @@ func (s *Site) Ready() error {
 	for _, st := range s.host.Status() {
 		if !st.Born {
 			return fmt.Errorf("shard %d has no replica here yet: it waits for the other sites", st.Shard)
+		}
+		if !st.CaughtUp {
+			return fmt.Errorf("shard %d still applies what its log holds since the last checkpoint: entry %d of %d", st.Shard, st.Applied, st.Node.Commit)
 		}
 	}
 	return nil

@@ -421,6 +421,39 @@ func TestAWipedSiteComesBackByItself(t *testing.T) {
 	f.audit()
 }
 
+// A site that still replays its log leads, but executes nothing: it must not say that it is ready.
+func TestASiteThatReplaysItsLogIsNotReady(t *testing.T) {
+	f := newFleet(t, 1, 1)
+	a, b := account(t, 1, 10), account(t, 2, 20)
+	f.mustDo(f.site(1), f.open(a, b))
+	for range 10 {
+		f.mustDo(f.site(1), f.pay(a, b, 1))
+	}
+	f.stop(1)
+	release := make(chan struct{})
+	s, err := Open(f.configs[1], Options{
+		// The replay stops after two entries, as if the store were behind: every entry is sealed, and the first one's end is held up.
+		Machine:      shard.MachineConfig{SealRows: 1, MaxSealed: 1},
+		OnCheckpoint: func(shard.CheckpointMade) { <-release },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Start(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	f.mu.Lock()
+	f.sites[1] = s
+	f.mu.Unlock()
+	eventually(t, "the site leads and says that it still applies its log", func() bool {
+		err := s.Ready()
+		return err != nil && strings.Contains(err.Error(), "still applies")
+	})
+	close(release)
+	eventually(t, "the site is ready", func() bool { return s.Ready() == nil })
+	f.mustHold(s, b, 10)
+}
+
 func TestADirectoryBelongsToOneSite(t *testing.T) {
 	f := newFleet(t, 1, 1)
 	f.stop(1)

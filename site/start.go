@@ -116,13 +116,18 @@ func (s *Site) makeHost(context.Context) (err error) {
 		Call: func(ctx context.Context, to holdfast.SiteID, method string, payload []byte) ([]byte, error) {
 			return s.link.Call(ctx, to, method, payload)
 		},
-		OnFatal: s.die, OnEvent: s.hostEvent, Logger: s.log,
+		OnFatal: s.die, OnEvent: s.hostEvent, OnCheckpoint: s.checkpointMade, Logger: s.log, Machine: s.opts.Machine, Replica: s.opts.Replica,
 		Timing: shard.Timing{
 			Tick: s.cfg.Timing.Tick.Std(), HeartbeatTicks: s.cfg.Timing.HeartbeatTicks, ElectionTicks: s.cfg.Timing.ElectionTicks,
 		},
 	})
 	s.proposer = s.host
 	return err
+}
+
+func (s *Site) checkpointMade(c shard.CheckpointMade) {
+	s.metrics.checkpoint(c)
+	s.opts.OnCheckpoint(c)
 }
 
 func (s *Site) openLink(context.Context) error {

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"holdfast/bench"
+	"holdfast/site"
 )
 
 func newBench() *cobra.Command {
@@ -16,30 +17,42 @@ func newBench() *cobra.Command {
 	var file string
 	cmd := &cobra.Command{
 		Use:   "bench NAME",
-		Short: "Measure this machine: the ledger alone, payments committed, payments over HTTP",
+		Short: "Measure this machine: the ledger, payments committed and over HTTP, restarts, a long history",
 		Long: `Measure what the platform can do on this machine.
 
   ledger   the ledger alone, on one core: entries applied in memory
   commit   payments on disk: on one site, and on three (processes on this machine); in batches of 8,000, and one per call
   http     payments over HTTP on three sites, with the load generator on the same machine
+  restart  a site with 10 million accounts is killed with SIGKILL, under full load and with a million log entries since its last
+           checkpoint; how long it takes to come back, reading from the disk, how much memory it has, and whether what it had
+           acknowledged, a sample of the balances and the trial balance are right
+  history  100 million transfers at one site: look-ups by id over all of it, memory, disk, how long checkpoints stop payments, and
+           a restart; it refuses when there is not enough space (300 bytes a transfer)
 
-A commit bench looks a sample of the ids up when it ends, and fails if one is missing. Nothing else should run meanwhile.
+A bench looks a sample of the ids up when it ends, and fails if one is missing or not as it was acknowledged. Nothing else
+should run meanwhile.
 
 Cases: ` + caseList(),
 		Example: `  holdfast bench ledger --only apply-10k --transfers 1000000
   holdfast bench commit --only 1-site-batch,1-site-single --transfers 1000000 --length 2s
   holdfast bench commit --json out/bench-commit.json
   holdfast bench commit --only 3-site-mixed
-  holdfast bench http --length 2s --json -`,
+  holdfast bench http --length 2s --json -
+  holdfast bench restart --json out/bench-restart.json
+  holdfast bench restart --accounts 2000 --entries 2000 --length 2s
+  holdfast bench history --json out/bench-history.json
+  holdfast bench history --transfers 400000 --length 1s`,
 		Args:      one("bench", bench.Names()...),
 		ValidArgs: bench.Names(),
 		RunE:      func(cmd *cobra.Command, args []string) error { return runBench(cmd, args[0], &o, file) },
 	}
 	flags := cmd.Flags()
 	flags.StringSliceVar(&o.Only, "only", nil, "`CASES` to measure, separated by commas")
-	flags.IntVar(&o.Transfers, "transfers", 0, "`N` transfers in the cases that count them; by default 20 million")
+	flags.IntVar(&o.Transfers, "transfers", 0, "`N` transfers in the cases that count them; by default 20 million, for history 100 million")
 	flags.DurationVar(&o.Length, "length", 0, "how long the cases take that take a time (`D` like 5s); by default 10s")
 	flags.IntVar(&o.Callers, "callers", 0, "`N` callers of single payments; by default 256, over HTTP 128")
+	flags.IntVar(&o.Accounts, "accounts", 0, "`N` accounts of the site that restarts; by default 10 million")
+	flags.IntVar(&o.Entries, "entries", 0, "`N` log entries since the last checkpoint of the site that restarts; by default 1 million")
 	flags.StringVar(&o.Dir, "dir", "", "`DIR` for what the sites store; by default the directory of temporary files")
 	jsonFlag(cmd, &file)
 	return cmd
@@ -70,6 +83,33 @@ func runBench(cmd *cobra.Command, name string, o *bench.Options, file string) er
 		fmt.Fprintf(w, "%-18s %12s %10.3f %10.3f %9.2f%s\n", r.Name, thousands(int(r.PerS)), r.P50, r.P99, r.Seconds, sampled(r.Config))
 	}
 	return errors.Join(err, writeJSON(cmd, file, report))
+}
+
+// newBenchSite is the site that "bench restart" kills. It is a command, because it has to be a process of its own.
+func newBenchSite() *cobra.Command {
+	var v bench.Victim
+	var file string
+	cmd := &cobra.Command{
+		Use:    "bench-site",
+		Short:  "Be the site that a bench kills",
+		Hidden: true,
+		Long: `Be the site that "holdfast bench restart" kills: with --open make accounts and a checkpoint and end; otherwise commit payments
+until standard input ends or somebody kills it. It tells what it has acknowledged on standard output, a line of JSON each.`,
+		Example: `  holdfast bench-site --config hangzhou.toml --accounts 1000 --open`,
+		Args:    nothing,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cfg, err := site.Load(file)
+			if err != nil {
+				return badUsage(cmd, err)
+			}
+			return v.Live(cmd.Context(), cfg, cmd.InOrStdin(), cmd.OutOrStdout())
+		},
+	}
+	cmd.Flags().StringVar(&file, "config", "", "TOML `FILE` that configures the site")
+	cmd.Flags().IntVar(&v.Accounts, "accounts", 1000, "`N` accounts that it has or makes")
+	cmd.Flags().IntVar(&v.Entries, "entries", 0, "`N` log entries of one payment each to make without a checkpoint; 0: batches, with checkpoints")
+	cmd.Flags().BoolVar(&v.Open, "open", false, "make the accounts and a checkpoint, and end")
+	return cmd
 }
 
 // sampled tells how many of the ids that were looked up were found.

@@ -24,6 +24,10 @@ var long = map[string]string{
 	"holdfast drill run all --json out/drills.json --report out/drills.html": "minutes",
 	"holdfast bench commit --json out/bench-commit.json":                     "minutes, and gigabytes",
 	"holdfast bench commit --only 3-site-mixed":                              "half a minute",
+	"holdfast bench restart --json out/bench-restart.json":                   "minutes, and gigabytes",
+	"holdfast bench history --json out/bench-history.json":                   "minutes, and 25 gigabytes",
+	"holdfast bench restart --accounts 2000 --entries 2000 --length 2s":      "TestBenchesOfProcesses runs it",
+	"holdfast bench history --transfers 400000 --length 1s":                  "TestBenchesOfProcesses runs it",
 }
 
 // TestHelpExamples executes every example of every --help, against a site that runs.

@@ -1,0 +1,67 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"os/exec"
+	"slices"
+	"testing"
+	"time"
+
+	"holdfast/bench"
+)
+
+// TestBenchesOfProcesses runs the two benches that kill and start real processes, in the small. Their sizes are those of the
+// examples of --help. The numbers are the machine's affair; that they are there, and that nothing is missing, is ours.
+func TestBenchesOfProcesses(t *testing.T) {
+	restart := benchResults(t, "restart", "--accounts", "2000", "--entries", "2000", "--length", "2s")
+	if len(restart) != 2 || restart["restart-entries"].Config["entries"].(float64) < 2000 {
+		t.Fatalf("%+v", restart)
+	}
+	for name, r := range restart {
+		c := r.Config
+		if c["accounts_after"] != 2001.0 || c["books_balanced"] != true || c["found"] != c["sampled"] || c["sampled"] == 0.0 ||
+			c["balances_right"] != c["balances_compared"] || r.Seconds <= 0 || c["first_payment_s"].(float64) < r.Seconds {
+			t.Errorf("%s: %+v", name, r)
+		}
+	}
+	history := benchResults(t, "history", "--transfers", "400000", "--length", "1s")
+	if len(history) != 5 || history["history-commit"].Config["transfers"] != 400_000.0 {
+		t.Fatalf("%+v", history)
+	}
+	for name, want := range map[string]bool{"history-lookup": true, "history-missing": false, "history-restart": true} {
+		c := history[name].Config
+		if n := c["sampled"].(float64); n == 0 || (c["found"] == n) != want || !want && c["found"] != 0.0 {
+			t.Errorf("%s: %+v", name, history[name])
+		}
+	}
+	if n := history["history-lookup"].Config["sampled"].(float64); n < 50_000 {
+		t.Errorf("%v ids were looked up, want 50,000", n)
+	}
+	if p, ok := history["history-pause"].Config["single_while_not"].(map[string]any); !ok || p["payments"] == 0.0 {
+		t.Errorf("no single payment was measured: %+v", history["history-pause"])
+	}
+}
+
+// benchResults runs a bench as a process, as people do, and reads its JSON.
+func benchResults(t *testing.T, name string, args ...string) map[string]bench.Result {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, "holdfast", slices.Concat([]string{"bench", name, "--json", "-", "--dir", t.TempDir()}, args)...)
+	errs := newListener("never said")
+	cmd.Stderr = errs
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, errs)
+	}
+	var report bench.Report
+	if err := json.Unmarshal(out, &report); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	list := map[string]bench.Result{}
+	for _, r := range report.Results {
+		list[r.Name] = r
+	}
+	return list
+}
