@@ -98,6 +98,7 @@ var (
 
 	descLeader     = describe("shard_leader", "1 when this site leads the shard.", "shard")
 	descTerm       = describe("shard_term", "Term of the shard, which grows with every election.", "shard")
+	descElections  = describe("elections_total", "Terms with a leader that this site has seen of the shard since it started.", "shard")
 	descCommit     = describe("shard_commit_index", "Last entry known to be committed.", "shard")
 	descApplied    = describe("shard_applied_index", "Last entry applied here.", "shard")
 	descCheckpoint = describe("shard_checkpoint_index", "Last entry whose effects are in the checkpoint.", "shard")
@@ -117,7 +118,7 @@ var (
 // Describe implements prometheus.Collector.
 func (c *collector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
-		descPending, descMajority, descFree, descFull, descUsed, descSealed, descLeader, descTerm, descCommit, descApplied, descCheckpoint, descLast,
+		descPending, descMajority, descFree, descFull, descUsed, descSealed, descLeader, descTerm, descElections, descCommit, descApplied, descCheckpoint, descLast,
 		descWaiting, descService, descReach, descTrip, descDropped, descBreaks, descSent, descReceived,
 	} {
 		ch <- d
@@ -147,6 +148,7 @@ func (c *collector) shards(ch chan<- prometheus.Metric) {
 		id, seat := shardLabel(st.Shard), c.site.board.seat(st.Shard)
 		gauge(ch, descLeader, number(seat.leader == c.site.cfg.Site), id)
 		gauge(ch, descTerm, float64(seat.term), id)
+		counter(ch, descElections, c.site.board.elections(st.Shard), id)
 		gauge(ch, descCommit, float64(st.Node.Commit), id)
 		gauge(ch, descApplied, float64(st.Applied), id)
 		gauge(ch, descCheckpoint, float64(st.Checkpoint), id)
