@@ -83,11 +83,15 @@ const (
 	EventMembers
 	// EventOutOfService: the replica's state differs from the others', and it answers nothing any more. Somebody has to look.
 	EventOutOfService
-	// EventCorrupt: the replica's disk is not what was written. It is wiped and joins again, or, when there is nobody to learn from,
-	// stays out of service.
+	// EventCorrupt: the replica's disk is not what was written. It has left service and is wiped when [MayForget] allows it, or,
+	// when there is nobody to learn from, stays as it is.
 	EventCorrupt
 	// EventInstalled: a checkpoint of another site was installed.
 	EventInstalled
+	// EventWaits: a corrupt replica may not be wiped yet; Text says what it waits for and what an operator can do.
+	EventWaits
+	// EventWiped: the replica forgets all it has and joins again under a new identity.
+	EventWiped
 )
 
 // Event is one thing that happened.
@@ -96,7 +100,7 @@ type Event struct {
 	Shard  holdfast.ShardID
 	Leader Leadership // EventLeader
 	Text   string
-	Err    error // EventOutOfService, EventCorrupt
+	Err    error // EventOutOfService, EventCorrupt, EventWaits, EventWiped
 }
 
 // Host runs the replicas of one site: it owns the goroutines, the clock and the disk's queue, and decides nothing. Per shard
@@ -324,8 +328,9 @@ type ShardStatus struct {
 	Applied      uint64
 	Digest       uint64 // as of Applied
 	Checkpoint   uint64
-	Sealed       int   // segments that wait for the store, or are being persisted
-	OutOfService error // why it answers nothing; nil: it does
+	Sealed       int    // segments that wait for the store, or are being persisted
+	OutOfService error  // why it answers nothing; nil: it does
+	Waits        string // what a corrupt replica waits for before it wipes its disk; "": it does not
 
 	WaitingSingles int
 	WaitingBulks   int

@@ -97,12 +97,6 @@ func (s *seat) live() error {
 	s.life.Store(l)
 	err = l.loop()
 	l.end()
-	if errors.Is(err, errRebuild) {
-		if !s.rebuild(err) {
-			return errStopped
-		}
-		return nil
-	}
 	return err
 }
 
@@ -251,7 +245,7 @@ func (l *life) upkeep(u Upkeep, now holdfast.Time) error {
 func (l *life) obey(calls []control) error {
 	for i, c := range calls {
 		err := c.do(l.replica)
-		rebuild := errors.Is(err, errRebuild)
+		rebuild := errors.As(err, new(*rebuildOrder))
 		if rebuild {
 			c.done <- nil
 		} else {

@@ -71,6 +71,8 @@ type Node struct {
 	lastTok  WriteToken
 	late     *HardState // a newer commit index that waits for the next write that matters
 	durable  HardState  // what was handed out last: term and vote
+	end      uint64     // index of the last entry that was handed out; no entry leaves before it
+	known    uint64     // the newest commit index that is on disk
 	applying []*pb.Message
 	changes  []Entry // handed-out membership changes that Applied has not reached yet
 
@@ -85,8 +87,9 @@ type Node struct {
 
 // storedAction is what follows from one write once it is on disk.
 type storedAction struct {
-	token WriteToken
-	after []*pb.Message
+	token  WriteToken
+	commit uint64 // as it stands in the write; 0: it does not
+	after  []*pb.Message
 }
 
 // WriteToken numbers the writes of one Node, from 1.
@@ -156,6 +159,8 @@ func NewNode(c NodeConfig) (n *Node, err error) {
 		members:     c.Checkpoint.Members,
 		applied:     c.Checkpoint.Index,
 		durable:     hard,
+		end:         c.Log.LastIndex(),
+		known:       hard.Commit,
 		sites:       map[ReplicaID]holdfast.SiteID{},
 		snapshotted: map[ReplicaID]int{},
 	}
@@ -431,6 +436,7 @@ func (n *Node) Stored(token WriteToken) (err error) {
 	defer caught(&err)
 	for len(n.writes) > 0 && n.writes[0].token <= token {
 		after := n.writes[0].after
+		n.known = max(n.known, n.writes[0].commit)
 		n.writes = n.writes[1:]
 		if err := n.deliver(after); err != nil {
 			return err
@@ -580,15 +586,19 @@ func (n *Node) write(out *Output, m *pb.Message, votes []*pb.Message) error {
 	}
 	n.noteEntries(m.GetEntries())
 	n.lastTok++
-	w := Write{Token: n.lastTok, Entries: fromRaft(m.GetEntries())}
+	w, action := Write{Token: n.lastTok, Entries: fromRaft(m.GetEntries())}, storedAction{token: n.lastTok, after: after}
 	if n.late != nil {
+		action.commit = n.late.Commit
 		w.Hard, n.durable, n.late = n.late, *n.late, nil
+	}
+	if len(w.Entries) > 0 {
+		n.end = w.Entries[len(w.Entries)-1].Index
 	}
 	out.Writes = append(out.Writes, w)
 	if PlantedAckBeforeFsync {
 		return n.deliver(after)
 	}
-	n.writes = append(n.writes, storedAction{token: w.Token, after: after})
+	n.writes = append(n.writes, action)
 	return nil
 }
 

@@ -20,6 +20,8 @@ const (
 	methodJoin   = methodPrefix + "join"   // shard, replica -> nothing; the leader adds it as a learner
 	methodExport = methodPrefix + "export" // shard, applied -> export id, index, term
 	methodChunk  = methodPrefix + "chunk"  // shard, export id, number -> last, data
+
+	methodStanding = methodPrefix + "standing" // shard -> Standing
 )
 
 // Serves reports whether a method of the link is for [Host.Serve].
@@ -52,6 +54,8 @@ func (h *Host) Serve(ctx context.Context, from holdfast.SiteID, method string, p
 			return nil, err
 		}
 		return r.Append(nil), nil
+	case methodStanding:
+		return s.standing(ctx).Append(nil), nil
 	case methodJoin:
 		return nil, s.serveJoin(ctx, from, payload)
 	case methodExport:

@@ -106,6 +106,7 @@ var (
 	descWaiting    = describe("shard_waiting", "Requests that wait to be proposed.", "shard", "class")
 	descSealed     = describe("shard_segments_waiting", "Segments that wait to become a checkpoint.", "shard")
 	descService    = describe("shard_in_service", "0 when the replica here has taken itself out of service.", "shard")
+	descWaits      = describe("shard_rebuild_waits", "1 when the replica here is corrupt and keeps its data until enough others hold it.", "shard")
 
 	descReach    = describe("peer_reachable", "1 when the other site answers.", "peer")
 	descTrip     = describe("link_round_trip_seconds", "Smoothed round trip to the other site.", "peer", "carrier")
@@ -119,7 +120,7 @@ var (
 func (c *collector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		descPending, descMajority, descFree, descFull, descUsed, descSealed, descLeader, descTerm, descElections, descCommit, descApplied, descCheckpoint, descLast,
-		descWaiting, descService, descReach, descTrip, descDropped, descBreaks, descSent, descReceived,
+		descWaiting, descService, descWaits, descReach, descTrip, descDropped, descBreaks, descSent, descReceived,
 	} {
 		ch <- d
 	}
@@ -157,6 +158,7 @@ func (c *collector) shards(ch chan<- prometheus.Metric) {
 		gauge(ch, descWaiting, float64(st.WaitingBulks), id, "bulk")
 		gauge(ch, descSealed, float64(st.Sealed), id)
 		gauge(ch, descService, number(st.OutOfService == nil), id)
+		gauge(ch, descWaits, number(st.Waits != ""), id)
 	}
 }
 
