@@ -3,6 +3,7 @@ package sim
 import (
 	"encoding/binary"
 	"errors"
+	"slices"
 	"time"
 
 	"go.etcd.io/raft/v3/raftpb"
@@ -27,7 +28,8 @@ type process struct {
 	slow     time.Duration // added to every fsync
 	failing  bool          // the next fsync fails
 	syncing  bool
-	waiting  []token // writes that no sync has been started for
+	waiting  []token         // writes that no sync has been started for
+	rotten   []time.Duration // by shard: since when the disk gives back what was not written; 0: it does not
 	replicas []*replica
 }
 
@@ -54,6 +56,10 @@ type replica struct {
 	fetching bool
 	ticks    int
 	out      bool // took itself out of service
+	corrupt  bool // because of its disk: it asks the others whether it may forget
+	mark     uint64
+	round    int // of questions
+	heard    []shard.Standing
 }
 
 const tick = 10 * time.Millisecond
@@ -107,6 +113,10 @@ func (p *process) start() {
 
 // start loads the replica, or begins to ask to be let in.
 func (r *replica) start() {
+	if r.p.rotten[r.shard-1] > 0 {
+		r.failed(&store.ErrCorrupt{Shard: r.shard, What: "planted by the simulator"})
+		return
+	}
 	id := r.volume.Identity()
 	if id.Replica == 0 {
 		id.Replica = r.p.f.identity()
@@ -585,6 +595,8 @@ func (r *replica) failed(err error) bool {
 	switch condition := shard.ConditionOf(err); {
 	case errors.Is(err, errDisk):
 		r.p.crash()
+	case condition == shard.Corrupt:
+		r.condemn()
 	case condition == shard.Differs:
 		r.out = true
 		r.p.f.differs(r, err)
@@ -592,6 +604,98 @@ func (r *replica) failed(err error) bool {
 		r.p.f.e.fail("stopped", "site %d shard %d stops: %v", r.p.site, r.shard, err)
 	}
 	return true
+}
+
+// condemn takes a replica with a corrupt disk out of service and begins to ask the others whether it may forget.
+func (r *replica) condemn() {
+	if r.corrupt {
+		return
+	}
+	if r.intake != nil {
+		r.intake.Close(shard.ErrOutOfService)
+	}
+	r.core, r.machine, r.commits, r.segments = nil, nil, nil, nil
+	r.out, r.corrupt, r.mark = true, true, 0
+	r.p.f.stats.Corrupt++
+	r.plead()
+}
+
+// pleadPause is how long the answers to one round of questions are waited for.
+const pleadPause = 250 * time.Millisecond
+
+// plead asks the others once and decides by what has come until the next round.
+func (r *replica) plead() {
+	if !r.corrupt {
+		return
+	}
+	r.round++
+	r.heard = nil
+	round, f, life := r.round, r.p.f, r.p.life
+	for _, other := range f.sites {
+		if other == r.p {
+			continue
+		}
+		f.net.send(r.p.site, other.site, func() {
+			if !other.up {
+				return
+			}
+			answer := other.replicas[r.shard-1].standing()
+			f.net.send(other.site, r.p.site, func() {
+				if r.p.life == life && r.round == round {
+					r.hear(answer)
+				}
+			})
+		})
+	}
+	r.p.after(pleadPause, func() {
+		if r.corrupt && r.round == round {
+			r.decide()
+			r.plead()
+		}
+	})
+}
+
+// hear takes an answer. When all others have answered nothing is waited for: an answer is worth less the older it is.
+func (r *replica) hear(answer shard.Standing) {
+	if slices.ContainsFunc(r.heard, func(s shard.Standing) bool { return s.Site == answer.Site }) {
+		return
+	}
+	if r.heard = append(r.heard, answer); len(r.heard) == len(r.p.f.sites)-1 {
+		r.decide()
+	}
+}
+
+func (r *replica) standing() shard.Standing {
+	s := shard.Standing{Site: r.p.site, Replica: shard.ReplicaID(r.volume.Identity().Replica)}
+	switch {
+	case r.corrupt:
+		s.Service = shard.Condemned
+	case r.core != nil && !r.out:
+		return r.core.Standing(r.p.site)
+	}
+	return s
+}
+
+func (r *replica) decide() {
+	if !r.corrupt {
+		return
+	}
+	now := shard.MayForget(r.p.site, r.mark, r.heard)
+	r.mark = now.Mark
+	if !now.Wipe {
+		r.p.f.e.logf("site %d shard %d: keeps its corrupt data: %s", r.p.site, r.shard, now.Waits)
+		r.p.f.stats.Kept++
+		return
+	}
+	r.p.f.e.logf("site %d shard %d: forgets", r.p.site, r.shard)
+	r.p.f.forgets(r)
+	r.p.f.stats.Forgotten++
+	if r.failed(r.volume.forget()) {
+		return
+	}
+	r.p.rotten[r.shard-1] = 0
+	r.corrupt, r.out = false, false
+	r.start()
 }
 
 // crash ends the process, and with it everything in memory; the disk keeps what it keeps.
@@ -638,4 +742,6 @@ type volumeOf interface {
 	shard.Disk
 	export() (export, error)
 	install(export) error
+	// forget wipes the replica, its identity too.
+	forget() error
 }
