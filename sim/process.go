@@ -175,15 +175,15 @@ func (r *replica) inspect() {
 
 // ask begs the other sites, one after the other, to be admitted, until one that leads has done it.
 func (r *replica) ask() {
-	f, id := r.p.f, shard.ReplicaID(r.volume.Identity().Replica)
+	f, id, life := r.p.f, shard.ReplicaID(r.volume.Identity().Replica), r.p.life
 	for _, other := range f.sites {
 		if other == r.p {
 			continue
 		}
-		f.net.send(r.p.site, other.site, func() { other.admit(r, id) })
+		f.net.send(r.p.site, other.site, func() { other.admit(r, id, life) })
 	}
 	r.p.after(300*time.Millisecond, func() {
-		if r.core == nil {
+		if r.core == nil && !r.out {
 			r.ask()
 		}
 	})
@@ -191,7 +191,7 @@ func (r *replica) ask() {
 
 // admit is the other site's half of ask: the leader adds the stranger as a learner, and tells it from which members the log
 // begins.
-func (p *process) admit(stranger *replica, id shard.ReplicaID) {
+func (p *process) admit(stranger *replica, id shard.ReplicaID, life int) {
 	if !p.up {
 		return
 	}
@@ -204,7 +204,6 @@ func (p *process) admit(stranger *replica, id shard.ReplicaID) {
 	}
 	if _, ok := r.core.Members().Find(id); ok {
 		founders := shard.NewMembers(r.core.Members().Founders).Append(nil)
-		life := stranger.p.life
 		p.f.net.send(p.site, stranger.p.site, func() {
 			if stranger.p.up && stranger.p.life == life {
 				stranger.admitted(id, founders)
@@ -215,7 +214,7 @@ func (p *process) admit(stranger *replica, id shard.ReplicaID) {
 }
 
 func (r *replica) admitted(id shard.ReplicaID, founders []byte) {
-	if r.core != nil || r.volume.Identity().Replica != uint64(id) {
+	if r.core != nil || r.out || r.volume.Identity().Replica != uint64(id) {
 		return
 	}
 	r.p.f.stats.MemberChanges++
