@@ -64,7 +64,8 @@ func TestMayForget(t *testing.T) {
 		{"an election is under way", 0, []Standing{lead, with(well(3, 90), func(s *Standing) { s.Term = 6 })}, 0, "no site answers that it leads"},
 		{
 			"the old leader still believes to lead", 0,
-			[]Standing{lead, leads(with(well(3, 95), func(s *Standing) { s.Term = 6 }), three)}, 95, "has not applied entry 95",
+			[]Standing{lead, leads(with(well(3, 95), func(s *Standing) { s.Term = 6 }), three)},
+			95, "has not applied entry 95",
 		},
 		{"a crash would bring old members back", 0, []Standing{lead, with(well(3, 90), func(s *Standing) { s.Known = 2 })}, 90, "would not know the members"},
 		{"our own voice does not count", 0, []Standing{lead, well(1, 90)}, 0, "site 3 does not answer"},
@@ -72,11 +73,13 @@ func TestMayForget(t *testing.T) {
 		{"two of five", 0, []Standing{leads(well(2, 90), five), well(3, 90)}, 0, "2 of the 3 other voters"},
 		{
 			"two of five are corrupt: the lower site goes first", 0,
-			[]Standing{leads(well(2, 90), five), well(3, 90), well(4, 90), {Site: 5, Replica: 50, Service: Condemned}}, 90, "",
+			[]Standing{leads(well(2, 90), five), well(3, 90), well(4, 90), {Site: 5, Replica: 50, Service: Condemned}},
+			90, "",
 		},
 		{
 			"a disk of five is being replaced", 0,
-			[]Standing{leads(well(2, 90), five), well(3, 90), well(4, 90), {Site: 5, Replica: 51}}, 90, "site 5 has lost its disk as well",
+			[]Standing{leads(well(2, 90), five), well(3, 90), well(4, 90), {Site: 5, Replica: 51}},
+			90, "site 5 has lost its disk as well",
 		},
 		{"of two sites none: the other could elect nobody", 0, []Standing{leads(well(2, 90), two)}, 0, "1 of the 2"},
 		{"both halves of a joint change", 0, []Standing{leads(well(2, 90), joint), with(well(3, 90), func(s *Standing) { s.Replica = 31 })}, 0, "site 3 has another disk"},

@@ -42,6 +42,7 @@ type HostConfig struct {
 	OnEvent func(Event)
 
 	Timing  Timing
+	Care    CareBounds
 	Machine MachineConfig
 	Replica ReplicaConfig // the limits; Node, Process, Intake and Answers are filled in
 	Logger  *slog.Logger  // nil: silence
@@ -92,6 +93,8 @@ const (
 	EventWaits
 	// EventWiped: the replica forgets all it has and joins again under a new identity.
 	EventWiped
+	// EventYields: this site hands a leadership to one with a better disk; Text says why.
+	EventYields
 )
 
 // Event is one thing that happened.
@@ -114,6 +117,11 @@ type Host struct {
 	exp    exports
 	full   atomic.Bool // the disk is nearly full
 
+	epoch  time.Time // where Care's clock begins
+	careMu sync.Mutex
+	care   *Care // guarded by careMu
+	well   atomic.Bool
+
 	ctx     context.Context // ends when the host stops
 	cancel  context.CancelFunc
 	wg      sync.WaitGroup
@@ -128,6 +136,8 @@ func NewHost(c HostConfig) (*Host, error) {
 		return nil, err
 	}
 	h := &Host{config: c, seats: map[holdfast.ShardID]*seat{}, disk: newDiskQueue(), shelf: newPersistQueue()}
+	h.epoch, h.care = time.Now(), NewCare(c.Care)
+	h.well.Store(true)
 	h.exp.init()
 	h.ctx, h.cancel = context.WithCancel(context.Background())
 	for _, id := range c.Shards {
@@ -145,6 +155,7 @@ func (h *Host) Start() {
 	h.spawn(h.writeLoop)
 	h.spawn(h.persistLoop)
 	h.spawn(h.watchDisk)
+	h.spawn(h.careLoop)
 	for _, s := range h.seats {
 		h.spawn(s.run)
 	}
@@ -221,7 +232,7 @@ func (h *Host) Submit(ctx context.Context, shard holdfast.ShardID, bulk bool, b 
 		return nil, s.notLeading(lead)
 	}
 	if h.full.Load() {
-		return nil, ErrDiskFull
+		return nil, s.crowded()
 	}
 	return s.submit(ctx, bulk || b.Count() > bulkCount || len(b.Body) > bulkBytes, b)
 }
@@ -359,6 +370,7 @@ func (h *Host) watchDisk() {
 			h.config.Logger.Error("free space is unknown", "err", err)
 		} else if h.full.Swap(full) != full {
 			h.config.Logger.Warn("disk space", "full", full, "free", free)
+			h.tend(func(c *Care, _ time.Duration) { c.Space(full) })
 		}
 		select {
 		case <-t.C:

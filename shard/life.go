@@ -274,6 +274,7 @@ func (l *life) tick(now holdfast.Time) error {
 		l.commit.ask(l.ticks%digestTicks == 0)
 		l.publish()
 	}
+	l.replica.SetReluctant(!l.seat.host.well.Load())
 	if l.ticks%joinTicks == 0 {
 		l.join()
 	}

@@ -79,6 +79,8 @@ type Node struct {
 	leader      Leadership
 	leadReady   uint64 // as leader: the index of the first entry of this term
 	lastChange  uint64 // as leader: index of the newest membership change that may be in the log
+	reluctant   bool   // another site should lead
+	orphaned    int    // ticks without a known leader
 	duel        bool   // another candidate asked for our vote in the term we stand in
 	offer       *Offer
 	messages    []Message
@@ -220,6 +222,9 @@ func (n *Node) raftConfig() *raft.Config {
 func (n *Node) Tick() (err error) {
 	defer caught(&err)
 	n.raft.Tick()
+	if n.orphaned++; n.leader.Leader != 0 {
+		n.orphaned = 0
+	}
 	if n.duel {
 		n.duel = false
 		return n.Campaign()
@@ -640,6 +645,9 @@ func (n *Node) post(m *pb.Message) error {
 	if m.GetType() == pb.MsgSnap {
 		n.snapshotted[to] = 0
 	}
+	if m.GetType() == pb.MsgPreVote && n.reluctant && n.orphaned < patience*n.config.ElectionTicks {
+		return nil
+	}
 	site, ok := n.sites[to]
 	if !ok {
 		n.config.Logf("no site is known for replica %x: %s dropped", uint64(to), m.GetType())
@@ -652,6 +660,14 @@ func (n *Node) post(m *pb.Message) error {
 	n.messages = append(n.messages, Message{To: to, Site: site, Payload: payload, Urgent: urgent(m.GetType())})
 	return nil
 }
+
+// patience is for how many election time-outs without a leader a reluctant replica leaves it to the others to stand. After that a
+// leader on a bad disk is better than none.
+const patience = 5
+
+// SetReluctant says whether another site should lead rather than this one: it asks nobody for a vote then, for a while, and gives
+// its own as ever. It does not end a leadership.
+func (n *Node) SetReluctant(r bool) { n.reluctant = r }
 
 // urgent tells which messages must not wait behind entries. Those that carry or acknowledge entries keep their order: one that
 // overtakes another looks like a gap to its receiver, and Raft goes back to probing.

@@ -29,6 +29,7 @@ type seat struct {
 	corrupt atomic.Bool            // it is out of service because of its disk
 	orders  chan *rebuildOrder     // for a replica out of service
 	status  atomic.Pointer[ShardStatus]
+	refuses atomic.Bool // the disk is full, and nobody else can lead
 	pulling atomic.Bool
 	joining atomic.Bool
 
@@ -295,6 +296,7 @@ func (m mail) refuse(err error) {
 
 func (s *seat) setLead(now Leadership) {
 	if old := s.lead.Swap(&now); *old != now {
+		s.refuses.Store(false) // Decide says it anew
 		s.changed.send()
 		s.host.config.OnEvent(Event{Kind: EventLeader, Shard: s.id, Leader: now})
 	}

@@ -21,6 +21,7 @@ const (
 	methodExport = methodPrefix + "export" // shard, applied -> export id, index, term
 	methodChunk  = methodPrefix + "chunk"  // shard, export id, number -> last, data
 
+	methodHealth   = methodPrefix + "health"   // nothing -> Health of the site's disk
 	methodStanding = methodPrefix + "standing" // shard -> Standing
 )
 
@@ -39,6 +40,9 @@ func appendJoin(b []byte, id holdfast.ShardID, replica ReplicaID) []byte {
 
 // Serve answers another site's Host. Every error may be repeated.
 func (h *Host) Serve(ctx context.Context, from holdfast.SiteID, method string, payload []byte) ([]byte, error) {
+	if method == methodHealth {
+		return h.health().Append(nil), nil
+	}
 	if len(payload) < 2 {
 		return nil, fmt.Errorf("%s: %w", method, errShortCall)
 	}

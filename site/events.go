@@ -42,12 +42,13 @@ const (
 	EventOutOfService EventKind = "out-of-service" // loud: a replica differs from the others and answers nothing
 	EventCorrupt      EventKind = "corrupt"        // loud: a disk does not hold what was written; the replica has left service
 	EventWaits        EventKind = "rebuild-waits"  // loud: a corrupt replica may not be wiped, because others do not hold its data for certain
+	EventYields       EventKind = "yields"         // loud: a leadership goes to a site with a better disk
 	EventWiped        EventKind = "wiped"          // loud: a replica forgets all it has and joins again under a new identity
 )
 
 var eventLevels = map[EventKind]slog.Level{
 	EventCut: slog.LevelWarn, EventAlone: slog.LevelWarn, EventRejoin: slog.LevelWarn, EventOutOfService: slog.LevelError,
-	EventCorrupt: slog.LevelError, EventWaits: slog.LevelError, EventWiped: slog.LevelWarn,
+	EventCorrupt: slog.LevelError, EventWaits: slog.LevelError, EventWiped: slog.LevelWarn, EventYields: slog.LevelWarn,
 }
 
 // eventsKept is how many events are remembered.
@@ -125,6 +126,8 @@ func (s *Site) hostEvent(e shard.Event) {
 	case shard.EventCorrupt:
 		v.Kind = EventCorrupt
 		s.differs.CompareAndSwap(false, len(s.cfg.Peers) == 0) // with peers it may be rebuilt from them
+	case shard.EventYields:
+		v.Kind = EventYields
 	case shard.EventWaits:
 		v.Kind = EventWaits
 	case shard.EventWiped:
