@@ -32,13 +32,16 @@ func drawFaults(f *fleet) faults {
 		(*faults).crash, (*faults).crash, (*faults).crash, (*faults).crashAll, (*faults).isolate, (*faults).isolate,
 		(*faults).split, (*faults).oneWay, (*faults).slowDisk, (*faults).failFsync, (*faults).wipe, (*faults).wipe,
 		(*faults).jumpClock, (*faults).jumpClock, (*faults).handOver, (*faults).handOver, (*faults).crashLeader, (*faults).isolateLeader,
-		(*faults).flicker, (*faults).stopSite, (*faults).stopLeader, (*faults).corrupt, (*faults).corruptBeside, (*faults).corruptTwo,
+		(*faults).flicker, (*faults).stopSite, (*faults).stopLeader, (*faults).fullDisk, (*faults).slowDisk,
 	}
 	// Every run leaves some kinds out: some mistakes show only when nothing else disturbs.
 	for _, kind := range all {
 		if rng.IntN(3) > 0 {
 			x.kinds = append(x.kinds, kind)
 		}
+	}
+	if rng.IntN(3) == 0 { // corrupt disks stop elections for seconds: most runs are better without
+		x.kinds = append(x.kinds, (*faults).corrupt, (*faults).corruptBeside, (*faults).corruptTwo)
 	}
 	return x
 }
@@ -65,6 +68,7 @@ func (x *faults) stop() {
 	for _, p := range x.f.sites {
 		p.slow, p.failing = 0, false
 		x.repair(p)
+		x.space(p)
 		if !p.up {
 			p.start()
 		}
@@ -212,7 +216,7 @@ func (x *faults) corruptAt(p *process, i int) {
 	x.f.e.logf("site %d shard %d: the disk is corrupt", p.site, i+1)
 	p.rotten[i] = x.f.e.now
 	p.replicas[i].failed(&store.ErrCorrupt{Shard: p.replicas[i].shard, What: "planted by the simulator"})
-	x.later(2*time.Second, 6*time.Second, func() {
+	x.later(time.Second, 4*time.Second, func() {
 		if p.rotten[i] > 0 {
 			x.repair(p)
 		}

@@ -27,6 +27,8 @@ type process struct {
 	paused   time.Duration // until when it does nothing: stopped by a signal, and not knowing it
 	slow     time.Duration // added to every fsync
 	failing  bool          // the next fsync fails
+	full     bool          // no room for new work
+	care     *shard.Care
 	syncing  bool
 	waiting  []token         // writes that no sync has been started for
 	rotten   []time.Duration // by shard: since when the disk gives back what was not written; 0: it does not
@@ -55,6 +57,7 @@ type replica struct {
 	pumping  bool
 	fetching bool
 	ticks    int
+	refuses  bool // the disk is full, and nobody else can lead
 	out      bool // took itself out of service
 	corrupt  bool // because of its disk: it asks the others whether it may forget
 	mark     uint64
@@ -97,6 +100,8 @@ func (p *process) arrive(do func()) {
 func (p *process) start() {
 	p.life++
 	p.up, p.syncing, p.waiting, p.failing, p.slow, p.paused = true, false, nil, false, 0, 0
+	p.care = shard.NewCare(shard.CareBounds{})
+	p.care.Space(p.full)
 	p.f.e.logf("site %d starts", p.site)
 	if err := p.disk.open(); err != nil {
 		p.f.e.fail("disk", "site %d cannot open its disk: %v", p.site, err)
@@ -233,6 +238,7 @@ func tolerable(err error) bool {
 // tick is one unit of time for all replicas of the site.
 func (p *process) tick() {
 	p.after(tick, p.tick)
+	p.tend()
 	for _, r := range p.replicas {
 		r.tick()
 	}
@@ -346,6 +352,7 @@ func (r *replica) carry(out *shard.Output) bool {
 }
 
 func (r *replica) led(l *shard.Leadership) {
+	r.refuses = false
 	if !l.Self {
 		return
 	}
@@ -430,6 +437,7 @@ func (p *process) sync() {
 	p.syncing = true
 	tokens, mark := p.waiting, p.disk.written()
 	p.waiting = nil
+	p.care.WriteBegins(p.f.e.now, 0)
 	p.after(p.f.e.between(100*time.Microsecond, 1500*time.Microsecond)+p.slow, func() {
 		p.syncing = false
 		if p.failing {
@@ -440,6 +448,7 @@ func (p *process) sync() {
 			return
 		}
 		p.disk.sync(mark)
+		p.care.WriteEnds(p.f.e.now)
 		for _, t := range tokens {
 			if t.r.core == t.core && !t.r.out && p.up {
 				t.r.stored(t.t)
