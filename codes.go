@@ -66,6 +66,7 @@ var codes = map[Code]codeInfo{
 	CodeNoLeader:     {"no-leader", "Not executed: no leader was found within the deadline. Send the same id again."},
 	CodeOutOfService: {"out-of-service", "Not executed: this replica has taken itself out of service. Send the same id to another site."},
 	CodeStopping:     {"stopping", "Not executed: this site is shutting down. Send the same id to another site."},
+	CodeDeadline:     {"deadline", "Not executed: the deadline passed while it waited in a queue. Send the same id again, here or to another site."},
 
 	CodeUnknown: {"outcome-unknown", "The outcome is not known yet. Ask again with the same id: it is done at most once."},
 }

@@ -111,6 +111,7 @@ const (
 	CodeNoLeader     Code = 203 // no leader within the deadline, and nothing was proposed
 	CodeOutOfService Code = 204 // this replica has taken itself out of service
 	CodeStopping     Code = 205
+	CodeDeadline     Code = 206 // the deadline passed while it waited, and nothing was proposed
 
 	// CodeUnknown goes with Status Unknown: proposed, and not heard of since. Ask again by the same id.
 	CodeUnknown Code = 250

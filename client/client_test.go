@@ -169,6 +169,7 @@ func TestSecondSiteTakesOver(t *testing.T) {
 		},
 		"stopping":  func(*testing.T, *book) http.HandlerFunc { return problem(503, "stopping", "not-executed") },
 		"disk full": func(*testing.T, *book) http.HandlerFunc { return problem(507, "disk-full", "not-executed") },
+		"deadline":  func(*testing.T, *book) http.HandlerFunc { return problem(503, "deadline", "not-executed") },
 		"overloaded": func(*testing.T, *book) http.HandlerFunc {
 			return problem(429, "overloaded", "not-executed", "Retry-After", "1")
 		},
@@ -282,6 +283,7 @@ func TestOutcomesThatAreNotDone(t *testing.T) {
 		"no key":            {problem(401, "unauthenticated", ""), holdfast.NotExecuted, holdfast.CodeNoLeader, true},
 		"no quorum for all": {problem(503, "no-quorum", "not-executed"), holdfast.NotExecuted, holdfast.CodeNoQuorum, true},
 		"overloaded":        {problem(429, "overloaded", "not-executed", "Retry-After", "3600"), holdfast.NotExecuted, holdfast.CodeOverloaded, true},
+		"deadline":          {problem(503, "deadline", "not-executed"), holdfast.NotExecuted, holdfast.CodeDeadline, true},
 		"unknown":           {problem(504, "outcome-unknown", "unknown"), holdfast.Unknown, holdfast.CodeUnknown, true},
 		"dropped":           {drops, holdfast.Unknown, holdfast.CodeUnknown, true},
 		"hangs":             {hangs(t), holdfast.Unknown, holdfast.CodeUnknown, true},

@@ -108,6 +108,7 @@ var statuses = map[holdfast.Code]int{
 	holdfast.CodeNoLeader:     http.StatusServiceUnavailable,
 	holdfast.CodeOutOfService: http.StatusServiceUnavailable,
 	holdfast.CodeStopping:     http.StatusServiceUnavailable,
+	holdfast.CodeDeadline:     http.StatusServiceUnavailable,
 
 	holdfast.CodeUnknown: http.StatusGatewayTimeout,
 }

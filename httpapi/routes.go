@@ -67,8 +67,10 @@ func (a *api) accountRoutes(r *router) {
 	}{
 		{holdfast.FreezeAccount, "freeze-account", "/v1/accounts/{id}/freeze", "Stop new transfers of an account; open holds can still be posted or voided", againDone},
 		{holdfast.ThawAccount, "thaw-account", "/v1/accounts/{id}/thaw", "End a freeze", againDone},
-		{holdfast.CloseAccount, "close-account", "/v1/accounts/{id}/close", "Close an empty account for ever",
-			"Closing it once more changes nothing and is refused as account-closed; with the key of the first time, it is done. "},
+		{
+			holdfast.CloseAccount, "close-account", "/v1/accounts/{id}/close", "Close an empty account for ever",
+			"Closing it once more changes nothing and is refused as account-closed; with the key of the first time, it is done. ",
+		},
 	} {
 		add[restrictIn, jsonOut[outcomeBody]](r, operation{
 			name: v.name, method: post, path: v.path, tag: tagAccounts, summary: v.summary,

@@ -19,7 +19,7 @@
 //	leadership lost after the proposal                          ErrLost              unknown
 //	part of a batch proposed, then leadership lost              ErrLost              unknown, all of it
 //	no majority: CheckQuorum ends the leadership                ErrLost              unknown
-//	deadline before the proposal                                ErrTimeout           not executed
+//	deadline before the proposal                                ErrTimeout           not executed (code deadline)
 //	deadline after the proposal                                 ErrLost              unknown
 //	disk nearly full                                            ErrDiskFull          not executed
 //	replica out of service (digest differs, disk corrupt)       ErrOutOfService      not executed; what was proposed: unknown

@@ -71,6 +71,6 @@ var outcomeTable = []struct {
 	{ErrDiskFull, holdfast.NotExecuted, holdfast.CodeDiskFull},
 	{ErrOutOfService, holdfast.NotExecuted, holdfast.CodeOutOfService},
 	{ErrStopping, holdfast.NotExecuted, holdfast.CodeStopping},
-	{ErrTimeout, holdfast.NotExecuted, holdfast.CodeOverloaded},
+	{ErrTimeout, holdfast.NotExecuted, holdfast.CodeDeadline},
 	{ErrNoShard, holdfast.NotExecuted, holdfast.CodeNoLeader},
 }

@@ -44,6 +44,7 @@ type HostConfig struct {
 	OnCheckpoint func(CheckpointMade)
 
 	Timing  Timing
+	Care    CareBounds
 	Machine MachineConfig
 	Replica ReplicaConfig // the limits; Node, Process, Intake and Answers are filled in
 	Logger  *slog.Logger  // nil: silence
@@ -88,11 +89,17 @@ const (
 	EventMembers
 	// EventOutOfService: the replica's state differs from the others', and it answers nothing any more. Somebody has to look.
 	EventOutOfService
-	// EventCorrupt: the replica's disk is not what was written. It is wiped and joins again, or, when there is nobody to learn from,
-	// stays out of service.
+	// EventCorrupt: the replica's disk is not what was written. It has left service and is wiped when [MayForget] allows it, or,
+	// when there is nobody to learn from, stays as it is.
 	EventCorrupt
 	// EventInstalled: a checkpoint of another site was installed.
 	EventInstalled
+	// EventWaits: a corrupt replica may not be wiped yet; Text says what it waits for and what an operator can do.
+	EventWaits
+	// EventWiped: the replica forgets all it has and joins again under a new identity.
+	EventWiped
+	// EventYields: this site hands a leadership to one with a better disk; Text says why.
+	EventYields
 )
 
 // Event is one thing that happened.
@@ -101,7 +108,7 @@ type Event struct {
 	Shard  holdfast.ShardID
 	Leader Leadership // EventLeader
 	Text   string
-	Err    error // EventOutOfService, EventCorrupt
+	Err    error // EventOutOfService, EventCorrupt, EventWaits, EventWiped
 }
 
 // CheckpointMade says what a checkpoint cost. The store works beside the payments; they stand still only for the other three.
@@ -126,6 +133,11 @@ type Host struct {
 	exp    exports
 	full   atomic.Bool // the disk is nearly full
 
+	epoch  time.Time // where Care's clock begins
+	careMu sync.Mutex
+	care   *Care // guarded by careMu
+	well   atomic.Bool
+
 	ctx     context.Context // ends when the host stops
 	cancel  context.CancelFunc
 	wg      sync.WaitGroup
@@ -140,6 +152,8 @@ func NewHost(c HostConfig) (*Host, error) {
 		return nil, err
 	}
 	h := &Host{config: c, seats: map[holdfast.ShardID]*seat{}, disk: newDiskQueue(), shelf: newPersistQueue()}
+	h.epoch, h.care = time.Now(), NewCare(c.Care)
+	h.well.Store(true)
 	h.exp.init()
 	h.ctx, h.cancel = context.WithCancel(context.Background())
 	for _, id := range c.Shards {
@@ -157,6 +171,7 @@ func (h *Host) Start() {
 	h.spawn(h.writeLoop)
 	h.spawn(h.persistLoop)
 	h.spawn(h.watchDisk)
+	h.spawn(h.careLoop)
 	for _, s := range h.seats {
 		h.spawn(s.run)
 	}
@@ -233,7 +248,7 @@ func (h *Host) Submit(ctx context.Context, shard holdfast.ShardID, bulk bool, b 
 		return nil, s.notLeading(lead)
 	}
 	if h.full.Load() {
-		return nil, ErrDiskFull
+		return nil, s.crowded()
 	}
 	return s.submit(ctx, bulk || b.Count() > bulkCount || len(b.Body) > bulkBytes, b)
 }
@@ -340,9 +355,10 @@ type ShardStatus struct {
 	Applied      uint64
 	Digest       uint64 // as of Applied
 	Checkpoint   uint64
-	CaughtUp     bool  // it has applied what was committed when it started; before that, whoever asks it waits
-	Sealed       int   // segments that wait for the store, or are being persisted
-	OutOfService error // why it answers nothing; nil: it does
+	CaughtUp     bool   // it has applied what was committed when it started; before that, whoever asks it waits
+	Sealed       int    // segments that wait for the store, or are being persisted
+	OutOfService error  // why it answers nothing; nil: it does
+	Waits        string // what a corrupt replica waits for before it wipes its disk; "": it does not
 
 	WaitingSingles int
 	WaitingBulks   int
@@ -371,6 +387,7 @@ func (h *Host) watchDisk() {
 			h.config.Logger.Error("free space is unknown", "err", err)
 		} else if h.full.Swap(full) != full {
 			h.config.Logger.Warn("disk space", "full", full, "free", free)
+			h.tend(func(c *Care, _ time.Duration) { c.Space(full) })
 		}
 		select {
 		case <-t.C:

@@ -3,6 +3,8 @@ package shard
 import (
 	"context"
 	"errors"
+	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -286,6 +288,112 @@ func TestCorruptReplicaIsRebuilt(t *testing.T) {
 		if !saw(f, sick, EventCorrupt) {
 			t.Error("nobody was told")
 		}
+	})
+}
+
+// TestCorruptReplicaWaitsForTheOthers: as long as one of three is gone, the corrupt disk may hold the second copy of a payment.
+func TestCorruptReplicaWaitsForTheOthers(t *testing.T) {
+	bubble(t, 3, smallWindow, func(f *fleet) {
+		mustDone(f, f.pay(openTxn(1, 1, 2)))
+		sick := others(f, f.leader())[0]
+		dead := others(f, sick)[0]
+		if dead == f.leader() {
+			dead = others(f, sick)[1]
+		}
+		disk := f.kill(dead)
+		mustDone(f, f.pay(payTxn(2, 1, 2, 7))) // on the disks of the leader and of the one that is about to be corrupt
+		before := f.host(sick).Status()[0].Node.Replica
+		f.host(sick).seats[testShard].life.Load().fail(&store.ErrCorrupt{Shard: testShard, Index: 3, What: "test"})
+		f.until("the corrupt replica to say what it waits for", func() bool { return f.host(sick).Status()[0].Waits != "" })
+		time.Sleep(10 * time.Second) // bubble time: it must not change its mind
+		st := f.host(sick).Status()[0]
+		if got := ReplicaID(f.host(sick).config.Store.Shard(testShard).Identity().Replica); got != before || st.OutOfService == nil {
+			t.Fatalf("replica %x became %x while one of three was gone; out of service: %v", before, got, st.OutOfService)
+		}
+		if want := fmt.Sprintf("site %d does not answer", dead); !strings.Contains(st.Waits+st.OutOfService.Error(), want) || !saw(f, sick, EventWaits) {
+			t.Errorf("it says %q and %q, want %q", st.Waits, st.OutOfService, want)
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		defer cancel()
+		if err := f.host(sick).Rebuild(ctx, testShard, false); !errors.Is(err, ErrNotSafe) {
+			t.Fatalf("a rebuild without force: %v, want ErrNotSafe", err)
+		}
+		f.start(dead, disk)
+		f.until("the rebuilt replica to vote", func() bool { return votes(f, f.leader(), sick, before) })
+		mustBalance(f, sick, 2, 7)
+		f.agree()
+		if f.host(sick).Status()[0].Waits != "" || f.host(sick).Status()[0].OutOfService != nil || !saw(f, sick, EventWiped) {
+			t.Errorf("after the rebuild: %+v", f.host(sick).Status()[0])
+		}
+	})
+}
+
+// TestTwoCorruptReplicas: neither may forget; an operator who gives one of them up brings the shard no majority back, but one
+// whose disk was good after all does.
+func TestTwoCorruptReplicas(t *testing.T) {
+	bubble(t, 3, nil, func(f *fleet) {
+		mustDone(f, f.pay(openTxn(1, 1, 2)))
+		mustDone(f, f.pay(payTxn(2, 1, 2, 7)))
+		sick := others(f, f.leader())
+		for _, id := range sick {
+			f.host(id).seats[testShard].life.Load().fail(&store.ErrCorrupt{Shard: testShard, Index: 3, What: "test"})
+		}
+		for _, id := range sick {
+			f.until("both to wait", func() bool { return f.host(id).Status()[0].Waits != "" })
+		}
+		time.Sleep(10 * time.Second) // bubble time
+		for _, id := range sick {
+			if saw(f, id, EventWiped) {
+				t.Fatalf("site %d was wiped while another was corrupt", id)
+			}
+		}
+		before := f.host(sick[1]).config.Store.Shard(testShard).Identity().Replica
+		f.start(sick[0], f.kill(sick[0])) // its disk is readable again
+		f.until("the other one to vote under a new identity", func() bool { return votes(f, f.leader(), sick[1], ReplicaID(before)) })
+		mustBalance(f, sick[1], 2, 7)
+		f.agree()
+	})
+}
+
+func TestRebuild(t *testing.T) {
+	bubble(t, 3, nil, func(f *fleet) {
+		mustDone(f, f.pay(openTxn(1, 1, 2)))
+		one := others(f, f.leader())[0]
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		defer cancel()
+		before := f.host(one).Status()[0].Node.Replica
+		if err := f.host(one).Rebuild(ctx, testShard, false); err != nil {
+			t.Fatalf("a rebuild while both others are well: %v", err)
+		}
+		f.until("the rebuilt replica to vote", func() bool { return votes(f, f.leader(), one, before) })
+		f.agree()
+
+		f.host(one).seats[testShard].life.Load().fail(ledger.ErrDigest{Index: 3, Ours: 1, Theirs: 2})
+		f.until("the differing replica to be out", func() bool { return f.host(one).Status()[0].OutOfService != nil })
+		time.Sleep(5 * time.Second) // bubble time
+		before = ReplicaID(f.host(one).config.Store.Shard(testShard).Identity().Replica)
+		if err := f.host(one).Rebuild(ctx, testShard, false); err != nil {
+			t.Fatalf("a rebuild of a differing replica: %v", err)
+		}
+		f.until("the rebuilt replica to vote", func() bool { return votes(f, f.leader(), one, before) })
+
+		dead := others(f, one)[0]
+		if dead == f.leader() {
+			dead = others(f, one)[1]
+		}
+		f.kill(dead)
+		before = ReplicaID(f.host(one).config.Store.Shard(testShard).Identity().Replica)
+		if err := f.host(one).Rebuild(ctx, testShard, false); !errors.Is(err, ErrNotSafe) {
+			t.Fatalf("a rebuild while one of three is gone: %v, want ErrNotSafe", err)
+		}
+		mustDone(f, f.pay(payTxn(9, 1, 2, 1), others(f, dead)...)) // it goes on serving
+		if err := f.host(one).Rebuild(ctx, testShard, true); err != nil {
+			t.Fatalf("a rebuild with force: %v", err)
+		}
+		f.until("a new identity", func() bool {
+			now := f.host(one).config.Store.Shard(testShard).Identity().Replica
+			return now != 0 && ReplicaID(now) != before
+		})
 	})
 }
 

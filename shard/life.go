@@ -105,12 +105,6 @@ func (s *seat) live() error {
 	s.life.Store(l)
 	err = l.loop()
 	l.end()
-	if errors.Is(err, errRebuild) {
-		if !s.rebuild(err) {
-			return errStopped
-		}
-		return nil
-	}
 	return err
 }
 
@@ -270,7 +264,7 @@ func (l *life) upkeep(u Upkeep, now holdfast.Time) error {
 func (l *life) obey(calls []control) error {
 	for i, c := range calls {
 		err := c.do(l.replica)
-		rebuild := errors.Is(err, errRebuild)
+		rebuild := errors.As(err, new(*rebuildOrder))
 		if rebuild {
 			c.done <- nil
 		} else {
@@ -299,6 +293,7 @@ func (l *life) tick(now holdfast.Time) error {
 		l.commit.ask(l.ticks%digestTicks == 0)
 		l.publish()
 	}
+	l.replica.SetReluctant(!l.seat.host.well.Load())
 	if l.ticks%joinTicks == 0 {
 		l.join()
 	}

@@ -71,12 +71,16 @@ type Node struct {
 	lastTok  WriteToken
 	late     *HardState // a newer commit index that waits for the next write that matters
 	durable  HardState  // what was handed out last: term and vote
+	end      uint64     // index of the last entry that was handed out; no entry leaves before it
+	known    uint64     // the newest commit index that is on disk
 	applying []*pb.Message
 	changes  []Entry // handed-out membership changes that Applied has not reached yet
 
 	leader      Leadership
 	leadReady   uint64 // as leader: the index of the first entry of this term
 	lastChange  uint64 // as leader: index of the newest membership change that may be in the log
+	reluctant   bool   // another site should lead
+	orphaned    int    // ticks without a known leader
 	duel        bool   // another candidate asked for our vote in the term we stand in
 	offer       *Offer
 	messages    []Message
@@ -85,8 +89,9 @@ type Node struct {
 
 // storedAction is what follows from one write once it is on disk.
 type storedAction struct {
-	token WriteToken
-	after []*pb.Message
+	token  WriteToken
+	commit uint64 // as it stands in the write; 0: it does not
+	after  []*pb.Message
 }
 
 // WriteToken numbers the writes of one Node, from 1.
@@ -156,6 +161,8 @@ func NewNode(c NodeConfig) (n *Node, err error) {
 		members:     c.Checkpoint.Members,
 		applied:     c.Checkpoint.Index,
 		durable:     hard,
+		end:         c.Log.LastIndex(),
+		known:       hard.Commit,
 		sites:       map[ReplicaID]holdfast.SiteID{},
 		snapshotted: map[ReplicaID]int{},
 	}
@@ -215,6 +222,9 @@ func (n *Node) raftConfig() *raft.Config {
 func (n *Node) Tick() (err error) {
 	defer caught(&err)
 	n.raft.Tick()
+	if n.orphaned++; n.leader.Leader != 0 {
+		n.orphaned = 0
+	}
 	if n.duel {
 		n.duel = false
 		return n.Campaign()
@@ -431,6 +441,7 @@ func (n *Node) Stored(token WriteToken) (err error) {
 	defer caught(&err)
 	for len(n.writes) > 0 && n.writes[0].token <= token {
 		after := n.writes[0].after
+		n.known = max(n.known, n.writes[0].commit)
 		n.writes = n.writes[1:]
 		if err := n.deliver(after); err != nil {
 			return err
@@ -580,15 +591,19 @@ func (n *Node) write(out *Output, m *pb.Message, votes []*pb.Message) error {
 	}
 	n.noteEntries(m.GetEntries())
 	n.lastTok++
-	w := Write{Token: n.lastTok, Entries: fromRaft(m.GetEntries())}
+	w, action := Write{Token: n.lastTok, Entries: fromRaft(m.GetEntries())}, storedAction{token: n.lastTok, after: after}
 	if n.late != nil {
+		action.commit = n.late.Commit
 		w.Hard, n.durable, n.late = n.late, *n.late, nil
+	}
+	if len(w.Entries) > 0 {
+		n.end = w.Entries[len(w.Entries)-1].Index
 	}
 	out.Writes = append(out.Writes, w)
 	if PlantedAckBeforeFsync {
 		return n.deliver(after)
 	}
-	n.writes = append(n.writes, storedAction{token: w.Token, after: after})
+	n.writes = append(n.writes, action)
 	return nil
 }
 
@@ -630,6 +645,9 @@ func (n *Node) post(m *pb.Message) error {
 	if m.GetType() == pb.MsgSnap {
 		n.snapshotted[to] = 0
 	}
+	if m.GetType() == pb.MsgPreVote && n.reluctant && n.orphaned < patience*n.config.ElectionTicks {
+		return nil
+	}
 	site, ok := n.sites[to]
 	if !ok {
 		n.config.Logf("no site is known for replica %x: %s dropped", uint64(to), m.GetType())
@@ -642,6 +660,14 @@ func (n *Node) post(m *pb.Message) error {
 	n.messages = append(n.messages, Message{To: to, Site: site, Payload: payload, Urgent: urgent(m.GetType())})
 	return nil
 }
+
+// patience is for how many election time-outs without a leader a reluctant replica leaves it to the others to stand. After that a
+// leader on a bad disk is better than none.
+const patience = 5
+
+// SetReluctant says whether another site should lead rather than this one: it asks nobody for a vote then, for a while, and gives
+// its own as ever. It does not end a leadership.
+func (n *Node) SetReluctant(r bool) { n.reluctant = r }
 
 // urgent tells which messages must not wait behind entries. Those that carry or acknowledge entries keep their order: one that
 // overtakes another looks like a gap to its receiver, and Raft goes back to probing.

@@ -22,7 +22,7 @@ func TestOutcomes(t *testing.T) {
 		{NotLeaderError{Shard: 1, Leader: 2}, holdfast.NotExecuted, holdfast.CodeNoLeader},
 		{NotLeaderError{Shard: 1}, holdfast.NotExecuted, holdfast.CodeNoLeader},
 		{ErrOverloaded, holdfast.NotExecuted, holdfast.CodeOverloaded},
-		{ErrTimeout, holdfast.NotExecuted, holdfast.CodeOverloaded},
+		{ErrTimeout, holdfast.NotExecuted, holdfast.CodeDeadline},
 		{ErrDiskFull, holdfast.NotExecuted, holdfast.CodeDiskFull},
 		{ErrOutOfService, holdfast.NotExecuted, holdfast.CodeOutOfService},
 		{ErrStopping, holdfast.NotExecuted, holdfast.CodeStopping},

@@ -14,4 +14,5 @@ const (
 	PlantedWipedVotes       = false
 	PlantedInstallAnyway    = false
 	PlantedClockBack        = false
+	PlantedWipeUnasked      = false
 )

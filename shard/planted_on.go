@@ -13,4 +13,5 @@ var (
 	PlantedWipedVotes       bool // Birth: a wiped disk takes its old identity again
 	PlantedInstallAnyway    bool // Replica: a checkpoint is installed over a log that holds it already, dropping what follows
 	PlantedClockBack        bool // Replica: entries are stamped with the clock as it is, even after it jumped back
+	PlantedWipeUnasked      bool // MayForget: a corrupt replica is wiped without asking whether others hold its data
 )

@@ -93,10 +93,12 @@ func (h *Host) writeLoop() {
 	for range h.disk.wake {
 		list, closed := h.disk.take(room)
 		if len(list) > 0 {
+			h.tend(func(c *Care, now time.Duration) { c.WriteBegins(now, sizeOf(list)) })
 			if err := h.config.Store.Write(mergeWrites(list)); err != nil {
 				h.die(err)
 				return
 			}
+			h.tend(func(c *Care, now time.Duration) { c.WriteEnds(now) })
 			for _, w := range list {
 				w.life.seat.inbox.stored(w.life, w.write.Token)
 			}
@@ -107,6 +109,15 @@ func (h *Host) writeLoop() {
 		clear(list)
 		room = list
 	}
+}
+
+func sizeOf(list []diskWrite) (bytes int) {
+	for _, w := range list {
+		for i := range w.write.Entries {
+			bytes += len(w.write.Entries[i].Data)
+		}
+	}
+	return bytes
 }
 
 // mergeWrites makes one write per shard, because the store takes each shard's log as it stands before the batch.

@@ -24,8 +24,12 @@ type seat struct {
 	lead    atomic.Pointer[Leadership]
 	changed broadcast // of lead
 	life    atomic.Pointer[life]
-	out     atomic.Pointer[error] // why it is out of service
+	out     atomic.Pointer[error]  // why it is out of service
+	waits   atomic.Pointer[string] // what it waits for before it wipes its disk; nil: nothing
+	corrupt atomic.Bool            // it is out of service because of its disk
+	orders  chan *rebuildOrder     // for a replica out of service
 	status  atomic.Pointer[ShardStatus]
+	refuses atomic.Bool // the disk is full, and nobody else can lead
 	pulling atomic.Bool
 	joining atomic.Bool
 
@@ -38,7 +42,7 @@ type seat struct {
 }
 
 func newSeat(h *Host, id holdfast.ShardID) *seat {
-	s := &seat{host: h, id: id, shard: h.config.Store.Shard(id), intake: NewIntake()}
+	s := &seat{host: h, id: id, shard: h.config.Store.Shard(id), intake: NewIntake(), orders: make(chan *rebuildOrder)}
 	s.inbox.wake = newSignal()
 	s.lead.Store(&Leadership{})
 	s.requests.New = func() any { return newCall() }
@@ -292,21 +296,27 @@ func (m mail) refuse(err error) {
 
 func (s *seat) setLead(now Leadership) {
 	if old := s.lead.Swap(&now); *old != now {
+		s.refuses.Store(false) // Decide says it anew
 		s.changed.send()
 		s.host.config.OnEvent(Event{Kind: EventLeader, Shard: s.id, Leader: now})
 	}
 }
 
-// survive decides what a failed life means: the process stops, the replica leaves service, or it is wiped and joins again.
+// survive decides what a failed life means: the process stops, or the replica leaves service and perhaps begins again. It
+// reports whether there is another life.
 func (s *seat) survive(err error) bool {
+	if order := (*rebuildOrder)(nil); errors.As(err, &order) {
+		return s.obey(order)
+	}
 	switch ConditionOf(err) {
 	case Corrupt:
-		if !s.alone() {
-			return s.rebuild(err)
-		}
-		s.leaveService(EventCorrupt, err)
+		return s.condemned(err)
 	case Differs:
-		s.leaveService(EventOutOfService, err)
+		s.host.config.OnEvent(Event{
+			Kind: EventOutOfService, Shard: s.id, Err: err,
+			Text: "the replica has taken itself out of service: look at the error, then use Rebuild or fsck",
+		})
+		return s.outOfService(err, false)
 	default:
 		s.host.die(fmt.Errorf("shard %d: %w", s.id, err))
 	}
@@ -315,45 +325,6 @@ func (s *seat) survive(err error) bool {
 
 // alone reports that nobody else could teach this replica what its disk has lost.
 func (s *seat) alone() bool { return len(s.host.config.Sites) < 2 }
-
-// leaveService is loud and final: an operator has to look.
-func (s *seat) leaveService(kind EventKind, err error) {
-	s.out.Store(&err)
-	s.intake.Close(ErrOutOfService)
-	s.refuseMail(ErrOutOfService)
-	s.host.config.OnEvent(Event{Kind: kind, Shard: s.id, Err: err, Text: "the replica has taken itself out of service: look at the error, then use Rebuild or fsck"})
-	<-s.host.ctx.Done()
-}
-
-// rebuild forgets everything, the identity first of all: the replica that was here votes no more.
-func (s *seat) rebuild(cause error) bool {
-	s.host.config.OnEvent(Event{Kind: EventCorrupt, Shard: s.id, Err: cause, Text: "the replica is wiped and joins again under a new identity"})
-	if s.stopPull != nil { // nothing may write to the shard beside Wipe
-		s.stopPull()
-		s.pulls.Wait()
-		s.refuseMail(ErrNoQuorum) // a pull that was done meanwhile: what it fetched is wiped as well
-	}
-	if err := s.shard.Wipe(); err != nil {
-		s.host.die(fmt.Errorf("wiping shard %d: %w", s.id, err))
-		return false
-	}
-	return true
-}
-
-// errRebuild ends a life on request.
-var errRebuild = errors.New("the replica is to be rebuilt")
-
-// Rebuild wipes this site's replica of a shard and lets it join again under a new identity. The other sites must hold the data.
-func (h *Host) Rebuild(ctx context.Context, shard holdfast.ShardID) error {
-	s, err := h.seat(shard)
-	if err != nil {
-		return err
-	}
-	if s.alone() {
-		return fmt.Errorf("shard %d has its only replica here: wiping it would lose everything", shard)
-	}
-	return s.do(ctx, func(*Replica) error { return errRebuild })
-}
 
 // identify makes sure that the disk has an identity, on disk before anybody hears of it.
 func (s *seat) identify() (store.Identity, error) {
@@ -423,31 +394,38 @@ func (s *seat) report() (Report, error) {
 	return r, err
 }
 
-// askReports asks all other sites at once.
+// askReports asks all other sites at once. A site that is not there yet gives no report, and without it nothing is decided.
 func (s *seat) askReports() []Report {
+	var list []Report
+	s.askOthers(methodBirth, func(site holdfast.SiteID, answer []byte) {
+		if r, err := ParseReport(answer); err == nil && r.Site == site {
+			list = append(list, r)
+		}
+	})
+	return list
+}
+
+// askOthers asks all other sites at once, and gives the answers that come within a second to took, one after the other.
+func (s *seat) askOthers(method string, took func(from holdfast.SiteID, answer []byte)) {
 	ctx, cancel := context.WithTimeout(s.host.ctx, time.Second)
 	defer cancel()
 	var mu sync.Mutex
-	var list []Report
 	var wg sync.WaitGroup
 	for _, site := range s.host.config.Sites {
 		if site == s.host.config.Site {
 			continue
 		}
 		wg.Go(func() {
-			answer, err := s.host.config.Call(ctx, site, methodBirth, appendShard(nil, s.id))
+			answer, err := s.host.config.Call(ctx, site, method, appendShard(nil, s.id))
 			if err != nil {
-				return // that site is not there yet: without its report nothing is decided
+				return
 			}
-			if r, err := ParseReport(answer); err == nil && r.Site == site {
-				mu.Lock()
-				defer mu.Unlock()
-				list = append(list, r)
-			}
+			mu.Lock()
+			defer mu.Unlock()
+			took(site, answer)
 		})
 	}
 	wg.Wait()
-	return list
 }
 
 func (s *seat) describe() ShardStatus {
@@ -459,6 +437,9 @@ func (s *seat) describe() ShardStatus {
 	st.Node.Leader = *s.lead.Load()
 	if out := s.out.Load(); out != nil {
 		st.OutOfService = *out
+	}
+	if waits := s.waits.Load(); waits != nil {
+		st.Waits = *waits
 	}
 	if l := s.life.Load(); l != nil {
 		st.Sealed = l.machine.Sealed()

@@ -20,6 +20,9 @@ const (
 	methodJoin   = methodPrefix + "join"   // shard, replica -> nothing; the leader adds it as a learner
 	methodExport = methodPrefix + "export" // shard, applied -> export id, index, term
 	methodChunk  = methodPrefix + "chunk"  // shard, export id, number -> last, data
+
+	methodHealth   = methodPrefix + "health"   // nothing -> Health of the site's disk
+	methodStanding = methodPrefix + "standing" // shard -> Standing
 )
 
 // Serves reports whether a method of the link is for [Host.Serve].
@@ -37,6 +40,9 @@ func appendJoin(b []byte, id holdfast.ShardID, replica ReplicaID) []byte {
 
 // Serve answers another site's Host. Every error may be repeated.
 func (h *Host) Serve(ctx context.Context, from holdfast.SiteID, method string, payload []byte) ([]byte, error) {
+	if method == methodHealth {
+		return h.health().Append(nil), nil
+	}
 	if len(payload) < 2 {
 		return nil, fmt.Errorf("%s: %w", method, errShortCall)
 	}
@@ -52,6 +58,8 @@ func (h *Host) Serve(ctx context.Context, from holdfast.SiteID, method string, p
 			return nil, err
 		}
 		return r.Append(nil), nil
+	case methodStanding:
+		return s.standing(ctx).Append(nil), nil
 	case methodJoin:
 		return nil, s.serveJoin(ctx, from, payload)
 	case methodExport:

@@ -190,6 +190,14 @@ func (p *process) submit(s holdfast.ShardID, txn *holdfast.Txn, forwarded bool, 
 		p.forward(leader.Site, s, txn, answer)
 		return
 	}
+	if p.full && r.refuses {
+		refuse(holdfast.NotExecuted, holdfast.CodeDiskFull)
+		return
+	}
+	if p.full { // it will be somebody else's to do
+		refuse(holdfast.NotExecuted, holdfast.CodeNoLeader)
+		return
+	}
 	q := &shard.Request{Answer: func(q *shard.Request) {
 		if q.Err != nil {
 			refuse(shard.OutcomeOf(q.Err))
@@ -255,7 +263,7 @@ func (f *fleet) hauled(i int, at holdfast.SiteID, txns []*holdfast.Txn, outcomes
 // submitBatch takes a batch where the leader is, and nowhere else.
 func (p *process) submitBatch(s holdfast.ShardID, txns []*holdfast.Txn, answer func([]holdfast.Outcome)) {
 	r := p.replicas[s-1]
-	if !p.up || r.core == nil || r.out || !r.core.Leader().Self {
+	if !p.up || r.core == nil || r.out || !r.core.Leader().Self || p.full {
 		return
 	}
 	q := &shard.Request{Bulk: true, Answer: func(q *shard.Request) { answer(outcomesOf(q, txns)) }}

@@ -393,6 +393,15 @@ func (v *volume) export() (export, error) {
 	return copied{c, v.visible.entries[:c.meta.Index:c.meta.Index]}, v.disk.dead
 }
 
+func (v *volume) forget() error {
+	if v.disk.dead != nil {
+		return v.disk.dead
+	}
+	v.disk.pending = slices.DeleteFunc(v.disk.pending, func(b batch) bool { return b.shard == v.shard })
+	*v = volume{disk: v.disk, shard: v.shard, checkpoint: &checkpoint{}}
+	return nil
+}
+
 // install replaces everything but the identity, atomically.
 func (v *volume) install(from export) error {
 	if v.disk.dead != nil {

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"slices"
 	"time"
 
 	"holdfast/shard"
@@ -31,13 +32,16 @@ func drawFaults(f *fleet) faults {
 		(*faults).crash, (*faults).crash, (*faults).crash, (*faults).crashAll, (*faults).isolate, (*faults).isolate,
 		(*faults).split, (*faults).oneWay, (*faults).slowDisk, (*faults).failFsync, (*faults).wipe, (*faults).wipe,
 		(*faults).jumpClock, (*faults).jumpClock, (*faults).handOver, (*faults).handOver, (*faults).crashLeader, (*faults).isolateLeader,
-		(*faults).flicker, (*faults).stopSite, (*faults).stopLeader,
+		(*faults).flicker, (*faults).stopSite, (*faults).stopLeader, (*faults).fullDisk, (*faults).slowDisk,
 	}
 	// Every run leaves some kinds out: some mistakes show only when nothing else disturbs.
 	for _, kind := range all {
 		if rng.IntN(3) > 0 {
 			x.kinds = append(x.kinds, kind)
 		}
+	}
+	if rng.IntN(3) == 0 { // corrupt disks stop elections for seconds: most runs are better without
+		x.kinds = append(x.kinds, (*faults).corrupt, (*faults).corruptBeside, (*faults).corruptTwo)
 	}
 	return x
 }
@@ -63,6 +67,8 @@ func (x *faults) stop() {
 	x.f.net.calm()
 	for _, p := range x.f.sites {
 		p.slow, p.failing = 0, false
+		x.repair(p)
+		x.space(p)
 		if !p.up {
 			p.start()
 		}
@@ -199,6 +205,53 @@ func (x *faults) slowDisk() {
 	x.later(100*time.Millisecond, time.Second, func() { p.slow = 0 })
 }
 
+// corrupt lets a disk give back what was not written, until the replica there has forgotten, or somebody has found out that it
+// was a bad cable and nothing on the disk is wrong.
+func (x *faults) corrupt() { x.corruptAt(x.f.anySite(), x.f.e.rng.IntN(len(x.f.shards))) }
+
+func (x *faults) corruptAt(p *process, i int) {
+	if !p.up || p.rotten[i] > 0 || p.replicas[i].core == nil {
+		return
+	}
+	x.f.e.logf("site %d shard %d: the disk is corrupt", p.site, i+1)
+	p.rotten[i] = x.f.e.now
+	p.replicas[i].failed(&store.ErrCorrupt{Shard: p.replicas[i].shard, What: "planted by the simulator"})
+	x.later(time.Second, 4*time.Second, func() {
+		if p.rotten[i] > 0 {
+			x.repair(p)
+		}
+	})
+}
+
+// repair makes what a site has on its disk readable again.
+func (x *faults) repair(p *process) {
+	if slices.Max(p.rotten) == 0 {
+		return
+	}
+	x.f.e.logf("site %d: the disk is good again", p.site)
+	clear(p.rotten)
+	if p.up {
+		p.crash()
+		p.start()
+	}
+}
+
+// corruptBeside lets a disk turn out corrupt while another site is down.
+func (x *faults) corruptBeside() {
+	p, i := x.f.anySite(), x.f.e.rng.IntN(len(x.f.shards))
+	if other := x.f.anySite(); other != p {
+		x.crashSite(other)
+	}
+	x.corruptAt(p, i)
+}
+
+// corruptTwo lets two disks turn out corrupt at once, or nearly.
+func (x *faults) corruptTwo() {
+	p, q, i := x.f.anySite(), x.f.anySite(), x.f.e.rng.IntN(len(x.f.shards))
+	x.corruptAt(p, i)
+	x.later(0, 100*time.Millisecond, func() { x.corruptAt(q, i) })
+}
+
 func (x *faults) failFsync() {
 	p := x.f.anySite()
 	if !p.up {
@@ -239,6 +292,7 @@ func (f *fleet) emptyDisk(p *process) {
 		old = append(old, p.disk.volume(i).Identity())
 	}
 	p.disk.wipe()
+	clear(p.rotten)
 	if !shard.PlantedWipedVotes {
 		return
 	}

@@ -158,7 +158,7 @@ func newFleet(seed uint64, o Options, traced bool) *fleet {
 	f.impatience = pick(rng, []float64{0, 0.05, 0.3})
 	keep := uint64(pick(rng, []int{3, 15, 60}))
 	for i := range sites {
-		f.sites = append(f.sites, &process{f: f, site: holdfast.SiteID(i + 1), disk: f.newMedium(o.Disk, shards, keep)})
+		f.sites = append(f.sites, &process{f: f, site: holdfast.SiteID(i + 1), disk: f.newMedium(o.Disk, shards, keep), rotten: make([]time.Duration, shards)})
 	}
 	for i := range shards {
 		s := holdfast.ShardID(i + 1)
@@ -475,6 +475,31 @@ func (f *fleet) whole(but *process) bool {
 		}
 	}
 	return true
+}
+
+// forgets checks, when a corrupt replica wipes itself, that every committed entry it has is on the disks of a majority that
+// is made of other voters.
+func (f *fleet) forgets(r *replica) {
+	i, o := int(r.shard-1), f.oracle(r.shard)
+	members, need := f.votersOf(i), min(r.p.disk.safe(i), uint64(len(o.log)))
+	for _, half := range []shard.Role{shard.Voter, shard.OldVoter} {
+		voters, holders := 0, 0
+		for _, m := range members.List {
+			if m.Role&half == 0 {
+				continue
+			}
+			voters++
+			p := f.sites[m.Site-1]
+			same := shard.ReplicaID(p.disk.volume(i).Identity().Replica) == m.Replica
+			lately := p.rotten[i] == 0 || f.e.now-p.rotten[i] < 2*pleadPause // it may have answered before
+			if p != r.p && same && lately && p.disk.safe(i) >= need {
+				holders++
+			}
+		}
+		if voters > 0 && holders < voters/2+1 || len(members.List) == 0 {
+			o.fail("copies", "site %d forgets a log that is committed to %d, and only %d of %d voters are others that have it", r.p.site, need, holders, voters)
+		}
+	}
 }
 
 func (s *Stats) add(o *Stats) {

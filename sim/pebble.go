@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -165,14 +166,7 @@ func (v *pebbleVolume) install(from export) error {
 	if err != nil {
 		return err
 	}
-	// What of this shard still waits for an fsync goes with what is replaced.
-	keep := v.disk.pending[:0:0]
-	for _, b := range v.disk.pending {
-		if b.shard != v.id {
-			keep = append(keep, b)
-		}
-	}
-	v.disk.pending = keep
+	v.dropPending()
 	for n := im.Next(); n < uint32(len(c.list)); n++ {
 		if err := im.Put(c.list[n]); err != nil {
 			return fmt.Errorf("chunk %d: %w", n, err)
@@ -180,4 +174,17 @@ func (v *pebbleVolume) install(from export) error {
 	}
 	_, err = im.Install()
 	return err
+}
+
+func (v *pebbleVolume) forget() error {
+	if v.disk.dead != nil {
+		return v.disk.dead
+	}
+	v.dropPending()
+	return v.Wipe()
+}
+
+// dropPending lets what of this shard still waits for an fsync go with what is replaced.
+func (v *pebbleVolume) dropPending() {
+	v.disk.pending = slices.DeleteFunc(v.disk.pending, func(b batch) bool { return b.shard == v.id })
 }

@@ -30,6 +30,7 @@ var plants = []struct {
 	{"answer matched by order instead of nonce", &shard.PlantedAnyNonce, Options{}},
 	{"lost leadership answered as not executed", &shard.PlantedLostIsRefused, Options{}},
 	{"clock going back stamps backwards", &shard.PlantedClockBack, Options{}},
+	{"corrupt replica wipes itself without asking", &shard.PlantedWipeUnasked, Options{}},
 	{"dedupe forgotten after a checkpoint", &ledger.PlantedForgetDedupe, Options{}},
 	{"ids left out of a checkpoint", &store.PlantedIDForgotten, Options{}},
 	{"refusal forgotten", &ledger.PlantedRefusalForgotten, Options{}},

@@ -3,6 +3,7 @@ package sim
 import (
 	"encoding/binary"
 	"errors"
+	"slices"
 	"time"
 
 	"go.etcd.io/raft/v3/raftpb"
@@ -26,8 +27,11 @@ type process struct {
 	paused   time.Duration // until when it does nothing: stopped by a signal, and not knowing it
 	slow     time.Duration // added to every fsync
 	failing  bool          // the next fsync fails
+	full     bool          // no room for new work
+	care     *shard.Care
 	syncing  bool
-	waiting  []token // writes that no sync has been started for
+	waiting  []token         // writes that no sync has been started for
+	rotten   []time.Duration // by shard: since when the disk gives back what was not written; 0: it does not
 	replicas []*replica
 }
 
@@ -53,7 +57,12 @@ type replica struct {
 	pumping  bool
 	fetching bool
 	ticks    int
+	refuses  bool // the disk is full, and nobody else can lead
 	out      bool // took itself out of service
+	corrupt  bool // because of its disk: it asks the others whether it may forget
+	mark     uint64
+	round    int // of questions
+	heard    []shard.Standing
 }
 
 const tick = 10 * time.Millisecond
@@ -91,6 +100,8 @@ func (p *process) arrive(do func()) {
 func (p *process) start() {
 	p.life++
 	p.up, p.syncing, p.waiting, p.failing, p.slow, p.paused = true, false, nil, false, 0, 0
+	p.care = shard.NewCare(shard.CareBounds{})
+	p.care.Space(p.full)
 	p.f.e.logf("site %d starts", p.site)
 	if err := p.disk.open(); err != nil {
 		p.f.e.fail("disk", "site %d cannot open its disk: %v", p.site, err)
@@ -107,6 +118,10 @@ func (p *process) start() {
 
 // start loads the replica, or begins to ask to be let in.
 func (r *replica) start() {
+	if r.p.rotten[r.shard-1] > 0 {
+		r.failed(&store.ErrCorrupt{Shard: r.shard, What: "planted by the simulator"})
+		return
+	}
 	id := r.volume.Identity()
 	if id.Replica == 0 {
 		id.Replica = r.p.f.identity()
@@ -165,15 +180,15 @@ func (r *replica) inspect() {
 
 // ask begs the other sites, one after the other, to be admitted, until one that leads has done it.
 func (r *replica) ask() {
-	f, id := r.p.f, shard.ReplicaID(r.volume.Identity().Replica)
+	f, id, life := r.p.f, shard.ReplicaID(r.volume.Identity().Replica), r.p.life
 	for _, other := range f.sites {
 		if other == r.p {
 			continue
 		}
-		f.net.send(r.p.site, other.site, func() { other.admit(r, id) })
+		f.net.send(r.p.site, other.site, func() { other.admit(r, id, life) })
 	}
 	r.p.after(300*time.Millisecond, func() {
-		if r.core == nil {
+		if r.core == nil && !r.out {
 			r.ask()
 		}
 	})
@@ -181,7 +196,7 @@ func (r *replica) ask() {
 
 // admit is the other site's half of ask: the leader adds the stranger as a learner, and tells it from which members the log
 // begins.
-func (p *process) admit(stranger *replica, id shard.ReplicaID) {
+func (p *process) admit(stranger *replica, id shard.ReplicaID, life int) {
 	if !p.up {
 		return
 	}
@@ -194,7 +209,6 @@ func (p *process) admit(stranger *replica, id shard.ReplicaID) {
 	}
 	if _, ok := r.core.Members().Find(id); ok {
 		founders := shard.NewMembers(r.core.Members().Founders).Append(nil)
-		life := stranger.p.life
 		p.f.net.send(p.site, stranger.p.site, func() {
 			if stranger.p.up && stranger.p.life == life {
 				stranger.admitted(id, founders)
@@ -205,7 +219,7 @@ func (p *process) admit(stranger *replica, id shard.ReplicaID) {
 }
 
 func (r *replica) admitted(id shard.ReplicaID, founders []byte) {
-	if r.core != nil || r.volume.Identity().Replica != uint64(id) {
+	if r.core != nil || r.out || r.volume.Identity().Replica != uint64(id) {
 		return
 	}
 	r.p.f.stats.MemberChanges++
@@ -224,6 +238,7 @@ func tolerable(err error) bool {
 // tick is one unit of time for all replicas of the site.
 func (p *process) tick() {
 	p.after(tick, p.tick)
+	p.tend()
 	for _, r := range p.replicas {
 		r.tick()
 	}
@@ -337,6 +352,7 @@ func (r *replica) carry(out *shard.Output) bool {
 }
 
 func (r *replica) led(l *shard.Leadership) {
+	r.refuses = false
 	if !l.Self {
 		return
 	}
@@ -421,6 +437,7 @@ func (p *process) sync() {
 	p.syncing = true
 	tokens, mark := p.waiting, p.disk.written()
 	p.waiting = nil
+	p.care.WriteBegins(p.f.e.now, 0)
 	p.after(p.f.e.between(100*time.Microsecond, 1500*time.Microsecond)+p.slow, func() {
 		p.syncing = false
 		if p.failing {
@@ -431,6 +448,7 @@ func (p *process) sync() {
 			return
 		}
 		p.disk.sync(mark)
+		p.care.WriteEnds(p.f.e.now)
 		for _, t := range tokens {
 			if t.r.core == t.core && !t.r.out && p.up {
 				t.r.stored(t.t)
@@ -585,6 +603,8 @@ func (r *replica) failed(err error) bool {
 	switch condition := shard.ConditionOf(err); {
 	case errors.Is(err, errDisk):
 		r.p.crash()
+	case condition == shard.Corrupt:
+		r.condemn()
 	case condition == shard.Differs:
 		r.out = true
 		r.p.f.differs(r, err)
@@ -592,6 +612,98 @@ func (r *replica) failed(err error) bool {
 		r.p.f.e.fail("stopped", "site %d shard %d stops: %v", r.p.site, r.shard, err)
 	}
 	return true
+}
+
+// condemn takes a replica with a corrupt disk out of service and begins to ask the others whether it may forget.
+func (r *replica) condemn() {
+	if r.corrupt {
+		return
+	}
+	if r.intake != nil {
+		r.intake.Close(shard.ErrOutOfService)
+	}
+	r.core, r.machine, r.commits, r.segments = nil, nil, nil, nil
+	r.out, r.corrupt, r.mark = true, true, 0
+	r.p.f.stats.Corrupt++
+	r.plead()
+}
+
+// pleadPause is how long the answers to one round of questions are waited for.
+const pleadPause = 250 * time.Millisecond
+
+// plead asks the others once and decides by what has come until the next round.
+func (r *replica) plead() {
+	if !r.corrupt {
+		return
+	}
+	r.round++
+	r.heard = nil
+	round, f, life := r.round, r.p.f, r.p.life
+	for _, other := range f.sites {
+		if other == r.p {
+			continue
+		}
+		f.net.send(r.p.site, other.site, func() {
+			if !other.up {
+				return
+			}
+			answer := other.replicas[r.shard-1].standing()
+			f.net.send(other.site, r.p.site, func() {
+				if r.p.life == life && r.round == round {
+					r.hear(answer)
+				}
+			})
+		})
+	}
+	r.p.after(pleadPause, func() {
+		if r.corrupt && r.round == round {
+			r.decide()
+			r.plead()
+		}
+	})
+}
+
+// hear takes an answer. When all others have answered nothing is waited for: an answer is worth less the older it is.
+func (r *replica) hear(answer shard.Standing) {
+	if slices.ContainsFunc(r.heard, func(s shard.Standing) bool { return s.Site == answer.Site }) {
+		return
+	}
+	if r.heard = append(r.heard, answer); len(r.heard) == len(r.p.f.sites)-1 {
+		r.decide()
+	}
+}
+
+func (r *replica) standing() shard.Standing {
+	s := shard.Standing{Site: r.p.site, Replica: shard.ReplicaID(r.volume.Identity().Replica)}
+	switch {
+	case r.corrupt:
+		s.Service = shard.Condemned
+	case r.core != nil && !r.out:
+		return r.core.Standing(r.p.site)
+	}
+	return s
+}
+
+func (r *replica) decide() {
+	if !r.corrupt {
+		return
+	}
+	now := shard.MayForget(r.p.site, r.mark, r.heard)
+	r.mark = now.Mark
+	if !now.Wipe {
+		r.p.f.e.logf("site %d shard %d: keeps its corrupt data: %s", r.p.site, r.shard, now.Waits)
+		r.p.f.stats.Kept++
+		return
+	}
+	r.p.f.e.logf("site %d shard %d: forgets", r.p.site, r.shard)
+	r.p.f.forgets(r)
+	r.p.f.stats.Forgotten++
+	if r.failed(r.volume.forget()) {
+		return
+	}
+	r.p.rotten[r.shard-1] = 0
+	r.corrupt, r.out = false, false
+	r.start()
 }
 
 // crash ends the process, and with it everything in memory; the disk keeps what it keeps.
@@ -638,4 +750,6 @@ type volumeOf interface {
 	shard.Disk
 	export() (export, error)
 	install(export) error
+	// forget wipes the replica, its identity too.
+	forget() error
 }

@@ -47,7 +47,7 @@ type Stats struct {
 	Virtual                                                          time.Duration
 	Sent, Dropped, Doubled                                           int
 	Crashes, Torn, Wipes, FsyncFailures, Cuts, ClockJumps, SlowDisks int
-	Pauses, Bulks                                                    int
+	Pauses, Bulks, Corrupt, Kept, Forgotten, Yields, FullDisks       int
 	Leaders, HandOvers, MemberChanges, Snapshots, Checkpoints        int
 	Acknowledged, Refused, Unknown, NotExecuted, Replays, Reads      int
 	Holds, Posts, Voids, Expired, Records, Messages                  int

@@ -23,9 +23,11 @@ type board struct{ shards []*boardShard }
 type boardShard struct {
 	seat atomic.Pointer[seat] // read without a lock on the way of each payment
 
-	mu     sync.Mutex
-	own    claim                     // of our replica
-	claims map[holdfast.SiteID]claim // of peers heard lately, each about itself
+	mu        sync.Mutex
+	own       claim                     // of our replica
+	claims    map[holdfast.SiteID]claim // of peers heard lately, each about itself
+	elected   uint64                    // the newest term that was seen with a leader
+	elections uint64                    // how many such terms were seen
 }
 
 // claim is that a site leads in a term. The own replica's claim may name any site, or 0.
@@ -84,6 +86,10 @@ func (s *boardShard) resolve() bool {
 			best = c
 		}
 	}
+	if best.leader != 0 && best.term > s.elected {
+		s.elected = best.term
+		s.elections++
+	}
 	old := s.seat.Load()
 	if old.leader == best.leader && old.term == best.term {
 		return false
@@ -91,6 +97,15 @@ func (s *boardShard) resolve() bool {
 	s.seat.Store(&seat{best.leader, best.term, make(chan struct{})})
 	close(old.changed)
 	return true
+}
+
+// elections is how many terms with a leader this site has seen of a shard since it started. Terms that came and went between
+// two looks, or elected nobody, are not among them.
+func (b *board) elections(id holdfast.ShardID) uint64 {
+	s := b.shards[id-1]
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.elections
 }
 
 // majority is whether this site has had answers from enough sites lately. Like seat it is immutable.

@@ -40,12 +40,15 @@ const (
 	EventMembers      EventKind = "members"        // a shard's voters have changed
 	EventInstalled    EventKind = "installed"      // a checkpoint of another site was installed
 	EventOutOfService EventKind = "out-of-service" // loud: a replica differs from the others and answers nothing
-	EventCorrupt      EventKind = "corrupt"        // loud: a disk does not hold what was written; the replica is rebuilt
+	EventCorrupt      EventKind = "corrupt"        // loud: a disk does not hold what was written; the replica has left service
+	EventWaits        EventKind = "rebuild-waits"  // loud: a corrupt replica may not be wiped, because others do not hold its data for certain
+	EventYields       EventKind = "yields"         // loud: a leadership goes to a site with a better disk
+	EventWiped        EventKind = "wiped"          // loud: a replica forgets all it has and joins again under a new identity
 )
 
 var eventLevels = map[EventKind]slog.Level{
 	EventCut: slog.LevelWarn, EventAlone: slog.LevelWarn, EventRejoin: slog.LevelWarn, EventOutOfService: slog.LevelError,
-	EventCorrupt: slog.LevelError,
+	EventCorrupt: slog.LevelError, EventWaits: slog.LevelError, EventWiped: slog.LevelWarn, EventYields: slog.LevelWarn,
 }
 
 // eventsKept is how many events are remembered.
@@ -122,7 +125,13 @@ func (s *Site) hostEvent(e shard.Event) {
 		v.Kind = EventInstalled
 	case shard.EventCorrupt:
 		v.Kind = EventCorrupt
-		s.differs.CompareAndSwap(false, len(s.cfg.Peers) == 0) // with peers the replica is rebuilt from them
+		s.differs.CompareAndSwap(false, len(s.cfg.Peers) == 0) // with peers it may be rebuilt from them
+	case shard.EventYields:
+		v.Kind = EventYields
+	case shard.EventWaits:
+		v.Kind = EventWaits
+	case shard.EventWiped:
+		v.Kind = EventWiped
 	case shard.EventOutOfService:
 		v.Kind = EventOutOfService
 		s.differs.Store(true)

@@ -120,6 +120,7 @@ var (
 
 	descLeader     = describe("shard_leader", "1 when this site leads the shard.", "shard")
 	descTerm       = describe("shard_term", "Term of the shard, which grows with every election.", "shard")
+	descElections  = describe("elections_total", "Terms with a leader that this site has seen of the shard since it started.", "shard")
 	descCommit     = describe("shard_commit_index", "Last entry known to be committed.", "shard")
 	descApplied    = describe("shard_applied_index", "Last entry applied here.", "shard")
 	descCheckpoint = describe("shard_checkpoint_index", "Last entry whose effects are in the checkpoint.", "shard")
@@ -127,6 +128,7 @@ var (
 	descWaiting    = describe("shard_waiting", "Requests that wait to be proposed.", "shard", "class")
 	descSealed     = describe("shard_segments_waiting", "Segments that wait to become a checkpoint.", "shard")
 	descService    = describe("shard_in_service", "0 when the replica here has taken itself out of service.", "shard")
+	descWaits      = describe("shard_rebuild_waits", "1 when the replica here is corrupt and keeps its data until enough others hold it.", "shard")
 
 	descReach    = describe("peer_reachable", "1 when the other site answers.", "peer")
 	descTrip     = describe("link_round_trip_seconds", "Smoothed round trip to the other site.", "peer", "carrier")
@@ -139,8 +141,8 @@ var (
 // Describe implements prometheus.Collector.
 func (c *collector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
-		descPending, descMajority, descFree, descFull, descUsed, descSealed, descLeader, descTerm, descCommit, descApplied, descCheckpoint, descLast,
-		descWaiting, descService, descReach, descTrip, descDropped, descBreaks, descSent, descReceived,
+		descPending, descMajority, descFree, descFull, descUsed, descSealed, descLeader, descTerm, descElections, descCommit, descApplied, descCheckpoint, descLast,
+		descWaiting, descService, descWaits, descReach, descTrip, descDropped, descBreaks, descSent, descReceived,
 	} {
 		ch <- d
 	}
@@ -169,6 +171,7 @@ func (c *collector) shards(ch chan<- prometheus.Metric) {
 		id, seat := shardLabel(st.Shard), c.site.board.seat(st.Shard)
 		gauge(ch, descLeader, number(seat.leader == c.site.cfg.Site), id)
 		gauge(ch, descTerm, float64(seat.term), id)
+		counter(ch, descElections, c.site.board.elections(st.Shard), id)
 		gauge(ch, descCommit, float64(st.Node.Commit), id)
 		gauge(ch, descApplied, float64(st.Applied), id)
 		gauge(ch, descCheckpoint, float64(st.Checkpoint), id)
@@ -177,6 +180,7 @@ func (c *collector) shards(ch chan<- prometheus.Metric) {
 		gauge(ch, descWaiting, float64(st.WaitingBulks), id, "bulk")
 		gauge(ch, descSealed, float64(st.Sealed), id)
 		gauge(ch, descService, number(st.OutOfService == nil), id)
+		gauge(ch, descWaits, number(st.Waits != ""), id)
 	}
 }
 

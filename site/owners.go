@@ -98,6 +98,8 @@ func (o *owners) took(out holdfast.Outcome, first uint32) error {
 		return shard.ErrNoQuorum
 	case out.Code == holdfast.CodeOverloaded:
 		return shard.ErrOverloaded
+	case out.Code == holdfast.CodeDeadline:
+		return shard.ErrTimeout
 	case out.Code == holdfast.CodeStopping:
 		return shard.ErrStopping
 	case out.Code == holdfast.CodeDiskFull:

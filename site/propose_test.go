@@ -170,6 +170,11 @@ func TestPropose(t *testing.T) {
 			there:  []func(context.Context, holdfast.SiteID) error{answers(shard.ErrLost), answers(shard.ErrOverloaded)},
 			status: holdfast.Done, log: "[site 2 site 2 site 2]", took: 30 * time.Millisecond,
 		},
+		{
+			name: "the deadline passes in the queue here", leader: 1,
+			here:   []func(context.Context) error{func(ctx context.Context) error { <-ctx.Done(); return shard.ErrTimeout }},
+			status: holdfast.NotExecuted, code: holdfast.CodeDeadline, log: "[here]", took: 2 * time.Second,
+		},
 		{name: "no leader", status: holdfast.NotExecuted, code: holdfast.CodeNoLeader, log: "[]", took: 2 * time.Second},
 		{
 			name: "elected meanwhile", during: func(s *Site) { lead(s, 3, 7) },
@@ -437,6 +442,10 @@ func TestBoard(t *testing.T) {
 	leader(2, 3, 11)
 	b.heard(3, nil)
 	leader(2, 0, 10)
+	b.own(2, 3, 11) // heard of already
+	if one, two := b.elections(1), b.elections(2); one != 1 || two != 2 {
+		t.Errorf("%d and %d elections were seen, want 1 and 2: a term without a leader is none, and one is counted once", one, two)
+	}
 }
 
 // A site hears a majority as long as enough sites answer, and notices silence within a tenth of it.

@@ -123,6 +123,9 @@ func (s *Site) Ready() error {
 		}
 	}
 	for _, st := range s.host.Status() {
+		if st.OutOfService != nil {
+			return fmt.Errorf("shard %d: %w: %w", st.Shard, shard.ErrOutOfService, st.OutOfService)
+		}
 		if !st.Born {
 			return fmt.Errorf("shard %d has no replica here yet: it waits for the other sites", st.Shard)
 		}

@@ -1,0 +1,223 @@
+package shard
+
+import (
+	"encoding/binary"
+	"errors"
+	"slices"
+	"time"
+
+	"holdfast"
+)
+
+// CareBounds say when a disk is too slow or too full to lead on. The zero value is replaced by the defaults.
+type CareBounds struct {
+	// Write is how long one write may be under way, beyond the time that its size explains (64 MiB/s). 0: 150 ms.
+	Write time.Duration
+	// Median is how long half of the writes of the last two seconds may take, likewise. 0: 50 ms.
+	Median time.Duration
+	// Uneven is the median from which on a disk is compared with those of the others: one that takes ten times as long as that of a
+	// follower gives its leaderships to it. 0: 20 ms.
+	Uneven time.Duration
+	// CoolDown is how long a disk has to be well before its site takes leaderships again. 0: 10 s.
+	CoolDown time.Duration
+}
+
+func (b CareBounds) withDefaults() CareBounds {
+	b.Write = orElse(b.Write, 150*time.Millisecond)
+	b.Median = orElse(b.Median, 50*time.Millisecond)
+	b.Uneven = orElse(b.Uneven, 20*time.Millisecond)
+	b.CoolDown = orElse(b.CoolDown, 10*time.Second)
+	return b
+}
+
+const (
+	careWindow  = 2 * time.Second // of writes that count
+	careSamples = 5               // a median of fewer says nothing
+	careKept    = 512             // writes that are remembered
+	careRatio   = 10              // of two medians
+	careRate    = 64 << 20        // bytes a second that any disk is expected to write
+	// yieldPause is how long a hand-over is given before another one is tried.
+	yieldPause = time.Second
+	// yieldWithin is how long payments may be kept waiting for a hand-over from a full disk.
+	yieldWithin = 3 * time.Second
+)
+
+// Health is what a site says of its disk to one that looks for somebody to lead in its stead.
+type Health struct {
+	Site   holdfast.SiteID
+	Full   bool          // new work would be refused there
+	Sick   bool          // a write hangs, or they take too long
+	Well   bool          // neither, for some time already: the site takes leaderships
+	Median time.Duration // of the writes of the last two seconds; 0: there were hardly any
+}
+
+// Care watches the disk of one site and decides when its leaderships have to go elsewhere. It is a step function: now is any
+// clock that does not jump. Not safe for concurrent use.
+type Care struct {
+	bounds  CareBounds
+	writes  []doneWrite // a ring
+	next    int
+	began   time.Duration // of the write under way
+	bytes   int           // of it
+	busy    bool
+	full    bool
+	filled  bool          // it was full at the last look
+	since   time.Duration // of being full
+	trouble time.Duration // when it was full, sick or too slow last
+	ever    bool          // it was so at all
+	asked   time.Duration
+	once    bool // somebody was asked
+	tries   map[holdfast.ShardID]time.Duration
+}
+
+type doneWrite struct{ at, took time.Duration }
+
+// NewCare begins with a disk that is well.
+func NewCare(b CareBounds) *Care {
+	return &Care{bounds: b.withDefaults(), tries: map[holdfast.ShardID]time.Duration{}}
+}
+
+// WriteBegins notes that a write of so many bytes was handed to the disk; one is under way at a time.
+func (c *Care) WriteBegins(now time.Duration, bytes int) { c.began, c.bytes, c.busy = now, bytes, true }
+
+// WriteEnds notes that it is durable.
+func (c *Care) WriteEnds(now time.Duration) {
+	if !c.busy {
+		return
+	}
+	w := doneWrite{now, c.beyond(now)}
+	c.busy = false
+	if len(c.writes) < careKept {
+		c.writes = append(c.writes, w)
+		return
+	}
+	c.writes[c.next] = w
+	c.next = (c.next + 1) % careKept
+}
+
+// beyond is how much longer the write under way has taken than its size explains.
+func (c *Care) beyond(now time.Duration) time.Duration {
+	return max(now-c.began-time.Duration(c.bytes)*time.Second/careRate, 0)
+}
+
+// Space notes whether the disk is nearly full.
+func (c *Care) Space(full bool) { c.full = full }
+
+func (c *Care) median(now time.Duration) time.Duration {
+	var took []time.Duration
+	for _, w := range c.writes {
+		if now-w.at <= careWindow {
+			took = append(took, w.took)
+		}
+	}
+	if len(took) < careSamples {
+		return 0
+	}
+	slices.Sort(took)
+	return took[len(took)/2]
+}
+
+// Look judges the disk. It has to be called often, also when nothing is written.
+func (c *Care) Look(site holdfast.SiteID, now time.Duration) Health {
+	h := Health{Site: site, Full: c.full, Median: c.median(now)}
+	h.Sick = c.busy && c.beyond(now) > c.bounds.Write || h.Median > c.bounds.Median
+	if h.Full && !c.filled {
+		c.since = now
+	}
+	c.filled = h.Full
+	if h.Full || h.Sick {
+		c.ever, c.trouble = true, now
+	}
+	h.Well = !c.ever || now-c.trouble >= c.bounds.CoolDown
+	return h
+}
+
+// Asks reports whether it is time to ask the others for their health, because a shard that is led here may have to go. own is what
+// Look has just said.
+func (c *Care) Asks(own Health, now time.Duration) bool {
+	if !own.Full && !own.Sick && own.Median < c.bounds.Uneven || c.once && now-c.asked < yieldPause/4 {
+		return false
+	}
+	c.once, c.asked = true, now
+	return true
+}
+
+// Yield is what to do with a shard that is led here.
+type Yield struct {
+	// To is the replica to hand over to now; 0: none.
+	To ReplicaID
+	// Refuse: there is nobody with space who could lead, so new work has to be refused while the disk here is full.
+	Refuse bool
+}
+
+// Decide says where the leadership of a shard should go. node is the status of the leader here, others what the other sites
+// have answered. It names only a voter that is caught up, at a site that is well by its own word; among those the one with the
+// fastest disk.
+func (c *Care) Decide(id holdfast.ShardID, own Health, node NodeStatus, others []Health, now time.Duration) Yield {
+	var heir Progress
+	var best Health
+	near := false // somebody could lead, if not now
+	for _, f := range node.Followers {
+		h, ok := c.fit(own, f, others)
+		if !ok {
+			continue
+		}
+		near = true
+		if f.UpToDate && (heir.Replica == 0 || h.Median < best.Median) {
+			heir, best = f, h
+		}
+	}
+	if heir.Replica == 0 {
+		return Yield{Refuse: !near || now-c.since > yieldWithin}
+	}
+	if last, tried := c.tries[id]; tried && now-last < yieldPause {
+		return Yield{Refuse: now-c.since > yieldWithin}
+	}
+	c.tries[id] = now
+	if !own.Full && !own.Sick { // slow beside the others: that as well takes time to be over
+		c.ever, c.trouble = true, now
+	}
+	return Yield{To: heir.Replica, Refuse: now-c.since > yieldWithin}
+}
+
+// fit tells whether a follower's site would lead better than this one. That it has just answered is a better sign of life than
+// the library's, which forgets once in an election time-out who is active.
+func (c *Care) fit(own Health, f Progress, others []Health) (Health, bool) {
+	if f.Role&Voter == 0 {
+		return Health{}, false
+	}
+	i := slices.IndexFunc(others, func(h Health) bool { return h.Site == f.Site })
+	if i < 0 || !others[i].Well || others[i].Full || others[i].Sick {
+		return Health{}, false
+	}
+	theirs := others[i].Median
+	slower := own.Median >= c.bounds.Uneven && theirs > 0 && own.Median > careRatio*theirs
+	return others[i], own.Full || own.Sick || slower
+}
+
+const healthVersion = 1
+
+// Append appends the binary form: version, site, flags, median in nanoseconds.
+func (h Health) Append(b []byte) []byte {
+	b = binary.BigEndian.AppendUint16(append(b, healthVersion), uint16(h.Site))
+	flags := byte(0)
+	for i, set := range []bool{h.Full, h.Sick, h.Well} {
+		if set {
+			flags |= 1 << i
+		}
+	}
+	return binary.BigEndian.AppendUint64(append(b, flags), uint64(h.Median))
+}
+
+var errHealth = errors.New("a site's health is cut short or of another version")
+
+// ParseHealth reads what Append wrote.
+func ParseHealth(b []byte) (Health, error) {
+	if len(b) < 12 || b[0] != healthVersion {
+		return Health{}, errHealth
+	}
+	return Health{
+		Site: holdfast.SiteID(binary.BigEndian.Uint16(b[1:])), Full: b[3]&1 != 0, Sick: b[3]&2 != 0, Well: b[3]&4 != 0,
+		Median: time.Duration(binary.BigEndian.Uint64(b[4:])),
+	}, nil
+}

@@ -1,0 +1,136 @@
+package shard
+
+import (
+	"context"
+	"sync"
+	"time"
+)
+
+const (
+	careTick   = 25 * time.Millisecond
+	healthWait = 200 * time.Millisecond // for the others' answers
+)
+
+// tend runs f on the care of this site's disk, at the time that care counts.
+func (h *Host) tend(f func(*Care, time.Duration)) {
+	h.careMu.Lock()
+	defer h.careMu.Unlock()
+	f(h.care, time.Since(h.epoch))
+}
+
+// health is what this site says of its disk.
+func (h *Host) health() (own Health) {
+	h.tend(func(c *Care, now time.Duration) { own = c.Look(h.config.Site, now) })
+	return own
+}
+
+// careLoop looks at the disk again and again, and hands over what is led here when another site's is better.
+func (h *Host) careLoop() {
+	t := time.NewTicker(careTick)
+	defer t.Stop()
+	for {
+		select {
+		case <-t.C:
+		case <-h.ctx.Done():
+			return
+		}
+		own := h.health()
+		if h.well.Swap(own.Well) != own.Well {
+			h.config.Logger.Warn("disk health", "well", own.Well, "full", own.Full, "sick", own.Sick, "median", own.Median)
+		}
+		if len(h.config.Sites) < 2 {
+			continue
+		}
+		asks := false
+		h.tend(func(c *Care, now time.Duration) { asks = h.leadsAny() && c.Asks(own, now) })
+		if asks {
+			h.yield(own, h.askHealth())
+		}
+	}
+}
+
+func (h *Host) leadsAny() bool {
+	for _, s := range h.seats {
+		if s.lead.Load().Self {
+			return true
+		}
+	}
+	return false
+}
+
+// askHealth asks all other sites at once. One that does not answer, or does not know the question yet, will not be handed anything.
+func (h *Host) askHealth() []Health {
+	ctx, cancel := context.WithTimeout(h.ctx, healthWait)
+	defer cancel()
+	var mu sync.Mutex
+	var list []Health
+	var wg sync.WaitGroup
+	for _, site := range h.config.Sites {
+		if site == h.config.Site {
+			continue
+		}
+		wg.Go(func() {
+			answer, err := h.config.Call(ctx, site, methodHealth, nil)
+			if err != nil {
+				return
+			}
+			if x, err := ParseHealth(answer); err == nil && x.Site == site {
+				mu.Lock()
+				defer mu.Unlock()
+				list = append(list, x)
+			}
+		})
+	}
+	wg.Wait()
+	return list
+}
+
+// yield decides for each shard that is led here.
+func (h *Host) yield(own Health, others []Health) {
+	ctx, cancel := context.WithTimeout(h.ctx, healthWait)
+	defer cancel()
+	for _, id := range h.config.Shards {
+		s := h.seats[id]
+		if !s.lead.Load().Self {
+			continue
+		}
+		var what Yield
+		err := s.do(ctx, func(r *Replica) error {
+			status, err := r.Status()
+			if err != nil || status.State != "leader" {
+				return err
+			}
+			h.tend(func(c *Care, now time.Duration) { what = c.Decide(id, own, status, others, now) })
+			s.refuses.Store(what.Refuse)
+			if what.To == 0 {
+				return nil
+			}
+			return r.TransferTo(what.To)
+		})
+		if err == nil && what.To != 0 {
+			h.config.OnEvent(Event{Kind: EventYields, Shard: id, Text: troubleOf(own)})
+		}
+	}
+}
+
+// troubleOf says why leaderships go.
+func troubleOf(own Health) string {
+	why := "its writes take ten times as long as those of another site: median " + own.Median.String()
+	switch {
+	case own.Full:
+		why = "its disk is nearly full"
+	case own.Sick && own.Median == 0:
+		why = "a write hangs"
+	case own.Sick:
+		why = "its disk is sick: a write hangs, or they take too long: median " + own.Median.String()
+	}
+	return "this site hands its leadership to one with a better disk, because " + why
+}
+
+// crowded is what new work hears while the disk here is nearly full: it waits for the hand-over, unless nobody could take over.
+func (s *seat) crowded() error {
+	if s.refuses.Load() || s.alone() {
+		return ErrDiskFull
+	}
+	return NotLeaderError{Shard: s.id}
+}
