@@ -139,8 +139,10 @@ func (c *Courier) Step(now holdfast.Time, v View) Work {
 		switch {
 		case p.stage == finding && now >= p.land && lands[p.payment.Away] < c.config.InFlight:
 			lands[p.payment.Away]++
-			p.stage, p.due = landing, now+c.config.Wait
-			w.add(p.payment.Away, Proposal{p.payment.Txn.ID, p.payment.Land()})
+			p.stage, p.due, p.pause = landing, now+c.config.Wait, max(p.pause, c.config.Pause)
+			land := p.payment.Land()
+			plantFreshLand(&land, now)
+			w.add(p.payment.Away, Proposal{p.payment.Txn.ID, land})
 		case p.stage == knowing && settles < c.config.InFlight:
 			settles++
 			p.stage, p.due = settling, now+c.config.Wait

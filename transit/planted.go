@@ -2,7 +2,11 @@
 
 package transit
 
-import "time"
+import (
+	"time"
+
+	"holdfast"
+)
 
 // Faults can be planted into builds with the tag "planted", to show that the simulator finds them; see planted_on.go. In
 // every other build these functions are constant and the branches behind them are compiled away.
@@ -15,3 +19,5 @@ func plantedDepartTimeout() bool   { return false }
 func plantedUnknownRefused() bool  { return false }
 func plantedRefusedLanded() bool   { return false }
 func plantedNotFoundRefused() bool { return false }
+
+func plantFreshLand(*holdfast.Txn, holdfast.Time) {}
