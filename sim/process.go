@@ -12,6 +12,7 @@ import (
 	"holdfast/ledger"
 	"holdfast/shard"
 	"holdfast/store"
+	"holdfast/transit"
 )
 
 // process is the program of one site: it joins the step functions of its replicas to disk, network and clock, as shard.Host
@@ -54,6 +55,7 @@ type replica struct {
 	fetching bool
 	ticks    int
 	out      bool // took itself out of service
+	courier  *transit.Courier
 }
 
 const tick = 10 * time.Millisecond
@@ -126,6 +128,7 @@ func (r *replica) load() {
 	var err error
 	r.intake, r.answers = shard.NewIntake(), shard.NewAnswers()
 	r.core, r.commits, r.segments, r.applying, r.fetching = nil, nil, nil, false, false
+	r.courier = nil
 	if r.machine, err = shard.LoadMachine(r.p.f.machineConfig, r.volume); err != nil {
 		r.failed(err)
 		return
@@ -245,6 +248,7 @@ func (r *replica) tick() {
 	if g := r.machine.Seal(now); g != nil {
 		r.persistLater(g)
 	}
+	r.carryOn()
 	r.pump()
 }
 
