@@ -15,7 +15,7 @@ type crossings struct {
 	f      *fleet
 	config transit.CourierConfig
 	payers []*payer
-	sent   map[holdfast.ID]*crossing
+	used   []*crossing
 	held   map[holdfast.ID]transit.Held // holds that cross, as far as payers know
 	holds  []holdfast.ID
 	ways   [][]*onTheWay // by home shard, from 0: messages that are not acknowledged
@@ -41,7 +41,7 @@ type payer struct {
 func newCrossings(f *fleet) *crossings {
 	rng, shards := f.e.rng, len(f.shards)
 	ms := holdfast.Time(time.Millisecond)
-	x := &crossings{f: f, sent: map[holdfast.ID]*crossing{}, held: map[holdfast.ID]transit.Held{}, ways: make([][]*onTheWay, shards), read: make([]int, shards)}
+	x := &crossings{f: f, held: map[holdfast.ID]transit.Held{}, ways: make([][]*onTheWay, shards), read: make([]int, shards)}
 	x.config = transit.CourierConfig{
 		Grace: pick(rng, []holdfast.Time{60 * ms, 300 * ms, 900 * ms}), Look: 20 * ms, Pause: 50 * ms, MaxPause: 800 * ms,
 		Wait: 700 * ms, InFlight: pick(rng, []int{2, 20}),
@@ -102,7 +102,22 @@ func (x *crossings) draw() *holdfast.Txn {
 	default:
 		t.Transfers = []holdfast.Transfer{x.leg(home, away)}
 	}
+	x.reuse(t, home.shard)
 	return t
+}
+
+// reuse gives some transactions the id of one that another shard remembers: ids meet in the shard where both land, or not at all.
+func (x *crossings) reuse(t *holdfast.Txn, home holdfast.ShardID) {
+	if len(x.used) == 0 || t.Transfers[0].Kind != holdfast.Immediate || x.f.e.rng.IntN(12) > 0 {
+		return
+	}
+	other := pick(x.f.e.rng, x.used[max(0, len(x.used)-6):])
+	for _, u := range x.used {
+		if u.Txn.ID == other.Txn.ID && u.Home == home {
+			return // not twice from one shard: which of the two is the first would be anybody's guess
+		}
+	}
+	t.ID = other.Txn.ID
 }
 
 // leg is a transfer to a payee who mostly takes it: a loan takes what it is owed, and the spare may not be open.
@@ -147,7 +162,7 @@ func (p *payer) next() {
 			return
 		}
 		p.x = &crossing{Payment: payment}
-		p.sent[t.ID] = p.x
+		p.used = append(p.used, p.x)
 		p.send()
 	})
 }

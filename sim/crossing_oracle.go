@@ -11,19 +11,21 @@ import (
 // What is true of payments between shards, told from the logs alone: the twins of both shards, at what is committed so far. A
 // land is committed after its depart and before its settle, so that the two prefixes fit together at every moment.
 
-// onTheWay is a message that is not acknowledged, with the depart that sent it.
+// onTheWay is a message that is not acknowledged, with the depart that sent it and the land that has to come of it.
 type onTheWay struct {
 	*message
 	depart *holdfast.Txn
+	land   holdfast.Txn
 }
 
-// landed is what the log of the away shard says about a payment; nil: nothing yet.
-func (x *crossings) landed(m *onTheWay) *past {
-	p := x.f.oracle(m.To).twin.ids[m.Txn.Shadow()]
-	if p == nil || p.leg {
-		return nil
+// landed is what the log of the away shard says about a payment; nil: nothing yet. taken: the id is that of something else
+// there, for ever, so that it never lands.
+func (x *crossings) landed(m *onTheWay) (p *past, taken bool) {
+	p = x.f.oracle(m.To).twin.ids[m.land.ID]
+	if p != nil && (p.leg || !sameTxn(p.txn, &m.land)) {
+		return nil, true
 	}
-	return p
+	return p, false
 }
 
 // audit looks at everything that an entry of a shard can have changed.
@@ -44,7 +46,12 @@ func (x *crossings) take(o *oracle) {
 	for ; x.read[i] < len(o.twin.outbox); x.read[i]++ {
 		m := o.twin.outbox[x.read[i]]
 		if m.Topic == transit.Topic {
-			x.ways[i] = append(x.ways[i], &onTheWay{&m, o.twin.ids[m.Txn].txn})
+			p, err := transit.Read(m.Body)
+			if err != nil {
+				o.fail("transit", "message %d: %v", m.Seq, err)
+				continue
+			}
+			x.ways[i] = append(x.ways[i], &onTheWay{&m, o.twin.ids[m.Txn].txn, p.Land()})
 		}
 	}
 }
@@ -58,11 +65,11 @@ func (x *crossings) acknowledged(o *oracle) {
 			x.holdsAre(o, m, open)
 			return false
 		}
-		land := x.landed(m)
+		land, taken := x.landed(m)
 		switch {
-		case land == nil:
+		case land == nil && !taken:
 			o.fail("transit", "payment %s is settled, and shard %d has decided nothing", m.Txn, m.To)
-		case land.outcome.Status == holdfast.Done:
+		case !taken && land.outcome.Status == holdfast.Done:
 			x.holdsAre(o, m, posted)
 			x.f.stats.Crossed++
 		default:
@@ -97,7 +104,7 @@ func (x *crossings) pair(home, away holdfast.ShardID) {
 		}
 		amount := leaving(m, sent.ID)
 		under += amount
-		land := x.landed(m)
+		land, _ := x.landed(m)
 		if land == nil || land.outcome.Status != holdfast.Done {
 			continue
 		}
@@ -172,8 +179,20 @@ func (x *crossings) count(c *crossing, o *holdfast.Outcome) {
 // untrue says what of an answer is not in the logs.
 func (x *crossings) untrue(c *crossing, o *holdfast.Outcome) string {
 	depart := x.f.oracle(c.Home).twin.ids[c.Txn.ID]
-	want := c.Depart()
+	want, wantLand := c.Depart(), c.Land()
+	var land *past
+	if c.Crosses() {
+		land = x.f.oracle(c.Away).twin.ids[c.LandID()]
+	}
+	if land != nil && (land.leg || !sameTxn(land.txn, &wantLand)) {
+		land = nil
+	}
 	switch {
+	case o.Code == holdfast.CodeIDTaken || o.Code == holdfast.CodeTransferIDTaken: // not remembered
+		if land != nil {
+			return "the land is in the log"
+		}
+		return ""
 	case depart == nil:
 		return "it never departed"
 	case !sameTxn(depart.txn, &want):
@@ -186,7 +205,6 @@ func (x *crossings) untrue(c *crossing, o *holdfast.Outcome) string {
 		}
 		return ""
 	}
-	land := x.f.oracle(c.Away).twin.ids[c.LandID()]
 	switch {
 	case land == nil:
 		return "it never landed"

@@ -13,7 +13,7 @@ import (
 func (p *Payment) Departed(depart holdfast.Outcome) holdfast.Outcome {
 	o := depart
 	o.ID = p.Txn.ID
-	if p.Crosses() && o.Status == holdfast.Done {
+	if p.Crosses() && o.Status == holdfast.Done && !plantedDoneAtDepart() {
 		return p.unknown()
 	}
 	if p.rewritten() {

@@ -13,6 +13,8 @@ import (
 
 const plantedTimeout = time.Duration(0)
 
+func plantedAnyLand() bool         { return false }
+func plantedDoneAtDepart() bool    { return false }
 func plantedAckUnsettled() bool    { return false }
 func plantedMessageKept() bool     { return false }
 func plantedDepartTimeout() bool   { return false }

@@ -11,6 +11,8 @@ import (
 
 // Classic mistakes, one switch each, for tests that show that the simulator finds them. Set them before anything starts.
 var (
+	PlantedAnyLand         bool // Courier: whatever has the id of the land is taken for it
+	PlantedDoneAtDepart    bool // Departed: the caller is told done before it landed
 	PlantedAckUnsettled    bool // Settle: the message is acknowledged, the holds stay
 	PlantedMessageKept     bool // Settle: the holds are posted, the message stays
 	PlantedDepartTimeout   bool // Depart: the holds expire by themselves
@@ -22,6 +24,8 @@ var (
 
 const plantedTimeout = 300 * time.Millisecond
 
+func plantedAnyLand() bool         { return PlantedAnyLand }
+func plantedDoneAtDepart() bool    { return PlantedDoneAtDepart }
 func plantedAckUnsettled() bool    { return PlantedAckUnsettled }
 func plantedMessageKept() bool     { return PlantedMessageKept }
 func plantedDepartTimeout() bool   { return PlantedDepartTimeout }
