@@ -62,7 +62,7 @@ func (s *State) find(id holdfast.ID, tag uint32) (Trace, bool, error) {
 	if row := s.open.findID(id, tag); row != nil {
 		return row.Trace, true, nil
 	}
-	if plantedForgetDedupe() {
+	if plantedForgetDedupe() || plantedLandForgotten() && id.IsShadow() {
 		return Trace{}, false, nil
 	}
 	for i := len(s.sealed) - 1; i >= 0; i-- {

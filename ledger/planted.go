@@ -6,6 +6,7 @@ package ledger
 // every other build these functions are constant and the branches behind them are compiled away.
 
 func plantedForgetDedupe() bool     { return false }
+func plantedLandForgotten() bool    { return false }
 func plantedHoldNotInLimit() bool   { return false }
 func plantedRefusalForgotten() bool { return false }
 func plantedExpireEarly() bool      { return false }

@@ -5,6 +5,7 @@ package ledger
 // Classic mistakes, one switch each, for tests that show that the simulator finds them. Set them before the first Apply.
 var (
 	PlantedForgetDedupe     bool // ids in sealed and forgotten segments are taken for new
+	PlantedLandForgotten    bool // ids of payments from other shards in sealed and forgotten segments are taken for new
 	PlantedHoldNotInLimit   bool // open holds do not count against the limit
 	PlantedRefusalForgotten bool // a refusal is not remembered: a retry may succeed
 	PlantedExpireEarly      bool // a hold can expire before its time
@@ -18,6 +19,7 @@ var (
 )
 
 func plantedForgetDedupe() bool     { return PlantedForgetDedupe }
+func plantedLandForgotten() bool    { return PlantedLandForgotten }
 func plantedHoldNotInLimit() bool   { return PlantedHoldNotInLimit }
 func plantedRefusalForgotten() bool { return PlantedRefusalForgotten }
 func plantedExpireEarly() bool      { return PlantedExpireEarly }

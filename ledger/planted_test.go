@@ -12,6 +12,7 @@ import (
 func TestPlantedFaultsAreSeen(t *testing.T) {
 	for name, fault := range map[string]*bool{
 		"ForgetDedupe":     &PlantedForgetDedupe,
+		"LandForgotten":    &PlantedLandForgotten,
 		"HoldNotInLimit":   &PlantedHoldNotInLimit,
 		"RefusalForgotten": &PlantedRefusalForgotten,
 		"ExpireEarly":      &PlantedExpireEarly,

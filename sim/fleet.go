@@ -31,6 +31,8 @@ type fleet struct {
 	random  random
 	sent    map[holdfast.ID]*sending
 
+	crossings *crossings // nil: there is one shard
+
 	message raftpb.Message // room to look into messages
 
 	machineConfig shard.MachineConfig
@@ -170,6 +172,9 @@ func newFleet(seed uint64, o Options, traced bool) *fleet {
 	}
 	f.net.arrive = func(to holdfast.SiteID, do func()) { f.sites[to-1].arrive(do) }
 	f.faults = drawFaults(f)
+	if shards > 1 && !o.Rot {
+		f.crossings = newCrossings(f)
+	}
 	f.e.logf("seed %d: %d sites, %d shards, %d clients", seed, sites, shards, len(f.clients))
 	return f
 }
@@ -202,6 +207,9 @@ func (f *fleet) run(o Options) {
 	}
 	for i, w := range f.worlds {
 		f.open(holdfast.ShardID(i+1), w)
+	}
+	if f.crossings != nil {
+		f.crossings.start()
 	}
 	if o.Rot {
 		f.e.after(1200*time.Millisecond, f.rot)
@@ -381,6 +389,9 @@ func (f *fleet) unsettled() string {
 			return fmt.Sprintf("client %d waits for an answer: %s", c.n, describe(c.txn))
 		}
 	}
+	if what := f.crossings.unsettled(); what != "" {
+		return what
+	}
 	for i, o := range f.shards {
 		leaders := 0
 		for _, p := range f.sites {
@@ -417,6 +428,9 @@ func (f *fleet) inspect() {
 			f.view(o, p.replicas[i])
 		}
 		o.finish(f)
+	}
+	if f.crossings != nil {
+		f.crossings.finish()
 	}
 }
 

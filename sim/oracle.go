@@ -30,6 +30,7 @@ type oracle struct {
 	blind bool   // a replica was made to differ on purpose: what follows from that is no finding
 	floor uint64 // what the next read must have seen: everything that anybody was told
 	ops   []check.Op
+	after func() // called when an entry is in the log; nil: there is nothing to do
 }
 
 // truth is one committed entry and what it did.
@@ -82,6 +83,9 @@ func (o *oracle) committed(at holdfast.SiteID, e shard.Entry) {
 		o.conf = e.Index
 	}
 	o.log = append(o.log, t)
+	if o.after != nil {
+		o.after()
+	}
 }
 
 // replay lets the twin decide the transactions of an entry.

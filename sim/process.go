@@ -13,6 +13,7 @@ import (
 	"holdfast/ledger"
 	"holdfast/shard"
 	"holdfast/store"
+	"holdfast/transit"
 )
 
 // process is the program of one site: it joins the step functions of its replicas to disk, network and clock, as shard.Host
@@ -63,6 +64,7 @@ type replica struct {
 	mark     uint64
 	round    int // of questions
 	heard    []shard.Standing
+	courier  *transit.Courier
 }
 
 const tick = 10 * time.Millisecond
@@ -141,6 +143,7 @@ func (r *replica) load() {
 	var err error
 	r.intake, r.answers = shard.NewIntake(), shard.NewAnswers()
 	r.core, r.commits, r.segments, r.applying, r.fetching = nil, nil, nil, false, false
+	r.courier = nil
 	if r.machine, err = shard.LoadMachine(r.p.f.machineConfig, r.volume); err != nil {
 		r.failed(err)
 		return
@@ -260,6 +263,7 @@ func (r *replica) tick() {
 	if g := r.machine.Seal(now); g != nil {
 		r.persistLater(g)
 	}
+	r.carryOn()
 	r.pump()
 }
 

@@ -52,6 +52,8 @@ type Stats struct {
 	Acknowledged, Refused, Unknown, NotExecuted, Replays, Reads      int
 	Holds, Posts, Voids, Expired, Records, Messages                  int
 	Entries                                                          int
+	Crossed, CrossRefused, CrossHolds, CrossPosts                    int // between shards: settled, acknowledged
+	CourierLands, Settles                                            int // proposed by couriers
 }
 
 // Add adds the counts of another run.

@@ -24,6 +24,7 @@ type world struct {
 	queued   uint64 // an idea of how many messages there are
 	sequence uint64
 	salt     uint64
+	foreign  bool // messages of payments between shards are in the outbox: only couriers acknowledge
 }
 
 var (
@@ -238,7 +239,7 @@ func (w *world) document(t *holdfast.Txn) {
 
 // messages puts something into the outbox or acknowledges what may be there.
 func (w *world) messages(t *holdfast.Txn) {
-	if w.rng.IntN(2) == 0 || w.queued == 0 {
+	if w.rng.IntN(2) == 0 || w.queued == 0 || w.foreign {
 		w.queued++
 		t.Messages = append(t.Messages, holdfast.Message{To: w.shard%3 + 1, Topic: "land", Body: fmt.Appendf(nil, "message %d", w.sequence)})
 		return

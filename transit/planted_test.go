@@ -1,0 +1,53 @@
+//go:build planted
+
+package transit
+
+import (
+	"flag"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+)
+
+// TestPlantedFaultsAreSeen: the property test notices every mistake that its shards can make.
+func TestPlantedFaultsAreSeen(t *testing.T) {
+	if name := os.Getenv("PLANT"); name != "" {
+		*faults[name] = true
+		must(t, flag.Set("rapid.checks", "3000"))
+		must(t, flag.Set("rapid.nofailfile", "true"))
+		TestMoneyIsConserved(t)
+		return
+	}
+	for name := range faults {
+		c := exec.Command(os.Args[0], "-test.run=^TestPlantedFaultsAreSeen$")
+		c.Env = append(os.Environ(), "PLANT="+name)
+		out, err := c.CombinedOutput()
+		if err == nil {
+			t.Errorf("nobody noticed %s", name)
+			continue
+		}
+		what := string(out)
+		for line := range strings.Lines(what) {
+			if strings.Contains(line, "world_test.go") {
+				what = line
+			}
+		}
+		t.Logf("%s: %.300s", name, strings.TrimSpace(what))
+	}
+}
+
+var faults = map[string]*bool{
+	"AckUnsettled":    &PlantedAckUnsettled,
+	"MessageKept":     &PlantedMessageKept,
+	"RefusedLanded":   &PlantedRefusedLanded,
+	"NotFoundRefused": &PlantedNotFoundRefused,
+	"FreshLand":       &PlantedFreshLand,
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
