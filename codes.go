@@ -29,6 +29,7 @@ var codes = map[Code]codeInfo{
 	CodeMessageInvalid: {"message-invalid", "A message has a topic of 1-200 bytes and a body of at most 64 KiB."},
 	CodeShardMismatch:  {"shard-mismatch", "The accounts of one transaction have to be of owners in one shard."},
 	CodeExpireReserved: {"expire-reserved", "Holds expire by themselves: use void to release one early."},
+	CodeRecordReserved: {"record-reserved", "Records whose key begins with holdfast/ belong to the platform: take another key."},
 
 	CodeIDTaken:         {"id-taken", "This id was used before with a different content: take a fresh id for a new transaction."},
 	CodeTransferIDTaken: {"transfer-id-taken", "A transfer's id was used before: take a fresh one."},

@@ -64,6 +64,7 @@ const (
 	CodeMessageInvalid Code = 23
 	CodeShardMismatch  Code = 24 // its accounts do not all belong to this shard
 	CodeExpireReserved Code = 25 // only the leader expires holds
+	CodeRecordReserved Code = 27 // the key begins with ReservedKeys
 
 	// Identity: the id has a past with a different content. Nothing is remembered beyond what was. Status Refused.
 

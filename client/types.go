@@ -103,6 +103,7 @@ type Carrier struct {
 type Shard struct {
 	Shard     holdfast.ShardID `json:"shard"`
 	Leader    holdfast.SiteID  `json:"leader"` // 0: none known just now
+	Home      holdfast.SiteID  `json:"home"`   // that leads when all is well
 	Term      uint64           `json:"term"`
 	Commit    uint64           `json:"commit"`
 	Applied   uint64           `json:"applied"`

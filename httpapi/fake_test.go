@@ -75,6 +75,10 @@ func (f *fake) Sites(context.Context) []site.SiteStatus {
 	return []site.SiteStatus{{Site: 1, Name: "hangzhou", Self: true}}
 }
 
+func (f *fake) ShardMapVersion() uint64 { return 0 }
+
+func (f *fake) SetHome(context.Context, holdfast.ShardID, holdfast.SiteID) error { return nil }
+
 func (f *fake) HandOver(context.Context, holdfast.ShardID, holdfast.SiteID) error { return f.handOver }
 
 // Keys of the tests, one of each role.

@@ -68,6 +68,8 @@ func (a *api) getSites(ctx context.Context, x *exchange) error {
 type shardBody struct {
 	Shard     uint16       `json:"shard"`
 	Leader    uint16       `json:"leader" doc:"Site that leads; 0: none known just now"`
+	Home      uint16       `json:"home" doc:"Site that leads when all is well, by the shard map"`
+	Slots     []slotsBody  `json:"slots" doc:"Which owners are in the shard: the slot of an owner number is its digits 13 to 15"`
 	Term      uint64       `json:"term"`
 	Commit    uint64       `json:"commit" doc:"Last index known to be committed"`
 	Applied   uint64       `json:"applied" doc:"Last index this replica has applied"`
@@ -82,6 +84,11 @@ type shardBody struct {
 	Members   []memberBody `json:"members"`
 }
 
+type slotsBody struct {
+	From uint16 `json:"from"`
+	To   uint16 `json:"to" doc:"Included"`
+}
+
 type memberBody struct {
 	Site    uint16 `json:"site"`
 	Replica string `json:"replica" doc:"Identity of its disk, 16 hexadecimal digits"`
@@ -91,16 +98,20 @@ type memberBody struct {
 }
 
 type shardsBody struct {
+	Map    uint64      `json:"map_version" doc:"Of the shard map as this site knows it; 0: it was never changed"`
 	Shards []shardBody `json:"shards"`
 }
 
 func (a *api) getShards(ctx context.Context, x *exchange) error {
-	body := shardsBody{Shards: []shardBody{}}
+	body := shardsBody{Map: a.site.ShardMapVersion(), Shards: []shardBody{}}
 	for _, s := range a.site.Shards(ctx) {
 		b := shardBody{
 			Shard: uint16(s.Shard), Leader: uint16(s.Leader), Term: s.Term, Commit: s.Commit, Applied: s.Applied, Digest: hex16(s.Digest),
 			DigestOK: s.DigestOK, InService: s.InService, Reason: s.Reason, Accounts: s.Accounts, Holds: s.Holds,
-			LogFirst: s.LogFirst, LogLast: s.LogLast, Members: []memberBody{},
+			LogFirst: s.LogFirst, LogLast: s.LogLast, Members: []memberBody{}, Home: uint16(s.Home), Slots: []slotsBody{},
+		}
+		for _, r := range s.Slots {
+			b.Slots = append(b.Slots, slotsBody{uint16(r.From), uint16(r.To)})
 		}
 		for _, m := range s.Members {
 			b.Members = append(b.Members, memberBody{uint16(m.Site), hex16(m.Replica), m.Learner, m.Match, m.Lag})
@@ -141,6 +152,10 @@ func (a *api) postLeader(ctx context.Context, x *exchange) error {
 	}
 	if to == 0 {
 		return edgeMalformed.field("site", "name the site that is to lead: {\"site\":2}")
+	}
+	// The home first: without it the leadership would go back by itself, and a move that fails now happens soon.
+	if err := a.site.SetHome(ctx, holdfast.ShardID(id), to); err != nil {
+		return refusedHandOver(err)
 	}
 	if err := a.site.HandOver(ctx, holdfast.ShardID(id), to); err != nil {
 		return refusedHandOver(err)

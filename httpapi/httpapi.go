@@ -59,6 +59,10 @@ type Fleet interface {
 	Ready() error
 	Sites(ctx context.Context) []site.SiteStatus
 	Shards(ctx context.Context) []site.ShardStatus
+	ShardMapVersion() uint64
+	// SetHome writes into the shard map where a shard is at home: its leadership goes there, and goes back there. HandOver
+	// moves the leadership now.
+	SetHome(ctx context.Context, id holdfast.ShardID, home holdfast.SiteID) error
 	HandOver(ctx context.Context, id holdfast.ShardID, to holdfast.SiteID) error
 	Audit(ctx context.Context) (site.Audit, error)
 }

@@ -35,6 +35,8 @@ const (
 	EventHeal         EventKind = "heal"           // it answers
 	EventAlone        EventKind = "no-majority"    // loud: this site refuses what is new
 	EventMajority     EventKind = "majority"       // it does no longer
+	EventHome         EventKind = "home"           // a leadership was given back to the site where it is at home
+	EventMap          EventKind = "shard-map"      // this site has learnt of a new shard map
 	EventBorn         EventKind = "born"           // a replica has found its place in the fleet
 	EventRejoin       EventKind = "rejoin"         // loud: an empty disk joins a living fleet in the stead of the old one
 	EventMembers      EventKind = "members"        // a shard's voters have changed

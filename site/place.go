@@ -11,18 +11,13 @@ import (
 )
 
 // ShardOf is the shard of an owner.
-func (s *Site) ShardOf(o holdfast.Owner) holdfast.ShardID { return s.shardOfSlot(uint64(o.Slot())) }
+func (s *Site) ShardOf(o holdfast.Owner) holdfast.ShardID { return s.ShardMap().ShardOf(o.Slot()) }
 
 // ShardOfKey is the shard of a record whose transaction had no account, and so no owner.
 func (s *Site) ShardOfKey(key string) holdfast.ShardID {
 	h := fnv.New64a()
 	h.Write([]byte(key)) // never fails
-	return s.shardOfSlot(h.Sum64() % holdfast.Slots)
-}
-
-// shardOfSlot is the shard map: equal stretches of slots.
-func (s *Site) shardOfSlot(slot uint64) holdfast.ShardID {
-	return holdfast.ShardID(slot*uint64(s.cfg.Shards)/holdfast.Slots + 1)
+	return s.ShardMap().ShardOf(holdfast.Slot(h.Sum64() % holdfast.Slots))
 }
 
 // ShardIDs lists all shards.

@@ -2,6 +2,7 @@ package site
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"time"
 
@@ -182,4 +183,11 @@ func (p *proposal) end(why error) error {
 		return p.last // why the last attempt failed says more than that the time is over
 	}
 	return why
+}
+
+// freshID is the id of a transaction that this site makes itself.
+func freshID(now time.Time) holdfast.ID {
+	var random [10]byte
+	rand.Read(random[:]) // never fails
+	return holdfast.NewID(holdfast.TimeOf(now), random)
 }

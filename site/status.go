@@ -36,6 +36,8 @@ type CarrierStatus struct {
 type ShardStatus struct {
 	Shard     holdfast.ShardID
 	Leader    holdfast.SiteID // 0: none known just now
+	Home      holdfast.SiteID // that leads when all is well
+	Slots     []Stretch       // of owners that are in it
 	Term      uint64
 	Commit    uint64 // last index known to be committed
 	Applied   uint64 // last index this replica has applied
