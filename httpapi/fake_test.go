@@ -23,6 +23,7 @@ type fake struct {
 	read     error
 	ready    error
 	handOver error
+	forecast bool // something has been worked out
 
 	mu   sync.Mutex
 	txns []holdfast.Txn
@@ -73,6 +74,12 @@ func (f *fake) Shards(context.Context) []site.ShardStatus {
 
 func (f *fake) Sites(context.Context) []site.SiteStatus {
 	return []site.SiteStatus{{Site: 1, Name: "hangzhou", Self: true}}
+}
+
+func (f *fake) Survival() (site.Survival, bool) {
+	return site.Survival{At: time.Unix(1, 0), Weakest: "without site-1: shard 1 would stop", Forecasts: []site.Forecast{
+		{Kind: "site", Sites: []holdfast.SiteID{1}, Stopped: []holdfast.ShardID{1}, Moves: []site.Move{{Shard: 2, From: 1, To: []holdfast.SiteID{2, 3}}}},
+	}}, f.forecast
 }
 
 func (f *fake) ShardMapVersion() uint64 { return 0 }

@@ -65,6 +65,8 @@ type Fleet interface {
 	SetHome(ctx context.Context, id holdfast.ShardID, home holdfast.SiteID) error
 	HandOver(ctx context.Context, id holdfast.ShardID, to holdfast.SiteID) error
 	Audit(ctx context.Context) (site.Audit, error)
+	// Survival is what would happen if something failed; false while nothing has been worked out.
+	Survival() (site.Survival, bool)
 }
 
 // Options are the parts of the API that are not the site's. The zero value of each field but Keys is usable.

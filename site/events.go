@@ -37,6 +37,8 @@ const (
 	EventMajority     EventKind = "majority"       // it does no longer
 	EventHome         EventKind = "home"           // a leadership was given back to the site where it is at home
 	EventMap          EventKind = "shard-map"      // this site has learnt of a new shard map
+	EventFragile      EventKind = "fragile"        // loud: some single loss would stop a shard
+	EventSturdy       EventKind = "sturdy"         // none would any more
 	EventBorn         EventKind = "born"           // a replica has found its place in the fleet
 	EventRejoin       EventKind = "rejoin"         // loud: an empty disk joins a living fleet in the stead of the old one
 	EventMembers      EventKind = "members"        // a shard's voters have changed
@@ -46,7 +48,7 @@ const (
 )
 
 var eventLevels = map[EventKind]slog.Level{
-	EventCut: slog.LevelWarn, EventAlone: slog.LevelWarn, EventRejoin: slog.LevelWarn, EventOutOfService: slog.LevelError,
+	EventCut: slog.LevelWarn, EventFragile: slog.LevelWarn, EventAlone: slog.LevelWarn, EventRejoin: slog.LevelWarn, EventOutOfService: slog.LevelError,
 	EventCorrupt: slog.LevelError,
 }
 

@@ -106,6 +106,7 @@ var (
 	descSealed     = describe("shard_segments_waiting", "Segments that wait to become a checkpoint.", "shard")
 	descService    = describe("shard_in_service", "0 when the replica here has taken itself out of service.", "shard")
 
+	descSurvives = describe("survives_single_loss", "1 when the fleet would survive the loss of any single carrier, cable or site, as forecast here.")
 	descReach    = describe("peer_reachable", "1 when the other site answers.", "peer")
 	descTrip     = describe("link_round_trip_seconds", "Smoothed round trip to the other site.", "peer", "carrier")
 	descDropped  = describe("link_dropped_total", "Messages that found the queue of the carrier full.", "peer", "carrier")
@@ -118,7 +119,7 @@ var (
 func (c *collector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		descPending, descMajority, descFree, descFull, descUsed, descSealed, descLeader, descTerm, descCommit, descApplied, descCheckpoint, descLast,
-		descWaiting, descService, descReach, descTrip, descDropped, descBreaks, descSent, descReceived,
+		descWaiting, descService, descSurvives, descReach, descTrip, descDropped, descBreaks, descSent, descReceived,
 	} {
 		ch <- d
 	}
@@ -138,6 +139,9 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	log, state := s.store.DiskUsage()
 	gauge(ch, descUsed, float64(log), "log")
 	gauge(ch, descUsed, float64(state), "state")
+	if now, ok := s.Survival(); ok {
+		gauge(ch, descSurvives, number(now.Survives))
+	}
 	c.shards(ch)
 	c.links(ch)
 }

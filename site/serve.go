@@ -32,6 +32,8 @@ func (h handler) Serve(ctx context.Context, from holdfast.SiteID, method string,
 		return h.site.servePulse(from, payload)
 	case method == methodHandOver:
 		return nil, h.site.serveHandOver(ctx, payload)
+	case method == methodVitals:
+		return h.site.serveVitals(), nil
 	case method == methodDigest:
 		return h.site.serveDigest(ctx, payload)
 	}

@@ -48,12 +48,14 @@ type Site struct {
 	proposer proposer // the host, or a stand-in in tests
 	shardMap atomic.Pointer[ShardMap]
 	homes    homes
-	board    *board
-	watch    *watch
-	onLoss   cancels // of requests that wait for this site's own replicas
-	gate     *gate
-	owners   *owners
-	disk     diskWatch
+
+	forecasts forecaster
+	board     *board
+	watch     *watch
+	onLoss    cancels // of requests that wait for this site's own replicas
+	gate      *gate
+	owners    *owners
+	disk      diskWatch
 
 	differs  atomic.Bool // a replica here has found itself to differ, or corrupt with nobody to learn from
 	stopping atomic.Bool

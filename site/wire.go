@@ -18,6 +18,7 @@ const (
 	methodBirth    = "birth"
 	methodHandOver = "hand-over"
 	methodDigest   = "digest"
+	methodVitals   = "vitals"
 )
 
 const wireVersion = 1
