@@ -10,7 +10,7 @@ import (
 // starting with a letter, packed into 32 bits. The zero Asset is invalid.
 type Asset uint32
 
-// Purpose is what an account of an owner is for: "wallet", "escrow", "settlement", "fee", "in-transit-7". One to twelve
+// Purpose is what an account of an owner is for: "wallet", "escrow", "settlement", "fee", "transit-7". One to twelve
 // characters a-z, 0-9 and "-", starting with a letter, packed into 64 bits. The zero Purpose is invalid.
 type Purpose uint64
 

@@ -21,6 +21,7 @@ var house = []struct {
 }{
 	{"", nil},
 	{"ledger", []string{""}},                   // pure: outcome depends on the log alone
+	{"transit", []string{"", "ledger"}},        // pure: what is proposed to which shard, and when again
 	{"guard", []string{""}},                    // pure: who may do what
 	{"check", []string{""}},                    // judges answers; must not share code with what it judges
 	{"fault", []string{""}},                    // cables know bytes, not payments
@@ -28,7 +29,7 @@ var house = []struct {
 	{"store", []string{"", "ledger"}},          // durable, does not know Raft
 	{"shard", []string{"", "ledger", "store"}}, // the only one that knows Raft
 	{"link", []string{""}},                     // frames; does not know what they carry
-	{"site", []string{"", "ledger", "guard", "store", "shard", "link"}},
+	{"site", []string{"", "ledger", "transit", "guard", "store", "shard", "link"}},
 	{"httpapi", []string{"", "guard", "shard", "site", "ledger"}},
 	{"client", []string{""}}, // what an integrator imports: no part of the server
 	{"drill", []string{"", "client", "fault", "check", "retail", "link", "site", "guard"}}, // pays through client only
@@ -46,7 +47,7 @@ var only = map[string][]string{
 }
 
 // pure packages decide; time and randomness are arguments, and nothing in them can wait.
-var pure = []string{"", "ledger", "guard"}
+var pure = []string{"", "ledger", "transit", "guard"}
 
 var impure = []string{"os", "net", "net/http", "math/rand", "math/rand/v2", "crypto/rand", "io/fs", "log", "log/slog", "syscall", "time/now"}
 

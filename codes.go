@@ -27,8 +27,9 @@ var codes = map[Code]codeInfo{
 	CodeLimitInvalid:   {"limit-invalid", "A limit is one of none, debits, credits."},
 	CodeRecordInvalid:  {"record-invalid", "A record has a key of 1-200 bytes, at most 16 index keys and a body of at most 64 KiB; a deleted one has neither."},
 	CodeMessageInvalid: {"message-invalid", "A message has a topic of 1-200 bytes and a body of at most 64 KiB."},
-	CodeShardMismatch:  {"shard-mismatch", "The accounts of one transaction have to be of owners in one shard."},
+	CodeShardMismatch:  {"shard-mismatch", "Between two shards only money can go, in one direction: immediate transfers, or holds; split the transaction."},
 	CodeExpireReserved: {"expire-reserved", "Holds expire by themselves: use void to release one early."},
+	CodeIDReserved:     {"id-reserved", "Ids of this form belong to the platform: send a UUID as RFC 9562 makes them (variant 10x, version 1 to 8)."},
 	CodeRecordReserved: {"record-reserved", "Records whose key begins with holdfast/ belong to the platform: take another key."},
 
 	CodeIDTaken:         {"id-taken", "This id was used before with a different content: take a fresh id for a new transaction."},

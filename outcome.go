@@ -64,7 +64,8 @@ const (
 	CodeMessageInvalid Code = 23
 	CodeShardMismatch  Code = 24 // its accounts do not all belong to this shard
 	CodeExpireReserved Code = 25 // only the leader expires holds
-	CodeRecordReserved Code = 27 // the key begins with ReservedKeys
+	CodeIDReserved     Code = 26 // an id that only the platform itself uses: see [ID.Reserved]
+	CodeRecordReserved Code = 27 // the key begins with ReservedPrefix
 
 	// Identity: the id has a past with a different content. Nothing is remembered beyond what was. Status Refused.
 

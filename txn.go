@@ -12,10 +12,6 @@ const (
 	MaxHoldTimeout = 400 * 24 * time.Hour
 )
 
-// ReservedKeys begins the keys of records that are the platform's own: the shard map, the owner numbers. A caller can read
-// them and make them a precondition, and cannot write them.
-const ReservedKeys = "holdfast/"
-
 // Kind says what a transfer does.
 type Kind uint8
 

@@ -72,6 +72,7 @@ var statuses = map[holdfast.Code]int{
 	holdfast.CodeMessageInvalid: http.StatusBadRequest,
 	holdfast.CodeShardMismatch:  http.StatusBadRequest,
 	holdfast.CodeExpireReserved: http.StatusBadRequest,
+	holdfast.CodeIDReserved:     http.StatusBadRequest,
 	holdfast.CodeRecordReserved: http.StatusBadRequest,
 
 	holdfast.CodeIDTaken:               http.StatusConflict,

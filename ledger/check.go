@@ -3,12 +3,14 @@ package ledger
 import (
 	"crypto/sha256"
 	"fmt"
+	"strings"
 
 	"holdfast"
 )
 
-// Check reports what makes a transaction malformed, whatever the state of the shard: the smallest code that applies and the
-// field at fault, or CodeOK. Whoever accepts a transaction calls it before the log.
+// Check reports what makes a transaction of a caller malformed, whatever the state of the shard: the smallest code that
+// applies and the field at fault, or CodeOK. Whoever accepts one from outside calls it before the log. What the platform
+// itself proposes (expiries, and the transactions of package transit) is not given to it: that is how the two are told apart.
 func Check(t *holdfast.Txn) (code holdfast.Code, field string) {
 	c := checker{outside: true}
 	c.txn(t)
@@ -104,6 +106,14 @@ func (c *checker) id(id holdfast.ID, list string, i int, name string) {
 	if c.outside && isExpiryID(id) {
 		c.note(holdfast.CodeExpireReserved, list, i, name)
 	}
+	c.own(id, list, i, name)
+}
+
+// own notes an id that only the platform itself may use.
+func (c *checker) own(id holdfast.ID, list string, i int, name string) {
+	if c.outside && id.Reserved() {
+		c.note(holdfast.CodeIDReserved, list, i, name)
+	}
 }
 
 // few is how many elements are compared each with each before a map pays.
@@ -148,7 +158,7 @@ func (c *checker) account(a *holdfast.AccountChange, i int) {
 	if a.Op < holdfast.OpenAccount || a.Op > holdfast.CloseAccount {
 		c.note(holdfast.CodeKindInvalid, "accounts", i, "op")
 	}
-	if a.ID.Check() != nil {
+	if a.ID.Check() != nil || c.outside && inTransit(a.ID) {
 		c.note(holdfast.CodeAccountInvalid, "accounts", i, "id")
 	}
 	open := a.Op == holdfast.OpenAccount
@@ -183,6 +193,7 @@ func (c *checker) transfer(t *holdfast.Transfer, i int) {
 	if t.Hold.IsZero() != first {
 		c.note(holdfast.CodeHoldInvalid, "transfers", i, "hold")
 	}
+	c.own(t.Hold, "transfers", i, "hold")
 	if t.Timeout < 0 || t.Timeout > holdfast.MaxHoldTimeout || t.Timeout != 0 && t.Kind != holdfast.Hold {
 		c.note(holdfast.CodeTimeoutInvalid, "transfers", i, "timeout")
 	}
@@ -200,9 +211,15 @@ func (c *checker) side(id holdfast.AccountID, needed bool, i int, name string) {
 		}
 		return
 	}
-	if c.outside && id.Check() != nil {
+	if c.outside && (id.Check() != nil || inTransit(id)) {
 		c.note(holdfast.CodeAccountInvalid, "transfers", i, name)
 	}
+}
+
+// inTransit reports an account that payments between shards pass through: only the platform itself may move money there.
+func inTransit(id holdfast.AccountID) bool {
+	_, _, ok := id.InTransit()
+	return ok
 }
 
 func (c *checker) amount(t *holdfast.Transfer, i int) {
@@ -223,6 +240,9 @@ func (c *checker) amount(t *holdfast.Transfer, i int) {
 func (c *checker) key(key, list string, i int, name string) {
 	if len(key) == 0 || len(key) > holdfast.MaxRecordKey {
 		c.note(holdfast.CodeRecordInvalid, list, i, name)
+	}
+	if c.outside && strings.HasPrefix(key, holdfast.ReservedPrefix) {
+		c.note(holdfast.CodeRecordReserved, list, i, name)
 	}
 }
 
@@ -272,7 +292,7 @@ func (c *checker) message(m *holdfast.Message, i int) {
 	if m.To == 0 {
 		c.note(holdfast.CodeMessageInvalid, "messages", i, "to")
 	}
-	if len(m.Topic) == 0 || len(m.Topic) > maxTopic {
+	if len(m.Topic) == 0 || len(m.Topic) > maxTopic || c.outside && strings.HasPrefix(m.Topic, holdfast.ReservedPrefix) {
 		c.note(holdfast.CodeMessageInvalid, "messages", i, "topic")
 	}
 	if len(m.Body) > holdfast.MaxRecordBody {

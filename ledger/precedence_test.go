@@ -30,6 +30,8 @@ func TestPrecedenceOfMalformed(t *testing.T) {
 		{holdfast.CodeRecordInvalid, func(t *holdfast.Txn) { t.Records[0].Key = "" }},
 		{holdfast.CodeMessageInvalid, func(t *holdfast.Txn) { t.Messages[0].To = 0 }},
 		{holdfast.CodeExpireReserved, func(t *holdfast.Txn) { t.Transfers[3].Kind = holdfast.Expire }},
+		{holdfast.CodeIDReserved, func(t *holdfast.Txn) { t.Transfers[2].ID = t.Transfers[2].ID.Shadow() }},
+		{holdfast.CodeRecordReserved, func(t *holdfast.Txn) { t.Records[0].Key = holdfast.ReservedPrefix + "x" }},
 	}
 	for i, a := range spoilers {
 		for _, b := range spoilers[i:] {

@@ -13,7 +13,7 @@ import (
 
 // ownerRecord is the record of the fleet that says which owner sequence is free next, in decimal. It is written with the
 // version that was read, so that no two sites ever take the same numbers.
-const ownerRecord = holdfast.ReservedKeys + "owner-sequence"
+const ownerRecord = holdfast.ReservedPrefix + "owner-sequence"
 
 // ownerBlock is how many numbers a site takes at once. They are gone when the site stops; there are a hundred million.
 const ownerBlock = 1000

@@ -16,7 +16,7 @@ import (
 
 // mapRecord is the record that holds the shard map. It lives in the first shard, which every site has a replica of, and is
 // written with the version that was read: two operators who change it at once do not undo each other.
-const mapRecord = holdfast.ReservedKeys + "shard-map"
+const mapRecord = holdfast.ReservedPrefix + "shard-map"
 
 // mapShard is the shard whose log the map is in.
 const mapShard holdfast.ShardID = 1

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -96,9 +95,6 @@ func (s *Site) sort(ctx context.Context, txns []holdfast.Txn, bulk bool, outcome
 		t := &txns[i]
 		outcomes[i] = holdfast.Outcome{ID: t.ID, Leg: holdfast.NoLeg}
 		code, field := ledger.Check(t)
-		if code == holdfast.CodeOK {
-			code, field = reserved(t)
-		}
 		id := holdfast.ShardID(0)
 		if code == holdfast.CodeOK {
 			id, code, field = s.place(ctx, t)
@@ -110,16 +106,6 @@ func (s *Site) sort(ctx context.Context, txns []holdfast.Txn, bulk bool, outcome
 		loads = add(loads, id, bulk, t, i, (len(txns)-i)/s.cfg.Shards+1)
 	}
 	return loads
-}
-
-// reserved says what in a caller's transaction is the platform's alone.
-func reserved(t *holdfast.Txn) (holdfast.Code, string) {
-	for i := range t.Records {
-		if strings.HasPrefix(t.Records[i].Key, holdfast.ReservedKeys) {
-			return holdfast.CodeRecordReserved, fmt.Sprintf("records[%d].key", i)
-		}
-	}
-	return holdfast.CodeOK, ""
 }
 
 // plainBytes is the room that a payment takes when it is encoded, in most cases.

@@ -1,0 +1,185 @@
+package transit
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+
+	"holdfast"
+	"holdfast/ledger"
+)
+
+// Topic is that of the messages by which a payment stands in the outbox of its home shard.
+const Topic = holdfast.ReservedPrefix + "transit"
+
+// MaxUnderWay is how many messages a home shard may have under way to one other shard. A depart beyond it is refused as
+// overloaded: not executed.
+const MaxUnderWay = 1 << 16
+
+// ErrMessage is wrapped by every error about bytes that this package would not have written.
+var ErrMessage = errors.New("not a message of a payment between shards")
+
+func bad(format string, args ...any) error {
+	return fmt.Errorf("%w: %s", ErrMessage, fmt.Sprintf(format, args...))
+}
+
+// The body of a message, version 1. All numbers are big-endian.
+//
+//	version   1   = 1
+//	home      2   shard
+//	away      2   shard
+//	legs      4   how many
+//	leg           of each transfer:
+//	  class   1   2 cross, 1 local, 3 far, 4 claim
+//	  claim  48   debit 20, credit 20, amount 8: what the hold says and the transfer may leave out
+//	txn           the caller's transaction, in the encoding of package ledger
+//
+// The classes are written down and not found again by the shard map, which may have changed when the message is read.
+const messageVersion = 1
+
+const (
+	messageHeader = 1 + 2 + 2 + 4
+	claimBytes    = 2*holdfast.AccountIDBytes + 8
+)
+
+func (p *Payment) append(b []byte) []byte {
+	b = append(b, messageVersion)
+	b = binary.BigEndian.AppendUint16(b, uint16(p.Home))
+	b = binary.BigEndian.AppendUint16(b, uint16(p.Away))
+	b = binary.BigEndian.AppendUint32(b, uint32(len(p.legs)))
+	for i := range p.legs {
+		l := &p.legs[i]
+		b = append(b, byte(l.class))
+		if l.class == claim {
+			b = l.credit.Append(l.debit.Append(b))
+			b = binary.BigEndian.AppendUint64(b, uint64(l.amount))
+		}
+	}
+	return ledger.AppendTxn(b, p.Txn)
+}
+
+// size is the length of the body.
+func (p *Payment) size() int { return len(p.append(nil)) }
+
+// Read reads the body of a message of Topic. What it returns has the Land and Settle of the payment that wrote it.
+func Read(body []byte) (Payment, error) {
+	if len(body) < messageHeader || body[0] != messageVersion {
+		return Payment{}, bad("%d bytes that do not start with version %d", len(body), messageVersion)
+	}
+	p := Payment{
+		Home: holdfast.ShardID(binary.BigEndian.Uint16(body[1:])), Away: holdfast.ShardID(binary.BigEndian.Uint16(body[3:])),
+		Txn: &holdfast.Txn{},
+	}
+	n, rest := binary.BigEndian.Uint32(body[5:]), body[messageHeader:]
+	if p.Home == 0 || p.Home > holdfast.MaxShards || p.Away == 0 || p.Away > holdfast.MaxShards || p.Home == p.Away || n > holdfast.MaxLegs {
+		return Payment{}, bad("from shard %d to shard %d with %d transfers", p.Home, p.Away, n)
+	}
+	p.legs = make([]leg, 0, min(int(n), len(rest)))
+	for range n {
+		l, after, err := readLeg(rest)
+		if err != nil {
+			return Payment{}, err
+		}
+		p.legs, rest = append(p.legs, l), after
+	}
+	rest, err := ledger.ReadTxn(rest, p.Txn)
+	if err != nil {
+		return Payment{}, bad("%v", err)
+	}
+	if len(rest) > 0 {
+		return Payment{}, bad("%d bytes follow it", len(rest))
+	}
+	return p, p.complete()
+}
+
+func readLeg(b []byte) (l leg, rest []byte, err error) {
+	if len(b) == 0 {
+		return l, nil, bad("it ends among its transfers")
+	}
+	l.class, b = class(b[0]), b[1:]
+	switch l.class {
+	case local, cross, far:
+		return l, b, nil
+	case claim:
+		if len(b) < claimBytes {
+			return l, nil, bad("%d bytes for the hold of a post", len(b))
+		}
+		l.debit, l.credit = holdfast.AccountIDOf(b), holdfast.AccountIDOf(b[holdfast.AccountIDBytes:])
+		l.amount = holdfast.Amount(binary.BigEndian.Uint64(b[2*holdfast.AccountIDBytes:]))
+		return l, b[claimBytes:], nil
+	}
+	return l, nil, bad("class %d of a transfer", l.class)
+}
+
+// complete fills the legs from the transaction, and reports what in it nobody would have sent.
+func (p *Payment) complete() error {
+	if code, field := ledger.Check(p.Txn); code != holdfast.CodeOK {
+		return bad("transaction %s is malformed: %s %s", p.Txn.ID, code, field)
+	}
+	if field := accompanied(p.Txn); field != "" || len(p.Txn.Transfers) != len(p.legs) {
+		return bad("transaction %s has %d transfers, and %d are described %s", p.Txn.ID, len(p.Txn.Transfers), len(p.legs), field)
+	}
+	lands := false
+	for i := range p.legs {
+		t, l := &p.Txn.Transfers[i], &p.legs[i]
+		if want := kindOf(l.class); t.Kind != want {
+			return bad("transfer %d of %s is of kind %s and class %d", i, p.Txn.ID, t.Kind, l.class)
+		}
+		l.away = p.Away
+		if l.class != claim {
+			l.debit, l.credit, l.amount = t.Debit, t.Credit, t.Amount
+		} else if l.debit.Check() != nil || l.credit.Check() != nil || l.debit.Asset != l.credit.Asset || l.amount <= 0 {
+			return bad("transfer %d of %s posts %d from %s to %s", i, p.Txn.ID, l.amount, l.debit, l.credit)
+		}
+		lands = lands || l.class != local
+	}
+	if !lands {
+		return bad("nothing of %s lands", p.Txn.ID)
+	}
+	return nil
+}
+
+func kindOf(c class) holdfast.Kind {
+	if c == claim {
+		return holdfast.Post
+	}
+	return holdfast.Immediate
+}
+
+// Held is what a post or void has to know of the hold that it ends.
+type Held struct {
+	Home   holdfast.ShardID // where the hold is
+	Away   holdfast.ShardID // where its payee is; Home when the hold does not cross
+	Debit  holdfast.AccountID
+	Payee  holdfast.AccountID
+	Amount holdfast.Amount
+}
+
+// HeldKey is the key of the record, in the home shard, that names the payee of a hold that crosses; hold is the id that the
+// caller gave it. The record is written with the hold and never changed or deleted, so that a post can be asked for again.
+// A hold without such a record is one of a single shard, under its own id.
+func HeldKey(hold holdfast.ID) string { return Topic + "/hold/" + hold.String() }
+
+// The body of that record, version 1: version 1, home 2, away 2, debit 20, payee 20, amount 8; big-endian.
+const heldBytes = 1 + 2 + 2 + 2*holdfast.AccountIDBytes + 8
+
+func (p *Payment) record(i int) holdfast.RecordChange {
+	l := &p.legs[i]
+	b := append(make([]byte, 0, heldBytes), messageVersion)
+	b = binary.BigEndian.AppendUint16(b, uint16(p.Home))
+	b = binary.BigEndian.AppendUint16(b, uint16(l.away))
+	b = l.credit.Append(l.debit.Append(b))
+	b = binary.BigEndian.AppendUint64(b, uint64(l.amount))
+	return holdfast.RecordChange{Key: HeldKey(p.Txn.TransferID(i)), Body: b}
+}
+
+// ReadHeld reads the body of the record of [HeldKey].
+func ReadHeld(body []byte) (h Held, err error) {
+	if len(body) != heldBytes || body[0] != messageVersion {
+		return h, bad("a record of %d bytes for a hold", len(body))
+	}
+	h.Home, h.Away = holdfast.ShardID(binary.BigEndian.Uint16(body[1:])), holdfast.ShardID(binary.BigEndian.Uint16(body[3:]))
+	h.Debit, h.Payee = holdfast.AccountIDOf(body[5:]), holdfast.AccountIDOf(body[5+holdfast.AccountIDBytes:])
+	h.Amount = holdfast.Amount(binary.BigEndian.Uint64(body[5+2*holdfast.AccountIDBytes:]))
+	return h, nil
+}
