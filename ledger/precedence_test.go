@@ -69,7 +69,7 @@ func TestWholesome(t *testing.T) {
 	if code, field := Check(&expiry); code != holdfast.CodeExpireReserved || field != "id" {
 		t.Errorf("an expiry from outside: %s %s", code, field)
 	}
-	if code, field := checkLogged(&expiry); code != holdfast.CodeOK {
+	if code, field := CheckLogged(&expiry); code != holdfast.CodeOK {
 		t.Errorf("an expiry by the leader: %s %s", code, field)
 	}
 }

@@ -39,6 +39,7 @@ const (
 	EventMap          EventKind = "shard-map"      // this site has learnt of a new shard map
 	EventFragile      EventKind = "fragile"        // loud: some single loss would stop a shard
 	EventSturdy       EventKind = "sturdy"         // none would any more
+	EventCourier      EventKind = "courier"        // loud: a payment between shards cannot be brought to its end
 	EventBorn         EventKind = "born"           // a replica has found its place in the fleet
 	EventRejoin       EventKind = "rejoin"         // loud: an empty disk joins a living fleet in the stead of the old one
 	EventMembers      EventKind = "members"        // a shard's voters have changed
@@ -49,7 +50,7 @@ const (
 
 var eventLevels = map[EventKind]slog.Level{
 	EventCut: slog.LevelWarn, EventFragile: slog.LevelWarn, EventAlone: slog.LevelWarn, EventRejoin: slog.LevelWarn, EventOutOfService: slog.LevelError,
-	EventCorrupt: slog.LevelError,
+	EventCorrupt: slog.LevelError, EventCourier: slog.LevelError,
 }
 
 // eventsKept is how many events are remembered.

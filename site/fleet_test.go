@@ -265,7 +265,7 @@ func (f *fleet) mustDo(s *Site, txn holdfast.Txn) holdfast.Outcome {
 
 func balance(t testing.TB, s *Site, id holdfast.AccountID) (sum holdfast.Amount, err error) {
 	t.Helper()
-	err = s.Read(context.Background(), s.ShardOf(id.Owner), shard.Linearizable, func(v *shard.View) error {
+	err = s.Read(context.Background(), s.ShardOfAccount(id), shard.Linearizable, func(v *shard.View) error {
 		a, ok := v.Account(id)
 		if !ok {
 			return errors.New("no such account")

@@ -75,7 +75,7 @@ func (s *Site) serveGroup(ctx context.Context, g group) (a answer) {
 		return answer{err: shard.ErrOverloaded}
 	}
 	defer s.leave(g.Count())
-	a.outcomes, a.err = s.proposer.Submit(ctx, g.id, g.bulk, g.Batch)
+	a.outcomes, a.err = s.submitHere(ctx, g)
 	return a
 }
 

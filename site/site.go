@@ -50,6 +50,7 @@ type Site struct {
 	homes    homes
 
 	forecasts forecaster
+	couriers  couriers
 	board     *board
 	watch     *watch
 	onLoss    cancels // of requests that wait for this site's own replicas

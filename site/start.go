@@ -41,6 +41,8 @@ func (s *Site) steps() []step {
 		{"requests", s.openGate, s.closeGate},
 		// Last of all, because it only moves what runs.
 		{"homes", s.startHomes, s.stopHomes},
+		// Needs requests, because it makes some: payments that somebody has left half-way.
+		{"couriers", s.startCouriers, s.stopCouriers},
 		// And this only looks.
 		{"forecasts", s.startForecasts, s.stopForecasts},
 	}

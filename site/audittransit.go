@@ -1,0 +1,78 @@
+package site
+
+import (
+	"context"
+	"fmt"
+
+	"holdfast"
+	"holdfast/shard"
+)
+
+// auditTransit compares what each shard has sent to each other one with what has landed there. Payments go on meanwhile, so it
+// reads home, then away, then home again, each time after the one before: what was sent for good before the first look has
+// landed by the second, and what has landed by then is held or sent by the third.
+func (s *Site) auditTransit(ctx context.Context, a *Audit) error {
+	if s.cfg.Shards == 1 {
+		return nil
+	}
+	var looks [3]map[holdfast.AccountID]holdfast.Account
+	for i := range looks {
+		var err error
+		if looks[i], err = s.transitAccounts(ctx); err != nil {
+			a.problem("payments between shards could not be compared: %v", err)
+			return ctx.Err()
+		}
+	}
+	before, landed, after := looks[0], looks[1], looks[2]
+	for _, home := range s.ShardIDs() {
+		for _, away := range s.ShardIDs() {
+			for id, now := range after {
+				if at, other, _ := id.InTransit(); at != home || other != away {
+					continue
+				}
+				there := landed[holdfast.InTransit(away, home, id.Asset)]
+				one := TransitAudit{home, away, id.Asset, now.CreditsPosted, now.CreditsPending, there.DebitsPosted}
+				a.judgeTransit(before[id], &one)
+			}
+		}
+	}
+	return nil
+}
+
+// judgeTransit compares one pair. before is the account at home at the first look.
+func (a *Audit) judgeTransit(before holdfast.Account, t *TransitAudit) {
+	a.Transit = append(a.Transit, *t)
+	quiet := before.CreditsPosted == t.Sent && before.CreditsPending == 0 && t.Held == 0
+	switch {
+	case t.Landed < before.CreditsPosted:
+		a.problem("shard %d has sent %d %s to shard %d, and only %d have landed", t.Home, before.CreditsPosted, t.Asset, t.Away, t.Landed)
+	case t.Landed > t.Sent+t.Held, quiet && t.Landed != t.Sent:
+		a.problem("%d %s of shard %d have landed in shard %d, which sent %d and holds %d for it", t.Landed, t.Asset, t.Home, t.Away, t.Sent, t.Held)
+	default:
+		return
+	}
+	a.Balanced = false
+}
+
+// transitAccounts reads all accounts that payments between shards pass through, each shard as of now.
+func (s *Site) transitAccounts(ctx context.Context) (map[holdfast.AccountID]holdfast.Account, error) {
+	all := map[holdfast.AccountID]holdfast.Account{}
+	for _, at := range s.ShardIDs() {
+		err := s.Read(ctx, at, shard.Linearizable, func(v *shard.View) error {
+			trial := v.Trial()
+			for _, other := range s.ShardIDs() {
+				for i := range trial {
+					id := holdfast.InTransit(at, other, trial[i].Asset)
+					if account, ok := v.Account(id); ok {
+						all[id] = account
+					}
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return nil, fmt.Errorf("shard %d: %w", at, err)
+		}
+	}
+	return all, nil
+}
