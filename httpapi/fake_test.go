@@ -60,10 +60,11 @@ func (f *fake) Read(context.Context, holdfast.ShardID, shard.ReadMode, func(*sha
 	return f.read
 }
 
-func (f *fake) ShardOf(holdfast.Owner) holdfast.ShardID { return 1 }
-func (f *fake) ShardOfKey(string) holdfast.ShardID      { return 1 }
-func (f *fake) ShardIDs() []holdfast.ShardID            { return []holdfast.ShardID{1} }
-func (f *fake) Ready() error                            { return f.ready }
+func (f *fake) ShardOf(holdfast.Owner) holdfast.ShardID            { return 1 }
+func (f *fake) ShardOfAccount(holdfast.AccountID) holdfast.ShardID { return 1 }
+func (f *fake) ShardOfKey(string) holdfast.ShardID                 { return 1 }
+func (f *fake) ShardIDs() []holdfast.ShardID                       { return []holdfast.ShardID{1} }
+func (f *fake) Ready() error                                       { return f.ready }
 func (f *fake) Audit(context.Context) (site.Audit, error) {
 	return site.Audit{Site: 1, Balanced: true, Agree: true}, nil
 }

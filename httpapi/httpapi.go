@@ -48,8 +48,9 @@ type Books interface {
 	// Read calls fn with the books of a shard as they are now (or, stale, as this site knows them) and returns its error,
 	// or one of package shard that says why there is no answer. fn must not keep the view.
 	Read(ctx context.Context, id holdfast.ShardID, mode shard.ReadMode, fn func(*shard.View) error) error
-	// ShardOf is the shard of an owner, ShardOfKey that of a record without an owner, ShardIDs are all shards.
+	// ShardOf is the shard of an owner, ShardOfAccount that of an account, ShardOfKey that of a record without an owner, ShardIDs are all shards.
 	ShardOf(o holdfast.Owner) holdfast.ShardID
+	ShardOfAccount(id holdfast.AccountID) holdfast.ShardID
 	ShardOfKey(key string) holdfast.ShardID
 	ShardIDs() []holdfast.ShardID
 }

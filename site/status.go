@@ -70,7 +70,7 @@ type Audit struct {
 	Compared int  // how many digests of other sites were compared; 0 in a fleet of one, or when nobody answered
 	Shards   []ShardAudit
 	Transit  []TransitAudit // every pair of shards that money has gone between
-	Problems []string // in words, empty when all is well
+	Problems []string       // in words, empty when all is well
 }
 
 // OK is the verdict.
