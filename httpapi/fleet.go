@@ -181,6 +181,7 @@ type auditBody struct {
 	Agree    bool             `json:"agree" doc:"Every replica that was compared has the same digest at the same index"`
 	Compared int              `json:"compared" doc:"How many digests of other sites were compared"`
 	Shards   []shardAuditBody `json:"shards"`
+	Transit  []transitBody    `json:"transit" doc:"What went from one shard to another"`
 	Problems []string         `json:"problems" doc:"In words; empty when all is well"`
 }
 
@@ -193,6 +194,15 @@ type shardAuditBody struct {
 	Holds    int          `json:"holds"`
 	Assets   []assetBody  `json:"assets" doc:"Trial balance: debits equal credits"`
 	Digests  []digestBody `json:"digests" doc:"What the other sites have"`
+}
+
+type transitBody struct {
+	Home   uint16 `json:"home" doc:"Shard of the payers"`
+	Away   uint16 `json:"away" doc:"Shard of the payees"`
+	Asset  string `json:"asset"`
+	Sent   int64  `json:"sent" doc:"For good"`
+	Held   int64  `json:"held" doc:"Under way, or for a hold that is open"`
+	Landed int64  `json:"landed" doc:"At the payees; between sent, and sent and held"`
 }
 
 type assetBody struct {
@@ -219,10 +229,15 @@ func (a *api) getAudit(ctx context.Context, x *exchange) error {
 	}
 	body := auditBody{
 		Site: uint16(audit.Site), At: momentText(audit.At), OK: audit.OK(), Balanced: audit.Balanced, Agree: audit.Agree,
-		Compared: audit.Compared, Shards: []shardAuditBody{}, Problems: append([]string{}, audit.Problems...),
+		Compared: audit.Compared, Shards: []shardAuditBody{}, Transit: []transitBody{}, Problems: append([]string{}, audit.Problems...),
 	}
 	for i := range audit.Shards {
 		body.Shards = append(body.Shards, shardAuditBodyOf(&audit.Shards[i]))
+	}
+	for _, t := range audit.Transit {
+		body.Transit = append(body.Transit, transitBody{
+			uint16(t.Home), uint16(t.Away), t.Asset.String(), int64(t.Sent), int64(t.Held), int64(t.Landed),
+		})
 	}
 	return x.sendJSON(http.StatusOK, body)
 }

@@ -1,8 +1,11 @@
 package site
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 
 	"holdfast"
 	"holdfast/shard"
@@ -24,19 +27,31 @@ func (s *Site) auditTransit(ctx context.Context, a *Audit) error {
 		}
 	}
 	before, landed, after := looks[0], looks[1], looks[2]
-	for _, home := range s.ShardIDs() {
-		for _, away := range s.ShardIDs() {
-			for id, now := range after {
-				if at, other, _ := id.InTransit(); at != home || other != away {
-					continue
-				}
-				there := landed[holdfast.InTransit(away, home, id.Asset)]
-				one := TransitAudit{home, away, id.Asset, now.CreditsPosted, now.CreditsPending, there.DebitsPosted}
-				a.judgeTransit(before[id], &one)
-			}
+	pairs := map[holdfast.AccountID]bool{} // by the account at home, whether or not it is there
+	for id := range after {
+		pairs[id] = true
+	}
+	for id := range landed {
+		away, home, _ := id.InTransit()
+		pairs[holdfast.InTransit(home, away, id.Asset)] = true
+	}
+	for _, id := range slices.SortedFunc(maps.Keys(pairs), byShards) {
+		home, away, _ := id.InTransit()
+		now, there := after[id], landed[holdfast.InTransit(away, home, id.Asset)]
+		if now.CreditsPosted == 0 && now.CreditsPending == 0 && there.DebitsPosted == 0 {
+			continue // opened for what came the other way
 		}
+		one := TransitAudit{home, away, id.Asset, now.CreditsPosted, now.CreditsPending, there.DebitsPosted}
+		a.judgeTransit(before[id], &one)
 	}
 	return nil
+}
+
+// byShards orders in-transit accounts by home, away and asset.
+func byShards(a, b holdfast.AccountID) int {
+	aHome, aAway, _ := a.InTransit()
+	bHome, bAway, _ := b.InTransit()
+	return cmp.Or(cmp.Compare(aHome, bHome), cmp.Compare(aAway, bAway), cmp.Compare(a.Asset, b.Asset))
 }
 
 // judgeTransit compares one pair. before is the account at home at the first look.

@@ -222,6 +222,9 @@ func audit(cmd *cobra.Command, t *target) error {
 				total.Asset, total.DebitsPosted, total.CreditsPosted, total.DebitsPending, total.CreditsPending)
 		}
 	}
+	for _, t := range a.Transit {
+		fmt.Fprintf(w, "shard %d to shard %d: %s sent %d, under way or held %d; landed %d\n", t.Home, t.Away, t.Asset, t.Sent, t.Held, t.Landed)
+	}
 	for _, p := range a.Problems {
 		fmt.Fprintln(w, "  PROBLEM:", p)
 	}
