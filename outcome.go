@@ -65,6 +65,7 @@ const (
 	CodeShardMismatch  Code = 24 // its accounts do not all belong to this shard
 	CodeExpireReserved Code = 25 // only the leader expires holds
 	CodeIDReserved     Code = 26 // an id that only the platform itself uses: see [ID.Reserved]
+	CodeRecordReserved Code = 27 // the key begins with ReservedPrefix
 
 	// Identity: the id has a past with a different content. Nothing is remembered beyond what was. Status Refused.
 

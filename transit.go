@@ -8,9 +8,9 @@ import (
 // MaxShards is how many shards a fleet can have: each has at least one slot.
 const MaxShards = Slots
 
-// ReservedPrefix begins the topics of messages and the keys of records that the platform keeps for payments between shards.
-// Callers may use neither.
-const ReservedPrefix = "holdfast/transit"
+// ReservedPrefix begins the keys of records and the topics of messages that are the platform's own: the shard map, the owner
+// numbers, payments between shards. Callers can read such records, and write neither.
+const ReservedPrefix = "holdfast/"
 
 // shadowBit is the second bit of the variant of a UUID (RFC 9562, section 4.1), which is never set in those of that standard.
 const shadowBit = 0x40

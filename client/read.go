@@ -344,6 +344,11 @@ func (c *Client) Shards(ctx context.Context) ([]Shard, error) {
 	return w.Shards, err
 }
 
+// Survival asks a site what would happen now if something failed.
+func (c *Client) Survival(ctx context.Context) (s Survival, err error) {
+	return s, c.get(ctx, "/v1/survival", &s)
+}
+
 // HandOver asks for the leadership of a shard to move to a site, and returns when it has.
 func (c *Client) HandOver(ctx context.Context, shard holdfast.ShardID, to holdfast.SiteID) error {
 	q := &request{

@@ -103,6 +103,7 @@ type Carrier struct {
 type Shard struct {
 	Shard     holdfast.ShardID `json:"shard"`
 	Leader    holdfast.SiteID  `json:"leader"` // 0: none known just now
+	Home      holdfast.SiteID  `json:"home"`   // that leads when all is well
 	Term      uint64           `json:"term"`
 	Commit    uint64           `json:"commit"`
 	Applied   uint64           `json:"applied"`
@@ -115,6 +116,42 @@ type Shard struct {
 	LogFirst  uint64           `json:"log_first"`
 	LogLast   uint64           `json:"log_last"`
 	Members   []Member         `json:"members"`
+}
+
+// Survival is what would happen now if something failed.
+type Survival struct {
+	At       time.Time  `json:"at"`
+	Survives bool       `json:"survives"` // every single loss: of a carrier, a cable, a site
+	Weakest  string     `json:"weakest"`  // in words, the first that would not be survived
+	Losses   []Forecast `json:"losses"`
+}
+
+// Forecast is what one loss would do.
+type Forecast struct {
+	Loss     string             `json:"loss"`    // carrier (everywhere), cable, site, or sites: two at once
+	Sites    []holdfast.SiteID  `json:"sites"`   // that are lost, or at the ends of the cable
+	Carrier  int                `json:"carrier"` // from 1; 0: none
+	Survives bool               `json:"survives"`
+	Stops    []holdfast.ShardID `json:"stops"` // shards that would stop
+	Moves    []Move             `json:"moves"` // shards that would get another leader
+	Pause    float64            `json:"pause_ms"`
+	Worst    float64            `json:"worst_pause_ms"`
+	Loads    []SiteLoad         `json:"loads"`
+	Breaks   string             `json:"breaks"` // the first thing that would go wrong, in words
+}
+
+// Move is a shard that would get another leader.
+type Move struct {
+	Shard holdfast.ShardID  `json:"shard"`
+	From  holdfast.SiteID   `json:"from"`
+	To    []holdfast.SiteID `json:"to"` // who could lead; its home first
+}
+
+// SiteLoad is what a site would lead, in transactions a second, against the most it was measured to lead.
+type SiteLoad struct {
+	Site holdfast.SiteID `json:"site"`
+	Rate float64         `json:"per_s"`
+	Peak float64         `json:"measured_per_s"`
 }
 
 // Member is a replica of a shard. Match and Lag are known to the leader only.
@@ -135,7 +172,18 @@ type Audit struct {
 	Agree    bool            `json:"agree"`    // replicas that were compared have the same digest at the same index
 	Compared int             `json:"compared"` // how many digests of other sites were compared
 	Shards   []ShardAudit    `json:"shards"`
+	Transit  []Transit       `json:"transit"`  // every pair of shards that money has gone between
 	Problems []string        `json:"problems"` // in words, empty when all is well
+}
+
+// Transit is what went from one shard to another, in one asset.
+type Transit struct {
+	Home   holdfast.ShardID `json:"home"` // of the payers
+	Away   holdfast.ShardID `json:"away"` // of the payees
+	Asset  string           `json:"asset"`
+	Sent   holdfast.Amount  `json:"sent"`   // for good
+	Held   holdfast.Amount  `json:"held"`   // under way, or for a hold that is open
+	Landed holdfast.Amount  `json:"landed"` // between Sent, and Sent and Held
 }
 
 // ShardAudit is the audit of one shard at one log index.

@@ -23,6 +23,7 @@ type fake struct {
 	read     error
 	ready    error
 	handOver error
+	forecast bool // something has been worked out
 
 	mu   sync.Mutex
 	txns []holdfast.Txn
@@ -59,10 +60,11 @@ func (f *fake) Read(context.Context, holdfast.ShardID, shard.ReadMode, func(*sha
 	return f.read
 }
 
-func (f *fake) ShardOf(holdfast.Owner) holdfast.ShardID { return 1 }
-func (f *fake) ShardOfKey(string) holdfast.ShardID      { return 1 }
-func (f *fake) ShardIDs() []holdfast.ShardID            { return []holdfast.ShardID{1} }
-func (f *fake) Ready() error                            { return f.ready }
+func (f *fake) ShardOf(holdfast.Owner) holdfast.ShardID            { return 1 }
+func (f *fake) ShardOfAccount(holdfast.AccountID) holdfast.ShardID { return 1 }
+func (f *fake) ShardOfKey(string) holdfast.ShardID                 { return 1 }
+func (f *fake) ShardIDs() []holdfast.ShardID                       { return []holdfast.ShardID{1} }
+func (f *fake) Ready() error                                       { return f.ready }
 func (f *fake) Audit(context.Context) (site.Audit, error) {
 	return site.Audit{Site: 1, Balanced: true, Agree: true}, nil
 }
@@ -74,6 +76,16 @@ func (f *fake) Shards(context.Context) []site.ShardStatus {
 func (f *fake) Sites(context.Context) []site.SiteStatus {
 	return []site.SiteStatus{{Site: 1, Name: "hangzhou", Self: true}}
 }
+
+func (f *fake) Survival() (site.Survival, bool) {
+	return site.Survival{At: time.Unix(1, 0), Weakest: "without site-1: shard 1 would stop", Forecasts: []site.Forecast{
+		{Kind: "site", Sites: []holdfast.SiteID{1}, Stopped: []holdfast.ShardID{1}, Moves: []site.Move{{Shard: 2, From: 1, To: []holdfast.SiteID{2, 3}}}},
+	}}, f.forecast
+}
+
+func (f *fake) ShardMapVersion() uint64 { return 0 }
+
+func (f *fake) SetHome(context.Context, holdfast.ShardID, holdfast.SiteID) error { return nil }
 
 func (f *fake) HandOver(context.Context, holdfast.ShardID, holdfast.SiteID) error { return f.handOver }
 

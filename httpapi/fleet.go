@@ -68,6 +68,8 @@ func (a *api) getSites(ctx context.Context, x *exchange) error {
 type shardBody struct {
 	Shard     uint16       `json:"shard"`
 	Leader    uint16       `json:"leader" doc:"Site that leads; 0: none known just now"`
+	Home      uint16       `json:"home" doc:"Site that leads when all is well, by the shard map"`
+	Slots     []slotsBody  `json:"slots" doc:"Which owners are in the shard: the slot of an owner number is its digits 13 to 15"`
 	Term      uint64       `json:"term"`
 	Commit    uint64       `json:"commit" doc:"Last index known to be committed"`
 	Applied   uint64       `json:"applied" doc:"Last index this replica has applied"`
@@ -82,6 +84,11 @@ type shardBody struct {
 	Members   []memberBody `json:"members"`
 }
 
+type slotsBody struct {
+	From uint16 `json:"from"`
+	To   uint16 `json:"to" doc:"Included"`
+}
+
 type memberBody struct {
 	Site    uint16 `json:"site"`
 	Replica string `json:"replica" doc:"Identity of its disk, 16 hexadecimal digits"`
@@ -91,16 +98,20 @@ type memberBody struct {
 }
 
 type shardsBody struct {
+	Map    uint64      `json:"map_version" doc:"Of the shard map as this site knows it; 0: it was never changed"`
 	Shards []shardBody `json:"shards"`
 }
 
 func (a *api) getShards(ctx context.Context, x *exchange) error {
-	body := shardsBody{Shards: []shardBody{}}
+	body := shardsBody{Map: a.site.ShardMapVersion(), Shards: []shardBody{}}
 	for _, s := range a.site.Shards(ctx) {
 		b := shardBody{
 			Shard: uint16(s.Shard), Leader: uint16(s.Leader), Term: s.Term, Commit: s.Commit, Applied: s.Applied, Digest: hex16(s.Digest),
 			DigestOK: s.DigestOK, InService: s.InService, Reason: s.Reason, Accounts: s.Accounts, Holds: s.Holds,
-			LogFirst: s.LogFirst, LogLast: s.LogLast, Members: []memberBody{},
+			LogFirst: s.LogFirst, LogLast: s.LogLast, Members: []memberBody{}, Home: uint16(s.Home), Slots: []slotsBody{},
+		}
+		for _, r := range s.Slots {
+			b.Slots = append(b.Slots, slotsBody{uint16(r.From), uint16(r.To)})
 		}
 		for _, m := range s.Members {
 			b.Members = append(b.Members, memberBody{uint16(m.Site), hex16(m.Replica), m.Learner, m.Match, m.Lag})
@@ -142,6 +153,10 @@ func (a *api) postLeader(ctx context.Context, x *exchange) error {
 	if to == 0 {
 		return edgeMalformed.field("site", "name the site that is to lead: {\"site\":2}")
 	}
+	// The home first: without it the leadership would go back by itself, and a move that fails now happens soon.
+	if err := a.site.SetHome(ctx, holdfast.ShardID(id), to); err != nil {
+		return refusedHandOver(err)
+	}
 	if err := a.site.HandOver(ctx, holdfast.ShardID(id), to); err != nil {
 		return refusedHandOver(err)
 	}
@@ -166,6 +181,7 @@ type auditBody struct {
 	Agree    bool             `json:"agree" doc:"Every replica that was compared has the same digest at the same index"`
 	Compared int              `json:"compared" doc:"How many digests of other sites were compared"`
 	Shards   []shardAuditBody `json:"shards"`
+	Transit  []transitBody    `json:"transit" doc:"What went from one shard to another"`
 	Problems []string         `json:"problems" doc:"In words; empty when all is well"`
 }
 
@@ -178,6 +194,15 @@ type shardAuditBody struct {
 	Holds    int          `json:"holds"`
 	Assets   []assetBody  `json:"assets" doc:"Trial balance: debits equal credits"`
 	Digests  []digestBody `json:"digests" doc:"What the other sites have"`
+}
+
+type transitBody struct {
+	Home   uint16 `json:"home" doc:"Shard of the payers"`
+	Away   uint16 `json:"away" doc:"Shard of the payees"`
+	Asset  string `json:"asset"`
+	Sent   int64  `json:"sent" doc:"For good"`
+	Held   int64  `json:"held" doc:"Under way, or for a hold that is open"`
+	Landed int64  `json:"landed" doc:"At the payees; between sent, and sent and held"`
 }
 
 type assetBody struct {
@@ -204,10 +229,15 @@ func (a *api) getAudit(ctx context.Context, x *exchange) error {
 	}
 	body := auditBody{
 		Site: uint16(audit.Site), At: momentText(audit.At), OK: audit.OK(), Balanced: audit.Balanced, Agree: audit.Agree,
-		Compared: audit.Compared, Shards: []shardAuditBody{}, Problems: append([]string{}, audit.Problems...),
+		Compared: audit.Compared, Shards: []shardAuditBody{}, Transit: []transitBody{}, Problems: append([]string{}, audit.Problems...),
 	}
 	for i := range audit.Shards {
 		body.Shards = append(body.Shards, shardAuditBodyOf(&audit.Shards[i]))
+	}
+	for _, t := range audit.Transit {
+		body.Transit = append(body.Transit, transitBody{
+			uint16(t.Home), uint16(t.Away), t.Asset.String(), int64(t.Sent), int64(t.Held), int64(t.Landed),
+		})
 	}
 	return x.sendJSON(http.StatusOK, body)
 }

@@ -48,8 +48,9 @@ type Books interface {
 	// Read calls fn with the books of a shard as they are now (or, stale, as this site knows them) and returns its error,
 	// or one of package shard that says why there is no answer. fn must not keep the view.
 	Read(ctx context.Context, id holdfast.ShardID, mode shard.ReadMode, fn func(*shard.View) error) error
-	// ShardOf is the shard of an owner, ShardOfKey that of a record without an owner, ShardIDs are all shards.
+	// ShardOf is the shard of an owner, ShardOfAccount that of an account, ShardOfKey that of a record without an owner, ShardIDs are all shards.
 	ShardOf(o holdfast.Owner) holdfast.ShardID
+	ShardOfAccount(id holdfast.AccountID) holdfast.ShardID
 	ShardOfKey(key string) holdfast.ShardID
 	ShardIDs() []holdfast.ShardID
 }
@@ -59,8 +60,14 @@ type Fleet interface {
 	Ready() error
 	Sites(ctx context.Context) []site.SiteStatus
 	Shards(ctx context.Context) []site.ShardStatus
+	ShardMapVersion() uint64
+	// SetHome writes into the shard map where a shard is at home: its leadership goes there, and goes back there. HandOver
+	// moves the leadership now.
+	SetHome(ctx context.Context, id holdfast.ShardID, home holdfast.SiteID) error
 	HandOver(ctx context.Context, id holdfast.ShardID, to holdfast.SiteID) error
 	Audit(ctx context.Context) (site.Audit, error)
+	// Survival is what would happen if something failed; false while nothing has been worked out.
+	Survival() (site.Survival, bool)
 }
 
 // Options are the parts of the API that are not the site's. The zero value of each field but Keys is usable.

@@ -73,6 +73,7 @@ var statuses = map[holdfast.Code]int{
 	holdfast.CodeShardMismatch:  http.StatusBadRequest,
 	holdfast.CodeExpireReserved: http.StatusBadRequest,
 	holdfast.CodeIDReserved:     http.StatusBadRequest,
+	holdfast.CodeRecordReserved: http.StatusBadRequest,
 
 	holdfast.CodeIDTaken:               http.StatusConflict,
 	holdfast.CodeTransferIDTaken:       http.StatusConflict,

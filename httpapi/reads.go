@@ -197,7 +197,7 @@ func (a *api) getAccount(ctx context.Context, x *exchange) error {
 		return err
 	}
 	var account holdfast.Account
-	err = a.look(ctx, x, id.Owner, mode, func(v *shard.View) (found bool, err error) {
+	err = a.look(ctx, x, id, mode, func(v *shard.View) (found bool, err error) {
 		if past {
 			account, found, err = v.AccountAt(id, holdfast.TimeOf(at))
 		} else {
@@ -215,9 +215,9 @@ func (a *api) getAccount(ctx context.Context, x *exchange) error {
 	return x.sendJSON(http.StatusOK, body)
 }
 
-// look reads the shard of an owner. What is not found is a problem, 404.
-func (a *api) look(ctx context.Context, x *exchange, owner holdfast.Owner, mode shard.ReadMode, fn func(*shard.View) (bool, error)) error {
-	return a.lookIn(ctx, x, []holdfast.ShardID{a.site.ShardOf(owner)}, mode, fn)
+// look reads the shard of an account. What is not found is a problem, 404.
+func (a *api) look(ctx context.Context, x *exchange, id holdfast.AccountID, mode shard.ReadMode, fn func(*shard.View) (bool, error)) error {
+	return a.lookIn(ctx, x, []holdfast.ShardID{a.site.ShardOfAccount(id)}, mode, fn)
 }
 
 // lookIn reads shards one after another until one has what is asked for. An id alone does not tell its shard.
@@ -275,14 +275,14 @@ func (a *api) getStatement(ctx context.Context, x *exchange) error {
 		return err
 	}
 	body := statementBody{Account: id.String(), Lines: []lineBody{}}
-	err = a.look(ctx, x, id.Owner, mode, func(v *shard.View) (bool, error) {
+	err = a.look(ctx, x, id, mode, func(v *shard.View) (bool, error) {
 		if _, found := v.Account(id); !found {
 			return false, nil
 		}
 		lines, next, err := v.Statement(id, cursor, limit)
 		for i := range lines {
 			if err == nil {
-				body.Lines, err = appendLine(body.Lines, v, a.site.ShardOf(id.Owner), &lines[i])
+				body.Lines, err = a.appendLine(ctx, body.Lines, v, x.shard, &lines[i])
 			}
 		}
 		body.Next = cursorText(next)
@@ -296,13 +296,18 @@ func (a *api) getStatement(ctx context.Context, x *exchange) error {
 
 var sides = map[ledger.RowKind]string{ledger.RowChange: "change", ledger.RowDebit: "debit", ledger.RowCredit: "credit"}
 
-func appendLine(lines []lineBody, v *shard.View, id holdfast.ShardID, l *shard.Line) ([]lineBody, error) {
+func (a *api) appendLine(ctx context.Context, lines []lineBody, v *shard.View, id holdfast.ShardID, l *shard.Line) ([]lineBody, error) {
 	b := lineBody{Side: sides[l.Kind], sumsBody: sumsBody{
 		int64(l.DebitsPosted), int64(l.CreditsPosted), int64(l.DebitsPending), int64(l.CreditsPending), int64(l.CreditsPosted - l.DebitsPosted),
 	}}
-	b.place(l.Txn, l.Time, id, l.Index)
+	b.place(l.Txn.ID, l.Time, id, l.Index)
 	if l.Transfer != nil {
-		if err := b.fill(v, l.Txn, l.Leg, l.Transfer); err != nil {
+		m, err := a.movementIn(ctx, v, l.Txn, l.Leg)
+		if err != nil {
+			return lines, err
+		}
+		b.Transaction = m.txn.String()
+		if err := b.fill(v, &m); err != nil {
 			return lines, err
 		}
 	}
@@ -344,25 +349,22 @@ func (b *movementBody) place(txn holdfast.ID, t holdfast.Time, id holdfast.Shard
 }
 
 // fill writes down what moved. Accounts and amount that a post or a void left to its hold are taken from there.
-func (b *movementBody) fill(v *shard.View, txn holdfast.ID, leg holdfast.Leg, t *holdfast.Transfer) error {
-	shown := *t
-	if shown.ID.IsZero() {
-		shown.ID = txn
-	}
+func (b *movementBody) fill(v *shard.View, m *movement) error {
+	t := &m.transfer
 	if !t.Hold.IsZero() && (t.Debit == holdfast.AccountID{} || t.Credit == holdfast.AccountID{} || t.Amount == 0) {
-		h, _, found, err := v.Hold(t.Hold)
+		h, _, found, err := findHold(v, t.Hold)
 		if err != nil {
 			return err
 		}
 		if found {
-			shown.Debit, shown.Credit = h.Debit, h.Credit
+			t.Debit, t.Credit = h.Debit, h.Credit
 		}
 		if found && t.Kind == holdfast.Post && t.Amount == 0 {
-			shown.Amount = h.Amount
+			t.Amount = h.Amount
 		}
 	}
-	b.transferBody = transferBodyOf(&shown)
-	b.Leg = new(int(leg))
+	b.transferBody = transferBodyOf(t)
+	b.Leg = new(int(m.leg))
 	return nil
 }
 
@@ -370,9 +372,13 @@ type transfersBody struct {
 	Transfers []movementBody `json:"transfers" doc:"Newest first, at most 1,000"`
 }
 
-func movementOf(v *shard.View, id holdfast.ShardID, f *shard.FoundTransfer) (b movementBody, err error) {
-	b.place(f.Txn.ID, f.Outcome.Time, id, f.Outcome.Index)
-	return b, b.fill(v, f.Txn.ID, f.Leg, f.Transfer)
+func (a *api) movementOf(ctx context.Context, v *shard.View, id holdfast.ShardID, f *shard.FoundTransfer) (b movementBody, err error) {
+	m, err := a.movementIn(ctx, v, f.Txn, f.Leg)
+	if err != nil {
+		return b, err
+	}
+	b.place(m.txn, f.Outcome.Time, id, f.Outcome.Index)
+	return b, b.fill(v, &m)
 }
 
 func (a *api) getTransfer(ctx context.Context, x *exchange) error {
@@ -382,9 +388,9 @@ func (a *api) getTransfer(ctx context.Context, x *exchange) error {
 	}
 	var body movementBody
 	err = a.lookUp(ctx, x, func(v *shard.View) (bool, error) {
-		f, found, err := v.Transfer(id)
+		f, found, err := findTransfer(v, id)
 		if err == nil && found {
-			body, err = movementOf(v, x.shard, &f)
+			body, err = a.movementOf(ctx, v, x.shard, &f)
 		}
 		return found, err
 	})
@@ -425,7 +431,10 @@ func (a *api) getTransfersByRef(ctx context.Context, x *exchange) error {
 		err := a.site.Read(ctx, id, mode, func(v *shard.View) error {
 			list, err := v.ByRef(ref, maxByRef)
 			for i := range list {
-				m, wrong := movementOf(v, id, &list[i])
+				if list[i].Transfer.ID.IsShadow() && !list[i].Txn.ID.IsShadow() && !atHome(&list[i]) {
+					continue // shown where it landed, if it did
+				}
+				m, wrong := a.movementOf(ctx, v, id, &list[i])
 				body.Transfers, err = append(body.Transfers, m), errors.Join(err, wrong)
 			}
 			return err
@@ -456,7 +465,11 @@ func (a *api) getTransaction(ctx context.Context, x *exchange) error {
 	if err != nil {
 		return err
 	}
-	return x.sendJSON(http.StatusOK, decidedBody{outcomeBodyOf(&f.Outcome, x.shard), bodyOf(f.Txn)})
+	t, o, err := a.decidedIn(ctx, f, shard.Linearizable)
+	if err != nil {
+		return a.unanswered(err)
+	}
+	return x.sendJSON(http.StatusOK, decidedBody{outcomeBodyOf(&o, x.shard), bodyOf(t)})
 }
 
 type holdBody struct {
@@ -498,7 +511,7 @@ func (a *api) getHold(ctx context.Context, x *exchange) error {
 	}
 	var body holdBody
 	err = a.lookUp(ctx, x, func(v *shard.View) (bool, error) {
-		h, state, found, err := v.Hold(id)
+		h, state, found, err := findHold(v, id)
 		if found {
 			body = holdBodyOf(&h, state, x.shard)
 		}
@@ -524,12 +537,22 @@ func (a *api) getAccountHolds(ctx context.Context, x *exchange) error {
 		return err
 	}
 	body := holdsBody{Holds: []holdBody{}}
-	err = a.look(ctx, x, id.Owner, mode, func(v *shard.View) (bool, error) {
+	err = a.look(ctx, x, id, mode, func(v *shard.View) (bool, error) {
 		if _, found := v.Account(id); !found {
 			return false, nil
 		}
 		for _, h := range v.HoldsOf(id, maxHolds) {
-			body.Holds = append(body.Holds, holdBodyOf(&h, ledger.HoldOpen, a.site.ShardOf(id.Owner)))
+			if h.ID.IsShadow() {
+				shown, _, found, err := findHold(v, h.ID.Unshadow())
+				if err != nil {
+					return true, err
+				}
+				if !found {
+					continue // a payment under way to another shard: it is no hold that anybody could post
+				}
+				h = shown
+			}
+			body.Holds = append(body.Holds, holdBodyOf(&h, ledger.HoldOpen, x.shard))
 		}
 		return true, nil
 	})

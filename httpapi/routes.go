@@ -142,9 +142,16 @@ func (a *api) fleetRoutes(r *router) {
 	})
 	add[handOverIn, jsonOut[handedOverBody]](r, operation{
 		name: "hand-over", method: post, path: "/v1/shards/{id}/leader", tag: tagFleet, summary: "Move the leadership of a shard to a site",
-		text: "It costs no failed request. Asking for the site that leads already is done, so it may be repeated. There is no " +
+		text: "It costs no failed request, and the site becomes the home of the shard: after a failure of the site the leadership " +
+			"comes back to it. Asking for the site that leads already is done, so it may be repeated. There is no " +
 			"transaction that an Idempotency-Key could name: it may be sent and changes nothing.",
 		action: guard.MoveLeaders, handle: a.postLeader,
+	})
+	add[struct{}, jsonOut[survivalBody]](r, operation{
+		name: "survival", method: get, path: "/v1/survival", tag: tagFleet, summary: "What would happen now if a carrier, a cable, a site or two sites failed",
+		text: "Worked out every second from what the sites say of themselves, of the carriers between them, and of what they lead: which " +
+			"shards keep a majority, who would lead, how long they would pause, and the first thing that would break.",
+		action: guard.ReadFleet, handle: a.getSurvival,
 	})
 	add[struct{}, jsonOut[auditBody]](r, operation{
 		name: "audit", method: get, path: "/v1/audit", tag: tagFleet, summary: "Recount the books and compare the replicas",

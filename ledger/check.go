@@ -17,8 +17,9 @@ func Check(t *holdfast.Txn) (code holdfast.Code, field string) {
 	return c.code, c.field
 }
 
-// checkLogged is Check for a transaction that is in the log: the leader may expire holds there.
-func checkLogged(t *holdfast.Txn) (code holdfast.Code, field string) {
+// CheckLogged is Check for what may stand in the log: the platform's own transactions as well, which expire holds and carry
+// payments between shards.
+func CheckLogged(t *holdfast.Txn) (code holdfast.Code, field string) {
 	var c checker
 	c.txn(t)
 	return c.code, c.field
@@ -238,8 +239,11 @@ func (c *checker) amount(t *holdfast.Transfer, i int) {
 }
 
 func (c *checker) key(key, list string, i int, name string) {
-	if len(key) == 0 || len(key) > holdfast.MaxRecordKey || c.outside && strings.HasPrefix(key, holdfast.ReservedPrefix) {
+	if len(key) == 0 || len(key) > holdfast.MaxRecordKey {
 		c.note(holdfast.CodeRecordInvalid, list, i, name)
+	}
+	if c.outside && strings.HasPrefix(key, holdfast.ReservedPrefix) {
+		c.note(holdfast.CodeRecordReserved, list, i, name)
 	}
 }
 

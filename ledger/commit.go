@@ -9,7 +9,7 @@ import (
 
 // applyGeneral applies a transaction of any form; raw is its encoding.
 func (s *State) applyGeneral(t *holdfast.Txn, raw []byte, out *[]holdfast.Outcome) error {
-	if code, field := checkLogged(t); code != holdfast.CodeOK {
+	if code, field := CheckLogged(t); code != holdfast.CodeOK {
 		*out = append(*out, holdfast.Outcome{ID: t.ID, Status: holdfast.NotExecuted, Code: code, Leg: holdfast.NoLeg, Field: field})
 		return nil
 	}

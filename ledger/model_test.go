@@ -48,7 +48,7 @@ func (m money) clone() money {
 
 func (m *model) apply(t *holdfast.Txn, now holdfast.Time, at holdfast.Position) holdfast.Outcome {
 	o := holdfast.Outcome{ID: t.ID, Status: holdfast.Refused, Leg: holdfast.NoLeg, Time: now, Position: at}
-	if code, field := checkLogged(t); code != 0 {
+	if code, field := CheckLogged(t); code != 0 {
 		return holdfast.Outcome{ID: t.ID, Status: holdfast.NotExecuted, Code: code, Leg: holdfast.NoLeg, Field: field}
 	}
 	if u, ok := m.used[t.ID]; ok {

@@ -31,6 +31,7 @@ func TestPrecedenceOfMalformed(t *testing.T) {
 		{holdfast.CodeMessageInvalid, func(t *holdfast.Txn) { t.Messages[0].To = 0 }},
 		{holdfast.CodeExpireReserved, func(t *holdfast.Txn) { t.Transfers[3].Kind = holdfast.Expire }},
 		{holdfast.CodeIDReserved, func(t *holdfast.Txn) { t.Transfers[2].ID = t.Transfers[2].ID.Shadow() }},
+		{holdfast.CodeRecordReserved, func(t *holdfast.Txn) { t.Records[0].Key = holdfast.ReservedPrefix + "x" }},
 	}
 	for i, a := range spoilers {
 		for _, b := range spoilers[i:] {
@@ -68,7 +69,7 @@ func TestWholesome(t *testing.T) {
 	if code, field := Check(&expiry); code != holdfast.CodeExpireReserved || field != "id" {
 		t.Errorf("an expiry from outside: %s %s", code, field)
 	}
-	if code, field := checkLogged(&expiry); code != holdfast.CodeOK {
+	if code, field := CheckLogged(&expiry); code != holdfast.CodeOK {
 		t.Errorf("an expiry by the leader: %s %s", code, field)
 	}
 }

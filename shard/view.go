@@ -92,7 +92,7 @@ type Cursor struct {
 // Line is one change of an account: who changed it, and the account after it. What moved is in Transfer.
 type Line struct {
 	ledger.Row
-	Txn      holdfast.ID
+	Txn      *holdfast.Txn
 	Transfer *holdfast.Transfer // nil for a line of an account change
 }
 
@@ -165,7 +165,7 @@ func (v *View) lines(rows []ledger.Row) ([]Line, error) {
 		if err != nil {
 			return nil, err
 		}
-		lines[i] = Line{Row: r, Txn: t.ID}
+		lines[i] = Line{Row: r, Txn: t}
 		if r.Kind != ledger.RowChange && int(r.Leg) < len(t.Transfers) {
 			lines[i].Transfer = &t.Transfers[r.Leg]
 		}

@@ -30,7 +30,7 @@ func (s *Site) Audit(ctx context.Context) (Audit, error) {
 		}
 		a.Shards = append(a.Shards, one)
 	}
-	return a, nil
+	return a, s.auditTransit(ctx, &a)
 }
 
 func (a *Audit) problem(format string, args ...any) {

@@ -155,6 +155,7 @@ func (t Timing) check(k *checker) {
 	within(t.Silence, 10*time.Millisecond, time.Minute, "silence")
 	within(t.QuorumSilence, 10*time.Millisecond, HonestWithin, "quorum_silence")
 	within(t.Request, 100*time.Millisecond, time.Minute, "request")
+	within(t.Home, time.Millisecond, time.Hour, "home")
 	within(t.Stop, 100*time.Millisecond, 5*time.Minute, "stop")
 	k.that(t.HeartbeatTicks >= 1 && t.HeartbeatTicks <= 100, "timing.heartbeat_ticks", "%d is not within 1-100", t.HeartbeatTicks)
 	k.that(t.ElectionTicks >= 1 && t.ElectionTicks <= 1000, "timing.election_ticks", "%d is not within 1-1000", t.ElectionTicks)

@@ -131,6 +131,10 @@ type Timing struct {
 	// was not executed. A caller may ask for less.
 	Request Duration `toml:"request"`
 
+	// How long a site that has failed has to be well before the leaderships that are at home there go back to it, one by
+	// one. Each failure soon after the last doubles it.
+	Home Duration `toml:"home"`
+
 	// How long a site that is told to stop takes at most to hand over its leaderships and finish what is under way.
 	Stop Duration `toml:"stop"`
 }
@@ -220,6 +224,7 @@ func Default() Config {
 			Silence:        Duration(300 * time.Millisecond),
 			QuorumSilence:  Duration(230 * time.Millisecond),
 			Request:        Duration(2 * time.Second),
+			Home:           Duration(5 * time.Second),
 			Stop:           Duration(5 * time.Second),
 		},
 		Limits: Limits{Pending: 1 << 18, ForwardBytes: 64 << 20, ForwardCalls: 8},

@@ -35,6 +35,11 @@ const (
 	EventHeal         EventKind = "heal"           // it answers
 	EventAlone        EventKind = "no-majority"    // loud: this site refuses what is new
 	EventMajority     EventKind = "majority"       // it does no longer
+	EventHome         EventKind = "home"           // a leadership was given back to the site where it is at home
+	EventMap          EventKind = "shard-map"      // this site has learnt of a new shard map
+	EventFragile      EventKind = "fragile"        // loud: some single loss would stop a shard
+	EventSturdy       EventKind = "sturdy"         // none would any more
+	EventCourier      EventKind = "courier"        // loud: a payment between shards cannot be brought to its end
 	EventBorn         EventKind = "born"           // a replica has found its place in the fleet
 	EventRejoin       EventKind = "rejoin"         // loud: an empty disk joins a living fleet in the stead of the old one
 	EventMembers      EventKind = "members"        // a shard's voters have changed
@@ -47,8 +52,9 @@ const (
 )
 
 var eventLevels = map[EventKind]slog.Level{
-	EventCut: slog.LevelWarn, EventAlone: slog.LevelWarn, EventRejoin: slog.LevelWarn, EventOutOfService: slog.LevelError,
-	EventCorrupt: slog.LevelError, EventWaits: slog.LevelError, EventWiped: slog.LevelWarn, EventYields: slog.LevelWarn,
+	EventCut: slog.LevelWarn, EventFragile: slog.LevelWarn, EventAlone: slog.LevelWarn, EventRejoin: slog.LevelWarn,
+	EventOutOfService: slog.LevelError, EventCorrupt: slog.LevelError, EventWaits: slog.LevelError, EventWiped: slog.LevelWarn,
+	EventYields: slog.LevelWarn, EventCourier: slog.LevelError,
 }
 
 // eventsKept is how many events are remembered.

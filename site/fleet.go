@@ -88,6 +88,7 @@ func (s *Site) shardStatus(ctx context.Context, st shard.ShardStatus) ShardStatu
 		DigestOK: st.OutOfService == nil, InService: st.OutOfService == nil && st.Born, LogFirst: log.FirstIndex(),
 		LogLast: log.LastIndex(), Reason: reason(st), Members: members(st, log.LastIndex()),
 	}
+	out.Home, out.Slots = s.ShardMap().placeOf(st.Shard)
 	var meta ledger.Meta
 	err := s.host.Read(ctx, st.Shard, shard.Stale, func(v *shard.View) error {
 		meta = v.Meta()

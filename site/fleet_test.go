@@ -37,9 +37,12 @@ type fleet struct {
 }
 
 // newFleet starts sites with a one-way delay of 1 ms between them.
-func newFleet(t testing.TB, sites, shards int) *fleet {
+func newFleet(t testing.TB, sites, shards int) *fleet { return newFleetOn(t, sites, shards, 1) }
+
+// newFleetOn starts sites joined by several carriers.
+func newFleetOn(t testing.TB, sites, shards, carriers int) *fleet {
 	f := &fleet{t: t, net: fault.NewNet(time.Millisecond), configs: map[holdfast.SiteID]Config{}, sites: map[holdfast.SiteID]*Site{}}
-	f.configure(sites, shards)
+	f.configure(sites, shards, carriers)
 	t.Cleanup(func() {
 		f.net.HealAll()
 		for id := range f.configs {
@@ -56,7 +59,7 @@ func newFleet(t testing.TB, sites, shards int) *fleet {
 	return f
 }
 
-func (f *fleet) configure(sites, shards int) {
+func (f *fleet) configure(sites, shards, carriers int) {
 	f.t.Helper()
 	certs := certificates(f.t, "test", sites)
 	for n := 1; n <= sites; n++ {
@@ -65,8 +68,10 @@ func (f *fleet) configure(sites, shards int) {
 		c.Store.CacheBytes, c.Store.ReserveBytes = 8<<20, 1<<20
 		if sites > 1 {
 			c.Link = Link{
-				Listen: []string{freeAddress(f.t)},
-				CA:     filepath.Join(certs, "ca.pem"), Cert: certFile(certs, n, "pem"), Key: certFile(certs, n, "key"),
+				CA: filepath.Join(certs, "ca.pem"), Cert: certFile(certs, n, "pem"), Key: certFile(certs, n, "key"),
+			}
+			for range carriers {
+				c.Link.Listen = append(c.Link.Listen, freeAddress(f.t))
 			}
 		}
 		f.configs[c.Site] = c
@@ -76,14 +81,23 @@ func (f *fleet) configure(sites, shards int) {
 			if from == to {
 				continue
 			}
-			address, err := f.net.Lay(fault.Route{From: from, To: to}, "", peer.Link.Listen[0])
-			if err != nil {
-				f.t.Fatal(err)
-			}
-			c.Peers = append(c.Peers, Peer{Site: to, Name: peer.Name, Addresses: []string{address}})
+			c.Peers = append(c.Peers, Peer{Site: to, Name: peer.Name, Addresses: f.lay(from, to, peer.Link.Listen)})
 		}
 		f.configs[from] = c
 	}
+}
+
+// lay joins two sites by a cable on every carrier.
+func (f *fleet) lay(from, to holdfast.SiteID, targets []string) (addresses []string) {
+	f.t.Helper()
+	for carrier, target := range targets {
+		address, err := f.net.Lay(fault.Route{From: from, To: to, Carrier: carrier}, "", target)
+		if err != nil {
+			f.t.Fatal(err)
+		}
+		addresses = append(addresses, address)
+	}
+	return addresses
 }
 
 func freeAddress(t testing.TB) string {
@@ -251,7 +265,7 @@ func (f *fleet) mustDo(s *Site, txn holdfast.Txn) holdfast.Outcome {
 
 func balance(t testing.TB, s *Site, id holdfast.AccountID) (sum holdfast.Amount, err error) {
 	t.Helper()
-	err = s.Read(context.Background(), s.ShardOf(id.Owner), shard.Linearizable, func(v *shard.View) error {
+	err = s.Read(context.Background(), s.ShardOfAccount(id), shard.Linearizable, func(v *shard.View) error {
 		a, ok := v.Account(id)
 		if !ok {
 			return errors.New("no such account")

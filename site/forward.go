@@ -181,11 +181,11 @@ func merge(parcels []*parcel) (groups []group, of []int) {
 	of = make([]int, len(parcels))
 	for i, p := range parcels {
 		g := len(groups) - 1
-		for g >= 0 && (groups[g].id != p.id || groups[g].bulk != p.bulk) {
+		for g >= 0 && (groups[g].id != p.id || groups[g].bulk != p.bulk || groups[g].away != p.away) {
 			g--
 		}
 		if g < 0 || groups[g].Count()+p.Count() > groupTxns || len(groups[g].Body)+len(p.Body) > groupBytes {
-			groups, g = append(groups, group{id: p.id, bulk: p.bulk}), len(groups)
+			groups, g = append(groups, group{id: p.id, away: p.away, bulk: p.bulk}), len(groups)
 		}
 		groups[g].join(&p.Batch)
 		of[i] = g

@@ -130,6 +130,7 @@ var (
 	descService    = describe("shard_in_service", "0 when the replica here has taken itself out of service.", "shard")
 	descWaits      = describe("shard_rebuild_waits", "1 when the replica here is corrupt and keeps its data until enough others hold it.", "shard")
 
+	descSurvives = describe("survives_single_loss", "1 when the fleet would survive the loss of any single carrier, cable or site, as forecast here.")
 	descReach    = describe("peer_reachable", "1 when the other site answers.", "peer")
 	descTrip     = describe("link_round_trip_seconds", "Smoothed round trip to the other site.", "peer", "carrier")
 	descDropped  = describe("link_dropped_total", "Messages that found the queue of the carrier full.", "peer", "carrier")
@@ -141,8 +142,9 @@ var (
 // Describe implements prometheus.Collector.
 func (c *collector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
-		descPending, descMajority, descFree, descFull, descUsed, descSealed, descLeader, descTerm, descElections, descCommit, descApplied, descCheckpoint, descLast,
-		descWaiting, descService, descWaits, descReach, descTrip, descDropped, descBreaks, descSent, descReceived,
+		descPending, descMajority, descFree, descFull, descUsed, descSealed, descLeader, descTerm, descElections, descCommit, descApplied,
+		descCheckpoint, descLast, descWaiting, descService, descWaits, descSurvives, descReach, descTrip, descDropped, descBreaks,
+		descSent, descReceived,
 	} {
 		ch <- d
 	}
@@ -162,6 +164,9 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	log, state := s.store.DiskUsage()
 	gauge(ch, descUsed, float64(log), "log")
 	gauge(ch, descUsed, float64(state), "state")
+	if now, ok := s.Survival(); ok {
+		gauge(ch, descSurvives, number(now.Survives))
+	}
 	c.shards(ch)
 	c.links(ch)
 }

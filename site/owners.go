@@ -2,7 +2,6 @@ package site
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"strconv"
@@ -14,7 +13,7 @@ import (
 
 // ownerRecord is the record of the fleet that says which owner sequence is free next, in decimal. It is written with the
 // version that was read, so that no two sites ever take the same numbers.
-const ownerRecord = "holdfast/owner-sequence"
+const ownerRecord = holdfast.ReservedPrefix + "owner-sequence"
 
 // ownerBlock is how many numbers a site takes at once. They are gone when the site stops; there are a hundred million.
 const ownerBlock = 1000
@@ -71,19 +70,17 @@ func (o *owners) reserve(ctx context.Context) error {
 	if first+ownerBlock-1 > holdfast.MaxOwnerSequence {
 		return ErrOwnersExhausted
 	}
-	var random [10]byte
-	rand.Read(random[:]) // never fails
 	txn := holdfast.Txn{
-		ID: holdfast.NewID(holdfast.TimeOf(time.Now()), random),
+		ID: freshID(time.Now()),
 		Records: []holdfast.RecordChange{{
 			Key: ownerRecord, Expect: version, Body: strconv.AppendUint(nil, uint64(first+ownerBlock), 10),
 		}},
 	}
-	outcomes, err := o.site.Submit(ctx, []holdfast.Txn{txn}, false)
+	out, err := o.site.proposeOwn(ctx, o.site.ShardOfKey(ownerRecord), &txn)
 	if err != nil {
 		return err
 	}
-	return o.took(outcomes[0], first)
+	return o.took(out, first)
 }
 
 // took reads the outcome of a reservation. An unknown one may have taken the block: it is left to nobody.

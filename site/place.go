@@ -2,27 +2,30 @@ package site
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"hash/fnv"
 
 	"holdfast"
 	"holdfast/shard"
+	"holdfast/transit"
 )
 
 // ShardOf is the shard of an owner.
-func (s *Site) ShardOf(o holdfast.Owner) holdfast.ShardID { return s.shardOfSlot(uint64(o.Slot())) }
+func (s *Site) ShardOf(o holdfast.Owner) holdfast.ShardID { return s.ShardMap().ShardOf(o.Slot()) }
+
+// ShardOfAccount is the shard that has an account: that of its owner, but for those through which payments between shards pass.
+func (s *Site) ShardOfAccount(id holdfast.AccountID) holdfast.ShardID {
+	if at, _, ok := id.InTransit(); ok && int(at) <= s.cfg.Shards {
+		return at
+	}
+	return s.ShardOf(id.Owner)
+}
 
 // ShardOfKey is the shard of a record whose transaction had no account, and so no owner.
 func (s *Site) ShardOfKey(key string) holdfast.ShardID {
 	h := fnv.New64a()
 	h.Write([]byte(key)) // never fails
-	return s.shardOfSlot(h.Sum64() % holdfast.Slots)
-}
-
-// shardOfSlot is the shard map: equal stretches of slots.
-func (s *Site) shardOfSlot(slot uint64) holdfast.ShardID {
-	return holdfast.ShardID(slot*uint64(s.cfg.Shards)/holdfast.Slots + 1)
+	return s.ShardMap().ShardOf(holdfast.Slot(h.Sum64() % holdfast.Slots))
 }
 
 // ShardIDs lists all shards.
@@ -34,81 +37,60 @@ func (s *Site) ShardIDs() []holdfast.ShardID {
 	return ids
 }
 
-// place finds the shard of a well-formed transaction. All its owners have to be in one shard; without owners it is that of
-// its hold, then that of its records.
-func (s *Site) place(ctx context.Context, t *holdfast.Txn) (holdfast.ShardID, holdfast.Code, string) {
+// place says where a well-formed transaction belongs: to the shard of its accounts, to two of them if it can cross, or, without
+// accounts, to that of its hold, then that of its records.
+func (s *Site) place(ctx context.Context, t *holdfast.Txn) (p transit.Payment, code holdfast.Code, field string) {
 	if s.cfg.Shards == 1 {
-		return 1, holdfast.CodeOK, ""
+		return transit.Payment{Home: 1, Txn: t}, holdfast.CodeOK, ""
 	}
-	if id, field, ok := s.placeOwners(t); !ok {
-		return 0, holdfast.CodeShardMismatch, field
-	} else if id != 0 {
-		return id, holdfast.CodeOK, ""
-	}
-	for i := range t.Transfers {
-		if hold := t.Transfers[i].Hold; !hold.IsZero() {
-			id, code := s.placeHold(ctx, hold)
-			return id, code, fmt.Sprintf("transfers[%d].hold", i)
-		}
-	}
-	return s.placeRecords(t)
-}
-
-// placeOwners is the shard of all accounts that the transaction names; 0 when it names none. field is the first that is not
-// where the others are.
-func (s *Site) placeOwners(t *holdfast.Txn) (at holdfast.ShardID, field string, ok bool) {
-	fits := func(a holdfast.AccountID) bool {
-		if a.Owner == 0 {
-			return true
-		}
-		id := s.ShardOf(a.Owner)
-		if at == 0 {
-			at = id
-		}
-		return at == id
-	}
-	for i := range t.Accounts {
-		if !fits(t.Accounts[i].ID) {
-			return 0, fmt.Sprintf("accounts[%d].id", i), false
-		}
-	}
-	for i := range t.Transfers {
-		if !fits(t.Transfers[i].Debit) {
-			return 0, fmt.Sprintf("transfers[%d].debit", i), false
-		}
-		if !fits(t.Transfers[i].Credit) {
-			return 0, fmt.Sprintf("transfers[%d].credit", i), false
-		}
-	}
-	return at, "", true
-}
-
-// errFound ends the search for a hold.
-var errFound = errors.New("found")
-
-// placeHold looks for a hold in all shards. A hold that is nowhere is refused here and not in a shard, because there is no
-// shard that would remember the refusal and see the hold when it is made.
-func (s *Site) placeHold(ctx context.Context, hold holdfast.ID) (holdfast.ShardID, holdfast.Code) {
-	for _, id := range s.ShardIDs() {
-		err := s.Read(ctx, id, shard.Linearizable, func(v *shard.View) error {
-			_, _, found, err := v.Hold(hold)
-			if err == nil && found {
-				err = errFound
-			}
-			return err
-		})
-		if errors.Is(err, errFound) {
-			return id, holdfast.CodeOK
-		}
+	var failed error
+	p, code, field = transit.Make(t, s.ShardOf, func(id holdfast.ID) (transit.Held, bool) {
+		held, found, err := s.findHold(ctx, id)
 		if err != nil {
-			_, code := shard.OutcomeOf(err)
-			if code == holdfast.CodeUnknown { // nothing was proposed by a look-up
-				code = holdfast.CodeNoLeader
+			failed = err
+		}
+		return held, found
+	})
+	if failed != nil {
+		if _, code = shard.OutcomeOf(failed); code == holdfast.CodeUnknown { // nothing was proposed by a look-up
+			code = holdfast.CodeNoLeader
+		}
+		return p, code, field
+	}
+	if code == holdfast.CodeOK && p.Home == 0 {
+		p.Home, code, field = s.placeRecords(t)
+	}
+	return p, code, field
+}
+
+// findHold looks for a hold in all shards: first in what is known here, because a hold that is there once is there for ever.
+func (s *Site) findHold(ctx context.Context, id holdfast.ID) (held transit.Held, found bool, err error) {
+	for _, mode := range []shard.ReadMode{shard.Stale, shard.Linearizable} {
+		for _, at := range s.ShardIDs() {
+			err = s.Read(ctx, at, mode, func(v *shard.View) (err error) {
+				held, found, err = heldIn(v, at, id)
+				return err
+			})
+			if found || err != nil && mode == shard.Linearizable {
+				return held, found, err
 			}
-			return 0, code
 		}
 	}
-	return 0, holdfast.CodeHoldMissing
+	return held, false, nil
+}
+
+// heldIn looks for a hold in one shard: one that crosses has a record, any other stands under its own id.
+func heldIn(v *shard.View, at holdfast.ShardID, id holdfast.ID) (transit.Held, bool, error) {
+	r, found, err := v.Record(transit.HeldKey(id))
+	if err != nil {
+		return transit.Held{}, false, err
+	}
+	if found {
+		held, err := transit.ReadHeld(r.Body)
+		return held, err == nil, err
+	}
+	h, _, found, err := v.Hold(id)
+	return transit.Held{Home: at, Away: at, Debit: h.Debit, Payee: h.Credit, Amount: h.Amount}, found, err
 }
 
 func (s *Site) placeRecords(t *holdfast.Txn) (at holdfast.ShardID, code holdfast.Code, field string) {

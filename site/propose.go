@@ -2,11 +2,14 @@ package site
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
+	"fmt"
 	"time"
 
 	"holdfast"
 	"holdfast/shard"
+	"holdfast/transit"
 )
 
 // proposer is the part of shard.Host that proposing needs.
@@ -89,7 +92,15 @@ func (p *proposal) here() ([]holdfast.Outcome, error) {
 		}
 		ctx = with
 	}
-	return p.site.proposer.Submit(ctx, p.id, p.bulk, p.Batch)
+	return p.site.submitHere(ctx, p.group)
+}
+
+// submitHere proposes a group to this site's replica, unless too much is on its way to where it departs.
+func (s *Site) submitHere(ctx context.Context, g group) ([]holdfast.Outcome, error) {
+	if g.away != 0 && s.couriers.full(g.id, g.away) {
+		return nil, fmt.Errorf("shard %d to shard %d: %w: %d payments are under way already", g.id, g.away, shard.ErrOverloaded, transit.MaxUnderWay)
+	}
+	return s.proposer.Submit(ctx, g.id, g.bulk, g.Batch)
 }
 
 // forward sends the group to another site and waits for the answer, or for a reason to wait no longer.
@@ -182,4 +193,11 @@ func (p *proposal) end(why error) error {
 		return p.last // why the last attempt failed says more than that the time is over
 	}
 	return why
+}
+
+// freshID is the id of a transaction that this site makes itself.
+func freshID(now time.Time) holdfast.ID {
+	var random [10]byte
+	rand.Read(random[:]) // never fails
+	return holdfast.NewID(holdfast.TimeOf(now), random)
 }

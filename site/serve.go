@@ -32,6 +32,8 @@ func (h handler) Serve(ctx context.Context, from holdfast.SiteID, method string,
 		return h.site.servePulse(from, payload)
 	case method == methodHandOver:
 		return nil, h.site.serveHandOver(ctx, payload)
+	case method == methodVitals:
+		return h.site.serveVitals(), nil
 	case method == methodDigest:
 		return h.site.serveDigest(ctx, payload)
 	}
@@ -73,7 +75,7 @@ func (s *Site) serveGroup(ctx context.Context, g group) (a answer) {
 		return answer{err: shard.ErrOverloaded}
 	}
 	defer s.leave(g.Count())
-	a.outcomes, a.err = s.proposer.Submit(ctx, g.id, g.bulk, g.Batch)
+	a.outcomes, a.err = s.submitHere(ctx, g)
 	return a
 }
 

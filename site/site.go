@@ -51,12 +51,17 @@ type Site struct {
 	lanes map[laneKey]*lane
 
 	proposer proposer // the host, or a stand-in in tests
-	board    *board
-	watch    *watch
-	onLoss   cancels // of requests that wait for this site's own replicas
-	gate     *gate
-	owners   *owners
-	disk     diskWatch
+	shardMap atomic.Pointer[ShardMap]
+	homes    homes
+
+	forecasts forecaster
+	couriers  couriers
+	board     *board
+	watch     *watch
+	onLoss    cancels // of requests that wait for this site's own replicas
+	gate      *gate
+	owners    *owners
+	disk      diskWatch
 
 	differs  atomic.Bool // a replica here has found itself to differ, or corrupt with nobody to learn from
 	stopping atomic.Bool
@@ -89,6 +94,7 @@ func Open(cfg Config, o Options) (*Site, error) {
 		cfg: cfg, opts: o, log: o.Logger.With("site", cfg.Site), lanes: map[laneKey]*lane{},
 		board: newBoard(cfg.Shards), watch: newWatch(cfg.Peers, cfg.Timing.QuorumSilence.Std()), gate: newGate(),
 	}
+	s.shardMap.Store(newShardMap(cfg.Shards, s.sites()))
 	s.events = newEvents(s.log, o.OnEvent)
 	s.metrics = newMetrics(s)
 	s.owners = newOwners(s)

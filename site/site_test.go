@@ -48,8 +48,12 @@ func TestWhatIsMalformedGoesNoFurther(t *testing.T) {
 	}{
 		{"empty", holdfast.Txn{ID: f.id()}, holdfast.CodeTxnEmpty, ""},
 		{"no amount", f.pay(here, account(t, 3, 10), 0), holdfast.CodeAmountInvalid, "transfers[0].amount"},
-		{"two shards", f.pay(here, there, 5), holdfast.CodeShardMismatch, "transfers[0].credit"},
+		{"three shards", holdfast.Txn{ID: f.id(), Transfers: []holdfast.Transfer{
+			{ID: f.id(), Kind: holdfast.Immediate, Debit: here, Credit: there, Amount: 1},
+			{ID: f.id(), Kind: holdfast.Immediate, Debit: here, Credit: account(t, 4, 500), Amount: 1},
+		}}, holdfast.CodeShardMismatch, "transfers[1].credit"},
 		{"two shards, accounts", f.open(here, there), holdfast.CodeShardMismatch, "accounts[1].id"},
+		{"the platform's record", holdfast.Txn{ID: f.id(), Records: []holdfast.RecordChange{{Key: ownerRecord, Expect: holdfast.AnyVersion, Body: []byte("1")}}}, holdfast.CodeRecordReserved, "records[0].key"},
 		{"hold nowhere", holdfast.Txn{ID: f.id(), Transfers: []holdfast.Transfer{{Kind: holdfast.Void, Hold: f.id()}}}, holdfast.CodeHoldMissing, "transfers[0].hold"},
 	}
 	txns := []holdfast.Txn{f.open(here, account(t, 3, 10))}

@@ -36,9 +36,15 @@ func (s *Site) steps() []step {
 		{"pulse", s.startWatch, func(context.Context) error { s.watch.stop(); return nil }},
 		// They find their place in the fleet, replay their logs and take part in elections.
 		{"consensus", s.startHost, s.stopHost},
-		// Last, because requests need all of the above. On the way down the gate closes first, and after the leaderships have
+		// After them, because requests need all of the above. On the way down the gate closes first, and after the leaderships have
 		// been handed over, so that requests under way go on at the new leaders.
 		{"requests", s.openGate, s.closeGate},
+		// Last of all, because it only moves what runs.
+		{"homes", s.startHomes, s.stopHomes},
+		// Needs requests, because it makes some: payments that somebody has left half-way.
+		{"couriers", s.startCouriers, s.stopCouriers},
+		// And this only looks.
+		{"forecasts", s.startForecasts, s.stopForecasts},
 	}
 }
 

@@ -36,6 +36,8 @@ type CarrierStatus struct {
 type ShardStatus struct {
 	Shard     holdfast.ShardID
 	Leader    holdfast.SiteID // 0: none known just now
+	Home      holdfast.SiteID // that leads when all is well
+	Slots     []Stretch       // of owners that are in it
 	Term      uint64
 	Commit    uint64 // last index known to be committed
 	Applied   uint64 // last index this replica has applied
@@ -67,7 +69,8 @@ type Audit struct {
 	Agree    bool // every replica that was compared has the same digest at the same index, and no replica is out of service
 	Compared int  // how many digests of other sites were compared; 0 in a fleet of one, or when nobody answered
 	Shards   []ShardAudit
-	Problems []string // in words, empty when all is well
+	Transit  []TransitAudit // every pair of shards that money has gone between
+	Problems []string       // in words, empty when all is well
 }
 
 // OK is the verdict.
@@ -83,6 +86,17 @@ type ShardAudit struct {
 	Holds    int
 	Assets   []AssetAudit
 	Digests  []DigestAudit // what the other sites answered
+}
+
+// TransitAudit is what went from one shard to another, in one asset. What has landed is never less than what was sent for good,
+// and never more than that and what is held for it.
+type TransitAudit struct {
+	Home   holdfast.ShardID
+	Away   holdfast.ShardID
+	Asset  holdfast.Asset
+	Sent   holdfast.Amount // posted at home
+	Held   holdfast.Amount // held at home: under way, or for a hold that is still open
+	Landed holdfast.Amount // at the away shard
 }
 
 // AssetAudit is the trial balance of one asset: the sums over all accounts.

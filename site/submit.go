@@ -11,6 +11,7 @@ import (
 	"holdfast"
 	"holdfast/ledger"
 	"holdfast/shard"
+	"holdfast/transit"
 )
 
 // Submit proposes transactions and returns one outcome for each, in order. Transactions of one shard in one call share a
@@ -58,7 +59,15 @@ type load struct {
 func (s *Site) submit(ctx context.Context, txns []holdfast.Txn, bulk bool, outcomes []holdfast.Outcome) {
 	ctx, cancel := s.within(ctx)
 	defer cancel()
-	loads := s.sort(ctx, txns, bulk, outcomes)
+	loads, crossings := s.sort(ctx, txns, bulk, outcomes)
+	s.carryAll(ctx, loads, outcomes)
+	if len(crossings) > 0 {
+		s.land(ctx, crossings, bulk, outcomes)
+	}
+}
+
+// carryAll brings loads to their shards, all shards at once, and what is of one shard in order.
+func (s *Site) carryAll(ctx context.Context, loads []load, outcomes []holdfast.Outcome) {
 	if len(loads) == 1 {
 		s.carry(ctx, loads[0], outcomes)
 		return
@@ -88,40 +97,45 @@ func (s *Site) within(ctx context.Context) (context.Context, context.CancelFunc)
 	return context.WithDeadline(ctx, until)
 }
 
-// sort answers what is malformed, and encodes the rest by shard.
-func (s *Site) sort(ctx context.Context, txns []holdfast.Txn, bulk bool, outcomes []holdfast.Outcome) []load {
-	var loads []load
+// sort answers what is malformed, and encodes the rest by shard: of payments between shards their depart.
+func (s *Site) sort(ctx context.Context, txns []holdfast.Txn, bulk bool, outcomes []holdfast.Outcome) (loads []load, crossings []crossing) {
 	for i := range txns {
 		t := &txns[i]
 		outcomes[i] = holdfast.Outcome{ID: t.ID, Leg: holdfast.NoLeg}
 		code, field := ledger.Check(t)
-		id := holdfast.ShardID(0)
+		var p transit.Payment
 		if code == holdfast.CodeOK {
-			id, code, field = s.place(ctx, t)
+			p, code, field = s.place(ctx, t)
 		}
 		if code != holdfast.CodeOK {
 			outcomes[i].Status, outcomes[i].Code, outcomes[i].Field = holdfast.NotExecuted, code, field
 			continue
 		}
-		loads = add(loads, id, bulk, t, i, (len(txns)-i)/s.cfg.Shards+1)
+		if !p.Plain() {
+			crossings = append(crossings, crossing{p, i})
+			depart := p.Depart()
+			t = &depart
+		}
+		loads = add(loads, group{id: p.Home, away: p.Away, bulk: bulk}, t, i, (len(txns)-i)/s.cfg.Shards+1)
 	}
-	return loads
+	return loads, crossings
 }
 
 // plainBytes is the room that a payment takes when it is encoded, in most cases.
 const plainBytes = 128
 
 // add encodes a transaction behind those of its shard. A load that is full for one call is followed by another.
-// Room is made for as many as are expected.
-func add(loads []load, id holdfast.ShardID, bulk bool, t *holdfast.Txn, at, expected int) []load {
+// Room is made for as many as are expected. What departs to another shard, or does not, begins a load of its own: a leader
+// refuses too much of the one and not of the other.
+func add(loads []load, to group, t *holdfast.Txn, at, expected int) []load {
 	i := len(loads) - 1
-	for i >= 0 && loads[i].id != id {
+	for i >= 0 && loads[i].id != to.id {
 		i--
 	}
-	if i < 0 || len(loads[i].Body) >= callBytes {
+	if i < 0 || len(loads[i].Body) >= callBytes || loads[i].away != to.away {
 		room := min(expected, callBytes/plainBytes)
-		batch := shard.Batch{Body: make([]byte, 0, room*plainBytes), Ends: make([]uint32, 0, room)}
-		loads, i = append(loads, load{group{id, bulk, batch}, make([]int, 0, room)}), len(loads)
+		to.Batch = shard.Batch{Body: make([]byte, 0, room*plainBytes), Ends: make([]uint32, 0, room)}
+		loads, i = append(loads, load{to, make([]int, 0, room)}), len(loads)
 	}
 	loads[i].Add(t)
 	loads[i].at = append(loads[i].at, at)

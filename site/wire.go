@@ -18,6 +18,7 @@ const (
 	methodBirth    = "birth"
 	methodHandOver = "hand-over"
 	methodDigest   = "digest"
+	methodVitals   = "vitals"
 )
 
 const wireVersion = 1
@@ -27,6 +28,7 @@ var errWire = errors.New("a message of another site is cut short or of another v
 // group is the transactions of one call that go to one shard in one class.
 type group struct {
 	id   holdfast.ShardID
+	away holdfast.ShardID // all of them depart to this shard; 0: none does
 	bulk bool
 	shard.Batch
 }
@@ -37,19 +39,33 @@ type answer struct {
 	err      error
 }
 
-// groupHead is the length of what stands before the transactions of a group.
-const groupHead = 2 + 1 + 4 + 4
+// groupHead is the length of what stands before the transactions of a group: shard 2, flags 1, then, if the group departs, the
+// shard 2 it departs to; count 4, bytes 4.
+const groupHead = 2 + 1 + 2 + 4 + 4
+
+const (
+	groupBulk    = 1
+	groupDeparts = 2
+)
 
 func appendGroup(b []byte, g group) []byte {
 	b = binary.BigEndian.AppendUint16(b, uint16(g.id))
-	b = append(b, flag(g.bulk))
+	flags := flag(g.bulk) * groupBulk
+	if g.away != 0 {
+		flags |= groupDeparts
+	}
+	b = append(b, flags)
+	if g.away != 0 {
+		b = binary.BigEndian.AppendUint16(b, uint16(g.away))
+	}
 	b = binary.BigEndian.AppendUint32(b, uint32(g.Count()))
 	b = binary.BigEndian.AppendUint32(b, uint32(len(g.Body)))
 	return append(b, g.Body...)
 }
 
-// readGroups reads a request. The groups alias b. Transactions are checked as if they came from a client: what reaches the
-// log has to be understood by every replica for ever, so the site that proposes trusts nobody.
+// readGroups reads a request. The groups alias b. Transactions are checked once more: what reaches the log has to be
+// understood by every replica for ever, so the site that proposes trusts nobody's arithmetic. That they are not those a
+// client may not send was checked where the client came in; what the other site makes itself is among them.
 func readGroups(b []byte) ([]group, error) {
 	r := reader{b: b}
 	if r.u8() != wireVersion {
@@ -57,7 +73,15 @@ func readGroups(b []byte) ([]group, error) {
 	}
 	var groups []group
 	for r.ok() && len(r.b) > 0 {
-		g := group{id: holdfast.ShardID(r.u16()), bulk: r.u8() == 1}
+		g := group{id: holdfast.ShardID(r.u16())}
+		flags := r.u8()
+		g.bulk = flags&groupBulk != 0
+		if flags&groupDeparts != 0 {
+			g.away = holdfast.ShardID(r.u16())
+		}
+		if flags > groupBulk|groupDeparts {
+			return nil, errWire
+		}
 		n := int(r.u32())
 		g.Body = r.bytes(int(r.u32()))
 		if err := g.findEnds(n); err != nil {
@@ -81,7 +105,7 @@ func (g *group) findEnds(n int) error {
 		if rest, err = ledger.ReadTxn(rest, &t); err != nil {
 			return fmt.Errorf("forwarded transaction: %w", err)
 		}
-		if code, field := ledger.Check(&t); code != holdfast.CodeOK {
+		if code, field := ledger.CheckLogged(&t); code != holdfast.CodeOK {
 			return fmt.Errorf("forwarded transaction %s is malformed: %s %s", t.ID, code, field)
 		}
 		g.Ends = append(g.Ends, uint32(len(g.Body)-len(rest)))

@@ -10,7 +10,7 @@ import (
 )
 
 // Topic is that of the messages by which a payment stands in the outbox of its home shard.
-const Topic = holdfast.ReservedPrefix
+const Topic = holdfast.ReservedPrefix + "transit"
 
 // MaxUnderWay is how many messages a home shard may have under way to one other shard. A depart beyond it is refused as
 // overloaded: not executed.
@@ -158,7 +158,7 @@ type Held struct {
 // HeldKey is the key of the record, in the home shard, that names the payee of a hold that crosses; hold is the id that the
 // caller gave it. The record is written with the hold and never changed or deleted, so that a post can be asked for again.
 // A hold without such a record is one of a single shard, under its own id.
-func HeldKey(hold holdfast.ID) string { return holdfast.ReservedPrefix + "/hold/" + hold.String() }
+func HeldKey(hold holdfast.ID) string { return Topic + "/hold/" + hold.String() }
 
 // The body of that record, version 1: version 1, home 2, away 2, debit 20, payee 20, amount 8; big-endian.
 const heldBytes = 1 + 2 + 2 + 2*holdfast.AccountIDBytes + 8

@@ -45,6 +45,9 @@ const (
 // Crosses reports whether the payment needs more than the one transaction at home.
 func (p *Payment) Crosses() bool { return p.Away != 0 }
 
+// Plain reports whether the caller's own transaction is what home is asked for, and its outcome the answer.
+func (p *Payment) Plain() bool { return !p.rewritten() }
+
 // LandID is the id of the land in the log of the away shard.
 func (p *Payment) LandID() holdfast.ID { return p.Txn.ID.Shadow() }
 

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"strings"
 	"time"
@@ -48,8 +49,9 @@ func newStatus() *cobra.Command {
 		Use:   "status",
 		Short: "Show the sites of a running fleet, who leads, and how far each replica is",
 		Long: `Show the sites of a running fleet as one of them sees it: who can be reached, who leads which shard, how far
-each replica is. The exit status is 1 when a site cannot be reached, a shard has no leader, or a replica has
-taken itself out of service.
+each replica is; and what would happen now if a carrier, a cable, a site or two sites failed: which shards would move
+or stop, and for how long. The exit status is 1 when a site cannot be reached, a shard has no leader, a replica has
+taken itself out of service, or the fleet would not survive some single loss.
 
 The API key is read from the environment: HOLDFAST_KEY. Any role will do.`,
 		Example: "  holdfast status\n  holdfast status --site http://127.0.0.1:8080 --json -",
@@ -61,9 +63,10 @@ The API key is read from the environment: HOLDFAST_KEY. Any role will do.`,
 }
 
 type fleetStatus struct {
-	OK     bool           `json:"ok"`
-	Sites  []client.Site  `json:"sites"`
-	Shards []client.Shard `json:"shards"`
+	OK       bool            `json:"ok"`
+	Sites    []client.Site   `json:"sites"`
+	Shards   []client.Shard  `json:"shards"`
+	Survival client.Survival `json:"survival"`
 }
 
 func status(cmd *cobra.Command, t *target) error {
@@ -93,17 +96,54 @@ func status(cmd *cobra.Command, t *target) error {
 		}
 		fmt.Fprintf(w, "%5d  %-14s %8d %13d %12d %9d %9d  %s\n", x.Shard, leader, x.Term, x.Applied, x.Commit, x.Accounts, x.Holds, shardState(x))
 	}
+	s.tellSurvival(w, names)
 	return verdict(cmd, t.file, s, s.OK)
 }
 
+// tellSurvival shows what each loss would do.
+func (s *fleetStatus) tellSurvival(w io.Writer, names map[holdfast.SiteID]string) {
+	fmt.Fprintln(w, "\nIF THIS FAILED NOW                  SHARDS THAT MOVE   PAUSE       WHAT WOULD BREAK")
+	for i := range s.Survival.Losses {
+		x := &s.Survival.Losses[i]
+		pause := "none"
+		if len(x.Moves) > 0 {
+			pause = fmt.Sprintf("%.0f ms", x.Pause)
+		}
+		fmt.Fprintf(w, "%-35s %16d   %-10s  %s\n", lossName(x, names), len(x.Moves), pause, cmp.Or(x.Breaks, "nothing"))
+	}
+	switch {
+	case len(s.Sites) == 1:
+		fmt.Fprintln(w, "\nThis is a fleet of one site: what it has stored survives a crash, and nothing else takes over.")
+	case s.Survival.Survives:
+		fmt.Fprintln(w, "\nThe fleet would survive any single loss of a carrier, a cable or a site.")
+	default:
+		fmt.Fprintf(w, "\nFRAGILE: %s.\n", s.Survival.Weakest)
+	}
+}
+
+func lossName(x *client.Forecast, names map[holdfast.SiteID]string) string {
+	var who []string
+	for _, id := range x.Sites {
+		who = append(who, cmp.Or(names[id], fmt.Sprintf("site %d", id)))
+	}
+	switch x.Loss {
+	case "carrier":
+		return fmt.Sprintf("carrier %d everywhere", x.Carrier)
+	case "cable":
+		return fmt.Sprintf("cable %d %s", x.Carrier, strings.Join(who, " - "))
+	}
+	return strings.Join(who, " and ")
+}
+
 func askStatus(ctx context.Context, c *client.Client) (s fleetStatus, err error) {
-	var siteErr, shardErr error
+	var siteErr, shardErr, survivalErr error
 	s.Sites, siteErr = c.Sites(ctx)
 	s.Shards, shardErr = c.Shards(ctx)
-	if err := errors.Join(siteErr, shardErr); err != nil {
+	s.Survival, survivalErr = c.Survival(ctx)
+	if err := errors.Join(siteErr, shardErr, survivalErr); err != nil {
 		return s, fmt.Errorf("ask the fleet: %w", err)
 	}
-	s.OK = true
+	s.OK = s.Survival.Survives || len(s.Sites) == 1
 	for i := range s.Sites {
 		s.OK = s.OK && s.Sites[i].Reachable && s.Sites[i].DigestOK
 	}
@@ -181,6 +221,9 @@ func audit(cmd *cobra.Command, t *target) error {
 			fmt.Fprintf(w, "  %-6s debits %d, credits %d; held %d and %d\n",
 				total.Asset, total.DebitsPosted, total.CreditsPosted, total.DebitsPending, total.CreditsPending)
 		}
+	}
+	for _, t := range a.Transit {
+		fmt.Fprintf(w, "shard %d to shard %d: %s sent %d, under way or held %d; landed %d\n", t.Home, t.Away, t.Asset, t.Sent, t.Held, t.Landed)
 	}
 	for _, p := range a.Problems {
 		fmt.Fprintln(w, "  PROBLEM:", p)

@@ -1,0 +1,76 @@
+package httpapi
+
+import (
+	"context"
+	"net/http"
+
+	"holdfast"
+	"holdfast/site"
+)
+
+type survivalBody struct {
+	At       string         `json:"at" format:"date-time" doc:"When it was worked out: every second"`
+	Survives bool           `json:"survives" doc:"The fleet would survive every single loss: of a carrier, a cable, a site"`
+	Weakest  string         `json:"weakest,omitempty" doc:"In words, the first single loss that it would not survive"`
+	Losses   []forecastBody `json:"losses" doc:"Every single loss, and every pair of sites"`
+}
+
+type forecastBody struct {
+	Loss     string         `json:"loss" enum:"carrier,cable,site,sites" doc:"carrier: everywhere; cable: of one carrier between two sites; sites: two at once"`
+	Sites    []uint16       `json:"sites" doc:"That are lost, or at the ends of the cable"`
+	Carrier  int            `json:"carrier,omitempty" doc:"From 1"`
+	Survives bool           `json:"survives" doc:"Every shard keeps a majority"`
+	Stops    []uint16       `json:"stops" doc:"Shards that would stop"`
+	Moves    []moveBody     `json:"moves" doc:"Shards that would get another leader"`
+	Pause    float64        `json:"pause_ms" doc:"Expected, of the shards that move"`
+	Worst    float64        `json:"worst_pause_ms"`
+	Loads    []siteLoadBody `json:"loads" doc:"What the sites left would lead"`
+	Breaks   string         `json:"breaks,omitempty" doc:"The first thing that would go wrong, in words"`
+}
+
+type moveBody struct {
+	Shard uint16   `json:"shard"`
+	From  uint16   `json:"from" doc:"0: nobody leads it now"`
+	To    []uint16 `json:"to" doc:"Who could lead; its home first"`
+}
+
+type siteLoadBody struct {
+	Site uint16  `json:"site"`
+	Rate float64 `json:"per_s" doc:"Transactions a second"`
+	Peak float64 `json:"measured_per_s" doc:"The most that the site was measured to lead since it started"`
+}
+
+// getSurvival answers what would happen now if something failed.
+func (a *api) getSurvival(_ context.Context, x *exchange) error {
+	s, known := a.site.Survival()
+	if !known {
+		return edgeNotReady.problem("nothing has been worked out yet: ask again in a second")
+	}
+	body := survivalBody{At: momentText(s.At), Survives: s.Survives, Weakest: s.Weakest, Losses: make([]forecastBody, len(s.Forecasts))}
+	for i := range s.Forecasts {
+		body.Losses[i] = forecastBodyOf(&s.Forecasts[i])
+	}
+	return x.sendJSON(http.StatusOK, body)
+}
+
+func forecastBodyOf(f *site.Forecast) forecastBody {
+	b := forecastBody{
+		Loss: f.Kind, Sites: numbers(f.Sites), Carrier: f.Carrier, Survives: f.Survives, Stops: numbers(f.Stopped), Moves: []moveBody{},
+		Pause: milliseconds(f.Pause), Worst: milliseconds(f.Worst), Loads: []siteLoadBody{}, Breaks: f.Breaks,
+	}
+	for _, m := range f.Moves {
+		b.Moves = append(b.Moves, moveBody{uint16(m.Shard), uint16(m.From), numbers(m.To)})
+	}
+	for _, l := range f.Loads {
+		b.Loads = append(b.Loads, siteLoadBody{uint16(l.Site), l.Rate, l.Peak})
+	}
+	return b
+}
+
+func numbers[T holdfast.SiteID | holdfast.ShardID](ids []T) []uint16 {
+	list := make([]uint16, len(ids))
+	for i, id := range ids {
+		list[i] = uint16(id)
+	}
+	return list
+}

@@ -1,0 +1,93 @@
+package site
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+
+	"holdfast"
+	"holdfast/shard"
+)
+
+// auditTransit compares what each shard has sent to each other one with what has landed there. Payments go on meanwhile, so it
+// reads home, then away, then home again, each time after the one before: what was sent for good before the first look has
+// landed by the second, and what has landed by then is held or sent by the third.
+func (s *Site) auditTransit(ctx context.Context, a *Audit) error {
+	if s.cfg.Shards == 1 {
+		return nil
+	}
+	var looks [3]map[holdfast.AccountID]holdfast.Account
+	for i := range looks {
+		var err error
+		if looks[i], err = s.transitAccounts(ctx); err != nil {
+			a.problem("payments between shards could not be compared: %v", err)
+			return ctx.Err()
+		}
+	}
+	before, landed, after := looks[0], looks[1], looks[2]
+	pairs := map[holdfast.AccountID]bool{} // by the account at home, whether or not it is there
+	for id := range after {
+		pairs[id] = true
+	}
+	for id := range landed {
+		away, home, _ := id.InTransit()
+		pairs[holdfast.InTransit(home, away, id.Asset)] = true
+	}
+	for _, id := range slices.SortedFunc(maps.Keys(pairs), byShards) {
+		home, away, _ := id.InTransit()
+		now, there := after[id], landed[holdfast.InTransit(away, home, id.Asset)]
+		if now.CreditsPosted == 0 && now.CreditsPending == 0 && there.DebitsPosted == 0 {
+			continue // opened for what came the other way
+		}
+		one := TransitAudit{home, away, id.Asset, now.CreditsPosted, now.CreditsPending, there.DebitsPosted}
+		a.judgeTransit(before[id], &one)
+	}
+	return nil
+}
+
+// byShards orders in-transit accounts by home, away and asset.
+func byShards(a, b holdfast.AccountID) int {
+	aHome, aAway, _ := a.InTransit()
+	bHome, bAway, _ := b.InTransit()
+	return cmp.Or(cmp.Compare(aHome, bHome), cmp.Compare(aAway, bAway), cmp.Compare(a.Asset, b.Asset))
+}
+
+// judgeTransit compares one pair. before is the account at home at the first look.
+func (a *Audit) judgeTransit(before holdfast.Account, t *TransitAudit) {
+	a.Transit = append(a.Transit, *t)
+	quiet := before.CreditsPosted == t.Sent && before.CreditsPending == 0 && t.Held == 0
+	switch {
+	case t.Landed < before.CreditsPosted:
+		a.problem("shard %d has sent %d %s to shard %d, and only %d have landed", t.Home, before.CreditsPosted, t.Asset, t.Away, t.Landed)
+	case t.Landed > t.Sent+t.Held, quiet && t.Landed != t.Sent:
+		a.problem("%d %s of shard %d have landed in shard %d, which sent %d and holds %d for it", t.Landed, t.Asset, t.Home, t.Away, t.Sent, t.Held)
+	default:
+		return
+	}
+	a.Balanced = false
+}
+
+// transitAccounts reads all accounts that payments between shards pass through, each shard as of now.
+func (s *Site) transitAccounts(ctx context.Context) (map[holdfast.AccountID]holdfast.Account, error) {
+	all := map[holdfast.AccountID]holdfast.Account{}
+	for _, at := range s.ShardIDs() {
+		err := s.Read(ctx, at, shard.Linearizable, func(v *shard.View) error {
+			trial := v.Trial()
+			for _, other := range s.ShardIDs() {
+				for i := range trial {
+					id := holdfast.InTransit(at, other, trial[i].Asset)
+					if account, ok := v.Account(id); ok {
+						all[id] = account
+					}
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return nil, fmt.Errorf("shard %d: %w", at, err)
+		}
+	}
+	return all, nil
+}

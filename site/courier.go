@@ -1,0 +1,167 @@
+package site
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"holdfast"
+	"holdfast/shard"
+	"holdfast/transit"
+)
+
+// couriers bring the payments that stand in the outboxes of the shards led here to their end. One goroutine steps them all;
+// each proposal is made by a goroutine of its own, as many as transit.CourierConfig.InFlight allows.
+type couriers struct {
+	cancel context.CancelFunc
+	done   sync.WaitGroup
+
+	mu    sync.Mutex // guards what follows, couriers included
+	posts map[holdfast.ShardID]*post
+}
+
+// post is the courier of one shard during one reign of this site. A later reign gets a new one.
+type post struct {
+	term    uint64
+	courier *transit.Courier
+	told    error // of the courier, as was told last
+}
+
+const (
+	courierTick  = 20 * time.Millisecond
+	courierBatch = 64              // lands and settles in one call: more would be bulk, and wait
+	courierWait  = 5 * time.Second // for an answer
+)
+
+// full reports whether as much as may be is on its way from a shard that is led here to another.
+func (c *couriers) full(home, away holdfast.ShardID) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	p := c.posts[home]
+	return p != nil && p.courier.UnderWay(away) >= transit.MaxUnderWay
+}
+
+func (s *Site) startCouriers(context.Context) error {
+	if s.cfg.Shards == 1 {
+		return nil
+	}
+	s.couriers.posts = map[holdfast.ShardID]*post{}
+	var ctx context.Context
+	ctx, s.couriers.cancel = context.WithCancel(context.Background())
+	s.couriers.done.Go(func() { s.runCouriers(ctx) })
+	return nil
+}
+
+func (s *Site) stopCouriers(context.Context) error {
+	if s.couriers.cancel != nil {
+		s.couriers.cancel()
+		s.couriers.done.Wait()
+	}
+	return nil
+}
+
+func (s *Site) runCouriers(ctx context.Context) {
+	ticker := time.NewTicker(courierTick)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+		for _, id := range s.ShardIDs() {
+			s.stepCourier(ctx, id)
+		}
+	}
+}
+
+// stepCourier lets the courier of a shard do what is due, if the shard is led here.
+func (s *Site) stepCourier(ctx context.Context, id holdfast.ShardID) {
+	c := &s.couriers
+	lead := s.host.Leader(id)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	p := c.posts[id]
+	switch {
+	case !lead.Self:
+		delete(c.posts, id)
+		return
+	case p == nil || p.term != lead.Term:
+		p = &post{term: lead.Term, courier: transit.NewCourier(transit.CourierConfig{Home: id, Wait: holdfast.Time(2 * courierWait)})}
+		c.posts[id] = p
+	}
+	work := p.courier.Step(s.courierTime(), courierView{s, ctx, id})
+	for _, b := range work.Lands {
+		s.deliver(ctx, group{id: b.To}, b.List, p.courier.Landed)
+	}
+	s.deliver(ctx, group{id: id, bulk: true}, work.Settles, p.courier.Settled)
+	if err := p.courier.Err(); err != nil && p.told == nil {
+		p.told = err
+		s.event(Event{Kind: EventCourier, Shard: id, Site: s.cfg.Site, Detail: err.Error()})
+	}
+}
+
+// deliver proposes in calls of bounded size and reports every outcome to the courier. Called with the lock held; the answers
+// take it again.
+func (s *Site) deliver(
+	ctx context.Context, to group, list []transit.Proposal, report func(holdfast.Time, holdfast.ID, holdfast.Outcome),
+) {
+	for len(list) > 0 {
+		part := list[:min(courierBatch, len(list))]
+		list = list[len(part):]
+		g := to
+		for i := range part {
+			g.Add(&part[i].Txn)
+		}
+		s.couriers.done.Go(func() { s.deliverOne(ctx, g, part, report) })
+	}
+}
+
+func (s *Site) deliverOne(
+	ctx context.Context, g group, list []transit.Proposal, report func(holdfast.Time, holdfast.ID, holdfast.Outcome),
+) {
+	ctx, cancel := context.WithTimeout(ctx, courierWait)
+	defer cancel()
+	outcomes, err := s.propose(ctx, g)
+	if err != nil {
+		status, code := outcomeOf(err)
+		outcomes = make([]holdfast.Outcome, len(list))
+		for i := range outcomes {
+			outcomes[i].Status, outcomes[i].Code = status, code
+		}
+	}
+	s.couriers.mu.Lock()
+	defer s.couriers.mu.Unlock()
+	for i := range list {
+		report(s.courierTime(), list[i].Payment, outcomes[i])
+	}
+}
+
+// courierTime is what couriers compare moments of one process by.
+func (s *Site) courierTime() holdfast.Time { return holdfast.Time(s.watch.now()) + 1 }
+
+// courierView is what a courier sees: the replicas of this site, which has one of every shard.
+type courierView struct {
+	site *Site
+	ctx  context.Context
+	home holdfast.ShardID
+}
+
+// Outbox implements transit.View. A replica that cannot be read shows nothing.
+func (v courierView) Outbox(after uint64, max int) (list []holdfast.Queued) {
+	_ = v.site.host.Read(v.ctx, v.home, shard.Stale, func(view *shard.View) error {
+		list = view.Outbox(after, max)
+		return nil
+	})
+	return list
+}
+
+// Decided implements transit.View.
+func (v courierView) Decided(at holdfast.ShardID, id holdfast.ID) (t *holdfast.Txn, o holdfast.Outcome, ok bool) {
+	err := v.site.host.Read(v.ctx, at, shard.Stale, func(view *shard.View) error {
+		f, found, err := view.Txn(id)
+		t, o, ok = f.Txn, f.Outcome, found
+		return err
+	})
+	return t, o, ok && err == nil
+}

@@ -1,0 +1,249 @@
+package site
+
+import (
+	"context"
+	"encoding/binary"
+	"math"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"holdfast"
+	"holdfast/shard"
+)
+
+// vitals are what a site tells the others for their forecasts: which carriers it has to whom, and what it leads.
+type vitals struct {
+	carriers map[holdfast.SiteID]uint8 // by peer: bit i says that carrier i is up, as seen from here
+	rates    map[holdfast.ShardID]float64
+	peak     float64 // the most transactions in a second that this process has led
+}
+
+func (v *vitals) append(b []byte) []byte {
+	b = append(b, wireVersion)
+	b = binary.BigEndian.AppendUint16(b, uint16(len(v.carriers)))
+	for site, mask := range v.carriers {
+		b = append(binary.BigEndian.AppendUint16(b, uint16(site)), mask)
+	}
+	b = binary.BigEndian.AppendUint16(b, uint16(len(v.rates)))
+	for id, rate := range v.rates {
+		b = binary.BigEndian.AppendUint16(b, uint16(id))
+		b = binary.BigEndian.AppendUint64(b, math.Float64bits(rate))
+	}
+	return binary.BigEndian.AppendUint64(b, math.Float64bits(v.peak))
+}
+
+func readVitals(b []byte) (v vitals, err error) {
+	r := reader{b: b}
+	if r.u8() != wireVersion {
+		r.fail()
+	}
+	v = vitals{carriers: map[holdfast.SiteID]uint8{}, rates: map[holdfast.ShardID]float64{}}
+	for range r.u16() {
+		if site := holdfast.SiteID(r.u16()); r.ok() {
+			v.carriers[site] = r.u8()
+		}
+	}
+	for range r.u16() {
+		if id := holdfast.ShardID(r.u16()); r.ok() {
+			v.rates[id] = math.Float64frombits(r.u64())
+		}
+	}
+	v.peak = math.Float64frombits(r.u64())
+	return v, r.err()
+}
+
+// How often the forecast is made, and over how many makings rates are averaged.
+const (
+	forecastEvery = time.Second
+	rateSmoothing = 5
+)
+
+// forecaster keeps the answer to "what if" up to date.
+type forecaster struct {
+	cancel context.CancelFunc
+	done   sync.WaitGroup
+	own    atomic.Pointer[vitals]
+	latest atomic.Pointer[Survival]
+
+	// The forecaster's goroutine only:
+	txns map[holdfast.ShardID]uint64 // done at the last making
+	at   time.Duration
+}
+
+func (s *Site) startForecasts(context.Context) error {
+	s.forecasts.own.Store(&vitals{})
+	var ctx context.Context
+	ctx, s.forecasts.cancel = context.WithCancel(context.Background())
+	s.forecasts.done.Go(func() { s.keepForecasts(ctx) })
+	return nil
+}
+
+func (s *Site) stopForecasts(context.Context) error {
+	s.forecasts.cancel()
+	s.forecasts.done.Wait()
+	return nil
+}
+
+func (s *Site) keepForecasts(ctx context.Context) {
+	ticker := time.NewTicker(forecastEvery)
+	defer ticker.Stop()
+	for {
+		s.forecasts.own.Store(s.takeVitals(ctx))
+		s.tellSurvival(s.paint(s.askVitals(ctx)).survive(time.Now()))
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+	}
+}
+
+// Survival is what would happen now if something failed, as worked out a moment ago; false: nothing has been worked out yet.
+func (s *Site) Survival() (Survival, bool) {
+	if latest := s.forecasts.latest.Load(); latest != nil {
+		return *latest, true
+	}
+	return Survival{}, false
+}
+
+// tellSurvival says so when the fleet ceases to survive any single loss, and when it does again. A fleet of one has nothing to
+// lose to others.
+func (s *Site) tellSurvival(now Survival) {
+	before := s.forecasts.latest.Swap(&now)
+	if len(s.cfg.Peers) == 0 {
+		return
+	}
+	switch {
+	case !now.Survives && (before == nil || before.Survives):
+		s.event(Event{Kind: EventFragile, Site: s.cfg.Site, Detail: now.Weakest})
+	case now.Survives && before != nil && !before.Survives:
+		s.event(Event{Kind: EventSturdy, Site: s.cfg.Site, Detail: "the fleet survives the loss of any carrier, cable or site again"})
+	}
+}
+
+// takeVitals measures this site.
+func (s *Site) takeVitals(ctx context.Context) *vitals {
+	v := &vitals{carriers: map[holdfast.SiteID]uint8{}, rates: map[holdfast.ShardID]float64{}, peak: s.forecasts.own.Load().peak}
+	if s.link != nil {
+		for _, p := range s.link.Peers() {
+			for i, c := range p.Carriers {
+				if c.Up && i < 8 {
+					v.carriers[p.Site] |= 1 << i
+				}
+			}
+		}
+	}
+	s.takeRates(ctx, v)
+	return v
+}
+
+// takeRates counts what was done in the shards led here since the last time.
+func (s *Site) takeRates(ctx context.Context, v *vitals) {
+	f := &s.forecasts
+	now := s.watch.now()
+	seconds, old, txns := (now - f.at).Seconds(), f.own.Load().rates, map[holdfast.ShardID]uint64{}
+	led := 0.0
+	for _, id := range s.ShardIDs() {
+		if !s.host.Leader(id).Self {
+			continue
+		}
+		_ = s.host.Read(ctx, id, shard.Stale, func(view *shard.View) error { // no replica, no rate
+			txns[id] = view.Meta().Txns
+			return nil
+		})
+		if before, known := f.txns[id]; known && txns[id] >= before && seconds > 0 {
+			rate := float64(txns[id]-before) / seconds
+			led += rate
+			v.rates[id] = old[id] + (rate-old[id])/rateSmoothing
+		}
+	}
+	v.peak = max(v.peak, led)
+	f.txns, f.at = txns, now
+}
+
+// askVitals asks all peers that answer. Whoever does not answer has no vitals.
+func (s *Site) askVitals(ctx context.Context) map[holdfast.SiteID]vitals {
+	ctx, cancel := context.WithTimeout(ctx, s.cfg.Timing.QuorumSilence.Std())
+	defer cancel()
+	var mu sync.Mutex
+	all := map[holdfast.SiteID]vitals{s.cfg.Site: *s.forecasts.own.Load()}
+	var asking sync.WaitGroup
+	for _, p := range s.cfg.Peers {
+		asking.Go(func() {
+			b, err := s.link.Call(ctx, p.Site, methodVitals, []byte{wireVersion})
+			if err != nil {
+				return
+			}
+			if v, err := readVitals(b); err == nil {
+				mu.Lock()
+				defer mu.Unlock()
+				all[p.Site] = v
+			}
+		})
+	}
+	asking.Wait()
+	return all
+}
+
+// paint puts together what a forecast is made from.
+func (s *Site) paint(all map[holdfast.SiteID]vitals) *picture {
+	p := &picture{carriers: len(s.cfg.Link.Listen), election: s.cfg.Timing.Election(), trip: s.cfg.Timing.RoundTrip.Std()}
+	if len(s.cfg.Peers) == 0 {
+		p.carriers = 0
+	}
+	names := map[holdfast.SiteID]string{s.cfg.Site: s.cfg.Name}
+	for _, peer := range s.cfg.Peers {
+		names[peer.Site] = peer.Name
+	}
+	for _, id := range slices.Sorted(slices.Values(s.sites())) {
+		v, answered := all[id]
+		facts := siteFacts{site: id, name: names[id], peak: v.peak, reaches: map[holdfast.SiteID][]string{}}
+		facts.fit = answered && (id == s.cfg.Site && !s.differs.Load() || id != s.cfg.Site && s.wellPeer(id))
+		for peer, mask := range v.carriers {
+			facts.reaches[peer] = reached(mask, p.carriers)
+		}
+		for _, rate := range v.rates {
+			facts.rate += rate
+		}
+		p.sites = append(p.sites, facts)
+	}
+	p.shards = s.shardFacts(all)
+	return p
+}
+
+// reached turns a mask into one word per carrier.
+func reached(mask uint8, carriers int) []string {
+	list := make([]string, carriers)
+	for i := range list {
+		if mask&(1<<i) != 0 {
+			list[i] = "up"
+		}
+	}
+	return list
+}
+
+func (s *Site) shardFacts(all map[holdfast.SiteID]vitals) (list []shardFacts) {
+	m := s.ShardMap()
+	for _, st := range s.host.Status() {
+		f := shardFacts{shard: st.Shard, leader: s.board.seat(st.Shard).leader, home: m.Home(st.Shard)}
+		f.rate = all[f.leader].rates[st.Shard]
+		for _, member := range st.Members {
+			if member.Role&shard.Voter != 0 {
+				f.voters = append(f.voters, member.Site)
+			}
+		}
+		list = append(list, f)
+	}
+	return list
+}
+
+// serveVitals answers a peer. A site that is still starting has measured nothing.
+func (s *Site) serveVitals() []byte {
+	v := s.forecasts.own.Load()
+	if v == nil {
+		v = &vitals{}
+	}
+	return v.append(nil)
+}

@@ -1,0 +1,73 @@
+package site
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+
+	"holdfast"
+)
+
+func TestVitalsThereAndBack(t *testing.T) {
+	want := vitals{carriers: map[holdfast.SiteID]uint8{2: 3, 3: 1}, rates: map[holdfast.ShardID]float64{1: 12.5, 256: 0.25}, peak: 99}
+	b := want.append(nil)
+	got, err := readVitals(b)
+	if err != nil || fmt.Sprintf("%+v", got) != fmt.Sprintf("%+v", want) {
+		t.Errorf("%+v, %v; want %+v", got, err, want)
+	}
+	for n := range b {
+		if _, err := readVitals(b[:n]); err == nil {
+			t.Errorf("%d of %d bytes were taken", n, len(b))
+		}
+	}
+}
+
+func FuzzVitals(f *testing.F) {
+	v := vitals{carriers: map[holdfast.SiteID]uint8{2: 3}, rates: map[holdfast.ShardID]float64{1: 1}, peak: 2}
+	f.Add(v.append(nil))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		v, err := readVitals(b)
+		if err != nil {
+			return
+		}
+		again, err := readVitals(v.append(nil))
+		if err != nil || len(again.carriers) != len(v.carriers) || len(again.rates) != len(v.rates) {
+			t.Errorf("%+v cannot be written and read: %+v, %v", v, again, err)
+		}
+	})
+}
+
+// TestTheForecastSeesWhatIsLost: while all is well any single loss is survived; without one site no other loss is.
+func TestTheForecastSeesWhatIsLost(t *testing.T) {
+	f := newFleetOn(t, 3, 3, 2)
+	a, b := account(t, 1, 10), account(t, 2, 20)
+	f.mustDo(f.site(1), f.open(a, b))
+	weakest := ""
+	survives := func(want bool) func() bool {
+		return func() bool {
+			now, known := f.site(1).Survival()
+			weakest = now.Weakest
+			return known && now.Survives == want && (want || now.Weakest != "")
+		}
+	}
+	eventually(t, "any single loss is survived", survives(true))
+	eventually(t, "the forecast knows what is led where", func() bool {
+		f.mustDo(f.site(1), f.pay(a, b, 1))
+		now, _ := f.site(1).Survival()
+		return slices.ContainsFunc(now.Forecasts, func(x Forecast) bool {
+			return x.Kind == "site" && slices.ContainsFunc(x.Loads, func(l SiteLoad) bool { return l.Rate > 0 && l.Peak > 0 })
+		})
+	})
+	f.stop(3)
+	eventually(t, "the loss of another site would not be survived", survives(false))
+	if weakest != "without site-1: shards 1, 2, 3 would stop: no majority of its sites would reach each other" {
+		t.Errorf("the weakest point is told as %q", weakest)
+	}
+	kinds := []EventKind{}
+	for _, e := range f.site(1).Events(0) {
+		kinds = append(kinds, e.Kind)
+	}
+	if !slices.Contains(kinds, EventFragile) {
+		t.Errorf("events %v: none says that the fleet has become fragile", kinds)
+	}
+}

@@ -1,0 +1,103 @@
+package site
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"holdfast"
+	"holdfast/shard"
+)
+
+// homes keeps the leaderships of the fleet spread as the shard map has it. Each site sends home what it leads for others; no
+// site takes anything.
+type homes struct {
+	cancel context.CancelFunc
+	done   sync.WaitGroup
+}
+
+const (
+	homeTick    = 250 * time.Millisecond
+	homeBetween = 500 * time.Millisecond // one shard after the other: a move that goes wrong stops at one
+)
+
+func (s *Site) startHomes(context.Context) error {
+	if len(s.cfg.Peers) == 0 {
+		return nil
+	}
+	var ctx context.Context
+	ctx, s.homes.cancel = context.WithCancel(context.Background())
+	s.homes.done.Go(func() { s.keepHomes(ctx) })
+	return nil
+}
+
+func (s *Site) stopHomes(context.Context) error {
+	if s.homes.cancel != nil {
+		s.homes.cancel()
+		s.homes.done.Wait()
+	}
+	return nil
+}
+
+func (s *Site) keepHomes(ctx context.Context) {
+	ticker := time.NewTicker(homeTick)
+	defer ticker.Stop()
+	h := newHoming(s.cfg.Timing.Home.Std(), homeBetween)
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+		if err := s.refreshMap(ctx); err != nil && ctx.Err() == nil {
+			s.log.Debug("the shard map could not be read here", "err", err)
+		}
+		now := s.watch.now()
+		for _, p := range s.cfg.Peers {
+			h.note(now, p.Site, s.wellPeer(p.Site))
+		}
+		if g, ok := h.move(now, s.guests()); ok {
+			s.sendHome(ctx, g)
+		}
+	}
+}
+
+// wellPeer reports whether a site is fit to lead, by what it says of itself.
+func (s *Site) wellPeer(id holdfast.SiteID) bool {
+	p := s.watch.peers[id]
+	if !s.watch.answers(p) {
+		return false
+	}
+	l := p.latest.Load()
+	return l != nil && l.ready && l.digestOK && !l.stopping && !l.diskFull
+}
+
+// guests are the shards that this site leads and that are at home elsewhere.
+func (s *Site) guests() (list []guest) {
+	m := s.ShardMap()
+	for _, st := range s.host.Status() {
+		home := m.Home(st.Shard)
+		if home == s.cfg.Site || !st.Node.Leader.Self {
+			continue
+		}
+		g := guest{shard: st.Shard, home: home}
+		for _, f := range st.Node.Followers {
+			if f.Site == home && f.Role&shard.Voter != 0 && f.UpToDate {
+				g.upToDate = true
+			}
+		}
+		list = append(list, g)
+	}
+	return list
+}
+
+func (s *Site) sendHome(ctx context.Context, g guest) {
+	try, cancel := context.WithTimeout(ctx, 4*s.cfg.Timing.Election())
+	defer cancel()
+	if err := s.host.HandOver(try, g.shard, g.home); err != nil {
+		s.log.Info("a leadership did not go home", "shard", g.shard, "home", g.home, "err", err)
+		return
+	}
+	s.event(Event{Kind: EventHome, Shard: g.shard, Site: g.home, Detail: fmt.Sprintf("site %d has been well for long enough: it leads again", g.home)})
+}

@@ -1,0 +1,74 @@
+package site
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"holdfast"
+)
+
+// homingStory is what happens to site 2, which this site keeps shard 4 for, second by second: "+" it is well, "-" it is not,
+// and a digit is where shard 4 must go home.
+func TestHomingWaitsForASiteToBeWell(t *testing.T) {
+	const patience = 4 * time.Second
+	rows := []struct {
+		name  string
+		story string // one letter a second: w well, x not; a capital W: well, and the shard goes home in this second
+	}{
+		{"never seen to fail: after a second", "wW"},
+		{"not well: not at all", "xxxxxxxxxxxx"},
+		{"failed once: after the patience", "wWxwwwwW"},
+		{"failed while waiting: begins anew, twice as long", "wWxwwxwwwwwwwwW"},
+		{"fails again and again: twice as long each time", "wWxwxwxwwwwwwwwwwwwwwwwW"},
+	}
+	for _, row := range rows {
+		t.Run(row.name, func(t *testing.T) {
+			h := newHoming(patience, time.Millisecond)
+			for i, letter := range row.story {
+				now := time.Duration(i) * time.Second
+				h.note(now, 2, letter != 'x')
+				_, moved := h.move(now, []guest{{shard: 4, home: 2, upToDate: true}})
+				if want := letter == 'W'; moved != want {
+					t.Fatalf("second %d of %s: moved %v, want %v", i, row.story, moved, want)
+				}
+			}
+		})
+	}
+}
+
+func TestHomingForgivesAfterACalmTime(t *testing.T) {
+	const patience = 4 * time.Second
+	h := newHoming(patience, 0)
+	h.note(0, 2, false)
+	h.note(time.Second, 2, true)
+	failed := time.Second + calm
+	h.note(failed, 2, false)
+	h.note(failed+1, 2, true)
+	if h.trusted(failed+patience, 2) || !h.trusted(failed+1+patience, 2) {
+		t.Errorf("after a calm time the patience must be %v again", patience)
+	}
+}
+
+func TestHomingMovesOneAfterTheOther(t *testing.T) {
+	h := newHoming(0, 500*time.Millisecond)
+	for _, site := range []holdfast.SiteID{2, 3} {
+		h.note(0, site, true)
+	}
+	guests := []guest{{1, 2, true}, {2, 3, false}, {3, 3, true}}
+	var moves []string
+	for now := time.Duration(0); now <= 2*time.Second; now += 100 * time.Millisecond {
+		g, ok := h.move(now, guests)
+		if !ok {
+			continue
+		}
+		moves = append(moves, fmt.Sprintf("%v: shard %d", now, g.shard))
+		guests = guests[:0:0]
+		if g.shard == 1 {
+			guests = []guest{{2, 3, false}, {3, 3, true}}
+		}
+	}
+	if got, want := fmt.Sprint(moves), "[0s: shard 1 500ms: shard 3]"; got != want {
+		t.Errorf("moves %s, want %s: one at a time, and none to a replica that is behind", got, want)
+	}
+}

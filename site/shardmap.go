@@ -1,0 +1,213 @@
+package site
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"holdfast"
+	"holdfast/shard"
+)
+
+// mapRecord is the record that holds the shard map. It lives in the first shard, which every site has a replica of, and is
+// written with the version that was read: two operators who change it at once do not undo each other.
+const mapRecord = holdfast.ReservedPrefix + "shard-map"
+
+// mapShard is the shard whose log the map is in.
+const mapShard holdfast.ShardID = 1
+
+// mapFormat is the version of the text form. A site that reads another one keeps the map it has and says so.
+const mapFormat = 1
+
+// ShardMap says which shard has which slots, and where each shard is at home: the site that leads it when all is well.
+type ShardMap struct {
+	Version uint64            // of the record; 0: nobody has changed anything, and the map follows from the configuration
+	Homes   []holdfast.SiteID // of shard i+1
+	slots   [holdfast.Slots]holdfast.ShardID
+}
+
+// newShardMap spreads the slots evenly over the shards, and their homes over the sites in order of number.
+func newShardMap(shards int, sites []holdfast.SiteID) *ShardMap {
+	m := &ShardMap{Homes: make([]holdfast.SiteID, shards)}
+	sites = slices.Sorted(slices.Values(sites))
+	for i := range m.Homes {
+		m.Homes[i] = sites[i%len(sites)]
+	}
+	for slot := range m.slots {
+		m.slots[slot] = holdfast.ShardID(slot*shards/holdfast.Slots + 1)
+	}
+	return m
+}
+
+// ShardOf is the shard that has a slot.
+func (m *ShardMap) ShardOf(slot holdfast.Slot) holdfast.ShardID { return m.slots[slot] }
+
+// Home is the site that leads a shard when all is well.
+func (m *ShardMap) Home(id holdfast.ShardID) holdfast.SiteID { return m.Homes[id-1] }
+
+// Stretch is slots one after the other that are in one shard, both ends included.
+type Stretch struct {
+	From  holdfast.Slot    `json:"from"`
+	To    holdfast.Slot    `json:"to"`
+	Shard holdfast.ShardID `json:"shard"`
+}
+
+// Stretches are all slots, in order.
+func (m *ShardMap) Stretches() (list []Stretch) {
+	for slot, id := range m.slots {
+		if n := len(list); n > 0 && list[n-1].Shard == id {
+			list[n-1].To = holdfast.Slot(slot)
+			continue
+		}
+		list = append(list, Stretch{From: holdfast.Slot(slot), To: holdfast.Slot(slot), Shard: id})
+	}
+	return list
+}
+
+// placeOf is where a shard is at home, and its slots.
+func (m *ShardMap) placeOf(id holdfast.ShardID) (home holdfast.SiteID, slots []Stretch) {
+	for _, s := range m.Stretches() {
+		if s.Shard == id {
+			slots = append(slots, s)
+		}
+	}
+	return m.Home(id), slots
+}
+
+// mapText is the form in the record.
+type mapText struct {
+	Format int               `json:"format"`
+	Slots  []Stretch         `json:"slots"`
+	Homes  []holdfast.SiteID `json:"homes"`
+}
+
+func (m *ShardMap) encode() []byte {
+	b, err := json.Marshal(mapText{mapFormat, m.Stretches(), m.Homes})
+	if err != nil {
+		panic(err) // numbers only
+	}
+	return b
+}
+
+// readShardMap reads a record written by encode, for a fleet of so many shards and these sites.
+func readShardMap(body []byte, version uint64, shards int, sites []holdfast.SiteID) (*ShardMap, error) {
+	var text mapText
+	decoder := json.NewDecoder(bytes.NewReader(body))
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(&text); err != nil {
+		return nil, fmt.Errorf("record %s, version %d: %w", mapRecord, version, err)
+	}
+	if text.Format != mapFormat {
+		return nil, fmt.Errorf("record %s, version %d has format %d, this release knows %d: upgrade this site", mapRecord, version, text.Format, mapFormat)
+	}
+	m := &ShardMap{Version: version, Homes: text.Homes}
+	if len(m.Homes) != shards || slices.ContainsFunc(m.Homes, func(s holdfast.SiteID) bool { return !slices.Contains(sites, s) }) {
+		return nil, fmt.Errorf("record %s, version %d: homes %v are not one of the sites %v for each of %d shards", mapRecord, version, m.Homes, sites, shards)
+	}
+	next := 0
+	for _, s := range text.Slots {
+		if int(s.From) != next || s.To < s.From || int(s.To) >= holdfast.Slots || s.Shard < 1 || int(s.Shard) > shards {
+			return nil, fmt.Errorf("record %s, version %d: slots %d-%d in shard %d do not continue at slot %d", mapRecord, version, s.From, s.To, s.Shard, next)
+		}
+		for slot := s.From; slot <= s.To; slot++ {
+			m.slots[slot] = s.Shard
+		}
+		next = int(s.To) + 1
+	}
+	if next != holdfast.Slots {
+		return nil, fmt.Errorf("record %s, version %d ends at slot %d of %d", mapRecord, version, next, holdfast.Slots)
+	}
+	return m, nil
+}
+
+// ShardMap is the map as this site knows it.
+func (s *Site) ShardMap() *ShardMap { return s.shardMap.Load() }
+
+// ShardMapVersion counts the changes of the map that this site knows of.
+func (s *Site) ShardMapVersion() uint64 { return s.ShardMap().Version }
+
+// refreshMap takes over the map of this site's replica of the first shard. The map only says where to ask first and where
+// leaders belong; a site with an old one asks in the wrong place and is sent on.
+func (s *Site) refreshMap(ctx context.Context) error {
+	m, err := s.readMap(ctx, shard.Stale)
+	if err != nil {
+		return err
+	}
+	if m.Version > s.shardMap.Load().Version {
+		s.shardMap.Store(m)
+		s.event(Event{Kind: EventMap, Detail: fmt.Sprintf("shard map version %d: homes %v", m.Version, m.Homes)})
+	}
+	return nil
+}
+
+func (s *Site) readMap(ctx context.Context, mode shard.ReadMode) (m *ShardMap, err error) {
+	err = s.Read(ctx, mapShard, mode, func(v *shard.View) error {
+		r, found, err := v.Record(mapRecord)
+		if err != nil {
+			return err
+		}
+		if !found {
+			m = newShardMap(s.cfg.Shards, s.sites())
+			return nil
+		}
+		m, err = readShardMap(r.Body, r.Version, s.cfg.Shards, s.sites())
+		return err
+	})
+	return m, err
+}
+
+// ErrMapChanged says that somebody else changed the shard map between reading and writing. Nothing was changed.
+var ErrMapChanged = errors.New("the shard map was changed by somebody else meanwhile: look at it again")
+
+// SetHome makes a site the home of a shard, through the log. The leadership follows by itself when that site has been well
+// for a while; [Site.HandOver] moves it at once.
+func (s *Site) SetHome(ctx context.Context, id holdfast.ShardID, home holdfast.SiteID) error {
+	if err := s.known(id); err != nil {
+		return err
+	}
+	if !slices.Contains(s.sites(), home) {
+		return fmt.Errorf("site %d is not in the configuration of this fleet: there are %v", home, s.sites())
+	}
+	ctx, cancel := s.within(ctx)
+	defer cancel()
+	old, err := s.readMap(ctx, shard.Linearizable)
+	if err != nil || old.Home(id) == home {
+		return err
+	}
+	next := *old
+	next.Homes = slices.Clone(old.Homes)
+	next.Homes[id-1] = home
+	return s.writeMap(ctx, &next)
+}
+
+// writeMap proposes a map made from the version it names.
+func (s *Site) writeMap(ctx context.Context, m *ShardMap) error {
+	txn := holdfast.Txn{ID: freshID(time.Now()), Records: []holdfast.RecordChange{{Key: mapRecord, Expect: m.Version, Body: m.encode()}}}
+	out, err := s.proposeOwn(ctx, mapShard, &txn)
+	switch {
+	case err != nil:
+		return err
+	case out.Status == holdfast.Done:
+		return s.refreshMap(ctx)
+	case out.Code == holdfast.CodeRecordVersionMismatch, out.Code == holdfast.CodeRecordExists:
+		return ErrMapChanged
+	}
+	return fmt.Errorf("the shard map was not written: %s (%s)", out.Status, out.Code)
+}
+
+// proposeOwn proposes a transaction of the platform's own to a shard, whatever the map says, and waits for its outcome.
+func (s *Site) proposeOwn(ctx context.Context, id holdfast.ShardID, t *holdfast.Txn) (holdfast.Outcome, error) {
+	var batch shard.Batch
+	batch.Add(t)
+	outcomes, err := s.propose(ctx, group{id: id, Batch: batch})
+	if err == nil {
+		return outcomes[0], nil
+	}
+	status, code := outcomeOf(err)
+	return holdfast.Outcome{ID: t.ID, Status: status, Code: cmp.Or(code, holdfast.CodeUnknown), Leg: holdfast.NoLeg}, nil
+}

@@ -1,0 +1,135 @@
+package site
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"holdfast"
+)
+
+func TestShardMapThereAndBack(t *testing.T) {
+	for _, shards := range []int{1, 2, 7, 8, 256} {
+		sites := []holdfast.SiteID{3, 1, 2}
+		m := newShardMap(shards, sites)
+		m.Version = 9
+		back, err := readShardMap(m.encode(), 9, shards, sites)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if back.slots != m.slots || !slices.Equal(back.Homes, m.Homes) || back.Version != 9 {
+			t.Errorf("%d shards: %v came back as %v", shards, m, back)
+		}
+		if got := len(m.Stretches()); got != shards {
+			t.Errorf("%d shards have %d stretches of slots", shards, got)
+		}
+		if m.Home(1) != 1 || shards > 3 && m.Home(4) != 1 || shards > 1 && m.Home(2) != 2 {
+			t.Errorf("homes %v are not spread in order of site", m.Homes)
+		}
+	}
+}
+
+func TestABadShardMapIsNotTakenOver(t *testing.T) {
+	good := string(newShardMap(2, []holdfast.SiteID{1, 2, 3}).encode())
+	rows := []struct{ name, old, new string }{
+		{"not JSON", "{", "["},
+		{"a newer format", `"format":1`, `"format":2`},
+		{"a field nobody knows", `"format":1`, `"format":1,"weights":[]`},
+		{"a gap", `"from":500`, `"from":501`},
+		{"an overlap", `"from":500`, `"from":499`},
+		{"slots missing at the end", `"to":999`, `"to":998`},
+		{"slots beyond the end", `"to":999`, `"to":1000`},
+		{"a shard that is not there", `"shard":2`, `"shard":3`},
+		{"a home that is not there", `"homes":[1,2]`, `"homes":[1,4]`},
+		{"a home too few", `"homes":[1,2]`, `"homes":[1]`},
+	}
+	for _, row := range rows {
+		bad := strings.Replace(good, row.old, row.new, 1)
+		if bad == good {
+			t.Fatalf("%s: %s is not in %s", row.name, row.old, good)
+		}
+		if m, err := readShardMap([]byte(bad), 4, 2, []holdfast.SiteID{1, 2, 3}); err == nil {
+			t.Errorf("%s: %s was read as %v", row.name, bad, m)
+		}
+	}
+}
+
+func FuzzShardMap(f *testing.F) {
+	sites := []holdfast.SiteID{1, 2, 3}
+	f.Add(newShardMap(8, sites).encode())
+	f.Fuzz(func(t *testing.T, body []byte) {
+		m, err := readShardMap(body, 1, 8, sites)
+		if err != nil {
+			return
+		}
+		again, err := readShardMap(m.encode(), 1, 8, sites)
+		if err != nil || again.slots != m.slots {
+			t.Errorf("%s was read as %v, which cannot be written and read: %v", body, m, err)
+		}
+	})
+}
+
+// leaders are the leaders of all shards as a site sees them.
+func (f *fleet) leaders(s *Site) (list []holdfast.SiteID) {
+	for _, id := range s.ShardIDs() {
+		list = append(list, s.board.seat(id).leader)
+	}
+	return list
+}
+
+func TestLeadershipsAreSpreadAndComeHome(t *testing.T) {
+	f := newFleet(t, 3, 6)
+	home := []holdfast.SiteID{1, 2, 3, 1, 2, 3}
+	spread := func() bool {
+		for _, s := range f.all() {
+			if !slices.Equal(f.leaders(s), home) {
+				return false
+			}
+		}
+		return true
+	}
+	eventually(t, "every shard is led from its home", spread)
+	f.stop(2)
+	eventually(t, "others lead what was at home at site 2", func() bool {
+		led := f.leaders(f.site(1))
+		return !slices.Contains(led, 2) && !slices.Contains(led, 0)
+	})
+	c := f.configs[2]
+	c.Timing.Home = Duration(time.Second)
+	f.configs[2] = c
+	f.start(2)
+	f.ready()
+	eventually(t, "its leaderships are back", spread)
+	if !slices.ContainsFunc(slices.Concat(f.site(1).Events(0), f.site(3).Events(0)), func(e Event) bool { return e.Kind == EventHome && e.Site == 2 }) {
+		t.Error("no site says that it gave a leadership back")
+	}
+}
+
+func TestAHomeIsSetThroughTheLog(t *testing.T) {
+	f := newFleet(t, 3, 2)
+	ctx := context.Background()
+	eventually(t, "a home is set", func() bool { return f.site(3).SetHome(ctx, 2, 1) == nil }) // a busy machine may miss a quorum
+	eventually(t, "all sites know the new map, and shard 2 is led from its new home", func() bool {
+		for _, s := range f.all() {
+			if s.ShardMap().Version != 1 || s.ShardMap().Home(2) != 1 || s.board.seat(2).leader != 1 {
+				return false
+			}
+		}
+		return true
+	})
+	if err := f.site(1).SetHome(ctx, 2, 4); err == nil || !strings.Contains(err.Error(), "site 4 is not in the configuration") {
+		t.Errorf("a home at a site that is not there: %v", err)
+	}
+	old := f.site(2).ShardMap()
+	eventually(t, "another home is set", func() bool { return f.site(1).SetHome(ctx, 1, 3) == nil })
+	eventually(t, "a map made from an old version is refused", func() bool {
+		err := f.site(2).writeMap(ctx, old)
+		if err == nil {
+			t.Fatal("a map made from an old version was written")
+		}
+		return errors.Is(err, ErrMapChanged)
+	})
+}

@@ -1,0 +1,272 @@
+package site
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"holdfast"
+)
+
+// What would happen if something failed now: worked out from what the sites say of themselves and of the carriers between
+// them. This file is arithmetic; forecast.go gathers what it works on.
+
+// picture is the fleet as it is now.
+type picture struct {
+	sites    []siteFacts // in order of number
+	shards   []shardFacts
+	carriers int
+	election time.Duration // the shortest time after which a silent leader is suspected
+	trip     time.Duration // the longest round trip
+}
+
+// siteFacts is one site.
+type siteFacts struct {
+	site    holdfast.SiteID
+	name    string
+	fit     bool                         // it answers and could lead
+	reaches map[holdfast.SiteID][]string // by peer: the address per carrier, "" where the carrier is down
+	rate    float64                      // transactions a second that it leads
+	peak    float64                      // the most it was ever measured to lead, in a second
+}
+
+// shardFacts is one shard.
+type shardFacts struct {
+	shard  holdfast.ShardID
+	leader holdfast.SiteID // 0: none
+	home   holdfast.SiteID
+	voters []holdfast.SiteID
+	rate   float64 // transactions a second
+}
+
+// loss is what fails together.
+type loss struct {
+	kind    string // "carrier", "cable", "site", "sites"
+	sites   []holdfast.SiteID
+	carrier int // from 0; -1: none
+}
+
+// Forecast is what one loss would do.
+type Forecast struct {
+	Kind     string            // "carrier" everywhere, "cable" between two sites on one carrier, "site", "sites": two at once
+	Sites    []holdfast.SiteID // that are lost, or at the ends of the cable
+	Carrier  int               // from 1; 0: the loss is of no carrier
+	Survives bool              // every shard keeps a majority that reaches each other
+	Stopped  []holdfast.ShardID
+	Moves    []Move        // shards that would get another leader
+	Pause    time.Duration // expected, of the shards that move; 0: none does
+	Worst    time.Duration // the longest pause of a good election
+	Loads    []SiteLoad    // that the sites left would carry
+	Breaks   string        // the first thing that would break, in words; "" nothing
+}
+
+// Move is a shard that would get another leader.
+type Move struct {
+	Shard holdfast.ShardID
+	From  holdfast.SiteID
+	To    []holdfast.SiteID // who could lead; the home first, if it is one of them
+}
+
+// SiteLoad is what a site would lead, against the most it was measured to lead.
+type SiteLoad struct {
+	Site holdfast.SiteID
+	Rate float64 // transactions a second
+	Peak float64
+}
+
+// losses lists every single loss, and every pair of sites.
+func (p *picture) losses() (list []loss) {
+	for c := range p.carriers {
+		list = append(list, loss{kind: "carrier", carrier: c})
+	}
+	for i, a := range p.sites {
+		for _, b := range p.sites[i+1:] {
+			for c := range p.carriers {
+				list = append(list, loss{"cable", []holdfast.SiteID{a.site, b.site}, c})
+			}
+		}
+	}
+	for _, a := range p.sites {
+		list = append(list, loss{"site", []holdfast.SiteID{a.site}, -1})
+	}
+	for i, a := range p.sites {
+		for _, b := range p.sites[i+1:] {
+			list = append(list, loss{"sites", []holdfast.SiteID{a.site, b.site}, -1})
+		}
+	}
+	return list
+}
+
+// alive reports whether a site works after a loss.
+func (l *loss) alive(s *siteFacts) bool {
+	siteLost := (l.kind == "site" || l.kind == "sites") && slices.Contains(l.sites, s.site)
+	return s.fit && !siteLost
+}
+
+// takes reports whether a loss cuts one carrier between two sites.
+func (l *loss) takes(a, b holdfast.SiteID, carrier int) bool {
+	return carrier == l.carrier && (l.kind == "carrier" || slices.Contains(l.sites, a) && slices.Contains(l.sites, b))
+}
+
+// joined reports whether two sites still reach each other, both ways, over some carrier.
+func (p *picture) joined(l *loss, a, b *siteFacts) bool {
+	if a == b {
+		return true
+	}
+	for c := range p.carriers {
+		if up(a, b.site, c) && up(b, a.site, c) && !l.takes(a.site, b.site, c) {
+			return true
+		}
+	}
+	return false
+}
+
+func up(a *siteFacts, to holdfast.SiteID, carrier int) bool {
+	list := a.reaches[to]
+	return carrier < len(list) && list[carrier] != ""
+}
+
+// candidates are the voters of a shard that would reach a majority of it, themselves included.
+func (p *picture) candidates(l *loss, s *shardFacts) (list []holdfast.SiteID) {
+	for _, a := range p.voters(s) {
+		reached := 0
+		for _, b := range p.voters(s) {
+			if l.alive(a) && l.alive(b) && p.joined(l, a, b) {
+				reached++
+			}
+		}
+		if reached > len(s.voters)/2 {
+			list = append(list, a.site)
+		}
+	}
+	slices.SortStableFunc(list, func(a, b holdfast.SiteID) int { return cmp.Compare(homeFirst(s, a), homeFirst(s, b)) })
+	return list
+}
+
+func homeFirst(s *shardFacts, site holdfast.SiteID) int {
+	if site == s.home {
+		return 0
+	}
+	return 1
+}
+
+func (p *picture) voters(s *shardFacts) (list []*siteFacts) {
+	for i := range p.sites {
+		if slices.Contains(s.voters, p.sites[i].site) {
+			list = append(list, &p.sites[i])
+		}
+	}
+	return list
+}
+
+// forecast works out one loss.
+func (p *picture) forecast(l loss) Forecast {
+	f := Forecast{Kind: l.kind, Sites: l.sites, Carrier: l.carrier + 1, Survives: true}
+	led := map[holdfast.SiteID]float64{}
+	for i := range p.shards {
+		s := &p.shards[i]
+		able := p.candidates(&l, s)
+		switch {
+		case len(able) == 0:
+			f.Survives = false
+			f.Stopped = append(f.Stopped, s.shard)
+		case slices.Contains(able, s.leader):
+			led[s.leader] += s.rate
+		default:
+			f.Moves = append(f.Moves, Move{s.shard, s.leader, able})
+			led[able[0]] += s.rate
+		}
+	}
+	if len(f.Moves) > 0 {
+		// Silence is noticed after one to two election times, drawn at random by each follower (the first of two campaigns); then
+		// come a round for PreVote, one for the vote and one for the first entry.
+		f.Pause = p.election*4/3 + 3*p.trip
+		f.Worst = 2*p.election + p.election/4 + 4*p.trip
+	}
+	for i := range p.sites {
+		if s := &p.sites[i]; l.alive(s) {
+			f.Loads = append(f.Loads, SiteLoad{s.site, led[s.site], s.peak})
+		}
+	}
+	f.Breaks = p.breaks(&l, &f)
+	return f
+}
+
+// breaks names the first thing that would go wrong, the worst first.
+func (p *picture) breaks(l *loss, f *Forecast) string {
+	if n := len(f.Stopped); n > 0 {
+		return fmt.Sprintf("%s would stop: no majority of its sites would reach each other", shardList(f.Stopped))
+	}
+	for i := range p.sites {
+		for j := range p.sites[i+1:] {
+			a, b := &p.sites[i], &p.sites[i+1+j]
+			if l.alive(a) && l.alive(b) && !p.joined(l, a, b) && p.joined(&loss{kind: "none", carrier: -1}, a, b) {
+				return fmt.Sprintf("%s and %s would not reach each other: they would have no carrier left", a.name, b.name)
+			}
+		}
+	}
+	for _, s := range f.Loads {
+		if s.Rate > s.Peak && s.Rate > 0 && len(f.Moves) > 0 {
+			return fmt.Sprintf("%s would lead %.0f transactions a second, and was never measured to lead more than %.0f", p.name(s.Site), s.Rate, s.Peak)
+		}
+	}
+	return ""
+}
+
+func (p *picture) name(id holdfast.SiteID) string {
+	for i := range p.sites {
+		if p.sites[i].site == id {
+			return p.sites[i].name
+		}
+	}
+	return fmt.Sprintf("site %d", id)
+}
+
+func shardList(ids []holdfast.ShardID) string {
+	words := make([]string, len(ids))
+	for i, id := range ids {
+		words[i] = fmt.Sprint(id)
+	}
+	if len(words) == 1 {
+		return "shard " + words[0]
+	}
+	return "shards " + strings.Join(words, ", ")
+}
+
+// Survival is the answer to "what if".
+type Survival struct {
+	At        time.Time
+	Survives  bool   // every single loss: of a carrier, a cable, a site
+	Weakest   string // the first single loss that would not be survived, in words; "" none
+	Forecasts []Forecast
+}
+
+// survive works out every loss. Pairs of sites are forecast too, and not held against the fleet: no fleet of three survives two.
+func (p *picture) survive(at time.Time) Survival {
+	s := Survival{At: at, Survives: true}
+	for _, l := range p.losses() {
+		f := p.forecast(l)
+		s.Forecasts = append(s.Forecasts, f)
+		if l.kind != "sites" && !f.Survives && s.Survives {
+			s.Survives, s.Weakest = false, fmt.Sprintf("without %s: %s", p.describe(&f), f.Breaks)
+		}
+	}
+	return s
+}
+
+// describe names a loss.
+func (p *picture) describe(f *Forecast) string {
+	names := make([]string, len(f.Sites))
+	for i, id := range f.Sites {
+		names[i] = p.name(id)
+	}
+	switch f.Kind {
+	case "carrier":
+		return fmt.Sprintf("carrier %d everywhere", f.Carrier)
+	case "cable":
+		return fmt.Sprintf("the cable of carrier %d between %s and %s", f.Carrier, names[0], names[1])
+	}
+	return strings.Join(names, " and ")
+}

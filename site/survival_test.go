@@ -1,0 +1,144 @@
+package site
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"holdfast"
+)
+
+// testPicture is a healthy fleet: every site reaches every other over every carrier, every shard has a voter everywhere.
+func testPicture(sites, carriers, shards int) *picture {
+	p := &picture{carriers: carriers, election: 100 * time.Millisecond, trip: 10 * time.Millisecond}
+	for n := 1; n <= sites; n++ {
+		s := siteFacts{site: siteID(n), name: fmt.Sprintf("site-%d", n), fit: true, reaches: map[holdfast.SiteID][]string{}, peak: 500}
+		for m := 1; m <= sites; m++ {
+			if m != n {
+				s.reaches[siteID(m)] = slices.Repeat([]string{"up"}, carriers)
+			}
+		}
+		p.sites = append(p.sites, s)
+	}
+	for k := range shards {
+		home := p.sites[k%sites].site
+		f := shardFacts{shard: holdfast.ShardID(k + 1), leader: home, home: home, rate: 100}
+		for i := range p.sites {
+			f.voters = append(f.voters, p.sites[i].site)
+		}
+		p.shards = append(p.shards, f)
+	}
+	return p
+}
+
+// cutCarrier takes a carrier between two sites down.
+func (p *picture) cutCarrier(a, b, carrier int) {
+	p.sites[a-1].reaches[siteID(b)][carrier] = ""
+	p.sites[b-1].reaches[siteID(a)][carrier] = ""
+}
+
+// told is a forecast in one line.
+func told(f *Forecast) string {
+	var moves []string
+	for _, m := range f.Moves {
+		moves = append(moves, fmt.Sprintf("%d:%d>%v", m.Shard, m.From, m.To))
+	}
+	return fmt.Sprintf("%s %v carrier %d: survives %v, stops %v, moves [%s], breaks %q", f.Kind, f.Sites, f.Carrier, f.Survives, f.Stopped,
+		strings.Join(moves, " "), f.Breaks)
+}
+
+func TestSurvival(t *testing.T) {
+	rows := []struct {
+		name     string
+		picture  func() *picture
+		survives bool
+		says     []string // lines that must be among the forecasts
+	}{
+		{"three sites, two carriers", func() *picture { return testPicture(3, 2, 3) }, true, []string{
+			`carrier [] carrier 1: survives true, stops [], moves [], breaks ""`,
+			`cable [1 2] carrier 2: survives true, stops [], moves [], breaks ""`,
+			`site [1] carrier 0: survives true, stops [], moves [1:1>[2 3]], breaks ""`,
+			`sites [1 2] carrier 0: survives false, stops [1 2 3], moves [], breaks "shards 1, 2, 3 would stop: no majority of its sites would reach each other"`,
+		}},
+		{"three sites, one carrier: it carries everything", func() *picture { return testPicture(3, 1, 1) }, false, []string{
+			`carrier [] carrier 1: survives false, stops [1], moves [], breaks "shard 1 would stop: no majority of its sites would reach each other"`,
+			`cable [1 2] carrier 1: survives true, stops [], moves [], breaks "site-1 and site-2 would not reach each other: they would have no carrier left"`,
+		}},
+		{"a site is down already", func() *picture {
+			p := testPicture(3, 2, 1)
+			p.sites[2].fit = false
+			return p
+		}, false, []string{
+			`site [2] carrier 0: survives false, stops [1], moves [], breaks "shard 1 would stop: no majority of its sites would reach each other"`,
+			`site [3] carrier 0: survives true, stops [], moves [], breaks ""`,
+		}},
+		{"five sites survive any two", func() *picture { return testPicture(5, 2, 5) }, true, []string{
+			`sites [1 2] carrier 0: survives true, stops [], moves [1:1>[3 4 5] 2:2>[3 4 5]], breaks ""`,
+		}},
+		{"one pair is down to one carrier, the leader has another follower", func() *picture {
+			p := testPicture(3, 2, 1)
+			p.cutCarrier(1, 2, 0)
+			return p
+		}, true, []string{
+			`carrier [] carrier 2: survives true, stops [], moves [], breaks "site-1 and site-2 would not reach each other: they would have no carrier left"`,
+		}},
+		{"both cables of the leader are down to one carrier", func() *picture {
+			p := testPicture(3, 2, 1)
+			p.cutCarrier(1, 2, 0)
+			p.cutCarrier(1, 3, 0)
+			return p
+		}, true, []string{
+			`carrier [] carrier 2: survives true, stops [], moves [1:1>[2 3]], breaks "site-1 and site-2 would not reach each other: they would have no carrier left"`,
+		}},
+		{"a way that is open in one direction only is none", func() *picture {
+			p := testPicture(3, 1, 1)
+			p.sites[0].reaches[2][0] = ""
+			p.sites[0].reaches[3][0] = ""
+			return p
+		}, false, []string{
+			`site [2] carrier 0: survives false, stops [1], moves [], breaks "shard 1 would stop: no majority of its sites would reach each other"`,
+		}},
+		{"the load of the lost site is more than was ever measured", func() *picture {
+			p := testPicture(3, 2, 3)
+			p.shards[0].rate, p.sites[1].peak = 450, 500
+			return p
+		}, true, []string{
+			`site [1] carrier 0: survives true, stops [], moves [1:1>[2 3]], breaks "site-2 would lead 550 transactions a second, and was never measured to lead more than 500"`,
+		}},
+		{"the home of a shard is where it goes, when it is led elsewhere", func() *picture {
+			p := testPicture(3, 2, 1)
+			p.shards[0].leader, p.shards[0].home = 1, 3
+			return p
+		}, true, []string{
+			`site [1] carrier 0: survives true, stops [], moves [1:1>[3 2]], breaks ""`,
+		}},
+	}
+	for _, row := range rows {
+		t.Run(row.name, func(t *testing.T) {
+			s := row.picture().survive(time.Unix(0, 0))
+			var lines []string
+			for i := range s.Forecasts {
+				lines = append(lines, told(&s.Forecasts[i]))
+			}
+			if s.Survives != row.survives || s.Survives == (s.Weakest != "") {
+				t.Errorf("survives %v (%q), want %v", s.Survives, s.Weakest, row.survives)
+			}
+			for _, want := range row.says {
+				if !slices.Contains(lines, want) {
+					t.Errorf("no forecast says\n%s\nbut\n%s", want, strings.Join(lines, "\n"))
+				}
+			}
+		})
+	}
+}
+
+// TestSurvivalCountsEveryLoss: each carrier, each cable, each site, each pair of sites, once.
+func TestSurvivalCountsEveryLoss(t *testing.T) {
+	for _, row := range []struct{ sites, carriers, want int }{{1, 0, 1}, {3, 1, 1 + 3 + 3 + 3}, {3, 2, 2 + 6 + 3 + 3}, {5, 3, 3 + 30 + 5 + 10}} {
+		if got := len(testPicture(row.sites, row.carriers, 1).losses()); got != row.want {
+			t.Errorf("%d sites, %d carriers: %d losses, want %d", row.sites, row.carriers, got, row.want)
+		}
+	}
+}
