@@ -202,6 +202,8 @@ func (s *Site) writeMap(ctx context.Context, m *ShardMap) error {
 
 // proposeOwn proposes a transaction of the platform's own to a shard, whatever the map says, and waits for its outcome.
 func (s *Site) proposeOwn(ctx context.Context, id holdfast.ShardID, t *holdfast.Txn) (holdfast.Outcome, error) {
+	ctx, cancel := s.within(ctx) // a lane has to know until when a proposal waits
+	defer cancel()
 	var batch shard.Batch
 	batch.Add(t)
 	outcomes, err := s.propose(ctx, group{id: id, Batch: batch})
