@@ -148,11 +148,16 @@ func (l *load) pay(ctx context.Context, c *client.Client, t *holdfast.Transfer, 
 // probe sends one penny to the till of a shard every 5 ms until the context until ends; the answers may come later.
 func (l *load) probe(ctx, until context.Context, c *shardCast, id func() holdfast.ID) {
 	l.every(until, probeEvery, func(n int, due time.Duration) {
-		t := holdfast.Transfer{
-			ID: id(), Kind: holdfast.Immediate, Debit: c.payers[n%len(c.payers)], Credit: c.till, Amount: 1, Code: codeProbe,
-		}
+		t := probePayment(c, n, id())
 		l.pay(ctx, l.clients[0], &t, Sample{Shard: c.id, Kind: Probed, Due: due})
 	})
+}
+
+// probePayment is the n-th penny for the till of a shard.
+func probePayment(c *shardCast, n int, id holdfast.ID) holdfast.Transfer {
+	return holdfast.Transfer{
+		ID: id, Kind: holdfast.Immediate, Debit: c.payers[n%len(c.payers)], Credit: c.till, Amount: 1, Code: codeProbe,
+	}
 }
 
 // read reads the accounts of the probes, linearizably, until the context until ends.

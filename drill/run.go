@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -21,10 +22,11 @@ type Options struct {
 	Sites    int             // 3 to MaxSites, odd
 	Shards   int             // 1 to 256
 	Carriers int             // cables between each two sites, 1 to 4
-	Rate     int             // payments a second, on average, besides the probes
+	Rate     int             // payments a second, on average, besides the probes; or HalfLoad
 	Load     time.Duration   // how long the load runs; 0: as the scenario has it
 	RTT      time.Duration   // round trip between each two sites
 	Events   int             // how many of the recorded events are replayed; 0: Rate times Load; or AllEvents
+	Busy     int             // processes beside the sites in busy-machine; 0: as many as there are cores
 	Keep     bool            // keep data and logs of the sites also when all is well
 	Version  string          // of the program, for the evidence
 	Watch    func(*Snapshot) // called ten times a second; nil: nobody watches
@@ -48,8 +50,10 @@ func (o *Options) Check(s *Scenario) error {
 		return fmt.Errorf("%d shards: a drill on one machine has 1 to 64", o.Shards)
 	case o.Carriers < 1 || o.Carriers > 4:
 		return fmt.Errorf("%d carriers: a drill has 1 to 4", o.Carriers)
-	case o.Rate < 1 || o.Rate > 5000:
-		return fmt.Errorf("rate %d: 1 to 5000 payments a second", o.Rate)
+	case (o.Rate < 1 || o.Rate > MaxRate) && (o.Rate != HalfLoad || !s.calm):
+		return fmt.Errorf("rate %d: 1 to %d payments a second", o.Rate, MaxRate)
+	case o.Busy < 0 || o.Busy > MaxBusy:
+		return fmt.Errorf("%d busy processes: 0 to %d", o.Busy, MaxBusy)
 	case o.RTT < 0 || o.RTT > 200*time.Millisecond:
 		return fmt.Errorf("round trip %v: 0 to 200ms", o.RTT)
 	case o.Load != 0 && o.Load < s.Load:
@@ -71,6 +75,7 @@ type Evidence struct {
 	Length   time.Duration // from the start of the load to its last answer
 	Started  time.Time
 	Machine  []Fact
+	Load     string // what ran beside the sites and how much load that left room for; "" where nothing did
 	Kept     string // directory with data and logs of the sites; "" when it was removed
 }
 
@@ -92,6 +97,9 @@ type run struct {
 	stage    *stage
 	sampler  *sampler
 	view     *viewer
+
+	neighbours neighbours // beside the sites
+	said       string     // about them and the load
 }
 
 // Run plays a scenario and proves what became of the payments. The error says that the drill itself could not be done; what a
@@ -128,7 +136,11 @@ func prepare(s Scenario, o Options) (_ *run, err error) {
 	}
 	switch r.o.Events {
 	case 0:
-		r.o.Events = int(float64(r.o.Rate) * r.o.Load.Seconds())
+		most := r.o.Rate
+		if most == HalfLoad {
+			most = MaxRate // until it is known
+		}
+		r.o.Events = int(float64(most) * r.o.Load.Seconds())
 	case AllEvents:
 		r.o.Events = len(trade.Events)
 	}
@@ -152,7 +164,7 @@ func (r *run) finish(e *Evidence, err error) error {
 		r.load.close()
 	}
 	r.view.stop()
-	err = errors.Join(err, r.fleet.close())
+	err = errors.Join(err, r.neighbours.stop(), r.fleet.close())
 	failed := err != nil || e == nil || !e.Result.Passed()
 	if !failed && !r.o.Keep {
 		return os.RemoveAll(r.fleet.dir)
@@ -184,7 +196,10 @@ func (r *run) begin(ctx context.Context) (err error) {
 	}
 	r.view.say(fmt.Sprintf("opening and funding %d accounts", len(r.world.customers)))
 	rounds := (r.o.Events + len(r.world.trade.Events) - 1) / len(r.world.trade.Events)
-	return r.load.settle(ctx, r.world, r.world.funding(rounds, ids(r.rand, time.Now())))
+	if err := r.load.settle(ctx, r.world, r.world.funding(rounds, ids(r.rand, time.Now()))); err != nil {
+		return err
+	}
+	return r.crowd(ctx)
 }
 
 // play runs the load and the faults beside it, and returns when both are over. What it returns is what went wrong with the
@@ -242,6 +257,9 @@ func (r *run) judge(ctx context.Context, broken []error) *Evidence {
 	for _, m := range r.fleet.sites {
 		e.Sites = append(e.Sites, m.name)
 	}
+	if e.Load = r.said; e.Load != "" {
+		e.Machine = append(e.Machine, Fact{"load", e.Load})
+	}
 	e.Result = r.result(e, p)
 	e.Result.judge(e.Bound, r.findings(p, broken))
 	r.view.say("verdict: " + e.Result.Verdict)
@@ -283,6 +301,9 @@ func (r *run) findings(p *prover, broken []error) (out []string) {
 	if len(p.phantom) > 0 {
 		out = append(out, fmt.Sprintf("%d payments that were refused or not executed are in the books", len(p.phantom)))
 	}
+	if r.scenario.calm {
+		out = append(out, unwanted(r.throne.history())...)
+	}
 	samples := r.book.samples()
 	before := failures(samples, -time.Hour, firstFault(r.stage.history()))
 	if before > 0 {
@@ -292,6 +313,24 @@ func (r *run) findings(p *prover, broken []error) (out []string) {
 		out = append(out, r.book.excuses()...)
 	}
 	return append(out, p.findings...)
+}
+
+// unwanted tells of every election since the start of the load, where there was no reason for any. A site that is elected
+// again counts as well: its payments waited.
+func unwanted(reigns []Reign) (out []string) {
+	for i, r := range reigns {
+		if r.From < 0 {
+			continue
+		}
+		for _, old := range slices.Backward(reigns[:i]) {
+			if old.Shard == r.Shard {
+				out = append(out, fmt.Sprintf("shard %d: an election that nobody wanted: %s of term %d was followed by %s of term %d, %.1f s after the start",
+					r.Shard, SiteName(old.Site), old.Term, SiteName(r.Site), r.Term, r.From.Seconds()))
+				break
+			}
+		}
+	}
+	return out
 }
 
 func firstFault(faults []Fault) time.Duration {

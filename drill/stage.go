@@ -218,12 +218,10 @@ func (s *stage) restart(ctx context.Context, id holdfast.SiteID) error {
 
 // killAll kills every process, and only then starts the first again.
 func (s *stage) killAll(ctx context.Context) error {
-	var all []string
 	for _, m := range s.fleet.sites {
-		all = append(all, strings.ToLower(m.name))
 		s.fleet.mark(m.id, Killed)
 	}
-	i := s.begin("all-kill", strings.Join(all, "+"))
+	i := s.begin("all-kill", s.everywhere())
 	if err := s.fleet.killAtOnce(); err != nil {
 		return err
 	}
@@ -241,6 +239,15 @@ func (s *stage) killAll(ctx context.Context) error {
 	}
 	s.healed(i)
 	return nil
+}
+
+// everywhere is the target of what concerns all sites.
+func (s *stage) everywhere() string {
+	var all []string
+	for _, m := range s.fleet.sites {
+		all = append(all, strings.ToLower(m.name))
+	}
+	return strings.Join(all, "+")
 }
 
 // killAtOnce sends every process its SIGKILL before it waits for any.

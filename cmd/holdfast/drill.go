@@ -55,6 +55,10 @@ when a request had no definite answer at its deadline of 2 s, or when payments p
 The pause is measured from outside: one payment every 5 ms per shard, sent to the nearest site that answers; it is the
 longest stretch in which a shard acknowledged none.
 
+busy-machine breaks nothing and lets no site fail: it passes when there was no election at all. Its load is half of what the
+machine carries beside the busy processes, measured for 3 s before it begins (64 callers, each waiting for its answers), unless
+--rate says otherwise; it says how much that is.
+
 The faults need their time: --duration takes 12 s or more for leader-handover and all-kill, 14 s for site-cut and site-kill,
 20 s for the others and for all.`,
 		Example: `  holdfast drill run site-cut
@@ -72,6 +76,7 @@ The faults need their time: --duration takes 12 s or more for leader-handover an
 	flags.IntVar(&f.o.Rate, "rate", f.o.Rate, "`N` payments a second on average, besides the probes")
 	flags.DurationVar(&f.o.Load, "duration", 0, "how long the load runs (`D` like 30s); by default as long as the scenario needs")
 	flags.DurationVar(&f.o.RTT, "rtt", f.o.RTT, "round trip between each two sites (`D` like 10ms)")
+	flags.IntVar(&f.o.Busy, "busy", 0, "`N` processes that never rest beside the sites of busy-machine; by default as many as there are cores")
 	flags.BoolVar(&f.o.Keep, "keep", false, "keep data and logs of the sites even when all is well")
 	flags.StringVar(&f.report, "report", "", "write a report for people to `FILE` (HTML, one file)")
 	jsonFlag(cmd, &f.json)
@@ -104,19 +109,29 @@ func runDrills(cmd *cobra.Command, f *drillFlags, name string) error {
 		list = []drill.Scenario{s}
 	}
 	for i := range list {
-		if err := f.o.Check(&list[i]); err != nil {
+		o := f.options(cmd, &list[i])
+		if err := o.Check(&list[i]); err != nil {
 			return badUsage(cmd, err)
 		}
 	}
 	var all []*drill.Evidence
 	for _, s := range list {
-		e, err := runDrill(cmd, s, f.o, f.json)
+		e, err := runDrill(cmd, s, f.options(cmd, &s), f.json)
 		if err != nil {
 			return fmt.Errorf("drill %s: %w", s.Name, err)
 		}
 		all = append(all, e)
 	}
 	return conclude(cmd, all, f.json, f.report)
+}
+
+// options are those of one scenario: what was not said has the scenario's own default.
+func (f *drillFlags) options(cmd *cobra.Command, s *drill.Scenario) drill.Options {
+	o := f.o
+	if s.HalfLoad() && !cmd.Flags().Changed("rate") {
+		o.Rate = drill.HalfLoad
+	}
+	return o
 }
 
 // runDrill runs one scenario with this very program as the sites, and shows it.

@@ -26,6 +26,9 @@ func printEvidence(w io.Writer, e *drill.Evidence) {
 		thousands(r.Payments.Acknowledged), thousands(r.Payments.Refused), thousands(r.Payments.Unknown))
 	fmt.Fprintf(w, "  answered in %.1f ms (half), %.1f ms (99 of 100), %.1f ms (999 of 1000), %.1f ms (the slowest)\n",
 		r.Latency.P50, r.Latency.P99, r.Latency.P999, r.Latency.Max)
+	if e.Load != "" {
+		fmt.Fprintf(w, "  %s\n", e.Load)
+	}
 	fmt.Fprintf(w, "\n%s\n", p.bold("What was proved"))
 	width := 0
 	for _, c := range e.Checks {
