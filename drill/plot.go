@@ -250,3 +250,34 @@ func (p *plot) lane(e *Evidence, shard holdfast.ShardID, y float64) {
 		}
 	}
 }
+
+// pausePlot shows the longest pause of every run, in their order, with the bound and the median.
+func pausePlot(s *seriesPage, width float64) template.HTML {
+	p := &plot{width: width, height: 220, left: 64, right: 18, top: 14, bottom: 26}
+	fmt.Fprintf(&p.b, `<svg viewBox="0 0 %.0f %.0f" role="img" aria-label="Longest pause of every run">`, p.width, p.height)
+	top := roundUp(max(s.Pause.Worst, millis(s.Bound), 1))
+	for i := range 5 {
+		p.rule(float64(i)/4, thousands(int64(top*float64(i)/4))+" ms")
+	}
+	p.level("bound", millis(s.Bound)/top)
+	p.level("middle", s.Pause.Median/top)
+	x := func(i int) float64 { return p.left + (p.width-p.left-p.right)*(float64(i)+0.5)/float64(len(s.Runs)) }
+	for i, e := range s.Runs {
+		r := &e.Result
+		class := "run"
+		if !r.Passed() {
+			class = "run failed"
+		}
+		fmt.Fprintf(&p.b, `<circle class="%s" cx="%.1f" cy="%.1f" r="4"><title>seed %d: %.0f ms, %s</title></circle>`,
+			class, x(i), p.y(r.Pause()/top), r.Seed, r.Pause(), html.EscapeString(r.Verdict))
+	}
+	for i := 0; i < len(s.Runs); i += max(1, len(s.Runs)*44/int(width)) {
+		fmt.Fprintf(&p.b, `<text class="tick" text-anchor="middle" x="%.1f" y="%.1f">%d</text>`, x(i), p.y(0)+18, s.Runs[i].Result.Seed)
+	}
+	return p.done()
+}
+
+// level draws a horizontal line at a share of the height.
+func (p *plot) level(class string, share float64) {
+	fmt.Fprintf(&p.b, `<line class="%s" x1="%.1f" x2="%.1f" y1="%.1f" y2="%.1f"/>`, class, p.left, p.width-p.right, p.y(share), p.y(share))
+}

@@ -40,6 +40,7 @@ func newDrillList() *cobra.Command {
 
 type drillFlags struct {
 	o            drill.Options
+	runs         int
 	json, report string
 }
 
@@ -60,15 +61,22 @@ machine carries beside the busy processes, measured for 3 s before it begins (64
 --rate says otherwise; it says how much that is.
 
 The faults need their time: --duration takes 12 s or more for leader-handover and all-kill, 14 s for site-cut and site-kill,
-20 s for the others and for all.`,
+20 s for the others and for all.
+
+--json writes the result of one run as one object, and those of all scenarios as a list of such objects. With --runs it writes
+{"results": [...], "summaries": [...]}: every run as it would be alone, and for each scenario the numbers of runs and of those
+that passed, the first seed, median and worst of their longest pauses, and the sums of failed requests, leader changes and
+lost, duplicated and altered payments. One run that fails makes the exit status 1.`,
 		Example: `  holdfast drill run site-cut
   holdfast drill run site-kill --seed 7 --rate 500 --json -
+  holdfast drill run site-cut --runs 8 --json out/site-cut.json
   holdfast drill run all --json out/drills.json --report out/drills.html`,
 		Args:              drillName,
 		ValidArgsFunction: completeDrill,
 		RunE:              func(cmd *cobra.Command, args []string) error { return runDrills(cmd, &f, args[0]) },
 	}
 	flags := cmd.Flags()
+	flags.IntVar(&f.runs, "runs", 1, "run each scenario `N` times, with seeds from --seed on, and sum up")
 	flags.Uint64Var(&f.o.Seed, "seed", f.o.Seed, "`N` that chooses ids and the exact moments of the faults")
 	flags.IntVar(&f.o.Sites, "sites", f.o.Sites, "`N` sites, 3 or 5")
 	flags.IntVar(&f.o.Shards, "shards", f.o.Shards, "`N` shards")
@@ -100,6 +108,9 @@ func completeDrill(*cobra.Command, []string, string) ([]string, cobra.ShellCompD
 }
 
 func runDrills(cmd *cobra.Command, f *drillFlags, name string) error {
+	if f.runs < 1 || f.runs > maxRuns {
+		return badUsage(cmd, fmt.Errorf("--runs %d: 1 to %d runs", f.runs, maxRuns))
+	}
 	list := drill.Scenarios()
 	if name != "all" {
 		s, err := drill.Find(name)
@@ -114,15 +125,39 @@ func runDrills(cmd *cobra.Command, f *drillFlags, name string) error {
 			return badUsage(cmd, err)
 		}
 	}
-	var all []*drill.Evidence
-	for _, s := range list {
-		e, err := runDrill(cmd, s, f.options(cmd, &s), f.json)
-		if err != nil {
-			return fmt.Errorf("drill %s: %w", s.Name, err)
-		}
-		all = append(all, e)
+	all, broken := f.runAll(cmd, list)
+	if broken != nil && len(all) == 0 {
+		return broken
 	}
-	return conclude(cmd, all, f.json, f.report)
+	// What was found is worth having even when the last drill could not be done.
+	if err := conclude(cmd, all, f); broken == nil || !errors.Is(err, errFailed) {
+		return errors.Join(broken, err)
+	}
+	return broken
+}
+
+// maxRuns bounds what a report and its reader can take in.
+const maxRuns = 1000
+
+// runAll runs every scenario as often as was asked for, and ends with the first drill that could not be done.
+func (f *drillFlags) runAll(cmd *cobra.Command, list []drill.Scenario) (all []*drill.Evidence, err error) {
+	for _, s := range list {
+		o := f.options(cmd, &s)
+		for run := range f.runs {
+			e, err := runDrill(cmd, s, o)
+			if err != nil {
+				return all, fmt.Errorf("drill %s, seed %d: %w", s.Name, o.Seed, err)
+			}
+			if f.runs == 1 {
+				printEvidence(words(cmd, f.json), e)
+			} else {
+				printRun(words(cmd, f.json), e, run == 0)
+			}
+			all = append(all, e)
+			o.Seed++
+		}
+	}
+	return all, nil
 }
 
 // options are those of one scenario: what was not said has the scenario's own default.
@@ -135,7 +170,7 @@ func (f *drillFlags) options(cmd *cobra.Command, s *drill.Scenario) drill.Option
 }
 
 // runDrill runs one scenario with this very program as the sites, and shows it.
-func runDrill(cmd *cobra.Command, s drill.Scenario, o drill.Options, jsonFile string) (*drill.Evidence, error) {
+func runDrill(cmd *cobra.Command, s drill.Scenario, o drill.Options) (*drill.Evidence, error) {
 	program, err := os.Executable()
 	if err != nil {
 		return nil, fmt.Errorf("find this program, to start it as the sites: %w", err)
@@ -145,24 +180,26 @@ func runDrill(cmd *cobra.Command, s drill.Scenario, o drill.Options, jsonFile st
 	o.Program, o.Version, o.Watch = program, versionOf().Version, v.show
 	e, err := drill.Run(cmd.Context(), s, o)
 	v.close()
-	if err != nil {
-		return nil, err
-	}
-	printEvidence(words(cmd, jsonFile), e)
-	return e, nil
+	return e, err
 }
 
-// conclude writes what was asked for and gives the exit status. One drill is one JSON object, several are a list.
-func conclude(cmd *cobra.Command, all []*drill.Evidence, jsonFile, reportFile string) error {
-	var result any
+// conclude writes what was asked for and gives the exit status. One drill is one JSON object, several are a list, and several
+// runs of each are a list with summaries.
+func conclude(cmd *cobra.Command, all []*drill.Evidence, f *drillFlags) error {
 	results, ok := []drill.Result{}, true
 	for _, e := range all {
 		results, ok = append(results, e.Result), ok && e.Result.Passed()
 	}
-	if result = results; len(results) == 1 {
+	var result any = results
+	switch {
+	case f.runs > 1:
+		series := drill.NewSeries(results)
+		printSummaries(words(cmd, f.json), series.Summaries)
+		result = series
+	case len(results) == 1:
 		result = results[0]
 	}
-	if reportFile != "" {
+	if reportFile := f.report; reportFile != "" {
 		page, err := drill.Report(all)
 		if err != nil {
 			return err
@@ -172,7 +209,7 @@ func conclude(cmd *cobra.Command, all []*drill.Evidence, jsonFile, reportFile st
 		}
 		fmt.Fprintf(cmd.ErrOrStderr(), "report: %s\n", reportFile)
 	}
-	return verdict(cmd, jsonFile, result, ok)
+	return verdict(cmd, f.json, result, ok)
 }
 
 func newDemo() *cobra.Command {
@@ -204,11 +241,12 @@ of up to 1 s passes here, because the machine does other things too; the same fa
 
 func demo(cmd *cobra.Command, f *drillFlags, show bool) error {
 	f.o.Events = drill.AllEvents
-	e, err := runDrill(cmd, drill.Demo(), f.o, f.json)
+	e, err := runDrill(cmd, drill.Demo(), f.o)
 	if err != nil {
 		return err
 	}
-	err = conclude(cmd, []*drill.Evidence{e}, f.json, f.report)
+	printEvidence(words(cmd, f.json), e)
+	err = conclude(cmd, []*drill.Evidence{e}, f)
 	if show {
 		err = errors.Join(err, openFile(cmd.Context(), cmd.ErrOrStderr(), f.report))
 	}

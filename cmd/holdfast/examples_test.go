@@ -21,6 +21,7 @@ var long = map[string]string{
 	"holdfast demo --json out/demo.json --report out/demo.html --open":       "a minute, and a browser",
 	"holdfast drill run site-cut":                                            "half a minute; TestDrill runs it",
 	"holdfast drill run site-kill --seed 7 --rate 500 --json -":              "half a minute",
+	"holdfast drill run site-cut --runs 8 --json out/site-cut.json":          "minutes; TestDrill runs two",
 	"holdfast drill run all --json out/drills.json --report out/drills.html": "minutes",
 	"holdfast bench commit --json out/bench-commit.json":                     "minutes, and gigabytes",
 	"holdfast bench commit --only 3-site-mixed":                              "half a minute",
