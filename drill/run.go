@@ -33,7 +33,8 @@ type Options struct {
 	bare     bool            // no cables: sites dial each other directly
 }
 
-// AllEvents replays every recorded event once, whatever the rate.
+// AllEvents replays every recorded event once, whatever the rate; of a load that is shorter than the scenario has it, a share of
+// them, so that the rate is the same.
 const AllEvents = -1
 
 // Defaults are the options of a drill of which nothing was said.
@@ -56,8 +57,8 @@ func (o *Options) Check(s *Scenario) error {
 		return fmt.Errorf("%d busy processes: 0 to %d", o.Busy, MaxBusy)
 	case o.RTT < 0 || o.RTT > 200*time.Millisecond:
 		return fmt.Errorf("round trip %v: 0 to 200ms", o.RTT)
-	case o.Load != 0 && o.Load < s.Load:
-		return fmt.Errorf("duration %v: the scenario %s needs %v or more to break things and mend them; leave --duration out for just that", o.Load, s.Name, s.Load)
+	case o.Load != 0 && o.Load < s.Least():
+		return fmt.Errorf("duration %v: the scenario %s needs %v or more to break things and mend them; without --duration it takes %v", o.Load, s.Name, s.Least(), s.Load)
 	}
 	return nil
 }
@@ -142,7 +143,7 @@ func prepare(s Scenario, o Options) (_ *run, err error) {
 		}
 		r.o.Events = int(float64(most) * r.o.Load.Seconds())
 	case AllEvents:
-		r.o.Events = len(trade.Events)
+		r.o.Events = int(int64(len(trade.Events)) * int64(min(r.o.Load, s.Load)) / int64(s.Load))
 	}
 	if r.world, err = newWorld(trade, o.Shards); err != nil {
 		return nil, err

@@ -41,11 +41,17 @@ func newDrillList() *cobra.Command {
 type drillFlags struct {
 	o            drill.Options
 	runs         int
+	play         player
 	json, report string
 }
 
-func newDrillRun() *cobra.Command {
-	f := drillFlags{o: drill.Defaults()}
+func newDrillRun() *cobra.Command { return newDrillRunWith(drill.Run) }
+
+// player plays one scenario: drill.Run, but in tests.
+type player func(context.Context, drill.Scenario, drill.Options) (*drill.Evidence, error)
+
+func newDrillRunWith(play player) *cobra.Command {
+	f := drillFlags{o: drill.Defaults(), play: play}
 	cmd := &cobra.Command{
 		Use:   "run NAME|all",
 		Short: "Run a scenario, or all of them",
@@ -60,8 +66,8 @@ busy-machine breaks nothing and lets no site fail: it passes when there was no e
 machine carries beside the busy processes, measured for 3 s before it begins (64 callers, each waiting for its answers), unless
 --rate says otherwise; it says how much that is.
 
-The faults need their time: --duration takes 12 s or more for leader-handover and all-kill, 14 s for site-cut and site-kill,
-20 s for the others and for all.
+The faults need their time: --duration takes 5 s or more for busy-machine, 12 s for leader-handover and all-kill, 14 s for
+site-cut and site-kill, 20 s for the others and for all.
 
 --json writes the result of one run as one object, and those of all scenarios as a list of such objects. With --runs it writes
 {"results": [...], "summaries": [...]}: every run as it would be alone, and for each scenario the numbers of runs and of those
@@ -144,7 +150,7 @@ func (f *drillFlags) runAll(cmd *cobra.Command, list []drill.Scenario) (all []*d
 	for _, s := range list {
 		o := f.options(cmd, &s)
 		for run := range f.runs {
-			e, err := runDrill(cmd, s, o)
+			e, err := f.runDrill(cmd, s, o)
 			if err != nil {
 				return all, fmt.Errorf("drill %s, seed %d: %w", s.Name, o.Seed, err)
 			}
@@ -170,7 +176,7 @@ func (f *drillFlags) options(cmd *cobra.Command, s *drill.Scenario) drill.Option
 }
 
 // runDrill runs one scenario with this very program as the sites, and shows it.
-func runDrill(cmd *cobra.Command, s drill.Scenario, o drill.Options) (*drill.Evidence, error) {
+func (f *drillFlags) runDrill(cmd *cobra.Command, s drill.Scenario, o drill.Options) (*drill.Evidence, error) {
 	program, err := os.Executable()
 	if err != nil {
 		return nil, fmt.Errorf("find this program, to start it as the sites: %w", err)
@@ -178,7 +184,7 @@ func runDrill(cmd *cobra.Command, s drill.Scenario, o drill.Options) (*drill.Evi
 	v := newView(cmd.ErrOrStderr())
 	defer v.close()
 	o.Program, o.Version, o.Watch = program, versionOf().Version, v.show
-	e, err := drill.Run(cmd.Context(), s, o)
+	e, err := f.play(cmd.Context(), s, o)
 	v.close()
 	return e, err
 }
@@ -213,7 +219,7 @@ func conclude(cmd *cobra.Command, all []*drill.Evidence, f *drillFlags) error {
 }
 
 func newDemo() *cobra.Command {
-	f := drillFlags{o: drill.Defaults()}
+	f := drillFlags{o: drill.Defaults(), play: drill.Run, runs: 1}
 	var show bool
 	cmd := &cobra.Command{
 		Use:   "demo",
@@ -226,6 +232,10 @@ of up to 1 s passes here, because the machine does other things too; the same fa
 		Example: "  holdfast demo\n  holdfast demo --json out/demo.json --report out/demo.html --open",
 		Args:    nothing,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			s := drill.Demo()
+			if err := f.o.Check(&s); err != nil {
+				return badUsage(cmd, err)
+			}
 			if show && f.report == "" {
 				f.report = "holdfast-demo.html"
 			}
@@ -233,6 +243,7 @@ of up to 1 s passes here, because the machine does other things too; the same fa
 		},
 	}
 	cmd.Flags().Uint64Var(&f.o.Seed, "seed", f.o.Seed, "`N` that chooses ids and the exact moments of the faults")
+	cmd.Flags().DurationVar(&f.o.Load, "duration", 0, "how long the load runs (`D` like 15s, 10s or more), with as many of the orders as fit; by default 30s")
 	cmd.Flags().StringVar(&f.report, "report", "", "write a report for people to `FILE` (HTML, one file)")
 	cmd.Flags().BoolVar(&show, "open", false, "open the report in a browser")
 	jsonFlag(cmd, &f.json)
@@ -241,7 +252,7 @@ of up to 1 s passes here, because the machine does other things too; the same fa
 
 func demo(cmd *cobra.Command, f *drillFlags, show bool) error {
 	f.o.Events = drill.AllEvents
-	e, err := runDrill(cmd, drill.Demo(), f.o)
+	e, err := f.runDrill(cmd, drill.Demo(), f.o)
 	if err != nil {
 		return err
 	}
