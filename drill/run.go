@@ -229,7 +229,7 @@ func (r *run) play(ctx context.Context) []error {
 	r.view.end(r.clock())
 	r.view.say("the load is over: waiting for the last answers")
 	r.load.wait()
-	r.fleet.net.HealAll()
+	errs = append(errs, r.fleet.net.do(orderHeal, 0))
 	unwatch()
 	watchers.Wait()
 	return errs

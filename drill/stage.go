@@ -123,24 +123,23 @@ func (s *stage) history() []Fault {
 
 func (s *stage) cut(_ context.Context, m *member) error {
 	s.fleet.mark(m.id, CutOff)
-	s.fleet.net.CutSite(m.id)
-	return nil
+	return s.fleet.net.do(orderCut, m.id)
 }
 
 func (s *stage) mute(_ context.Context, m *member) error {
 	s.fleet.mark(m.id, Muted)
-	s.fleet.net.Mute(m.id)
-	return nil
+	return s.fleet.net.do(orderMute, m.id)
 }
 
 func (s *stage) deafen(_ context.Context, m *member) error {
 	s.fleet.mark(m.id, Deafened)
-	s.fleet.net.Deafen(m.id)
-	return nil
+	return s.fleet.net.do(orderDeafen, m.id)
 }
 
 func (s *stage) heal(_ context.Context, m *member) error {
-	s.fleet.net.HealSite(m.id)
+	if err := s.fleet.net.do(orderHeal, m.id); err != nil {
+		return err
+	}
 	s.fleet.mark(m.id, Whole)
 	return nil
 }

@@ -61,8 +61,10 @@ func demoResult(t *testing.T, out []byte, said string) (r drill.Result) {
 	if err := decoder.Decode(&r); err != nil {
 		t.Fatalf("%v\n%s\n%s", err, out, said)
 	}
-	for _, field := range []string{"scenario", "seed", "sites", "shards", "carriers", "rtt_ms", "input", "payments", "lost", "duplicated", "altered",
-		"books_balanced", "replicas_agree", "linearizable", "latency_ms", "faults", "verdict", "reasons"} {
+	for _, field := range []string{
+		"scenario", "seed", "sites", "shards", "carriers", "rtt_ms", "input", "payments", "lost", "duplicated", "altered",
+		"books_balanced", "replicas_agree", "linearizable", "latency_ms", "faults", "verdict", "reasons",
+	} {
 		if !bytes.Contains(out, []byte(`"`+field+`":`)) {
 			t.Errorf("the result has no %q:\n%s", field, out)
 		}

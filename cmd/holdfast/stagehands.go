@@ -28,3 +28,19 @@ func newBusy() *cobra.Command {
 	cmd.Flags().DurationVar(&length, "for", time.Second, "for how long (`D` like 10s)")
 	return cmd
 }
+
+// newCables is the network between the sites of a drill.
+func newCables() *cobra.Command {
+	return &cobra.Command{
+		Use:   "cables",
+		Short: "Be the cables between the sites of a drill",
+		Long: `Be the cables between the sites of a drill: relays with a delay, which are laid, cut and healed by orders on standard
+input, one a line. Every drill starts one of these; it ends when its input does.`,
+		Example: "  holdfast cables",
+		Args:    nothing,
+		Hidden:  true,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return drill.Cables(cmd.InOrStdin(), cmd.OutOrStdout())
+		},
+	}
+}
