@@ -124,7 +124,8 @@ func (p *plot) line(class string, at func(i int) time.Duration, values []float64
 	fmt.Fprintf(&p.b, `<path class="%s" d="%s"/>`, class, d.String())
 }
 
-const latencyStep = 100 * time.Millisecond
+// latencyStep is a tenth of a second, and more where the load is long: a page need not be finer than a screen.
+func latencyStep(e *Evidence) time.Duration { return max(100*time.Millisecond, e.Length/600) }
 
 // latencyPlot shows how long callers waited, by the moment at which they came, on a logarithmic scale from 1 ms to 10 s.
 func latencyPlot(e *Evidence, width float64) template.HTML {
@@ -137,7 +138,8 @@ func latencyPlot(e *Evidence, width float64) template.HTML {
 		p.rule(float64(i)/decades, label)
 	}
 	median, high, slowest := waits(e)
-	at := func(i int) time.Duration { return time.Duration(i)*latencyStep + latencyStep/2 }
+	step := latencyStep(e)
+	at := func(i int) time.Duration { return time.Duration(i)*step + step/2 }
 	for i, d := range slowest {
 		if d > 0 {
 			fmt.Fprintf(&p.b, `<circle class="worst" cx="%.1f" cy="%.1f" r="1.7"/>`, p.x(at(i)), p.y(scale(d)))
@@ -158,12 +160,13 @@ func scaled(values []time.Duration, scale func(time.Duration) float64) []float64
 	return out
 }
 
-// waits gives median, 99th percentile and maximum of every tenth of a second; 0 where nobody came or nobody was answered.
+// waits gives median, 99th percentile and maximum of every step; 0 where nobody came or nobody was answered.
 func waits(e *Evidence) (median, high, slowest []time.Duration) {
-	buckets := make([][]time.Duration, int(e.Length/latencyStep)+1)
+	width := latencyStep(e)
+	buckets := make([][]time.Duration, int(e.Length/width)+1)
 	for i := range e.Samples {
 		s := &e.Samples[i]
-		if step := int(s.Due / latencyStep); s.Kind.payment() && s.Status == holdfast.Done && s.Due >= 0 && step < len(buckets) {
+		if step := int(s.Due / width); s.Kind.payment() && s.Status == holdfast.Done && s.Due >= 0 && step < len(buckets) {
 			buckets[step] = append(buckets[step], s.Latency())
 		}
 	}
@@ -177,12 +180,12 @@ func waits(e *Evidence) (median, high, slowest []time.Duration) {
 // ratePlot shows acknowledged payments a second.
 func ratePlot(e *Evidence, width float64) template.HTML {
 	p := newPlot(width, 180, e, "Acknowledged payments a second over time")
-	const step = 200 * time.Millisecond
+	step := 2 * latencyStep(e)
 	counts := make([]float64, int(e.Length/step))
 	for i := range e.Samples {
 		s := &e.Samples[i]
 		if n := int(s.Ended / step); s.Kind.payment() && s.Status == holdfast.Done && s.Ended >= 0 && n < len(counts) {
-			counts[n] += float64(time.Second / step)
+			counts[n] += float64(time.Second) / float64(step)
 		}
 	}
 	top := roundUp(slices.Max(append(counts, 100)))

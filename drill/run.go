@@ -155,7 +155,7 @@ func prepare(s Scenario, o Options) (_ *run, err error) {
 	if r.fleet, err = newFleet(&r.o, dir, r.rand); err != nil {
 		return nil, errors.Join(err, os.RemoveAll(dir))
 	}
-	r.book = newBook(r.o.Events * 2)
+	r.book = newBook()
 	return r, nil
 }
 
@@ -229,7 +229,7 @@ func (r *run) play(ctx context.Context) []error {
 	r.view.end(r.clock())
 	r.view.say("the load is over: waiting for the last answers")
 	r.load.wait()
-	errs = append(errs, r.fleet.net.do(orderHeal, 0))
+	errs = append(errs, r.fleet.net.do(orderHeal, 0), r.neighbours.stop())
 	unwatch()
 	watchers.Wait()
 	return errs
@@ -251,8 +251,9 @@ func (r *run) judge(ctx context.Context, broken []error) *Evidence {
 			broken = append(broken, fmt.Errorf("%s: %w", m.name, err))
 		}
 	}
+	samples, _ := r.book.samples(0)
 	e := &Evidence{
-		Scenario: r.scenario, Samples: r.book.samples(), Faults: r.stage.history(), Reigns: r.throne.history(),
+		Scenario: r.scenario, Samples: samples, Faults: r.stage.history(), Reigns: r.throne.history(),
 		Checks: p.checks, Bound: r.scenario.Bound(r.o.RTT), Length: r.view.length(), Started: r.started, Machine: machine(r.o.Version),
 	}
 	for _, m := range r.fleet.sites {
@@ -262,7 +263,7 @@ func (r *run) judge(ctx context.Context, broken []error) *Evidence {
 		e.Machine = append(e.Machine, Fact{"load", e.Load})
 	}
 	e.Result = r.result(e, p)
-	e.Result.judge(e.Bound, r.findings(p, broken))
+	e.Result.judge(e.Bound, r.findings(p, samples, broken))
 	r.view.say("verdict: " + e.Result.Verdict)
 	return e
 }
@@ -293,7 +294,7 @@ func (r *run) result(e *Evidence, p *prover) Result {
 }
 
 // findings are the reasons that have no field of their own in a result.
-func (r *run) findings(p *prover, broken []error) (out []string) {
+func (r *run) findings(p *prover, samples []Sample, broken []error) (out []string) {
 	for _, err := range broken {
 		if err != nil {
 			out = append(out, err.Error())
@@ -305,7 +306,6 @@ func (r *run) findings(p *prover, broken []error) (out []string) {
 	if r.scenario.calm {
 		out = append(out, unwanted(r.throne.history())...)
 	}
-	samples := r.book.samples()
 	before := failures(samples, -time.Hour, firstFault(r.stage.history()))
 	if before > 0 {
 		out = append(out, fmt.Sprintf("%d requests without a definite answer before the first fault", before))
