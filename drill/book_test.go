@@ -4,6 +4,7 @@ import (
 	"errors"
 	"testing"
 	"time"
+	"unsafe"
 
 	"holdfast"
 	"holdfast/check"
@@ -11,21 +12,83 @@ import (
 )
 
 func written(status holdfast.Status, id byte) page {
-	txn := &holdfast.Txn{ID: holdfast.ID{id}, Transfers: []holdfast.Transfer{{ID: holdfast.ID{id}, Amount: 1}}}
-	return page{
-		sample: Sample{Shard: 1, Status: status, Due: 5 * ms, Ended: 9 * ms}, txn: txn,
-		outcome: holdfast.Outcome{ID: txn.ID, Status: status}, called: 5 * ms, returned: 9 * ms,
+	p := page{
+		sample: Sample{Shard: 1, Due: 5 * ms, Ended: 9 * ms}, payment: payment{id: holdfast.ID{id}, amount: 1}, called: 5 * ms,
+	}
+	p.answered(holdfast.Outcome{ID: holdfast.ID{id}, Status: status, Leg: holdfast.NoLeg})
+	return p
+}
+
+// A page is short, and gives back everything of which it was made.
+func TestPageGivesBackWhatWasWritten(t *testing.T) {
+	w := testWorld(t, 1)
+	want := w.errand(7, holdfast.ID{7}).transfer
+	for _, o := range []holdfast.Outcome{
+		{ID: holdfast.ID{7}, Status: holdfast.Done, Leg: holdfast.NoLeg, Time: 9, Position: holdfast.Position{Index: 3, Ord: 2}},
+		{ID: holdfast.ID{7}, Status: holdfast.Done, Leg: holdfast.NoLeg, Replay: true, Time: 9, Position: holdfast.Position{Index: 3, Ord: 2}},
+		{ID: holdfast.ID{7}, Status: holdfast.Refused, Code: holdfast.CodeExceedsCredits, Leg: 0, Time: 9, Position: holdfast.Position{Index: 4}},
+		{ID: holdfast.ID{7}, Status: holdfast.Unknown, Leg: holdfast.NoLeg},
+		{ID: holdfast.ID{7}},
+	} {
+		p := page{payment: paymentOf(&want)}
+		p.answered(o)
+		if got := p.outcome(); got != o {
+			t.Errorf("outcome %+v, want %+v", got, o)
+		}
+		if sent := p.content(); p.id() != want.ID || sent.ID != want.ID || len(sent.Transfers) != 1 || sent.Transfers[0] != want {
+			t.Errorf("content %+v, want %+v", sent, want)
+		}
+	}
+	if size := unsafe.Sizeof(page{}); size > 208 {
+		t.Errorf("a page has %d bytes", size)
+	}
+}
+
+// Pages keep their order over the parts of a book, and what is new can be had by itself.
+func TestBookOfManyParts(t *testing.T) {
+	b := newBook()
+	const n = 2*pagesPerPart + 10
+	for i := range n {
+		b.write(page{sample: Sample{Due: time.Duration(i)}}, nil)
+	}
+	some, next := b.samples(pagesPerPart - 1)
+	if len(some) != n-pagesPerPart+1 || next != n || some[0].Due != pagesPerPart-1 || some[len(some)-1].Due != n-1 {
+		t.Errorf("%d samples, then %d", len(some), next)
+	}
+}
+
+// A history that is cut short holds what was sent before the cut and what was read before it.
+func TestHistoriesOfALongBook(t *testing.T) {
+	b := newBook()
+	for i := range byte(100) {
+		p := written(holdfast.Done, i+1)
+		p.called, p.sample.Ended = time.Duration(i)*ms, time.Duration(i+20)*ms
+		b.write(p, nil)
+		b.write(page{
+			sample: Sample{Shard: 1, Kind: ReadBack, Status: holdfast.Done, Ended: time.Duration(i+20) * ms},
+			called: time.Duration(i) * ms, read: &check.Read{},
+		}, nil)
+	}
+	h, end := b.histories([]holdfast.ShardID{1}, nil, time.Second, 100)
+	if end != 49*ms || len(h[0].Ops) != 50+30 {
+		t.Errorf("%d operations until %v, want the 50 that were sent until 49 ms and the 30 that were read by then", len(h[0].Ops), end)
+	}
+	for _, op := range h[0].Ops {
+		if op.Read == nil && op.Call > int64(end) || op.Read != nil && op.Return > int64(end) {
+			t.Errorf("%+v", op)
+		}
 	}
 }
 
 // What nobody knew at its deadline has been settled by asking: done some time before the end, or nothing at all.
 func TestHistoriesSettleTheUnknown(t *testing.T) {
-	b := newBook(4)
+	b := newBook()
 	b.write(written(holdfast.Done, 1), nil)
 	b.write(written(holdfast.Unknown, 2), errors.New("late"))
 	b.write(written(holdfast.Unknown, 3), errors.New("late"))
 	settled := map[holdfast.ID]holdfast.Outcome{{2}: {ID: holdfast.ID{2}, Status: holdfast.Done}}
-	ops := b.histories([]holdfast.ShardID{1}, settled, time.Second)[0].Ops
+	histories, _ := b.histories([]holdfast.ShardID{1}, settled, time.Second, 100)
+	ops := histories[0].Ops
 	if len(ops) != 2 || ops[1].Txn.ID != (holdfast.ID{2}) || ops[1].Outcome.Status != holdfast.Done || ops[1].Return != int64(time.Second) {
 		t.Errorf("%+v", ops)
 	}
@@ -35,11 +98,11 @@ func TestHistoriesSettleTheUnknown(t *testing.T) {
 }
 
 func TestShiftMovesThePast(t *testing.T) {
-	b := newBook(1)
+	b := newBook()
 	b.write(written(holdfast.Done, 1), nil)
 	b.shift(time.Second)
-	if s := b.samples()[0]; s.Due != 5*ms-time.Second || s.Latency() != 4*ms {
-		t.Errorf("%+v", s)
+	if all, _ := b.samples(0); all[0].Due != 5*ms-time.Second || all[0].Latency() != 4*ms {
+		t.Errorf("%+v", all)
 	}
 }
 
@@ -53,19 +116,6 @@ func TestOutcomeOfALine(t *testing.T) {
 	line.Time = time.Unix(0, 8)
 	if got := outcomeOf(&line, acked); got.Position == acked.Position {
 		t.Errorf("another time, and the same place: %+v", got)
-	}
-}
-
-// Everything that is on no statement is asked for by id, and each id once.
-func TestChosen(t *testing.T) {
-	lines := map[holdfast.ID]*client.Line{{1}: {}, {2}: {}}
-	acks := []check.Ack{{ID: holdfast.ID{1}}, {ID: holdfast.ID{2}}, {ID: holdfast.ID{3}}, {ID: holdfast.ID{3}}}
-	got := map[holdfast.ID]int{}
-	for _, id := range chosen(acks, lines) {
-		got[id]++
-	}
-	if got[holdfast.ID{3}] != 1 {
-		t.Errorf("asked for: %v", got)
 	}
 }
 

@@ -1,7 +1,7 @@
 // Package drill breaks a running fleet on purpose and proves what became of the payments: load, faults, checks, verdict,
 // evidence, in one call.
 //
-// A drill starts real processes ("holdfast serve --config"), one per site, joined by cables that it owns and can cut without
+// A drill starts real processes ("holdfast serve --config"), one per site, joined by cables (one more process) that it can cut without
 // a word to anybody. It replays recorded orders through the Go client, open-loop: a payment is sent when it is due, whether
 // or not the one before has been answered, and its latency counts from then. Beside that it probes every shard with one
 // payment every 5 ms, which is what the pause is measured with. Every answer is written down. When the faults are over it

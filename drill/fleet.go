@@ -17,7 +17,6 @@ import (
 
 	"holdfast"
 	"holdfast/client"
-	"holdfast/fault"
 	"holdfast/guard"
 	"holdfast/link"
 	"holdfast/site"
@@ -42,7 +41,7 @@ type fleet struct {
 	dir   string
 	rtt   time.Duration
 	key   guard.Secret // of the load clients; the role is operator
-	net   *fault.Net
+	net   *cables      // nil: sites dial each other directly
 	spawn *spawner
 	sites []*member
 	made  []site.Config
@@ -76,12 +75,18 @@ const (
 
 // newFleet lays cables, makes certificates and configurations in dir, and starts nothing.
 func newFleet(o *Options, dir string, r *rand.Rand) (_ *fleet, err error) {
-	f := &fleet{dir: dir, rtt: o.RTT, net: fault.NewNet(o.RTT / 2), damage: map[holdfast.SiteID]Damage{}}
+	f := &fleet{dir: dir, rtt: o.RTT, spawn: newSpawner(), damage: map[holdfast.SiteID]Damage{}}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, f.net.Close())
+			f.spawn.close()
 		}
 	}()
+	if !o.bare {
+		if f.net, err = startCables(f.spawn, o.Program, filepath.Join(dir, "cables.log"), o.RTT/2); err != nil {
+			return nil, err
+		}
+	}
 	var key guard.Key
 	if key, f.key, err = guard.NewKey("drill", guard.Operator, entropy(r)); err != nil {
 		return nil, err
@@ -94,10 +99,8 @@ func newFleet(o *Options, dir string, r *rand.Rand) (_ *fleet, err error) {
 		return nil, err
 	}
 	f.made = configs
-	f.spawn = newSpawner()
 	for i := range configs {
 		if err := f.add(o.Program, &configs[i]); err != nil {
-			f.spawn.close()
 			return nil, err
 		}
 	}
@@ -151,7 +154,7 @@ func (f *fleet) connect(all []site.Config, bare bool) error {
 			peer := site.Peer{Site: all[j].Site, Name: all[j].Name, HTTP: "http://" + all[j].HTTP.Listen}
 			for carrier, target := range all[j].Link.Listen {
 				if !bare {
-					addr, err := f.net.Lay(fault.Route{From: all[i].Site, To: all[j].Site, Carrier: carrier}, "", target)
+					addr, err := f.net.lay(all[i].Site, all[j].Site, carrier, target)
 					if err != nil {
 						return err
 					}
@@ -315,8 +318,9 @@ func (f *fleet) close() error {
 		}
 		m.own.Close()
 	}
+	errs = append(errs, f.net.Close())
 	f.spawn.close()
-	return errors.Join(append(errs, f.net.Close())...)
+	return errors.Join(errs...)
 }
 
 // loopback is an address of this machine that no other program uses: on Linux all of 127.0.0.0/8 is loopback, and a port that

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"math/rand/v2"
 	"sync"
 	"time"
@@ -65,28 +66,38 @@ func (l *load) settle(ctx context.Context, w *world, txns []holdfast.Txn) error 
 		now := l.clock()
 		// Outside of what is measured: the load has not begun.
 		s := Sample{Shard: shard, Kind: Prepared, Due: called, Ended: now, Status: out.Status}
-		l.book.write(page{sample: s, txn: t, outcome: out, called: called, returned: now}, nil)
+		p := page{sample: s, txn: t, called: called}
+		p.answered(out)
+		l.book.write(p, nil)
 	}
 	return nil
 }
 
 // replay makes every errand when it is due, whether or not those before have been answered. It returns when the last has been
 // sent; [load.wait] waits for the answers.
-func (l *load) replay(ctx context.Context, errands []errand) error {
-	answered := make([]chan holdfast.Status, len(errands))
-	for i := range answered {
-		answered[i] = make(chan holdfast.Status, 1)
-	}
-	for i := range errands {
-		if err := rest(ctx, errands[i].due-l.clock()); err != nil {
+func (l *load) replay(ctx context.Context, errands iter.Seq[errand]) error {
+	awaited := map[int]chan holdfast.Status{} // answers that a refund will ask for, by number of the order
+	for e := range errands {
+		if err := rest(ctx, e.due-l.clock()); err != nil {
 			return err
 		}
 		if err := l.enter(ctx); err != nil {
 			return err
 		}
+		if e.first {
+			clear(awaited) // a new round of the list: no refund asks for an order of the last
+		}
+		order, mine := awaited[e.after], chan holdfast.Status(nil)
+		if e.refunded {
+			mine = make(chan holdfast.Status, 1)
+			awaited[e.number] = mine
+		}
 		l.work.Go(func() {
 			defer l.leave()
-			l.run(ctx, i, &errands[i], answered)
+			status := l.run(ctx, &e, order)
+			if mine != nil {
+				mine <- status
+			}
 		})
 	}
 	return nil
@@ -103,25 +114,24 @@ func (l *load) enter(ctx context.Context) error {
 
 func (l *load) leave() { <-l.room }
 
-// run makes one errand. A refund waits for the answer to its order, as a shop would, and is due from then; if the order was
-// not paid there is nothing to refund.
-func (l *load) run(ctx context.Context, i int, e *errand, answered []chan holdfast.Status) {
+// run makes one errand and returns what was answered. A refund waits for the answer to its order, as a shop would, and is due
+// from then; if the order was not paid there is nothing to refund.
+func (l *load) run(ctx context.Context, e *errand, order chan holdfast.Status) holdfast.Status {
 	due := e.due
-	if e.after >= 0 {
+	if order != nil {
 		select {
-		case status := <-answered[e.after]:
-			answered[e.after] <- status // for the next refund of the same order
+		case status := <-order:
+			order <- status // for the next refund of the same order
 			if status != holdfast.Done {
-				answered[i] <- holdfast.NotExecuted
-				return
+				return holdfast.NotExecuted
 			}
 		case <-ctx.Done():
-			return
+			return holdfast.NotExecuted
 		}
 		due = max(due, l.clockIfLater(e.due))
 	}
 	s := Sample{Shard: e.shard, Kind: Replayed, Due: due}
-	answered[i] <- l.pay(ctx, l.clients[i%len(l.clients)], &e.transfer, s)
+	return l.pay(ctx, l.clients[e.number%len(l.clients)], &e.transfer, s)
 }
 
 // clockIfLater is the moment since which a waiting refund is due: its own time, unless waiting took noticeably long.
@@ -139,20 +149,26 @@ func (l *load) pay(ctx context.Context, c *client.Client, t *holdfast.Transfer, 
 	defer cancel()
 	called := l.clock()
 	out, err := c.Pay(ctx, *t)
-	s.Ended, s.Status = l.clock(), out.Status
-	txn := &holdfast.Txn{ID: t.ID, Transfers: []holdfast.Transfer{*t}}
-	l.book.write(page{sample: s, txn: txn, outcome: out, called: called, returned: s.Ended}, err)
+	s.Ended = l.clock()
+	p := page{sample: s, payment: paymentOf(t), called: called}
+	p.answered(out)
+	l.book.write(p, err)
 	return out.Status
 }
 
 // probe sends one penny to the till of a shard every 5 ms until the context until ends; the answers may come later.
 func (l *load) probe(ctx, until context.Context, c *shardCast, id func() holdfast.ID) {
 	l.every(until, probeEvery, func(n int, due time.Duration) {
-		t := holdfast.Transfer{
-			ID: id(), Kind: holdfast.Immediate, Debit: c.payers[n%len(c.payers)], Credit: c.till, Amount: 1, Code: codeProbe,
-		}
+		t := probePayment(c, n, id())
 		l.pay(ctx, l.clients[0], &t, Sample{Shard: c.id, Kind: Probed, Due: due})
 	})
+}
+
+// probePayment is the n-th penny for the till of a shard.
+func probePayment(c *shardCast, n int, id holdfast.ID) holdfast.Transfer {
+	return holdfast.Transfer{
+		ID: id, Kind: holdfast.Immediate, Debit: c.payers[n%len(c.payers)], Credit: c.till, Amount: 1, Code: codeProbe,
+	}
 }
 
 // read reads the accounts of the probes, linearizably, until the context until ends.
@@ -172,7 +188,7 @@ func (l *load) readOne(ctx context.Context, from *client.Client, shard holdfast.
 	if err != nil {
 		s.Status = holdfast.Unknown
 	}
-	l.book.write(page{sample: s, read: &check.Read{Account: a, Found: true}, called: called, returned: s.Ended}, err)
+	l.book.write(page{sample: s, read: &check.Read{Account: a, Found: true}, called: called}, err)
 }
 
 // every calls do, each time in a goroutine, at a steady pace until the context ends. A beat that comes late is made up for:
@@ -211,7 +227,7 @@ const sampleEvery = 50 * time.Millisecond
 
 func (s *sampler) watch(ctx context.Context) {
 	for rest(ctx, sampleEvery) == nil {
-		if p, ok := s.book.some(s.rand.IntN); ok && len(p.txn.Transfers) > 0 {
+		if p, ok := s.book.some(s.rand.IntN); ok {
 			s.look(ctx, &p)
 		}
 	}
@@ -221,7 +237,7 @@ func (s *sampler) watch(ctx context.Context) {
 func (s *sampler) look(ctx context.Context, p *page) {
 	ctx, cancel := context.WithTimeout(ctx, payDeadline)
 	defer cancel()
-	found, err := s.client.Txn(ctx, p.txn.ID)
+	found, err := s.client.Txn(ctx, p.id())
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
@@ -229,9 +245,9 @@ func (s *sampler) look(ctx context.Context, p *page) {
 		s.found.Lost++
 	case err != nil:
 		return
-	case found.Outcome.Position != p.outcome.Position:
+	case found.Outcome.Position != p.position:
 		s.found.Doubled++
-	case check.Difference(p.txn, content(&found)) != "" && len(p.txn.Accounts) == 0:
+	case check.Difference(p.content(), content(&found)) != "":
 		s.found.Altered++
 	}
 	s.found.Looked++

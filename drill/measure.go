@@ -153,17 +153,21 @@ func count(samples []Sample) (p Payments) {
 		if !samples[i].Kind.payment() {
 			continue
 		}
-		p.Attempted++
-		switch samples[i].Status {
-		case holdfast.Done:
-			p.Acknowledged++
-		case holdfast.Unknown:
-			p.Unknown++
-		default:
-			p.Refused++
-		}
+		p.add(samples[i].Status)
 	}
 	return p
+}
+
+func (p *Payments) add(s holdfast.Status) {
+	p.Attempted++
+	switch s {
+	case holdfast.Done:
+		p.Acknowledged++
+	case holdfast.Unknown:
+		p.Unknown++
+	default:
+		p.Refused++
+	}
 }
 
 // quantiles of what callers waited for an acknowledgement.

@@ -124,7 +124,8 @@ func (p *plot) line(class string, at func(i int) time.Duration, values []float64
 	fmt.Fprintf(&p.b, `<path class="%s" d="%s"/>`, class, d.String())
 }
 
-const latencyStep = 100 * time.Millisecond
+// latencyStep is a tenth of a second, and more where the load is long: a page need not be finer than a screen.
+func latencyStep(e *Evidence) time.Duration { return max(100*time.Millisecond, e.Length/600) }
 
 // latencyPlot shows how long callers waited, by the moment at which they came, on a logarithmic scale from 1 ms to 10 s.
 func latencyPlot(e *Evidence, width float64) template.HTML {
@@ -137,7 +138,8 @@ func latencyPlot(e *Evidence, width float64) template.HTML {
 		p.rule(float64(i)/decades, label)
 	}
 	median, high, slowest := waits(e)
-	at := func(i int) time.Duration { return time.Duration(i)*latencyStep + latencyStep/2 }
+	step := latencyStep(e)
+	at := func(i int) time.Duration { return time.Duration(i)*step + step/2 }
 	for i, d := range slowest {
 		if d > 0 {
 			fmt.Fprintf(&p.b, `<circle class="worst" cx="%.1f" cy="%.1f" r="1.7"/>`, p.x(at(i)), p.y(scale(d)))
@@ -158,12 +160,13 @@ func scaled(values []time.Duration, scale func(time.Duration) float64) []float64
 	return out
 }
 
-// waits gives median, 99th percentile and maximum of every tenth of a second; 0 where nobody came or nobody was answered.
+// waits gives median, 99th percentile and maximum of every step; 0 where nobody came or nobody was answered.
 func waits(e *Evidence) (median, high, slowest []time.Duration) {
-	buckets := make([][]time.Duration, int(e.Length/latencyStep)+1)
+	width := latencyStep(e)
+	buckets := make([][]time.Duration, int(e.Length/width)+1)
 	for i := range e.Samples {
 		s := &e.Samples[i]
-		if step := int(s.Due / latencyStep); s.Kind.payment() && s.Status == holdfast.Done && s.Due >= 0 && step < len(buckets) {
+		if step := int(s.Due / width); s.Kind.payment() && s.Status == holdfast.Done && s.Due >= 0 && step < len(buckets) {
 			buckets[step] = append(buckets[step], s.Latency())
 		}
 	}
@@ -177,12 +180,12 @@ func waits(e *Evidence) (median, high, slowest []time.Duration) {
 // ratePlot shows acknowledged payments a second.
 func ratePlot(e *Evidence, width float64) template.HTML {
 	p := newPlot(width, 180, e, "Acknowledged payments a second over time")
-	const step = 200 * time.Millisecond
+	step := 2 * latencyStep(e)
 	counts := make([]float64, int(e.Length/step))
 	for i := range e.Samples {
 		s := &e.Samples[i]
 		if n := int(s.Ended / step); s.Kind.payment() && s.Status == holdfast.Done && s.Ended >= 0 && n < len(counts) {
-			counts[n] += float64(time.Second / step)
+			counts[n] += float64(time.Second) / float64(step)
 		}
 	}
 	top := roundUp(slices.Max(append(counts, 100)))
@@ -249,4 +252,35 @@ func (p *plot) lane(e *Evidence, shard holdfast.ShardID, y float64) {
 			fmt.Fprintf(&p.b, `<text class="lanename" x="%.1f" y="%.1f">%s</text>`, p.x(from)+6, y+15, html.EscapeString(name))
 		}
 	}
+}
+
+// pausePlot shows the longest pause of every run, in their order, with the bound and the median.
+func pausePlot(s *seriesPage, width float64) template.HTML {
+	p := &plot{width: width, height: 220, left: 64, right: 18, top: 14, bottom: 26}
+	fmt.Fprintf(&p.b, `<svg viewBox="0 0 %.0f %.0f" role="img" aria-label="Longest pause of every run">`, p.width, p.height)
+	top := roundUp(max(s.Pause.Worst, millis(s.Bound), 1))
+	for i := range 5 {
+		p.rule(float64(i)/4, thousands(int64(top*float64(i)/4))+" ms")
+	}
+	p.level("bound", millis(s.Bound)/top)
+	p.level("middle", s.Pause.Median/top)
+	x := func(i int) float64 { return p.left + (p.width-p.left-p.right)*(float64(i)+0.5)/float64(len(s.Runs)) }
+	for i, e := range s.Runs {
+		r := &e.Result
+		class := "run"
+		if !r.Passed() {
+			class = "run failed"
+		}
+		fmt.Fprintf(&p.b, `<circle class="%s" cx="%.1f" cy="%.1f" r="4"><title>seed %d: %.0f ms, %s</title></circle>`,
+			class, x(i), p.y(r.Pause()/top), r.Seed, r.Pause(), html.EscapeString(r.Verdict))
+	}
+	for i := 0; i < len(s.Runs); i += max(1, len(s.Runs)*44/int(width)) {
+		fmt.Fprintf(&p.b, `<text class="tick" text-anchor="middle" x="%.1f" y="%.1f">%d</text>`, x(i), p.y(0)+18, s.Runs[i].Result.Seed)
+	}
+	return p.done()
+}
+
+// level draws a horizontal line at a share of the height.
+func (p *plot) level(class string, share float64) {
+	fmt.Fprintf(&p.b, `<line class="%s" x1="%.1f" x2="%.1f" y1="%.1f" y2="%.1f"/>`, class, p.left, p.width-p.right, p.y(share), p.y(share))
 }

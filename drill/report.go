@@ -23,22 +23,34 @@ var reportPage = template.Must(template.New("report").Funcs(template.FuncMap{
 	"plural":    plural,
 }).Parse(reportText))
 
-// Report draws one page for people from one drill or several: HTML in one file, which asks nobody for anything.
+// Report draws one page for people from one drill or several: HTML in one file, which asks nobody for anything. Of several
+// runs of a scenario it shows all pauses, and in full only those runs that failed and the one with the longest pause.
 func Report(all []*Evidence) ([]byte, error) {
 	page := struct {
 		Passed      bool
 		Title       string
 		Made        string
+		Runs        int
+		Series      []*seriesPage
 		Drills      []*drillPage
 		Machine     []Fact
 		Attribution string
-	}{Passed: true, Made: time.Now().UTC().Format("2 January 2006, 15:04 UTC"), Attribution: retail.Attribution}
+	}{Passed: true, Runs: len(all), Made: time.Now().UTC().Format("2 January 2006, 15:04 UTC"), Attribution: retail.Attribution}
 	var names []string
+	series := seriesOf(all)
 	for _, e := range all {
-		page.Drills = append(page.Drills, newDrillPage(e))
+		s := series[e.Result.Scenario]
+		if len(s.Runs) == 1 || s.shows(e) {
+			page.Drills = append(page.Drills, newDrillPage(e))
+		}
+		if len(s.Runs) > 1 && e == s.Runs[0] {
+			page.Series = append(page.Series, s.drawn())
+		}
 		page.Passed = page.Passed && e.Result.Passed()
 		page.Machine = e.Machine
-		names = append(names, e.Result.Scenario)
+		if e == s.Runs[0] {
+			names = append(names, e.Result.Scenario)
+		}
 	}
 	page.Title = strings.Join(names, ", ")
 	var out bytes.Buffer
@@ -46,6 +58,46 @@ func Report(all []*Evidence) ([]byte, error) {
 		return nil, fmt.Errorf("write the report: %w", err)
 	}
 	return out.Bytes(), nil
+}
+
+// seriesPage is what the page says about several runs of one scenario.
+type seriesPage struct {
+	Summary
+	Runs   []*Evidence
+	Bound  time.Duration
+	Pauses plots
+}
+
+func seriesOf(all []*Evidence) map[string]*seriesPage {
+	series := map[string]*seriesPage{}
+	for _, e := range all {
+		s := series[e.Result.Scenario]
+		if s == nil {
+			s = &seriesPage{Summary: Summary{Scenario: e.Result.Scenario, FirstSeed: e.Result.Seed}, Bound: e.Bound}
+			series[e.Result.Scenario] = s
+		}
+		s.Runs = append(s.Runs, e)
+		s.add(&e.Result)
+	}
+	return series
+}
+
+// shows reports whether a run is shown in full: it failed, or it is the first with the longest pause.
+func (s *seriesPage) shows(e *Evidence) bool {
+	if !e.Result.Passed() {
+		return true
+	}
+	for _, r := range s.Runs {
+		if r.Result.Pause() == s.Pause.Worst {
+			return r == e
+		}
+	}
+	return false
+}
+
+func (s *seriesPage) drawn() *seriesPage {
+	s.Pauses = plots{pausePlot(s, wide), pausePlot(s, narrow)}
+	return s
 }
 
 // drillPage is what the page says about one drill.

@@ -2,6 +2,7 @@ package drill
 
 import (
 	"bytes"
+	"fmt"
 	"math/rand/v2"
 	"os"
 	"regexp"
@@ -66,6 +67,38 @@ func TestReportIsOneFile(t *testing.T) {
 	}
 	if bytes.Contains(page, []byte("NaN")) || bytes.Contains(page, []byte("ZgotmplZ")) {
 		t.Error("the report holds a number that is none, or text that was thought unsafe")
+	}
+}
+
+// Of many runs every pause is shown, and in full only what failed and the longest pause.
+func TestReportOfManyRuns(t *testing.T) {
+	var all []*Evidence
+	for i := range uint64(12) {
+		e := imagined()
+		e.Result.Seed = 40 + i
+		e.Result.Faults[0].PauseMillis = 100 + float64(i)
+		all = append(all, e)
+	}
+	all[3].Result.Lost = 1
+	all[3].Result.judge(all[3].Bound, nil)
+	page, err := Report(all)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if file := os.Getenv("HOLDFAST_REPORT_RUNS"); file != "" { // to look at it
+		if err := os.WriteFile(file, page, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, want := range []string{"demo, 12 runs", "11 of 12 runs passed", "median 105 ms, worst 111 ms", "seed 47: 107 ms, pass", "seed 43: 103 ms, fail"} {
+		if !bytes.Contains(page, []byte(want)) {
+			t.Errorf("the report does not say %q", want)
+		}
+	}
+	for seed, full := range map[int]bool{40: false, 43: true, 50: false, 51: true} {
+		if got := bytes.Contains(page, fmt.Appendf(nil, "<h3>demo, seed %d ", seed)); got != full {
+			t.Errorf("seed %d is shown in full: %v, want %v", seed, got, full)
+		}
 	}
 }
 

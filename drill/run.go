@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -21,17 +22,19 @@ type Options struct {
 	Sites    int             // 3 to MaxSites, odd
 	Shards   int             // 1 to 256
 	Carriers int             // cables between each two sites, 1 to 4
-	Rate     int             // payments a second, on average, besides the probes
+	Rate     int             // payments a second, on average, besides the probes; or HalfLoad
 	Load     time.Duration   // how long the load runs; 0: as the scenario has it
 	RTT      time.Duration   // round trip between each two sites
 	Events   int             // how many of the recorded events are replayed; 0: Rate times Load; or AllEvents
+	Busy     int             // processes beside the sites in busy-machine; 0: as many as there are cores
 	Keep     bool            // keep data and logs of the sites also when all is well
 	Version  string          // of the program, for the evidence
 	Watch    func(*Snapshot) // called ten times a second; nil: nobody watches
 	bare     bool            // no cables: sites dial each other directly
 }
 
-// AllEvents replays every recorded event once, whatever the rate.
+// AllEvents replays every recorded event once, whatever the rate; of a load that is shorter than the scenario has it, a share of
+// them, so that the rate is the same.
 const AllEvents = -1
 
 // Defaults are the options of a drill of which nothing was said.
@@ -48,12 +51,14 @@ func (o *Options) Check(s *Scenario) error {
 		return fmt.Errorf("%d shards: a drill on one machine has 1 to 64", o.Shards)
 	case o.Carriers < 1 || o.Carriers > 4:
 		return fmt.Errorf("%d carriers: a drill has 1 to 4", o.Carriers)
-	case o.Rate < 1 || o.Rate > 5000:
-		return fmt.Errorf("rate %d: 1 to 5000 payments a second", o.Rate)
+	case (o.Rate < 1 || o.Rate > MaxRate) && (o.Rate != HalfLoad || !s.calm):
+		return fmt.Errorf("rate %d: 1 to %d payments a second", o.Rate, MaxRate)
+	case o.Busy < 0 || o.Busy > MaxBusy:
+		return fmt.Errorf("%d busy processes: 0 to %d", o.Busy, MaxBusy)
 	case o.RTT < 0 || o.RTT > 200*time.Millisecond:
 		return fmt.Errorf("round trip %v: 0 to 200ms", o.RTT)
-	case o.Load != 0 && o.Load < s.Load:
-		return fmt.Errorf("duration %v: the scenario %s needs %v or more to break things and mend them; leave --duration out for just that", o.Load, s.Name, s.Load)
+	case o.Load != 0 && o.Load < s.Least():
+		return fmt.Errorf("duration %v: the scenario %s needs %v or more to break things and mend them; without --duration it takes %v", o.Load, s.Name, s.Least(), s.Load)
 	}
 	return nil
 }
@@ -71,6 +76,7 @@ type Evidence struct {
 	Length   time.Duration // from the start of the load to its last answer
 	Started  time.Time
 	Machine  []Fact
+	Load     string // what ran beside the sites and how much load that left room for; "" where nothing did
 	Kept     string // directory with data and logs of the sites; "" when it was removed
 }
 
@@ -92,6 +98,9 @@ type run struct {
 	stage    *stage
 	sampler  *sampler
 	view     *viewer
+
+	neighbours neighbours // beside the sites
+	said       string     // about them and the load
 }
 
 // Run plays a scenario and proves what became of the payments. The error says that the drill itself could not be done; what a
@@ -128,9 +137,13 @@ func prepare(s Scenario, o Options) (_ *run, err error) {
 	}
 	switch r.o.Events {
 	case 0:
-		r.o.Events = int(float64(r.o.Rate) * r.o.Load.Seconds())
+		most := r.o.Rate
+		if most == HalfLoad {
+			most = MaxRate // until it is known
+		}
+		r.o.Events = int(float64(most) * r.o.Load.Seconds())
 	case AllEvents:
-		r.o.Events = len(trade.Events)
+		r.o.Events = int(int64(len(trade.Events)) * int64(min(r.o.Load, s.Load)) / int64(s.Load))
 	}
 	if r.world, err = newWorld(trade, o.Shards); err != nil {
 		return nil, err
@@ -142,7 +155,7 @@ func prepare(s Scenario, o Options) (_ *run, err error) {
 	if r.fleet, err = newFleet(&r.o, dir, r.rand); err != nil {
 		return nil, errors.Join(err, os.RemoveAll(dir))
 	}
-	r.book = newBook(r.o.Events * 2)
+	r.book = newBook()
 	return r, nil
 }
 
@@ -152,7 +165,7 @@ func (r *run) finish(e *Evidence, err error) error {
 		r.load.close()
 	}
 	r.view.stop()
-	err = errors.Join(err, r.fleet.close())
+	err = errors.Join(err, r.neighbours.stop(), r.fleet.close())
 	failed := err != nil || e == nil || !e.Result.Passed()
 	if !failed && !r.o.Keep {
 		return os.RemoveAll(r.fleet.dir)
@@ -184,7 +197,10 @@ func (r *run) begin(ctx context.Context) (err error) {
 	}
 	r.view.say(fmt.Sprintf("opening and funding %d accounts", len(r.world.customers)))
 	rounds := (r.o.Events + len(r.world.trade.Events) - 1) / len(r.world.trade.Events)
-	return r.load.settle(ctx, r.world, r.world.funding(rounds, ids(r.rand, time.Now())))
+	if err := r.load.settle(ctx, r.world, r.world.funding(rounds, ids(r.rand, time.Now()))); err != nil {
+		return err
+	}
+	return r.crowd(ctx)
 }
 
 // play runs the load and the faults beside it, and returns when both are over. What it returns is what went wrong with the
@@ -213,7 +229,7 @@ func (r *run) play(ctx context.Context) []error {
 	r.view.end(r.clock())
 	r.view.say("the load is over: waiting for the last answers")
 	r.load.wait()
-	r.fleet.net.HealAll()
+	errs = append(errs, r.fleet.net.do(orderHeal, 0), r.neighbours.stop())
 	unwatch()
 	watchers.Wait()
 	return errs
@@ -235,15 +251,19 @@ func (r *run) judge(ctx context.Context, broken []error) *Evidence {
 			broken = append(broken, fmt.Errorf("%s: %w", m.name, err))
 		}
 	}
+	samples, _ := r.book.samples(0)
 	e := &Evidence{
-		Scenario: r.scenario, Samples: r.book.samples(), Faults: r.stage.history(), Reigns: r.throne.history(),
+		Scenario: r.scenario, Samples: samples, Faults: r.stage.history(), Reigns: r.throne.history(),
 		Checks: p.checks, Bound: r.scenario.Bound(r.o.RTT), Length: r.view.length(), Started: r.started, Machine: machine(r.o.Version),
 	}
 	for _, m := range r.fleet.sites {
 		e.Sites = append(e.Sites, m.name)
 	}
+	if e.Load = r.said; e.Load != "" {
+		e.Machine = append(e.Machine, Fact{"load", e.Load})
+	}
 	e.Result = r.result(e, p)
-	e.Result.judge(e.Bound, r.findings(p, broken))
+	e.Result.judge(e.Bound, r.findings(p, samples, broken))
 	r.view.say("verdict: " + e.Result.Verdict)
 	return e
 }
@@ -274,7 +294,7 @@ func (r *run) result(e *Evidence, p *prover) Result {
 }
 
 // findings are the reasons that have no field of their own in a result.
-func (r *run) findings(p *prover, broken []error) (out []string) {
+func (r *run) findings(p *prover, samples []Sample, broken []error) (out []string) {
 	for _, err := range broken {
 		if err != nil {
 			out = append(out, err.Error())
@@ -283,7 +303,9 @@ func (r *run) findings(p *prover, broken []error) (out []string) {
 	if len(p.phantom) > 0 {
 		out = append(out, fmt.Sprintf("%d payments that were refused or not executed are in the books", len(p.phantom)))
 	}
-	samples := r.book.samples()
+	if r.scenario.calm {
+		out = append(out, unwanted(r.throne.history())...)
+	}
 	before := failures(samples, -time.Hour, firstFault(r.stage.history()))
 	if before > 0 {
 		out = append(out, fmt.Sprintf("%d requests without a definite answer before the first fault", before))
@@ -292,6 +314,24 @@ func (r *run) findings(p *prover, broken []error) (out []string) {
 		out = append(out, r.book.excuses()...)
 	}
 	return append(out, p.findings...)
+}
+
+// unwanted tells of every election since the start of the load, where there was no reason for any. A site that is elected
+// again counts as well: its payments waited.
+func unwanted(reigns []Reign) (out []string) {
+	for i, r := range reigns {
+		if r.From < 0 {
+			continue
+		}
+		for _, old := range slices.Backward(reigns[:i]) {
+			if old.Shard == r.Shard {
+				out = append(out, fmt.Sprintf("shard %d: an election that nobody wanted: %s of term %d was followed by %s of term %d, %.1f s after the start",
+					r.Shard, SiteName(old.Site), old.Term, SiteName(r.Site), r.Term, r.From.Seconds()))
+				break
+			}
+		}
+	}
+	return out
 }
 
 func firstFault(faults []Fault) time.Duration {

@@ -1,6 +1,7 @@
 package drill
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -13,9 +14,14 @@ type Scenario struct {
 	Name  string
 	Story string        // one sentence for people
 	Load  time.Duration // how long the load runs, unless the caller wants longer
+	least time.Duration // the shortest load in which it can be played; 0: Load
 	bound time.Duration // the longest pause that passes, with elections after 100 ms
 	play  func(ctx context.Context, s *stage) error
+	calm  bool // nothing is broken: an election is one that nobody wanted, and fails the drill
 }
+
+// Least is the shortest load in which the scenario can break things and mend them.
+func (s *Scenario) Least() time.Duration { return cmp.Or(s.least, s.Load) }
 
 // Bound is the longest pause that passes at a round trip: with sites so far apart that leaders are suspected later than the
 // default of 100 ms, the bound grows in proportion.
@@ -24,28 +30,33 @@ func (s *Scenario) Bound(rtt time.Duration) time.Duration {
 	return s.bound * time.Duration(electionTicks(rtt, tick, ticks)) / ticks
 }
 
+// HalfLoad reports whether the load of the scenario is measured when nobody says how much it is.
+func (s *Scenario) HalfLoad() bool { return s.calm }
+
 // Bounds on pauses. A planned change is announced to the successor, so nobody has to notice a silence first.
 const (
 	failoverBound = 500 * time.Millisecond
 	plannedBound  = 100 * time.Millisecond
 	demoBound     = time.Second     // the machine is a laptop that does other things too
 	outageBound   = 5 * time.Second // nothing runs at all: as long as a process takes to start and read its log
+	busyBound     = payDeadline     // nothing fails, the machine is slow: as long as every caller still gets an answer
 )
 
 var scenarios = []Scenario{
-	{"site-cut", "Every cable of the site that leads goes silent for a while; nobody is told.", 14 * time.Second, failoverBound, playSiteCut},
-	{"site-kill", "The process of the site that leads is killed (SIGKILL) and started again.", 14 * time.Second, failoverBound, playSiteKill},
-	{"site-stop", "The site that leads is frozen for 10 s (SIGSTOP) and comes back believing that it still leads.", 20 * time.Second, failoverBound, playSiteStop},
-	{"one-way-cut", "The site that leads hears but is not heard; later, the site that leads is heard but hears nothing.", 20 * time.Second, failoverBound, playOneWayCut},
-	{"leader-handover", "An operator moves the leadership to another site, three times, under load.", 12 * time.Second, plannedBound, playHandOver},
-	{"rolling-restart", "Every site is stopped in order and started again, one after another, as for an upgrade.", 20 * time.Second, plannedBound, playRollingRestart},
-	{"all-kill", "Every process is killed at once (SIGKILL) and started again: nothing but the disks is left.", 12 * time.Second, outageBound, playAllKill},
+	{"site-cut", "Every cable of the site that leads goes silent for a while; nobody is told.", 14 * time.Second, 0, failoverBound, playSiteCut, false},
+	{"site-kill", "The process of the site that leads is killed (SIGKILL) and started again.", 14 * time.Second, 0, failoverBound, playSiteKill, false},
+	{"site-stop", "The site that leads is frozen for 10 s (SIGSTOP) and comes back believing that it still leads.", 20 * time.Second, 0, failoverBound, playSiteStop, false},
+	{"one-way-cut", "The site that leads hears but is not heard; later, the site that leads is heard but hears nothing.", 20 * time.Second, 0, failoverBound, playOneWayCut, false},
+	{"leader-handover", "An operator moves the leadership to another site, three times, under load.", 12 * time.Second, 0, plannedBound, playHandOver, false},
+	{"rolling-restart", "Every site is stopped in order and started again, one after another, as for an upgrade.", 20 * time.Second, 0, plannedBound, playRollingRestart, false},
+	{"all-kill", "Every process is killed at once (SIGKILL) and started again: nothing but the disks is left.", 12 * time.Second, 0, outageBound, playAllKill, false},
+	{"busy-machine", "Half of the load this machine can carry, while a process that never rests keeps every core busy.", 20 * time.Second, 5 * time.Second, busyBound, playBusyMachine, true},
 }
 
 // demoScenario is what "holdfast demo" plays.
 var demoScenario = Scenario{
-	"demo", "The site that leads is cut off for seven seconds; later another site is killed and started again.",
-	DemoLoad, demoBound, playDemo,
+	"demo", "The site that leads is cut off for a quarter of the time; later another site is killed and started again.",
+	DemoLoad, 10 * time.Second, demoBound, playDemo, false,
 }
 
 // DemoLoad is how long the load of the demo runs.
@@ -141,6 +152,16 @@ func playAllKill(ctx context.Context, s *stage) error {
 		return err
 	}
 	return s.killAll(ctx)
+}
+
+// playBusyMachine breaks nothing: the processes beside the sites run already, since half of the load was measured beside them.
+func playBusyMachine(ctx context.Context, s *stage) error {
+	i := s.begin("busy-machine", s.everywhere())
+	if err := rest(ctx, s.length-s.clock()); err != nil {
+		return err
+	}
+	s.healed(i)
+	return nil
 }
 
 func playDemo(ctx context.Context, s *stage) error {

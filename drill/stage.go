@@ -123,24 +123,23 @@ func (s *stage) history() []Fault {
 
 func (s *stage) cut(_ context.Context, m *member) error {
 	s.fleet.mark(m.id, CutOff)
-	s.fleet.net.CutSite(m.id)
-	return nil
+	return s.fleet.net.do(orderCut, m.id)
 }
 
 func (s *stage) mute(_ context.Context, m *member) error {
 	s.fleet.mark(m.id, Muted)
-	s.fleet.net.Mute(m.id)
-	return nil
+	return s.fleet.net.do(orderMute, m.id)
 }
 
 func (s *stage) deafen(_ context.Context, m *member) error {
 	s.fleet.mark(m.id, Deafened)
-	s.fleet.net.Deafen(m.id)
-	return nil
+	return s.fleet.net.do(orderDeafen, m.id)
 }
 
 func (s *stage) heal(_ context.Context, m *member) error {
-	s.fleet.net.HealSite(m.id)
+	if err := s.fleet.net.do(orderHeal, m.id); err != nil {
+		return err
+	}
 	s.fleet.mark(m.id, Whole)
 	return nil
 }
@@ -218,12 +217,10 @@ func (s *stage) restart(ctx context.Context, id holdfast.SiteID) error {
 
 // killAll kills every process, and only then starts the first again.
 func (s *stage) killAll(ctx context.Context) error {
-	var all []string
 	for _, m := range s.fleet.sites {
-		all = append(all, strings.ToLower(m.name))
 		s.fleet.mark(m.id, Killed)
 	}
-	i := s.begin("all-kill", strings.Join(all, "+"))
+	i := s.begin("all-kill", s.everywhere())
 	if err := s.fleet.killAtOnce(); err != nil {
 		return err
 	}
@@ -241,6 +238,15 @@ func (s *stage) killAll(ctx context.Context) error {
 	}
 	s.healed(i)
 	return nil
+}
+
+// everywhere is the target of what concerns all sites.
+func (s *stage) everywhere() string {
+	var all []string
+	for _, m := range s.fleet.sites {
+		all = append(all, strings.ToLower(m.name))
+	}
+	return strings.Join(all, "+")
 }
 
 // killAtOnce sends every process its SIGKILL before it waits for any.

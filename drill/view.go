@@ -2,6 +2,7 @@ package drill
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -54,6 +55,9 @@ type viewer struct {
 	run    *run
 	cancel context.CancelFunc
 	done   sync.WaitGroup
+
+	tally tally // of the goroutine that shows
+	pages int   // of the book that are in it
 
 	mu      sync.Mutex
 	phase   string
@@ -118,53 +122,92 @@ func (v *viewer) snapshot() *Snapshot {
 	}
 	found := r.sampler.result()
 	s.Looked, s.Lost, s.Altered, s.Doubled = found.Looked, found.Lost, found.Altered, found.Doubled
-	samples := r.book.samples()
-	s.Payments = count(samples)
-	s.Rates = rates(samples, s.Elapsed)
-	s.P50, s.P99 = recent(samples, s.Elapsed)
-	s.Faults = v.faults(samples, s.Elapsed)
+	fresh, next := r.book.samples(v.pages)
+	v.pages = next
+	v.tally.take(r.stage.history(), fresh)
+	s.Payments = v.tally.payments
+	s.Rates = v.tally.rates(s.Elapsed)
+	s.P50, s.P99 = v.tally.recent(s.Elapsed)
+	s.Faults = v.tally.seen(s.Elapsed)
 	return s
 }
 
-// faults measures the faults so far, with the clock as the end of the last window.
-func (v *viewer) faults(samples []Sample, now time.Duration) (out []FaultView) {
-	faults := v.run.stage.history()
-	var shards []holdfast.ShardID
-	for i := range v.run.world.shards {
-		shards = append(shards, v.run.world.shards[i].id)
+// tally counts what a viewer shows, as it comes: to count a long load anew ten times a second would be a load of its own. It is
+// a little less exact than the result, which sees all answers at once and in order.
+type tally struct {
+	payments Payments
+	steps    map[int]int                        // acknowledged, by half second; the last minute
+	last     []Sample                           // acknowledged, of about the last second
+	acked    map[holdfast.ShardID]time.Duration // when a probe of the shard was acknowledged last
+	faults   []FaultView
+}
+
+// take adds what is new. A fault begins to count with the last acknowledgement before it.
+func (t *tally) take(faults []Fault, fresh []Sample) {
+	for i := range faults {
+		if i == len(t.faults) {
+			t.faults = append(t.faults, FaultView{})
+		}
+		t.faults[i].Fault = faults[i]
 	}
-	for i, x := range effects(faults, samples, nil, shards, now) {
-		out = append(out, FaultView{faults[i], x.pause, x.failed})
+	if t.steps == nil {
+		t.steps, t.acked = map[int]int{}, map[holdfast.ShardID]time.Duration{}
+	}
+	for i := range fresh {
+		t.add(&fresh[i])
+	}
+}
+
+func (t *tally) add(s *Sample) {
+	if n := len(t.faults); n > 0 && s.failed() && s.Ended >= t.faults[n-1].At {
+		t.faults[n-1].Failed++
+	}
+	if !s.Kind.payment() {
+		return
+	}
+	t.payments.add(s.Status)
+	if s.Status != holdfast.Done {
+		return
+	}
+	t.steps[int(s.Ended/rateStep)]++
+	t.last = append(t.last, *s)
+	if s.Kind == Probed {
+		if n := len(t.faults); n > 0 && s.Ended >= t.faults[n-1].At {
+			t.faults[n-1].Pause = max(t.faults[n-1].Pause, s.Ended-t.acked[s.Shard])
+		}
+		t.acked[s.Shard] = max(t.acked[s.Shard], s.Ended)
+	}
+}
+
+// seen is the faults so far. What is silent just now counts as a pause that lasts.
+func (t *tally) seen(now time.Duration) []FaultView {
+	out := slices.Clone(t.faults)
+	if n := len(out); n > 0 {
+		for _, at := range t.acked {
+			out[n-1].Pause = max(out[n-1].Pause, now-at)
+		}
 	}
 	return out
 }
 
 // rates counts acknowledged payments in steps of half a second up to now, as payments a second.
-func rates(samples []Sample, now time.Duration) []float64 {
+func (t *tally) rates(now time.Duration) []float64 {
 	last := int(now / rateStep)
 	first := max(0, last-rateSteps)
-	if last <= first {
-		return nil
-	}
-	out := make([]float64, last-first)
-	for i := range samples {
-		s := &samples[i]
-		step := int(s.Ended / rateStep)
-		if s.Kind.payment() && s.Status == holdfast.Done && step >= first && step < last {
-			out[step-first] += float64(time.Second / rateStep)
-		}
+	maps.DeleteFunc(t.steps, func(step, _ int) bool { return step < first })
+	var out []float64
+	for step := first; step < last; step++ {
+		out = append(out, float64(t.steps[step])*float64(time.Second/rateStep))
 	}
 	return out
 }
 
 // recent gives the median and the 99th percentile of what was acknowledged within the last second.
-func recent(samples []Sample, now time.Duration) (p50, p99 time.Duration) {
+func (t *tally) recent(now time.Duration) (p50, p99 time.Duration) {
+	t.last = slices.DeleteFunc(t.last, func(s Sample) bool { return s.Ended <= now-time.Second })
 	var all []time.Duration
-	for i := range samples {
-		s := &samples[i]
-		if s.Kind.payment() && s.Status == holdfast.Done && s.Ended > now-time.Second {
-			all = append(all, s.Latency())
-		}
+	for i := range t.last {
+		all = append(all, t.last[i].Latency())
 	}
 	slices.Sort(all)
 	return Quantile(all, 0.5), Quantile(all, 0.99)

@@ -2,6 +2,7 @@ package drill
 
 import (
 	"fmt"
+	"iter"
 	"math/rand/v2"
 	"slices"
 	"time"
@@ -92,6 +93,14 @@ func (w *world) cast(a holdfast.AccountID) *shardCast {
 	return &w.shards[int(a.Owner.Slot())*len(w.shards)/holdfast.Slots]
 }
 
+// paid lists whose statements together have every payment of the load.
+func (w *world) paid() (all []holdfast.AccountID) {
+	for i := range w.shards {
+		all = append(all, w.shards[i].merchant, w.shards[i].till)
+	}
+	return all
+}
+
 // probeFund is enough for a probe of one penny every 5 ms for a year.
 const probeFund = holdfast.Amount(10_000_000_000)
 
@@ -146,32 +155,52 @@ func open(a holdfast.AccountID, limit holdfast.Limit) holdfast.AccountChange {
 
 // errand is one payment to be made at a given moment.
 type errand struct {
+	number   int // from 0
 	transfer holdfast.Transfer
 	shard    holdfast.ShardID
 	due      time.Duration // since the start of the load
-	after    int           // index of the errand that must have been answered before; -1: none
+	after    int           // number of the errand that must have been answered before; -1: none
+	refunded bool          // another comes after it
+	first    bool          // the list of events begins anew with it
 }
 
-// plan turns the first n events, over and over if there are fewer, into errands of the given length of time.
-func (w *world) plan(n int, length time.Duration, id func() holdfast.ID) []errand {
+// plan turns the first n events, over and over if there are fewer, into errands of the given length of time, one by one: of a
+// long load there are millions.
+func (w *world) plan(n int, length time.Duration, id func() holdfast.ID) iter.Seq[errand] {
 	dues := schedule(w.trade.Events, n, length)
-	out := make([]errand, n)
-	for i := range out {
-		e := &w.trade.Events[i%len(w.trade.Events)]
-		customer := w.customers[e.Customer]
-		c := w.cast(customer)
-		t := holdfast.Transfer{
-			ID: id(), Kind: holdfast.Immediate, Debit: customer, Credit: c.merchant, Amount: e.Amount, Code: codeOrder,
-			Ref: invoiceRef(e.Invoice, i/len(w.trade.Events)),
+	refunded := map[int]bool{}
+	for i := range w.trade.Events {
+		if e := &w.trade.Events[i]; e.IsRefund() {
+			refunded[e.Refunds] = true
 		}
-		after := -1
-		if e.IsRefund() {
-			t.Debit, t.Credit, t.Code = c.merchant, customer, codeRefund
-			after = i - i%len(w.trade.Events) + e.Refunds
-		}
-		out[i] = errand{t, c.id, dues[i], after}
 	}
-	return out
+	return func(yield func(errand) bool) {
+		for i, due := range dues {
+			e := w.errand(i, id())
+			at := i % len(w.trade.Events)
+			e.due, e.refunded, e.first = due, refunded[at], at == 0
+			if !yield(e) {
+				return
+			}
+		}
+	}
+}
+
+// errand is the payment of event number i, over and over.
+func (w *world) errand(i int, id holdfast.ID) errand {
+	e := &w.trade.Events[i%len(w.trade.Events)]
+	customer := w.customers[e.Customer]
+	c := w.cast(customer)
+	t := holdfast.Transfer{
+		ID: id, Kind: holdfast.Immediate, Debit: customer, Credit: c.merchant, Amount: e.Amount, Code: codeOrder,
+		Ref: invoiceRef(e.Invoice, i/len(w.trade.Events)),
+	}
+	after := -1
+	if e.IsRefund() {
+		t.Debit, t.Credit, t.Code = c.merchant, customer, codeRefund
+		after = i - i%len(w.trade.Events) + e.Refunds
+	}
+	return errand{number: i, transfer: t, shard: c.id, after: after}
 }
 
 // invoiceRef puts the number of the invoice, as text, into the reference of its payment.

@@ -2,6 +2,7 @@ package drill
 
 import (
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"time"
 
@@ -31,7 +32,7 @@ func TestPlan(t *testing.T) {
 	for _, shards := range []int{1, 3, 8} {
 		w := testWorld(t, shards)
 		n := len(w.trade.Events) + 500 // more than there are: the list begins anew
-		plan := w.plan(n, 30*time.Second, testIDs())
+		plan := slices.Collect(w.plan(n, 30*time.Second, testIDs()))
 		seen := map[holdfast.ID]bool{}
 		for i, e := range plan {
 			switch {
@@ -43,6 +44,10 @@ func TestPlan(t *testing.T) {
 				t.Fatalf("errand %d has code %d and comes after %d", i, e.transfer.Code, e.after)
 			case e.after >= 0 && (e.after >= i || plan[e.after].transfer.Debit != e.transfer.Credit):
 				t.Fatalf("errand %d refunds %d, which it does not follow or which another customer paid", i, e.after)
+			case e.number != i || e.first != (i%len(w.trade.Events) == 0):
+				t.Fatalf("errand %d has number %d and begins a round: %v", i, e.number, e.first)
+			case e.after >= 0 && !plan[e.after].refunded:
+				t.Fatalf("errand %d refunds %d, which does not know of it", i, e.after)
 			case w.cast(e.transfer.Debit).id != e.shard || w.cast(e.transfer.Credit).id != e.shard:
 				t.Fatalf("errand %d is not within shard %d", i, e.shard)
 			}
@@ -67,7 +72,7 @@ func TestFundingIsWhatTheOrdersCost(t *testing.T) {
 			balance[l.Credit] += l.Amount
 		}
 	}
-	for _, e := range w.plan(len(w.trade.Events), time.Second, testIDs()) {
+	for e := range w.plan(len(w.trade.Events), time.Second, testIDs()) {
 		if e.transfer.Code == codeOrder {
 			balance[e.transfer.Debit] -= e.transfer.Amount
 		}
@@ -120,7 +125,7 @@ func TestElectionTimeFollowsTheDistance(t *testing.T) {
 }
 
 func TestScenariosAreThePromisedOnes(t *testing.T) {
-	want := []string{"site-cut", "site-kill", "site-stop", "one-way-cut", "leader-handover", "rolling-restart", "all-kill"}
+	want := []string{"site-cut", "site-kill", "site-stop", "one-way-cut", "leader-handover", "rolling-restart", "all-kill", "busy-machine"}
 	for i, s := range Scenarios() {
 		if s.Name != want[i] || s.Story == "" {
 			t.Errorf("scenario %d is %q, want %q", i, s.Name, want[i])

@@ -136,25 +136,37 @@ func noise(size int) []byte {
 
 func TestCableRoundTrip(t *testing.T) {
 	addr, _ := echo(t)
-	c := dial(t, lay(t, addr, 5*time.Millisecond).Addr())
+	cable := lay(t, addr, 5*time.Millisecond)
+	// From before the dial: the kernel takes the connection at once, and the cable may count the handshake's round trip from
+	// there while this goroutine still waits for a processor.
+	const early = 200 * time.Microsecond // a cable rounds what is nearly due down, once in each direction
+	start := time.Now()
+	c := dial(t, cable.Addr())
+	exchange(t, c)
+	if first := time.Since(start); first < 20*time.Millisecond-early {
+		t.Errorf("the first exchange took %v: the handshake's round trip is missing", first)
+	}
 	var trips []time.Duration
 	for range 30 {
 		start := time.Now()
-		send(t, c, []byte("ping"))
-		expect(t, c, []byte("ping"))
+		exchange(t, c)
 		trips = append(trips, time.Since(start))
 	}
-	slices.Sort(trips[1:]) // the first one pays for the connection
-	t.Logf("first %v, then min %v, median %v, max %v", trips[0], trips[1], trips[15], trips[29])
-	if trips[0] < 20*time.Millisecond {
-		t.Errorf("the first exchange took %v: the handshake's round trip is missing", trips[0])
+	slices.Sort(trips)
+	t.Logf("min %v, median %v, max %v", trips[0], trips[15], trips[29])
+	if trips[0] < 10*time.Millisecond-early {
+		t.Errorf("a round trip took %v: faster than light in this cable", trips[0])
 	}
-	if trips[1] < 10*time.Millisecond-100*time.Microsecond {
-		t.Errorf("a round trip took %v: faster than light in this cable", trips[1])
+	if trips[0] > 100*time.Millisecond { // the best of many: the rest says how busy the machine is
+		t.Errorf("no round trip took less than %v, want 10 ms and little more", trips[0])
 	}
-	if trips[1] > 20*time.Millisecond { // the best of many: the rest says how busy the machine is
-		t.Errorf("no round trip took less than %v, want 10 ms and little more", trips[1])
-	}
+}
+
+// exchange sends four bytes and waits until they are back.
+func exchange(t *testing.T, c net.Conn) {
+	t.Helper()
+	send(t, c, []byte("ping"))
+	expect(t, c, []byte("ping"))
 }
 
 func TestCableKeepsBytesInOrder(t *testing.T) {

@@ -33,11 +33,11 @@ A bench looks a sample of the ids up when it ends, and fails if one is missing o
 should run meanwhile.
 
 Cases: ` + caseList(),
-		Example: `  holdfast bench ledger --only apply-10k --transfers 1000000
-  holdfast bench commit --only 1-site-batch,1-site-single --transfers 1000000 --length 2s
+		Example: `  holdfast bench ledger --only apply-10k --transfers 200000
+  holdfast bench commit --only 1-site-batch,1-site-single --transfers 200000 --length 1s
   holdfast bench commit --json out/bench-commit.json
   holdfast bench commit --only 3-site-mixed
-  holdfast bench http --length 2s --json -
+  holdfast bench http --length 1s --json -
   holdfast bench restart --json out/bench-restart.json
   holdfast bench restart --accounts 2000 --entries 2000 --length 2s
   holdfast bench history --json out/bench-history.json

@@ -40,11 +40,18 @@ func newDrillList() *cobra.Command {
 
 type drillFlags struct {
 	o            drill.Options
+	runs         int
+	play         player
 	json, report string
 }
 
-func newDrillRun() *cobra.Command {
-	f := drillFlags{o: drill.Defaults()}
+func newDrillRun() *cobra.Command { return newDrillRunWith(drill.Run) }
+
+// player plays one scenario: drill.Run, but in tests.
+type player func(context.Context, drill.Scenario, drill.Options) (*drill.Evidence, error)
+
+func newDrillRunWith(play player) *cobra.Command {
+	f := drillFlags{o: drill.Defaults(), play: play}
 	cmd := &cobra.Command{
 		Use:   "run NAME|all",
 		Short: "Run a scenario, or all of them",
@@ -55,16 +62,27 @@ when a request had no definite answer at its deadline of 2 s, or when payments p
 The pause is measured from outside: one payment every 5 ms per shard, sent to the nearest site that answers; it is the
 longest stretch in which a shard acknowledged none.
 
-The faults need their time: --duration takes 12 s or more for leader-handover and all-kill, 14 s for site-cut and site-kill,
-20 s for the others and for all.`,
+busy-machine breaks nothing and lets no site fail: it passes when there was no election at all. Its load is half of what the
+machine carries beside the busy processes, measured for 3 s before it begins (64 callers, each waiting for its answers), unless
+--rate says otherwise; it says how much that is.
+
+The faults need their time: --duration takes 5 s or more for busy-machine, 12 s for leader-handover and all-kill, 14 s for
+site-cut and site-kill, 20 s for the others and for all.
+
+--json writes the result of one run as one object, and those of all scenarios as a list of such objects. With --runs it writes
+{"results": [...], "summaries": [...]}: every run as it would be alone, and for each scenario the numbers of runs and of those
+that passed, the first seed, median and worst of their longest pauses, and the sums of failed requests, leader changes and
+lost, duplicated and altered payments. One run that fails makes the exit status 1.`,
 		Example: `  holdfast drill run site-cut
   holdfast drill run site-kill --seed 7 --rate 500 --json -
+  holdfast drill run site-cut --runs 8 --json out/site-cut.json
   holdfast drill run all --json out/drills.json --report out/drills.html`,
 		Args:              drillName,
 		ValidArgsFunction: completeDrill,
 		RunE:              func(cmd *cobra.Command, args []string) error { return runDrills(cmd, &f, args[0]) },
 	}
 	flags := cmd.Flags()
+	flags.IntVar(&f.runs, "runs", 1, "run each scenario `N` times, with seeds from --seed on, and sum up")
 	flags.Uint64Var(&f.o.Seed, "seed", f.o.Seed, "`N` that chooses ids and the exact moments of the faults")
 	flags.IntVar(&f.o.Sites, "sites", f.o.Sites, "`N` sites, 3 or 5")
 	flags.IntVar(&f.o.Shards, "shards", f.o.Shards, "`N` shards")
@@ -72,6 +90,7 @@ The faults need their time: --duration takes 12 s or more for leader-handover an
 	flags.IntVar(&f.o.Rate, "rate", f.o.Rate, "`N` payments a second on average, besides the probes")
 	flags.DurationVar(&f.o.Load, "duration", 0, "how long the load runs (`D` like 30s); by default as long as the scenario needs")
 	flags.DurationVar(&f.o.RTT, "rtt", f.o.RTT, "round trip between each two sites (`D` like 10ms)")
+	flags.IntVar(&f.o.Busy, "busy", 0, "`N` processes that never rest beside the sites of busy-machine; by default as many as there are cores")
 	flags.BoolVar(&f.o.Keep, "keep", false, "keep data and logs of the sites even when all is well")
 	flags.StringVar(&f.report, "report", "", "write a report for people to `FILE` (HTML, one file)")
 	jsonFlag(cmd, &f.json)
@@ -95,6 +114,9 @@ func completeDrill(*cobra.Command, []string, string) ([]string, cobra.ShellCompD
 }
 
 func runDrills(cmd *cobra.Command, f *drillFlags, name string) error {
+	if f.runs < 1 || f.runs > maxRuns {
+		return badUsage(cmd, fmt.Errorf("--runs %d: 1 to %d runs", f.runs, maxRuns))
+	}
 	list := drill.Scenarios()
 	if name != "all" {
 		s, err := drill.Find(name)
@@ -104,23 +126,57 @@ func runDrills(cmd *cobra.Command, f *drillFlags, name string) error {
 		list = []drill.Scenario{s}
 	}
 	for i := range list {
-		if err := f.o.Check(&list[i]); err != nil {
+		o := f.options(cmd, &list[i])
+		if err := o.Check(&list[i]); err != nil {
 			return badUsage(cmd, err)
 		}
 	}
-	var all []*drill.Evidence
-	for _, s := range list {
-		e, err := runDrill(cmd, s, f.o, f.json)
-		if err != nil {
-			return fmt.Errorf("drill %s: %w", s.Name, err)
-		}
-		all = append(all, e)
+	all, broken := f.runAll(cmd, list)
+	if broken != nil && len(all) == 0 {
+		return broken
 	}
-	return conclude(cmd, all, f.json, f.report)
+	// What was found is worth having even when the last drill could not be done.
+	if err := conclude(cmd, all, f); broken == nil || !errors.Is(err, errFailed) {
+		return errors.Join(broken, err)
+	}
+	return broken
+}
+
+// maxRuns bounds what a report and its reader can take in.
+const maxRuns = 1000
+
+// runAll runs every scenario as often as was asked for, and ends with the first drill that could not be done.
+func (f *drillFlags) runAll(cmd *cobra.Command, list []drill.Scenario) (all []*drill.Evidence, err error) {
+	for _, s := range list {
+		o := f.options(cmd, &s)
+		for run := range f.runs {
+			e, err := f.runDrill(cmd, s, o)
+			if err != nil {
+				return all, fmt.Errorf("drill %s, seed %d: %w", s.Name, o.Seed, err)
+			}
+			if f.runs == 1 {
+				printEvidence(words(cmd, f.json), e)
+			} else {
+				printRun(words(cmd, f.json), e, run == 0)
+			}
+			all = append(all, e)
+			o.Seed++
+		}
+	}
+	return all, nil
+}
+
+// options are those of one scenario: what was not said has the scenario's own default.
+func (f *drillFlags) options(cmd *cobra.Command, s *drill.Scenario) drill.Options {
+	o := f.o
+	if s.HalfLoad() && !cmd.Flags().Changed("rate") {
+		o.Rate = drill.HalfLoad
+	}
+	return o
 }
 
 // runDrill runs one scenario with this very program as the sites, and shows it.
-func runDrill(cmd *cobra.Command, s drill.Scenario, o drill.Options, jsonFile string) (*drill.Evidence, error) {
+func (f *drillFlags) runDrill(cmd *cobra.Command, s drill.Scenario, o drill.Options) (*drill.Evidence, error) {
 	program, err := os.Executable()
 	if err != nil {
 		return nil, fmt.Errorf("find this program, to start it as the sites: %w", err)
@@ -128,26 +184,28 @@ func runDrill(cmd *cobra.Command, s drill.Scenario, o drill.Options, jsonFile st
 	v := newView(cmd.ErrOrStderr())
 	defer v.close()
 	o.Program, o.Version, o.Watch = program, versionOf().Version, v.show
-	e, err := drill.Run(cmd.Context(), s, o)
+	e, err := f.play(cmd.Context(), s, o)
 	v.close()
-	if err != nil {
-		return nil, err
-	}
-	printEvidence(words(cmd, jsonFile), e)
-	return e, nil
+	return e, err
 }
 
-// conclude writes what was asked for and gives the exit status. One drill is one JSON object, several are a list.
-func conclude(cmd *cobra.Command, all []*drill.Evidence, jsonFile, reportFile string) error {
-	var result any
+// conclude writes what was asked for and gives the exit status. One drill is one JSON object, several are a list, and several
+// runs of each are a list with summaries.
+func conclude(cmd *cobra.Command, all []*drill.Evidence, f *drillFlags) error {
 	results, ok := []drill.Result{}, true
 	for _, e := range all {
 		results, ok = append(results, e.Result), ok && e.Result.Passed()
 	}
-	if result = results; len(results) == 1 {
+	var result any = results
+	switch {
+	case f.runs > 1:
+		series := drill.NewSeries(results)
+		printSummaries(words(cmd, f.json), series.Summaries)
+		result = series
+	case len(results) == 1:
 		result = results[0]
 	}
-	if reportFile != "" {
+	if reportFile := f.report; reportFile != "" {
 		page, err := drill.Report(all)
 		if err != nil {
 			return err
@@ -157,11 +215,11 @@ func conclude(cmd *cobra.Command, all []*drill.Evidence, jsonFile, reportFile st
 		}
 		fmt.Fprintf(cmd.ErrOrStderr(), "report: %s\n", reportFile)
 	}
-	return verdict(cmd, jsonFile, result, ok)
+	return verdict(cmd, f.json, result, ok)
 }
 
 func newDemo() *cobra.Command {
-	f := drillFlags{o: drill.Defaults()}
+	f := drillFlags{o: drill.Defaults(), play: drill.Run, runs: 1}
 	var show bool
 	cmd := &cobra.Command{
 		Use:   "demo",
@@ -174,6 +232,10 @@ of up to 1 s passes here, because the machine does other things too; the same fa
 		Example: "  holdfast demo\n  holdfast demo --json out/demo.json --report out/demo.html --open",
 		Args:    nothing,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			s := drill.Demo()
+			if err := f.o.Check(&s); err != nil {
+				return badUsage(cmd, err)
+			}
 			if show && f.report == "" {
 				f.report = "holdfast-demo.html"
 			}
@@ -181,6 +243,7 @@ of up to 1 s passes here, because the machine does other things too; the same fa
 		},
 	}
 	cmd.Flags().Uint64Var(&f.o.Seed, "seed", f.o.Seed, "`N` that chooses ids and the exact moments of the faults")
+	cmd.Flags().DurationVar(&f.o.Load, "duration", 0, "how long the load runs (`D` like 15s, 10s or more), with as many of the orders as fit; by default 30s")
 	cmd.Flags().StringVar(&f.report, "report", "", "write a report for people to `FILE` (HTML, one file)")
 	cmd.Flags().BoolVar(&show, "open", false, "open the report in a browser")
 	jsonFlag(cmd, &f.json)
@@ -189,11 +252,12 @@ of up to 1 s passes here, because the machine does other things too; the same fa
 
 func demo(cmd *cobra.Command, f *drillFlags, show bool) error {
 	f.o.Events = drill.AllEvents
-	e, err := runDrill(cmd, drill.Demo(), f.o, f.json)
+	e, err := f.runDrill(cmd, drill.Demo(), f.o)
 	if err != nil {
 		return err
 	}
-	err = conclude(cmd, []*drill.Evidence{e}, f.json, f.report)
+	printEvidence(words(cmd, f.json), e)
+	err = conclude(cmd, []*drill.Evidence{e}, f)
 	if show {
 		err = errors.Join(err, openFile(cmd.Context(), cmd.ErrOrStderr(), f.report))
 	}

@@ -1,11 +1,16 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -14,33 +19,162 @@ import (
 	"holdfast/drill"
 )
 
-// TestDrill runs a real drill on real processes: a site is cut off, and the result is the one other programs rely on.
-func TestDrill(t *testing.T) {
+// TestDemo runs the demo as a newcomer does, if for less long: real processes, real cables, a cut and a kill.
+func TestDemo(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
 	dir := t.TempDir()
 	report := filepath.Join(dir, "report.html")
-	cmd := exec.CommandContext(ctx, "holdfast", "drill", "run", "site-cut", "--rate", "100", "--json", "-", "--report", report)
+	cmd := exec.CommandContext(ctx, "holdfast", "demo", "--duration", "10s", "--json", "-", "--report", report)
 	cmd.Env = append(os.Environ(), "TMPDIR="+dir)
 	errs := newListener("never said")
 	cmd.Stderr = errs
 	out, err := cmd.Output()
-	var r drill.Result
-	if err := json.Unmarshal(out, &r); err != nil {
-		t.Fatalf("%v\n%s\n%s", err, out, errs)
+	if err != nil && cmd.ProcessState == nil {
+		t.Fatal(err)
 	}
-	// How long the pause was is the machine's affair, and a busy one may be slow: that nothing was lost is not.
-	if r.Lost+r.Duplicated+r.Altered != 0 || !r.BooksBalanced || !r.ReplicasAgree || !r.Linearizable || r.Payments.Acknowledged == 0 {
-		t.Errorf("%v\n%s\n%s", err, out, errs)
+	said := errs.String()
+	r := demoResult(t, out, said)
+	if exit := cmd.ProcessState.ExitCode(); (exit == 0) != r.Passed() || exit > 1 {
+		t.Errorf("exit status %d, verdict %s\n%s", exit, r.Verdict, said)
 	}
-	if len(r.Faults) != 1 || r.Faults[0].LeaderChanges == 0 {
-		t.Errorf("the site that led was not replaced: %+v", r.Faults)
+	for _, want := range []string{"demo: starting 3 sites", "payments/s", "site-cut of", "site-kill of", "What was proved", "report: " + report} {
+		if !strings.Contains(said, want) {
+			t.Errorf("the demo did not say %q:\n%s", want, said)
+		}
 	}
-	if _, err := os.Stat(report); err != nil {
-		t.Error(err)
+	if strings.Contains(said, "\x1b") {
+		t.Error("the demo moves the cursor of a pipe")
 	}
+	checkReport(t, report, r)
 	if left := sites(t, dir); len(left) > 0 {
 		t.Errorf("processes are left: %v", left)
+	}
+}
+
+// demoResult reads the result and insists on the contract, on both faults, and on every promise but those about time: how long
+// a pause was is the machine's affair, and a busy one may be slow.
+func demoResult(t *testing.T, out []byte, said string) (r drill.Result) {
+	t.Helper()
+	decoder := json.NewDecoder(bytes.NewReader(out))
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(&r); err != nil {
+		t.Fatalf("%v\n%s\n%s", err, out, said)
+	}
+	for _, field := range []string{
+		"scenario", "seed", "sites", "shards", "carriers", "rtt_ms", "input", "payments", "lost", "duplicated", "altered",
+		"books_balanced", "replicas_agree", "linearizable", "latency_ms", "faults", "verdict", "reasons",
+	} {
+		if !bytes.Contains(out, []byte(`"`+field+`":`)) {
+			t.Errorf("the result has no %q:\n%s", field, out)
+		}
+	}
+	if r.Scenario != "demo" || r.Sites != 3 || r.Input != "online_retail_orders" || r.RTTMillis != 10 {
+		t.Errorf("not the demo: %+v", r)
+	}
+	if r.Lost+r.Duplicated+r.Altered != 0 || !r.BooksBalanced || !r.ReplicasAgree || !r.Linearizable || r.Payments.Acknowledged == 0 {
+		t.Errorf("%s\n%s", out, said)
+	}
+	for _, reason := range r.Reasons {
+		if !strings.Contains(reason, "a pause of") && !strings.Contains(reason, "without a definite answer") && !strings.Contains(reason, "were not decided") {
+			t.Errorf("failed, and not for want of time: %s\n%s", reason, said)
+		}
+	}
+	if len(r.Faults) != 2 {
+		t.Fatalf("%d faults, want a cut and a kill: %+v", len(r.Faults), r.Faults)
+	}
+	cut, kill := &r.Faults[0], &r.Faults[1]
+	if cut.Kind != "site-cut" || kill.Kind != "site-kill" || cut.Target == kill.Target {
+		t.Errorf("faults: %+v", r.Faults)
+	}
+	if cut.LeaderChanges == 0 || cut.HealedMillis <= cut.AtMillis || kill.HealedMillis <= kill.AtMillis || kill.AtMillis <= cut.HealedMillis {
+		t.Errorf("the site that led was not replaced, or something was not mended: %+v", r.Faults)
+	}
+	return r
+}
+
+// checkReport insists on a page that asks nobody for anything and shows what it is about.
+func checkReport(t *testing.T, file string, r drill.Result) {
+	t.Helper()
+	page, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if found := regexp.MustCompile(`(?i)<(script|link|img|iframe|object|embed)\b|\b(src|href|url|@import)\s*[=(]|https?://`).Find(page); found != nil {
+		t.Errorf("the report asks for something: %s", found)
+	}
+	for _, plot := range []string{"Latency of payments over time", "Acknowledged payments a second over time", "Which site led, over time"} {
+		if n := bytes.Count(page, []byte(`aria-label="`+plot)); n != 2 { // one for wide screens, one for narrow
+			t.Errorf("the report shows the plot %q %d times, want 2", plot, n)
+		}
+	}
+	for _, want := range []string{"<!DOCTYPE html>", "</html>", "site-cut", "site-kill", `class="fault"`, `class="median" d="M`, thousands(r.Payments.Acknowledged)} {
+		if !bytes.Contains(page, []byte(want)) {
+			t.Errorf("the report does not show %q", want)
+		}
+	}
+}
+
+// TestDrillRuns has several runs made up, of which one fails, and looks at everything that is said of them.
+func TestDrillRuns(t *testing.T) {
+	var played []string
+	play := func(_ context.Context, s drill.Scenario, o drill.Options) (*drill.Evidence, error) {
+		played = append(played, fmt.Sprintf("%s %d", s.Name, o.Seed))
+		r := drill.Result{Scenario: s.Name, Seed: o.Seed, Verdict: "pass", Reasons: []string{}, Faults: []drill.FaultResult{{PauseMillis: float64(100 * o.Seed)}}}
+		if s.Name == "site-kill" && o.Seed == 8 {
+			r.Verdict, r.Reasons, r.Lost = "fail", []string{"1 acknowledged payment was lost"}, 1
+		}
+		return &drill.Evidence{Scenario: s, Result: r}, nil
+	}
+	cmd := newDrillRunWith(play)
+	var out, errs bytes.Buffer
+	file := filepath.Join(t.TempDir(), "runs.json")
+	cmd.SetOut(&out)
+	cmd.SetErr(&errs)
+	cmd.SetArgs([]string{"all", "--runs", "3", "--seed", "7", "--json", file, "--report", filepath.Join(t.TempDir(), "runs.html")})
+	if err := cmd.ExecuteContext(t.Context()); !errors.Is(err, errFailed) {
+		t.Fatalf("%v, want a failure: one run lost a payment", err)
+	}
+	if n := len(drill.Scenarios()); len(played) != 3*n || played[0] != "site-cut 7" || played[5] != "site-kill 9" {
+		t.Errorf("played %v", played)
+	}
+	for _, want := range []string{
+		"site-cut              8         800 ms", "1 acknowledged payment was lost",
+		"site-cut: 3 of 3 runs passed; pause: median 800 ms, worst 900 ms",
+		"site-kill: 2 of 3 runs passed; pause: median 800 ms, worst 900 ms; 0 failed requests, 0 new leaders; 1 lost",
+	} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("not said: %q\n%s", want, &out)
+		}
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var series drill.Series
+	if err := json.Unmarshal(text, &series); err != nil || len(series.Results) != len(played) || series.Summaries[1].Passed != 2 {
+		t.Errorf("%v: %s", err, text)
+	}
+}
+
+// A drill that cannot be done ends the runs; what was found before it is written all the same.
+func TestDrillRunsEndWithADrillThatCannotBeDone(t *testing.T) {
+	broken := errors.New("no room for another site")
+	cmd := newDrillRunWith(func(_ context.Context, s drill.Scenario, o drill.Options) (*drill.Evidence, error) {
+		if o.Seed == 3 {
+			return nil, broken
+		}
+		return &drill.Evidence{Scenario: s, Result: drill.Result{Scenario: s.Name, Seed: o.Seed, Verdict: "pass"}}, nil
+	})
+	var out bytes.Buffer
+	cmd.SetOut(&out)
+	cmd.SetErr(io.Discard)
+	cmd.SetArgs([]string{"site-cut", "--runs", "5"})
+	if err := cmd.ExecuteContext(t.Context()); !errors.Is(err, broken) || errors.Is(err, errFailed) {
+		t.Errorf("%v, want what broke", err)
+	}
+	if !strings.Contains(out.String(), "2 of 2 runs passed") {
+		t.Errorf("what was found is not said:\n%s", &out)
 	}
 }
 

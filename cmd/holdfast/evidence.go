@@ -26,6 +26,9 @@ func printEvidence(w io.Writer, e *drill.Evidence) {
 		thousands(r.Payments.Acknowledged), thousands(r.Payments.Refused), thousands(r.Payments.Unknown))
 	fmt.Fprintf(w, "  answered in %.1f ms (half), %.1f ms (99 of 100), %.1f ms (999 of 1000), %.1f ms (the slowest)\n",
 		r.Latency.P50, r.Latency.P99, r.Latency.P999, r.Latency.Max)
+	if e.Load != "" {
+		fmt.Fprintf(w, "  %s\n", e.Load)
+	}
 	fmt.Fprintf(w, "\n%s\n", p.bold("What was proved"))
 	width := 0
 	for _, c := range e.Checks {
@@ -54,6 +57,45 @@ func printVerdict(w io.Writer, p paint, e *drill.Evidence) {
 	}
 	if e.Kept != "" {
 		fmt.Fprintf(w, "\n  Data and logs of the sites: %s\n", e.Kept)
+	}
+	fmt.Fprintln(w)
+}
+
+// printRun tells of one of several runs in a line, and why it failed.
+func printRun(w io.Writer, e *drill.Evidence, first bool) {
+	p, r := paintFor(w), &e.Result
+	if first {
+		fmt.Fprintf(w, "\n%s\n", p.dim(fmt.Sprintf(runHeader, "scenario", "seed", "longest pause", "failed", "new leaders", "acknowledged", "lost", "doubled", "altered")))
+	}
+	mark := p.green(r.Verdict)
+	if !r.Passed() {
+		mark = p.red(r.Verdict)
+	}
+	fmt.Fprintf(w, "%-16s %6d %s %7d %12d %13s %6d %8d %8d  %s\n", r.Scenario, r.Seed, p.bold(fmt.Sprintf("%11.0f ms", r.Pause())),
+		r.FailedRequests(), r.LeaderChanges(), thousands(r.Payments.Acknowledged), r.Lost, r.Duplicated, r.Altered, mark)
+	for _, reason := range r.Reasons {
+		fmt.Fprintf(w, "    %s\n", strings.ReplaceAll(reason, "\n", "\n    "))
+	}
+	if e.Kept != "" {
+		fmt.Fprintf(w, "    data and logs of the sites: %s\n", e.Kept)
+	}
+}
+
+const runHeader = "%-16s %6s %14s %7s %12s %13s %6s %8s %8s"
+
+// printSummaries tells what several runs found, scenario by scenario.
+func printSummaries(w io.Writer, all []drill.Summary) {
+	p := paintFor(w)
+	fmt.Fprintln(w)
+	for i := range all {
+		s := &all[i]
+		mark := p.good(" PASS ")
+		if s.Passed < s.Runs {
+			mark = p.alarm(" FAIL ")
+		}
+		fmt.Fprintf(w, "  %s  %s: %d of %d runs passed; pause: median %.0f ms, worst %.0f ms; %s, %s; %d lost, %d doubled, %d altered\n", mark, s.Scenario,
+			s.Passed, s.Runs, s.Pause.Median, s.Pause.Worst, plural(s.FailedRequests, "failed request"), plural(s.LeaderChanges, "new leader"),
+			s.Lost, s.Duplicated, s.Altered)
 	}
 	fmt.Fprintln(w)
 }

@@ -15,12 +15,13 @@ import (
 )
 
 // long are the examples that take longer than a test may: their command lines are parsed and checked, and not carried out.
-// They take minutes; TestDrill runs one of them for real.
+// They take minutes; TestDemo runs a short one for real.
 var long = map[string]string{
 	"holdfast demo": "a minute",
 	"holdfast demo --json out/demo.json --report out/demo.html --open":       "a minute, and a browser",
-	"holdfast drill run site-cut":                                            "half a minute; TestDrill runs it",
+	"holdfast drill run site-cut":                                            "half a minute",
 	"holdfast drill run site-kill --seed 7 --rate 500 --json -":              "half a minute",
+	"holdfast drill run site-cut --runs 8 --json out/site-cut.json":          "minutes",
 	"holdfast drill run all --json out/drills.json --report out/drills.html": "minutes",
 	"holdfast bench commit --json out/bench-commit.json":                     "minutes, and gigabytes",
 	"holdfast bench commit --only 3-site-mixed":                              "half a minute",

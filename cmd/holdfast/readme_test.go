@@ -5,7 +5,6 @@ import (
 	"context"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -14,6 +13,7 @@ import (
 
 // TestReadmeQuickStart does what the README tells a newcomer, word for word but for the port, and looks at the answers.
 func TestReadmeQuickStart(t *testing.T) {
+	t.Parallel() // it waits for others most of the time
 	readme, err := os.ReadFile("../../README.md")
 	if err != nil {
 		t.Fatal(err)
@@ -21,9 +21,9 @@ func TestReadmeQuickStart(t *testing.T) {
 	script := quickStart(t, string(readme))
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
-	binary := filepath.Join(t.TempDir(), "holdfast")
-	if out, err := exec.CommandContext(ctx, "go", "build", "-o", binary, ".").CombinedOutput(); err != nil {
-		t.Fatalf("go build: %v\n%s", err, out)
+	binary, err := exec.LookPath("holdfast")
+	if err != nil {
+		t.Fatal(err)
 	}
 	address, key := startSite(ctx, t, binary)
 	shell := exec.CommandContext(ctx, "bash", "-e", "-o", "pipefail", "-c", strings.ReplaceAll(script, "http://127.0.0.1:8080", address))
