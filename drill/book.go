@@ -92,6 +92,9 @@ type book struct {
 	mu    sync.Mutex
 	parts [][]page       // all full but the last
 	why   map[string]int // what was said instead of an answer, and how often
+
+	// crosses tells which payments go from one shard to another; nil: none does. Set before anything is written.
+	crosses func(debit, credit holdfast.AccountID) bool
 }
 
 func newBook() *book { return &book{why: map[string]int{}} }
@@ -166,12 +169,20 @@ func (b *book) histories(shards []holdfast.ShardID, settled map[holdfast.ID]hold
 	}
 	out := make([]check.History, len(shards))
 	for i, p := range b.each(0) {
+		if b.crossing(p) {
+			continue // it is in the order of two shards; what it did to whom is checked by balances and statements
+		}
 		if op, ok := p.op(i, settled, end); ok {
 			h := &out[slices.Index(shards, p.sample.Shard)]
 			h.Ops = append(h.Ops, op)
 		}
 	}
 	return out, end
+}
+
+// crossing reports a page about a payment from one shard to another.
+func (b *book) crossing(p *page) bool {
+	return b.crosses != nil && !p.payment.id.IsZero() && b.crosses(p.payment.debit, p.payment.credit)
 }
 
 // op is the operation of a page in a history that ends with a moment; false when it has no place there.

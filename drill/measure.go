@@ -2,6 +2,7 @@ package drill
 
 import (
 	"cmp"
+	"fmt"
 	"math"
 	"slices"
 	"time"
@@ -62,9 +63,17 @@ type Reign struct {
 
 // effect is what was measured in the window of one fault.
 type effect struct {
-	pause   time.Duration
+	pause   time.Duration // the longest of any shard
+	pauses  []ShardPause  // of each
 	failed  int
 	leaders int
+}
+
+// ShardPause is how long one shard acknowledged no probe in the window of a fault.
+type ShardPause struct {
+	Shard holdfast.ShardID
+	Pause time.Duration
+	Moved bool // it got another leader
 }
 
 // effects measures every fault, in their order. shards are the shards that were probed: one that never acknowledged a probe
@@ -77,8 +86,9 @@ func effects(faults []Fault, samples []Sample, reigns []Reign, shards []holdfast
 		if i+1 < len(faults) {
 			until = faults[i+1].At
 		}
-		for _, times := range acks {
-			out[i].pause = max(out[i].pause, pause(times, f.At, until))
+		for _, shard := range shards {
+			p := ShardPause{shard, pause(acks[shard], f.At, until), moved(reigns, shard, f.At, until)}
+			out[i].pause, out[i].pauses = max(out[i].pause, p.Pause), append(out[i].pauses, p)
 		}
 		out[i].failed = failures(samples, f.At, until)
 		out[i].leaders = changes(reigns, f.At, until)
@@ -145,6 +155,39 @@ func changes(reigns []Reign, from, until time.Duration) int {
 		}
 	}
 	return n
+}
+
+// moved reports whether a shard got another leader within the window.
+func moved(reigns []Reign, shard holdfast.ShardID, from, until time.Duration) bool {
+	var own []Reign
+	for _, r := range reigns {
+		if r.Shard == shard {
+			own = append(own, r)
+		}
+	}
+	return changes(own, from, until) > 0
+}
+
+// PausesOf sums up the pauses of a fault in words: with several shards only those that were led from where it struck wait.
+func PausesOf(pauses []ShardPause) string {
+	longest := map[bool]time.Duration{}
+	count := map[bool]int{}
+	for _, p := range pauses {
+		longest[p.Moved] = max(longest[p.Moved], p.Pause)
+		count[p.Moved]++
+	}
+	say := func(moved bool) string {
+		return fmt.Sprintf("%d shards, at most %.0f ms", count[moved], millis(longest[moved]))
+	}
+	switch {
+	case len(pauses) < 2:
+		return ""
+	case count[true] == 0:
+		return "no shard got another leader: " + say(false)
+	case count[false] == 0:
+		return "every shard got another leader: " + say(true)
+	}
+	return fmt.Sprintf("with another leader: %s; led from elsewhere: %s", say(true), say(false))
 }
 
 // count adds up the payments by what their callers were told.

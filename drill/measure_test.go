@@ -1,7 +1,7 @@
 package drill
 
 import (
-	"slices"
+	"reflect"
 	"testing"
 	"time"
 
@@ -64,9 +64,15 @@ func TestEffects(t *testing.T) {
 		{Shard: 1, Site: 3, Term: 4, From: 220 * ms},
 	}
 	got := effects(faults, samples, reigns, []holdfast.ShardID{1, 2}, 300*ms)
-	want := []effect{{140 * ms, 1, 1}, {100 * ms, 1, 1}}
-	if !slices.Equal(got, want) {
+	want := []effect{
+		{140 * ms, []ShardPause{{1, 110 * ms, true}, {2, 140 * ms, false}}, 1, 1},
+		{100 * ms, []ShardPause{{1, 100 * ms, true}, {2, 100 * ms, false}}, 1, 1},
+	}
+	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %v\nwant %v", got, want)
+	}
+	if got, want := PausesOf(got[0].pauses), "with another leader: 1 shards, at most 110 ms; led from elsewhere: 1 shards, at most 140 ms"; got != want {
+		t.Errorf("in words %q, want %q", got, want)
 	}
 }
 

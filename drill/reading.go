@@ -74,7 +74,7 @@ func (r *reading) sorted() (acked map[holdfast.AccountID][]int, rest []int) {
 		case p.read != nil:
 			continue
 		case p.txn == nil && p.sample.Status == holdfast.Done:
-			if account, known := p.payment.side(acked); known {
+			if account, known := p.payment.side(acked); known && (account == p.payment.credit || !r.book.crossing(p)) {
 				acked[account] = append(acked[account], i)
 				continue
 			}
@@ -153,6 +153,9 @@ func (r *reading) window(ctx context.Context, account holdfast.AccountID, cursor
 			if line.Kind == 0 {
 				continue // the line of the opening of the account
 			}
+			if line.Debit == account && r.crosses(&line.Transfer) {
+				continue // it was held and then posted here; it happened at the payee
+			}
 			if lines[line.Txn] != nil {
 				r.report.Duplicated = append(r.report.Duplicated, check.Finding{ID: line.Txn, What: fmt.Sprintf("it is on the statement of %s twice", account)})
 			}
@@ -163,6 +166,11 @@ func (r *reading) window(ctx context.Context, account holdfast.AccountID, cursor
 		}
 	}
 	return lines, cursor, nil
+}
+
+// crosses reports a transfer from one shard to another.
+func (r *reading) crosses(t *holdfast.Transfer) bool {
+	return r.book.crosses != nil && r.book.crosses(t.Debit, t.Credit)
 }
 
 func oldestOf(lines map[holdfast.ID]*client.Line) holdfast.Time {
@@ -203,7 +211,11 @@ func (r *reading) compare(ctx context.Context, numbers []int, lines map[holdfast
 			return a.found, a.ok, a.err
 		}
 		line := lines[id]
-		return check.Found{Txn: &holdfast.Txn{ID: id, Transfers: []holdfast.Transfer{line.Transfer}}, Outcome: outcomeOf(line, sent[id].Outcome)}, true, nil
+		outcome := outcomeOf(line, sent[id].Outcome)
+		if acked := sent[id].Outcome; r.crosses(&line.Transfer) && outcome.Time == acked.Time {
+			outcome.Position = acked.Position // that of the payer's shard; the line is from the payee's
+		}
+		return check.Found{Txn: &holdfast.Txn{ID: id, Transfers: []holdfast.Transfer{line.Transfer}}, Outcome: outcome}, true, nil
 	})
 	for id, line := range lines {
 		if _, mine := sent[id]; !mine {
@@ -219,7 +231,7 @@ func (r *reading) take(part *check.Report, sent map[holdfast.ID]check.Ack) {
 	for i := range part.Done {
 		o := part.Done[i].Outcome
 		ack := sent[o.ID]
-		r.totals.add(ack.Txn)
+		r.totals.add(ack.Txn, r.crosses)
 		if ack.Outcome.Status == holdfast.Unknown {
 			r.settled[o.ID] = o
 		}
@@ -255,13 +267,17 @@ type totals struct {
 	moved    holdfast.Amount
 }
 
-// add adds what is done. All transfers of a drill are immediate.
-func (t *totals) add(txn *holdfast.Txn) {
+// add adds what is done. All transfers of a drill are immediate. Those that cross move through an account between the shards at
+// either end, and so move twice.
+func (t *totals) add(txn *holdfast.Txn, crosses func(*holdfast.Transfer) bool) {
 	for i := range txn.Transfers {
 		x := &txn.Transfers[i]
 		t.account(x.Debit).DebitsPosted += x.Amount
 		t.account(x.Credit).CreditsPosted += x.Amount
 		t.moved += x.Amount
+		if crosses(x) {
+			t.moved += x.Amount
+		}
 	}
 }
 

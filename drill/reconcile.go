@@ -72,6 +72,7 @@ func (p *prover) prove(ctx context.Context, id func() holdfast.ID) error {
 		do   func(context.Context) error
 	}{
 		{"waiting until every site takes payments again", func(ctx context.Context) error { return p.liveness(ctx, id) }},
+		{"waiting until every payment between shards has arrived", p.arrival},
 		{"comparing the replicas", p.agreement},
 		{"reading every payment back from every site", p.reconcile},
 		{"auditing the books", p.audit},
@@ -106,6 +107,31 @@ func (p *prover) liveness(ctx context.Context, id func() holdfast.ID) error {
 	}
 	p.add("Every site takes payments again", true, "%d sites, %d ms after the end of the load", len(p.fleet.sites), time.Since(began).Milliseconds())
 	return nil
+}
+
+// arrival waits until no payment is under way from one shard to another: what was left half-way has to be finished by itself.
+func (p *prover) arrival(ctx context.Context) error {
+	if p.book.crosses == nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, livenessTime)
+	defer cancel()
+	for {
+		a, err := p.fleet.sites[0].own.Audit(ctx)
+		var landed, held holdfast.Amount
+		for i := range a.Transit {
+			landed, held = landed+a.Transit[i].Landed, held+a.Transit[i].Held
+		}
+		if err == nil && held == 0 {
+			p.add("Every payment between shards has arrived", true, "£%s between %d shards, none of it under way", inPounds(landed), len(p.world.shards))
+			return nil
+		}
+		if gone := rest(ctx, pollPause); gone != nil {
+			p.add("Every payment between shards has arrived", false, "£%s are still under way after %v", inPounds(held), livenessTime)
+			p.findings = append(p.findings, fmt.Sprintf("%d pence are still under way between shards", held))
+			return err
+		}
+	}
 }
 
 func (p *prover) payAt(ctx context.Context, m *member, c *shardCast, id holdfast.ID) error {

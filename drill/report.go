@@ -111,6 +111,7 @@ type drillPage struct {
 	Reign    plots
 	Repeat   string
 	Failures int
+	PerShard []string // pauses of each fault, in words
 }
 
 type tile struct{ Value, Name, Class string }
@@ -123,6 +124,11 @@ func newDrillPage(e *Evidence) *drillPage {
 	d := &drillPage{Evidence: e, Claim: claim(e), Tiles: tiles(e), Repeat: repeat(e)}
 	for i, name := range e.Sites {
 		d.Legend = append(d.Legend, legend{fmt.Sprintf("s%d", i+1), name})
+	}
+	for i, pauses := range e.Pauses {
+		if words := PausesOf(pauses); words != "" {
+			d.PerShard = append(d.PerShard, fmt.Sprintf("%s of %s: %s.", e.Faults[i].Kind, e.Faults[i].Target, words))
+		}
 	}
 	d.Latency = plots{latencyPlot(e, wide), latencyPlot(e, narrow)}
 	d.Rate = plots{ratePlot(e, wide), ratePlot(e, narrow)}

@@ -70,6 +70,7 @@ type Evidence struct {
 	Samples  []Sample
 	Faults   []Fault
 	Reigns   []Reign
+	Pauses   [][]ShardPause // of each fault, by shard
 	Checks   []Check
 	Sites    []string
 	Bound    time.Duration // the longest pause that passes
@@ -156,6 +157,9 @@ func prepare(s Scenario, o Options) (_ *run, err error) {
 		return nil, errors.Join(err, os.RemoveAll(dir))
 	}
 	r.book = newBook()
+	if o.Shards > 1 {
+		r.book.crosses = r.world.crosses
+	}
 	return r, nil
 }
 
@@ -285,6 +289,7 @@ func (r *run) result(e *Evidence, p *prover) Result {
 	}
 	for i, x := range effects(e.Faults, e.Samples, e.Reigns, shards, e.Length) {
 		f := &e.Faults[i]
+		e.Pauses = append(e.Pauses, x.pauses)
 		out.Faults = append(out.Faults, FaultResult{
 			Kind: f.Kind, Target: f.Target, AtMillis: f.At.Milliseconds(), HealedMillis: f.Healed.Milliseconds(),
 			PauseMillis: millis(x.pause), FailedRequests: x.failed, LeaderChanges: x.leaders,

@@ -24,6 +24,7 @@ type world struct {
 	trade     *retail.Trade
 	shards    []shardCast
 	customers map[string]holdfast.AccountID
+	merchants map[string]holdfast.AccountID // by customer: whom the customer buys from
 }
 
 // shardCast is who is in one shard.
@@ -54,7 +55,7 @@ const (
 )
 
 func newWorld(trade *retail.Trade, shards int) (*world, error) {
-	w := &world{trade: trade, customers: map[string]holdfast.AccountID{}}
+	w := &world{trade: trade, customers: map[string]holdfast.AccountID{}, merchants: map[string]holdfast.AccountID{}}
 	for k := range shards {
 		w.shards = append(w.shards, newShardCast(k, shards))
 	}
@@ -64,6 +65,7 @@ func newWorld(trade *retail.Trade, shards int) (*world, error) {
 			return nil, err
 		}
 		w.customers[name] = holdfast.AccountID{Owner: owner, Purpose: wallet, Asset: pounds}
+		w.merchants[name] = w.shards[i%shards].merchant // wherever the customer is: with several shards most orders go to another one
 	}
 	return w, nil
 }
@@ -91,6 +93,11 @@ func newShardCast(k, n int) shardCast {
 // cast is who is in the shard of an account. All owners of a slot are in shard slot*shards/1000+1.
 func (w *world) cast(a holdfast.AccountID) *shardCast {
 	return &w.shards[int(a.Owner.Slot())*len(w.shards)/holdfast.Slots]
+}
+
+// crosses reports a payment whose payer and payee are in different shards.
+func (w *world) crosses(debit, credit holdfast.AccountID) bool {
+	return w.cast(debit) != w.cast(credit)
 }
 
 // paid lists whose statements together have every payment of the load.
@@ -189,18 +196,17 @@ func (w *world) plan(n int, length time.Duration, id func() holdfast.ID) iter.Se
 // errand is the payment of event number i, over and over.
 func (w *world) errand(i int, id holdfast.ID) errand {
 	e := &w.trade.Events[i%len(w.trade.Events)]
-	customer := w.customers[e.Customer]
-	c := w.cast(customer)
+	customer, merchant := w.customers[e.Customer], w.merchants[e.Customer]
 	t := holdfast.Transfer{
-		ID: id, Kind: holdfast.Immediate, Debit: customer, Credit: c.merchant, Amount: e.Amount, Code: codeOrder,
+		ID: id, Kind: holdfast.Immediate, Debit: customer, Credit: merchant, Amount: e.Amount, Code: codeOrder,
 		Ref: invoiceRef(e.Invoice, i/len(w.trade.Events)),
 	}
 	after := -1
 	if e.IsRefund() {
-		t.Debit, t.Credit, t.Code = c.merchant, customer, codeRefund
+		t.Debit, t.Credit, t.Code = merchant, customer, codeRefund
 		after = i - i%len(w.trade.Events) + e.Refunds
 	}
-	return errand{number: i, transfer: t, shard: c.id, after: after}
+	return errand{number: i, transfer: t, shard: w.cast(t.Debit).id, after: after}
 }
 
 // invoiceRef puts the number of the invoice, as text, into the reference of its payment.

@@ -16,10 +16,13 @@ func printEvidence(w io.Writer, e *drill.Evidence) {
 	p := paintFor(w)
 	r := &e.Result
 	fmt.Fprintf(w, "\n%s\n", p.bold("What was broken"))
-	for _, f := range r.Faults {
+	for i, f := range r.Faults {
 		fmt.Fprintf(w, "  %-26s %-10s %5.1f s to %4.1f s   longest pause %s   %d failed requests   %s\n", f.Kind, title(f.Target),
 			float64(f.AtMillis)/1000, float64(f.HealedMillis)/1000, p.bold(fmt.Sprintf("%4.0f ms", f.PauseMillis)), f.FailedRequests,
 			plural(f.LeaderChanges, "new leader"))
+		if i < len(e.Pauses) && len(e.Pauses[i]) > 1 {
+			fmt.Fprintf(w, "  %26s %s\n", "", p.dim(drill.PausesOf(e.Pauses[i])))
+		}
 	}
 	fmt.Fprintf(w, "\n%s\n", p.bold("What was paid"))
 	fmt.Fprintf(w, "  %s payments sent: %s acknowledged, %s refused, %s unknown at their deadline\n", thousands(r.Payments.Attempted),
