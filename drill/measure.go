@@ -67,6 +67,8 @@ type effect struct {
 	leaders int
 }
 
+const forever = time.Duration(math.MaxInt64)
+
 // effects measures every fault, in their order. shards are the shards that were probed: one that never acknowledged a probe
 // has paused for the whole window.
 func effects(faults []Fault, samples []Sample, reigns []Reign, shards []holdfast.ShardID, end time.Duration) []effect {
@@ -80,8 +82,11 @@ func effects(faults []Fault, samples []Sample, reigns []Reign, shards []holdfast
 		for _, times := range acks {
 			out[i].pause = max(out[i].pause, pause(times, f.At, until))
 		}
-		out[i].failed = failures(samples, f.At, until)
 		out[i].leaders = changes(reigns, f.At, until)
+		if until == end { // what was sent within the load may fail after its end
+			until = forever
+		}
+		out[i].failed = failures(samples, f.At, until)
 	}
 	return out
 }
