@@ -1,13 +1,14 @@
 // Package drill breaks a running fleet on purpose and proves what became of the payments: load, faults, checks, verdict,
 // evidence, in one call.
 //
-// A drill starts real processes ("holdfast serve --config"), one per site, joined by cables (one more process) that it can cut without
-// a word to anybody. It replays recorded orders through the Go client, open-loop: a payment is sent when it is due, whether
-// or not the one before has been answered, and its latency counts from then. Beside that it probes every shard with one
-// payment every 5 ms, which is what the pause is measured with. Every answer is written down. When the faults are over it
+// A drill starts real processes ("holdfast serve --config"), one per site, joined by cables (one process more) that it can cut
+// without a word to anybody. It replays recorded orders through the Go client, open-loop: a payment is sent when it is due,
+// whether or not the one before has been answered, and its latency counts from then. Beside that it probes every shard with
+// one payment every 5 ms, which is what the pause is measured with. Every answer is written down. When the faults are over it
 // asks every site for every payment, compares balances with what the data says to the penny, audits the books, compares
 // the replicas and checks that the answers could have happened in one order.
 //
-// scenario.go is the list of faults, measure.go what is measured and how, result.go the verdict; these are pure. fleet.go has
-// the processes and cables, load.go and probe.go the clients, reconcile.go the proof, report.go the page for people.
+// scenario.go is the list of faults, measure.go what is measured and how, result.go the verdict, series.go the sum of several
+// runs; these are pure. fleet.go has the processes, cables.go the cables, busy.go what takes processor time from them, load.go
+// the clients, book.go what they wrote down, reconcile.go and reading.go the proof, report.go the page for people.
 package drill

@@ -76,6 +76,8 @@ type ShardPause struct {
 	Moved bool // it got another leader
 }
 
+const forever = time.Duration(math.MaxInt64)
+
 // effects measures every fault, in their order. shards are the shards that were probed: one that never acknowledged a probe
 // has paused for the whole window.
 func effects(faults []Fault, samples []Sample, reigns []Reign, shards []holdfast.ShardID, end time.Duration) []effect {
@@ -90,8 +92,11 @@ func effects(faults []Fault, samples []Sample, reigns []Reign, shards []holdfast
 			p := ShardPause{shard, pause(acks[shard], f.At, until), moved(reigns, shard, f.At, until)}
 			out[i].pause, out[i].pauses = max(out[i].pause, p.Pause), append(out[i].pauses, p)
 		}
-		out[i].failed = failures(samples, f.At, until)
 		out[i].leaders = changes(reigns, f.At, until)
+		if until == end { // what was sent within the load may fail after its end
+			until = forever
+		}
+		out[i].failed = failures(samples, f.At, until)
 	}
 	return out
 }

@@ -83,6 +83,15 @@ func TestAShardThatNeverAnswersPausesAllTheTime(t *testing.T) {
 	}
 }
 
+// A request that was sent at the end of the load and had no answer has failed, although its deadline was after the end.
+func TestWhatFailsAfterTheEndOfTheLoadCounts(t *testing.T) {
+	late := Sample{Shard: 1, Kind: Replayed, Due: 290 * ms, Ended: 2290 * ms, Status: holdfast.Unknown}
+	got := effects([]Fault{{At: 0}, {At: 100 * ms}}, []Sample{probe(1, 250, holdfast.Done), late}, nil, []holdfast.ShardID{1}, 300*ms)
+	if got[0].failed != 0 || got[1].failed != 1 {
+		t.Errorf("%+v, want the failure in the last window", got)
+	}
+}
+
 func TestQuantileIsNearestRank(t *testing.T) {
 	hundred := make([]int, 100)
 	for i := range hundred {
