@@ -17,19 +17,20 @@ import (
 // oracle knows what is true of one shard: the log as the first replica that learned of a commit had it, and a twin of the
 // ledger that has applied it. Every replica, every answer and every read is compared with it.
 type oracle struct {
-	e     *engine
-	stats *Stats
-	shard holdfast.ShardID
-	log   []truth // by index, from 1
-	twin  *twin
-	conf  uint64                     // index of the last change of members
-	terms map[uint64]shard.ReplicaID // who led
-	last  holdfast.Time              // the last stamp
-	never map[holdfast.ID]bool       // abandoned after nothing but "not executed": must not be in the log
-	acks  []check.Ack
-	blind bool   // a replica was made to differ on purpose: what follows from that is no finding
-	floor uint64 // what the next read must have seen: everything that anybody was told
-	ops   []check.Op
+	e        *engine
+	stats    *Stats
+	shard    holdfast.ShardID
+	log      []truth // by index, from 1
+	twin     *twin
+	conf     uint64                       // index of the last change of members
+	terms    map[uint64]shard.ReplicaID   // who led
+	promised map[shard.ReplicaID]*promise // what every replica there ever was has told others about its disk
+	last     holdfast.Time                // the last stamp
+	never    map[holdfast.ID]bool         // abandoned after nothing but "not executed": must not be in the log
+	acks     []check.Ack
+	blind    bool   // a replica was made to differ on purpose: what follows from that is no finding
+	floor    uint64 // what the next read must have seen: everything that anybody was told
+	ops      []check.Op
 }
 
 // truth is one committed entry and what it did.
@@ -43,7 +44,7 @@ type truth struct {
 }
 
 func newOracle(e *engine, id holdfast.ShardID, stats *Stats) *oracle {
-	return &oracle{e: e, stats: stats, shard: id, twin: newTwin(), terms: map[uint64]shard.ReplicaID{}, never: map[holdfast.ID]bool{}}
+	return &oracle{e: e, stats: stats, shard: id, twin: newTwin(), terms: map[uint64]shard.ReplicaID{}, never: map[holdfast.ID]bool{}, promised: map[shard.ReplicaID]*promise{}}
 }
 
 func (o *oracle) fail(invariant, format string, args ...any) {
@@ -132,7 +133,7 @@ func (o *oracle) applied(at holdfast.SiteID, done *shard.Applied, index, digest 
 	}
 	for i := range t.outcomes {
 		if what := differs(&done.Outcomes[i], &t.outcomes[i]); what != "" {
-			o.fail("outcome", "entry %d/%d at site %d: %s", done.Index, i, at, what)
+			o.fail(broken(&done.Outcomes[i], &t.outcomes[i]), "entry %d/%d at site %d: %s", done.Index, i, at, what)
 			return
 		}
 	}
@@ -144,6 +145,26 @@ func (o *oracle) applied(at holdfast.SiteID, done *shard.Applied, index, digest 
 	for _, id := range t.touched {
 		o.compareAccount(at, index, id, account)
 	}
+}
+
+// broken names the promise that a wrong outcome breaks.
+func broken(got, want *holdfast.Outcome) string {
+	done := got.Status == holdfast.Done && want.Status == holdfast.Refused
+	switch {
+	case got.Replay != want.Replay:
+		return "replay" // the same id did two things, or was remembered without having been there
+	case done && (want.Code == holdfast.CodeExceedsCredits || want.Code == holdfast.CodeExceedsDebits):
+		return "limit"
+	case done && slices.Contains(holdCodes, want.Code):
+		return "hold"
+	}
+	return "outcome"
+}
+
+// holdCodes refuse the end of a hold.
+var holdCodes = []holdfast.Code{
+	holdfast.CodeHoldMissing, holdfast.CodeNotAHold, holdfast.CodeHoldPosted, holdfast.CodeHoldVoided, holdfast.CodeHoldExpired,
+	holdfast.CodeHoldMismatch, holdfast.CodeHoldExceeded, holdfast.CodeHoldNotDue,
 }
 
 // differs compares an outcome with the right one. Which field of a taken id differs is the ledger's own choice of words.
@@ -215,6 +236,38 @@ func seqs(list []holdfast.Queued) (out []uint64) {
 
 func sameQueued(a, b holdfast.Queued) bool {
 	return a.Seq == b.Seq && a.Txn == b.Txn && a.Time == b.Time && a.To == b.To && a.Topic == b.Topic && bytes.Equal(a.Body, b.Body)
+}
+
+// persisted compares what a checkpoint on a disk says with the twin as it was at that index, before anybody has to start from it.
+func (o *oracle) persisted(at holdfast.SiteID, c *checkpoint) {
+	index := c.meta.Index
+	for i := range c.accounts {
+		a := c.accounts[i]
+		if want, ok := o.twin.account(a.ID, index); !ok || a != want {
+			o.fail("checkpoint", "the checkpoint at %d of site %d has %s as %+v, right is %+v (%v)", index, at, a.ID, a, want, ok)
+			return
+		}
+	}
+	held := map[holdfast.ID]bool{}
+	for i := range c.holds {
+		held[c.holds[i].ID] = true
+	}
+	for _, id := range o.twin.holdIDs {
+		if want, ok := o.twin.holds[id].at(index); held[id] != (ok && want.state == open) {
+			o.fail("checkpoint", "the checkpoint at %d of site %d has hold %s open: %v", index, at, id, held[id])
+			return
+		}
+	}
+	if want := o.twin.pendingMessages(index); !slices.EqualFunc(c.outbox, want, sameQueued) {
+		o.fail("checkpoint", "the checkpoint at %d of site %d has messages %v, right are %v", index, at, seqs(c.outbox), seqs(want))
+	}
+}
+
+func (w *twin) account(id holdfast.AccountID, index uint64) (a holdfast.Account, ok bool) {
+	if l := w.accounts[id]; l != nil {
+		return l.at(index)
+	}
+	return a, false
 }
 
 func (o *oracle) compareHolds(at holdfast.SiteID, index uint64, s *ledger.State) {

@@ -119,10 +119,11 @@ func (r *replica) start() {
 		r.ask()
 		return
 	}
-	r.load()
+	r.load(false)
 }
 
-func (r *replica) load() {
+// load starts from what the disk holds; installed says that this has just been replaced by a fetched checkpoint.
+func (r *replica) load(installed bool) {
 	var err error
 	r.intake, r.answers = shard.NewIntake(), shard.NewAnswers()
 	r.core, r.commits, r.segments, r.applying, r.fetching = nil, nil, nil, false, false
@@ -132,6 +133,7 @@ func (r *replica) load() {
 	}
 	r.inspect()
 	r.p.f.oracle(r.shard).wellFormed(r.p.site, r.volume)
+	r.p.f.oracle(r.shard).remembers(r.p.site, r.id(), r.volume, installed)
 	checkpoint, err := shard.CheckpointOf(r.volume)
 	if err != nil {
 		r.failed(err)
@@ -157,6 +159,9 @@ func (r *replica) load() {
 		index, r.volume.LastIndex(), r.volume.Hard().Term)
 	r.pump()
 }
+
+// id is the identity of the replica's disk.
+func (r *replica) id() shard.ReplicaID { return shard.ReplicaID(r.volume.Identity().Replica) }
 
 // inspect compares the loaded state with the truth, as a whole.
 func (r *replica) inspect() {
@@ -213,7 +218,7 @@ func (r *replica) admitted(id shard.ReplicaID, founders []byte) {
 		r.failed(err)
 		return
 	}
-	r.load()
+	r.load(false)
 }
 
 // tolerable are refusals that mean "not now".
@@ -281,6 +286,9 @@ func (r *replica) persistNext() {
 		r.segments = r.segments[1:]
 		if r.failed(r.volume.Persist(g)) {
 			return
+		}
+		if v, ok := r.volume.(*volume); ok {
+			r.p.f.oracle(r.shard).persisted(r.p.site, v.checkpoint)
 		}
 		checkpoint, err := machine.Persisted(g)
 		if r.failed(err) {
@@ -367,6 +375,7 @@ func (r *replica) promised(payload []byte) {
 		r.p.f.oracle(r.shard).fail("durable", "site %d sends a %s of term %d for %d, and has only term %d, vote %x and a log to %d on its disk",
 			r.p.site, what, m.GetTerm(), want, hard.Term, hard.Vote, last)
 	}
+	r.p.f.oracle(r.shard).promises(r.id(), m, r.volume)
 	switch m.GetType() {
 	case raftpb.MsgVoteResp:
 		if !m.GetReject() && (hard.Term < m.GetTerm() || hard.Term == m.GetTerm() && hard.Vote != m.GetTo()) {
@@ -565,7 +574,7 @@ func (r *replica) install(x export, o *shard.Offer) {
 	if r.failed(r.volume.install(x)) {
 		return
 	}
-	r.load()
+	r.load(true)
 	if r.core != nil {
 		r.failed(r.core.Announce(o.From, o.Site))
 		r.pump()

@@ -34,7 +34,7 @@ type Options struct {
 type Result struct {
 	Seed      uint64
 	OK        bool
-	Invariant string   // the short name of the broken invariant, for example "lost", "limit", "liveness"; "" when OK
+	Invariant string   // the short name of the broken invariant, for example "lost", "limit", "forgotten"; "" when OK
 	Failure   string   // what disagrees, with the numbers
 	Tail      []string // the last events before the failure
 	Rerun     string   // the command line that runs it again
