@@ -77,7 +77,8 @@ type Node struct {
 	leader      Leadership
 	leadReady   uint64 // as leader: the index of the first entry of this term
 	lastChange  uint64 // as leader: index of the newest membership change that may be in the log
-	duel        bool   // another candidate asked for our vote in the term we stand in
+	planted     plantedNode
+	duel        bool // another candidate asked for our vote in the term we stand in
 	offer       *Offer
 	messages    []Message
 	snapshotted map[ReplicaID]int // ticks since the library told a follower to fetch a checkpoint
@@ -206,7 +207,7 @@ func (n *Node) raftConfig() *raft.Config {
 		PreVote:                   true,
 		ReadOnlyOption:            raft.ReadOnlySafe,
 		DisableProposalForwarding: true,
-		StepDownOnRemoval:         true,
+		StepDownOnRemoval:         !PlantedRemovedLeads,
 		Logger:                    quiet{c.Logf},
 	}
 }
@@ -369,7 +370,8 @@ func (n *Node) notLeader() error {
 	return NotLeaderError{Shard: n.config.Shard, Leader: n.leader.Site}
 }
 
-// ProposeMembers appends a change of membership. [ErrBusyMembers] means that another one is under way.
+// ProposeMembers appends a change of membership. [ErrBusyMembers] means that another one is under way, [ErrTooFewVoters] that it
+// will be refused again.
 func (n *Node) ProposeMembers(change MemberChange) (err error) {
 	defer caught(&err)
 	if !n.leader.Self {
@@ -386,8 +388,12 @@ func (n *Node) ProposeMembers(change MemberChange) (err error) {
 	if err := proto.Unmarshal(data, cc); err != nil {
 		return fmt.Errorf("change of membership: %w", err)
 	}
-	if _, err := changeConf(n.members.conf(), cc); err != nil {
+	next, err := changeConf(n.members.conf(), cc)
+	if err != nil {
 		return fmt.Errorf("change of membership is not possible now: %w", err)
+	}
+	if n.members.tooFew(next) && !PlantedTooFewVoters {
+		return ErrTooFewVoters
 	}
 	if err := n.proposed(n.raft.ProposeConfChange(cc)); err != nil {
 		return err
@@ -486,7 +492,7 @@ func (n *Node) applyChange(e Entry) {
 		return
 	}
 	cc, _ := parseChange(e) // Change has parsed it already
-	n.raft.ApplyConfChange(cc)
+	n.raft.ApplyConfChange(plantedChange(n, e, cc))
 	n.members = next
 	n.learnSites()
 }
@@ -583,6 +589,9 @@ func (n *Node) write(out *Output, m *pb.Message, votes []*pb.Message) error {
 	w := Write{Token: n.lastTok, Entries: fromRaft(m.GetEntries())}
 	if n.late != nil {
 		w.Hard, n.durable, n.late = n.late, *n.late, nil
+		if PlantedCommitNotWritten {
+			w.Hard.Commit = 0
+		}
 	}
 	out.Writes = append(out.Writes, w)
 	if PlantedAckBeforeFsync {
@@ -600,6 +609,7 @@ func (n *Node) noteEntries(list []*pb.Entry) {
 		}
 		if e.GetType() != pb.EntryNormal {
 			n.lastChange = e.GetIndex()
+			plantedAppend(n, e)
 		}
 	}
 }
@@ -678,6 +688,9 @@ func (n *Node) Ready() bool { return n.leader.Self && n.leadReady > 0 && n.appli
 
 // Transferring reports whether this leader is handing over and takes no proposals.
 func (n *Node) Transferring() bool { return n.raft.BasicStatus().LeadTransferee != 0 }
+
+// Committed is how far this replica knows the log to be committed.
+func (n *Node) Committed() uint64 { return n.raft.BasicStatus().HardState.GetCommit() }
 
 // Members is the configuration as of the last applied entry.
 func (n *Node) Members() Members { return n.members }

@@ -2,6 +2,8 @@
 
 package shard
 
+import pb "go.etcd.io/raft/v3/raftpb"
+
 // The planted faults: classic mistakes that tests switch on to see whether they are noticed; see planted_on.go. In a normal
 // build they are constants and leave nothing behind.
 const (
@@ -14,4 +16,14 @@ const (
 	PlantedWipedVotes       = false
 	PlantedInstallAnyway    = false
 	PlantedClockBack        = false
+
+	PlantedTooFewVoters     = false
+	PlantedRemovedLeads     = false
+	PlantedCommitNotWritten = false
 )
+
+type plantedNode struct{}
+
+func plantedChange(_ *Node, _ Entry, cc *pb.ConfChangeV2) *pb.ConfChangeV2 { return cc }
+
+func plantedAppend(*Node, *pb.Entry) {}

@@ -22,11 +22,14 @@ type oracle struct {
 	shard    holdfast.ShardID
 	log      []truth // by index, from 1
 	twin     *twin
-	conf     uint64                       // index of the last change of members
-	terms    map[uint64]shard.ReplicaID   // who led
-	promised map[shard.ReplicaID]*promise // what every replica there ever was has told others about its disk
-	last     holdfast.Time                // the last stamp
-	never    map[holdfast.ID]bool         // abandoned after nothing but "not executed": must not be in the log
+	confs    []*config                       // all that ever held, from the founders on
+	ballots  map[candidacy][]shard.ReplicaID // votes that reached a candidate
+	unwanted map[holdfast.SiteID]bool        // sites whose replica the operator wants out
+	conf     uint64                          // index of the last change of members
+	terms    map[uint64]shard.ReplicaID      // who led
+	promised map[shard.ReplicaID]*promise    // what every replica there ever was has told others about its disk
+	last     holdfast.Time                   // the last stamp
+	never    map[holdfast.ID]bool            // abandoned after nothing but "not executed": must not be in the log
 	acks     []check.Ack
 	blind    bool   // a replica was made to differ on purpose: what follows from that is no finding
 	floor    uint64 // what the next read must have seen: everything that anybody was told
@@ -44,7 +47,7 @@ type truth struct {
 }
 
 func newOracle(e *engine, id holdfast.ShardID, stats *Stats) *oracle {
-	return &oracle{e: e, stats: stats, shard: id, twin: newTwin(), terms: map[uint64]shard.ReplicaID{}, never: map[holdfast.ID]bool{}, promised: map[shard.ReplicaID]*promise{}}
+	return &oracle{e: e, stats: stats, shard: id, twin: newTwin(), terms: map[uint64]shard.ReplicaID{}, never: map[holdfast.ID]bool{}, promised: map[shard.ReplicaID]*promise{}, ballots: map[candidacy][]shard.ReplicaID{}, unwanted: map[holdfast.SiteID]bool{}}
 }
 
 func (o *oracle) fail(invariant, format string, args ...any) {
@@ -80,7 +83,7 @@ func (o *oracle) committed(at holdfast.SiteID, e shard.Entry) {
 		o.replay(&t)
 	}
 	if e.Type != shard.EntryNormal {
-		o.conf = e.Index
+		o.changed(at, e)
 	}
 	o.log = append(o.log, t)
 }

@@ -53,7 +53,8 @@ type replica struct {
 	pumping  bool
 	fetching bool
 	ticks    int
-	out      bool // took itself out of service
+	judged   uint64 // as leader: up to where what it takes to be committed has been checked
+	out      bool   // took itself out of service
 }
 
 const tick = 10 * time.Millisecond
@@ -170,18 +171,25 @@ func (r *replica) inspect() {
 
 // ask begs the other sites, one after the other, to be admitted, until one that leads has done it.
 func (r *replica) ask() {
-	f, id := r.p.f, shard.ReplicaID(r.volume.Identity().Replica)
-	for _, other := range f.sites {
-		if other == r.p {
-			continue
-		}
-		f.net.send(r.p.site, other.site, func() { other.admit(r, id) })
-	}
+	id := r.id()
+	r.join(id)
 	r.p.after(300*time.Millisecond, func() {
 		if r.core == nil {
 			r.ask()
 		}
 	})
+}
+
+// join asks all other sites at once, unless the operator wants this one out.
+func (r *replica) join(id shard.ReplicaID) {
+	if r.p.f.oracle(r.shard).unwanted[r.p.site] {
+		return
+	}
+	for _, other := range r.p.f.sites {
+		if other != r.p {
+			r.p.f.net.send(r.p.site, other.site, func() { other.admit(r, id) })
+		}
+	}
 }
 
 // admit is the other site's half of ask: the leader adds the stranger as a learner, and tells it from which members the log
@@ -234,7 +242,11 @@ func (p *process) tick() {
 	}
 }
 
-const upkeepTicks = 7
+// In ticks: how often a leader looks for due work, and one that is no member asks to be one.
+const (
+	upkeepTicks = 7
+	joinTicks   = 50
+)
 
 func (r *replica) tick() {
 	if r.core == nil || r.out {
@@ -249,6 +261,9 @@ func (r *replica) tick() {
 	}
 	if g := r.machine.Seal(now); g != nil {
 		r.persistLater(g)
+	}
+	if _, in := r.core.Members().Find(r.id()); !in && r.ticks%joinTicks == 0 {
+		r.join(r.id()) // it was removed, and knows
 	}
 	r.pump()
 }
@@ -317,6 +332,7 @@ func (r *replica) pump() {
 		if r.failed(err) || !r.carry(&out) {
 			break
 		}
+		r.judge()
 	}
 	r.pumping = false
 }
@@ -351,24 +367,53 @@ func (r *replica) led(l *shard.Leadership) {
 	id := shard.ReplicaID(r.volume.Identity().Replica)
 	r.p.f.stats.Leaders++
 	r.p.f.e.logf("site %d shard %d: replica %x leads term %d", r.p.site, r.shard, uint64(id), l.Term)
-	r.p.f.oracle(r.shard).leads(l.Term, id)
+	o := r.p.f.oracle(r.shard)
+	o.leads(l.Term, id)
+	applied, _ := r.machine.Applied()
+	o.elected(r.p.site, id, l.Term, applied, r.volume)
+	r.judged = r.core.Committed()
+}
+
+// judge checks a leader: whether it still may lead, and what it has come to take for committed.
+func (r *replica) judge() {
+	if r.core == nil || !r.core.Leader().Self {
+		return
+	}
+	applied, _ := r.machine.Applied()
+	o, id := r.p.f.oracle(r.shard), r.id()
+	if conf := o.confAt(applied); !conf.votes(id) {
+		o.fail("removed-leads", "site %d: replica %x leads, and has applied entry %d: voters are %x", r.p.site, uint64(id), applied, conf.voters)
+	}
+	r.judgeCommit(applied)
+}
+
+func (r *replica) judgeCommit(applied uint64) {
+	if index := r.core.Committed(); r.core.Leader().Self && index > r.judged {
+		r.judged = index
+		r.p.f.oracle(r.shard).chose(r.p.site, r.id(), r.core.Leader().Term, applied, index, r.p.disk.safe(int(r.shard-1)))
+	}
 }
 
 func (r *replica) post(m *shard.Message) {
 	to := r.p.f.sites[m.Site-1]
 	from, s, payload := r.p.site, r.shard, m.Payload
-	r.promised(payload)
-	r.p.f.net.send(from, m.Site, func() { to.receive(from, s, payload) })
+	vote, granted := r.promised(payload)
+	r.p.f.net.send(from, m.Site, func() {
+		if granted && to.up && to.replicas[s-1].id() == vote.to {
+			r.p.f.oracle(s).counted(vote)
+		}
+		to.receive(from, s, payload)
+	})
 }
 
 // promised checks a message on its way out: what it tells others must be safe on this disk, or a crash would make it a lie. A vote
 // needs its hard state, a candidate its own term, an acknowledgement its entries.
-func (r *replica) promised(payload []byte) {
+func (r *replica) promised(payload []byte) (vote ballot, granted bool) {
 	m := &r.p.f.message
 	proto.Reset(m)
 	if err := proto.Unmarshal(payload[1:], m); err != nil {
 		r.p.f.e.fail("durable", "site %d sends what does not decode: %v", r.p.site, err)
-		return
+		return vote, false
 	}
 	hard, last := r.p.disk.safeHard(int(r.shard-1)), r.p.disk.safe(int(r.shard-1))
 	bad := func(what string, want uint64) {
@@ -390,6 +435,8 @@ func (r *replica) promised(payload []byte) {
 			bad("acknowledgement", m.GetIndex())
 		}
 	}
+	vote = ballot{term: m.GetTerm(), from: r.id(), to: shard.ReplicaID(m.GetTo())}
+	return vote, m.GetType() == raftpb.MsgVoteResp && !m.GetReject()
 }
 
 func (p *process) receive(from holdfast.SiteID, s holdfast.ShardID, payload []byte) {
@@ -499,6 +546,7 @@ func (r *replica) apply() {
 		if r.failed(r.core.Applied(done.Index, last)) {
 			return
 		}
+		r.judgeCommit(done.Index) // new members may make a majority of what was none
 		if g := r.machine.Seal(r.p.clock()); g != nil {
 			r.persistLater(g)
 		}

@@ -12,6 +12,8 @@ import (
 type promise struct {
 	term, vote uint64
 	last       end // the furthest log that it has acknowledged
+	// acknowledged is how far, by the term of the leader that it was told to.
+	acknowledged map[uint64]uint64
 }
 
 // end is where a log ends. As Raft compares them: by the term of the last entry, then by its index.
@@ -23,7 +25,7 @@ func (a end) before(b end) bool { return a.term < b.term || a.term == b.term && 
 func (o *oracle) promises(from shard.ReplicaID, m *raftpb.Message, log shard.Log) {
 	p := o.promised[from]
 	if p == nil {
-		p = &promise{}
+		p = &promise{acknowledged: map[uint64]uint64{}}
 		o.promised[from] = p
 	}
 	if m.GetReject() {
@@ -35,6 +37,7 @@ func (o *oracle) promises(from shard.ReplicaID, m *raftpb.Message, log shard.Log
 	case raftpb.MsgVote:
 		p.give(m.GetTerm(), m.GetFrom())
 	case raftpb.MsgAppResp:
+		p.acknowledged[m.GetTerm()] = max(p.acknowledged[m.GetTerm()], m.GetIndex())
 		if term, err := log.Term(m.GetIndex()); err == nil {
 			if e := (end{term, m.GetIndex()}); p.last.before(e) {
 				p.last = e

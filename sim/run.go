@@ -50,6 +50,7 @@ type Stats struct {
 	Crashes, Torn, Wipes, FsyncFailures, Cuts, ClockJumps, SlowDisks int
 	Pauses, Bulks                                                    int
 	Leaders, HandOvers, MemberChanges, Snapshots, Checkpoints        int
+	Removals, TooFew, Returns, EarlyPromotions                       int
 	Acknowledged, Refused, Unknown, NotExecuted, Replays, Reads      int
 	Holds, Posts, Voids, Expired, Records, Messages                  int
 	Entries                                                          int
