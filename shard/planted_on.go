@@ -23,7 +23,7 @@ var (
 	PlantedTooFewVoters     bool // Node: a removal may leave two voters
 	PlantedRemovedLeads     bool // Node: a leader that removed itself goes on leading
 	PlantedRemovedCounts    bool // Node: the vote and the acknowledgement of a removed voter still count
-	PlantedLearnerCounts    bool // Node: a learner counts as a voter
+	PlantedLearnerCounts    bool // Node: the leader counts a learner as a voter
 	PlantedMembersAtAppend  bool // Node: a leader counts by new members when it has appended them, the others when they are committed
 	PlantedCommitNotWritten bool // Node: the commit index is not written with the entries: a restart goes back to older members
 )
@@ -39,7 +39,7 @@ func plantedChange(n *Node, e Entry, cc *pb.ConfChangeV2) *pb.ConfChangeV2 {
 	switch {
 	case PlantedRemovedCounts && len(cc.GetChanges()) == 1 && cc.GetChanges()[0].GetType() == pb.ConfChangeRemoveNode:
 		return none
-	case PlantedLearnerCounts:
+	case PlantedLearnerCounts && n.leader.Self:
 		for _, x := range told.GetChanges() {
 			if x.GetType() == pb.ConfChangeAddLearnerNode {
 				x.Type = pb.ConfChangeAddNode.Enum()

@@ -178,7 +178,7 @@ func (f *fleet) newMedium(d Disk, shards int, keep uint64) medium {
 	if d == PebbleDisk {
 		return newPebbleDisk(&f.e, shards, keep)
 	}
-	return newDisk(shards, keep)
+	return newDisk(&f.e, shards, keep)
 }
 
 // close lets go of what the disks hold.
@@ -421,11 +421,13 @@ func (f *fleet) inspect() {
 	for i, o := range f.shards {
 		for _, p := range f.sites {
 			if p.replicas[i].core == nil {
-				continue // out of the fleet
+				continue // removed, and its disk empty
 			}
 			p.replicas[i].inspect()
 			p.replicas[i].checkRecords()
-			f.view(o, p.replicas[i])
+			if !f.away(o, p) { // a removed one has been left behind
+				f.view(o, p.replicas[i])
+			}
 		}
 		o.finish(f)
 	}

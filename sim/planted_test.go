@@ -34,7 +34,7 @@ var plants = []struct {
 		"old tail kept behind an overwritten one", &store.PlantedTailKept,
 		Options{},
 		[]string{"log"},
-		"terms fall within the log that a replica starts from",
+		"the log does not end with what was written last, or terms fall within one that a replica starts from",
 	},
 	{
 		"wiped disk votes with an empty log", &shard.PlantedWipedVotes,
@@ -98,6 +98,32 @@ var plants = []struct {
 		"as for dedupe forgotten",
 	},
 	{"store: old tail kept", &store.PlantedTailKept, Options{Disk: PebbleDisk}, []string{"log"}, ""},
+	{
+		"removed voter still counts", &shard.PlantedRemovedCounts,
+		Options{},
+		[]string{"quorum", "elected", "removed-leads"},
+		"what is counted wrongly first: an acknowledgement, a vote, or the leader that does not hear of its own removal",
+	},
+	{
+		"learner counts as a voter", &shard.PlantedLearnerCounts,
+		Options{},
+		[]string{"quorum", "elected"},
+		"an acknowledgement or a vote",
+	},
+	{
+		"a leader counts by members that it has only appended", &shard.PlantedMembersAtAppend,
+		Options{},
+		[]string{"quorum", "elected"},
+		"an acknowledgement or a vote",
+	},
+	{"leader goes on after its own removal", &shard.PlantedRemovedLeads, Options{}, []string{"removed-leads"}, ""},
+	{
+		"commit index not written with the entries", &shard.PlantedCommitNotWritten,
+		Options{},
+		[]string{"elected"},
+		"a restarted voter stands for election by members that have been replaced twice",
+	},
+	{"two voters are left", &shard.PlantedTooFewVoters, Options{}, []string{"voters"}, ""},
 	{"digest mismatch ignored", &ledger.PlantedDigestIgnored, Options{Rot: true}, []string{"divergence"}, ""},
 }
 

@@ -459,6 +459,7 @@ func (r *replica) write(list []shard.Write) bool {
 	var batches []batch
 	for i := range list {
 		w := &list[i]
+		r.p.f.oracle(r.shard).wrote(r.p.site, w.Entries)
 		batches = append(batches, batch{shard: r.shard, hard: w.Hard, entries: w.Entries})
 		r.p.waiting = append(r.p.waiting, token{r, r.core, w.Token})
 	}
