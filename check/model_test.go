@@ -16,7 +16,8 @@ func TestAdvanceIsStepInPlace(t *testing.T) {
 	account := func() int { return rng.IntN(accounts) * accountSlots }
 	hold := func() int { return accounts*accountSlots + rng.IntN(holds)*holdSlots }
 	outcomes := []Op{
-		{Outcome: holdfast.Outcome{Status: holdfast.Done}}, {Outcome: holdfast.Outcome{Status: holdfast.Unknown}},
+		{Outcome: holdfast.Outcome{Status: holdfast.Done}},
+		{Outcome: holdfast.Outcome{Status: holdfast.Unknown}},
 		{Outcome: holdfast.Outcome{Status: holdfast.Refused, Code: holdfast.CodeExceedsCredits}},
 		{Outcome: holdfast.Outcome{Status: holdfast.Refused, Code: holdfast.CodeDebitFrozen}},
 	}

@@ -77,8 +77,7 @@ type Node struct {
 	leader      Leadership
 	leadReady   uint64 // as leader: the index of the first entry of this term
 	lastChange  uint64 // as leader: index of the newest membership change that may be in the log
-	planted     plantedNode
-	duel        bool // another candidate asked for our vote in the term we stand in
+	duel        bool   // another candidate asked for our vote in the term we stand in
 	offer       *Offer
 	messages    []Message
 	snapshotted map[ReplicaID]int // ticks since the library told a follower to fetch a checkpoint

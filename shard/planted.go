@@ -22,8 +22,6 @@ const (
 	PlantedCommitNotWritten = false
 )
 
-type plantedNode struct{}
-
 func plantedChange(_ *Node, _ Entry, cc *pb.ConfChangeV2) *pb.ConfChangeV2 { return cc }
 
 func plantedAppend(*Node, *pb.Entry) {}

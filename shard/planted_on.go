@@ -28,9 +28,8 @@ var (
 	PlantedCommitNotWritten bool // Node: the commit index is not written with the entries: a restart goes back to older members
 )
 
-type plantedNode struct {
-	early uint64 // a change that the library was told of before it was committed
-}
+// early is, by node, the change that the library was told of before it was committed. Only the simulator's one goroutine plants that.
+var early = map[*Node]uint64{}
 
 // plantedChange is what the library is told of a committed change. The members that the node itself knows are right.
 func plantedChange(n *Node, e Entry, cc *pb.ConfChangeV2) *pb.ConfChangeV2 {
@@ -45,7 +44,7 @@ func plantedChange(n *Node, e Entry, cc *pb.ConfChangeV2) *pb.ConfChangeV2 {
 				x.Type = pb.ConfChangeAddNode.Enum()
 			}
 		}
-	case PlantedMembersAtAppend && n.planted.early == e.Index:
+	case PlantedMembersAtAppend && early[n] == e.Index:
 		return none
 	}
 	return told
@@ -57,7 +56,7 @@ func plantedAppend(n *Node, e *pb.Entry) {
 		return
 	}
 	if cc, err := parseChange(Entry{Index: e.GetIndex(), Data: e.GetData()}); err == nil && len(cc.GetChanges()) == 1 {
-		n.planted.early = e.GetIndex()
+		early[n] = e.GetIndex()
 		n.raft.ApplyConfChange(cc)
 	}
 }
