@@ -82,6 +82,58 @@ func (c *call) step(state []int64) (bool, []int64) {
 	return status != holdfast.Done, next
 }
 
+// advance is step on a state that nobody else keeps: it changes the state in place, and looks only at what the call touches.
+// A history in the order of its log is as long as the state is large; copying one for each of the other would be quadratic.
+func (c *call) advance(s []int64) bool {
+	status := c.op.Outcome.Status
+	switch s[c.txn] {
+	case decidedDone:
+		return status != holdfast.Refused
+	case decidedRefused:
+		return status != holdfast.Done
+	}
+	if status == holdfast.Refused && !aboutMoney(c.op.Outcome.Code) {
+		s[c.txn] = decidedRefused
+		return true
+	}
+	restore := c.save(s)
+	if c.apply(s) {
+		s[c.txn] = decidedDone
+		return status != holdfast.Refused
+	}
+	restore()
+	s[c.txn] = decidedRefused
+	return status != holdfast.Done
+}
+
+// save keeps what apply may change, the accounts and the holds, and returns what puts it back.
+func (c *call) save(s []int64) (restore func()) {
+	type stretch struct {
+		at   int
+		kept [accountSlots]int64
+		n    int
+	}
+	var list []stretch
+	keep := func(at, n int) {
+		x := stretch{at: at, n: n}
+		copy(x.kept[:], s[at:at+n])
+		list = append(list, x)
+	}
+	for _, account := range c.touches(s) {
+		keep(account, accountSlots)
+	}
+	for i := range c.legs {
+		if c.legs[i].kind != holdfast.Immediate {
+			keep(c.legs[i].hold, holdSlots)
+		}
+	}
+	return func() {
+		for i := range list {
+			copy(s[list[i].at:], list[i].kept[:list[i].n])
+		}
+	}
+}
+
 // aboutMoney are the refusals that the model understands well enough to contradict.
 func aboutMoney(code holdfast.Code) bool {
 	switch code {

@@ -118,15 +118,14 @@ func (j *judge) replay(effects []*effect) (map[*call][]version, *call) {
 		versions[at] = []version{{0, [accountSlots]int64(states[at[0]][at[1]:])}}
 	}
 	for i, e := range effects {
-		ok, next := e.call.step(states[e.call.group])
-		if !ok {
+		state := states[e.call.group]
+		if !e.call.advance(state) {
 			return nil, e.call
 		}
-		states[e.call.group] = next
-		for _, slot := range e.call.touches(states[e.call.group]) {
+		for _, slot := range e.call.touches(state) {
 			at := [2]int{e.call.group, slot}
 			if watch[at] {
-				versions[at] = append(versions[at], version{i + 1, [accountSlots]int64(next[slot:])})
+				versions[at] = append(versions[at], version{i + 1, [accountSlots]int64(state[slot:])})
 			}
 		}
 	}

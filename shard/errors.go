@@ -26,6 +26,8 @@ var (
 	ErrNoShard = errors.New("this site has no replica of that shard: check [shards] of the configuration")
 	// ErrBusyMembers: a change of membership is under way, or the leader is too young to know. Try again.
 	ErrBusyMembers = errors.New("another change of membership is under way: try again when it is done")
+	// ErrTooFewVoters: the change would leave fewer voters than the shard was founded for; see [MemberChange].
+	ErrTooFewVoters = errors.New("too few voters would be left: add a voter first, or replace the one that is to go")
 	// ErrTimeout: a wait ran into the deadline of its context before anything was proposed. Nothing was executed.
 	ErrTimeout = errors.New("the deadline passed while waiting in the queue: send the same id again")
 )

@@ -5,7 +5,9 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -28,6 +30,7 @@ type fleet struct {
 	stop  chan struct{}
 	wg    sync.WaitGroup
 	pipes map[[2]holdfast.SiteID]chan packet
+	wind  func() (lost bool, late time.Duration) // what the network does to a message; nil: nothing
 }
 
 type node struct {
@@ -36,6 +39,7 @@ type node struct {
 	fs     vfs.FS
 	events []Event
 	fatal  error
+	dead   atomic.Bool // crashed: what it still does, nobody hears
 }
 
 type packet struct {
@@ -72,7 +76,11 @@ func (f *fleet) pipe(a, b holdfast.SiteID) {
 		for {
 			select {
 			case p := <-ch:
-				time.Sleep(500 * time.Microsecond) // bubble time
+				lost, late := f.weather()
+				time.Sleep(500*time.Microsecond + late) // bubble time
+				if lost {
+					continue
+				}
 				if n := f.reach(a, b); n != nil {
 					n.host.Receive(a, p.shard, p.payload)
 				}
@@ -81,6 +89,15 @@ func (f *fleet) pipe(a, b holdfast.SiteID) {
 			}
 		}
 	})
+}
+
+func (f *fleet) weather() (lost bool, late time.Duration) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.wind == nil {
+		return false, 0
+	}
+	return f.wind()
 }
 
 // reach is the node at b if a can reach it.
@@ -121,6 +138,9 @@ func (f *fleet) start(id holdfast.SiteID, fs vfs.FS) {
 	hc := HostConfig{
 		Site: id, Sites: f.sites, Shards: []holdfast.ShardID{testShard}, OnFatal: fatal, Call: f.call(id),
 		Send: func(to holdfast.SiteID, shard holdfast.ShardID, payload []byte) {
+			if n.dead.Load() {
+				return
+			}
 			select {
 			case f.pipes[[2]holdfast.SiteID{id, to}] <- packet{shard, payload}:
 			default:
@@ -165,6 +185,27 @@ func (f *fleet) kill(id holdfast.SiteID) vfs.FS {
 		f.t.Fatalf("site %d: %v", id, err)
 	}
 	return n.fs
+}
+
+// crash ends a site as a power cut does, and returns what is on its disk: all that was fsynced and any part of the rest. Its
+// goroutines are stopped only after that, and can reach nobody.
+func (f *fleet) crash(id holdfast.SiteID, rng *rand.Rand) vfs.FS {
+	f.t.Helper()
+	f.mu.Lock()
+	n := f.nodes[id]
+	f.nodes[id] = nil
+	f.mu.Unlock()
+	n.dead.Store(true)
+	left := n.fs.(*vfs.MemFS).CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: rng.IntN(101), RNG: rng})
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	if err := n.host.Stop(ctx); err != nil {
+		f.t.Fatalf("site %d: %v", id, err)
+	}
+	if err := n.store.Close(); err != nil {
+		f.t.Fatalf("site %d: %v", id, err)
+	}
+	return left
 }
 
 func (f *fleet) close() {

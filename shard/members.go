@@ -84,12 +84,24 @@ func findMember(list []Member, id ReplicaID) (Member, bool) {
 	return list[i], true
 }
 
+// fewVoters is how many voters a shard keeps whatever is removed.
+const fewVoters = 3
+
+// tooFew reports that next has fewer voters than a removal may leave. A change that takes no voter away is never refused for it.
+func (m Members) tooFew(next *pb.ConfState) bool {
+	least := min(fewVoters, len(m.Founders))
+	return len(next.GetVoters()) < min(least, len(m.conf().GetVoters()))
+}
+
 // AddLearner is the change that adds a replica without a vote.
 func AddLearner(id ReplicaID, at holdfast.SiteID) MemberChange {
 	return MemberChange{Learn: []Member{{Replica: id, Site: at, Role: Learner}}}
 }
 
 // MemberChange is one step of membership. More than one voter changed at once makes a joint change, which Raft leaves by itself.
+// Voters may be removed without replacement down to three, or to as many as founded the shard if those were fewer: with two
+// voters left the next lost cable would stop the shard, and with one the next lost disk would lose it. Three become three
+// others only by replacing: one change that promotes a learner and removes a voter.
 type MemberChange struct {
 	Learn   []Member    // to be added as learners
 	Promote []ReplicaID // learners that get a vote

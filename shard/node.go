@@ -213,7 +213,7 @@ func (n *Node) raftConfig() *raft.Config {
 		PreVote:                   true,
 		ReadOnlyOption:            raft.ReadOnlySafe,
 		DisableProposalForwarding: true,
-		StepDownOnRemoval:         true,
+		StepDownOnRemoval:         !PlantedRemovedLeads,
 		Logger:                    quiet{c.Logf},
 	}
 }
@@ -379,7 +379,8 @@ func (n *Node) notLeader() error {
 	return NotLeaderError{Shard: n.config.Shard, Leader: n.leader.Site}
 }
 
-// ProposeMembers appends a change of membership. [ErrBusyMembers] means that another one is under way.
+// ProposeMembers appends a change of membership. [ErrBusyMembers] means that another one is under way, [ErrTooFewVoters] that it
+// will be refused again.
 func (n *Node) ProposeMembers(change MemberChange) (err error) {
 	defer caught(&err)
 	if !n.leader.Self {
@@ -396,8 +397,12 @@ func (n *Node) ProposeMembers(change MemberChange) (err error) {
 	if err := proto.Unmarshal(data, cc); err != nil {
 		return fmt.Errorf("change of membership: %w", err)
 	}
-	if _, err := changeConf(n.members.conf(), cc); err != nil {
+	next, err := changeConf(n.members.conf(), cc)
+	if err != nil {
 		return fmt.Errorf("change of membership is not possible now: %w", err)
+	}
+	if n.members.tooFew(next) && !PlantedTooFewVoters {
+		return ErrTooFewVoters
 	}
 	if err := n.proposed(n.raft.ProposeConfChange(cc)); err != nil {
 		return err
@@ -497,7 +502,7 @@ func (n *Node) applyChange(e Entry) {
 		return
 	}
 	cc, _ := parseChange(e) // Change has parsed it already
-	n.raft.ApplyConfChange(cc)
+	n.raft.ApplyConfChange(plantedChange(n, e, cc))
 	n.members = next
 	n.learnSites()
 }
@@ -595,6 +600,9 @@ func (n *Node) write(out *Output, m *pb.Message, votes []*pb.Message) error {
 	if n.late != nil {
 		action.commit = n.late.Commit
 		w.Hard, n.durable, n.late = n.late, *n.late, nil
+		if PlantedCommitNotWritten {
+			w.Hard.Commit = 0
+		}
 	}
 	if len(w.Entries) > 0 {
 		n.end = w.Entries[len(w.Entries)-1].Index
@@ -615,6 +623,7 @@ func (n *Node) noteEntries(list []*pb.Entry) {
 		}
 		if e.GetType() != pb.EntryNormal {
 			n.lastChange = e.GetIndex()
+			plantedAppend(n, e)
 		}
 	}
 }
@@ -704,6 +713,9 @@ func (n *Node) Ready() bool { return n.leader.Self && n.leadReady > 0 && n.appli
 
 // Transferring reports whether this leader is handing over and takes no proposals.
 func (n *Node) Transferring() bool { return n.raft.BasicStatus().LeadTransferee != 0 }
+
+// Committed is how far this replica knows the log to be committed.
+func (n *Node) Committed() uint64 { return n.raft.BasicStatus().HardState.GetCommit() }
 
 // Members is the configuration as of the last applied entry.
 func (n *Node) Members() Members { return n.members }

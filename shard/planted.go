@@ -2,6 +2,8 @@
 
 package shard
 
+import pb "go.etcd.io/raft/v3/raftpb"
+
 // The planted faults: classic mistakes that tests switch on to see whether they are noticed; see planted_on.go. In a normal
 // build they are constants and leave nothing behind.
 const (
@@ -15,4 +17,12 @@ const (
 	PlantedInstallAnyway    = false
 	PlantedClockBack        = false
 	PlantedWipeUnasked      = false
+
+	PlantedTooFewVoters     = false
+	PlantedRemovedLeads     = false
+	PlantedCommitNotWritten = false
 )
+
+func plantedChange(_ *Node, _ Entry, cc *pb.ConfChangeV2) *pb.ConfChangeV2 { return cc }
+
+func plantedAppend(*Node, *pb.Entry) {}

@@ -2,6 +2,12 @@
 
 package shard
 
+import (
+	"google.golang.org/protobuf/proto"
+
+	pb "go.etcd.io/raft/v3/raftpb"
+)
+
 // Classic mistakes, one switch each, for tests that show that the simulator finds them. Set them before anything starts.
 var (
 	PlantedAckBeforeFsync   bool // Node: what has to wait for the disk is sent when the write is handed out
@@ -14,4 +20,44 @@ var (
 	PlantedInstallAnyway    bool // Replica: a checkpoint is installed over a log that holds it already, dropping what follows
 	PlantedClockBack        bool // Replica: entries are stamped with the clock as it is, even after it jumped back
 	PlantedWipeUnasked      bool // MayForget: a corrupt replica is wiped without asking whether others hold its data
+
+	PlantedTooFewVoters     bool // Node: a removal may leave two voters
+	PlantedRemovedLeads     bool // Node: a leader that removed itself goes on leading
+	PlantedRemovedCounts    bool // Node: the vote and the acknowledgement of a removed voter still count
+	PlantedLearnerCounts    bool // Node: the leader counts a learner as a voter
+	PlantedMembersAtAppend  bool // Node: a leader counts by new members when it has appended them, the others when they are committed
+	PlantedCommitNotWritten bool // Node: the commit index is not written with the entries: a restart goes back to older members
 )
+
+// early is, by node, the change that the library was told of before it was committed. Only the simulator's one goroutine plants that.
+var early = map[*Node]uint64{}
+
+// plantedChange is what the library is told of a committed change. The members that the node itself knows are right.
+func plantedChange(n *Node, e Entry, cc *pb.ConfChangeV2) *pb.ConfChangeV2 {
+	told := proto.CloneOf(cc)
+	none := &pb.ConfChangeV2{Changes: []*pb.ConfChangeSingle{{Type: pb.ConfChangeUpdateNode.Enum(), NodeId: new(uint64(1))}}}
+	switch {
+	case PlantedRemovedCounts && len(cc.GetChanges()) == 1 && cc.GetChanges()[0].GetType() == pb.ConfChangeRemoveNode:
+		return none
+	case PlantedLearnerCounts && n.leader.Self:
+		for _, x := range told.GetChanges() {
+			if x.GetType() == pb.ConfChangeAddLearnerNode {
+				x.Type = pb.ConfChangeAddNode.Enum()
+			}
+		}
+	case PlantedMembersAtAppend && early[n] == e.Index:
+		return none
+	}
+	return told
+}
+
+// plantedAppend tells the library of a change that is only in the log.
+func plantedAppend(n *Node, e *pb.Entry) {
+	if !PlantedMembersAtAppend || !n.leader.Self || n.members.Joint() || len(e.GetData()) == 0 {
+		return
+	}
+	if cc, err := parseChange(Entry{Index: e.GetIndex(), Data: e.GetData()}); err == nil && len(cc.GetChanges()) == 1 {
+		early[n] = e.GetIndex()
+		n.raft.ApplyConfChange(cc)
+	}
+}

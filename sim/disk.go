@@ -15,6 +15,7 @@ import (
 // of what was not synced, the last piece of it possibly torn in the middle. It holds entries in the encoding of package store,
 // so that what tells a torn entry from a whole one is the real checksum.
 type disk struct {
+	e       *engine
 	volumes []*volume // by shard, from 0
 	pending []batch   // written and not synced, oldest first
 	keep    uint64    // entries behind the checkpoint that followers are served from the log
@@ -56,8 +57,8 @@ type checkpoint struct {
 
 var errDisk = errors.New("model disk: fsync failed")
 
-func newDisk(shards int, keep uint64) *disk {
-	d := &disk{keep: keep}
+func newDisk(e *engine, shards int, keep uint64) *disk {
+	d := &disk{e: e, keep: keep}
 	for i := range shards {
 		d.volumes = append(d.volumes, &volume{disk: d, shard: holdfast.ShardID(i + 1), checkpoint: &checkpoint{}})
 	}
@@ -71,6 +72,7 @@ func (d *disk) write(batches []batch) error {
 	}
 	for _, b := range batches {
 		d.volumes[b.shard-1].visible.put(&b)
+		ends(d.e, &b, d.volumes[b.shard-1])
 	}
 	d.pending = append(d.pending, batches...)
 	return nil
@@ -184,7 +186,7 @@ func tornBatch(b *batch, tear int) (*batch, bool) {
 
 // wipe is a new disk in the place of the old one.
 func (d *disk) wipe() {
-	*d = *newDisk(len(d.volumes), d.keep)
+	*d = *newDisk(d.e, len(d.volumes), d.keep)
 	for _, v := range d.volumes {
 		v.disk = d
 	}

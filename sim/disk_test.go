@@ -15,7 +15,7 @@ import (
 // The two disks have to keep the same promises: what holds on the model must hold on the real one, or the fast schedules prove
 // nothing about it.
 var disks = map[string]func(*engine) medium{
-	"model":  func(*engine) medium { return newDisk(2, 5) },
+	"model":  func(*engine) medium { return newDisk(&engine{}, 2, 5) },
 	"pebble": func(e *engine) medium { return newPebbleDisk(e, 2, 5) },
 }
 

@@ -33,6 +33,8 @@ func drawFaults(f *fleet) faults {
 		(*faults).split, (*faults).oneWay, (*faults).slowDisk, (*faults).failFsync, (*faults).wipe, (*faults).wipe,
 		(*faults).jumpClock, (*faults).jumpClock, (*faults).handOver, (*faults).handOver, (*faults).crashLeader, (*faults).isolateLeader,
 		(*faults).flicker, (*faults).stopSite, (*faults).stopLeader, (*faults).fullDisk, (*faults).slowDisk,
+		(*faults).removeSite, (*faults).removeSite, (*faults).removeLeader, (*faults).removeTwo, (*faults).takeBack, (*faults).takeBack,
+		(*faults).promoteEarly,
 	}
 	// Every run leaves some kinds out: some mistakes show only when nothing else disturbs.
 	for _, kind := range all {

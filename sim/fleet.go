@@ -183,7 +183,7 @@ func (f *fleet) newMedium(d Disk, shards int, keep uint64) medium {
 	if d == PebbleDisk {
 		return newPebbleDisk(&f.e, shards, keep)
 	}
-	return newDisk(shards, keep)
+	return newDisk(&f.e, shards, keep)
 }
 
 // close lets go of what the disks hold.
@@ -254,6 +254,10 @@ func (f *fleet) found() {
 			founders = append(founders, shard.Member{Replica: shard.ReplicaID(ids[len(ids)-1]), Site: p.site})
 		}
 		birth := shard.NewMembers(founders).Append(nil)
+		f.shards[i].confs = []*config{{}}
+		for _, m := range founders {
+			f.shards[i].confs[0].voters = append(f.shards[i].confs[0].voters, m.Replica)
+		}
 		for k, p := range f.sites {
 			if err := p.disk.volume(i).SetIdentity(store.Identity{Replica: ids[k], Born: true, Birth: birth}); err != nil {
 				f.e.fail("disk", "site %d: %v", p.site, err)
@@ -365,6 +369,7 @@ func (f *fleet) end() {
 	f.e.logf("the faults stop")
 	f.faults.stop()
 	f.closing = true
+	f.recall()
 	deadline := f.e.now + settleFor
 	for f.e.failed == nil && f.e.now < deadline {
 		until := f.e.now + settleGap
@@ -372,6 +377,7 @@ func (f *fleet) end() {
 			f.stats.Steps++
 		}
 		f.e.now = max(f.e.now, until)
+		f.restore()
 		if f.unsettled() == "" {
 			f.inspect()
 			return
@@ -397,6 +403,8 @@ func (f *fleet) unsettled() string {
 		for _, p := range f.sites {
 			r := p.replicas[i]
 			switch {
+			case f.away(o, p):
+				continue
 			case r.core == nil:
 				return fmt.Sprintf("site %d has not joined shard %d", p.site, o.shard)
 			case r.out:
@@ -423,9 +431,14 @@ func (f *fleet) unsettled() string {
 func (f *fleet) inspect() {
 	for i, o := range f.shards {
 		for _, p := range f.sites {
+			if p.replicas[i].core == nil {
+				continue // removed, and its disk empty
+			}
 			p.replicas[i].inspect()
 			p.replicas[i].checkRecords()
-			f.view(o, p.replicas[i])
+			if !f.away(o, p) { // a removed one has been left behind
+				f.view(o, p.replicas[i])
+			}
 		}
 		o.finish(f)
 	}
@@ -463,32 +476,6 @@ func (f *fleet) votersOf(i int) shard.Members {
 		return shard.Members{}
 	}
 	return best.core.Members()
-}
-
-// whole reports whether every site but one has everything that is committed on its disk and votes, so that the disk of that
-// one can be lost. The others must know durably that the last change of members is over: as long as they take themselves to be
-// in the joint configuration that replaced an earlier disk, the old majority counts, and a second lost disk would end it.
-func (f *fleet) whole(but *process) bool {
-	for i, o := range f.shards {
-		members := f.votersOf(i)
-		if len(members.List) != len(f.sites) || members.Joint() {
-			return false
-		}
-		for _, p := range f.sites {
-			if !p.up || p.replicas[i].core == nil {
-				return false
-			}
-			v := p.replicas[i].volume
-			m, ok := members.Find(shard.ReplicaID(v.Identity().Replica))
-			if !ok || m.Role != shard.Voter {
-				return false
-			}
-			if p != but && (p.disk.safe(i) < uint64(len(o.log)) || p.disk.known(i) < o.conf) {
-				return false
-			}
-		}
-	}
-	return true
 }
 
 // forgets checks, when a corrupt replica wipes itself, that every committed entry it has is on the disks of a majority that

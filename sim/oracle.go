@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"fmt"
+	"hash/crc32"
 	"math"
 	"slices"
 	"time"
@@ -17,20 +18,25 @@ import (
 // oracle knows what is true of one shard: the log as the first replica that learned of a commit had it, and a twin of the
 // ledger that has applied it. Every replica, every answer and every read is compared with it.
 type oracle struct {
-	e     *engine
-	stats *Stats
-	shard holdfast.ShardID
-	log   []truth // by index, from 1
-	twin  *twin
-	conf  uint64                     // index of the last change of members
-	terms map[uint64]shard.ReplicaID // who led
-	last  holdfast.Time              // the last stamp
-	never map[holdfast.ID]bool       // abandoned after nothing but "not executed": must not be in the log
-	acks  []check.Ack
-	blind bool   // a replica was made to differ on purpose: what follows from that is no finding
-	floor uint64 // what the next read must have seen: everything that anybody was told
-	ops   []check.Op
-	after func() // called when an entry is in the log; nil: there is nothing to do
+	e        *engine
+	stats    *Stats
+	shard    holdfast.ShardID
+	log      []truth // by index, from 1
+	twin     *twin
+	confs    []*config                       // all that ever held, from the founders on
+	ballots  map[candidacy][]shard.ReplicaID // votes that reached a candidate
+	unwanted map[holdfast.SiteID]bool        // sites whose replica the operator wants out
+	conf     uint64                          // index of the last change of members
+	terms    map[uint64]shard.ReplicaID      // who led
+	written  map[end]uint32                  // checksum of every entry that anybody ever wrote
+	promised map[shard.ReplicaID]*promise    // what every replica there ever was has told others about its disk
+	last     holdfast.Time                   // the last stamp
+	never    map[holdfast.ID]bool            // abandoned after nothing but "not executed": must not be in the log
+	acks     []check.Ack
+	blind    bool   // a replica was made to differ on purpose: what follows from that is no finding
+	floor    uint64 // what the next read must have seen: everything that anybody was told
+	ops      []check.Op
+	after    func() // called when an entry is in the log; nil: there is nothing to do
 }
 
 // truth is one committed entry and what it did.
@@ -44,7 +50,7 @@ type truth struct {
 }
 
 func newOracle(e *engine, id holdfast.ShardID, stats *Stats) *oracle {
-	return &oracle{e: e, stats: stats, shard: id, twin: newTwin(), terms: map[uint64]shard.ReplicaID{}, never: map[holdfast.ID]bool{}}
+	return &oracle{e: e, stats: stats, shard: id, twin: newTwin(), terms: map[uint64]shard.ReplicaID{}, never: map[holdfast.ID]bool{}, promised: map[shard.ReplicaID]*promise{}, ballots: map[candidacy][]shard.ReplicaID{}, unwanted: map[holdfast.SiteID]bool{}, written: map[end]uint32{}}
 }
 
 func (o *oracle) fail(invariant, format string, args ...any) {
@@ -80,7 +86,7 @@ func (o *oracle) committed(at holdfast.SiteID, e shard.Entry) {
 		o.replay(&t)
 	}
 	if e.Type != shard.EntryNormal {
-		o.conf = e.Index
+		o.changed(at, e)
 	}
 	o.log = append(o.log, t)
 	if o.after != nil {
@@ -136,7 +142,7 @@ func (o *oracle) applied(at holdfast.SiteID, done *shard.Applied, index, digest 
 	}
 	for i := range t.outcomes {
 		if what := differs(&done.Outcomes[i], &t.outcomes[i]); what != "" {
-			o.fail("outcome", "entry %d/%d at site %d: %s", done.Index, i, at, what)
+			o.fail(broken(&done.Outcomes[i], &t.outcomes[i]), "entry %d/%d at site %d: %s", done.Index, i, at, what)
 			return
 		}
 	}
@@ -148,6 +154,26 @@ func (o *oracle) applied(at holdfast.SiteID, done *shard.Applied, index, digest 
 	for _, id := range t.touched {
 		o.compareAccount(at, index, id, account)
 	}
+}
+
+// broken names the promise that a wrong outcome breaks.
+func broken(got, want *holdfast.Outcome) string {
+	done := got.Status == holdfast.Done && want.Status == holdfast.Refused
+	switch {
+	case got.Replay != want.Replay:
+		return "replay" // the same id did two things, or was remembered without having been there
+	case done && (want.Code == holdfast.CodeExceedsCredits || want.Code == holdfast.CodeExceedsDebits):
+		return "limit"
+	case done && slices.Contains(holdCodes, want.Code):
+		return "hold"
+	}
+	return "outcome"
+}
+
+// holdCodes refuse the end of a hold.
+var holdCodes = []holdfast.Code{
+	holdfast.CodeHoldMissing, holdfast.CodeNotAHold, holdfast.CodeHoldPosted, holdfast.CodeHoldVoided, holdfast.CodeHoldExpired,
+	holdfast.CodeHoldMismatch, holdfast.CodeHoldExceeded, holdfast.CodeHoldNotDue,
 }
 
 // differs compares an outcome with the right one. Which field of a taken id differs is the ledger's own choice of words.
@@ -221,6 +247,38 @@ func sameQueued(a, b holdfast.Queued) bool {
 	return a.Seq == b.Seq && a.Txn == b.Txn && a.Time == b.Time && a.To == b.To && a.Topic == b.Topic && bytes.Equal(a.Body, b.Body)
 }
 
+// persisted compares what a checkpoint on a disk says with the twin as it was at that index, before anybody has to start from it.
+func (o *oracle) persisted(at holdfast.SiteID, c *checkpoint) {
+	index := c.meta.Index
+	for i := range c.accounts {
+		a := c.accounts[i]
+		if want, ok := o.twin.account(a.ID, index); !ok || a != want {
+			o.fail("checkpoint", "the checkpoint at %d of site %d has %s as %+v, right is %+v (%v)", index, at, a.ID, a, want, ok)
+			return
+		}
+	}
+	held := map[holdfast.ID]bool{}
+	for i := range c.holds {
+		held[c.holds[i].ID] = true
+	}
+	for _, id := range o.twin.holdIDs {
+		if want, ok := o.twin.holds[id].at(index); held[id] != (ok && want.state == open) {
+			o.fail("checkpoint", "the checkpoint at %d of site %d has hold %s open: %v", index, at, id, held[id])
+			return
+		}
+	}
+	if want := o.twin.pendingMessages(index); !slices.EqualFunc(c.outbox, want, sameQueued) {
+		o.fail("checkpoint", "the checkpoint at %d of site %d has messages %v, right are %v", index, at, seqs(c.outbox), seqs(want))
+	}
+}
+
+func (w *twin) account(id holdfast.AccountID, index uint64) (a holdfast.Account, ok bool) {
+	if l := w.accounts[id]; l != nil {
+		return l.at(index)
+	}
+	return a, false
+}
+
 func (o *oracle) compareHolds(at holdfast.SiteID, index uint64, s *ledger.State) {
 	for _, id := range o.twin.holdIDs {
 		got, found := s.Hold(id)
@@ -237,14 +295,32 @@ func (o *oracle) compareHolds(at holdfast.SiteID, index uint64, s *ledger.State)
 	}
 }
 
-// wellFormed checks the log that a replica starts from: terms never fall, and an entry that has the term of the committed one
-// at its index is that entry.
+// ends checks that a log ends with what was written to it last.
+func ends(e *engine, b *batch, log shard.Log) {
+	if n := len(b.entries); n > 0 && log.LastIndex() != b.entries[n-1].Index {
+		e.fail("log", "shard %d: the log was written to up to entry %d and ends at %d", b.shard, b.entries[n-1].Index, log.LastIndex())
+	}
+}
+
+// wrote checks that entries of one index and term are the same at all replicas.
+func (o *oracle) wrote(at holdfast.SiteID, list []shard.Entry) {
+	for i := range list {
+		e := &list[i]
+		sum, key := crc32.ChecksumIEEE(e.Data), end{e.Term, e.Index}
+		if was, ok := o.written[key]; ok && was != sum {
+			o.fail("log", "site %d writes another entry %d of term %d than was written before", at, e.Index, e.Term)
+		}
+		o.written[key] = sum
+	}
+}
+
+// wellFormed checks the log that a replica starts from: terms never fall, and every entry is the one that was written.
 func (o *oracle) wellFormed(at holdfast.SiteID, log shard.Log) {
-	first, end := log.FirstIndex(), log.LastIndex()+1
-	for first < end {
-		list, err := log.Entries(first, end, math.MaxUint64)
+	first, limit := log.FirstIndex(), log.LastIndex()+1
+	for first < limit {
+		list, err := log.Entries(first, limit, math.MaxUint64)
 		if err != nil {
-			o.fail("log", "site %d cannot read entries %d to %d: %v", at, first, end-1, err)
+			o.fail("log", "site %d cannot read entries %d to %d: %v", at, first, limit-1, err)
 			return
 		}
 		for i := range list {
@@ -252,11 +328,8 @@ func (o *oracle) wellFormed(at holdfast.SiteID, log shard.Log) {
 			if i > 0 && e.Term < list[i-1].Term {
 				o.fail("log", "site %d starts with entry %d of term %d behind one of term %d", at, e.Index, e.Term, list[i-1].Term)
 			}
-			if e.Index > uint64(len(o.log)) {
-				continue
-			}
-			if t := &o.log[e.Index-1].entry; t.Term == e.Term && !bytes.Equal(t.Data, e.Data) {
-				o.fail("log", "site %d starts with another entry %d of term %d than was committed", at, e.Index, e.Term)
+			if sum, ok := o.written[end{e.Term, e.Index}]; ok && sum != crc32.ChecksumIEEE(e.Data) {
+				o.fail("log", "site %d starts with another entry %d of term %d than was written", at, e.Index, e.Term)
 			}
 		}
 		first += uint64(len(list))

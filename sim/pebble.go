@@ -24,7 +24,8 @@ type pebbleDisk struct {
 	keep    uint64
 	pending []batch
 	dead    error
-	fatal   error // what the store died of
+	fatal   error    // what the store died of
+	ends    []uint64 // where the logs ended at the last crash
 }
 
 func newPebbleDisk(e *engine, shards int, keep uint64) *pebbleDisk {
@@ -41,7 +42,16 @@ func (d *pebbleDisk) open() error {
 		OnFatal: func(err error) { d.fatal = err },
 	})
 	d.store = s
-	return err
+	if err != nil {
+		return err
+	}
+	for i, end := range d.ends {
+		if last := s.Shard(holdfast.ShardID(i + 1)).LastIndex(); last > end {
+			d.e.fail("log", "shard %d: the log ended at %d before the crash and ends at %d after it", i+1, end, last)
+		}
+	}
+	d.ends = nil
+	return nil
 }
 
 // volume opens the disk when it is closed: an operator may look at a disk before the process starts.
@@ -69,6 +79,7 @@ func (d *pebbleDisk) sync(n int) {
 			d.e.fail("disk", "the store does not write: %v", err)
 			return
 		}
+		ends(d.e, &b, d.store.Shard(b.shard))
 	}
 	d.pending = append([]batch(nil), d.pending[n:]...)
 }
@@ -87,6 +98,9 @@ func (d *pebbleDisk) fail() { d.dead = errDisk }
 // crash leaves what was synced and any part of the rest of the file system.
 func (d *pebbleDisk) crash(whole, tear int) (torn bool) {
 	d.sync(whole)
+	for i := range d.shards {
+		d.ends = append(d.ends, d.safe(i))
+	}
 	rng := rand.New(rand.NewPCG(uint64(whole), uint64(tear)))
 	left := d.fs.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: tear % 101, RNG: rng})
 	d.close()

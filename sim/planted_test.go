@@ -4,6 +4,7 @@ package sim
 
 import (
 	"context"
+	"slices"
 	"testing"
 	"time"
 
@@ -12,40 +13,124 @@ import (
 	"holdfast/store"
 )
 
-// plants are classic mistakes, each with the switch that makes it and the seeds within which it has to be found.
+// plants are classic mistakes, each with the switch that makes it and the invariants that may notice it first: by another one it
+// would be found by accident, and the check that is there for it could be broken without anybody knowing.
 var plants = []struct {
 	name    string
 	on      *bool
 	options Options
+	by      []string
+	why     string // why these, when there are several or the name does not say it
 }{
-	{"acknowledge before fsync", &shard.PlantedAckBeforeFsync, Options{}},
-	{"vote not persisted", &shard.PlantedVoteNotPersisted, Options{}},
-	{"torn tail accepted", &store.PlantedTornTailAccepted, Options{}},
-	{"old tail kept behind an overwritten one", &store.PlantedTailKept, Options{}},
-	{"wiped disk votes with an empty log", &shard.PlantedWipedVotes, Options{}},
-	{"checkpoint installed over acknowledged entries", &shard.PlantedInstallAnyway, Options{}},
-	{"first entry after a restart skipped", &shard.PlantedSkipAfterRestart, Options{}},
-	{"entry applied twice after a restart", &ledger.PlantedApplyTwice, Options{}},
-	{"stale leader answers a read", &shard.PlantedStaleRead, Options{}},
-	{"answer matched by order instead of nonce", &shard.PlantedAnyNonce, Options{}},
-	{"lost leadership answered as not executed", &shard.PlantedLostIsRefused, Options{}},
-	{"clock going back stamps backwards", &shard.PlantedClockBack, Options{}},
-	{"corrupt replica wipes itself without asking", &shard.PlantedWipeUnasked, Options{}},
-	{"dedupe forgotten after a checkpoint", &ledger.PlantedForgetDedupe, Options{}},
-	{"ids left out of a checkpoint", &store.PlantedIDForgotten, Options{}},
-	{"refusal forgotten", &ledger.PlantedRefusalForgotten, Options{}},
-	{"hold not counted in the limit", &ledger.PlantedHoldNotInLimit, Options{}},
-	{"expired early", &ledger.PlantedExpireEarly, Options{}},
-	{"legs not atomic", &ledger.PlantedLegsNotAtomic, Options{}},
-	{"posted more than held", &ledger.PlantedOverPost, Options{}},
-	{"checkpoint without open holds", &ledger.PlantedHoldsLost, Options{}},
-	{"outbox message sent twice", &ledger.PlantedOutboxTwice, Options{}},
-	{"outbox message lost", &ledger.PlantedOutboxLost, Options{}},
-	{"store: acknowledge before fsync", &store.PlantedAckBeforeFsync, Options{Disk: PebbleDisk}},
-	{"store: vote not persisted", &store.PlantedVoteNotPersisted, Options{Disk: PebbleDisk}},
-	{"store: ids left out of a checkpoint", &store.PlantedIDForgotten, Options{Disk: PebbleDisk}},
-	{"store: old tail kept", &store.PlantedTailKept, Options{Disk: PebbleDisk}},
-	{"digest mismatch ignored", &ledger.PlantedDigestIgnored, Options{Rot: true}},
+	{"acknowledge before fsync", &shard.PlantedAckBeforeFsync, Options{}, []string{"durable"}, ""},
+	{"vote not persisted", &shard.PlantedVoteNotPersisted, Options{}, []string{"durable"}, ""},
+	{
+		"torn tail accepted", &store.PlantedTornTailAccepted,
+		Options{},
+		[]string{"log"},
+		"the log that a replica starts from has an entry that is not the one that was committed",
+	},
+	{
+		"old tail kept behind an overwritten one", &store.PlantedTailKept,
+		Options{},
+		[]string{"log"},
+		"the log does not end with what was written last, or terms fall within one that a replica starts from",
+	},
+	{
+		"wiped disk votes with an empty log", &shard.PlantedWipedVotes,
+		Options{},
+		[]string{"forgotten"},
+		"the identity has voted and acknowledged, and its disk knows nothing of it",
+	},
+	{
+		"checkpoint installed over acknowledged entries", &shard.PlantedInstallAnyway,
+		Options{},
+		[]string{"forgotten"},
+		"what the checkpoint does not have was acknowledged and committed",
+	},
+	{
+		"first entry after a restart skipped", &shard.PlantedSkipAfterRestart,
+		Options{},
+		[]string{"outcome", "digest", "account"},
+		"a payment that was skipped has no outcome; in an entry without any only the state differs",
+	},
+	{
+		"entry applied twice after a restart", &ledger.PlantedApplyTwice,
+		Options{},
+		[]string{"checkpoint"},
+		"the checkpoint has a state that is one entry newer than it says",
+	},
+	{"stale leader answers a read", &shard.PlantedStaleRead, Options{}, []string{"stale-read"}, ""},
+	{"answer matched by order instead of nonce", &shard.PlantedAnyNonce, Options{}, []string{"answer"}, ""},
+	{"lost leadership answered as not executed", &shard.PlantedLostIsRefused, Options{}, []string{"phantom"}, ""},
+	{
+		"corrupt replica wipes itself without asking", &shard.PlantedWipeUnasked,
+		Options{},
+		[]string{"copies"},
+		"what the wiped disk had is not on the disks of a majority of others",
+	},
+	{"clock going back stamps backwards", &shard.PlantedClockBack, Options{}, []string{"time"}, ""},
+	{
+		"dedupe forgotten after a checkpoint", &ledger.PlantedForgetDedupe,
+		Options{},
+		[]string{"replay", "outcome"},
+		"a retry is done again; or the end of a hold that was ended before the checkpoint, which is found in the same way, is refused by another code",
+	},
+	{
+		"ids left out of a checkpoint", &store.PlantedIDForgotten,
+		Options{},
+		[]string{"replay", "outcome"},
+		"as for dedupe forgotten",
+	},
+	{"refusal forgotten", &ledger.PlantedRefusalForgotten, Options{}, []string{"replay"}, ""},
+	{"hold not counted in the limit", &ledger.PlantedHoldNotInLimit, Options{}, []string{"limit"}, ""},
+	{"expired early", &ledger.PlantedExpireEarly, Options{}, []string{"hold"}, ""},
+	{"legs not atomic", &ledger.PlantedLegsNotAtomic, Options{}, []string{"account"}, "the transaction is refused and money has moved"},
+	{"posted more than held", &ledger.PlantedOverPost, Options{}, []string{"hold"}, ""},
+	{"checkpoint without open holds", &ledger.PlantedHoldsLost, Options{}, []string{"checkpoint"}, ""},
+	{"outbox message sent twice", &ledger.PlantedOutboxTwice, Options{}, []string{"checkpoint"}, ""},
+	{"outbox message lost", &ledger.PlantedOutboxLost, Options{}, []string{"checkpoint"}, ""},
+	{
+		"store: acknowledge before fsync", &store.PlantedAckBeforeFsync,
+		Options{Disk: PebbleDisk},
+		[]string{"forgotten"},
+		"nobody can look at what the real store has synced before it starts again: then it has less than it has promised",
+	},
+	{"store: vote not persisted", &store.PlantedVoteNotPersisted, Options{Disk: PebbleDisk}, []string{"forgotten"}, "as before"},
+	{
+		"store: ids left out of a checkpoint", &store.PlantedIDForgotten,
+		Options{Disk: PebbleDisk},
+		[]string{"replay", "outcome"},
+		"as for dedupe forgotten",
+	},
+	{"store: old tail kept", &store.PlantedTailKept, Options{Disk: PebbleDisk}, []string{"log"}, ""},
+	{
+		"removed voter still counts", &shard.PlantedRemovedCounts,
+		Options{},
+		[]string{"quorum", "elected", "removed-leads"},
+		"what is counted wrongly first: an acknowledgement, a vote, or the leader that does not hear of its own removal",
+	},
+	{
+		"learner counts as a voter", &shard.PlantedLearnerCounts,
+		Options{},
+		[]string{"quorum", "elected"},
+		"an acknowledgement or a vote",
+	},
+	{
+		"a leader counts by members that it has only appended", &shard.PlantedMembersAtAppend,
+		Options{},
+		[]string{"quorum", "elected"},
+		"an acknowledgement or a vote",
+	},
+	{"leader goes on after its own removal", &shard.PlantedRemovedLeads, Options{}, []string{"removed-leads"}, ""},
+	{
+		"commit index not written with the entries", &shard.PlantedCommitNotWritten,
+		Options{},
+		[]string{"elected"},
+		"a restarted voter stands for election by members that have been replaced twice",
+	},
+	{"two voters are left", &shard.PlantedTooFewVoters, Options{}, []string{"voters"}, ""},
+	{"digest mismatch ignored", &ledger.PlantedDigestIgnored, Options{Rot: true}, []string{"divergence"}, ""},
 }
 
 // seedsPerPlant bounds the search for one mistake.
@@ -63,6 +148,9 @@ func TestPlantedFaultsAreFound(t *testing.T) {
 			}
 			r := s.Failed[0]
 			t.Logf("seed %d, after %d runs, %.1fs: %s: %.160s", r.Seed, s.Runs, time.Since(begun).Seconds(), r.Invariant, r.Failure)
+			if !slices.Contains(plant.by, r.Invariant) {
+				t.Errorf("found by %q, and it is for %v to find it (%s)\n%s", r.Invariant, plant.by, plant.why, r)
+			}
 		})
 	}
 }

@@ -65,6 +65,7 @@ type replica struct {
 	round    int // of questions
 	heard    []shard.Standing
 	courier  *transit.Courier
+	judged   uint64 // as leader: up to where what it takes to be committed has been checked
 }
 
 const tick = 10 * time.Millisecond
@@ -136,10 +137,11 @@ func (r *replica) start() {
 		r.ask()
 		return
 	}
-	r.load()
+	r.load(false)
 }
 
-func (r *replica) load() {
+// load starts from what the disk holds; installed says that this has just been replaced by a fetched checkpoint.
+func (r *replica) load(installed bool) {
 	var err error
 	r.intake, r.answers = shard.NewIntake(), shard.NewAnswers()
 	r.core, r.commits, r.segments, r.applying, r.fetching = nil, nil, nil, false, false
@@ -150,6 +152,7 @@ func (r *replica) load() {
 	}
 	r.inspect()
 	r.p.f.oracle(r.shard).wellFormed(r.p.site, r.volume)
+	r.p.f.oracle(r.shard).remembers(r.p.site, r.id(), r.volume, installed)
 	checkpoint, err := shard.CheckpointOf(r.volume)
 	if err != nil {
 		r.failed(err)
@@ -176,6 +179,9 @@ func (r *replica) load() {
 	r.pump()
 }
 
+// id is the identity of the replica's disk.
+func (r *replica) id() shard.ReplicaID { return shard.ReplicaID(r.volume.Identity().Replica) }
+
 // inspect compares the loaded state with the truth, as a whole.
 func (r *replica) inspect() {
 	r.machine.State(func(s *ledger.State) { r.p.f.oracle(r.shard).whole(r.p.site, s) })
@@ -183,18 +189,26 @@ func (r *replica) inspect() {
 
 // ask begs the other sites, one after the other, to be admitted, until one that leads has done it.
 func (r *replica) ask() {
-	f, id, life := r.p.f, shard.ReplicaID(r.volume.Identity().Replica), r.p.life
-	for _, other := range f.sites {
-		if other == r.p {
-			continue
-		}
-		f.net.send(r.p.site, other.site, func() { other.admit(r, id, life) })
-	}
+	id := r.id()
+	r.join(id)
 	r.p.after(300*time.Millisecond, func() {
 		if r.core == nil && !r.out {
 			r.ask()
 		}
 	})
+}
+
+// join asks all other sites at once, unless the operator wants this one out.
+func (r *replica) join(id shard.ReplicaID) {
+	if r.p.f.oracle(r.shard).unwanted[r.p.site] {
+		return
+	}
+	life := r.p.life
+	for _, other := range r.p.f.sites {
+		if other != r.p {
+			r.p.f.net.send(r.p.site, other.site, func() { other.admit(r, id, life) })
+		}
+	}
 }
 
 // admit is the other site's half of ask: the leader adds the stranger as a learner, and tells it from which members the log
@@ -230,7 +244,7 @@ func (r *replica) admitted(id shard.ReplicaID, founders []byte) {
 		r.failed(err)
 		return
 	}
-	r.load()
+	r.load(false)
 }
 
 // tolerable are refusals that mean "not now".
@@ -247,7 +261,11 @@ func (p *process) tick() {
 	}
 }
 
-const upkeepTicks = 7
+// In ticks: how often a leader looks for due work, and one that is no member asks to be one.
+const (
+	upkeepTicks = 7
+	joinTicks   = 50
+)
 
 func (r *replica) tick() {
 	if r.core == nil || r.out {
@@ -264,6 +282,9 @@ func (r *replica) tick() {
 		r.persistLater(g)
 	}
 	r.carryOn()
+	if _, in := r.core.Members().Find(r.id()); !in && r.ticks%joinTicks == 0 {
+		r.join(r.id()) // it was removed, and knows
+	}
 	r.pump()
 }
 
@@ -301,6 +322,9 @@ func (r *replica) persistNext() {
 		if r.failed(r.volume.Persist(g)) {
 			return
 		}
+		if v, ok := r.volume.(*volume); ok {
+			r.p.f.oracle(r.shard).persisted(r.p.site, v.checkpoint)
+		}
 		checkpoint, err := machine.Persisted(g)
 		if r.failed(err) {
 			return
@@ -328,6 +352,7 @@ func (r *replica) pump() {
 		if r.failed(err) || !r.carry(&out) {
 			break
 		}
+		r.judge()
 	}
 	r.pumping = false
 }
@@ -363,30 +388,60 @@ func (r *replica) led(l *shard.Leadership) {
 	id := shard.ReplicaID(r.volume.Identity().Replica)
 	r.p.f.stats.Leaders++
 	r.p.f.e.logf("site %d shard %d: replica %x leads term %d", r.p.site, r.shard, uint64(id), l.Term)
-	r.p.f.oracle(r.shard).leads(l.Term, id)
+	o := r.p.f.oracle(r.shard)
+	o.leads(l.Term, id)
+	applied, _ := r.machine.Applied()
+	o.elected(r.p.site, id, l.Term, applied, r.volume)
+	r.judged = r.core.Committed()
+}
+
+// judge checks a leader: whether it still may lead, and what it has come to take for committed.
+func (r *replica) judge() {
+	if r.core == nil || !r.core.Leader().Self {
+		return
+	}
+	applied, _ := r.machine.Applied()
+	o, id := r.p.f.oracle(r.shard), r.id()
+	if conf := o.confAt(applied); !conf.votes(id) {
+		o.fail("removed-leads", "site %d: replica %x leads, and has applied entry %d: voters are %x", r.p.site, uint64(id), applied, conf.voters)
+	}
+	r.judgeCommit(applied)
+}
+
+func (r *replica) judgeCommit(applied uint64) {
+	if index := r.core.Committed(); r.core.Leader().Self && index > r.judged {
+		r.judged = index
+		r.p.f.oracle(r.shard).chose(r.p.site, r.id(), r.core.Leader().Term, applied, index, r.p.disk.safe(int(r.shard-1)))
+	}
 }
 
 func (r *replica) post(m *shard.Message) {
 	to := r.p.f.sites[m.Site-1]
 	from, s, payload := r.p.site, r.shard, m.Payload
-	r.promised(payload)
-	r.p.f.net.send(from, m.Site, func() { to.receive(from, s, payload) })
+	vote, granted := r.promised(payload)
+	r.p.f.net.send(from, m.Site, func() {
+		if granted && to.up && to.replicas[s-1].id() == vote.to {
+			r.p.f.oracle(s).counted(vote)
+		}
+		to.receive(from, s, payload)
+	})
 }
 
 // promised checks a message on its way out: what it tells others must be safe on this disk, or a crash would make it a lie. A vote
 // needs its hard state, a candidate its own term, an acknowledgement its entries.
-func (r *replica) promised(payload []byte) {
+func (r *replica) promised(payload []byte) (vote ballot, granted bool) {
 	m := &r.p.f.message
 	proto.Reset(m)
 	if err := proto.Unmarshal(payload[1:], m); err != nil {
 		r.p.f.e.fail("durable", "site %d sends what does not decode: %v", r.p.site, err)
-		return
+		return vote, false
 	}
 	hard, last := r.p.disk.safeHard(int(r.shard-1)), r.p.disk.safe(int(r.shard-1))
 	bad := func(what string, want uint64) {
 		r.p.f.oracle(r.shard).fail("durable", "site %d sends a %s of term %d for %d, and has only term %d, vote %x and a log to %d on its disk",
 			r.p.site, what, m.GetTerm(), want, hard.Term, hard.Vote, last)
 	}
+	r.p.f.oracle(r.shard).promises(r.id(), m, r.volume)
 	switch m.GetType() {
 	case raftpb.MsgVoteResp:
 		if !m.GetReject() && (hard.Term < m.GetTerm() || hard.Term == m.GetTerm() && hard.Vote != m.GetTo()) {
@@ -401,6 +456,8 @@ func (r *replica) promised(payload []byte) {
 			bad("acknowledgement", m.GetIndex())
 		}
 	}
+	vote = ballot{term: m.GetTerm(), from: r.id(), to: shard.ReplicaID(m.GetTo())}
+	return vote, m.GetType() == raftpb.MsgVoteResp && !m.GetReject()
 }
 
 func (p *process) receive(from holdfast.SiteID, s holdfast.ShardID, payload []byte) {
@@ -423,6 +480,7 @@ func (r *replica) write(list []shard.Write) bool {
 	var batches []batch
 	for i := range list {
 		w := &list[i]
+		r.p.f.oracle(r.shard).wrote(r.p.site, w.Entries)
 		batches = append(batches, batch{shard: r.shard, hard: w.Hard, entries: w.Entries})
 		r.p.waiting = append(r.p.waiting, token{r, r.core, w.Token})
 	}
@@ -512,6 +570,7 @@ func (r *replica) apply() {
 		if r.failed(r.core.Applied(done.Index, last)) {
 			return
 		}
+		r.judgeCommit(done.Index) // new members may make a majority of what was none
 		if g := r.machine.Seal(r.p.clock()); g != nil {
 			r.persistLater(g)
 		}
@@ -587,7 +646,7 @@ func (r *replica) install(x export, o *shard.Offer) {
 	if r.failed(r.volume.install(x)) {
 		return
 	}
-	r.load()
+	r.load(true)
 	if r.core != nil {
 		r.failed(r.core.Announce(o.From, o.Site))
 		r.pump()
