@@ -31,6 +31,7 @@ type path struct {
 	dropped  atomic.Uint64
 	dials    atomic.Uint64
 	breaks   atomic.Uint64
+	stalls   atomic.Uint64
 	lastErr  atomic.Pointer[string]
 }
 
@@ -131,7 +132,7 @@ func (s *sender) greet(ctx context.Context) error {
 	}
 	p.observe(l.since() - start)
 	s.minRTT = l.since() - start
-	p.peer.met(h)
+	s.to = p.peer.met(h)
 	return nil
 }
 
@@ -176,7 +177,12 @@ func (p *path) maxQuiet() int32 {
 	return int32((patience + t.Ping - 1) / t.Ping)
 }
 
-func (p *path) heardNow() { p.heard.Store(int64(p.peer.link.since())) }
+// heardNow notes a sign of life and returns the time.
+func (p *path) heardNow() time.Duration {
+	now := p.peer.link.since()
+	p.heard.Store(int64(now))
+	return now
+}
 
 // hasten makes the path dial at once if it is waiting to.
 func (p *path) hasten() {
@@ -191,9 +197,10 @@ func (p *path) status(now time.Duration, s *sender) CarrierStatus {
 		Address: p.address, Up: s != nil, Silence: now - time.Duration(p.heard.Load()),
 		RTT: time.Duration(p.srtt.Load()), MinRTT: time.Duration(p.minRTT.Load()),
 		Sent: p.sent.load(), Received: p.received.load(), Dropped: p.dropped.Load(), Dials: p.dials.Load(), Breaks: p.breaks.Load(),
+		Stalls: p.stalls.Load(),
 	}
 	if s != nil {
-		c.Queued = s.queued()
+		c.Queued, c.Stalled = s.queued(), s.stalled.Load()
 	}
 	if text := p.lastErr.Load(); text != nil {
 		c.LastErr = *text
