@@ -131,8 +131,8 @@ func (c *Cable) SetDelay(forward, backward time.Duration) {
 // Lossy makes the given directions lose a share (0 to 1) of what is sent from now on; share 0 ends it. A relay that ends TCP
 // cannot lose bytes, and an application above TCP never sees any lost: it sees the stream stand still until the lost segment
 // has been sent again. So that is what happens here: with the probability share, bytes that enter the cable at one moment (a
-// write, or what the kernel made of several) come out later by late, or by 3, 7, 15 ... times late when what is sent again is
-// lost too, as TCP doubles its time-out; and everything behind them on the same connection waits for them. The time-out of
+// write, or what the kernel made of several) come out later by late, or by 3 or 7 times late when what is sent again is lost
+// too, as TCP doubles its time-out; and everything behind them on the same connection waits for them. The time-out of
 // Linux is 200 ms more than the round trip at first, that of a loss which later segments show about one round trip. The seed
 // decides which bytes are hit.
 func (c *Cable) Lossy(d Direction, share float64, late time.Duration, seed uint64) {

@@ -15,7 +15,7 @@ type losses struct {
 }
 
 // maxDoublings bounds how often in a row what is sent again is lost.
-const maxDoublings = 6
+const maxDoublings = 3
 
 // lots is the random source of a cable.
 type lots struct {
