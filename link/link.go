@@ -71,6 +71,7 @@ type Link struct {
 	creds       *Credentials
 	handler     Handler
 	notify      func(holdfast.SiteID, bool)
+	dial        func(context.Context, *net.Dialer, string) (net.Conn, error)
 	log         *slog.Logger
 	listen      []string
 	program     string
@@ -119,6 +120,11 @@ func New(cfg Config) (*Link, error) {
 		listen: cfg.Listen, program: cfg.Version, started: time.Now(),
 		timing: cfg.Timing.withDefaults(), limits: cfg.Limits.withDefaults(),
 		peers: map[holdfast.SiteID]*peer{}, handshakes: make(chan struct{}, maxHandshakes),
+	}
+	if l.dial = cfg.Dial; l.dial == nil {
+		l.dial = func(ctx context.Context, d *net.Dialer, address string) (net.Conn, error) {
+			return d.DialContext(ctx, "tcp", address)
+		}
 	}
 	if l.log == nil {
 		l.log = slog.New(slog.DiscardHandler)

@@ -84,12 +84,11 @@ func (p *path) dial(ctx context.Context) (*sender, error) {
 	l := p.peer.link
 	ctx, cancel := context.WithTimeout(ctx, l.timing.Silence+l.timing.handshake())
 	defer cancel()
-	d := net.Dialer{Timeout: l.timing.Silence}
-	raw, err := d.DialContext(ctx, "tcp", p.address)
+	raw, err := l.dial(ctx, &net.Dialer{Timeout: l.timing.Silence}, p.address)
 	if err != nil {
 		return nil, err
 	}
-	if err := tune(raw.(*net.TCPConn)); err != nil {
+	if err := tune(raw); err != nil {
 		_ = raw.Close()
 		return nil, err
 	}
