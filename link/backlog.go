@@ -30,11 +30,15 @@ type backlog struct {
 	end   uint64
 	calls []slot // requests that have not left
 	long  []span // messages of more than one frame, the peer does not have all of which
+	gates []gate // in laneBulk: what must have left before
 	last  map[holdfast.ShardID]uint64
 }
 
 // span is where a message stands.
 type span struct{ from, to uint64 }
+
+// gate says that what begins at a place must not leave before small messages up to a place of theirs, which were sent before it.
+type gate struct{ at, after uint64 }
 
 // slot is a request, and where it begins.
 type slot struct {
@@ -86,6 +90,9 @@ func (q *backlog) enter(m *message, write func()) {
 	m.seq = q.seq
 	if m.call != nil {
 		q.calls = append(q.calls, slot{m.call, q.end})
+	}
+	if n := len(q.gates); q.lane == laneBulk && (n == 0 || q.gates[n-1].after < m.after) {
+		q.gates = append(q.gates, gate{q.end, m.after})
 	}
 	write()
 	if q.lane == laneBulk && m.kind == kindRaft {
@@ -142,17 +149,27 @@ type piece struct {
 	from   *backlog // nil: the buffer is the connection's own
 }
 
-// take returns what comes next for a connection that has written everything before a place: at most one buffer.
-func (q *backlog) take(at uint64) (piece, bool) {
+// take returns what comes next for a connection that has written everything before a place, and every small message before
+// another: at most one buffer.
+func (q *backlog) take(at, small uint64) (piece, bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	at = max(at, q.base)
 	if at >= q.end {
 		return piece{}, false
 	}
-	i := sort.Search(len(q.parts), func(i int) bool { return q.parts[i].at > at }) - 1
-	b := q.parts[i]
-	p := piece{b: b.b[at-b.at:], end: b.at + uint64(len(b.b)), buffer: b, from: q}
+	b := q.parts[sort.Search(len(q.parts), func(i int) bool { return q.parts[i].at > at })-1]
+	end := b.at + uint64(len(b.b))
+	for _, g := range q.gates[sort.Search(len(q.gates), func(i int) bool { return q.gates[i].at >= at }):] {
+		if g.at >= end || g.after > small {
+			end = min(end, g.at)
+			break
+		}
+	}
+	if end == at {
+		return piece{}, false
+	}
+	p := piece{b: b.b[at-b.at : end-b.at], end: end, buffer: b, from: q}
 	b.readers++
 	q.depart(p.end)
 	return p, true
@@ -234,6 +251,7 @@ func (q *backlog) forget(until uint64) {
 		q.free(q.parts[n])
 	}
 	q.parts = slices.Delete(q.parts, 0, n)
+	q.gates = slices.Delete(q.gates, 0, sort.Search(len(q.gates), func(i int) bool { return q.gates[i].at >= q.base }))
 	if q.base == q.end {
 		clear(q.last)
 	}
@@ -267,6 +285,20 @@ func (q *backlog) empty() bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	return q.base == q.end
+}
+
+// reached is the place that a connection has reached: its own, or that of the peer when it has more.
+func (q *backlog) reached(at uint64) uint64 {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return max(at, q.base)
+}
+
+// tail is the place behind everything.
+func (q *backlog) tail() uint64 {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.end
 }
 
 // waiting is the bytes that a connection at a place has not written.

@@ -3,14 +3,16 @@ package link
 import (
 	"bytes"
 	"errors"
+	"math"
 	"testing"
+	"time"
 )
 
 // takeAll reads, as a connection at a place would, everything there is.
 func takeAll(t *testing.T, q *backlog, at uint64) (frames []frame) {
 	t.Helper()
 	for {
-		p, ok := q.take(at)
+		p, ok := q.take(at, math.MaxUint64)
 		if !ok {
 			return frames
 		}
@@ -77,7 +79,7 @@ func TestBacklogStartsWhereThePeerIs(t *testing.T) {
 func TestBacklogKeepsWhatIsBeingWritten(t *testing.T) {
 	q := newBacklog(&pool{}, laneInteractive, 1<<20)
 	addAll(t, q, 100)
-	slow, _ := q.take(0)
+	slow, _ := q.take(0, math.MaxUint64)
 	was := bytes.Clone(slow.b)
 	q.acked(q.end)
 	for i := range 4 {
@@ -108,5 +110,47 @@ func TestBacklogIsBounded(t *testing.T) {
 	addAll(t, q, 10)
 	if n := q.drop(); n == 0 || !q.empty() {
 		t.Errorf("dropped %d unsent bytes", n)
+	}
+}
+
+// TestBulkDoesNotOvertake has so many small messages before a large one of the same shard that they do not leave at once, and
+// more behind it: the large one leaves after the former, and is not kept back by the latter.
+func TestBulkDoesNotOvertake(t *testing.T) {
+	l := &Link{limits: Limits{}.withDefaults(), creds: &Credentials{}}
+	p := newPeer(l, 2, []string{"x"}, 0)
+	s := newSender(p.paths[0], nil)
+	s.minRTT = time.Second // the window holds all of it
+	live := []*sender{s}
+	p.live.Store(&live)
+	size := func(n int) *message {
+		return &message{kind: kindRaft, lane: laneInteractive, shard: 1, body: make([]byte, n)}
+	}
+	const before = 3 * interactiveBatch
+	for range before {
+		p.send(size(maxChunk))
+	}
+	p.send(size(2 * maxChunk))
+	for range before {
+		m := size(maxChunk)
+		m.shard = 2
+		p.send(m)
+	}
+	small := 0
+	for round := 0; s.queued() > 0; round++ {
+		for _, piece := range s.take(nil) {
+			f, _, err := parseFrame(piece.b)
+			if err != nil {
+				t.Fatal(err)
+			}
+			switch {
+			case f.lane == laneInteractive:
+				small++
+			case small < before:
+				t.Errorf("round %d: a large message leaves after %d of the %d small ones that were sent before it", round, small, before)
+			case small == 2*before && f.flags&flagFirst != 0:
+				t.Error("the large message waited for everything that was sent behind it")
+			}
+			piece.release(&l.pool)
+		}
 	}
 }

@@ -73,6 +73,7 @@ func (p *peer) queue(m *message) error {
 		return p.urge(m, live)
 	case laneBulk:
 		p.chooseBulk(live)
+		m.after = p.small.tail()
 		if err := p.large.add(m); err != nil {
 			return err
 		}

@@ -14,7 +14,8 @@ type message struct {
 	seq   uint64
 	head  []byte
 	body  []byte
-	call  *call // of a kindCall
+	call  *call  // of a kindCall
+	after uint64 // in laneBulk: the place in the small backlog behind what was sent before
 }
 
 // buffer is some encoded frames, at most bufferBytes of them. Buffers come from the link's pool. One of a queue belongs to

@@ -178,8 +178,9 @@ func (s *sender) take(batch []piece) []piece {
 
 // takeFrom adds at most n pieces of a backlog to the batch. What the peer has got meanwhile over another carrier is left out.
 func (s *sender) takeFrom(q *backlog, batch []piece, n int) []piece {
+	small := s.path.peer.small.reached(s.at[laneInteractive])
 	for range n {
-		p, ok := q.take(s.at[q.lane])
+		p, ok := q.take(s.at[q.lane], small)
 		if !ok {
 			break
 		}
