@@ -79,3 +79,16 @@ func TestBook(t *testing.T) {
 		t.Errorf("%+v", r)
 	}
 }
+
+// BenchmarkRivals is the comparison for people: every rival in turn, in one sitting.
+func BenchmarkRivals(b *testing.B) {
+	for range b.N {
+		results, err := Run(b.Context(), Default)
+		if err != nil {
+			b.Fatal(err)
+		}
+		for _, r := range results {
+			b.Log(r)
+		}
+	}
+}

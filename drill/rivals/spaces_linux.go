@@ -2,8 +2,10 @@ package rivals
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"runtime"
@@ -133,7 +135,7 @@ func (s *spaces) multipath() error {
 		return fmt.Errorf("this kernel has no Multipath TCP: %w", err)
 	}
 	if strings.TrimSpace(string(on)) != "1" {
-		return errors.New("Multipath TCP is switched off here (sysctl net.mptcp.enabled)")
+		return errors.New("sysctl net.mptcp.enabled is off here")
 	}
 	ctx := context.Background()
 	for side := range 2 {
@@ -179,4 +181,22 @@ func inSpace(name string, do func() error) error {
 		panic(fmt.Sprintf("cannot leave network namespace %s: %v", name, err)) // the thread would serve others from there
 	}
 	return failed
+}
+
+// subflows is how many ways a connection of Multipath TCP has beside its first (struct mptcp_info in linux/mptcp.h).
+func subflows(c net.Conn) (n int, err error) {
+	raw, err := c.(*net.TCPConn).SyscallConn()
+	if err != nil {
+		return 0, err
+	}
+	const solMPTCP, mptcpInfo = 284, 1
+	var failed error
+	err = raw.Control(func(fd uintptr) {
+		var first int
+		first, failed = unix.GetsockoptInt(int(fd), solMPTCP, mptcpInfo)
+		var b [4]byte
+		binary.NativeEndian.PutUint32(b[:], uint32(first))
+		n = int(b[0])
+	})
+	return n, errors.Join(err, failed)
 }

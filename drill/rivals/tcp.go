@@ -48,6 +48,9 @@ func newTCP(ctx context.Context, g ground, o Options, arrived func(uint64), mult
 		}
 	}
 	c, err := s.dial(0)
+	if err == nil && multipath {
+		err = s.joined(c)
+	}
 	if err != nil {
 		return nil, errors.Join(err, s.close())
 	}
@@ -60,7 +63,12 @@ func (s *tcp) listen(carrier int) error {
 	err := s.ground.within(far, func() (err error) {
 		var config net.ListenConfig
 		config.SetMultipathTCP(s.multipath)
-		l, err = config.Listen(s.ctx, "tcp", s.ground.address(far, carrier))
+		address := s.ground.address(far, carrier)
+		if s.multipath { // the second way of a connection comes in at another address, and needs somebody who listens there
+			_, port, _ := net.SplitHostPort(address)
+			address = net.JoinHostPort("0.0.0.0", port)
+		}
+		l, err = config.Listen(s.ctx, "tcp", address)
 		return err
 	})
 	if err != nil {
@@ -90,6 +98,27 @@ func (s *tcp) serve(c net.Conn) {
 		s.arrived(binary.BigEndian.Uint64(message))
 		if _, err := c.Write(message[:8]); err != nil {
 			return
+		}
+	}
+}
+
+// joined waits until a connection has its second way: without it there would be nothing to compare.
+func (s *tcp) joined(c net.Conn) error {
+	timeout := time.NewTimer(5 * time.Second)
+	defer timeout.Stop()
+	look := time.NewTicker(time.Millisecond)
+	defer look.Stop()
+	for {
+		n, err := subflows(c)
+		if n > 0 || err != nil {
+			return err
+		}
+		select {
+		case <-s.ctx.Done():
+			return context.Cause(s.ctx)
+		case <-timeout.C:
+			return errors.New("no second way was opened by Multipath TCP")
+		case <-look.C:
 		}
 	}
 }
