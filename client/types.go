@@ -97,6 +97,8 @@ type Carrier struct {
 	Connected bool      `json:"connected"`
 	RoundTrip float64   `json:"round_trip_ms"`
 	LastHeard time.Time `json:"last_heard,omitzero"`
+	Stalled   bool      `json:"stalled"` // it answers late while another carrier does not
+	Loss      float64   `json:"loss"`    // of what came in the last seconds, the share it brought late or not at all
 }
 
 // Shard is one shard as the answering site's replica sees it.

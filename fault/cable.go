@@ -50,6 +50,7 @@ type Cable struct {
 	room         chan struct{} // one token per connection
 	goroutines   sync.WaitGroup
 
+	lots     lots
 	bytes    [2]atomic.Uint64
 	held     atomic.Int64
 	accepted atomic.Uint64
@@ -65,6 +66,7 @@ type line struct {
 	cut    Direction
 	delay  [2]time.Duration
 	healed [2]time.Time // what stood before a cut starts to travel again here
+	losses [2]losses
 }
 
 // NewCable listens on listen ("127.0.0.1:0" picks a port) and relays to target; delay is the one-way propagation delay of
@@ -124,6 +126,24 @@ func (c *Cable) Mend(d Direction) {
 // SetDelay changes the one-way propagation delays; bytes that are under way keep their order.
 func (c *Cable) SetDelay(forward, backward time.Duration) {
 	c.change(func(l *line) { l.delay = [2]time.Duration{forward, backward} })
+}
+
+// Lossy makes the given directions lose a share (0 to 1) of what is sent from now on; share 0 ends it. A relay that ends TCP
+// cannot lose bytes, and an application above TCP never sees any lost: it sees the stream stand still until the lost segment
+// has been sent again. So that is what happens here: with the probability share, bytes that enter the cable at one moment (a
+// write, or what the kernel made of several) come out later by late, or by 3 or 7 times late when what is sent again is lost
+// too, as TCP doubles its time-out; and everything behind them on the same connection waits for them. The time-out of
+// Linux is 200 ms more than the round trip at first, that of a loss which later segments show about one round trip. The seed
+// decides which bytes are hit.
+func (c *Cable) Lossy(d Direction, share float64, late time.Duration, seed uint64) {
+	c.lots.seed(seed)
+	c.change(func(l *line) {
+		for i := range l.losses {
+			if d&(1<<i) != 0 {
+				l.losses[i] = losses{share, late}
+			}
+		}
+	})
 }
 
 // Stats may be called at any time.

@@ -41,10 +41,11 @@ type flow struct {
 	stopped    bool
 }
 
-// mark says that the bytes before end came in at the time in.
+// mark says that the bytes before end came in at the time in, and how much later than others they leave.
 type mark struct {
-	end uint64
-	in  time.Time
+	end  uint64
+	in   time.Time
+	late time.Duration
 }
 
 type ending uint8
@@ -125,7 +126,7 @@ func (f *flow) put(n int, err error) {
 	if n > 0 && !f.stopped {
 		f.tail += uint64(n)
 		f.conn.cable.held.Add(int64(n))
-		f.note(mark{f.tail, now})
+		f.note(mark{end: f.tail, in: now})
 	}
 	f.mu.Unlock()
 	switch {
@@ -144,6 +145,7 @@ func (f *flow) note(m mark) {
 		f.marks[last].end = m.end
 		return
 	}
+	m.late = f.conn.cable.late(f.way)
 	if f.first > 0 && len(f.marks) == cap(f.marks) {
 		f.marks = f.marks[:copy(f.marks, f.marks[f.first:])]
 		f.first = 0
@@ -202,7 +204,7 @@ func (f *flow) due() (piece []byte, wait time.Duration, over bool) {
 func (f *flow) advance(line *line, now time.Time) time.Duration {
 	for ; f.first < len(f.marks); f.first++ {
 		out, _ := f.leaves(line, f.marks[f.first].in)
-		if wait := out.Sub(now); wait > slack {
+		if wait := out.Add(f.marks[f.first].late).Sub(now); wait > slack {
 			return wait
 		}
 		f.ready = f.marks[f.first].end

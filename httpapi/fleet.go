@@ -40,6 +40,8 @@ type carrierBody struct {
 	Connected bool    `json:"connected"`
 	RoundTrip float64 `json:"round_trip_ms"`
 	LastHeard string  `json:"last_heard,omitempty" format:"date-time"`
+	Stalled   bool    `json:"stalled" doc:"It answers late while another carrier does not"`
+	Loss      float64 `json:"loss" doc:"Of what came in the last seconds, the share that this carrier brought late or not at all while another did"`
 }
 
 type sitesBody struct {
@@ -58,7 +60,10 @@ func (a *api) getSites(ctx context.Context, x *exchange) error {
 			b.Leads = append(b.Leads, uint16(id))
 		}
 		for _, c := range s.Carriers {
-			b.Carriers = append(b.Carriers, carrierBody{c.Address, c.Connected, milliseconds(c.RoundTrip), momentText(c.LastHeard)})
+			b.Carriers = append(b.Carriers, carrierBody{
+				Address: c.Address, Connected: c.Connected, RoundTrip: milliseconds(c.RoundTrip), LastHeard: momentText(c.LastHeard),
+				Stalled: c.Stalled, Loss: c.Loss,
+			})
 		}
 		body.Sites = append(body.Sites, b)
 	}

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"slices"
 	"sync/atomic"
 	"time"
 
@@ -20,7 +19,6 @@ type call struct {
 	method string
 	stage  atomic.Int32
 	done   chan result // capacity 1
-	on     []*sender   // live connections that have it, queued or sent; under the peer's lock
 }
 
 // A call is queued until the first connection takes it for writing; the one change from queued decides whether it was sent.
@@ -106,51 +104,34 @@ func budget(ctx context.Context) uint32 {
 // submit makes the call known, so that its answer cannot come too early, and queues the request. A request that no
 // connection takes ends the call.
 func (p *peer) submit(c *call, budget uint32, payload []byte) error {
-	var head [maxCallHead]byte
-	m := message{kind: kindCall, body: payload, call: c}
-	m.head = callHead{budget: budget, method: c.method}.append(head[:0])
-	targets := p.pick(&m)
-	if err := p.register(c, targets); err != nil {
+	if err := p.register(c); err != nil {
 		return err
 	}
-	binary.BigEndian.PutUint64(m.head, c.id)
-	m.seq = p.number(m.lane)
-	for _, s := range targets {
-		if err := s.push(&m); err != nil {
-			p.mu.Lock()
-			p.detach(c, s, err)
-			p.mu.Unlock()
-		}
+	var head [maxCallHead]byte
+	m := message{kind: kindCall, body: payload, call: c}
+	m.head = callHead{id: c.id, budget: budget, method: c.method}.append(head[:0])
+	if err := p.queue(&m); err != nil && p.forget(c) {
+		return c.giveUp(err)
 	}
 	return nil
 }
 
 // register gives the call its id and enters it.
-func (p *peer) register(c *call, targets []*sender) error {
+func (p *peer) register(c *call) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	switch {
 	case p.closed:
 		return ErrClosed
-	case len(targets) == 0 || len(p.receivers) == 0: // without a receiver no answer could come
+	case !p.up(): // without a receiver no answer could come
 		return ErrUnreachable
 	case len(p.calls) >= p.link.limits.Waiting:
 		return ErrBusy
 	}
 	p.lastCall++
 	c.id = p.lastCall
-	c.on = slices.Clone(targets)
 	p.calls[c.id] = c
 	return nil
-}
-
-// detach notes, under the lock, that a connection does not have the call any more; with the last one the call is over.
-func (p *peer) detach(c *call, s *sender, why error) {
-	c.on = slices.DeleteFunc(c.on, func(on *sender) bool { return on == s })
-	if len(c.on) == 0 && p.calls[c.id] == c {
-		delete(p.calls, c.id)
-		c.done <- result{err: c.giveUp(why)}
-	}
 }
 
 // forget takes a call back; false means that somebody else is finishing it.

@@ -2,9 +2,11 @@ package link
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"time"
 
 	"holdfast"
@@ -23,6 +25,10 @@ type Config struct {
 	// Notify, when set, is told that a peer came into reach (the first carrier is up) or went out of it (the last is down).
 	// It must return at once.
 	Notify func(peer holdfast.SiteID, up bool)
+
+	// Dial, when set, makes the connections to the peers with the dialer given: where sockets have to be made somewhere special,
+	// as in another network namespace. It must return TCP connections.
+	Dial func(ctx context.Context, d *net.Dialer, address string) (net.Conn, error)
 
 	Timing Timing
 	Limits Limits

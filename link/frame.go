@@ -22,13 +22,14 @@ import (
 //
 // A message that fits into one frame has both flags. A longer one is cut into pieces, all of the same kind, lane, shard and
 // sequence, one after another within its lane; the payload of the first piece starts with the length of the whole message
-// (4 bytes). Frames of other lanes may stand between them.
+// (4 bytes). Frames of other lanes may stand between them. A message may be broken off, because it has come over another
+// carrier meanwhile: then the next one of the lane begins.
 //
 // Messages:
 //
 //	hello  "HFL" 0, version (2), from (2), to (2), carrier (2), incarnation (8), program version (the rest)
 //	ping   stamp (8): returned as it is
-//	pong   stamp (8; 0: nobody asked), bytes of frames received on this connection so far (8)
+//	pong   stamp (8; 0: nobody asked), bytes of frames taken from this connection so far (8)
 //	raft   payload for the shard
 //	call   id (8), budget in microseconds (4), length of method (1), method, payload
 //	reply  id (8), verdict (1), then: answered: payload; failed: code (2), text; busy: nothing
@@ -137,20 +138,29 @@ func parseFrame(b []byte) (f frame, size int, err error) {
 	return f, size, nil
 }
 
+// countFrames counts the frames in whole frames.
+func countFrames(b []byte) (n uint64) {
+	for ; len(b) > 0; n++ {
+		b = b[headerBytes+binary.BigEndian.Uint32(b[4:]):]
+	}
+	return n
+}
+
 // assembler puts the pieces of long messages together, one message per lane at a time.
 type assembler struct {
 	partial [lanes][]byte
 	header  [lanes]frame
 }
 
-// add takes a frame that is not void and returns the payload of the message that it completes; whole is false when more
+// breakOff forgets what there is of a message.
+func (a *assembler) breakOff(l lane) { a.partial[l] = nil }
+
+// add takes a frame and returns the payload of the message that it completes; whole is false when more
 // is to come. The payload of a message in one frame is that of the frame, that of a longer one belongs to the caller.
 func (a *assembler) add(f frame) (payload []byte, whole bool, err error) {
 	p := &a.partial[f.lane]
 	if f.flags&flagFirst != 0 {
-		if *p != nil {
-			return nil, false, fmt.Errorf("%w: a message starts before the one in front of it is complete", errBadFrame)
-		}
+		a.breakOff(f.lane)
 		if f.flags&flagLast != 0 {
 			return f.payload, true, nil
 		}
@@ -277,7 +287,7 @@ func parseReply(p []byte) (id uint64, v verdict, rest []byte, err error) {
 	return binary.BigEndian.Uint64(p), v, rest, nil
 }
 
-// window remembers which sequences of one lane have been seen, so that a message that comes over several carriers is taken
+// window remembers which sequences of urgent messages have been seen, so that a message that comes over several carriers is taken
 // once. What is older than the window counts as seen.
 type window struct {
 	top  uint64 // the largest seen

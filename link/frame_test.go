@@ -88,8 +88,8 @@ func TestAssembler(t *testing.T) {
 		{"too short", []frame{piece(flagFirst, 1, "\x00\x00\x00\x05ab"), piece(flagLast, 1, "cd")}, ""},
 		{"no beginning", []frame{piece(flagLast, 1, "cd")}, ""},
 		{"another's piece", []frame{piece(flagFirst, 1, "\x00\x00\x00\x04ab"), piece(flagLast, 2, "cd")}, ""},
-		{"begins twice", []frame{piece(flagFirst, 1, "\x00\x00\x00\x04ab"), piece(flagFirst, 2, "\x00\x00\x00\x04ab")}, ""},
-		{"whole in the middle", []frame{piece(flagFirst, 1, "\x00\x00\x00\x04ab"), piece(flagWhole, 2, "x")}, ""},
+		{"broken off", []frame{piece(flagFirst, 1, "\x00\x00\x00\x04ab"), piece(flagFirst, 2, "\x00\x00\x00\x04cd"), piece(flagLast, 2, "ef")}, "cdef"},
+		{"goes on after being broken off", []frame{piece(flagFirst, 1, "\x00\x00\x00\x04ab"), piece(flagWhole, 2, "x"), piece(flagLast, 1, "cd")}, ""},
 		{"huge", []frame{piece(flagFirst, 1, "\xff\xff\xff\xffab")}, ""},
 		{"no length", []frame{piece(flagFirst, 1, "ab")}, ""},
 	}

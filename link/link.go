@@ -71,6 +71,7 @@ type Link struct {
 	creds       *Credentials
 	handler     Handler
 	notify      func(holdfast.SiteID, bool)
+	dial        func(context.Context, *net.Dialer, string) (net.Conn, error)
 	log         *slog.Logger
 	listen      []string
 	program     string
@@ -119,6 +120,11 @@ func New(cfg Config) (*Link, error) {
 		listen: cfg.Listen, program: cfg.Version, started: time.Now(),
 		timing: cfg.Timing.withDefaults(), limits: cfg.Limits.withDefaults(),
 		peers: map[holdfast.SiteID]*peer{}, handshakes: make(chan struct{}, maxHandshakes),
+	}
+	if l.dial = cfg.Dial; l.dial == nil {
+		l.dial = func(ctx context.Context, d *net.Dialer, address string) (net.Conn, error) {
+			return d.DialContext(ctx, "tcp", address)
+		}
 	}
 	if l.log == nil {
 		l.log = slog.New(slog.DiscardHandler)
@@ -285,21 +291,39 @@ func (l *Link) Totals() Totals {
 	}
 }
 
-// watch pings, and notices silence.
+// watch pings, and notices silence and stalls.
 func (l *Link) watch() {
-	t := time.NewTicker(l.timing.Ping)
+	t := time.NewTicker(min(l.timing.Ping, steerTime))
 	defer t.Stop()
+	var pinged, sampled time.Duration
 	for {
 		select {
 		case <-l.dialCtx.Done():
 			return
 		case <-t.C:
 		}
+		now := l.since()
+		ping, sample := now-pinged >= l.timing.Ping, now-sampled >= time.Second
 		for _, p := range l.peers {
-			p.tick()
+			if ping {
+				p.tick()
+			}
+			if sample {
+				p.sample(now)
+			}
+			p.steer(now)
+		}
+		if ping {
+			pinged = now
+		}
+		if sample {
+			sampled = now
 		}
 	}
 }
+
+// steerTime is between two looks for stalled carriers.
+const steerTime = 5 * time.Millisecond
 
 // since is the time since the link was made, from the monotonic clock.
 func (l *Link) since() time.Duration { return time.Since(l.started) }

@@ -631,7 +631,7 @@ func TestFullQueueDrops(t *testing.T) {
 	block := make([]byte, 1<<20)
 	eventually(t, "bulk is dropped", func() bool {
 		f.links[1].Send(2, 1, block)
-		return f.status(1, 2).Carriers[0].Dropped > 0
+		return f.status(1, 2).Dropped > 0
 	})
 	eventually(t, "a large call is refused", func() bool {
 		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)

@@ -31,6 +31,7 @@ type path struct {
 	dropped  atomic.Uint64
 	dials    atomic.Uint64
 	breaks   atomic.Uint64
+	stalls   atomic.Uint64
 	lastErr  atomic.Pointer[string]
 }
 
@@ -83,12 +84,11 @@ func (p *path) dial(ctx context.Context) (*sender, error) {
 	l := p.peer.link
 	ctx, cancel := context.WithTimeout(ctx, l.timing.Silence+l.timing.handshake())
 	defer cancel()
-	d := net.Dialer{Timeout: l.timing.Silence}
-	raw, err := d.DialContext(ctx, "tcp", p.address)
+	raw, err := l.dial(ctx, &net.Dialer{Timeout: l.timing.Silence}, p.address)
 	if err != nil {
 		return nil, err
 	}
-	if err := tune(raw.(*net.TCPConn)); err != nil {
+	if err := tune(raw); err != nil {
 		_ = raw.Close()
 		return nil, err
 	}
@@ -131,7 +131,7 @@ func (s *sender) greet(ctx context.Context) error {
 	}
 	p.observe(l.since() - start)
 	s.minRTT = l.since() - start
-	p.peer.met(h)
+	s.to = p.peer.met(h)
 	return nil
 }
 
@@ -176,7 +176,12 @@ func (p *path) maxQuiet() int32 {
 	return int32((patience + t.Ping - 1) / t.Ping)
 }
 
-func (p *path) heardNow() { p.heard.Store(int64(p.peer.link.since())) }
+// heardNow notes a sign of life and returns the time.
+func (p *path) heardNow() time.Duration {
+	now := p.peer.link.since()
+	p.heard.Store(int64(now))
+	return now
+}
 
 // hasten makes the path dial at once if it is waiting to.
 func (p *path) hasten() {
@@ -191,9 +196,10 @@ func (p *path) status(now time.Duration, s *sender) CarrierStatus {
 		Address: p.address, Up: s != nil, Silence: now - time.Duration(p.heard.Load()),
 		RTT: time.Duration(p.srtt.Load()), MinRTT: time.Duration(p.minRTT.Load()),
 		Sent: p.sent.load(), Received: p.received.load(), Dropped: p.dropped.Load(), Dials: p.dials.Load(), Breaks: p.breaks.Load(),
+		Stalls: p.stalls.Load(),
 	}
 	if s != nil {
-		c.Queued = s.queued()
+		c.Queued, c.Stalled = s.queued(), s.stalled.Load()
 	}
 	if text := p.lastErr.Load(); text != nil {
 		c.LastErr = *text

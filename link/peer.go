@@ -6,6 +6,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"holdfast"
 )
@@ -18,9 +19,14 @@ type peer struct {
 	paths []*path     // by carrier
 
 	live       atomic.Pointer[[]*sender] // established sending connections, by carrier; replaced as a whole under mu
-	sequence   [lanes]atomic.Uint64
+	bulkOn     atomic.Pointer[sender]    // carries bulk; it may be dead for a moment
+	small      *backlog                  // laneInteractive: every connection carries all of it
+	large      *backlog                  // laneBulk
+	urgent     atomic.Uint64             // last sequence of laneControl
 	dropped    atomic.Uint64
+	abandoned  atomic.Uint64
 	duplicates atomic.Uint64
+	moves      atomic.Uint64
 
 	notifyMu sync.Mutex // serializes Notify; taken before mu
 	told     bool       // what Notify was told last
@@ -35,23 +41,11 @@ type peer struct {
 	program   string
 }
 
-// incarnation is one life of a peer's process, with what has been received of it.
-type incarnation struct {
-	id uint64
-
-	mu      sync.Mutex
-	windows [lanes]window
-}
-
-func (i *incarnation) fresh(l lane, seq uint64) bool {
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	return i.windows[l].fresh(seq)
-}
-
 func newPeer(l *Link, site holdfast.SiteID, addresses []string, firstCall uint64) *peer {
 	p := &peer{link: l, site: site, raised: make(chan struct{}), calls: map[uint64]*call{}, lastCall: firstCall}
 	p.live.Store(&[]*sender{})
+	p.small = newBacklog(&l.pool, laneInteractive, l.limits.Interactive)
+	p.large = newBacklog(&l.pool, laneBulk, l.limits.Bulk)
 	p.tls = l.tlsConfig(func(at holdfast.SiteID) bool { return at == site })
 	for i, address := range addresses {
 		p.paths = append(p.paths, &path{peer: p, carrier: i, address: address, retry: make(chan struct{}, 1)})
@@ -59,65 +53,90 @@ func newPeer(l *Link, site holdfast.SiteID, addresses []string, firstCall uint64
 	return p
 }
 
-// number gives the next sequence of a lane.
-func (p *peer) number(l lane) uint64 { return p.sequence[l].Add(1) }
-
-// send queues a message wherever it belongs. One that no connection takes is dropped and counted.
+// send queues a message wherever it belongs. One that no carrier takes is dropped and counted.
 func (p *peer) send(m *message) {
-	targets := p.pick(m)
-	m.seq = p.number(m.lane)
-	sent := false
-	for _, s := range targets {
-		sent = s.push(m) == nil || sent
-	}
-	if !sent {
+	if p.queue(m) != nil {
 		p.dropped.Add(1)
 	}
 }
 
-// pick chooses the lane of a message that is not urgent, and the connections for it: all of them for a small one, the best one
-// for a large one. Where large ones of the same shard are still queued, a small one goes behind them.
-func (p *peer) pick(m *message) []*sender {
+// queue queues a message for all connections when it is small, for the one that carries bulk when it is large, or says why
+// not: errBroken or errFull.
+func (p *peer) queue(m *message) error {
 	live := *p.live.Load()
-	if m.lane == laneControl && m.kind == kindRaft {
-		return live
+	if len(live) == 0 {
+		return errBroken
 	}
-	m.lane = laneInteractive
-	if len(m.head)+len(m.body) > maxChunk {
-		m.lane = laneBulk
-		return best(live)
-	}
-	if m.kind != kindRaft {
-		return live
-	}
-	for i, s := range live {
-		if s.holdsBulk(m.shard) {
-			m.lane = laneBulk
-			return live[i : i+1]
+	m.lane = p.laneOf(m)
+	switch m.lane {
+	case laneControl:
+		return p.urge(m, live)
+	case laneBulk:
+		p.chooseBulk(live)
+		m.after = p.small.tail()
+		if err := p.large.add(m); err != nil {
+			return err
+		}
+		if on := p.bulkOn.Load(); on != nil {
+			on.wake()
+		}
+	default:
+		if err := p.small.add(m); err != nil {
+			return err
+		}
+		for _, s := range live {
+			s.wake()
 		}
 	}
-	return live
+	return nil
 }
 
-// best returns the connection with the shortest round trip among those that answer.
-func best(live []*sender) []*sender {
-	if len(live) <= 1 {
-		return live
+// laneOf chooses the lane of a message. Where the peer may not have large ones of the same shard yet, a small one that is not
+// urgent goes behind them.
+func (p *peer) laneOf(m *message) lane {
+	switch {
+	case m.lane == laneControl && m.kind == kindRaft:
+		return laneControl
+	case len(m.head)+len(m.body) > maxChunk:
+		return laneBulk
+	case m.kind == kindRaft && p.large.holds(m.shard, len(p.paths) == 1):
+		return laneBulk
 	}
-	i := 0
-	for j, s := range live {
-		quiet, than := s.quiet.Load() > 1, live[i].quiet.Load() > 1
-		if quiet != than && than || quiet == than && s.path.srtt.Load() < live[i].path.srtt.Load() {
-			i = j
+	return laneInteractive
+}
+
+// urge queues an urgent message on every connection; one that takes it is enough.
+func (p *peer) urge(m *message, live []*sender) (err error) {
+	m.seq = p.urgent.Add(1)
+	taken := false
+	for _, s := range live {
+		if e := s.push(m); e != nil {
+			err = e
+		} else {
+			taken = true
 		}
 	}
-	return live[i : i+1]
+	if taken {
+		return nil
+	}
+	return err
 }
 
-// raise takes a new sending connection into use.
+// raise takes a new sending connection into use. It begins with what the peer is not known to have. Where that was meant for a
+// former life of the peer's process, which cannot take it any more, the connections to that life end here.
 func (p *peer) raise(s *sender) {
 	p.change(func() {
-		next := append(slices.Clone(*p.live.Load()), s)
+		next := []*sender{s}
+		for _, other := range *p.live.Load() {
+			if other.to == s.to {
+				next = append(next, other)
+			} else {
+				other.close(errRestarted)
+			}
+		}
+		if len(next) == 1 {
+			p.abandon()
+		}
 		slices.SortFunc(next, func(a, b *sender) int { return a.path.carrier - b.path.carrier })
 		p.live.Store(&next)
 		close(p.raised)
@@ -129,17 +148,28 @@ func (p *peer) raise(s *sender) {
 	p.link.log.Info("connected", "peer", p.site, "carrier", s.path.carrier, "rtt", s.minRTT)
 }
 
-// drop takes a broken sending connection out of use and ends the calls that were on no other.
+// drop takes a broken sending connection out of use. The others go on with what it carried; after the last one, nothing that
+// waits can be sent, and no call is sure of an answer.
 func (p *peer) drop(s *sender) {
 	p.change(func() {
 		next := slices.DeleteFunc(slices.Clone(*p.live.Load()), func(other *sender) bool { return other == s })
 		p.live.Store(&next)
-		for _, c := range p.calls {
-			if slices.Contains(c.on, s) {
-				p.detach(c, s, errBroken)
-			}
+		if len(next) == 0 {
+			p.abandon()
 		}
 	})
+	p.steer(p.link.since())
+}
+
+// abandon ends, under the lock, everything that was under way.
+func (p *peer) abandon() {
+	if p.small.drop()+p.large.drop() > 0 {
+		p.abandoned.Add(1)
+	}
+	for id, c := range p.calls {
+		delete(p.calls, id)
+		c.done <- result{err: c.giveUp(errBroken)}
+	}
 }
 
 // join enters a connection that the peer has dialled; too many of one carrier push the oldest out.
@@ -191,7 +221,7 @@ func (p *peer) met(h hello) *incarnation {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.seen == nil || p.seen.id != h.incarnation {
-		p.seen = &incarnation{id: h.incarnation}
+		p.seen = newIncarnation(h.incarnation, len(p.paths))
 	}
 	p.program = h.program
 	return p.seen
@@ -226,6 +256,16 @@ func (p *peer) tick() {
 	}
 }
 
+// sample takes the loss of every carrier down.
+func (p *peer) sample(now time.Duration) {
+	p.mu.Lock()
+	seen := p.seen
+	p.mu.Unlock()
+	if seen != nil {
+		seen.sampleLoss(now, p.link.timing.Ping)
+	}
+}
+
 // shut refuses new calls from now on.
 func (p *peer) shut() {
 	p.mu.Lock()
@@ -251,7 +291,7 @@ func (p *peer) status() PeerStatus {
 	defer p.mu.Unlock()
 	st := PeerStatus{
 		Site: p.site, Up: p.up(), Version: p.program, Waiting: len(p.calls),
-		Dropped: p.dropped.Load(), Duplicates: p.duplicates.Load(),
+		Dropped: p.dropped.Load(), Duplicates: p.duplicates.Load(), Moves: p.moves.Load(),
 	}
 	if p.seen != nil {
 		st.Incarnation = p.seen.id
@@ -264,6 +304,10 @@ func (p *peer) status() PeerStatus {
 			}
 		}
 		c := path.status(now, s)
+		if p.seen != nil {
+			n := p.seen.lossOf(i, now, p.link.timing.Ping)
+			c.Loss, c.Missed, c.Late = p.seen.loss.share(i, n), n.missed, n.late
+		}
 		st.Carriers = append(st.Carriers, c)
 		if i == 0 || c.Silence < st.Silence {
 			st.Silence = c.Silence

@@ -10,7 +10,8 @@ import (
 )
 
 const (
-	ackBytes    = 128 << 10 // the peer is told at least this often how far we have read
+	ackBytes    = 128 << 10            // the peer is told at least this often what we have taken
+	ackTime     = 5 * time.Millisecond // and this often while anything comes
 	slabBytes   = 32 << 10
 	slabLargest = 2 << 10
 )
@@ -18,7 +19,8 @@ const (
 // reader cuts a stream into frames. The payload of a frame is valid until the next one is read.
 type reader struct {
 	from       io.Reader
-	heard      func() // told whenever bytes came; may be nil
+	heard      func()       // told whenever bytes came; may be nil
+	idle       func() error // asked before waiting for more; may be nil
 	buf        []byte
 	start, end int
 }
@@ -38,19 +40,32 @@ func (r *reader) next() (frame, error) {
 			r.start += size
 			return f, nil
 		}
-		if r.start > 0 {
-			r.end = copy(r.buf, r.buf[r.start:r.end])
-			r.start = 0
-		}
-		n, err := r.from.Read(r.buf[r.end:]) // never empty: a frame is shorter than the buffer
-		r.end += n
-		if n > 0 && r.heard != nil {
-			r.heard()
-		}
-		if n == 0 && err != nil {
+		if err := r.fill(); err != nil {
 			return frame{}, err
 		}
 	}
+}
+
+// fill reads what there is.
+func (r *reader) fill() error {
+	if r.start > 0 {
+		r.end = copy(r.buf, r.buf[r.start:r.end])
+		r.start = 0
+	}
+	if r.idle != nil {
+		if err := r.idle(); err != nil {
+			return err
+		}
+	}
+	n, err := r.from.Read(r.buf[r.end:]) // never empty: a frame is shorter than the buffer
+	r.end += n
+	if n > 0 && r.heard != nil {
+		r.heard()
+	}
+	if n == 0 {
+		return err
+	}
+	return nil
 }
 
 // receiver is one connection that a peer has dialled. Its goroutine belongs to the link.
@@ -61,28 +76,33 @@ type receiver struct {
 	from  *incarnation
 	quiet atomic.Int32 // ticks since the last byte
 
-	read     uint64 // bytes of frames
-	reported uint64 // of these, told to the peer
+	now      time.Duration // when bytes came last
+	read     uint64        // bytes of frames taken
+	reported uint64        // of these, told to the peer
+	pongAt   time.Duration // when it was told
+	hurry    bool          // bulk has been taken since
 	parts    assembler
 	slab     []byte
 }
 
 // run takes frames until the connection ends and says why.
 func (r *receiver) run() error {
+	r.in.idle = r.acknowledge
 	for {
 		f, err := r.in.next()
 		if err != nil {
 			return err
 		}
 		size := uint64(headerBytes + len(f.payload))
-		r.read += size
 		r.path.received.frames.Add(1)
 		r.path.received.bytes.Add(size)
-		if err := r.take(f); err != nil {
+		stamp, err := r.take(f)
+		if err != nil {
 			return err
 		}
-		if r.read-r.reported >= ackBytes {
-			if err := r.pong(0); err != nil {
+		r.read += size
+		if stamp != 0 || r.read-r.reported >= ackBytes {
+			if err := r.pong(stamp); err != nil {
 				return err
 			}
 		}
@@ -91,36 +111,77 @@ func (r *receiver) run() error {
 
 func (r *receiver) heard() {
 	r.quiet.Store(0)
-	r.path.heardNow()
+	r.now = r.path.heardNow()
 }
 
-// take does what a frame asks for.
-func (r *receiver) take(f frame) error {
+// acknowledge tells the peer what we have taken before we wait for more: at once for bulk, because the peer moves it to another
+// carrier when this one stalls; now and then for the rest, and while a long frame is coming.
+func (r *receiver) acknowledge() error {
+	news := r.read > r.reported || r.in.end > r.in.start
+	if news && (r.hurry || r.now-r.pongAt >= ackTime) {
+		return r.pong(0)
+	}
+	return nil
+}
+
+// take does what a frame asks for. It returns the stamp of a ping.
+func (r *receiver) take(f frame) (stamp uint64, err error) {
 	switch f.kind {
-	case kindVoid:
-		return nil
+	case kindVoid, kindRaft, kindCall, kindReply:
+		return 0, r.takeMessage(f)
 	case kindPing:
 		if len(f.payload) != pingBytes {
-			return fmt.Errorf("%w: a ping of %d bytes", errBadFrame, len(f.payload))
+			return 0, fmt.Errorf("%w: a ping of %d bytes", errBadFrame, len(f.payload))
 		}
-		return r.pong(binary.BigEndian.Uint64(f.payload))
-	case kindRaft, kindCall, kindReply:
-	default:
-		return fmt.Errorf("%w: kind %d from the side that dialled", errBadFrame, f.kind)
+		return binary.BigEndian.Uint64(f.payload), nil
+	}
+	return 0, fmt.Errorf("%w: kind %d from the side that dialled", errBadFrame, f.kind)
+}
+
+// takeMessage hands a message over when it is complete and new.
+func (r *receiver) takeMessage(f frame) error {
+	in := &r.from.lanes[f.lane]
+	if f.lane == laneBulk {
+		r.hurry = true
+	}
+	if f.lane != laneControl && in.had(f.seq) { // cheaply: long ones are not even put together
+		r.parts.breakOff(f.lane)
+		if f.flags&flagLast != 0 {
+			r.path.peer.duplicates.Add(1)
+			r.see(in, f)
+		}
+		return nil
 	}
 	payload, whole, err := r.parts.add(f)
 	if err != nil || !whole {
 		return err
 	}
-	p := r.path.peer
-	if !r.from.fresh(f.lane, f.seq) {
-		p.duplicates.Add(1)
-		return nil
-	}
 	if f.flags == flagWhole { // a long one has memory of its own already
 		payload = r.keep(payload, f.kind)
 	}
+	r.see(in, f)
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if !in.fresh(f) {
+		r.path.peer.duplicates.Add(1)
+		return nil
+	}
+	return r.deliver(f, payload)
+}
+
+// see counts a message of a lane that all carriers should bring.
+func (r *receiver) see(in *intake, f frame) {
+	if p := r.path.peer; f.lane != laneBulk && len(p.paths) > 1 {
+		in.seen.note(r.path.carrier, f.seq, r.now, p.link.timing.Ping)
+	}
+}
+
+// deliver hands a message over, under the lock of its lane.
+func (r *receiver) deliver(f frame, payload []byte) error {
+	p := r.path.peer
 	switch f.kind {
+	case kindVoid:
+		return nil
 	case kindCall:
 		return p.serve(payload)
 	case kindReply:
@@ -147,13 +208,13 @@ func (r *receiver) keep(payload []byte, k kind) []byte {
 	return kept
 }
 
-// pong answers a ping and says how far we have read. The side that dialled always reads, so this hardly ever waits.
+// pong answers a ping, if there was one, and says what we have taken. The side that dialled always reads, so this hardly ever waits.
 func (r *receiver) pong(stamp uint64) error {
 	var out [headerBytes + pongBytes]byte
 	var body [pongBytes]byte
 	binary.BigEndian.PutUint64(body[:], stamp)
 	binary.BigEndian.PutUint64(body[8:], r.read)
-	r.reported = r.read
+	r.reported, r.pongAt, r.hurry = r.read, r.now, false
 	if err := r.conn.SetWriteDeadline(time.Now().Add(r.path.peer.link.timing.Silence)); err != nil {
 		return err
 	}

@@ -5,12 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
-
-	"holdfast"
 )
 
 const (
@@ -29,97 +28,73 @@ const (
 )
 
 var (
-	errSilent = errors.New("no sign of life")
-	errBroken = fmt.Errorf("connection broke: %w", ErrUnreachable)
-	errFull   = fmt.Errorf("send queue is full: %w", ErrBusy)
+	errSilent    = errors.New("no sign of life")
+	errRestarted = errors.New("the peer's process has been started anew")
+	errBroken    = fmt.Errorf("connection broke: %w", ErrUnreachable)
+	errFull      = fmt.Errorf("send queue is full: %w", ErrBusy)
 )
 
 // sender is one established connection that this site has dialled. Two goroutines belong to it, both owned by the path that
-// dialled: one writes what is queued, the other reads pongs.
+// dialled: one writes what waits, the other reads pongs.
 type sender struct {
-	path  *path
-	conn  *conn
-	gone  chan struct{} // closed when both goroutines have ended
-	in    *reader       // pongs
-	quiet atomic.Int32  // pings since the last sign of life
+	path    *path
+	conn    *conn
+	to      *incarnation  // whom it leads to
+	gone    chan struct{} // closed when both goroutines have ended
+	in      *reader       // pongs
+	quiet   atomic.Int32  // pings since the last sign of life
+	heardAt atomic.Int64  // when bytes came last
+	stalled atomic.Bool   // it answers late, and another carrier does not: nothing but what is urgent is written
 
 	mu       sync.Mutex
 	work     sync.Cond // on mu: the writer waits
-	lanes    [lanes]queue
-	bulkOf   map[holdfast.ShardID]uint64 // bytes of bulk that were ever queued, up to the last frame of the shard
-	bulkIn   uint64                      // bytes of bulk ever queued
-	bulkOut  uint64                      // of these, taken by the writer
-	written  uint64                      // bytes of frames taken by the writer
-	received uint64                      // of these, read by the peer as far as we know
-	minRTT   time.Duration               // smallest round trip on this connection
-	draining bool                        // nothing more will come: end the stream when nothing is queued
-	cause    error                       // why the connection is closed; nil while it is open
+	control  queue
+	at       [lanes]uint64 // its places in the backlogs of the peer
+	flight   []mark        // what has left and the peer has not said that it has; oldest first
+	written  uint64        // bytes of frames taken by the writer
+	received uint64        // of these, taken by the peer as far as we know
+	minRTT   time.Duration // smallest round trip on this connection
+	draining bool          // nothing more will come: end the stream when nothing is queued
+	cause    error         // why the connection is closed; nil while it is open
+	wait                   // for a pong
+}
+
+// mark says that the frames of a backlog before a place are among the bytes written so far.
+type mark struct {
+	written uint64
+	from    *backlog
+	at      uint64
 }
 
 func newSender(p *path, c *conn) *sender {
-	s := &sender{path: p, conn: c, gone: make(chan struct{}), bulkOf: map[holdfast.ShardID]uint64{}}
+	l := p.peer.link
+	s := &sender{path: p, conn: c, gone: make(chan struct{}), control: queue{pool: &l.pool, limit: l.limits.Control}}
 	s.work.L = &s.mu
 	s.in = newReader(c, s.heard)
-	l := p.peer.link
-	for i, limit := range [lanes]int{l.limits.Control, l.limits.Interactive, l.limits.Bulk} {
-		s.lanes[i] = queue{pool: &l.pool, limit: limit}
-	}
 	return s
 }
 
-// push queues a message, or says why not: errBroken or errFull. A large one is encoded before the lock is taken: pings and
-// heartbeats need that lock too.
+// push queues an urgent message, or says why not: errBroken or errFull.
 func (s *sender) push(m *message) error {
-	var large queue
-	if m.lane == laneBulk {
-		if err := s.room(m); err != nil {
-			return err
-		}
-		large.pool = s.lanes[laneBulk].pool
-		large.push(m)
-	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if err := s.roomLocked(m); err != nil {
-		large.drop()
-		return err
+	if s.cause != nil || s.draining {
+		return errBroken
 	}
-	if m.lane == laneBulk {
-		s.bulkIn += uint64(large.bytes)
-		s.lanes[laneBulk].join(&large)
-		if m.kind == kindRaft {
-			s.bulkOf[m.shard] = s.bulkIn
-		}
-	} else {
-		s.lanes[m.lane].push(m)
+	if !s.control.fits(m) {
+		s.path.dropped.Add(1)
+		return errFull
 	}
+	s.control.push(m)
 	s.work.Signal()
 	return nil
 }
 
-func (s *sender) room(m *message) error {
+// wake makes the writer look at the backlogs.
+func (s *sender) wake() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.roomLocked(m)
-}
-
-// roomLocked says whether the message can be queued now.
-func (s *sender) roomLocked(m *message) error {
-	if s.cause != nil || s.draining {
-		return errBroken
-	}
-	if !s.lanes[m.lane].fits(m) {
-		s.path.dropped.Add(1)
-		return errFull
-	}
-	return nil
-}
-
-// holdsBulk reports whether bulk of the shard is still queued here, so that what follows must not overtake it.
-func (s *sender) holdsBulk(shard holdfast.ShardID) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.bulkIn > s.bulkOut && s.bulkOf[shard] > s.bulkOut
+	s.work.Signal()
 }
 
 // run serves the connection until it breaks and says why.
@@ -131,9 +106,7 @@ func (s *sender) run() error {
 	close(s.gone)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for i := range s.lanes { // nobody will send these
-		s.path.dropped.Add(s.lanes[i].drop())
-	}
+	s.path.dropped.Add(s.control.drop()) // nobody will send these
 	return s.cause
 }
 
@@ -148,17 +121,18 @@ func (s *sender) close(cause error) {
 	}
 }
 
-// write sends what is queued, batch after batch.
+// write sends what waits, batch after batch.
 func (s *sender) write() {
-	var batch []*buffer
+	var batch []piece
 	for {
 		if batch = s.take(batch[:0]); len(batch) == 0 {
 			return
 		}
 		err := s.writeBatch(batch)
-		for _, b := range batch {
-			s.path.peer.link.pool.put(b)
+		for _, p := range batch {
+			p.release(&s.path.peer.link.pool)
 		}
+		clear(batch)
 		if err != nil {
 			s.close(fmt.Errorf("write: %w", err))
 			return
@@ -166,30 +140,34 @@ func (s *sender) write() {
 	}
 }
 
-func (s *sender) writeBatch(batch []*buffer) error {
-	for _, b := range batch {
-		if _, err := s.conn.Write(b.b); err != nil {
+func (s *sender) writeBatch(batch []piece) error {
+	for _, p := range batch {
+		if _, err := s.conn.Write(p.b); err != nil {
 			return err
 		}
-		s.path.sent.bytes.Add(uint64(len(b.b)))
-		s.path.sent.frames.Add(uint64(b.frames))
+		s.path.sent.bytes.Add(uint64(len(p.b)))
+		s.path.sent.frames.Add(countFrames(p.b))
 	}
 	return s.conn.flush()
 }
 
 // take waits for something to write. An empty batch means that the connection is closed.
-func (s *sender) take(batch []*buffer) []*buffer {
+func (s *sender) take(batch []piece) []piece {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for s.cause == nil {
-		batch = s.lanes[laneControl].take(batch, controlBatch)
-		batch = s.lanes[laneInteractive].take(batch, interactiveBatch)
-		batch = s.takeBulk(batch)
+		batch = s.control.take(batch, controlBatch)
+		for _, p := range batch {
+			s.written += uint64(len(p.b))
+		}
+		if !s.stalled.Load() {
+			batch = s.takeFrom(s.path.peer.small, batch, interactiveBatch)
+			batch = s.takeBulk(batch)
+		}
 		if len(batch) > 0 {
-			s.depart(batch)
 			return batch
 		}
-		if s.draining && s.lanes[laneBulk].bytes == 0 {
+		if s.draining && s.queuedLocked() == 0 {
 			s.conn.end()
 			return nil
 		}
@@ -198,18 +176,31 @@ func (s *sender) take(batch []*buffer) []*buffer {
 	return nil
 }
 
-// takeBulk adds bulk to the batch, unless too much is under way already.
-func (s *sender) takeBulk(batch []*buffer) []*buffer {
-	if s.written-s.received > s.window() {
+// takeFrom adds at most n pieces of a backlog to the batch. What the peer has got meanwhile over another carrier is left out.
+func (s *sender) takeFrom(q *backlog, batch []piece, n int) []piece {
+	small := s.path.peer.small.reached(s.at[laneInteractive])
+	for range n {
+		p, ok := q.take(s.at[q.lane], small)
+		if !ok {
+			break
+		}
+		s.at[q.lane] = p.end
+		s.written += uint64(len(p.b))
+		s.flight = append(s.flight, mark{s.written, q, p.end})
+		batch = append(batch, p)
+	}
+	return batch
+}
+
+// takeBulk adds bulk to the batch when this is the connection for it, unless too much is under way already.
+func (s *sender) takeBulk(batch []piece) []piece {
+	if s.path.peer.bulkOn.Load() != s || s.written-s.received > s.window() {
 		return batch
 	}
 	n := len(batch)
-	batch = s.lanes[laneBulk].take(batch, bulkBatch)
-	for _, b := range batch[n:] {
-		s.bulkOut += uint64(len(b.b))
-	}
-	if s.bulkOut == s.bulkIn {
-		clear(s.bulkOf)
+	batch = s.takeFrom(s.path.peer.large, batch, bulkBatch)
+	if len(batch) > n {
+		s.expect(s.path.peer.link.since(), s.written)
 	}
 	return batch
 }
@@ -217,13 +208,6 @@ func (s *sender) takeBulk(batch []*buffer) []*buffer {
 // window is how many bytes may be under way for bulk to be added: what a fast line carries in a round trip, and some more.
 func (s *sender) window() uint64 {
 	return uint64(min(windowBase+windowSpeed*s.minRTT/time.Second, windowMax))
-}
-
-func (s *sender) depart(batch []*buffer) {
-	for _, b := range batch {
-		b.depart()
-		s.written += uint64(len(b.b))
-	}
 }
 
 // drain lets what is queued leave and ends the stream after it. The peer reads all of it, and then closes: then the sender is
@@ -236,11 +220,16 @@ func (s *sender) drain() {
 }
 
 // queued is the number of bytes that wait.
-func (s *sender) queued() (n int) {
+func (s *sender) queued() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for i := range s.lanes {
-		n += s.lanes[i].bytes
+	return s.queuedLocked()
+}
+
+func (s *sender) queuedLocked() int {
+	n := s.control.bytes + s.path.peer.small.waiting(s.at[laneInteractive])
+	if s.path.peer.bulkOn.Load() == s {
+		n += s.path.peer.large.waiting(s.at[laneBulk])
 	}
 	return n
 }
@@ -262,22 +251,38 @@ func (s *sender) read() {
 
 func (s *sender) heard() {
 	s.quiet.Store(0)
-	s.path.heardNow()
+	s.heardAt.Store(int64(s.path.heardNow()))
 }
 
-// pong notes the round trip, and how far the peer has read.
+// pong notes the round trip, and what the peer has.
 func (s *sender) pong(stamp, received uint64) {
-	rtt := s.path.peer.link.since() - time.Duration(stamp)
+	now := s.path.peer.link.since()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if stamp != 0 {
-		s.path.observe(rtt)
-		s.minRTT = min(s.minRTT, rtt)
+		s.path.observe(now - time.Duration(stamp))
+		s.minRTT = min(s.minRTT, now-time.Duration(stamp))
 	}
 	if received > s.received && received <= s.written {
 		s.received = received
-		s.work.Signal()
+		s.landed()
 	}
+	if late := s.answered(now, time.Duration(stamp), s.received); late > s.path.patience() {
+		s.path.observe(min(late, 2*s.path.patience())) // so that a carrier that is often late is trusted less, or waited for longer
+	}
+	s.stalled.Store(false)
+	s.work.Signal()
+}
+
+// landed tells the backlogs what the peer has.
+func (s *sender) landed() {
+	n := 0
+	for ; n < len(s.flight) && s.flight[n].written <= s.received; n++ {
+		if next := n + 1; next == len(s.flight) || s.flight[next].written > s.received || s.flight[next].from != s.flight[n].from {
+			s.flight[n].from.acked(s.flight[n].at)
+		}
+	}
+	s.flight = slices.Delete(s.flight, 0, n)
 }
 
 // tick sends a ping and gives the connection up after too many without a sign of life. Pings are counted, not time, and what
@@ -290,9 +295,19 @@ func (s *sender) tick() {
 		}
 		s.quiet.Store(0)
 	}
+	s.ping()
+}
+
+// ping asks for a pong.
+func (s *sender) ping() {
+	now := s.path.peer.link.since()
 	var stamp [pingBytes]byte
-	binary.BigEndian.PutUint64(stamp[:], uint64(s.path.peer.link.since()))
-	_ = s.push(&message{kind: kindPing, lane: laneControl, head: stamp[:]}) // a full queue is counted, and means no pong
+	binary.BigEndian.PutUint64(stamp[:], uint64(now))
+	if s.push(&message{kind: kindPing, lane: laneControl, head: stamp[:]}) == nil { // a full queue is counted, and means no pong
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.pinged(now)
+	}
 }
 
 // conn is a TLS connection that writes in batches: what Write encrypts is gathered until flush.

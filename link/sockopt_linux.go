@@ -14,8 +14,12 @@ const (
 )
 
 // tune sets what a sending connection needs.
-func tune(c *net.TCPConn) error {
-	raw, err := c.SyscallConn()
+func tune(c net.Conn) error {
+	tcp, ok := c.(*net.TCPConn)
+	if !ok {
+		return fmt.Errorf("%T is no TCP connection", c)
+	}
+	raw, err := tcp.SyscallConn()
 	if err != nil {
 		return err
 	}

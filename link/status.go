@@ -16,6 +16,7 @@ type PeerStatus struct {
 	Incarnation uint64        // of its process, 0 when never met
 	Waiting     int           // calls that wait for its answer
 	Dropped     uint64        // payloads and replies that no carrier took
+	Moves       uint64        // times that large messages moved to another carrier because theirs stalled or broke
 	Duplicates  uint64        // messages that came over more than one carrier
 	Carriers    []CarrierStatus
 }
@@ -28,9 +29,14 @@ type CarrierStatus struct {
 	RTT      time.Duration // smoothed, 0 when not known
 	MinRTT   time.Duration // the smallest seen, 0 when not known
 	Queued   int           // bytes that wait to be sent
+	Stalled  bool          // it answers late while another carrier does not: only urgent frames are sent over it
+	Stalls   uint64        // times that happened
+	Loss     float64       // of what came lately, the share that this carrier brought late or not at all while another did
+	Missed   uint64        // messages it went on without
+	Late     uint64        // messages it brought long after another carrier
 	Sent     Traffic
 	Received Traffic
-	Dropped  uint64 // messages that found the queue full, and frames still in it when the connection broke
+	Dropped  uint64 // urgent frames that found the queue full, or were still in it when the connection broke
 	Dials    uint64 // connections tried
 	Breaks   uint64 // connections lost after they had been established
 	LastErr  string // why the carrier is down, "" when it is up; nothing secret

@@ -55,6 +55,7 @@ func (s *Site) peerStatus(p *Peer, l link.PeerStatus) SiteStatus {
 	for _, c := range l.Carriers {
 		st.Carriers = append(st.Carriers, CarrierStatus{
 			Address: c.Address, Connected: c.Up, RoundTrip: c.RTT, LastHeard: time.Now().Add(-c.Silence),
+			Stalled: c.Stalled, Loss: c.Loss,
 		})
 	}
 	return st

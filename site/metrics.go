@@ -132,8 +132,16 @@ var (
 
 	descSurvives = describe("survives_single_loss", "1 when the fleet would survive the loss of any single carrier, cable or site, as forecast here.")
 	descReach    = describe("peer_reachable", "1 when the other site answers.", "peer")
+	descMoves    = describe("link_bulk_moves_total", "Times that large messages moved to another carrier because theirs stalled or broke.", "peer")
+	descLost     = describe("link_untaken_total", "Messages that no carrier took.", "peer")
+	descUp       = describe("link_up", "1 when the connection over the carrier is established.", "peer", "carrier")
+	descSilence  = describe("link_silence_seconds", "Since anything came from the other site over the carrier.", "peer", "carrier")
+	descLoss     = describe("link_loss_ratio", "Of what came in the last seconds, the share that the carrier brought late or not at all while another did.", "peer", "carrier")
+	descMissed   = describe("link_missed_total", "Messages that came over another carrier and not over this one.", "peer", "carrier")
+	descLate     = describe("link_late_total", "Messages that came long after they had come over another carrier.", "peer", "carrier")
+	descStalls   = describe("link_stalls_total", "Times that the carrier answered late while another did not.", "peer", "carrier")
 	descTrip     = describe("link_round_trip_seconds", "Smoothed round trip to the other site.", "peer", "carrier")
-	descDropped  = describe("link_dropped_total", "Messages that found the queue of the carrier full.", "peer", "carrier")
+	descDropped  = describe("link_dropped_total", "Urgent messages that found the queue of the carrier full.", "peer", "carrier")
 	descBreaks   = describe("link_breaks_total", "Connections lost after they had been established.", "peer", "carrier")
 	descSent     = describe("link_sent_bytes_total", "Bytes sent.", "peer", "carrier")
 	descReceived = describe("link_received_bytes_total", "Bytes received.", "peer", "carrier")
@@ -145,6 +153,7 @@ func (c *collector) Describe(ch chan<- *prometheus.Desc) {
 		descPending, descMajority, descFree, descFull, descUsed, descSealed, descLeader, descTerm, descElections, descCommit, descApplied,
 		descCheckpoint, descLast, descWaiting, descService, descWaits, descSurvives, descReach, descTrip, descDropped, descBreaks,
 		descSent, descReceived,
+		descMoves, descLost, descUp, descSilence, descLoss, descMissed, descLate, descStalls,
 	} {
 		ch <- d
 	}
@@ -196,8 +205,16 @@ func (c *collector) links(ch chan<- prometheus.Metric) {
 	for _, p := range c.site.link.Peers() {
 		peer := siteLabel(p.Site)
 		gauge(ch, descReach, number(c.site.watch.answers(c.site.watch.peers[p.Site])), peer)
+		counter(ch, descMoves, p.Moves, peer)
+		counter(ch, descLost, p.Dropped, peer)
 		for i, x := range p.Carriers {
 			carrier := carrierLabel(i)
+			gauge(ch, descUp, number(x.Up), peer, carrier)
+			gauge(ch, descSilence, x.Silence.Seconds(), peer, carrier)
+			gauge(ch, descLoss, x.Loss, peer, carrier)
+			counter(ch, descMissed, x.Missed, peer, carrier)
+			counter(ch, descLate, x.Late, peer, carrier)
+			counter(ch, descStalls, x.Stalls, peer, carrier)
 			gauge(ch, descTrip, x.RTT.Seconds(), peer, carrier)
 			counter(ch, descDropped, x.Dropped, peer, carrier)
 			counter(ch, descBreaks, x.Breaks, peer, carrier)

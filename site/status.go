@@ -30,6 +30,8 @@ type CarrierStatus struct {
 	Connected bool
 	RoundTrip time.Duration
 	LastHeard time.Time
+	Stalled   bool    // it answers late while another carrier does not; what is not urgent takes the others
+	Loss      float64 // of what came from the site in the last seconds, the share that this carrier brought late or not at all
 }
 
 // ShardStatus is a shard as this site's replica sees it.
