@@ -287,6 +287,7 @@ func (r *replica) propose(c *transit.Courier, to holdfast.ShardID, l transit.Pro
 	life := r.p.life
 	r.p.submit(to, &l.Txn, false, func(o holdfast.Outcome) {
 		if r.p.up && r.p.life == life && r.courier == c {
+			r.p.f.e.logf("site %d: the courier of shard %d hears: %s is %s (%s %s)", r.p.site, r.shard, short(l.Txn.ID), o.Status, o.Code, o.Field)
 			heard(r.p.clock(), l.Payment, o)
 		}
 	})
