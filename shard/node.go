@@ -268,7 +268,9 @@ func (n *Node) Step(from holdfast.SiteID, payload []byte) (err error) {
 	if m.GetTo() != uint64(n.config.Replica) || m.GetFrom() == 0 || raft.IsLocalMsg(m.GetType()) || raft.IsLocalMsgTarget(m.GetFrom()) {
 		return fmt.Errorf("%w: %s from %x to %x", ErrNotForUs, m.GetType(), m.GetFrom(), m.GetTo())
 	}
-	n.learnSite(ReplicaID(m.GetFrom()), from)
+	if m.GetType() != pb.MsgReadIndex { // a follower hands those of others on under their names
+		n.learnSite(ReplicaID(m.GetFrom()), from)
+	}
 	if m.GetType() == pb.MsgSnap {
 		return n.stepOffer(m)
 	}

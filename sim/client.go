@@ -177,17 +177,13 @@ func (p *process) submit(s holdfast.ShardID, txn *holdfast.Txn, forwarded bool, 
 		return // nobody is there: the caller waits for nothing
 	}
 	r := p.replicas[s-1]
-	if r.core == nil || r.out {
-		refuse(holdfast.NotExecuted, holdfast.CodeOutOfService)
-		return
-	}
-	leader := r.core.Leader()
-	if !leader.Self {
-		if leader.Site == 0 || forwarded || leader.Site == p.site {
+	if r.core == nil || r.out || !r.core.Leader().Self {
+		to := p.board(s)
+		if to == 0 || forwarded {
 			refuse(holdfast.NotExecuted, holdfast.CodeNoLeader)
 			return
 		}
-		p.forward(leader.Site, s, txn, answer)
+		p.forward(to, s, txn, answer)
 		return
 	}
 	if p.full && r.refuses {
@@ -211,6 +207,27 @@ func (p *process) submit(s holdfast.ShardID, txn *holdfast.Txn, forwarded bool, 
 		return
 	}
 	r.pump()
+}
+
+// board is the site that leads a shard, as this site knows: by its own replica, or, where that knows of none or is not a member,
+// by what the others say of themselves. 0: nobody is known.
+func (p *process) board(s holdfast.ShardID) holdfast.SiteID {
+	if r := p.replicas[s-1]; r.core != nil && !r.out {
+		if lead := r.core.Leader(); lead.Site != 0 && lead.Site != p.site {
+			return lead.Site
+		}
+	}
+	var best shard.Leadership
+	for _, other := range p.f.sites {
+		r := other.replicas[s-1]
+		if other == p || !other.up || r.core == nil || p.f.net.cut[other.site][p.site] {
+			continue
+		}
+		if lead := r.core.Leader(); lead.Self && lead.Term >= best.Term {
+			best = lead
+		}
+	}
+	return best.Site
 }
 
 // forward sends the request once to the site that leads, and the answer back.

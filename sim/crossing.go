@@ -153,7 +153,12 @@ func (p *payer) next() {
 	if !p.busy {
 		return
 	}
+	p.x = nil
 	p.f.e.after(p.f.e.between(0, 3*p.f.think), func() {
+		if p.f.closing {
+			p.busy = false
+			return
+		}
 		t := p.draw()
 		payment, code, field := transit.Make(t, p.shardOf, p.holdOf)
 		if code != holdfast.CodeOK || ledgerRefuses(t) {
@@ -282,6 +287,7 @@ func (r *replica) propose(c *transit.Courier, to holdfast.ShardID, l transit.Pro
 	life := r.p.life
 	r.p.submit(to, &l.Txn, false, func(o holdfast.Outcome) {
 		if r.p.up && r.p.life == life && r.courier == c {
+			r.p.f.e.logf("site %d: the courier of shard %d hears: %s is %s (%s %s)", r.p.site, r.shard, short(l.Txn.ID), o.Status, o.Code, o.Field)
 			heard(r.p.clock(), l.Payment, o)
 		}
 	})
@@ -334,8 +340,11 @@ func (x *crossings) unsettled() string {
 		return ""
 	}
 	for _, p := range x.payers {
-		if p.busy {
+		switch {
+		case p.busy && p.x != nil:
 			return fmt.Sprintf("payer %d waits for an answer: %s", p.n, describe(p.x.Txn))
+		case p.busy:
+			return fmt.Sprintf("payer %d thinks", p.n)
 		}
 	}
 	for i, list := range x.ways {

@@ -14,7 +14,7 @@ import (
 func TestPlantedFaultsAreSeen(t *testing.T) {
 	if name := os.Getenv("PLANT"); name != "" {
 		*faults[name] = true
-		must(t, flag.Set("rapid.checks", "3000"))
+		must(t, flag.Set("rapid.checks", "1000"))
 		must(t, flag.Set("rapid.nofailfile", "true"))
 		TestMoneyIsConserved(t)
 		return
