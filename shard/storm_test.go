@@ -208,7 +208,7 @@ func (s *storm) client(ctx context.Context, n int, rng *rand.Rand) {
 // it gives one up that was never answered otherwise than by "not executed": that must never happen then.
 func (s *storm) settle(client int, rng *rand.Rand, txn *holdfast.Txn) {
 	called, unsure := time.Now(), client == 0 // the accounts have to be opened
-	for {
+	for time.Since(called) < time.Minute {    // bubble time
 		site := s.sites[rng.IntN(len(s.sites))]
 		o, asked := s.attempt(site, txn)
 		s.log.Lock()
@@ -231,6 +231,7 @@ func (s *storm) settle(client int, rng *rand.Rand, txn *holdfast.Txn) {
 		}
 		time.Sleep(time.Duration(5+rng.IntN(40)) * time.Millisecond) // bubble time
 	}
+	s.t.Errorf("client %d: nobody has settled transaction %s in a minute", client, txn.ID)
 }
 
 // attempt is one call. The answer of a site that crashes before its client has it is lost.
