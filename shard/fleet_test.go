@@ -30,6 +30,7 @@ type fleet struct {
 	stop  chan struct{}
 	wg    sync.WaitGroup
 	pipes map[[2]holdfast.SiteID]chan packet
+	heard func(holdfast.SiteID, Event)           // hears every event; nil: nobody does
 	wind  func() (lost bool, late time.Duration) // what the network does to a message; nil: nothing
 }
 
@@ -150,6 +151,9 @@ func (f *fleet) start(id holdfast.SiteID, fs vfs.FS) {
 			f.mu.Lock()
 			defer f.mu.Unlock()
 			n.events = append(n.events, e)
+			if f.heard != nil {
+				f.heard(id, e)
+			}
 		},
 	}
 	if f.tune != nil {
