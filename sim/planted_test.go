@@ -42,7 +42,7 @@ var plants = []struct {
 	{"outbox message sent twice", &ledger.PlantedOutboxTwice, Options{}},
 	{"outbox message lost", &ledger.PlantedOutboxLost, Options{}},
 	{"store: acknowledge before fsync", &store.PlantedAckBeforeFsync, Options{Disk: PebbleDisk}},
-	{"store: vote not persisted", &store.PlantedVoteNotPersisted, Options{Disk: PebbleDisk}},
+	{"store: vote not persisted", &store.PlantedVoteNotPersisted, Options{Disk: PebbleDisk, Unrest: true}},
 	{"store: ids left out of a checkpoint", &store.PlantedIDForgotten, Options{Disk: PebbleDisk}},
 	{"store: old tail kept", &store.PlantedTailKept, Options{Disk: PebbleDisk}},
 	{"digest mismatch ignored", &ledger.PlantedDigestIgnored, Options{Rot: true}},
@@ -69,7 +69,7 @@ func TestPlantedFaultsAreFound(t *testing.T) {
 
 // TestPlantedNothingIsFoundWithoutAFault shows that the build itself is as good as the normal one.
 func TestPlantedNothingIsFoundWithoutAFault(t *testing.T) {
-	for _, o := range []Options{{}, {Rot: true}} {
+	for _, o := range []Options{{}, {Rot: true}, {Unrest: true}} {
 		if s := RunMany(context.Background(), 1, 40, o, nil); len(s.Failed) > 0 {
 			t.Errorf("%s", s.Failed[0])
 		}
