@@ -23,6 +23,8 @@ type fake struct {
 	read     error
 	ready    error
 	handOver error
+	rebuild  error
+	forced   bool
 
 	mu   sync.Mutex
 	txns []holdfast.Txn
@@ -76,6 +78,11 @@ func (f *fake) Sites(context.Context) []site.SiteStatus {
 }
 
 func (f *fake) HandOver(context.Context, holdfast.ShardID, holdfast.SiteID) error { return f.handOver }
+
+func (f *fake) Rebuild(_ context.Context, _ holdfast.ShardID, force bool) error {
+	f.forced = force
+	return f.rebuild
+}
 
 // Keys of the tests, one of each role.
 var readerKey, tellerKey, operatorKey, testKeys = makeKeys()

@@ -60,6 +60,8 @@ type Fleet interface {
 	Sites(ctx context.Context) []site.SiteStatus
 	Shards(ctx context.Context) []site.ShardStatus
 	HandOver(ctx context.Context, id holdfast.ShardID, to holdfast.SiteID) error
+	// Rebuild wipes this site's own replica of a shard, so that it joins again; only when that can lose nothing, unless force.
+	Rebuild(ctx context.Context, id holdfast.ShardID, force bool) error
 	Audit(ctx context.Context) (site.Audit, error)
 }
 
