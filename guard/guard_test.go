@@ -22,8 +22,9 @@ func TestRights(t *testing.T) {
 		{guard.MoveMoney, false, true, true},
 		{guard.RestrictAccounts, false, false, true},
 		{guard.MoveLeaders, false, false, true},
+		{guard.RebuildReplicas, false, false, true},
 		{0, false, false, false},
-		{guard.MoveLeaders + 1, false, false, false},
+		{guard.RebuildReplicas + 1, false, false, false},
 	}
 	for _, row := range rows {
 		for role, want := range map[guard.Role]bool{

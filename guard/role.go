@@ -67,6 +67,8 @@ const (
 	RestrictAccounts
 	// MoveLeaders hands the leadership of a shard to another site.
 	MoveLeaders
+	// RebuildReplicas wipes a site's replica of a shard, so that it joins again.
+	RebuildReplicas
 )
 
 // rights is the one table of who may do what: the least role an action needs.
@@ -78,6 +80,7 @@ var rights = map[Action]Role{
 	MoveMoney:        Teller,
 	RestrictAccounts: Operator,
 	MoveLeaders:      Operator,
+	RebuildReplicas:  Operator,
 }
 
 var actionNames = map[Action]string{
@@ -88,6 +91,7 @@ var actionNames = map[Action]string{
 	MoveMoney:        "move-money",
 	RestrictAccounts: "restrict-accounts",
 	MoveLeaders:      "move-leaders",
+	RebuildReplicas:  "rebuild-replicas",
 }
 
 // String names the action, for error texts and logs.

@@ -24,6 +24,8 @@ type fake struct {
 	ready    error
 	handOver error
 	forecast bool // something has been worked out
+	rebuild  error
+	forced   bool
 
 	mu   sync.Mutex
 	txns []holdfast.Txn
@@ -88,6 +90,11 @@ func (f *fake) ShardMapVersion() uint64 { return 0 }
 func (f *fake) SetHome(context.Context, holdfast.ShardID, holdfast.SiteID) error { return nil }
 
 func (f *fake) HandOver(context.Context, holdfast.ShardID, holdfast.SiteID) error { return f.handOver }
+
+func (f *fake) Rebuild(_ context.Context, _ holdfast.ShardID, force bool) error {
+	f.forced = force
+	return f.rebuild
+}
 
 // Keys of the tests, one of each role.
 var readerKey, tellerKey, operatorKey, testKeys = makeKeys()

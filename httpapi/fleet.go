@@ -160,16 +160,51 @@ func (a *api) postLeader(ctx context.Context, x *exchange) error {
 	}
 	// The home first: without it the leadership would go back by itself, and a move that fails now happens soon.
 	if err := a.site.SetHome(ctx, holdfast.ShardID(id), to); err != nil {
-		return refusedHandOver(err)
+		return notNow(err)
 	}
 	if err := a.site.HandOver(ctx, holdfast.ShardID(id), to); err != nil {
-		return refusedHandOver(err)
+		return notNow(err)
 	}
 	return x.sendJSON(http.StatusOK, handedOverBody{uint16(id), uint16(to)})
 }
 
-// refusedHandOver tells the operator why; the error's own text is for operators.
-func refusedHandOver(err error) error {
+type rebuildBody struct {
+	Force bool `json:"force,omitempty" doc:"Ask nobody whether others hold the data"`
+}
+
+type rebuiltBody struct {
+	Shard uint16 `json:"shard"`
+	Wiped bool   `json:"wiped" doc:"The replica has forgotten all it had, and joins again under a new identity"`
+}
+
+var rebuildMembers = []string{"force"}
+
+// postRebuild wipes the replica here, and answers when it has forgotten; /v1/shards shows how it comes back.
+func (a *api) postRebuild(ctx context.Context, x *exchange) error {
+	id, err := strconv.ParseUint(x.r.PathValue("id"), 10, 16)
+	if err != nil {
+		return edgeMalformed.field("id", "a shard is a number from 1: see /v1/shards")
+	}
+	text, err := x.body()
+	if err != nil {
+		return err
+	}
+	force := false
+	s := newScanner(text)
+	for range s.members(rebuildMembers) {
+		force = s.boolean()
+	}
+	if err := s.end(); err != nil {
+		return err
+	}
+	if err := a.site.Rebuild(ctx, holdfast.ShardID(id), force); err != nil {
+		return notNow(err)
+	}
+	return x.sendJSON(http.StatusOK, rebuiltBody{uint16(id), true})
+}
+
+// notNow tells the operator why; the error's own text is for operators.
+func notNow(err error) error {
 	p := edgeNotNow.problem(err.Error())
 	if errors.Is(err, shard.ErrNoShard) {
 		p = edgeNotFound.problem(err.Error())

@@ -65,6 +65,8 @@ type Fleet interface {
 	// moves the leadership now.
 	SetHome(ctx context.Context, id holdfast.ShardID, home holdfast.SiteID) error
 	HandOver(ctx context.Context, id holdfast.ShardID, to holdfast.SiteID) error
+	// Rebuild wipes this site's own replica of a shard, so that it joins again; only when that can lose nothing, unless force.
+	Rebuild(ctx context.Context, id holdfast.ShardID, force bool) error
 	Audit(ctx context.Context) (site.Audit, error)
 	// Survival is what would happen if something failed; false while nothing has been worked out.
 	Survival() (site.Survival, bool)

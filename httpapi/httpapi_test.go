@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -266,7 +267,7 @@ func TestManyWithAKeyAreRefused(t *testing.T) {
 func TestOptionalKeys(t *testing.T) {
 	for path, body := range map[string]string{
 		"/v1/accounts": `{"id":"` + wallet + `"}`, "/v1/accounts/" + wallet + "/freeze": "", "/v1/accounts/" + wallet + "/thaw": "",
-		"/v1/accounts/" + wallet + "/close": "", "/v1/owners": "", "/v1/shards/1/leader": `{"site":2}`,
+		"/v1/accounts/" + wallet + "/close": "", "/v1/owners": "", "/v1/shards/1/leader": `{"site":2}`, "/v1/shards/1/rebuild": `{}`,
 	} {
 		for _, key := range []string{"", uuid1} {
 			f := &fake{}
@@ -280,7 +281,7 @@ func TestOptionalKeys(t *testing.T) {
 		}
 	}
 	_, _, doc := ask(t, newTestAPI(&fake{}), "GET", "/openapi.json", "", "")
-	for text, want := range map[string]int{"The Idempotency-Key is therefore optional": 4, "Idempotency-Key could name": 2, "a batch with an Idempotency-Key is refused": 1} {
+	for text, want := range map[string]int{"The Idempotency-Key is therefore optional": 4, "Idempotency-Key could name": 3, "a batch with an Idempotency-Key is refused": 1} {
 		if got := strings.Count(doc, text); got != want {
 			t.Errorf("the document says %q %d times, want %d", text, got, want)
 		}
@@ -441,6 +442,28 @@ func TestHandOver(t *testing.T) {
 	}
 }
 
+func TestRebuild(t *testing.T) {
+	f := &fake{rebuild: fmt.Errorf("shard 1: %w: site 3 does not answer", shard.ErrNotSafe)}
+	api := newTestAPI(f)
+	status, h, body := ask(t, api, "POST", "/v1/shards/1/rebuild", operatorKey, `{}`)
+	if p := problemIn(t, h, body); status != 409 || p.Code != "not-now" || !strings.Contains(p.Detail, "site 3 does not answer") || f.forced {
+		t.Errorf("%d %s, forced %t", status, body, f.forced)
+	}
+	f.rebuild = nil
+	if status, _, body := ask(t, api, "POST", "/v1/shards/1/rebuild", operatorKey, `{"force":true}`); status != 200 || !f.forced {
+		t.Errorf("with force: %d %s, forced %t", status, body, f.forced)
+	}
+	for text, field := range map[string]string{`{"force":"yes"}`: "force", `{"force":1}`: "force", `{"now":true}`: "now"} {
+		status, h, body := ask(t, api, "POST", "/v1/shards/1/rebuild", operatorKey, text)
+		if p := problemIn(t, h, body); status != 400 || p.Field != field {
+			t.Errorf("%s: %d %s", text, status, body)
+		}
+	}
+	if status, _, _ := ask(t, api, "POST", "/v1/shards/1/rebuild", tellerKey, `{}`); status != 403 {
+		t.Errorf("a teller: %d", status)
+	}
+}
+
 func TestNotReady(t *testing.T) {
 	status, h, body := ask(t, newTestAPI(&fake{ready: errors.New("no majority")}), "GET", "/readyz", "", "")
 	if p := problemIn(t, h, body); status != 503 || p.Code != "not-ready" || !strings.Contains(p.Detail, "no majority") {
@@ -466,6 +489,7 @@ func TestScannerKnowsWhatIsDocumented(t *testing.T) {
 		{settleMembers, settleBody{}},
 		{voidMembers, voidBody{}},
 		{leaderMembers, leaderBody{}},
+		{rebuildMembers, rebuildBody{}},
 	} {
 		if got := jsonNames(reflect.TypeOf(row.body)); !slices.Equal(got, row.known) {
 			t.Errorf("%T documents %v, the scanner knows %v", row.body, got, row.known)
@@ -505,7 +529,7 @@ func TestDocument(t *testing.T) {
 	for _, item := range doc.Paths {
 		operations += len(item)
 	}
-	if operations != 25 {
+	if operations != 26 {
 		t.Errorf("%d operations are documented", operations)
 	}
 	for _, ref := range regexp.MustCompile(`"#/components/schemas/([^"]+)"`).FindAllStringSubmatch(body, -1) {

@@ -132,6 +132,12 @@ type recordIn struct {
 	modeIn
 }
 
+type rebuildIn struct {
+	deadlineIn
+	ID   uint16 `path:"id" doc:"Number of the shard"`
+	Body rebuildBody
+}
+
 type handOverIn struct {
 	deadlineIn
 	ID   uint16 `path:"id" doc:"Number of the shard"`

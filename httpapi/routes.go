@@ -153,6 +153,14 @@ func (a *api) fleetRoutes(r *router) {
 			"shards keep a majority, who would lead, how long they would pause, and the first thing that would break.",
 		action: guard.ReadFleet, handle: a.getSurvival,
 	})
+	add[rebuildIn, jsonOut[rebuiltBody]](r, operation{
+		name: "rebuild", method: post, path: "/v1/shards/{id}/rebuild", tag: tagFleet, summary: "Wipe the replica of the site that is asked, so that it joins again",
+		text: "For a replica that is out of service. It asks the other sites first, and is refused with not-now, saying what is missing, when " +
+			"wiping could lose acknowledged payments. With force nobody is asked: what only this disk holds is gone then. A replica " +
+			"in service may be rebuilt too, and goes on as it is when that is refused. Repeating it wipes again. There is no transaction " +
+			"that an Idempotency-Key could name: it may be sent and changes nothing.",
+		action: guard.RebuildReplicas, handle: a.postRebuild,
+	})
 	add[struct{}, jsonOut[auditBody]](r, operation{
 		name: "audit", method: get, path: "/v1/audit", tag: tagFleet, summary: "Recount the books and compare the replicas",
 		action: guard.ReadFleet, handle: a.getAudit,

@@ -33,6 +33,8 @@ func (o *rebuildOrder) answer(err error) {
 const (
 	rebuildWithin = 5 * time.Second
 	forgetPause   = 500 * time.Millisecond
+	// answersLast is how old an answer of another site may be when something is wiped because of it.
+	answersLast = 2 * time.Second
 )
 
 // Rebuild wipes this site's replica of a shard and lets it join again under a new identity: one in service, or one that has left
@@ -164,13 +166,18 @@ func (s *seat) obey(order *rebuildOrder) bool {
 
 // mayForget asks the others and decides.
 func (s *seat) mayForget(mark uint64) Forgetting {
+	began := time.Now()
 	var list []Standing
 	s.askOthers(methodStanding, func(site holdfast.SiteID, answer []byte) {
 		if x, err := ParseStanding(answer); err == nil && x.Site == site {
 			list = append(list, x)
 		}
 	})
-	return MayForget(s.host.config.Site, mark, list)
+	now := MayForget(s.host.config.Site, mark, list)
+	if now.Wipe && time.Since(began) > answersLast { // this process was stopped in between
+		return Forgetting{Mark: now.Mark, Waits: "the answers of the other sites are too old"}
+	}
+	return now
 }
 
 // standing is what this site answers to a corrupt replica.

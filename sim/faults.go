@@ -32,9 +32,13 @@ func drawFaults(f *fleet) faults {
 		(*faults).crash, (*faults).crash, (*faults).crash, (*faults).crashAll, (*faults).isolate, (*faults).isolate,
 		(*faults).split, (*faults).oneWay, (*faults).slowDisk, (*faults).failFsync, (*faults).wipe, (*faults).wipe,
 		(*faults).jumpClock, (*faults).jumpClock, (*faults).handOver, (*faults).handOver, (*faults).crashLeader, (*faults).isolateLeader,
-		(*faults).flicker, (*faults).stopSite, (*faults).stopLeader, (*faults).fullDisk, (*faults).slowDisk,
+		(*faults).flicker, (*faults).stopSite, (*faults).stopLeader, (*faults).fullDisk, (*faults).flicker,
 		(*faults).removeSite, (*faults).removeSite, (*faults).removeLeader, (*faults).removeTwo, (*faults).takeBack, (*faults).takeBack,
 		(*faults).promoteEarly,
+	}
+	if f.options.Unrest {
+		x.kinds = []fault{(*faults).flicker, (*faults).flicker, (*faults).crashLeader, (*faults).isolateLeader, (*faults).crash}
+		return x
 	}
 	// Every run leaves some kinds out: some mistakes show only when nothing else disturbs.
 	for _, kind := range all {

@@ -483,6 +483,11 @@ func (f *fleet) votersOf(i int) shard.Members {
 func (f *fleet) forgets(r *replica) {
 	i, o := int(r.shard-1), f.oracle(r.shard)
 	members, need := f.votersOf(i), min(r.p.disk.safe(i), uint64(len(o.log)))
+	for _, s := range r.heard { // those who answered may all have turned out corrupt since
+		if len(members.List) == 0 {
+			members = s.Members
+		}
+	}
 	for _, half := range []shard.Role{shard.Voter, shard.OldVoter} {
 		voters, holders := 0, 0
 		for _, m := range members.List {

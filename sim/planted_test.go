@@ -96,7 +96,7 @@ var plants = []struct {
 		[]string{"forgotten"},
 		"nobody can look at what the real store has synced before it starts again: then it has less than it has promised",
 	},
-	{"store: vote not persisted", &store.PlantedVoteNotPersisted, Options{Disk: PebbleDisk}, []string{"forgotten"}, "as before"},
+	{"store: vote not persisted", &store.PlantedVoteNotPersisted, Options{Disk: PebbleDisk, Unrest: true}, []string{"forgotten"}, "as before"},
 	{
 		"store: ids left out of a checkpoint", &store.PlantedIDForgotten,
 		Options{Disk: PebbleDisk},
@@ -157,7 +157,7 @@ func TestPlantedFaultsAreFound(t *testing.T) {
 
 // TestPlantedNothingIsFoundWithoutAFault shows that the build itself is as good as the normal one.
 func TestPlantedNothingIsFoundWithoutAFault(t *testing.T) {
-	for _, o := range []Options{{}, {Rot: true}} {
+	for _, o := range []Options{{}, {Rot: true}, {Unrest: true}} {
 		if s := RunMany(context.Background(), 1, 40, o, nil); len(s.Failed) > 0 {
 			t.Errorf("%s", s.Failed[0])
 		}

@@ -183,6 +183,16 @@ func (s *Site) HandOver(ctx context.Context, id holdfast.ShardID, to holdfast.Si
 	return s.awaitLeader(ctx, id, to)
 }
 
+// Rebuild wipes this site's own replica of a shard and lets it join again under a new identity: only when that can lose nothing,
+// unless force. It returns when the replica has forgotten. See [shard.Host.Rebuild].
+func (s *Site) Rebuild(ctx context.Context, id holdfast.ShardID, force bool) error {
+	if err := s.known(id); err != nil {
+		return err
+	}
+	s.log.Warn("a rebuild was ordered", "shard", id, "force", force)
+	return s.host.Rebuild(ctx, id, force)
+}
+
 func (s *Site) serveHandOver(ctx context.Context, payload []byte) error {
 	r := reader{b: payload}
 	version, id, to := r.u8(), holdfast.ShardID(r.u16()), holdfast.SiteID(r.u16())
