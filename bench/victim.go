@@ -85,6 +85,13 @@ func (v *Victim) Live(ctx context.Context, cfg site.Config, orders io.Reader, ou
 	if err != nil {
 		return err
 	}
+	from, err := c.checkpointed()
+	if err == nil && from > 0 {
+		err = w.tell(Tidings{Checkpoint: from})
+	}
+	if err != nil {
+		return err
+	}
 	switch {
 	case v.Open:
 		return v.open(ctx, c, w)
@@ -97,6 +104,20 @@ func (v *Victim) Live(ctx context.Context, cfg site.Config, orders io.Reader, ou
 		return nil // told to end
 	}
 	return err
+}
+
+// checkpointed is the entry that the checkpoint of the site reaches to, as its metrics say; 0: there is none.
+func (c *committer) checkpointed() (index uint64, err error) {
+	families, err := c.site.Registry().Gather()
+	if err != nil {
+		return 0, fmt.Errorf("read the metrics of the site: %w", err)
+	}
+	for _, f := range families {
+		if f.GetName() == "holdfast_shard_checkpoint_index" {
+			index = uint64(f.GetMetric()[0].GetGauge().GetValue())
+		}
+	}
+	return index, nil
 }
 
 // witness writes tidings.
