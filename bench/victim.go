@@ -58,6 +58,7 @@ const (
 	mostAccounts   = 50_000_000
 	spared         = 2    // wallets that only move while the victim waits to be killed
 	checkedMost    = 1000 // balances and ids that are compared
+	entriesAtOnce  = 1000 // few enough to be done within the deadline of a request on a busy machine: what is sent again makes entries, too
 	fundedAtOnce   = 8    // transactions of a thousand wallets each
 )
 
@@ -206,7 +207,7 @@ func (v *Victim) entries(ctx context.Context, c *committer, w *witness) error {
 	next := func() int {
 		mu.Lock()
 		defer mu.Unlock()
-		n := min(left, batchSize)
+		n := min(left, entriesAtOnce)
 		left -= n
 		return n
 	}
