@@ -62,15 +62,17 @@ const (
 	fundedAtOnce   = 8    // transactions of a thousand wallets each
 )
 
-// Live runs the victim on the configuration until orders ends, which it does with whoever gave them, or ctx does. Tidings
-// go to out, a line each.
+// Live runs the victim on the configuration until orders ends, which it does with whoever gave them, or ctx does; one that only
+// makes accounts ends when it has. Tidings go to out, a line each.
 func (v *Victim) Live(ctx context.Context, cfg site.Config, orders io.Reader, out io.Writer) (err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	go func() { // ends with the orders, or with the process
-		_, _ = io.Copy(io.Discard, orders)
-		cancel()
-	}()
+	if !v.Open { // which ends by itself, or when nobody reads its tidings
+		go func() { // ends with the orders, or with the process
+			_, _ = io.Copy(io.Discard, orders)
+			cancel()
+		}()
+	}
 	w := &witness{out: json.NewEncoder(out)}
 	o := site.Options{OnCheckpoint: w.checkpoint}
 	switch {
