@@ -37,7 +37,7 @@ const (
 	commitTransfers = 20_000_000
 	batchers        = 4      // callers of batches: enough to have one on its way to disk, one being made, and one waiting
 	sampleEvery     = 997    // every so manieth id is looked up in the end
-	sampleMost      = 50_000 // at most so many
+	sampleMost      = 70_000 // at most so many
 	mixedPerSecond  = 500
 )
 

@@ -36,7 +36,6 @@ type historian struct {
 	o         *Options
 	ground    *ground
 	transfers int
-	began     time.Time
 	results   []Result
 
 	young memory // after a tenth of the history
@@ -187,12 +186,15 @@ func (h *historian) probe(ctx context.Context, done <-chan struct{}) (all []prob
 func (h *historian) pauses(probes []probe, made []shard.CheckpointMade) map[string]any {
 	during, beside := split(probes, made)
 	var work, cut, behind time.Duration
+	var cuts times
 	for _, c := range made {
 		work += c.Took
-		cut, behind = max(cut, c.Seal, c.Forget), max(behind, c.Waited)
+		cut, behind = max(cut, c.Seal), max(behind, c.Waited)
+		cuts = append(cuts, c.Seal)
 	}
 	config := map[string]any{
 		"checkpoints": len(made), "checkpoint_ms": ms(work / time.Duration(max(1, len(made)))), "stop_to_cut_ms_max": ms(cut),
+		"stop_to_cut_ms_p50":       cuts.median(),
 		"stop_store_behind_ms_max": ms(behind), "target": "checkpoints never stop payments for more than 20 ms",
 	}
 	for name, waits := range map[string]times{"while_checkpointing": during, "while_not": beside} {

@@ -124,6 +124,11 @@ func (t times) quantiles() (p50, p99 float64) {
 	return t.at(0.5), t.at(0.99)
 }
 
+func (t times) median() float64 {
+	p50, _ := t.quantiles()
+	return p50
+}
+
 func (t times) at(q float64) float64 {
 	if len(t) == 0 {
 		return 0

@@ -58,18 +58,21 @@ const (
 	mostAccounts   = 50_000_000
 	spared         = 2    // wallets that only move while the victim waits to be killed
 	checkedMost    = 1000 // balances and ids that are compared
+	entriesAtOnce  = 1000 // few enough to be done within the deadline of a request on a busy machine: what is sent again makes entries, too
 	fundedAtOnce   = 8    // transactions of a thousand wallets each
 )
 
-// Live runs the victim on the configuration until orders ends, which it does with whoever gave them, or ctx does. Tidings
-// go to out, a line each.
+// Live runs the victim on the configuration until orders ends, which it does with whoever gave them, or ctx does; one that only
+// makes accounts ends when it has. Tidings go to out, a line each.
 func (v *Victim) Live(ctx context.Context, cfg site.Config, orders io.Reader, out io.Writer) (err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	go func() { // ends with the orders, or with the process
-		_, _ = io.Copy(io.Discard, orders)
-		cancel()
-	}()
+	if !v.Open { // which ends by itself, or when nobody reads its tidings
+		go func() { // ends with the orders, or with the process
+			_, _ = io.Copy(io.Discard, orders)
+			cancel()
+		}()
+	}
 	w := &witness{out: json.NewEncoder(out)}
 	o := site.Options{OnCheckpoint: w.checkpoint}
 	switch {
@@ -85,6 +88,13 @@ func (v *Victim) Live(ctx context.Context, cfg site.Config, orders io.Reader, ou
 	if err != nil {
 		return err
 	}
+	from, err := c.checkpointed()
+	if err == nil && from > 0 {
+		err = w.tell(Tidings{Checkpoint: from})
+	}
+	if err != nil {
+		return err
+	}
 	switch {
 	case v.Open:
 		return v.open(ctx, c, w)
@@ -97,6 +107,20 @@ func (v *Victim) Live(ctx context.Context, cfg site.Config, orders io.Reader, ou
 		return nil // told to end
 	}
 	return err
+}
+
+// checkpointed is the entry that the checkpoint of the site reaches to, as its metrics say; 0: there is none.
+func (c *committer) checkpointed() (index uint64, err error) {
+	families, err := c.site.Registry().Gather()
+	if err != nil {
+		return 0, fmt.Errorf("read the metrics of the site: %w", err)
+	}
+	for _, f := range families {
+		if f.GetName() == "holdfast_shard_checkpoint_index" {
+			index = uint64(f.GetMetric()[0].GetGauge().GetValue())
+		}
+	}
+	return index, nil
 }
 
 // witness writes tidings.
@@ -185,7 +209,7 @@ func (v *Victim) entries(ctx context.Context, c *committer, w *witness) error {
 	next := func() int {
 		mu.Lock()
 		defer mu.Unlock()
-		n := min(left, batchSize)
+		n := min(left, entriesAtOnce)
 		left -= n
 		return n
 	}

@@ -33,10 +33,21 @@ func (s *State) Seal() *Segment {
 	g.Meta = s.Meta()
 	g.hot, g.rest = s.accounts.hot.view(), s.accounts.rest.view()
 	s.sealed = append(s.sealed, g)
-	s.open = newSegment(g.firstRow+uint64(len(g.Rows)), g)
+	s.open, s.spare = s.spare, nil
+	if s.open == nil {
+		s.open = NewSpare(g)
+	}
+	s.open.firstRow = g.firstRow + uint64(len(g.Rows))
 	g.plant()
 	return g
 }
+
+// NewSpare makes an empty segment with room for as much as another. Megabytes are cleared for it: whoever can does it beside
+// the payments, and hands it to [State.Spare].
+func NewSpare(like *Segment) *Segment { return newSegment(0, like) }
+
+// Spare takes the segment that the next Seal will open.
+func (s *State) Spare(g *Segment) { s.spare = g }
 
 // Forget drops the oldest sealed segment, which must be g: from now on Past knows it. g itself stays readable.
 func (s *State) Forget(g *Segment) {

@@ -23,6 +23,7 @@ type State struct {
 
 	open   *Segment
 	sealed []*Segment // the oldest first
+	spare  *Segment   // to be opened next; nil: Seal makes one
 
 	restoring *Meta // between RestoreMeta and Restored
 	indexed   bool  // the accounts of the checkpoint can be found

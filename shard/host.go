@@ -111,14 +111,14 @@ type Event struct {
 	Err    error // EventOutOfService, EventCorrupt, EventWaits, EventWiped
 }
 
-// CheckpointMade says what a checkpoint cost. The store works beside the payments; they stand still only for the other three.
+// CheckpointMade says what a checkpoint cost. The store works beside the payments; they stand still only for Seal and Waited.
 type CheckpointMade struct {
 	Shard  holdfast.ShardID
 	Index  uint64        // the last entry in it
 	Began  time.Time     // when the store began
 	Took   time.Duration // by the store
 	Seal   time.Duration // to close the segment
-	Forget time.Duration // to drop it from memory, once the store has it
+	Forget time.Duration // to drop it from memory, once the store has it; most of that is waiting for payments, not the other way round
 	Waited time.Duration // entries that were ready waited so long, since the checkpoint before, because the store was behind
 }
 

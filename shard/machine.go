@@ -176,9 +176,11 @@ func (m *Machine) NeedCheckpoint() {
 
 // Persisted forgets a segment that the disk has. It returns the checkpoint that it made.
 func (m *Machine) Persisted(g *ledger.Segment) (Checkpoint, error) {
+	spare := ledger.NewSpare(g) // here, because payments do not wait for it
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.state.Forget(g)
+	m.state.Spare(spare)
 	m.sealed--
 	members, err := ParseMembers(g.Meta.Members)
 	return Checkpoint{Index: g.Meta.Index, Term: g.Meta.Term, Members: members}, err

@@ -96,7 +96,7 @@ func (m *metrics) wrote(took time.Duration, bytes int) {
 
 func (m *metrics) checkpoint(c shard.CheckpointMade) {
 	m.checkpoints.Observe(c.Took.Seconds())
-	m.pauses.WithLabelValues("cut").Observe((c.Seal + c.Forget).Seconds())
+	m.pauses.WithLabelValues("cut").Observe(c.Seal.Seconds())
 	if c.Waited > 0 {
 		m.pauses.WithLabelValues("behind").Observe(c.Waited.Seconds())
 	}

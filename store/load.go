@@ -38,7 +38,7 @@ func (sh *Shard) Load() (state *ledger.State, err error) {
 }
 
 func (sh *Shard) restore(r pebble.Reader, state *ledger.State) error {
-	if err := sh.scanAccounts(r, state.RestoreAccount); err != nil {
+	if err := sh.restoreAccounts(r, state); err != nil {
 		return err
 	}
 	var failed error
@@ -56,6 +56,39 @@ func (sh *Shard) restore(r pebble.Reader, state *ledger.State) error {
 		}
 		return state.RestoreOutbox(q)
 	})
+}
+
+// restoreAccounts reads and decodes on one core while another fills the memory: with millions of accounts it is the longest
+// part of a start.
+func (sh *Shard) restoreAccounts(r pebble.Reader, state *ledger.State) error {
+	const parts, size = 4, 1024
+	empty, full := make(chan []holdfast.Account, parts), make(chan []holdfast.Account, parts)
+	for range parts {
+		empty <- make([]holdfast.Account, 0, size)
+	}
+	var read error // set before full is closed
+	go func() {    // ends before this method does: full is read to its end
+		defer close(full)
+		part := <-empty
+		read = sh.scanAccounts(r, func(a *holdfast.Account) error {
+			if part = append(part, *a); len(part) == size {
+				full <- part
+				part = <-empty
+			}
+			return nil
+		})
+		full <- part
+	}()
+	var failed error
+	for part := range full {
+		for i := range part {
+			if failed == nil {
+				failed = state.RestoreAccount(&part[i])
+			}
+		}
+		empty <- part[:0]
+	}
+	return errors.Join(read, failed)
 }
 
 // scanAccounts calls use with every account of the checkpoint in the order of their ids. The account is reused.

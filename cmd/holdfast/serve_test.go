@@ -63,3 +63,13 @@ func serveOnce(ctx context.Context, t *testing.T, dir string) string {
 	}
 	return heard.String()
 }
+
+func TestGarbageIsBounded(t *testing.T) {
+	for used, want := range map[uint64]int{
+		0: 100, 100 << 20: 100, 512 << 20: 100, 1 << 30: 50, 1536 << 20: 33, 2 << 30: 25, 100 << 30: 25,
+	} {
+		if got := garbagePercent(used); got != want {
+			t.Errorf("with %d MiB in use: %d percent, want %d", used>>20, got, want)
+		}
+	}
+}
