@@ -61,6 +61,7 @@ type Care struct {
 	bytes   int           // of it
 	busy    bool
 	full    bool
+	looked  time.Duration // when Look was called last; 0: never
 	filled  bool          // it was full at the last look
 	since   time.Duration // of being full
 	trouble time.Duration // when it was full, sick or too slow last
@@ -117,8 +118,16 @@ func (c *Care) median(now time.Duration) time.Duration {
 	return took[len(took)/2]
 }
 
-// Look judges the disk. It has to be called often, also when nothing is written.
+// lateLook is the time after the last look from which on nobody can tell whether the disk was slow or the process did not run.
+const lateLook = 100 * time.Millisecond
+
+// Look judges the disk. It has to be called every few hundredths of a second, also when nothing is written: the time of a write in
+// which nobody looked does not count, because then this process was stopped or starved, and the disk may have been done long ago.
 func (c *Care) Look(site holdfast.SiteID, now time.Duration) Health {
+	if gap := now - max(c.looked, c.began); c.looked > 0 && gap > lateLook {
+		c.began += gap - lateLook
+	}
+	c.looked = now
 	h := Health{Site: site, Full: c.full, Median: c.median(now)}
 	h.Sick = c.busy && c.beyond(now) > c.bounds.Write || h.Median > c.bounds.Median
 	if h.Full && !c.filled {

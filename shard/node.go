@@ -672,9 +672,10 @@ func (n *Node) post(m *pb.Message) error {
 	return nil
 }
 
-// patience is for how many election time-outs without a leader a reluctant replica leaves it to the others to stand. After that a
-// leader on a bad disk is better than none.
-const patience = 5
+// patience is for how many election time-outs, after its own has passed, a reluctant replica leaves it to the others to stand. One
+// is enough: another that heard the leader last at the same time stands before it is over. After that a leader on a bad disk
+// is better than none, and were all reluctant, every election would take that much longer.
+const patience = 1
 
 // SetReluctant says whether another site should lead rather than this one: it asks nobody for a vote then, for a while, and gives
 // its own as ever. It does not end a leadership.
