@@ -40,6 +40,13 @@ func drawFaults(f *fleet) faults {
 		x.kinds = []fault{(*faults).flicker, (*faults).flicker, (*faults).crashLeader, (*faults).isolateLeader, (*faults).crash}
 		return x
 	}
+	if f.options.Moves {
+		x.kinds = []fault{
+			(*faults).removeSite, (*faults).removeLeader, (*faults).removeTwo, (*faults).takeBack, (*faults).takeBack, (*faults).wipe,
+			(*faults).wipe, (*faults).crash, (*faults).crashAll, (*faults).crashLeader, (*faults).isolate, (*faults).isolateLeader,
+		}
+		return x
+	}
 	// Every run leaves some kinds out: some mistakes show only when nothing else disturbs.
 	for _, kind := range all {
 		if rng.IntN(3) > 0 {

@@ -23,7 +23,7 @@ var crossingPlants = []struct {
 	{"message acknowledged without settling", &transit.PlantedAckUnsettled, 2, []string{"transit"}},
 	{"settled and the message kept", &transit.PlantedMessageKept, 2, []string{"transit"}},
 	{"landed under a fresh id on retry", &transit.PlantedFreshLand, 2, []string{"transit"}},
-	{"landed again after a checkpoint", &ledger.PlantedLandForgotten, 2, []string{"transit", "outcome", "account"}},
+	{"landed again after a checkpoint", &ledger.PlantedLandForgotten, 2, []string{"transit", "replay", "outcome", "account"}},
 	{"the holds of a depart expire", &transit.PlantedDepartTimeout, 2, []string{"transit"}},
 	{"unknown taken for refused", &transit.PlantedUnknownRefused, 2, []string{"transit", "crossing"}},
 	{"refused taken for landed", &transit.PlantedRefusedLanded, 2, []string{"transit", "crossing"}},

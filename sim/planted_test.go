@@ -82,7 +82,12 @@ var plants = []struct {
 		[]string{"replay", "outcome"},
 		"as for dedupe forgotten",
 	},
-	{"refusal forgotten", &ledger.PlantedRefusalForgotten, Options{}, []string{"replay"}, ""},
+	{
+		"refusal forgotten", &ledger.PlantedRefusalForgotten,
+		Options{},
+		[]string{"replay", "outcome"},
+		"the retry of a refused transaction is decided anew; or one that is refused again gets another code",
+	},
 	{"hold not counted in the limit", &ledger.PlantedHoldNotInLimit, Options{}, []string{"limit"}, ""},
 	{"expired early", &ledger.PlantedExpireEarly, Options{}, []string{"hold"}, ""},
 	{"legs not atomic", &ledger.PlantedLegsNotAtomic, Options{}, []string{"account"}, "the transaction is refused and money has moved"},
@@ -106,26 +111,26 @@ var plants = []struct {
 	{"store: old tail kept", &store.PlantedTailKept, Options{Disk: PebbleDisk}, []string{"log"}, ""},
 	{
 		"removed voter still counts", &shard.PlantedRemovedCounts,
-		Options{},
+		Options{Moves: true},
 		[]string{"quorum", "elected", "removed-leads"},
 		"what is counted wrongly first: an acknowledgement, a vote, or the leader that does not hear of its own removal",
 	},
 	{
 		"learner counts as a voter", &shard.PlantedLearnerCounts,
-		Options{},
-		[]string{"quorum", "elected"},
-		"an acknowledgement or a vote",
+		Options{Moves: true},
+		[]string{"quorum", "elected", "liveness"},
+		"an acknowledgement or a vote; or the leader waits for a majority that counts a learner which is gone",
 	},
 	{
 		"a leader counts by members that it has only appended", &shard.PlantedMembersAtAppend,
-		Options{},
+		Options{Moves: true},
 		[]string{"quorum", "elected"},
 		"an acknowledgement or a vote",
 	},
 	{"leader goes on after its own removal", &shard.PlantedRemovedLeads, Options{}, []string{"removed-leads"}, ""},
 	{
 		"commit index not written with the entries", &shard.PlantedCommitNotWritten,
-		Options{},
+		Options{Moves: true},
 		[]string{"elected"},
 		"a restarted voter stands for election by members that have been replaced twice",
 	},
@@ -157,7 +162,7 @@ func TestPlantedFaultsAreFound(t *testing.T) {
 
 // TestPlantedNothingIsFoundWithoutAFault shows that the build itself is as good as the normal one.
 func TestPlantedNothingIsFoundWithoutAFault(t *testing.T) {
-	for _, o := range []Options{{}, {Rot: true}, {Unrest: true}} {
+	for _, o := range []Options{{}, {Rot: true}, {Unrest: true}, {Moves: true}} {
 		if s := RunMany(context.Background(), 1, 40, o, nil); len(s.Failed) > 0 {
 			t.Errorf("%s", s.Failed[0])
 		}

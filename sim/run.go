@@ -28,6 +28,7 @@ type Options struct {
 	Calm   bool      // no faults at all: for measuring and for looking at traces
 	Rot    bool      // no faults but one: a stored checkpoint is altered so that only the digests of the replicas can tell
 	Unrest bool      // no faults but those around elections: some mistakes show only when terms follow each other quickly
+	Moves  bool      // no faults but crashes, cuts, and disks and sites that come and go: some mistakes show only when members change often
 	Trace  io.Writer // every event as a line of text; nil: only the tail is kept
 }
 
