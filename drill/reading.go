@@ -91,13 +91,15 @@ func (r *reading) sorted() (acked map[holdfast.AccountID][]int, rest []int) {
 // regroup takes those out of the rest that were acknowledged at another attempt: all answers to one id are judged together.
 func (r *reading) regroup(rest []int) []int {
 	at := make(map[holdfast.ID][]int, len(rest))
+	here := make(map[int]bool, len(rest)) // a payment that crosses is acknowledged and in the rest: it is not its own other attempt
 	for _, n := range rest {
+		here[n] = true
 		if p := r.book.at(n); p.txn == nil {
 			at[p.id()] = append(at[p.id()], n)
 		}
 	}
-	for _, p := range r.book.each(0) {
-		if p.txn == nil && p.sample.Status == holdfast.Done && at[p.id()] != nil {
+	for i, p := range r.book.each(0) {
+		if p.txn == nil && p.sample.Status == holdfast.Done && at[p.id()] != nil && !here[i] {
 			r.again[p.id()] = at[p.id()]
 		}
 	}

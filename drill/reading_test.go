@@ -153,3 +153,31 @@ func TestReadingSettles(t *testing.T) {
 		t.Errorf("settled %v; %d moved", r.settled, r.totals.moved)
 	}
 }
+
+// A refund to a customer in another shard is on the statement of its payer as a hold and its end: it is asked for by its id, and
+// counts like any other.
+func TestReadingCountsWhatCrosses(t *testing.T) {
+	b, x, paid := scene(t, 30)
+	far := newShardCast(1, 2).payers[0]
+	b.crosses = func(_, credit holdfast.AccountID) bool { return credit == far }
+	merchant := newShardCast(0, 1).merchant
+	refund := holdfast.Transfer{ID: holdfast.ID{2}, Kind: holdfast.Immediate, Debit: merchant, Credit: far, Amount: 77}
+	out := holdfast.Outcome{ID: refund.ID, Status: holdfast.Done, Leg: holdfast.NoLeg, Time: 9999}
+	out.Index = 500
+	p := page{sample: Sample{Shard: 1, Ended: time.Second}, payment: paymentOf(&refund)}
+	p.answered(out)
+	b.write(p, nil)
+	line := client.Line{Movement: client.Movement{Transfer: refund, Txn: refund.ID, Index: 500, Time: holdfast.Time(9999).Std()}}
+	x.lines[merchant] = append([]client.Line{line}, x.lines[merchant]...)
+	r := x.reading(b, paid)
+	if err := r.all(t.Context()); err != nil || !r.report.OK() {
+		t.Fatalf("%v %s", err, &r.report)
+	}
+	if r.report.Acknowledged != 31 || r.totals.accounts[far] == nil || r.totals.accounts[far].CreditsPosted != 77 {
+		t.Errorf("%d acknowledged, the customer has %+v", r.report.Acknowledged, r.totals.accounts[far])
+	}
+	delete(x.lines, merchant)
+	if r = x.reading(b, paid); r.all(t.Context()) == nil && r.report.OK() {
+		t.Error("a refund that is nowhere was not missed")
+	}
+}
