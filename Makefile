@@ -27,7 +27,8 @@ planted:
 
 # The race detector needs a C compiler.
 race: compiler
-	$(GO) test -race -timeout 10m -short ./shard ./link ./fault ./site ./httpapi ./client ./ledger ./store
+	$(GO) test -race -timeout 10m -short ./shard ./link ./fault ./site ./httpapi ./client ./ledger
+	$(GO) test -race -timeout 5m -run 'EverythingAtOnce|Checkpoint' ./store
 
 lint:
 	test -z "$$($(GO) run mvdan.cc/gofumpt@v0.12.0 -l .)"
