@@ -33,8 +33,16 @@ func drawFaults(f *fleet) faults {
 		(*faults).split, (*faults).oneWay, (*faults).slowDisk, (*faults).failFsync, (*faults).wipe, (*faults).wipe,
 		(*faults).jumpClock, (*faults).jumpClock, (*faults).handOver, (*faults).handOver, (*faults).crashLeader, (*faults).isolateLeader,
 		(*faults).flicker, (*faults).stopSite, (*faults).stopLeader, (*faults).fullDisk, (*faults).flicker,
+	}
+	moves := []fault{
 		(*faults).removeSite, (*faults).removeSite, (*faults).removeLeader, (*faults).removeTwo, (*faults).takeBack, (*faults).takeBack,
 		(*faults).promoteEarly,
+	}
+	// Corrupt disks stop elections for seconds: most runs are better without. Sites do not come and go meanwhile: how many copies
+	// a corrupt disk has to leave behind is judged by members that stand.
+	corrupt := rng.IntN(3) == 0
+	if !corrupt {
+		all = append(all, moves...)
 	}
 	if f.options.Unrest {
 		x.kinds = []fault{(*faults).flicker, (*faults).flicker, (*faults).crashLeader, (*faults).isolateLeader, (*faults).crash}
@@ -53,7 +61,7 @@ func drawFaults(f *fleet) faults {
 			x.kinds = append(x.kinds, kind)
 		}
 	}
-	if rng.IntN(3) == 0 { // corrupt disks stop elections for seconds: most runs are better without
+	if corrupt {
 		x.kinds = append(x.kinds, (*faults).corrupt, (*faults).corruptBeside, (*faults).corruptTwo)
 	}
 	return x

@@ -497,7 +497,7 @@ func (f *fleet) forgets(r *replica) {
 			voters++
 			p := f.sites[m.Site-1]
 			same := shard.ReplicaID(p.disk.volume(i).Identity().Replica) == m.Replica
-			lately := p.rotten[i] == 0 || f.e.now-p.rotten[i] < 2*pleadPause // it may have answered before
+			lately := p.rotten[i] == 0 || f.e.now-p.rotten[i] < 2*pleadPause+time.Second // it may have answered before, and answers may be late
 			if p != r.p && same && lately && p.disk.safe(i) >= need {
 				holders++
 			}
