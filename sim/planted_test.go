@@ -131,8 +131,8 @@ var plants = []struct {
 	{
 		"commit index not written with the entries", &shard.PlantedCommitNotWritten,
 		Options{Moves: true},
-		[]string{"elected"},
-		"a restarted voter stands for election by members that have been replaced twice",
+		[]string{"elected", "liveness"},
+		"a restarted voter stands for election by members that have been replaced twice, or asks them in vain for ever",
 	},
 	{"two voters are left", &shard.PlantedTooFewVoters, Options{}, []string{"voters"}, ""},
 	{"digest mismatch ignored", &ledger.PlantedDigestIgnored, Options{Rot: true}, []string{"divergence"}, ""},
