@@ -135,13 +135,22 @@ type handedOverBody struct {
 	Leader uint16 `json:"leader"`
 }
 
+// pathShard is the shard that the path names.
+func (x *exchange) pathShard() (holdfast.ShardID, error) {
+	id, err := strconv.ParseUint(x.r.PathValue("id"), 10, 16)
+	if err != nil {
+		return 0, edgeMalformed.field("id", "a shard is a number from 1: see /v1/shards")
+	}
+	return holdfast.ShardID(id), nil
+}
+
 var leaderMembers = []string{"site"}
 
 // postLeader hands a shard over and answers when the other site leads.
 func (a *api) postLeader(ctx context.Context, x *exchange) error {
-	id, err := strconv.ParseUint(x.r.PathValue("id"), 10, 16)
+	id, err := x.pathShard()
 	if err != nil {
-		return edgeMalformed.field("id", "a shard is a number from 1: see /v1/shards")
+		return err
 	}
 	text, err := x.body()
 	if err != nil {
@@ -159,10 +168,10 @@ func (a *api) postLeader(ctx context.Context, x *exchange) error {
 		return edgeMalformed.field("site", "name the site that is to lead: {\"site\":2}")
 	}
 	// The home first: without it the leadership would go back by itself, and a move that fails now happens soon.
-	if err := a.site.SetHome(ctx, holdfast.ShardID(id), to); err != nil {
+	if err := a.site.SetHome(ctx, id, to); err != nil {
 		return notNow(err)
 	}
-	if err := a.site.HandOver(ctx, holdfast.ShardID(id), to); err != nil {
+	if err := a.site.HandOver(ctx, id, to); err != nil {
 		return notNow(err)
 	}
 	return x.sendJSON(http.StatusOK, handedOverBody{uint16(id), uint16(to)})
@@ -181,9 +190,9 @@ var rebuildMembers = []string{"force"}
 
 // postRebuild wipes the replica here, and answers when it has forgotten; /v1/shards shows how it comes back.
 func (a *api) postRebuild(ctx context.Context, x *exchange) error {
-	id, err := strconv.ParseUint(x.r.PathValue("id"), 10, 16)
+	id, err := x.pathShard()
 	if err != nil {
-		return edgeMalformed.field("id", "a shard is a number from 1: see /v1/shards")
+		return err
 	}
 	text, err := x.body()
 	if err != nil {
@@ -197,7 +206,7 @@ func (a *api) postRebuild(ctx context.Context, x *exchange) error {
 	if err := s.end(); err != nil {
 		return err
 	}
-	if err := a.site.Rebuild(ctx, holdfast.ShardID(id), force); err != nil {
+	if err := a.site.Rebuild(ctx, id, force); err != nil {
 		return notNow(err)
 	}
 	return x.sendJSON(http.StatusOK, rebuiltBody{uint16(id), true})
