@@ -47,6 +47,7 @@ type Health struct {
 	Site   holdfast.SiteID
 	Full   bool          // new work would be refused there
 	Sick   bool          // a write hangs, or they take too long
+	Hangs  bool          // the first of the two
 	Well   bool          // neither, for some time already: the site takes leaderships
 	Median time.Duration // of the writes of the last two seconds; 0: there were hardly any
 }
@@ -69,13 +70,20 @@ type Care struct {
 	asked   time.Duration
 	once    bool // somebody was asked
 	tries   map[holdfast.ShardID]time.Duration
+	grew    map[grower]uint64 // where the logs of followers ended when the hang that lasts was noticed
+}
+
+// grower is a follower in one shard.
+type grower struct {
+	shard   holdfast.ShardID
+	replica ReplicaID
 }
 
 type doneWrite struct{ at, took time.Duration }
 
 // NewCare begins with a disk that is well.
 func NewCare(b CareBounds) *Care {
-	return &Care{bounds: b.withDefaults(), tries: map[holdfast.ShardID]time.Duration{}}
+	return &Care{bounds: b.withDefaults(), tries: map[holdfast.ShardID]time.Duration{}, grew: map[grower]uint64{}}
 }
 
 // WriteBegins notes that a write of so many bytes was handed to the disk; one is under way at a time.
@@ -129,7 +137,11 @@ func (c *Care) Look(site holdfast.SiteID, now time.Duration) Health {
 	}
 	c.looked = now
 	h := Health{Site: site, Full: c.full, Median: c.median(now)}
-	h.Sick = c.busy && c.beyond(now) > c.bounds.Write || h.Median > c.bounds.Median
+	h.Hangs = c.busy && c.beyond(now) > c.bounds.Write
+	if !h.Hangs {
+		clear(c.grew)
+	}
+	h.Sick = h.Hangs || h.Median > c.bounds.Median
 	if h.Full && !c.filled {
 		c.since = now
 	}
@@ -168,6 +180,9 @@ func (c *Care) Decide(id holdfast.ShardID, own Health, node NodeStatus, others [
 	near := false // somebody could lead, if not now
 	for _, f := range node.Followers {
 		h, ok := c.fit(own, f, others)
+		if ok && !own.Full && !c.proven(id, own, h, f) {
+			continue
+		}
 		if !ok {
 			continue
 		}
@@ -204,13 +219,30 @@ func (c *Care) fit(own Health, f Progress, others []Health) (Health, bool) {
 	return others[i], own.Full || own.Sick || slower
 }
 
+// proven reports whether a follower's disk does better than the sick one here with the same work. A word that all is well is no proof:
+// when disks hang together (one machine, one array, one power supply), the follower has only not noticed yet, and an election would
+// be one more thing that waits for its disk. So its log has to have grown since the hang was noticed here; there is no hurry,
+// because entries are committed by the others meanwhile.
+func (c *Care) proven(id holdfast.ShardID, own, theirs Health, f Progress) bool {
+	if !own.Hangs {
+		return !own.Sick || theirs.Median > 0 && own.Median > 2*theirs.Median
+	}
+	k := grower{id, f.Replica}
+	seen, ok := c.grew[k]
+	if !ok {
+		c.grew[k] = f.Match
+		return false
+	}
+	return f.Match > seen
+}
+
 const healthVersion = 1
 
 // Append appends the binary form: version, site, flags, median in nanoseconds.
 func (h Health) Append(b []byte) []byte {
 	b = binary.BigEndian.AppendUint16(append(b, healthVersion), uint16(h.Site))
 	flags := byte(0)
-	for i, set := range []bool{h.Full, h.Sick, h.Well} {
+	for i, set := range []bool{h.Full, h.Sick, h.Well, h.Hangs} {
 		if set {
 			flags |= 1 << i
 		}
@@ -226,7 +258,7 @@ func ParseHealth(b []byte) (Health, error) {
 		return Health{}, errHealth
 	}
 	return Health{
-		Site: holdfast.SiteID(binary.BigEndian.Uint16(b[1:])), Full: b[3]&1 != 0, Sick: b[3]&2 != 0, Well: b[3]&4 != 0,
+		Site: holdfast.SiteID(binary.BigEndian.Uint16(b[1:])), Full: b[3]&1 != 0, Sick: b[3]&2 != 0, Well: b[3]&4 != 0, Hangs: b[3]&8 != 0,
 		Median: time.Duration(binary.BigEndian.Uint64(b[4:])),
 	}, nil
 }
