@@ -192,6 +192,9 @@ type server struct {
 func (s *server) run(ctx context.Context, ready func(took time.Duration) error) error {
 	began := time.Now()
 
+	// The processors first: what follows competes for them with everything else on the machine.
+	s.hurry()
+
 	// Before anything is loaded: the collector would let a site of millions of accounts take twice what they need.
 	collect(loadingGarbage)
 
@@ -236,6 +239,17 @@ func (s *server) run(ctx context.Context, ready func(took time.Duration) error) 
 	stop, cancel := context.WithTimeout(context.Background(), s.cfg.Timing.Stop.Std()+time.Second)
 	defer cancel()
 	return errors.Join(end, s.site.Stop(stop), s.closeHTTP(stop))
+}
+
+// hurry asks for the priority of the configuration. Not to get it is no reason to stop.
+func (s *server) hurry() {
+	nice := s.cfg.Process.Nice
+	if nice == 0 || len(s.cfg.Peers) == 0 {
+		return
+	}
+	if err := setNice(nice); err != nil {
+		s.log.Info("the priority of this process stays as it was: [process] nice asks for one", "nice", nice, "reason", err)
+	}
 }
 
 // Garbage that may gather before the collector runs, in percent of what is in use: while accounts are loaded, and within what
