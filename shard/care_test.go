@@ -96,7 +96,12 @@ func TestCareDecides(t *testing.T) {
 		return Health{Site: site, Well: true, Median: median}
 	}
 	full, sick, slow := Health{Site: 1, Full: true}, Health{Site: 1, Sick: true, Median: 60 * ms}, Health{Site: 1, Median: 30 * ms}
-	hangs := Health{Site: 1, Sick: true, Hangs: true, Median: ms}
+	hangs := Health{Site: 1, Sick: true, Hangs: true, Median: ms, Slowest: 160 * ms}
+	slowly := Health{Site: 3, Well: true, Median: ms, Slowest: 54 * ms}
+	unheard, err := ParseHealth(Health{Site: 3, Well: true, Median: ms}.Append(nil)[:12])
+	if err != nil {
+		t.Fatal(err)
+	}
 	ahead := []Progress{follower(1), follower(2), follower(3)}
 	ahead[2].Match++
 	before := []Progress{follower(1), follower(2), follower(3)}
@@ -110,9 +115,11 @@ func TestCareDecides(t *testing.T) {
 	}{
 		{"full, and two could lead: the faster one", full, both, []Health{good(2, 2*ms), good(3, ms)}, 30, false},
 		{"sick, and one could lead", sick, both, []Health{good(2, 2*ms), {Site: 3, Sick: true}}, 20, false},
-		{"sick, and the others are not much faster", sick, both, []Health{good(2, 31*ms), good(3, 40*ms)}, 0, true},
+		{"sick, and the others are not much faster", sick, both, []Health{good(2, 20*ms), good(3, 40*ms)}, 0, true},
 		{"sick, and the others have hardly written", sick, both, []Health{good(2, 0), good(3, 0)}, 0, true},
 		{"a write hangs, and one goes on storing", hangs, ahead, []Health{good(2, ms), good(3, 2*ms)}, 30, false},
+		{"a write hangs, and one goes on storing slowly", hangs, ahead, []Health{good(2, ms), slowly}, 0, true},
+		{"a write hangs, and one that goes on storing is of an earlier version", hangs, ahead, []Health{good(2, ms), unheard}, 0, true},
 		{"a write hangs, and nobody stores anything", hangs, both, []Health{good(2, ms), good(3, ms)}, 0, true},
 		{"full, and so are the others", full, both, []Health{{Site: 2, Full: true}, {Site: 3, Full: true}}, 0, true},
 		{"full, and the others were until lately", full, both, []Health{{Site: 2}, {Site: 3}}, 0, true},
@@ -161,7 +168,7 @@ func TestCareDoesNotFlap(t *testing.T) {
 }
 
 func TestHealthTravels(t *testing.T) {
-	for _, want := range []Health{{Site: 3}, {Site: 2, Full: true, Sick: true, Hangs: true, Median: 7 * ms}, {Site: 1, Well: true}} {
+	for _, want := range []Health{{Site: 3}, {Site: 2, Full: true, Sick: true, Hangs: true, Median: 7 * ms, Slowest: 160 * ms}, {Site: 1, Well: true}} {
 		if got, err := ParseHealth(want.Append(nil)); err != nil || got != want {
 			t.Errorf("%+v, %v; want %+v", got, err, want)
 		}
