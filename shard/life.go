@@ -110,11 +110,12 @@ func (s *seat) live() error {
 
 // load starts from the disk: after a crash, after an installation, at the first start, always this way.
 func (s *seat) load() (*life, error) {
-	machine, err := LoadMachine(s.host.config.Machine, s.shard)
+	from, err := CheckpointOf(s.shard)
 	if err != nil {
 		return nil, err
 	}
-	from, err := CheckpointOf(s.shard)
+	s.comes(from.Index)
+	machine, err := LoadMachine(s.host.config.Machine, s.shard)
 	if err != nil {
 		return nil, err
 	}

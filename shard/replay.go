@@ -62,6 +62,7 @@ func (l *life) replay() error {
 		if err != nil || len(list) == 0 {
 			return err
 		}
+		l.seat.comes(list[0].Index - 1)
 		for _, e := range list {
 			if e.Type != EntryNormal {
 				return nil
@@ -71,6 +72,11 @@ func (l *life) replay() error {
 			}
 		}
 	}
+}
+
+// comes makes visible to Status how far a replica is that loads its checkpoint or replays its log.
+func (s *seat) comes(applied uint64) {
+	s.status.Store(&ShardStatus{Born: true, Applied: applied, Node: NodeStatus{Commit: min(s.shard.Hard().Commit, s.shard.LastIndex())}})
 }
 
 // again applies an entry that nobody waits for.

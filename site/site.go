@@ -123,12 +123,19 @@ func (s *Site) Ready() error {
 	case !s.watch.majority.Load().heard:
 		return shard.ErrNoQuorum
 	}
+	status := s.host.Status()
+	for i := range status {
+		if st := &status[i]; st.Born && st.OutOfService == nil && st.Applied < st.Node.Commit && !st.CaughtUp {
+			return stillApplies(st)
+		}
+	}
 	for _, id := range s.ShardIDs() {
 		if s.board.seat(id).leader == 0 {
 			return fmt.Errorf("shard %d has no leader yet", id)
 		}
 	}
-	for _, st := range s.host.Status() {
+	for i := range status {
+		st := &status[i]
 		if st.OutOfService != nil {
 			return fmt.Errorf("shard %d: %w: %w", st.Shard, shard.ErrOutOfService, st.OutOfService)
 		}
@@ -136,10 +143,14 @@ func (s *Site) Ready() error {
 			return fmt.Errorf("shard %d has no replica here yet: it waits for the other sites", st.Shard)
 		}
 		if !st.CaughtUp {
-			return fmt.Errorf("shard %d still applies what its log holds since the last checkpoint: entry %d of %d", st.Shard, st.Applied, st.Node.Commit)
+			return stillApplies(st)
 		}
 	}
 	return nil
+}
+
+func stillApplies(st *shard.ShardStatus) error {
+	return fmt.Errorf("shard %d still applies what its log holds since the last checkpoint: entry %d of %d", st.Shard, st.Applied, st.Node.Commit)
 }
 
 // Read calls fn with the books of a shard: as they are now, or, stale, as far as this site's replica knows them. It returns
