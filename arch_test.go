@@ -29,8 +29,9 @@ var house = []struct {
 	{"store", []string{"", "ledger"}},          // durable, does not know Raft
 	{"shard", []string{"", "ledger", "store"}}, // the only one that knows Raft
 	{"link", []string{""}},                     // frames; does not know what they carry
+	{"proof", []string{"", "link"}},            // signatures on answers, whatever they say
 	{"site", []string{"", "ledger", "transit", "guard", "store", "shard", "link"}},
-	{"httpapi", []string{"", "guard", "shard", "site", "ledger", "transit"}},
+	{"httpapi", []string{"", "guard", "shard", "site", "ledger", "transit", "proof"}},
 	{"client", []string{""}},                   // what an integrator imports: no part of the server
 	{"doctor", []string{"", "client", "site"}}, // reads configurations, and asks as any client does
 	{"drill", []string{"", "client", "fault", "check", "retail", "link", "site", "guard"}}, // pays through client only

@@ -42,6 +42,7 @@ type answer struct {
 	retryAfter time.Duration
 	body       []byte
 	site       *site
+	signature  *Signed // nil: the site signed nothing
 }
 
 // result is how one attempt ended.

@@ -50,6 +50,8 @@ type Site struct {
 	host  *shard.Host
 	lanes map[laneKey]*lane
 
+	credentials atomic.Pointer[link.Credentials] // nil: none are needed, or not yet
+
 	proposer proposer // the host, or a stand-in in tests
 	shardMap atomic.Pointer[ShardMap]
 	homes    homes
@@ -106,6 +108,10 @@ func Open(cfg Config, o Options) (*Site, error) {
 
 // Config is the configuration the site was made of.
 func (s *Site) Config() Config { return s.cfg }
+
+// Signer signs for this site with the key of its certificate; nil while the site has not started, and in a fleet of one, which has no
+// certificate.
+func (s *Site) Signer() *link.Credentials { return s.credentials.Load() }
 
 // Registry has the metrics of this site. There is no global one.
 func (s *Site) Registry() *prometheus.Registry { return s.metrics.registry }

@@ -19,6 +19,7 @@ import (
 
 	"holdfast/guard"
 	"holdfast/httpapi"
+	"holdfast/proof"
 	"holdfast/site"
 )
 
@@ -284,9 +285,17 @@ func (s *server) make() (err error) {
 	}
 	handler := httpapi.New(s.site, httpapi.Options{
 		Keys: s.cfg.GuardKeys(), Logger: s.log, Registry: s.site.Registry(), Version: versionOf().Version,
-		Deadline: s.cfg.Timing.Request.Std(),
+		Deadline: s.cfg.Timing.Request.Std(), Signer: s.signer,
 	})
 	s.http = httpapi.NewServer(handler, s.log)
+	return nil
+}
+
+// signer is the site's own key, once it has been read.
+func (s *server) signer() proof.Signer {
+	if c := s.site.Signer(); c != nil {
+		return c
+	}
 	return nil
 }
 
