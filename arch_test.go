@@ -29,9 +29,11 @@ var house = []struct {
 	{"store", []string{"", "ledger"}},          // durable, does not know Raft
 	{"shard", []string{"", "ledger", "store"}}, // the only one that knows Raft
 	{"link", []string{""}},                     // frames; does not know what they carry
+	{"proof", []string{"", "link"}},            // signatures on answers, whatever they say
 	{"site", []string{"", "ledger", "transit", "guard", "store", "shard", "link"}},
-	{"httpapi", []string{"", "guard", "shard", "site", "ledger", "transit"}},
-	{"client", []string{""}}, // what an integrator imports: no part of the server
+	{"httpapi", []string{"", "guard", "shard", "site", "ledger", "transit", "proof"}},
+	{"client", []string{""}},                   // what an integrator imports: no part of the server
+	{"doctor", []string{"", "client", "site"}}, // reads configurations, and asks as any client does
 	{"drill", []string{"", "client", "fault", "check", "retail", "link", "site", "guard"}}, // pays through client only
 	{"drill/rivals", []string{"", "fault", "link"}},                                        // carries bytes in other ways than link does, and compares
 	{"bench", nil}, // measures any layer
@@ -41,10 +43,11 @@ var house = []struct {
 
 // only says which package alone may know a library, so that replacing it touches one place.
 var only = map[string][]string{
-	"go.etcd.io/raft":               {"shard", "sim"},
-	"github.com/cockroachdb/pebble": {"store", "sim"},
-	"github.com/danielgtaylor/huma": {"httpapi"},
-	"github.com/spf13/cobra":        {"cmd/holdfast"},
+	"go.etcd.io/raft":                {"shard", "sim"},
+	"github.com/cockroachdb/pebble":  {"store", "sim"},
+	"github.com/danielgtaylor/huma":  {"httpapi"},
+	"github.com/spf13/cobra":         {"cmd/holdfast"},
+	"github.com/vishvananda/netlink": {"doctor"},
 }
 
 // pure packages decide; time and randomness are arguments, and nothing in them can wait.

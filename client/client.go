@@ -24,7 +24,25 @@ type Config struct {
 	Timeout time.Duration
 	// Idle is how many unused connections to a site are kept. 0 means 256.
 	Idle int
+	// Signed, if set, makes every GET ask for a signature of the site, and is given what was signed (RFC 9421), from many goroutines
+	// at once. A site that has no certificate signs nothing.
+	Signed func(Signed)
 }
+
+// Signed is an answer with the site's signature, as the headers have it.
+type Signed struct {
+	Site        string // base URL
+	Method      string
+	Target      string // path and query
+	Status      int
+	Body        []byte
+	Input       string // Signature-Input
+	Signature   string
+	Certificate string // Holdfast-Certificate
+}
+
+// askSigned is what the signature has to cover: question, status and content.
+const askSigned = `site=("@method";req "@path";req "@query";req "@status" "content-digest");keyid;alg="ecdsa-p256-sha256"`
 
 // Client talks to the sites of one fleet. It may be used by many goroutines at once.
 type Client struct {
@@ -33,6 +51,7 @@ type Client struct {
 	timeout time.Duration
 	paces   [paces]pace
 	budget  budget
+	signed  func(Signed)
 
 	life   context.Context // of what runs in the background; ends with Close
 	end    context.CancelFunc
@@ -54,7 +73,7 @@ func New(cfg Config) (*Client, error) {
 	if len(cfg.Sites) == 0 {
 		return nil, errors.New("no site is given: name at least one base URL, for example http://127.0.0.1:8080")
 	}
-	c := &Client{hedge: cfg.Hedge, timeout: cfg.Timeout}
+	c := &Client{hedge: cfg.Hedge, timeout: cfg.Timeout, signed: cfg.Signed}
 	if c.hedge == 0 {
 		c.hedge = defaultHedge
 	}
@@ -68,6 +87,9 @@ func New(cfg Config) (*Client, error) {
 		s, err := newSite(base, cfg.Key, cfg.Idle)
 		if err != nil {
 			return nil, err
+		}
+		if cfg.Signed != nil {
+			s.head += "Accept-Signature: " + askSigned + "\r\n"
 		}
 		c.sites = append(c.sites, s)
 	}

@@ -42,6 +42,7 @@ type answer struct {
 	retryAfter time.Duration
 	body       []byte
 	site       *site
+	signature  *Signed // nil: the site signed nothing
 }
 
 // result is how one attempt ended.
@@ -281,16 +282,18 @@ func (r *race) run(ctx context.Context, waiting *waiter, failed *result) (answer
 	}
 }
 
-// enter lists the sites: healthy ones first, each kind from near to far.
+// enter lists the sites: healthy ones first, each kind from near to far. Each is asked once what it is: it may change at any moment.
 func (r *race) enter() {
 	r.results = make(chan result, len(r.c.sites))
-	for _, sick := range []bool{false, true} {
-		for _, s := range r.c.sites {
-			if s.sick() == sick {
-				r.entries = append(r.entries, entry{site: s})
-			}
+	var last []entry
+	for _, s := range r.c.sites {
+		if e := (entry{site: s}); s.sick() {
+			last = append(last, e)
+		} else {
+			r.entries = append(r.entries, e)
 		}
 	}
+	r.entries = append(r.entries, last...)
 }
 
 // adopt goes on waiting for an attempt that the caller's goroutine began.

@@ -25,6 +25,10 @@ func (c *Client) fetch(ctx context.Context, q *request, v any) error {
 	if a.problem || a.status >= http.StatusBadRequest {
 		return problemError(&a)
 	}
+	if x := a.signature; x != nil && c.signed != nil {
+		x.Site, x.Method, x.Target = a.site.base, q.method, q.path
+		c.signed(*x)
+	}
 	if err := json.Unmarshal(a.body, v); err != nil {
 		return fmt.Errorf("site %s: the answer to %s %s cannot be read: %w", a.site.base, q.method, q.path, err)
 	}
@@ -181,13 +185,28 @@ func (c *Client) StatementPage(ctx context.Context, id holdfast.AccountID, curso
 	if cursor != "" {
 		query.Set("cursor", cursor)
 	}
-	var w struct {
-		Lines []wireLine `json:"lines"`
-		Next  string     `json:"next"`
-	}
+	var w wirePage
 	if err := c.get(ctx, accountPath(id)+"/statement?"+query.Encode(), &w); err != nil {
 		return Page{}, err
 	}
+	return w.page()
+}
+
+type wirePage struct {
+	Lines []wireLine `json:"lines"`
+	Next  string     `json:"next"`
+}
+
+// DecodePage reads the body of an answer to [Client.StatementPage] that was kept.
+func DecodePage(body []byte) (Page, error) {
+	var w wirePage
+	if err := json.Unmarshal(body, &w); err != nil {
+		return Page{}, fmt.Errorf("page of a statement: %w", err)
+	}
+	return w.page()
+}
+
+func (w *wirePage) page() (Page, error) {
 	p := Page{Lines: make([]Line, len(w.Lines)), Next: w.Next}
 	for i := range w.Lines {
 		l := &w.Lines[i]

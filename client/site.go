@@ -198,6 +198,11 @@ func (l *line) receive(until time.Time) (a answer, again bool, err error) {
 	if a.body, err = readBody(resp); err != nil {
 		return answer{}, false, err
 	}
+	if input := resp.Header.Get("Signature-Input"); input != "" {
+		a.signature = &Signed{
+			Status: a.status, Body: a.body, Input: input, Signature: resp.Header.Get("Signature"), Certificate: resp.Header.Get("Holdfast-Certificate"),
+		}
+	}
 	return a, !resp.Close && l.in.Buffered() == 0, nil // what comes unasked is nobody's answer
 }
 

@@ -15,6 +15,7 @@ import (
 
 	"holdfast"
 	"holdfast/guard"
+	"holdfast/proof"
 )
 
 // MaxBody is the longest request body, in bytes.
@@ -26,8 +27,9 @@ type exchange struct {
 	w   http.ResponseWriter
 	r   *http.Request
 	who guard.Principal
-	in  []byte // the body as read
-	out []byte // the answer as written
+	in  []byte       // the body as read
+	out []byte       // the answer as written
+	sig proof.Signer // of the answer; nil: the caller has not asked
 
 	// Parts of the event of the request.
 	status int
@@ -76,6 +78,9 @@ func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	start := time.Now()
 	x := takeExchange(w, r)
 	defer x.release()
+	if r.Method == http.MethodGet && len(r.Header[proof.HeaderAsk]) > 0 && e.api.signer != nil {
+		x.sig = e.api.signer()
+	}
 	err := e.guarded(x, start)
 	if err != nil {
 		err = x.refuse(err)
@@ -216,6 +221,11 @@ func (x *exchange) sendRaw(status int, contentType string) error {
 	h := x.w.Header()
 	h["Content-Type"] = []string{contentType}
 	h["Content-Length"] = []string{strconv.Itoa(len(x.out))}
+	if x.sig != nil {
+		if err := proof.Sign(x.sig, h, x.r.Method, x.r.URL.RequestURI(), status, x.out, time.Now()); err != nil {
+			return err
+		}
+	}
 	x.status = status
 	x.w.WriteHeader(status)
 	if _, err := x.w.Write(x.out); err != nil {

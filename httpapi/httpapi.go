@@ -20,6 +20,7 @@ import (
 
 	"holdfast"
 	"holdfast/guard"
+	"holdfast/proof"
 	"holdfast/shard"
 	"holdfast/site"
 )
@@ -80,6 +81,8 @@ type Options struct {
 	Version  string               // of the program, shown in the document
 	Deadline time.Duration        // of a request that does not choose; 0: 2 s. At most MaxDeadline
 	Limit    int                  // requests at once; 0: 4096. More are refused with 429
+	// Signer signs answers to GET for callers who ask (RFC 9421). nil, or nil from it: nothing is signed.
+	Signer func() proof.Signer
 }
 
 // MaxDeadline is the longest deadline a request can ask for with the X-Deadline-Ms header.
@@ -97,6 +100,7 @@ type api struct {
 	deadline time.Duration
 	limit    int
 	inflight atomic.Int64
+	signer   func() proof.Signer
 	life     context.Context // parent of the deadlines of all requests: never that of a connection
 	metrics  *metrics
 	registry *prometheus.Registry
@@ -106,6 +110,7 @@ type api struct {
 func New(s Site, o Options) http.Handler {
 	a := &api{
 		site: s, keys: o.Keys, log: o.Logger, deadline: o.Deadline, limit: o.Limit, life: context.Background(), registry: o.Registry,
+		signer: o.Signer,
 	}
 	if a.log == nil {
 		a.log = slog.New(slog.DiscardHandler)

@@ -13,8 +13,11 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"holdfast"
+	"holdfast/link"
+	"holdfast/proof"
 	"holdfast/shard"
 )
 
@@ -564,5 +567,44 @@ func TestDocsWorkOffline(t *testing.T) {
 		if !strings.Contains(body, want) {
 			t.Errorf("%q is not in the page", want)
 		}
+	}
+}
+
+// TestAnswersAreSignedForWhoAsks, and for nobody else: a signature costs as much as a payment.
+func TestAnswersAreSignedForWhoAsks(t *testing.T) {
+	now := time.Now()
+	ca, err := link.NewCA("test", now, 48*time.Hour)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pair, err := ca.NewSiteCert(3, now, 24*time.Hour)
+	if err != nil {
+		t.Fatal(err)
+	}
+	credentials, err := link.NewCredentials(ca.Pair().Cert, pair, now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	api := New(&fake{}, Options{Keys: testKeys, Signer: func() proof.Signer { return credentials }})
+	get := func(target, ask string) *httptest.ResponseRecorder {
+		r := httptest.NewRequest(http.MethodGet, target, http.NoBody)
+		r.Header.Set("Authorization", "Bearer "+readerKey)
+		if ask != "" {
+			r.Header.Set(proof.HeaderAsk, ask)
+		}
+		w := httptest.NewRecorder()
+		api.ServeHTTP(w, r)
+		return w
+	}
+	w := get("/v1/sites?x=%20y", proof.Ask)
+	a, err := proof.Hear(http.MethodGet, "/v1/sites?x=%20y", w.Code, w.Header(), w.Body.Bytes())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if who, err := a.Verify(ca.Pair().Cert); err != nil || who.Site != 3 || w.Header().Get(proof.HeaderDigest) == "" {
+		t.Errorf("%+v, %v", who, err)
+	}
+	if w := get("/v1/sites", ""); w.Header().Get(proof.HeaderSignature) != "" {
+		t.Error("an answer was signed for nobody")
 	}
 }

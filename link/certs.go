@@ -1,6 +1,7 @@
 package link
 
 import (
+	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -257,6 +258,38 @@ func NewCredentials(caPEM []byte, site Pair, now time.Time) (*Credentials, error
 
 // Expires is when the first of the certificates involved ends.
 func (c *Credentials) Expires() time.Time { return c.expires }
+
+// SignDigest makes an ASN.1 signature of a SHA-256 digest with the key of the site.
+func (c *Credentials) SignDigest(digest []byte) ([]byte, error) {
+	key, ok := c.cert.PrivateKey.(crypto.Signer)
+	if !ok {
+		return nil, errors.New("the key of the site cannot sign")
+	}
+	return key.Sign(rand.Reader, digest, crypto.SHA256)
+}
+
+// KeyID names the key of the site as its certificate does.
+func (c *Credentials) KeyID() string { return c.cert.Leaf.URIs[0].String() }
+
+// Certificate is that of the site, in DER.
+func (c *Credentials) Certificate() []byte { return c.cert.Leaf.Raw }
+
+// Identify says which site of which cluster a certificate belongs to, if it was good at a moment and one of the authorities in
+// caPEM has made it.
+func Identify(caPEM []byte, leaf *x509.Certificate, at time.Time) (cluster string, site holdfast.SiteID, err error) {
+	roots, err := parseCerts(caPEM)
+	if err != nil {
+		return "", 0, fmt.Errorf("certificates of the authority: %w", err)
+	}
+	c := &Credentials{pool: x509.NewCertPool()}
+	for _, root := range roots {
+		c.pool.AddCert(root)
+	}
+	if _, err := c.chain(leaf, at); err != nil {
+		return "", 0, err
+	}
+	return siteIdentity(leaf)
+}
 
 // verify says which site of the cluster a certificate belongs to.
 func (c *Credentials) verify(leaf *x509.Certificate, now time.Time) (holdfast.SiteID, error) {

@@ -3,6 +3,7 @@ package shard
 import (
 	"encoding/binary"
 	"errors"
+	"math"
 	"slices"
 	"time"
 
@@ -35,6 +36,7 @@ const (
 	careSamples = 5               // a median of fewer says nothing
 	careKept    = 512             // writes that are remembered
 	careRatio   = 10              // of two medians
+	slowRatio   = 3               // of what a sick disk takes and what another takes, for that to be better
 	careRate    = 64 << 20        // bytes a second that any disk is expected to write
 	// yieldPause is how long a hand-over is given before another one is tried.
 	yieldPause = time.Second
@@ -47,8 +49,11 @@ type Health struct {
 	Site   holdfast.SiteID
 	Full   bool          // new work would be refused there
 	Sick   bool          // a write hangs, or they take too long
+	Hangs  bool          // the first of the two
 	Well   bool          // neither, for some time already: the site takes leaderships
 	Median time.Duration // of the writes of the last two seconds; 0: there were hardly any
+	// Slowest is what the slowest of them took, or the one under way has taken so far.
+	Slowest time.Duration
 }
 
 // Care watches the disk of one site and decides when its leaderships have to go elsewhere. It is a step function: now is any
@@ -69,13 +74,20 @@ type Care struct {
 	asked   time.Duration
 	once    bool // somebody was asked
 	tries   map[holdfast.ShardID]time.Duration
+	grew    map[grower]uint64 // where the logs of followers ended when the hang that lasts was noticed
+}
+
+// grower is a follower in one shard.
+type grower struct {
+	shard   holdfast.ShardID
+	replica ReplicaID
 }
 
 type doneWrite struct{ at, took time.Duration }
 
 // NewCare begins with a disk that is well.
 func NewCare(b CareBounds) *Care {
-	return &Care{bounds: b.withDefaults(), tries: map[holdfast.ShardID]time.Duration{}}
+	return &Care{bounds: b.withDefaults(), tries: map[holdfast.ShardID]time.Duration{}, grew: map[grower]uint64{}}
 }
 
 // WriteBegins notes that a write of so many bytes was handed to the disk; one is under way at a time.
@@ -104,18 +116,23 @@ func (c *Care) beyond(now time.Duration) time.Duration {
 // Space notes whether the disk is nearly full.
 func (c *Care) Space(full bool) { c.full = full }
 
-func (c *Care) median(now time.Duration) time.Duration {
+// recent is the median of the writes of the last two seconds, and the slowest.
+func (c *Care) recent(now time.Duration) (median, slowest time.Duration) {
 	var took []time.Duration
+	if c.busy {
+		slowest = c.beyond(now)
+	}
 	for _, w := range c.writes {
 		if now-w.at <= careWindow {
 			took = append(took, w.took)
+			slowest = max(slowest, w.took)
 		}
 	}
 	if len(took) < careSamples {
-		return 0
+		return 0, slowest
 	}
 	slices.Sort(took)
-	return took[len(took)/2]
+	return took[len(took)/2], slowest
 }
 
 // lateLook is the time after the last look from which on nobody can tell whether the disk was slow or the process did not run.
@@ -128,8 +145,13 @@ func (c *Care) Look(site holdfast.SiteID, now time.Duration) Health {
 		c.began += gap - lateLook
 	}
 	c.looked = now
-	h := Health{Site: site, Full: c.full, Median: c.median(now)}
-	h.Sick = c.busy && c.beyond(now) > c.bounds.Write || h.Median > c.bounds.Median
+	h := Health{Site: site, Full: c.full}
+	h.Median, h.Slowest = c.recent(now)
+	h.Hangs = c.busy && c.beyond(now) > c.bounds.Write
+	if !h.Hangs {
+		clear(c.grew)
+	}
+	h.Sick = h.Hangs || h.Median > c.bounds.Median
 	if h.Full && !c.filled {
 		c.since = now
 	}
@@ -144,7 +166,11 @@ func (c *Care) Look(site holdfast.SiteID, now time.Duration) Health {
 // Asks reports whether it is time to ask the others for their health, because a shard that is led here may have to go. own is what
 // Look has just said.
 func (c *Care) Asks(own Health, now time.Duration) bool {
-	if !own.Full && !own.Sick && own.Median < c.bounds.Uneven || c.once && now-c.asked < yieldPause/4 {
+	pause := yieldPause / 4
+	if own.Hangs {
+		pause = yieldPause / 20 // nobody is answered meanwhile
+	}
+	if !own.Full && !own.Sick && own.Median < c.bounds.Uneven || c.once && now-c.asked < pause {
 		return false
 	}
 	c.once, c.asked = true, now
@@ -168,6 +194,9 @@ func (c *Care) Decide(id holdfast.ShardID, own Health, node NodeStatus, others [
 	near := false // somebody could lead, if not now
 	for _, f := range node.Followers {
 		h, ok := c.fit(own, f, others)
+		if ok && !own.Full && !c.proven(id, own, h, f) {
+			continue
+		}
 		if !ok {
 			continue
 		}
@@ -204,18 +233,40 @@ func (c *Care) fit(own Health, f Progress, others []Health) (Health, bool) {
 	return others[i], own.Full || own.Sick || slower
 }
 
-const healthVersion = 1
+// proven reports whether a follower's disk does better than the sick one here with the same work. A word that all is well is no proof:
+// when disks hang together (one machine, one array, one power supply), the follower has only not noticed yet, and an election would
+// be one more thing that waits for its disk. So it must not have been nearly as slow lately, and its log has to have grown since the
+// hang was noticed here.
+func (c *Care) proven(id holdfast.ShardID, own, theirs Health, f Progress) bool {
+	if !own.Hangs {
+		return !own.Sick || theirs.Median > 0 && own.Median > slowRatio*theirs.Median
+	}
+	k := grower{id, f.Replica}
+	seen, ok := c.grew[k]
+	if !ok {
+		c.grew[k] = f.Match
+		return false
+	}
+	return f.Match > seen && own.Slowest > slowRatio*theirs.Slowest
+}
 
-// Append appends the binary form: version, site, flags, median in nanoseconds.
+const (
+	healthVersion = 1
+	// unheardOf is as slow as it gets: what a site of an earlier version does not say is no proof that its disk is better.
+	unheardOf = time.Duration(math.MaxInt64 / slowRatio)
+)
+
+// Append appends the binary form: version, site, flags, median and slowest in nanoseconds.
 func (h Health) Append(b []byte) []byte {
 	b = binary.BigEndian.AppendUint16(append(b, healthVersion), uint16(h.Site))
 	flags := byte(0)
-	for i, set := range []bool{h.Full, h.Sick, h.Well} {
+	for i, set := range []bool{h.Full, h.Sick, h.Well, h.Hangs} {
 		if set {
 			flags |= 1 << i
 		}
 	}
-	return binary.BigEndian.AppendUint64(append(b, flags), uint64(h.Median))
+	b = binary.BigEndian.AppendUint64(append(b, flags), uint64(h.Median))
+	return binary.BigEndian.AppendUint64(b, uint64(h.Slowest))
 }
 
 var errHealth = errors.New("a site's health is cut short or of another version")
@@ -225,8 +276,12 @@ func ParseHealth(b []byte) (Health, error) {
 	if len(b) < 12 || b[0] != healthVersion {
 		return Health{}, errHealth
 	}
+	slowest := unheardOf
+	if len(b) >= 20 {
+		slowest = time.Duration(min(binary.BigEndian.Uint64(b[12:]), uint64(unheardOf)))
+	}
 	return Health{
-		Site: holdfast.SiteID(binary.BigEndian.Uint16(b[1:])), Full: b[3]&1 != 0, Sick: b[3]&2 != 0, Well: b[3]&4 != 0,
-		Median: time.Duration(binary.BigEndian.Uint64(b[4:])),
+		Site: holdfast.SiteID(binary.BigEndian.Uint16(b[1:])), Full: b[3]&1 != 0, Sick: b[3]&2 != 0, Well: b[3]&4 != 0, Hangs: b[3]&8 != 0,
+		Median: time.Duration(binary.BigEndian.Uint64(b[4:])), Slowest: slowest,
 	}, nil
 }

@@ -3,6 +3,7 @@ package shard
 import (
 	"context"
 	"errors"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -94,7 +95,16 @@ func TestCareDecides(t *testing.T) {
 	good := func(site holdfast.SiteID, median time.Duration) Health {
 		return Health{Site: site, Well: true, Median: median}
 	}
-	full, sick, slow := Health{Site: 1, Full: true}, Health{Site: 1, Sick: true}, Health{Site: 1, Median: 30 * ms}
+	full, sick, slow := Health{Site: 1, Full: true}, Health{Site: 1, Sick: true, Median: 60 * ms}, Health{Site: 1, Median: 30 * ms}
+	hangs := Health{Site: 1, Sick: true, Hangs: true, Median: ms, Slowest: 160 * ms}
+	slowly := Health{Site: 3, Well: true, Median: ms, Slowest: 54 * ms}
+	unheard, err := ParseHealth(Health{Site: 3, Well: true, Median: ms}.Append(nil)[:12])
+	if err != nil {
+		t.Fatal(err)
+	}
+	ahead := []Progress{follower(1), follower(2), follower(3)}
+	ahead[2].Match++
+	before := []Progress{follower(1), follower(2), follower(3)}
 	for _, row := range []struct {
 		name      string
 		own       Health
@@ -105,6 +115,12 @@ func TestCareDecides(t *testing.T) {
 	}{
 		{"full, and two could lead: the faster one", full, both, []Health{good(2, 2*ms), good(3, ms)}, 30, false},
 		{"sick, and one could lead", sick, both, []Health{good(2, 2*ms), {Site: 3, Sick: true}}, 20, false},
+		{"sick, and the others are not much faster", sick, both, []Health{good(2, 20*ms), good(3, 40*ms)}, 0, true},
+		{"sick, and the others have hardly written", sick, both, []Health{good(2, 0), good(3, 0)}, 0, true},
+		{"a write hangs, and one goes on storing", hangs, ahead, []Health{good(2, ms), good(3, 2*ms)}, 30, false},
+		{"a write hangs, and one goes on storing slowly", hangs, ahead, []Health{good(2, ms), slowly}, 0, true},
+		{"a write hangs, and one that goes on storing is of an earlier version", hangs, ahead, []Health{good(2, ms), unheard}, 0, true},
+		{"a write hangs, and nobody stores anything", hangs, both, []Health{good(2, ms), good(3, ms)}, 0, true},
 		{"full, and so are the others", full, both, []Health{{Site: 2, Full: true}, {Site: 3, Full: true}}, 0, true},
 		{"full, and the others were until lately", full, both, []Health{{Site: 2}, {Site: 3}}, 0, true},
 		{"full, and nobody answers", full, both, nil, 0, true},
@@ -116,7 +132,10 @@ func TestCareDecides(t *testing.T) {
 		{"well", good(1, ms), both, []Health{good(2, ms/100), good(3, ms)}, 0, true},
 	} {
 		c := NewCare(CareBounds{})
-		if got := c.Decide(1, row.own, NodeStatus{Followers: row.followers}, row.others, 0); got.To != row.to || got.Refuse != row.refuse {
+		if row.own.Hangs {
+			c.Decide(1, row.own, NodeStatus{Followers: before}, row.others, 0)
+		}
+		if got := c.Decide(1, row.own, NodeStatus{Followers: row.followers}, row.others, time.Second); got.To != row.to || got.Refuse != row.refuse {
 			t.Errorf("%s: %+v; want %d, refuse %t", row.name, got, row.to, row.refuse)
 		}
 	}
@@ -149,7 +168,7 @@ func TestCareDoesNotFlap(t *testing.T) {
 }
 
 func TestHealthTravels(t *testing.T) {
-	for _, want := range []Health{{Site: 3}, {Site: 2, Full: true, Sick: true, Median: 7 * ms}, {Site: 1, Well: true}} {
+	for _, want := range []Health{{Site: 3}, {Site: 2, Full: true, Sick: true, Hangs: true, Median: 7 * ms, Slowest: 160 * ms}, {Site: 1, Well: true}} {
 		if got, err := ParseHealth(want.Append(nil)); err != nil || got != want {
 			t.Errorf("%+v, %v; want %+v", got, err, want)
 		}
@@ -291,6 +310,44 @@ func TestSlowLeaderHandsOver(t *testing.T) {
 }
 
 // TestReluctantLeadsWhenNobodyElseCan: one that should not lead does when the others are gone or cannot.
+// TestLeaderStaysWhenAllDisksHang: disks that hang together, as those of one array do, are no reason for an election, which would only
+// wait for them as well.
+func TestLeaderStaysWhenAllDisksHang(t *testing.T) {
+	onSickDisks(t, func(f *fleet, disks map[holdfast.SiteID]*sickDisk) {
+		mustDone(f, f.pay(openTxn(1, 1, 2)))
+		first := f.leader()
+		n := uint64(1)
+		for round := range 5 {
+			var payments sync.WaitGroup
+			during := func(length time.Duration) {
+				for end := time.Now().Add(length); time.Now().Before(end); time.Sleep(10 * ms) { // bubble time
+					n++
+					txn := payTxn(n, 1, 2, 1)
+					payments.Go(func() { mustDone(f, f.pay(txn)) })
+				}
+			}
+			disks[first].delay.Store(int64(800 * ms))
+			during(60 * ms)
+			for _, site := range others(f, first) {
+				disks[site].delay.Store(int64(700 * ms)) // they will not have noticed when the leader asks them
+			}
+			during(700 * ms)
+			for _, d := range disks {
+				d.delay.Store(int64(ms))
+			}
+			payments.Wait()
+			during(15 * time.Second) // until the disks count as well again
+			payments.Wait()
+			if now := f.leader(); now != first {
+				t.Fatalf("after %d times site %d leads and no longer site %d", round+1, now, first)
+			}
+		}
+		if saw(f, first, EventYields) {
+			t.Error("the leader wanted to hand over")
+		}
+	})
+}
+
 func TestReluctantLeadsWhenNobodyElseCan(t *testing.T) {
 	onSickDisks(t, func(f *fleet, disks map[holdfast.SiteID]*sickDisk) {
 		mustDone(f, f.pay(openTxn(1, 1, 2)))

@@ -110,34 +110,53 @@ func (s *seat) live() error {
 
 // load starts from the disk: after a crash, after an installation, at the first start, always this way.
 func (s *seat) load() (*life, error) {
-	machine, err := LoadMachine(s.host.config.Machine, s.shard)
+	from, err := CheckpointOf(s.shard)
 	if err != nil {
 		return nil, err
 	}
-	from, err := CheckpointOf(s.shard)
+	s.comes(from.Index)
+	machine, err := LoadMachine(s.host.config.Machine, s.shard)
 	if err != nil {
 		return nil, err
 	}
 	l := &life{seat: s, machine: machine, answers: NewAnswers(), persisted: newSignal(), behind: min(s.shard.Hard().Commit, s.shard.LastIndex())}
 	l.commit.wake = newSignal()
+	if err := l.begin(from); err != nil {
+		l.stopPersisting()
+		return nil, err
+	}
+	return l, nil
+}
+
+func (l *life) begin(from Checkpoint) error {
+	if err := l.replay(); err != nil {
+		return err
+	}
+	return l.consent(from)
+}
+
+// consent makes consensus begin where the replay ended.
+func (l *life) consent(from Checkpoint) (err error) {
+	s := l.seat
 	c := s.host.config.Replica
 	if c.Process, err = s.random(); err != nil {
-		return nil, err
+		return err
 	}
 	c.Intake, c.Answers = s.intake, l.answers
 	c.Node = s.nodeConfig(from)
-	_, last := machine.Applied()
+	applied, last := l.machine.Applied()
+	c.Node.Applied = applied
 	if l.replica, err = NewReplica(c, last); err != nil {
-		return nil, err
+		return err
 	}
 	if a := s.announce; a != nil {
 		s.announce = nil
-		return l, l.replica.Announce(a.From, a.Site)
+		return l.replica.Announce(a.From, a.Site)
 	}
 	if s.alone() {
-		return l, l.replica.Campaign() // nobody to wait for
+		return l.replica.Campaign() // nobody to wait for
 	}
-	return l, nil
+	return nil
 }
 
 func (s *seat) nodeConfig(from Checkpoint) NodeConfig {
@@ -488,11 +507,16 @@ func (l *life) end() {
 	l.persisted.set()
 	l.drain()
 	l.applier.Wait()
-	l.persisting.Lock()
-	l.ended = true
-	l.persisting.Unlock()
+	l.stopPersisting()
 	l.answers.lose(ErrLost)
 	l.replica.reads.refuse(ErrNoQuorum)
+}
+
+// stopPersisting waits for the segment that is being persisted; the store gets no other of this life.
+func (l *life) stopPersisting() {
+	l.persisting.Lock()
+	defer l.persisting.Unlock()
+	l.ended = true
 }
 
 // drain waits until the disk has everything this life handed out.

@@ -46,6 +46,7 @@ type Machine struct {
 	before  uint64        // the last entry before the open segment
 	sealed  int           // segments handed out and not persisted
 	force   bool          // seal as soon as there is anything
+	replays bool          // the log is being replayed, and nobody waits for a checkpoint
 	skip    bool          // planted: the next entry is forgotten
 }
 
@@ -139,9 +140,7 @@ func (m *Machine) Seal(now holdfast.Time) *ledger.Segment {
 		// By the clock of whoever asks, not by the time in the log: replayed entries are old, and each would be sealed alone.
 		m.opened = now
 	}
-	due := pending >= m.config.SealRows || m.applied-m.before >= m.config.SealEntries ||
-		m.opened > 0 && now-m.opened >= m.config.SealAge
-	if !due && !m.force || m.sealed >= m.config.MaxSealed {
+	if !m.due(pending, now) && !m.force || m.sealed >= m.config.MaxSealed {
 		return nil
 	}
 	g := m.state.Seal()
@@ -150,6 +149,25 @@ func (m *Machine) Seal(now holdfast.Time) *ledger.Segment {
 	m.opened, m.force, m.before = 0, false, m.applied
 	m.sealed++
 	return g
+}
+
+// whileReplaying is how many times as large the open segment may become while the log is replayed: a site that comes back is wanted
+// soon, and what it would persist meanwhile costs it the core that replays.
+const whileReplaying = 4
+
+func (m *Machine) due(pending int, now holdfast.Time) bool {
+	rows, entries := m.config.SealRows, m.config.SealEntries
+	if m.replays {
+		return pending >= whileReplaying*rows || m.applied-m.before >= whileReplaying*entries
+	}
+	return pending >= rows || m.applied-m.before >= entries || m.opened > 0 && now-m.opened >= m.config.SealAge
+}
+
+// Replaying says whether the log is being replayed: then checkpoints are made less often.
+func (m *Machine) Replaying(yes bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.replays = yes
 }
 
 // Behind reports that the store is so far behind that bulk has to wait. It comes long before Full, so that single payments find

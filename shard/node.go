@@ -21,8 +21,11 @@ type NodeConfig struct {
 	Shard   holdfast.ShardID
 	Replica ReplicaID
 	Log     Log
-	// Checkpoint is what the applied state starts from: Node hands out the committed entries after its Index.
+	// Checkpoint is the one on disk, and says who the members are.
 	Checkpoint Checkpoint
+	// Applied is what the state has been brought to by replaying the log: Node hands out the committed entries after it. No change of
+	// membership is between it and the checkpoint. 0: nothing was replayed.
+	Applied uint64
 
 	HeartbeatTicks int // 0: 2
 	ElectionTicks  int // 0: 10; the time-out is spread over one to two times this
@@ -39,6 +42,7 @@ func (c NodeConfig) withDefaults() NodeConfig {
 	c.MessageBytes = orElse(c.MessageBytes, 1<<20)
 	c.InflightBytes = orElse(c.InflightBytes, 32<<20)
 	c.ApplyBytes = orElse(c.ApplyBytes, 32<<20)
+	c.Applied = max(c.Applied, c.Checkpoint.Index)
 	if c.Logf == nil {
 		c.Logf = func(string, ...any) {}
 	}
@@ -159,7 +163,7 @@ func NewNode(c NodeConfig) (n *Node, err error) {
 	n = &Node{
 		config:      c,
 		members:     c.Checkpoint.Members,
-		applied:     c.Checkpoint.Index,
+		applied:     c.Applied,
 		durable:     hard,
 		end:         c.Log.LastIndex(),
 		known:       hard.Commit,
@@ -192,6 +196,9 @@ func soundHardState(c NodeConfig) (HardState, error) {
 		hard.Term, hard.Vote = term, 0
 	}
 	hard.Commit = min(max(hard.Commit, c.Checkpoint.Index), last)
+	if c.Applied > hard.Commit {
+		return hard, fmt.Errorf("%w: entry %d of shard %d was replayed, and only %d are committed", ErrInvariant, c.Applied, c.Shard, hard.Commit)
+	}
 	return hard, nil
 }
 
@@ -202,7 +209,7 @@ func (n *Node) raftConfig() *raft.Config {
 		ElectionTick:              c.ElectionTicks,
 		HeartbeatTick:             c.HeartbeatTicks,
 		Storage:                   n.storage,
-		Applied:                   c.Checkpoint.Index,
+		Applied:                   c.Applied,
 		AsyncStorageWrites:        true,
 		MaxSizePerMsg:             uint64(c.MessageBytes),
 		MaxCommittedSizePerReady:  uint64(c.ApplyBytes),

@@ -209,21 +209,21 @@ func (p *process) submit(s holdfast.ShardID, txn *holdfast.Txn, forwarded bool, 
 	r.pump()
 }
 
-// board is the site that leads a shard, as this site knows: by its own replica, or, where that knows of none or is not a member,
-// by what the others say of themselves. 0: nobody is known.
+// board is the site that leads a shard, as this site knows: by its own replica, or by what the others say of themselves, whichever names
+// the newer term. A replica that was removed goes on naming the leader it had last. 0: nobody is known.
 func (p *process) board(s holdfast.ShardID) holdfast.SiteID {
+	var best shard.Leadership
 	if r := p.replicas[s-1]; r.core != nil && !r.out {
 		if lead := r.core.Leader(); lead.Site != 0 && lead.Site != p.site {
-			return lead.Site
+			best = lead
 		}
 	}
-	var best shard.Leadership
 	for _, other := range p.f.sites {
 		r := other.replicas[s-1]
 		if other == p || !other.up || r.core == nil || p.f.net.cut[other.site][p.site] {
 			continue
 		}
-		if lead := r.core.Leader(); lead.Self && lead.Term >= best.Term {
+		if lead := r.core.Leader(); lead.Self && lead.Term > best.Term {
 			best = lead
 		}
 	}

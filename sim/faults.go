@@ -38,12 +38,8 @@ func drawFaults(f *fleet) faults {
 		(*faults).removeSite, (*faults).removeSite, (*faults).removeLeader, (*faults).removeTwo, (*faults).takeBack, (*faults).takeBack,
 		(*faults).promoteEarly,
 	}
-	// Corrupt disks stop elections for seconds: most runs are better without. Sites do not come and go meanwhile: how many copies
-	// a corrupt disk has to leave behind is judged by members that stand.
-	corrupt := rng.IntN(3) == 0
-	if !corrupt {
-		all = append(all, moves...)
-	}
+	corrupt := rng.IntN(3) == 0 // such disks stop elections for seconds: most runs are better without
+	all = append(all, moves...)
 	if f.options.Unrest {
 		x.kinds = []fault{(*faults).flicker, (*faults).flicker, (*faults).crashLeader, (*faults).isolateLeader, (*faults).crash}
 		return x

@@ -162,7 +162,7 @@ func TestPlantedFaultsAreFound(t *testing.T) {
 
 // TestPlantedNothingIsFoundWithoutAFault shows that the build itself is as good as the normal one.
 func TestPlantedNothingIsFoundWithoutAFault(t *testing.T) {
-	for _, o := range []Options{{}, {Rot: true}, {Unrest: true}} {
+	for _, o := range []Options{{}, {Rot: true}, {Unrest: true}, {Moves: true}} {
 		if s := RunMany(context.Background(), 1, 40, o, nil); len(s.Failed) > 0 {
 			t.Errorf("%s", s.Failed[0])
 		}

@@ -154,19 +154,18 @@ func (r *replica) load(installed bool) {
 	r.p.f.oracle(r.shard).wellFormed(r.p.site, r.volume)
 	r.p.f.oracle(r.shard).remembers(r.p.site, r.id(), r.volume, installed)
 	checkpoint, err := shard.CheckpointOf(r.volume)
-	if err != nil {
-		r.failed(err)
+	if r.failed(err) || r.failed(r.replay()) {
 		return
 	}
+	applied, last := r.machine.Applied()
 	config := shard.ReplicaConfig{
 		Node: shard.NodeConfig{
 			Shard: r.shard, Replica: shard.ReplicaID(r.volume.Identity().Replica), Log: r.volume, Checkpoint: checkpoint,
-			MessageBytes: r.p.f.messageBytes,
+			Applied: applied, MessageBytes: r.p.f.messageBytes,
 		},
 		Intake: r.intake, Answers: r.answers, SinglesInFlight: 2,
 	}
 	binary.BigEndian.PutUint64(config.Process[:], r.p.f.identity())
-	_, last := r.machine.Applied()
 	core, err := shard.NewReplica(config, last)
 	if err != nil {
 		r.failed(err)
@@ -177,6 +176,28 @@ func (r *replica) load(installed bool) {
 	r.p.f.e.logf("site %d shard %d: replica %x at %d, log to %d, term %d", r.p.site, r.shard, uint64(config.Node.Replica),
 		index, r.volume.LastIndex(), r.volume.Hard().Term)
 	r.pump()
+}
+
+// replay applies what the disk knows to be committed, up to the next change of membership.
+func (r *replica) replay() error {
+	index, _ := r.machine.Applied()
+	for next := shard.Decided(r.volume, index); ; {
+		list, err := next()
+		if err != nil || len(list) == 0 {
+			return err
+		}
+		for _, e := range list {
+			if e.Type != shard.EntryNormal {
+				return nil
+			}
+			r.p.f.oracle(r.shard).committed(r.p.site, e)
+			done, err := r.machine.Apply(e, nil)
+			if err != nil {
+				return err
+			}
+			r.applied(&done)
+		}
+	}
 }
 
 // id is the identity of the replica's disk.

@@ -53,6 +53,9 @@ type Config struct {
 	// The disk.
 	Store Store `toml:"store"`
 
+	// The process of the site among others on its machine.
+	Process Process `toml:"process"`
+
 	// What is written down about the life of the site.
 	Log Log `toml:"log"`
 
@@ -163,6 +166,15 @@ type Store struct {
 	ReserveBytes int64 `toml:"reserve_bytes"`
 }
 
+// Process is the section [process].
+type Process struct {
+	// The scheduling priority that a site with peers asks the operating system for when it starts, -20 (first) to 19 (last), 0 to
+	// leave it as it is. A leader that does not get a processor in time loses its office, so a site should not queue behind
+	// whatever else is busy on its machine. Raising it takes a right (root, or CAP_SYS_NICE); without it the site says so in
+	// its log and goes on.
+	Nice int `toml:"nice"`
+}
+
 // Log is the section [log].
 type Log struct {
 	// The least level that is written: "debug", "info", "warn" or "error".
@@ -227,9 +239,10 @@ func Default() Config {
 			Home:           Duration(5 * time.Second),
 			Stop:           Duration(5 * time.Second),
 		},
-		Limits: Limits{Pending: 1 << 18, ForwardBytes: 64 << 20, ForwardCalls: 8},
-		Store:  Store{CacheBytes: 256 << 20, ReserveBytes: 512 << 20},
-		Log:    Log{Level: "info", Format: "text"},
+		Limits:  Limits{Pending: 1 << 18, ForwardBytes: 64 << 20, ForwardCalls: 8},
+		Store:   Store{CacheBytes: 256 << 20, ReserveBytes: 512 << 20},
+		Process: Process{Nice: -10},
+		Log:     Log{Level: "info", Format: "text"},
 	}
 }
 

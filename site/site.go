@@ -50,6 +50,8 @@ type Site struct {
 	host  *shard.Host
 	lanes map[laneKey]*lane
 
+	credentials atomic.Pointer[link.Credentials] // nil: none are needed, or not yet
+
 	proposer proposer // the host, or a stand-in in tests
 	shardMap atomic.Pointer[ShardMap]
 	homes    homes
@@ -107,6 +109,10 @@ func Open(cfg Config, o Options) (*Site, error) {
 // Config is the configuration the site was made of.
 func (s *Site) Config() Config { return s.cfg }
 
+// Signer signs for this site with the key of its certificate; nil while the site has not started, and in a fleet of one, which has no
+// certificate.
+func (s *Site) Signer() *link.Credentials { return s.credentials.Load() }
+
 // Registry has the metrics of this site. There is no global one.
 func (s *Site) Registry() *prometheus.Registry { return s.metrics.registry }
 
@@ -123,12 +129,19 @@ func (s *Site) Ready() error {
 	case !s.watch.majority.Load().heard:
 		return shard.ErrNoQuorum
 	}
+	status := s.host.Status()
+	for i := range status {
+		if st := &status[i]; st.Born && st.OutOfService == nil && st.Applied < st.Node.Commit && !st.CaughtUp {
+			return stillApplies(st)
+		}
+	}
 	for _, id := range s.ShardIDs() {
 		if s.board.seat(id).leader == 0 {
 			return fmt.Errorf("shard %d has no leader yet", id)
 		}
 	}
-	for _, st := range s.host.Status() {
+	for i := range status {
+		st := &status[i]
 		if st.OutOfService != nil {
 			return fmt.Errorf("shard %d: %w: %w", st.Shard, shard.ErrOutOfService, st.OutOfService)
 		}
@@ -136,10 +149,14 @@ func (s *Site) Ready() error {
 			return fmt.Errorf("shard %d has no replica here yet: it waits for the other sites", st.Shard)
 		}
 		if !st.CaughtUp {
-			return fmt.Errorf("shard %d still applies what its log holds since the last checkpoint: entry %d of %d", st.Shard, st.Applied, st.Node.Commit)
+			return stillApplies(st)
 		}
 	}
 	return nil
+}
+
+func stillApplies(st *shard.ShardStatus) error {
+	return fmt.Errorf("shard %d still applies what its log holds since the last checkpoint: entry %d of %d", st.Shard, st.Applied, st.Node.Commit)
 }
 
 // Read calls fn with the books of a shard: as they are now, or, stale, as far as this site's replica knows them. It returns

@@ -443,17 +443,19 @@ func TestASiteThatReplaysItsLogIsNotReady(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Start(context.Background()); err != nil {
+	started := make(chan error, 1)
+	go func() { started <- s.Start(context.Background()) }() // a fleet of one waits for its own election
+	eventually(t, "the site says that it still applies its log", func() bool {
+		err := s.Ready()
+		return err != nil && strings.Contains(err.Error(), "still applies")
+	})
+	close(release)
+	if err := <-started; err != nil {
 		t.Fatal(err)
 	}
 	f.mu.Lock()
 	f.sites[1] = s
 	f.mu.Unlock()
-	eventually(t, "the site leads and says that it still applies its log", func() bool {
-		err := s.Ready()
-		return err != nil && strings.Contains(err.Error(), "still applies")
-	})
-	close(release)
 	eventually(t, "the site is ready", func() bool { return s.Ready() == nil })
 	f.mustHold(s, b, 10)
 }

@@ -144,6 +144,7 @@ func (s *Site) openLink(context.Context) error {
 	if err != nil {
 		return err
 	}
+	s.credentials.Store(credentials)
 	peers := map[holdfast.SiteID][]string{}
 	for _, p := range s.cfg.Peers {
 		peers[p.Site] = p.Addresses

@@ -45,7 +45,7 @@ type drillFlags struct {
 	json, report string
 }
 
-func newDrillRun() *cobra.Command { return newDrillRunWith(drill.Run) }
+func newDrillRun() *cobra.Command { return newDrillRunWith(fromElsewhere(drill.Run)) }
 
 // player plays one scenario: drill.Run, but in tests.
 type player func(context.Context, drill.Scenario, drill.Options) (*drill.Evidence, error)
@@ -219,7 +219,7 @@ func conclude(cmd *cobra.Command, all []*drill.Evidence, f *drillFlags) error {
 }
 
 func newDemo() *cobra.Command {
-	f := drillFlags{o: drill.Defaults(), play: drill.Run, runs: 1}
+	f := drillFlags{o: drill.Defaults(), play: fromElsewhere(drill.Run), runs: 1}
 	var show bool
 	cmd := &cobra.Command{
 		Use:   "demo",

@@ -19,6 +19,7 @@ import (
 
 	"holdfast/guard"
 	"holdfast/httpapi"
+	"holdfast/proof"
 	"holdfast/site"
 )
 
@@ -192,6 +193,9 @@ type server struct {
 func (s *server) run(ctx context.Context, ready func(took time.Duration) error) error {
 	began := time.Now()
 
+	// The processors first: what follows competes for them with everything else on the machine.
+	s.hurry()
+
 	// Before anything is loaded: the collector would let a site of millions of accounts take twice what they need.
 	collect(loadingGarbage)
 
@@ -238,6 +242,17 @@ func (s *server) run(ctx context.Context, ready func(took time.Duration) error) 
 	return errors.Join(end, s.site.Stop(stop), s.closeHTTP(stop))
 }
 
+// hurry asks for the priority of the configuration. Not to get it is no reason to stop.
+func (s *server) hurry() {
+	nice := s.cfg.Process.Nice
+	if nice == 0 || len(s.cfg.Peers) == 0 {
+		return
+	}
+	if err := setNice(nice); err != nil {
+		s.log.Info("the priority of this process stays as it was: [process] nice asks for one", "nice", nice, "reason", err)
+	}
+}
+
 // Garbage that may gather before the collector runs, in percent of what is in use: while accounts are loaded, and within what
 // bounds afterwards. Accounts hold no pointers, so that looking at them again costs the collector little.
 const (
@@ -270,9 +285,17 @@ func (s *server) make() (err error) {
 	}
 	handler := httpapi.New(s.site, httpapi.Options{
 		Keys: s.cfg.GuardKeys(), Logger: s.log, Registry: s.site.Registry(), Version: versionOf().Version,
-		Deadline: s.cfg.Timing.Request.Std(),
+		Deadline: s.cfg.Timing.Request.Std(), Signer: s.signer,
 	})
 	s.http = httpapi.NewServer(handler, s.log)
+	return nil
+}
+
+// signer is the site's own key, once it has been read.
+func (s *server) signer() proof.Signer {
+	if c := s.site.Signer(); c != nil {
+		return c
+	}
 	return nil
 }
 

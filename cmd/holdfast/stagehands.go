@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"runtime"
 	"time"
 
@@ -21,12 +22,29 @@ func newBusy() *cobra.Command {
 		Hidden:  true,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			runtime.GOMAXPROCS(1)
+			_ = setNice(busyNice) // and not that of the drill
 			drill.Burn(cmd.Context(), length)
 			return nil
 		},
 	}
 	cmd.Flags().DurationVar(&length, "for", time.Second, "for how long (`D` like 10s)")
 	return cmd
+}
+
+// Priorities in a drill, as far as they may be had. What stands for things that need no processor of the machine that is tried comes
+// before what else is busy there: glass fibre, and callers, who are elsewhere. That of sites is in their configuration.
+const (
+	cableNice  = -15
+	callerNice = -5
+	busyNice   = 0
+)
+
+// fromElsewhere plays a scenario with the priority of callers.
+func fromElsewhere(play player) player {
+	return func(ctx context.Context, s drill.Scenario, o drill.Options) (*drill.Evidence, error) {
+		_ = setNice(callerNice)
+		return play(ctx, s, o)
+	}
 }
 
 // newCables is the network between the sites of a drill.
@@ -40,6 +58,7 @@ input, one a line. Every drill starts one of these; it ends when its input does.
 		Args:    nothing,
 		Hidden:  true,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			_ = setNice(cableNice) // where it may not, they have to do without
 			return drill.Cables(cmd.InOrStdin(), cmd.OutOrStdout())
 		},
 	}

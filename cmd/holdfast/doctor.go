@@ -1,0 +1,97 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"holdfast/doctor"
+)
+
+func newDoctor() *cobra.Command {
+	var t target
+	var files []string
+	cmd := &cobra.Command{
+		Use:   "doctor",
+		Short: "Look for what would make a fleet fail, before it does",
+		Long: `Look for what would make a fleet fail, before it does, and say what to do about each finding.
+
+With --config it examines the configuration of a site and the machine it is for: carriers that share an address, a network or a
+way out of the machine; certificates about to expire; the disk, by 200 synced writes; limits. Several files are compared.
+
+With an API key in the environment (HOLDFAST_KEY; any role will do) it asks a running fleet: single losses that would not
+be survived, capacity that would be missing then, carriers that are silent or lossy, clocks and versions that differ, replicas that
+lag or have left service.
+
+Every finding has a code, a severity (critical, warning, advice) and what to do. The exit status is 1 when there is one above
+advice.`,
+		Example: "  holdfast doctor --config hangzhou.toml\n  holdfast doctor --site http://127.0.0.1:8080 --json -",
+		Args:    nothing,
+		RunE:    func(cmd *cobra.Command, _ []string) error { return examine(cmd, &t, files) },
+	}
+	t.flags(cmd)
+	cmd.Flags().StringArrayVar(&files, "config", nil, "`FILE` with the configuration of a site; may be given several times")
+	return cmd
+}
+
+func examine(cmd *cobra.Command, t *target, files []string) error {
+	if len(files) == 0 && os.Getenv(keyVariable) == "" {
+		return badUsage(cmd, errors.New("there is nothing to look at: give --config FILE, or set "+keyVariable+" to ask a running fleet, or both"))
+	}
+	var looked []string
+	var findings []doctor.Finding
+	machines, err := inspect(files)
+	if err != nil {
+		return err
+	}
+	for _, m := range machines {
+		looked = append(looked, m.File)
+		findings = append(findings, doctor.ExamineMachine(m)...)
+	}
+	findings = append(findings, doctor.ExamineConfigs(machines)...)
+	if os.Getenv(keyVariable) != "" {
+		c, err := t.client()
+		if err != nil {
+			return err
+		}
+		defer c.Close()
+		fleet, err := doctor.Ask(cmd.Context(), c)
+		if err != nil {
+			return err
+		}
+		if len(machines) > 0 {
+			fleet.RoundTrip = machines[0].Config.Timing.RoundTrip.Std()
+		}
+		looked = append(looked, "the fleet at "+t.site)
+		findings = append(findings, doctor.ExamineFleet(&fleet, time.Now())...)
+	}
+	r := doctor.NewReport(looked, findings)
+	prescribe(words(cmd, t.file), &r)
+	return verdict(cmd, t.file, r, r.Healthy)
+}
+
+func inspect(files []string) (list []*doctor.Machine, err error) {
+	for _, file := range files {
+		m, err := doctor.Inspect(file, time.Now())
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, m)
+	}
+	return list, nil
+}
+
+func prescribe(w io.Writer, r *doctor.Report) {
+	fmt.Fprintf(w, "Looked at %s.\n", strings.Join(r.Looked, ", "))
+	for _, f := range r.Findings {
+		fmt.Fprintf(w, "\n%-8s  %s  [%s]\n          %s\n          To do: %s.\n", strings.ToUpper(string(f.Severity)), f.Where, f.Code, f.What, f.Do)
+	}
+	if len(r.Findings) == 0 {
+		fmt.Fprintln(w, "\nNothing was found.")
+	}
+}

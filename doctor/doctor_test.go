@@ -1,0 +1,210 @@
+package doctor
+
+import (
+	"net/netip"
+	"slices"
+	"testing"
+	"time"
+
+	"holdfast"
+	"holdfast/client"
+	"holdfast/site"
+)
+
+var noon = time.Date(2026, 5, 27, 12, 0, 0, 0, time.UTC)
+
+func codes(list []Finding) (out []string) {
+	for _, f := range list {
+		out = append(out, string(f.Severity)+" "+f.Code)
+	}
+	slices.Sort(out)
+	return out
+}
+
+// soundMachine is one of which nothing is to be said; each row of a test spoils one thing.
+func soundMachine() *Machine {
+	c := site.Default()
+	c.Site, c.Name, c.Cluster, c.Data = 1, "hangzhou", "test", "/data"
+	c.Link.Listen = []string{"10.1.0.1:7001", "172.16.0.1:7001"}
+	c.Peers = []site.Peer{
+		{Site: 2, Name: "shanghai", Addresses: []string{"10.1.1.2:7001", "172.16.1.2:7001"}},
+		{Site: 3, Name: "shenzhen", Addresses: []string{"10.1.2.3:7001", "172.16.2.3:7001"}},
+	}
+	m := &Machine{
+		File: "hangzhou.toml", Config: c, Now: noon, Files: 65536,
+		Certs: []Cert{{"site.crt", noon.Add(365 * 24 * time.Hour)}},
+		Disk:  &Disk{Free: 1 << 40, Median: 300 * time.Microsecond, Slow: time.Millisecond},
+		Hops:  map[string]Hop{},
+	}
+	for _, p := range c.Peers {
+		m.Hops[p.Addresses[0]] = Hop{"eth0", netip.MustParseAddr("10.1.0.254")}
+		m.Hops[p.Addresses[1]] = Hop{"eth1", netip.MustParseAddr("172.16.0.254")}
+	}
+	return m
+}
+
+func TestExamineMachine(t *testing.T) {
+	for _, row := range []struct {
+		name  string
+		spoil func(m *Machine)
+		want  []string
+	}{
+		{"sound", func(*Machine) {}, nil},
+		{"a field is wrong", func(m *Machine) { m.Problems = []string{"name: is missing"} }, []string{"critical config-invalid"}},
+		{"one site", func(m *Machine) { m.Config.Peers = nil }, []string{"advice site-single"}},
+		{"two sites", func(m *Machine) { m.Config.Peers = m.Config.Peers[:1] }, []string{"critical sites-two"}},
+		{"four sites", func(m *Machine) {
+			m.Config.Peers = append(m.Config.Peers, site.Peer{Site: 4, Addresses: []string{"10.1.3.4:1", "172.16.3.4:1"}})
+		}, []string{"advice sites-even"}},
+		{"one carrier to one site", func(m *Machine) { m.Config.Peers[0].Addresses[1] = "" }, []string{"warning carrier-single"}},
+		{"one address", func(m *Machine) {
+			m.Config.Peers[0].Addresses[1] = "10.1.1.2:7002"
+		}, []string{"warning carrier-same-address"}},
+		{"one address, written as IPv6", func(m *Machine) {
+			m.Config.Peers[0].Addresses[1] = "[::ffff:10.1.1.2]:7002"
+		}, []string{"warning carrier-same-address"}},
+		{"one network", func(m *Machine) { m.Config.Peers[0].Addresses[1] = "10.1.1.77:7001" }, []string{"warning carrier-same-prefix"}},
+		{"one network of IPv6", func(m *Machine) {
+			m.Config.Peers[0].Addresses = []string{"[2001:db8:1:1::2]:7001", "[2001:db8:1:2::2]:7001"}
+		}, []string{"warning carrier-same-prefix"}},
+		{"two networks of IPv6", func(m *Machine) {
+			m.Config.Peers[0].Addresses = []string{"[2001:db8:1::2]:7001", "[2001:db8:2::2]:7001"}
+		}, nil},
+		{"names cannot be compared", func(m *Machine) {
+			m.Config.Peers[0].Addresses = []string{"a.example:7001", "b.example:7001"}
+		}, nil},
+		{"this site listens on one address", func(m *Machine) {
+			m.Config.Link.Listen[1] = "10.1.0.1:7002"
+		}, []string{"warning carrier-same-address"}},
+		{"this site listens everywhere", func(m *Machine) { m.Config.Link.Listen = []string{":7001", "0.0.0.0:7002"} }, nil},
+		{"one way out", func(m *Machine) {
+			m.Hops["172.16.1.2:7001"] = m.Hops["10.1.1.2:7001"]
+		}, []string{"warning carrier-same-hop"}},
+		{"one card, two routers", func(m *Machine) {
+			m.Hops["172.16.1.2:7001"] = Hop{"eth0", netip.MustParseAddr("10.1.0.253")}
+		}, nil},
+		{"an expired certificate", func(m *Machine) { m.Certs[0].Expires = noon }, []string{"critical cert-expired"}},
+		{"expires in six days", func(m *Machine) { m.Certs[0].Expires = noon.Add(6 * 24 * time.Hour) }, []string{"critical cert-expires"}},
+		{"expires in a month", func(m *Machine) { m.Certs[0].Expires = noon.Add(29 * 24 * time.Hour) }, []string{"warning cert-expires"}},
+		{"a disk in memory", func(m *Machine) { m.Disk.InMemory, m.Disk.Median = true, time.Microsecond }, []string{"critical disk-in-memory"}},
+		{"a disk that lies", func(m *Machine) { m.Disk.Median = 9 * time.Microsecond }, []string{"critical disk-promises"}},
+		{"a slow disk", func(m *Machine) { m.Disk.Median = 11 * time.Millisecond }, []string{"warning disk-slow"}},
+		{"a disk that is slow at times", func(m *Machine) { m.Disk.Slow = 60 * time.Millisecond }, []string{"warning disk-slow"}},
+		{"little space", func(m *Machine) { m.Disk.Free = uint64(m.Config.Store.ReserveBytes) + 1 }, []string{"warning disk-low"}},
+		{"no space", func(m *Machine) { m.Disk.Free = uint64(m.Config.Store.ReserveBytes) - 1 }, []string{"critical disk-low"}},
+		{"a disk that could not be tried", func(m *Machine) { m.Disk, m.DiskProblem = nil, "permission denied" }, []string{"warning disk-untried"}},
+		{"few files", func(m *Machine) { m.Files = 1024 }, []string{"warning files-few"}},
+		{"no priority", func(m *Machine) { m.NoPriority = true }, []string{"advice priority-refused"}},
+	} {
+		m := soundMachine()
+		row.spoil(m)
+		if got := codes(ExamineMachine(m)); !slices.Equal(got, row.want) {
+			t.Errorf("%s: %q; want %q", row.name, got, row.want)
+		}
+	}
+}
+
+func TestExamineConfigs(t *testing.T) {
+	for _, row := range []struct {
+		name  string
+		spoil func(a, b *site.Config)
+		want  []string
+	}{
+		{"sound", func(_, _ *site.Config) {}, nil},
+		{"one number", func(_, b *site.Config) { b.Site = 1 }, []string{"critical config-same-site"}},
+		{"two fleets", func(_, b *site.Config) { b.Cluster = "other" }, []string{"critical config-differs"}},
+		{"shards", func(_, b *site.Config) { b.Shards = 8 }, []string{"critical config-differs"}},
+		{"timing", func(_, b *site.Config) { b.Timing.ElectionTicks++ }, []string{"advice config-differs"}},
+		{"one does not know the other", func(a, _ *site.Config) { a.Peers = a.Peers[1:] }, []string{"warning config-unknown-peer"}},
+		{"a carrier without a listener", func(_, b *site.Config) { b.Link.Listen = b.Link.Listen[:1] }, []string{"critical config-no-listener"}},
+	} {
+		a, b := soundMachine(), soundMachine()
+		b.File, b.Config.Site = "shanghai.toml", 2
+		b.Config.Peers[0].Site = 1
+		row.spoil(&a.Config, &b.Config)
+		if got := codes(ExamineConfigs([]*Machine{a, b})); !slices.Equal(got, row.want) {
+			t.Errorf("%s: %q; want %q", row.name, got, row.want)
+		}
+	}
+}
+
+func soundFleet() *Fleet {
+	x := &Fleet{Survival: client.Survival{Survives: true}, Clocks: map[holdfast.SiteID]time.Duration{}}
+	for id := holdfast.SiteID(1); id <= 3; id++ {
+		s := client.Site{Site: id, Name: "abc"[id-1 : id], Self: id == 1, Reachable: true, Ready: true, Version: "1", DigestOK: true, RoundTrip: 9}
+		if id > 1 {
+			s.Carriers = []client.Carrier{
+				{Address: "10.1.1.2:7001", Connected: true, LastHeard: noon},
+				{Address: "172.16.1.2:7001", Connected: true, LastHeard: noon},
+			}
+		}
+		x.Sites = append(x.Sites, s)
+		x.Clocks[id] = 400 * time.Millisecond
+		x.Survival.Losses = append(x.Survival.Losses, client.Forecast{
+			Loss: "site", Sites: []holdfast.SiteID{id}, Survives: true, Loads: []client.SiteLoad{{Site: 1, Rate: 10, Peak: 100}},
+		})
+	}
+	x.Shards = []client.Shard{{Shard: 1, Leader: 1, InService: true, Members: []client.Member{{Site: 1}, {Site: 2}, {Site: 3}}}}
+	return x
+}
+
+func TestExamineFleet(t *testing.T) {
+	for _, row := range []struct {
+		name  string
+		spoil func(x *Fleet)
+		want  []string
+	}{
+		{"sound", func(*Fleet) {}, nil},
+		{"a site is gone", func(x *Fleet) { x.Sites[1] = client.Site{Site: 2} }, []string{"critical site-unreachable"}},
+		{"a site starts", func(x *Fleet) { x.Sites[1].Ready = false }, []string{"warning site-not-ready"}},
+		{"a replica differs", func(x *Fleet) { x.Sites[1].DigestOK = false }, []string{"critical replica-differs"}},
+		{"a disk is full", func(x *Fleet) { x.Sites[1].DiskFull = true }, []string{"critical disk-low"}},
+		{"a carrier is down", func(x *Fleet) { x.Sites[1].Carriers[0].Connected = false }, []string{"warning carrier-silent", "warning carrier-single"}},
+		{"a carrier is silent", func(x *Fleet) {
+			x.Sites[1].Carriers[0].LastHeard = noon.Add(-3 * time.Second)
+		}, []string{"warning carrier-silent", "warning carrier-single"}},
+		{"a carrier loses", func(x *Fleet) { x.Sites[1].Carriers[0].Loss = 0.3 }, []string{"warning carrier-lossy"}},
+		{"carriers that are one", func(x *Fleet) { x.Sites[1].Carriers[0].Address = "172.16.1.2:7002" }, []string{"warning carrier-same-address"}},
+		{"one carrier", func(x *Fleet) { x.Sites[1].Carriers = x.Sites[1].Carriers[:1] }, []string{"warning carrier-single"}},
+		{"farther than configured", func(x *Fleet) { x.RoundTrip, x.Sites[2].RoundTrip = 10*time.Millisecond, 21 }, []string{"warning round-trip"}},
+		{"as far as configured", func(x *Fleet) { x.RoundTrip = 10 * time.Millisecond }, nil},
+		{"no leader", func(x *Fleet) { x.Shards[0].Leader = 0 }, []string{"critical no-leader"}},
+		{"out of service", func(x *Fleet) { x.Shards[0].InService = false }, []string{"critical replica-out-of-service"}},
+		{"behind", func(x *Fleet) { x.Shards[0].Members[2].Lag = 20_000 }, []string{"warning replica-lags"}},
+		{"two voters", func(x *Fleet) { x.Shards[0].Members[2].Learner = true }, []string{"critical voters-few"}},
+		{"one site, to try it", func(x *Fleet) {
+			x.Sites, x.Clocks, x.Survival.Losses[0].Survives = x.Sites[:1], nil, false
+			x.Shards[0].Members = x.Shards[0].Members[:1]
+		}, []string{"advice site-single"}},
+		{"two versions", func(x *Fleet) { x.Sites[2].Version = "2" }, []string{"warning versions-mixed"}},
+		{"a site whose version is not known", func(x *Fleet) { x.Sites[2].Version = "" }, nil},
+		{"a clock is wrong", func(x *Fleet) { x.Clocks[2] = -3 * time.Second }, []string{"warning clocks-differ"}},
+		{"only ours is wrong", func(x *Fleet) {
+			for id := range x.Clocks {
+				x.Clocks[id] = time.Hour
+			}
+		}, nil},
+		{"the loss of a site", func(x *Fleet) { x.Survival.Losses[1].Survives = false }, []string{"critical loss-not-survived"}},
+		{"the loss of two sites of three", func(x *Fleet) {
+			x.Survival.Losses[1].Survives, x.Survival.Losses[1].Loss = false, "sites"
+		}, nil},
+		{"too much for those who are left", func(x *Fleet) { x.Survival.Losses[1].Loads[0].Rate = 101 }, []string{"warning capacity-missing"}},
+		{"nobody has been measured", func(x *Fleet) { x.Survival.Losses[1].Loads[0].Peak = 0 }, nil},
+	} {
+		x := soundFleet()
+		row.spoil(x)
+		if got := codes(ExamineFleet(x, noon)); !slices.Equal(got, row.want) {
+			t.Errorf("%s: %q; want %q", row.name, got, row.want)
+		}
+	}
+}
+
+func TestReportPutsTheWorstFirst(t *testing.T) {
+	r := NewReport([]string{"a"}, []Finding{{Code: "b", Severity: Advice}, {Code: "c", Severity: Critical}, {Code: "a", Severity: Warning}, {Code: "c", Severity: Critical}})
+	if got := codes(r.Findings); len(got) != 3 || r.Findings[0].Code != "c" || r.Findings[2].Code != "b" || r.Healthy {
+		t.Errorf("%+v", r)
+	}
+	if !NewReport(nil, []Finding{{Code: "b", Severity: Advice}}).Healthy {
+		t.Error("advice made a fleet ill")
+	}
+}

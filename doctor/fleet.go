@@ -1,0 +1,199 @@
+package doctor
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"holdfast"
+	"holdfast/client"
+)
+
+// Fleet is what a running fleet says of itself.
+type Fleet struct {
+	Sites    []client.Site
+	Shards   []client.Shard
+	Survival client.Survival
+	// Clocks is what each site's clock said, minus ours, to the second ([RFC 9110], section 6.6.1); sites that did not answer are missing.
+	//
+	// [RFC 9110]: https://www.rfc-editor.org/rfc/rfc9110#section-6.6.1
+	Clocks map[holdfast.SiteID]time.Duration
+	// RoundTrip is that of the configuration; 0: no configuration was given.
+	RoundTrip time.Duration
+}
+
+const (
+	clockDiffers = 2 * time.Second
+	lossMuch     = 0.01
+	silentLong   = 2 * time.Second
+	lagMuch      = 10_000 // entries
+)
+
+// ExamineFleet says what is wrong with a running fleet.
+func ExamineFleet(x *Fleet, now time.Time) []Finding {
+	var f findings
+	for i := range x.Sites {
+		f.site(x, &x.Sites[i], now)
+	}
+	for i := range x.Shards {
+		f.shard(&x.Shards[i], len(x.Sites) == 1)
+	}
+	f.where = "fleet"
+	f.versions(x)
+	f.clocks(x)
+	if len(x.Sites) == 1 {
+		f.add(Advice, "site-single", "run three sites or more before real money is in it, see the README", "there is one site: without it nobody can pay")
+		return f.list
+	}
+	f.survival(x)
+	return f.list
+}
+
+func (f *findings) site(x *Fleet, s *client.Site, now time.Time) {
+	g := findings{where: siteName(s.Site, s.Name)}
+	defer func() { f.list = append(f.list, g.list...) }()
+	if !s.Reachable {
+		g.add(Critical, "site-unreachable", "see docs/runbooks: is its process running, are its carriers up?", "it does not answer the site that was asked")
+		return
+	}
+	if !s.Ready {
+		g.add(Warning, "site-not-ready", "wait if it has just started; otherwise its log says what it waits for", "it takes no requests")
+	}
+	if !s.DigestOK {
+		g.add(Critical, "replica-differs", "keep its data; see docs/runbooks", "a replica there has computed something else than the others, and left service")
+	}
+	if s.DiskFull {
+		g.add(Critical, "disk-low", "make room there", "its disk is full: it takes no new payments, %d MiB are free", s.DiskFree>>20)
+	}
+	if !s.Self && len(s.Carriers) > 0 {
+		g.live(x, s, now)
+	}
+}
+
+// live looks at the carriers between the site that answers and another.
+func (f *findings) live(x *Fleet, s *client.Site, now time.Time) {
+	up := 0
+	for i := range s.Carriers {
+		c := &s.Carriers[i]
+		if c.Connected && now.Sub(c.LastHeard) < silentLong {
+			up++
+		} else {
+			f.add(Warning, "carrier-silent", "call the company that runs it; payments go on by the other carriers", "nothing comes by carrier %d (%s)", i+1, c.Address)
+		}
+		if c.Loss > lossMuch {
+			f.add(Warning, "carrier-lossy", "call the company that runs it", "carrier %d (%s) brings %.0f%% late or not at all", i+1, c.Address, 100*c.Loss)
+		}
+	}
+	if len(s.Carriers) == 1 || up == 1 {
+		f.add(Warning, "carrier-single", "give the two sites a second carrier, of another company and through another street",
+			"one carrier is up: when it is cut, the site is cut off from the one that was asked")
+	}
+	addresses := make([]string, len(s.Carriers))
+	for i := range s.Carriers {
+		addresses[i] = s.Carriers[i].Address
+	}
+	f.shared("it", addresses)
+	if rtt := time.Duration(s.RoundTrip * float64(time.Millisecond)); x.RoundTrip > 0 && rtt > 2*x.RoundTrip {
+		f.add(Warning, "round-trip", "set timing.round_trip to what is measured on a normal day; the other times are checked against it",
+			"it is %v away, and the configuration says %v", rtt.Round(time.Microsecond), x.RoundTrip)
+	}
+}
+
+func (f *findings) shard(s *client.Shard, single bool) {
+	g := findings{where: fmt.Sprintf("shard %d", s.Shard)}
+	if s.Leader == 0 {
+		g.add(Critical, "no-leader", "see what the sites say: a majority of its replicas has to reach each other", "nobody leads it: its owners cannot pay")
+	}
+	if !s.InService {
+		g.add(Critical, "replica-out-of-service", "see docs/runbooks; holdfast fsck names what is damaged", "the replica of the site that was asked has left service: %s", s.Reason)
+	}
+	voters := 0
+	for _, m := range s.Members {
+		if !m.Learner {
+			voters++
+		}
+		if m.Lag > lagMuch {
+			g.add(Warning, "replica-lags", "it catches up by itself if its disk and carriers can; see carrier and disk findings",
+				"site %d is %d entries behind", m.Site, m.Lag)
+		}
+	}
+	if voters > 0 && voters < 3 && !single {
+		g.add(Critical, "voters-few", "add replicas: holdfast site add, or holdfast site replace", "it has %d voters: the loss of one stops it", voters)
+	}
+	f.list = append(f.list, g.list...)
+}
+
+func (f *findings) versions(x *Fleet) {
+	by := map[string][]string{}
+	for i := range x.Sites {
+		if s := &x.Sites[i]; s.Version != "" {
+			by[s.Version] = append(by[s.Version], s.Name)
+		}
+	}
+	if len(by) < 2 {
+		return
+	}
+	var text []string
+	for _, v := range slices.Sorted(maps.Keys(by)) {
+		text = append(text, fmt.Sprintf("%s at %s", v, strings.Join(by[v], ", ")))
+	}
+	f.add(Warning, "versions-mixed", "end the upgrade: one version everywhere", "%s", strings.Join(text, "; "))
+}
+
+func (f *findings) clocks(x *Fleet) {
+	if len(x.Clocks) == 0 {
+		return
+	}
+	names := map[holdfast.SiteID]string{}
+	for i := range x.Sites {
+		names[x.Sites[i].Site] = x.Sites[i].Name
+	}
+	ids := slices.Sorted(maps.Keys(x.Clocks))
+	low, high := ids[0], ids[0]
+	for _, id := range ids {
+		if x.Clocks[id] < x.Clocks[low] {
+			low = id
+		}
+		if x.Clocks[id] > x.Clocks[high] {
+			high = id
+		}
+	}
+	if gap := x.Clocks[high] - x.Clocks[low]; gap > clockDiffers {
+		f.add(Warning, "clocks-differ", "run chrony or another NTP client on every site",
+			"the clock of %s is %v ahead of that of %s: payments would be stamped late after a change of leader",
+			siteName(high, names[high]), gap.Round(time.Second), siteName(low, names[low]))
+	}
+}
+
+// survival repeats what the fleet itself expects of each single loss. Two sites at once are more than a fleet of three is made for.
+func (f *findings) survival(x *Fleet) {
+	for i := range x.Survival.Losses {
+		l := &x.Survival.Losses[i]
+		single := l.Loss != "sites"
+		if !l.Survives && single {
+			f.add(Critical, "loss-not-survived", "see holdfast status for the whole list", "without %s: %s", lossOf(l), l.Breaks)
+		}
+		for _, s := range l.Loads {
+			if single && s.Peak > 0 && s.Rate > s.Peak {
+				f.add(Warning, "capacity-missing", "add capacity there, or spread the leaders",
+					"without %s, site %d would carry %.0f payments a second, and has been measured to carry %.0f", lossOf(l), s.Site, s.Rate, s.Peak)
+			}
+		}
+	}
+}
+
+func lossOf(l *client.Forecast) string {
+	var who []string
+	for _, id := range l.Sites {
+		who = append(who, fmt.Sprintf("site %d", id))
+	}
+	switch l.Loss {
+	case "carrier":
+		return fmt.Sprintf("carrier %d everywhere", l.Carrier)
+	case "cable":
+		return fmt.Sprintf("carrier %d between %s", l.Carrier, strings.Join(who, " and "))
+	}
+	return strings.Join(who, " and ")
+}
