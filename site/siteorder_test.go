@@ -1,0 +1,328 @@
+package site
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"holdfast"
+)
+
+// newcomers makes configurations of further sites, each of which knows the first site and no other, and starts none.
+func (f *fleet) newcomers(ids ...int) {
+	f.t.Helper()
+	first := f.configs[1]
+	certs := filepath.Dir(first.Link.CA)
+	for _, n := range ids {
+		c := Embedded(filepath.Join(f.t.TempDir(), "data"), "127.0.0.1:8080")
+		c.Site, c.Name, c.Cluster, c.Shards, c.City = siteID(n), fmt.Sprint("site-", n), first.Cluster, first.Shards, "xian"
+		c.Store, c.Timing = first.Store, first.Timing
+		c.Link = Link{CA: first.Link.CA, Cert: certFile(certs, n, "pem"), Key: certFile(certs, n, "key"), Listen: []string{freeAddress(f.t)}}
+		c.Peers = []Peer{{Site: 1, Name: first.Name, Addresses: first.Link.Listen}}
+		f.configs[c.Site] = c
+	}
+}
+
+func (f *fleet) request(kind string, site, old int) SiteRequest {
+	q := SiteRequest{Kind: kind, Site: siteID(site), Old: siteID(old)}
+	if c := f.configs[q.Site]; kind != SiteRetire {
+		q.Name, q.City, q.Addresses = c.Name, c.City, c.Link.Listen
+	}
+	return q
+}
+
+// change plans and applies until both have been done, and waits for the end of the change.
+func (f *fleet) change(through holdfast.SiteID, q SiteRequest) SitePlan {
+	f.t.Helper()
+	var plan SitePlan
+	ctx := context.Background()
+	f.until(fmt.Sprintf("%s site %d is ordered", q.Kind, q.Site), func() (string, bool) {
+		p, err := f.site(through).PlanSites(ctx, q)
+		if err == nil {
+			plan = p
+			_, err = f.site(through).ApplySites(ctx, q, p.ID)
+		}
+		return fmt.Sprint(err), err == nil
+	})
+	f.until(fmt.Sprintf("%s site %d is over", q.Kind, q.Site), func() (string, bool) {
+		st := f.site(through).SiteChange(ctx)
+		r := f.site(through).Roster()
+		return fmt.Sprintf("%+v, list %+v", st, r), r.Version > plan.Roster+1 && r.Change == nil
+	})
+	return plan
+}
+
+// until is eventually that tells how far it came.
+func (f *fleet) until(what string, ok func() (string, bool)) {
+	f.t.Helper()
+	told := ""
+	defer func() {
+		if f.t.Failed() {
+			f.t.Logf("%s: %s", what, told)
+		}
+	}()
+	ticker := time.NewTicker(5 * time.Millisecond)
+	defer ticker.Stop()
+	late := time.After(time.Minute)
+	for done := false; ; {
+		if told, done = ok(); done {
+			return
+		}
+		select {
+		case <-ticker.C:
+		case <-late:
+			f.t.Fatalf("after a minute still not: %s: %s", what, told)
+		}
+	}
+}
+
+// voters are the sites that vote in every shard, by what a site knows; nil when the shards differ.
+func voters(s *Site) (list []holdfast.SiteID) {
+	for i, st := range s.host.Status() {
+		var these []holdfast.SiteID
+		for _, m := range st.Members {
+			if m.Role&1 != 0 {
+				these = append(these, m.Site)
+			}
+		}
+		slices.Sort(these)
+		if i > 0 && !slices.Equal(list, these) {
+			return nil
+		}
+		list = these
+	}
+	return list
+}
+
+// payer pays through some sites all the time, and counts what had no definite answer or was not done.
+type payer struct {
+	f          *fleet
+	from, to   holdfast.AccountID
+	done, lost atomic.Int64
+	again      atomic.Int64 // payments that took a second attempt
+	stop       chan struct{}
+	once       sync.Once
+	wg         sync.WaitGroup
+	mu         sync.Mutex
+	bad        []string
+}
+
+func (f *fleet) payThrough(from, to holdfast.AccountID, sites ...holdfast.SiteID) *payer {
+	p := &payer{f: f, from: from, to: to, stop: make(chan struct{})}
+	for _, id := range sites {
+		s := f.site(id)
+		p.wg.Go(func() {
+			pace := time.NewTicker(5 * time.Millisecond)
+			defer pace.Stop()
+			for {
+				select {
+				case <-p.stop:
+					return
+				case <-pace.C:
+					p.pay(s)
+				}
+			}
+		})
+	}
+	f.t.Cleanup(p.halt)
+	return p
+}
+
+// pay makes one payment, as a client does: one that was not executed, or whose outcome is unknown, is sent again with the same id.
+func (p *payer) pay(s *Site) {
+	txn := p.f.pay(p.from, p.to, 1)
+	pause := time.NewTicker(time.Millisecond)
+	defer pause.Stop()
+	var said []string
+	for late := time.After(10 * time.Second); ; {
+		outcomes, err := s.Submit(context.Background(), []holdfast.Txn{txn}, false)
+		if err == nil && outcomes[0].Status == holdfast.Done {
+			p.done.Add(1)
+			p.again.Add(int64(min(len(said), 1)))
+			return
+		}
+		if said = append(said, fmt.Sprint(outcomes, err)); err != nil || outcomes[0].Status == holdfast.Refused {
+			break
+		}
+		select {
+		case <-pause.C:
+			continue
+		case <-late:
+		}
+		break
+	}
+	p.lost.Add(1)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.bad = append(p.bad, said[0], said[len(said)-1])
+}
+
+func (p *payer) halt() {
+	p.once.Do(func() { close(p.stop) })
+	p.wg.Wait()
+}
+
+func (p *payer) end() int64 {
+	p.f.t.Helper()
+	p.halt()
+	if n := p.lost.Load(); n > 0 {
+		p.f.t.Errorf("%d payments were not done: %v", n, p.bad)
+	}
+	p.f.t.Logf("%d payments, %d of them took a second attempt", p.done.Load(), p.again.Load())
+	return p.done.Load()
+}
+
+// TestSitesComeAndGo: three sites become five, one of them is retired, one dies and is replaced, while payments go on at the sites
+// that stay; and one that was retired stays out.
+func TestSitesComeAndGo(t *testing.T) {
+	f := newFleet(t, 3, 3)
+	f.newcomers(4, 5, 6)
+	a, b := account(t, 1, 10), account(t, 2, 400)
+	f.mustDo(f.site(1), f.open(a))
+	f.mustDo(f.site(1), f.open(b))
+	load := f.payThrough(a, b, 1, 2)
+
+	f.start(4)
+	f.until("the carriers are known", func() (string, bool) {
+		now, known := f.site(2).Survival()
+		fragile := slices.ContainsFunc(now.Forecasts, func(x Forecast) bool { return x.Kind == "site" && !x.Survives })
+		return now.Weakest, known && !fragile
+	})
+	plan := f.change(2, f.request(SiteAdd, 4, 0))
+	if len(plan.Steps) != 6 || plan.Before.Majority != 2 || plan.After.Majority != 3 || len(plan.Before.Stops)+len(plan.After.Stops) != 0 ||
+		fmt.Sprint(plan.After.Survives) != "[site-1 site-2 site-3 site-4]" {
+		t.Errorf("the plan: %+v", plan)
+	}
+	f.start(5)
+	f.change(1, f.request(SiteAdd, 5, 0))
+	f.until("five voters", func() (string, bool) {
+		return fmt.Sprint(voters(f.site(5))), fmt.Sprint(voters(f.site(5))) == "[1 2 3 4 5]" && f.site(4).Ready() == nil && f.site(5).Ready() == nil
+	})
+
+	f.change(4, f.request(SiteRetire, 3, 0)) // through one that came
+	f.until("site 3 is out", func() (string, bool) {
+		return fmt.Sprint(voters(f.site(1))), fmt.Sprint(voters(f.site(1))) == "[1 2 4 5]" && f.site(3).Ready() != nil
+	})
+	for _, id := range []holdfast.SiteID{1, 2, 4, 5} {
+		if f.site(id).link.Peers()[0].Site == 3 || slices.Contains(f.site(id).sites(), 3) {
+			t.Errorf("site %d still speaks to site 3", id)
+		}
+	}
+
+	f.stop(5) // dead, and its disk with it
+	f.start(6)
+	f.until("site 5 is missed", func() (string, bool) { return "", !f.site(1).watch.answers(f.site(1).watch.peer(5)) })
+	f.change(1, f.request(SiteReplace, 6, 5))
+	f.until("site 6 votes in its stead", func() (string, bool) {
+		return fmt.Sprint(voters(f.site(6))), fmt.Sprint(voters(f.site(6))) == "[1 2 4 6]" && f.site(6).Ready() == nil
+	})
+
+	paid := holdfast.Amount(load.end())
+	if paid == 0 {
+		t.Fatal("nothing was paid meanwhile")
+	}
+	for _, id := range []holdfast.SiteID{1, 2, 4, 6} {
+		f.mustHold(f.site(id), b, paid)
+	}
+	f.stop(3)
+	delete(f.configs, 3)
+	delete(f.configs, 5)
+	for id := range f.configs { // what was learnt is known after a restart
+		f.stop(id)
+	}
+	for id := range f.configs {
+		f.start(id)
+	}
+	f.until("all are back", func() (string, bool) {
+		for _, id := range []holdfast.SiteID{1, 2, 4, 6} {
+			if err := f.site(id).Ready(); err != nil {
+				return fmt.Sprint(id, ": ", err), false
+			}
+		}
+		return "", true
+	})
+	for _, id := range []holdfast.SiteID{1, 2, 4, 6} {
+		f.mustHold(f.site(id), b, paid)
+		audit, err := f.site(id).Audit(context.Background())
+		if err != nil || !audit.OK() || audit.Compared != 9 {
+			t.Errorf("site %d: audit %+v, %v", id, audit, err)
+		}
+	}
+}
+
+// TestPlansAreRefused: what makes no sense, and what the fleet could not bear.
+func TestPlansAreRefused(t *testing.T) {
+	f := newFleet(t, 3, 1)
+	f.newcomers(4)
+	ctx := context.Background()
+	refused := func(q SiteRequest, want string) {
+		t.Helper()
+		f.until(want, func() (string, bool) {
+			_, err := f.site(1).PlanSites(ctx, q)
+			return fmt.Sprint(err), errors.As(err, new(PlanRefused)) && strings.Contains(err.Error(), want)
+		})
+	}
+	add := f.request(SiteAdd, 4, 0)
+	refused(add, "site-1 does not reach site 4: no way to")
+	f.start(4)
+	for _, row := range []struct {
+		edit func(*SiteRequest)
+		want string
+	}{
+		{func(q *SiteRequest) { q.Site = 3 }, "number 3 is in use: it is site-3"},
+		{func(q *SiteRequest) { q.Name = "site-2" }, `name "site-2" is in use`},
+		{func(q *SiteRequest) { q.Addresses = f.configs[2].Link.Listen }, "is in use: it is that of site-2"},
+		{func(q *SiteRequest) { q.Addresses = nil }, "no address is given"},
+		{func(q *SiteRequest) { q.Site = 5 }, "does not lead to site 5"},
+		{func(q *SiteRequest) { *q = f.request(SiteRetire, 2, 0) }, "2 voters would be left, and this fleet keeps 3"},
+		{func(q *SiteRequest) { *q = f.request(SiteRetire, 7, 0) }, "site 7 is not on the list"},
+		{func(q *SiteRequest) { q.Kind, q.Old = SiteReplace, 7 }, "site 7 is not on the list"},
+		{func(q *SiteRequest) { q.Kind = "move" }, "is not one of add, replace, retire"},
+	} {
+		q := add
+		row.edit(&q)
+		refused(q, row.want)
+	}
+	var plan SitePlan
+	f.until("a plan", func() (string, bool) {
+		var err error
+		plan, err = f.site(3).PlanSites(ctx, add)
+		return fmt.Sprint(err), err == nil
+	})
+	if _, err := f.site(2).ApplySites(ctx, add, "00"+plan.ID[2:]); !errors.Is(err, ErrPlanStale) {
+		t.Errorf("a plan of another id: %v", err)
+	}
+	f.stop(3)
+	f.until("site 3 is missed", func() (string, bool) { return "", !f.site(1).watch.answers(f.site(1).watch.peer(3)) })
+	refused(add, "site-3 does not answer: bring it back or replace it first")
+}
+
+// TestAPlanOfAnOldMapIsRefused: between plan and apply somebody else has changed something.
+func TestAPlanOfAnOldMapIsRefused(t *testing.T) {
+	f := newFleet(t, 3, 2)
+	f.newcomers(4)
+	f.start(4)
+	ctx := context.Background()
+	add := f.request(SiteAdd, 4, 0)
+	var plan SitePlan
+	f.until("a plan", func() (string, bool) {
+		var err error
+		plan, err = f.site(1).PlanSites(ctx, add)
+		return fmt.Sprint(err), err == nil
+	})
+	eventually(t, "a home is set", func() bool { return f.site(3).SetHome(ctx, 2, 1) == nil })
+	f.until("the refusal", func() (string, bool) {
+		_, err := f.site(1).ApplySites(ctx, add, plan.ID)
+		return fmt.Sprint(err), errors.Is(err, ErrPlanStale)
+	})
+	if r := f.site(1).Roster(); r.Version != 0 {
+		t.Errorf("the list was changed: %+v", r)
+	}
+}
