@@ -26,6 +26,13 @@ func (s *Site) Sites(context.Context) []SiteStatus {
 		list = append(list, s.peerStatus(&p, peers[p.Site]))
 	}
 	slices.SortFunc(list, func(a, b SiteStatus) int { return cmp.Compare(a.Site, b.Site) })
+	roster := s.Roster()
+	for i := range list {
+		list[i].Role = roster.role(list[i].Site)
+		if listed := roster.find(list[i].Site); listed != nil {
+			list[i].City = listed.City
+		}
+	}
 	return list
 }
 

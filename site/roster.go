@@ -55,6 +55,7 @@ type Roster struct {
 	Least   int    // voters that every shard keeps, whatever is ordered
 	Sites   []ListedSite
 	Change  *SiteChange // nil: none is under way
+	Last    string      // plan of the latest change that is over, so that whoever asks for it once more hears that it was done
 }
 
 // fewVoters is how many voters a fleet keeps when nothing else is said: with two, the next cable that is cut stops payments.
@@ -66,10 +67,11 @@ type rosterText struct {
 	Least  int          `json:"least"`
 	Sites  []ListedSite `json:"sites"`
 	Change *SiteChange  `json:"change,omitempty"`
+	Last   string       `json:"last,omitempty"`
 }
 
 func (r *Roster) encode() []byte {
-	b, err := json.Marshal(rosterText{rosterFormat, r.Least, r.Sites, r.Change})
+	b, err := json.Marshal(rosterText{rosterFormat, r.Least, r.Sites, r.Change, r.Last})
 	if err != nil {
 		panic(err) // text and numbers only
 	}
@@ -87,7 +89,7 @@ func readRoster(body []byte, version uint64) (*Roster, error) {
 	if text.Format != rosterFormat {
 		return nil, fmt.Errorf("record %s, version %d has format %d, this release knows %d: upgrade this site", rosterRecord, version, text.Format, rosterFormat)
 	}
-	r := &Roster{Version: version, Least: text.Least, Sites: text.Sites, Change: text.Change}
+	r := &Roster{Version: version, Least: text.Least, Sites: text.Sites, Change: text.Change, Last: text.Last}
 	for i := range r.Sites {
 		if s := &r.Sites[i]; s.Site == 0 || i > 0 && s.Site <= r.Sites[i-1].Site {
 			return nil, fmt.Errorf("record %s, version %d: site %d is not in order", rosterRecord, version, s.Site)
@@ -145,7 +147,9 @@ func (r *Roster) put(s ListedSite) {
 func (r *Roster) finished() *Roster {
 	next := r.clone()
 	next.Sites = slices.DeleteFunc(next.Sites, func(s ListedSite) bool { return s.Role == RoleLeaving })
-	next.Change = nil
+	if next.Change != nil {
+		next.Change, next.Last = nil, next.Change.Plan
+	}
 	return next
 }
 

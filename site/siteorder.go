@@ -285,18 +285,31 @@ func (s *Site) PlanSites(ctx context.Context, q SiteRequest) (SitePlan, error) {
 }
 
 // ApplySites orders what a plan has shown: it returns when the order stands in the log. From then on the fleet carries it out by
-// itself; [Site.SiteChange] tells how far it is. [ErrPlanStale]: something has changed since the plan was made.
-func (s *Site) ApplySites(ctx context.Context, q SiteRequest, plan string) (SitePlan, error) {
+// itself; [Site.SiteChange] tells how far it is. [ErrPlanStale]: something has changed since the plan was made. A plan that was
+// ordered already may be ordered again.
+func (s *Site) ApplySites(ctx context.Context, q SiteRequest, plan string) error {
 	ctx, cancel := context.WithTimeout(ctx, planWait)
 	defer cancel()
+	if done, err := s.ordered(ctx, plan); done || err != nil {
+		return err
+	}
 	p, target, m, err := s.makePlan(ctx, q)
 	if err != nil {
-		return p, err
+		return err
 	}
 	if p.ID != plan {
-		return p, ErrPlanStale
+		return ErrPlanStale
 	}
-	return p, s.writeRoster(ctx, target, m)
+	return s.writeRoster(ctx, target, m)
+}
+
+// ordered reports whether a plan is carried out, or was the last.
+func (s *Site) ordered(ctx context.Context, plan string) (bool, error) {
+	if err := s.known(mapShard); err != nil {
+		return false, err
+	}
+	r, err := s.readRosterHere(ctx, shard.Linearizable)
+	return err == nil && (r.Change != nil && r.Change.Plan == plan || r.Last != "" && r.Last == plan), err
 }
 
 func (s *Site) makePlan(ctx context.Context, q SiteRequest) (p SitePlan, target *Roster, m *ShardMap, err error) {

@@ -47,7 +47,7 @@ func (f *fleet) change(through holdfast.SiteID, q SiteRequest) SitePlan {
 		p, err := f.site(through).PlanSites(ctx, q)
 		if err == nil {
 			plan = p
-			_, err = f.site(through).ApplySites(ctx, q, p.ID)
+			err = f.site(through).ApplySites(ctx, q, p.ID)
 		}
 		return fmt.Sprint(err), err == nil
 	})
@@ -55,6 +55,10 @@ func (f *fleet) change(through holdfast.SiteID, q SiteRequest) SitePlan {
 		st := f.site(through).SiteChange(ctx)
 		r := f.site(through).Roster()
 		return fmt.Sprintf("%+v, list %+v", st, r), r.Version > plan.Roster+1 && r.Change == nil
+	})
+	f.until("it is done, and ordering it again changes nothing", func() (string, bool) {
+		err := f.site(through).ApplySites(ctx, q, plan.ID)
+		return fmt.Sprint(err), err == nil && f.site(through).Roster().Version == plan.Roster+2
 	})
 	return plan
 }
@@ -296,7 +300,7 @@ func TestPlansAreRefused(t *testing.T) {
 		plan, err = f.site(3).PlanSites(ctx, add)
 		return fmt.Sprint(err), err == nil
 	})
-	if _, err := f.site(2).ApplySites(ctx, add, "00"+plan.ID[2:]); !errors.Is(err, ErrPlanStale) {
+	if err := f.site(2).ApplySites(ctx, add, "00"+plan.ID[2:]); !errors.Is(err, ErrPlanStale) {
 		t.Errorf("a plan of another id: %v", err)
 	}
 	f.stop(3)
@@ -319,7 +323,7 @@ func TestAPlanOfAnOldMapIsRefused(t *testing.T) {
 	})
 	eventually(t, "a home is set", func() bool { return f.site(3).SetHome(ctx, 2, 1) == nil })
 	f.until("the refusal", func() (string, bool) {
-		_, err := f.site(1).ApplySites(ctx, add, plan.ID)
+		err := f.site(1).ApplySites(ctx, add, plan.ID)
 		return fmt.Sprint(err), errors.Is(err, ErrPlanStale)
 	})
 	if r := f.site(1).Roster(); r.Version != 0 {
