@@ -199,10 +199,19 @@ func (s *Site) Roster() *Roster {
 	return s.configuredRoster()
 }
 
-// retired reports that this site is not on the list any more.
-func (s *Site) retired() bool {
+// retired says that this site does not belong to the fleet any more; nil: it does. One that was taken out of the last shard is not
+// told of the end: the others do not speak to it any more.
+func (s *Site) retired() error {
 	r := s.fleet.roster.Load()
-	return r != nil && r.find(s.cfg.Site) == nil
+	switch {
+	case r == nil:
+		return nil
+	case r.find(s.cfg.Site) == nil:
+		return errors.New("this site was retired from the fleet: stop its process")
+	case r.role(s.cfg.Site) == RoleLeaving && !s.watch.majority.Load().heard:
+		return fmt.Errorf("%w: it was leaving the fleet and is retired, unless holdfast site list at another site still shows it; then stop its process", shard.ErrNoQuorum)
+	}
+	return nil
 }
 
 // advertised is where the others reach this site.

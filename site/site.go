@@ -118,11 +118,12 @@ func (s *Site) Events(after uint64) []Event { return s.events.after(after) }
 
 // Ready reports nil when the site takes requests and hears a majority, and otherwise the reason why not.
 func (s *Site) Ready() error {
+	retired := s.retired()
 	switch {
 	case !s.running.Load() || s.stopping.Load():
 		return ErrNotReady
-	case s.retired():
-		return errors.New("this site was retired from the fleet: stop its process")
+	case retired != nil:
+		return retired
 	case s.differs.Load():
 		return shard.ErrOutOfService
 	case !s.watch.majority.Load().heard:
