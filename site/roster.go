@@ -143,10 +143,11 @@ func (r *Roster) put(s ListedSite) {
 	r.Sites = slices.Insert(r.Sites, i, s)
 }
 
-// finished is the list when the change under way is over: who left is gone.
+// finished is the list when the change under way is over: who left is gone, and a fleet that has grown to three voters keeps them.
 func (r *Roster) finished() *Roster {
 	next := r.clone()
 	next.Sites = slices.DeleteFunc(next.Sites, func(s ListedSite) bool { return s.Role == RoleLeaving })
+	next.Least = max(next.Least, min(fewVoters, len(next.with(RoleVoter))))
 	if next.Change != nil {
 		next.Change, next.Last = nil, next.Change.Plan
 	}

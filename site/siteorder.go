@@ -330,12 +330,13 @@ func (s *Site) makePlan(ctx context.Context, q SiteRequest) (p SitePlan, target 
 	var abouts map[holdfast.SiteID]aboutAnswer
 	f.shards, f.sites, abouts = s.fleetNow(ctx, r)
 	if f.roster = r; r.Version == 0 {
-		if f.roster, err = described(r, abouts); err != nil {
+		if f.roster, err = described(r, f.shards, abouts); err != nil {
 			return p, nil, nil, err
 		}
+		f.sites = slices.DeleteFunc(f.sites, func(x siteNow) bool { return f.roster.find(x.site) == nil })
 	}
 	if f.reached = map[holdfast.SiteID][]string{}; q.Kind != SiteRetire {
-		f.reached = s.probeFrom(ctx, r, q)
+		f.reached = s.probeFrom(ctx, f.roster, q)
 	}
 	f.picture = s.paint(s.askVitals(ctx))
 	log, state := s.store.DiskUsage()
@@ -344,10 +345,17 @@ func (s *Site) makePlan(ctx context.Context, q SiteRequest) (p SitePlan, target 
 	return p, target, m, err
 }
 
-// described is the list while there is no record, with what every site says of itself. One that does not answer is entered as this
-// site's configuration knows it.
-func described(r *Roster, abouts map[holdfast.SiteID]aboutAnswer) (*Roster, error) {
+// described is the list while there is no record: the sites that have a replica of some shard, with what each says of itself. One that
+// does not answer is entered as this site's configuration knows it. A site that is configured and has nothing is still to come.
+func described(r *Roster, shards []shardNow, abouts map[holdfast.SiteID]aboutAnswer) (*Roster, error) {
 	r = r.clone()
+	r.Sites = slices.DeleteFunc(r.Sites, func(x ListedSite) bool {
+		return !slices.ContainsFunc(shards, func(s shardNow) bool { return s.at(x.Site) != nil })
+	})
+	r.Least = min(fewVoters, len(r.Sites))
+	if len(r.Sites) == 0 {
+		return nil, refuse("no shard has a leader that answers")
+	}
 	for i := range r.Sites {
 		x := &r.Sites[i]
 		a, ok := abouts[x.Site]

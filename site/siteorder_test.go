@@ -330,3 +330,41 @@ func TestAPlanOfAnOldMapIsRefused(t *testing.T) {
 		t.Errorf("the list was changed: %+v", r)
 	}
 }
+
+// TestAFleetOfOneGrows: a single site is configured with a second and a third one, started again, and takes them in by order.
+func TestAFleetOfOneGrows(t *testing.T) {
+	f := newFleet(t, 1, 2)
+	a, b := account(t, 1, 10), account(t, 2, 20)
+	f.mustDo(f.site(1), f.open(a, b))
+	f.mustDo(f.site(1), f.pay(a, b, 70))
+	if _, err := f.site(1).PlanSites(context.Background(), SiteRequest{Kind: SiteAdd, Site: 2}); !errors.As(err, new(PlanRefused)) || !strings.Contains(err.Error(), "has no link") {
+		t.Errorf("a fleet without a link: %v", err)
+	}
+	f.stop(1)
+	certs := certificates(t, "test", 3)
+	first := f.configs[1]
+	first.Link = Link{CA: filepath.Join(certs, "ca.pem"), Cert: certFile(certs, 1, "pem"), Key: certFile(certs, 1, "key"), Listen: []string{freeAddress(t)}}
+	f.configs[1] = first
+	f.newcomers(2, 3)
+	for _, id := range []holdfast.SiteID{2, 3} {
+		first.Peers = append(first.Peers, Peer{Site: id, Name: f.configs[id].Name, Addresses: f.configs[id].Link.Listen})
+	}
+	f.configs[1] = first
+	for _, id := range []holdfast.SiteID{1, 2, 3} {
+		f.start(id)
+	}
+	eventually(t, "the first site is ready", func() bool { return f.site(1).Ready() == nil })
+	f.change(1, f.request(SiteAdd, 2, 0))
+	f.change(1, f.request(SiteAdd, 3, 0))
+	f.until("three voters", func() (string, bool) {
+		return fmt.Sprint(voters(f.site(3))), fmt.Sprint(voters(f.site(3))) == "[1 2 3]" && f.site(2).Ready() == nil && f.site(3).Ready() == nil
+	})
+	if least := f.site(1).Roster().Least; least != 3 {
+		t.Errorf("a fleet of three keeps %d voters", least)
+	}
+	f.stop(1) // two of three go on without the first
+	f.until("what was paid is there", func() (string, bool) {
+		sum, err := balance(t, f.site(2), b)
+		return fmt.Sprint(sum, err), err == nil && sum == 70
+	})
+}
