@@ -15,10 +15,9 @@ import (
 type peer struct {
 	link  *Link
 	site  holdfast.SiteID
-	tls   *tls.Config     // for dialling it
-	paths []*path         // by carrier
-	ctx   context.Context // of dialling it
-	stop  context.CancelFunc
+	tls   *tls.Config        // for dialling it
+	paths []*path            // by carrier
+	stop  context.CancelFunc // ends dialling it; nil: it has not begun. Guarded by the link's mu until the peer is gone
 
 	live       atomic.Pointer[[]*sender] // established sending connections, by carrier; replaced as a whole under mu
 	bulkOn     atomic.Pointer[sender]    // carries bulk; it may be dead for a moment
@@ -45,7 +44,6 @@ type peer struct {
 
 func newPeer(l *Link, site holdfast.SiteID, addresses []string, firstCall uint64) *peer {
 	p := &peer{link: l, site: site, raised: make(chan struct{}), calls: map[uint64]*call{}, lastCall: firstCall}
-	p.ctx, p.stop = context.WithCancel(l.dialCtx)
 	p.live.Store(&[]*sender{})
 	p.small = newBacklog(&l.pool, laneInteractive, l.limits.Interactive)
 	p.large = newBacklog(&l.pool, laneBulk, l.limits.Bulk)

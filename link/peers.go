@@ -31,7 +31,9 @@ func (l *Link) SetPeers(peers map[holdfast.SiteID][]string) error {
 	}
 	for _, p := range l.exchange(peers) {
 		p.shut()
-		p.stop()
+		if p.stop != nil {
+			p.stop()
+		}
 		p.cut()
 	}
 	return nil
@@ -69,8 +71,10 @@ func (l *Link) exchange(peers map[holdfast.SiteID][]string) (gone []*peer) {
 
 // dialPeer keeps connections to a peer. Called under mu, while the link runs.
 func (l *Link) dialPeer(p *peer) {
+	var ctx context.Context
+	ctx, p.stop = context.WithCancel(l.dialCtx)
 	for _, path := range p.paths {
-		l.goroutines.Go(func() { path.keep(p.ctx) })
+		l.goroutines.Go(func() { path.keep(ctx) })
 	}
 }
 
