@@ -55,6 +55,9 @@ var (
 
 // Obey proposes what an order wants, if it is safe now. It may be repeated: an order that has been carried out changes nothing.
 func (r *Replica) Obey(o Order) error {
+	if !r.Node.leader.Self {
+		return r.notLeader()
+	}
 	change, err := r.changeFor(o)
 	if err != nil || len(change.Learn)+len(change.Promote)+len(change.Remove) == 0 {
 		return err

@@ -184,7 +184,7 @@ func (r *Roster) words() (list []string) {
 // configuredRoster is the list while there is no record: what the configuration says. It is enough to know who there is.
 func (s *Site) configuredRoster() *Roster {
 	r := &Roster{Least: min(fewVoters, len(s.cfg.Peers)+1)}
-	r.put(ListedSite{Site: s.cfg.Site, Name: s.cfg.Name, City: s.cfg.City, HTTP: "http://" + s.cfg.HTTP.Listen, Addresses: s.cfg.advertised(), Role: RoleVoter})
+	r.put(ListedSite{Site: s.cfg.Site, Name: s.cfg.Name, City: s.cfg.City, Addresses: s.cfg.advertised(), Role: RoleVoter})
 	for _, p := range s.cfg.Peers {
 		r.put(ListedSite{Site: p.Site, Name: p.Name, HTTP: p.HTTP, Addresses: p.Addresses, Role: RoleVoter})
 	}

@@ -2,6 +2,7 @@ package site
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -164,7 +165,7 @@ func (r *Roster) peersOf(c *Config) (list []Peer) {
 		p := Peer{Site: s.Site, Name: s.Name, HTTP: s.HTTP, Addresses: s.Addresses}
 		for _, named := range c.Peers {
 			if named.Site == s.Site {
-				p.Addresses = named.Addresses
+				p.Addresses, p.HTTP = named.Addresses, cmp.Or(named.HTTP, s.HTTP)
 			}
 		}
 		list = append(list, p)

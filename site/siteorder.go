@@ -1,6 +1,7 @@
 package site
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -85,7 +86,10 @@ type replicaAbout struct {
 }
 
 func (s *Site) about() aboutAnswer {
-	a := aboutAnswer{Site: s.cfg.Site, Name: s.cfg.Name, City: s.cfg.City, HTTP: "http://" + s.cfg.HTTP.Listen, Addresses: s.cfg.advertised()}
+	a := aboutAnswer{Site: s.cfg.Site, Name: s.cfg.Name, City: s.cfg.City, Addresses: s.cfg.advertised()}
+	if host, _, err := net.SplitHostPort(s.cfg.HTTP.Listen); err == nil && dialable(s.cfg.HTTP.Listen) && !net.ParseIP(host).IsLoopback() {
+		a.HTTP = "http://" + s.cfg.HTTP.Listen // what it listens on for a proxy beside it is of no use to others
+	}
 	if r := s.fleet.roster.Load(); r != nil {
 		a.Roster = r.Version
 	}
@@ -362,7 +366,7 @@ func described(r *Roster, shards []shardNow, abouts map[holdfast.SiteID]aboutAns
 		if !ok {
 			continue
 		}
-		x.Name, x.City, x.HTTP, x.Addresses = a.Name, a.City, a.HTTP, a.Addresses
+		x.Name, x.City, x.HTTP, x.Addresses = a.Name, a.City, cmp.Or(x.HTTP, a.HTTP), a.Addresses
 		for _, address := range a.Addresses {
 			if !dialable(address) {
 				return nil, refuse("%s listens on %s, which the others cannot dial: set link.advertise in its configuration, and restart it", x.Name, address)

@@ -300,7 +300,7 @@ func TestPlansAreRefused(t *testing.T) {
 		plan, err = f.site(3).PlanSites(ctx, add)
 		return fmt.Sprint(err), err == nil
 	})
-	if err := f.site(2).ApplySites(ctx, add, "00"+plan.ID[2:]); !errors.Is(err, ErrPlanStale) {
+	if err := f.site(2).ApplySites(ctx, add, "x"+plan.ID[1:]); !errors.Is(err, ErrPlanStale) {
 		t.Errorf("a plan of another id: %v", err)
 	}
 	f.stop(3)
@@ -366,5 +366,65 @@ func TestAFleetOfOneGrows(t *testing.T) {
 	f.until("what was paid is there", func() (string, bool) {
 		sum, err := balance(t, f.site(2), b)
 		return fmt.Sprint(sum, err), err == nil && sum == 70
+	})
+}
+
+// TestAChangeSurvivesItsDriver: whoever leads the first shard is stopped again and again while a site is added and another retired;
+// the others go on where it was.
+func TestAChangeSurvivesItsDriver(t *testing.T) {
+	f := newFleet(t, 4, 4)
+	f.newcomers(5)
+	f.start(5)
+	a, b := account(t, 1, 10), account(t, 2, 20)
+	f.mustDo(f.site(1), f.open(a, b))
+	ctx := context.Background()
+	order := func(q SiteRequest) {
+		f.until(fmt.Sprintf("%s site %d is ordered", q.Kind, q.Site), func() (string, bool) {
+			for _, s := range f.all() {
+				p, err := s.PlanSites(ctx, q)
+				if err == nil {
+					err = s.ApplySites(ctx, q, p.ID)
+				}
+				if err == nil {
+					return "", true
+				}
+			}
+			return "refused", false
+		})
+	}
+	crowd := func(want string, through int) {
+		for stopped := 0; ; stopped++ {
+			driver := f.leader(mapShard)
+			over := func() bool {
+				return fmt.Sprint(voters(f.site(siteID(through)))) == want && f.site(siteID(through)).Roster().Change == nil
+			}
+			step := f.site(driver).Roster().Version + uint64(len(f.site(driver).Events(0)))
+			f.until("a step, or the end", func() (string, bool) {
+				r := f.site(driver).Roster()
+				return fmt.Sprint(r.Change), over() || r.Version+uint64(len(f.site(driver).Events(0))) > step
+			})
+			if over() {
+				if stopped == 0 {
+					t.Error("nobody was stopped")
+				}
+				return
+			}
+			if driver != siteID(through) && stopped < 4 {
+				f.stop(driver)
+				f.start(driver)
+			} else if stopped < 4 {
+				eventually(t, "the lead goes elsewhere", func() bool {
+					return f.site(driver).HandOver(ctx, mapShard, f.other(driver, 5, 4).cfg.Site) == nil
+				})
+			}
+		}
+	}
+	order(f.request(SiteAdd, 5, 0))
+	crowd("[1 2 3 4 5]", 1)
+	order(f.request(SiteRetire, 4, 0))
+	crowd("[1 2 3 5]", 5)
+	f.until("a payment through the one that came", func() (string, bool) {
+		o := submit(t, f.site(5), f.pay(a, b, 1))
+		return fmt.Sprint(o), o.Status == holdfast.Done
 	})
 }
