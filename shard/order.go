@@ -190,11 +190,12 @@ type MembersView struct {
 }
 
 // View is the members as the leader at this site knows them, now; NotLeaderError elsewhere.
-func (h *Host) View(ctx context.Context, shard holdfast.ShardID) (v MembersView, err error) {
+func (h *Host) View(ctx context.Context, shard holdfast.ShardID) (MembersView, error) {
 	s, err := h.seat(shard)
 	if err != nil {
-		return v, err
+		return MembersView{}, err
 	}
+	answer := make(chan MembersView, 1) // whoever gives up leaves it to the consensus goroutine
 	err = s.do(ctx, func(r *Replica) error {
 		status, err := r.Status()
 		if err != nil {
@@ -203,10 +204,13 @@ func (h *Host) View(ctx context.Context, shard holdfast.ShardID) (v MembersView,
 		if !r.Ready() {
 			return r.notLeader()
 		}
-		v = MembersView{Leader: h.config.Site, Commit: status.Commit, Members: r.Members(), Followers: status.Followers}
+		answer <- MembersView{Leader: h.config.Site, Commit: status.Commit, Members: r.Members(), Followers: status.Followers}
 		return nil
 	})
-	return v, err
+	if err != nil {
+		return MembersView{}, err
+	}
+	return <-answer, nil
 }
 
 // Report is what this site says of its own replica of a shard.

@@ -74,7 +74,7 @@ func (f *fleet) until(what string, ok func() (string, bool)) {
 	}()
 	ticker := time.NewTicker(5 * time.Millisecond)
 	defer ticker.Stop()
-	late := time.After(time.Minute)
+	late := time.After(2 * time.Minute)
 	for done := false; ; {
 		if told, done = ok(); done {
 			return
@@ -82,7 +82,7 @@ func (f *fleet) until(what string, ok func() (string, bool)) {
 		select {
 		case <-ticker.C:
 		case <-late:
-			f.t.Fatalf("after a minute still not: %s: %s", what, told)
+			f.t.Fatalf("after two minutes still not: %s: %s", what, told)
 		}
 	}
 }
@@ -123,7 +123,7 @@ func (f *fleet) payThrough(from, to holdfast.AccountID, sites ...holdfast.SiteID
 	for _, id := range sites {
 		s := f.site(id)
 		p.wg.Go(func() {
-			pace := time.NewTicker(5 * time.Millisecond)
+			pace := time.NewTicker(20 * time.Millisecond)
 			defer pace.Stop()
 			for {
 				select {
