@@ -77,6 +77,8 @@ type Txn struct {
 type Site struct {
 	Site      holdfast.SiteID    `json:"site"`
 	Name      string             `json:"name"`
+	City      string             `json:"city"`      // "": not told
+	Role      string             `json:"role"`      // that it is to be in every shard: voter, learner, leaving
 	HTTP      string             `json:"http"`      // base URL of its API, "" if the configuration does not tell
 	Self      bool               `json:"self"`      // it is the site that answers
 	Reachable bool               `json:"reachable"` // heard from lately, and answered just now
@@ -130,7 +132,8 @@ type Survival struct {
 
 // Forecast is what one loss would do.
 type Forecast struct {
-	Loss     string             `json:"loss"`    // carrier (everywhere), cable, site, or sites: two at once
+	Loss     string             `json:"loss"`    // carrier (everywhere), cable, site, sites: two at once, or city: all its sites
+	City     string             `json:"city"`    // of a city
 	Sites    []holdfast.SiteID  `json:"sites"`   // that are lost, or at the ends of the cable
 	Carrier  int                `json:"carrier"` // from 1; 0: none
 	Survives bool               `json:"survives"`

@@ -46,8 +46,10 @@ type fleet struct {
 	sites []*member
 	made  []site.Config
 
-	mu     sync.Mutex
+	mu     sync.Mutex // guards what follows
 	damage map[holdfast.SiteID]Damage
+	came   []*member // while the load ran; see newcomers.go
+	went   []holdfast.SiteID
 }
 
 // member is one site of the fleet as the drill sees it.
@@ -95,7 +97,7 @@ func newFleet(o *Options, dir string, r *rand.Rand) (_ *fleet, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := writeCertificates(dir, o.Sites); err != nil {
+	if err := writeCertificates(dir, MaxSites); err != nil {
 		return nil, err
 	}
 	f.made = configs
@@ -169,24 +171,33 @@ func (f *fleet) connect(all []site.Config, bare bool) error {
 }
 
 func (f *fleet) add(program string, c *site.Config) error {
+	m, err := f.member(program, c)
+	if err != nil {
+		return err
+	}
+	f.sites = append(f.sites, m)
+	return nil
+}
+
+// member writes the configuration of a site, and starts nothing.
+func (f *fleet) member(program string, c *site.Config) (*member, error) {
 	text, err := toml.Marshal(c)
 	if err != nil {
-		return fmt.Errorf("write the configuration of %s: %w", c.Name, err)
+		return nil, fmt.Errorf("write the configuration of %s: %w", c.Name, err)
 	}
 	file := filepath.Join(f.dir, c.Name+".toml")
 	if err := os.WriteFile(file, text, 0o600); err != nil {
-		return fmt.Errorf("write the configuration of %s: %w", c.Name, err)
+		return nil, fmt.Errorf("write the configuration of %s: %w", c.Name, err)
 	}
 	url := "http://" + c.HTTP.Listen
 	own, err := client.New(client.Config{Sites: []string{url}, Key: f.key.Reveal(), Hedge: -1})
 	if err != nil {
-		return err
+		return nil, err
 	}
-	f.sites = append(f.sites, &member{
+	return &member{
 		id: c.Site, name: SiteName(c.Site), url: url, own: own,
 		proc: &process{spawn: f.spawn, program: program, args: []string{"serve", "--config", file}, logFile: filepath.Join(f.dir, c.Name+".log")},
-	})
-	return nil
+	}, nil
 }
 
 // writeCertificates makes the authority of the fleet and a certificate for each site, good for two days.
@@ -318,6 +329,7 @@ func (f *fleet) close() error {
 		}
 		m.own.Close()
 	}
+	errs = append(errs, f.closeCame()...)
 	errs = append(errs, f.net.Close())
 	f.spawn.close()
 	return errors.Join(errs...)

@@ -248,9 +248,9 @@ func (r *run) startClock() {
 
 // judge proves what became of the payments, and puts everything together.
 func (r *run) judge(ctx context.Context, broken []error) *Evidence {
-	p := &prover{fleet: r.fleet, world: r.world, load: r.load, book: r.book, say: r.view.say}
+	p := &prover{fleet: r.fleet.settled(), world: r.world, load: r.load, book: r.book, say: r.view.say}
 	broken = append(broken, p.prove(ctx, ids(rand.New(rand.NewPCG(r.o.Seed, 3)), time.Now())))
-	for _, m := range r.fleet.sites {
+	for _, m := range p.fleet.sites {
 		if err := m.proc.unexpected(); err != nil {
 			broken = append(broken, fmt.Errorf("%s: %w", m.name, err))
 		}

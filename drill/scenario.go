@@ -50,6 +50,8 @@ var scenarios = []Scenario{
 	{"leader-handover", "An operator moves the leadership to another site, three times, under load.", 12 * time.Second, 0, plannedBound, playHandOver, false},
 	{"rolling-restart", "Every site is stopped in order and started again, one after another, as for an upgrade.", 20 * time.Second, 0, plannedBound, playRollingRestart, false},
 	{"all-kill", "Every process is killed at once (SIGKILL) and started again: nothing but the disks is left.", 12 * time.Second, 0, outageBound, playAllKill, false},
+	{"site-add", "Two sites are added to the running fleet, and one of the first is retired.", 20 * time.Second, 10 * time.Second, failoverBound, playSiteAdd, false},
+	{"site-replace", "The site that leads is killed (SIGKILL) for good, and a new one takes its place.", 20 * time.Second, 10 * time.Second, failoverBound, playSiteReplace, false},
 	{"busy-machine", "Half of the load this machine can carry, while a process that never rests keeps every core busy.", 20 * time.Second, 5 * time.Second, busyBound, playBusyMachine, true},
 }
 

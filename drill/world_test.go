@@ -132,7 +132,7 @@ func TestElectionTimeFollowsTheDistance(t *testing.T) {
 }
 
 func TestScenariosAreThePromisedOnes(t *testing.T) {
-	want := []string{"site-cut", "site-kill", "site-stop", "one-way-cut", "leader-handover", "rolling-restart", "all-kill", "busy-machine"}
+	want := []string{"site-cut", "site-kill", "site-stop", "one-way-cut", "leader-handover", "rolling-restart", "all-kill", "site-add", "site-replace", "busy-machine"}
 	for i, s := range Scenarios() {
 		if s.Name != want[i] || s.Story == "" {
 			t.Errorf("scenario %d is %q, want %q", i, s.Name, want[i])

@@ -23,8 +23,9 @@ func TestRights(t *testing.T) {
 		{guard.RestrictAccounts, false, false, true},
 		{guard.MoveLeaders, false, false, true},
 		{guard.RebuildReplicas, false, false, true},
+		{guard.ChangeSites, false, false, true},
 		{0, false, false, false},
-		{guard.RebuildReplicas + 1, false, false, false},
+		{guard.ChangeSites + 1, false, false, false},
 	}
 	for _, row := range rows {
 		for role, want := range map[guard.Role]bool{

@@ -69,6 +69,8 @@ const (
 	MoveLeaders
 	// RebuildReplicas wipes a site's replica of a shard, so that it joins again.
 	RebuildReplicas
+	// ChangeSites adds, replaces and retires sites.
+	ChangeSites
 )
 
 // rights is the one table of who may do what: the least role an action needs.
@@ -81,6 +83,7 @@ var rights = map[Action]Role{
 	RestrictAccounts: Operator,
 	MoveLeaders:      Operator,
 	RebuildReplicas:  Operator,
+	ChangeSites:      Operator,
 }
 
 var actionNames = map[Action]string{
@@ -92,6 +95,7 @@ var actionNames = map[Action]string{
 	RestrictAccounts: "restrict-accounts",
 	MoveLeaders:      "move-leaders",
 	RebuildReplicas:  "rebuild-replicas",
+	ChangeSites:      "change-sites",
 }
 
 // String names the action, for error texts and logs.

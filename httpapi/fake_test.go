@@ -26,6 +26,8 @@ type fake struct {
 	forecast bool // something has been worked out
 	rebuild  error
 	forced   bool
+	plan     error
+	asked    site.SiteRequest
 
 	mu   sync.Mutex
 	txns []holdfast.Txn
@@ -86,6 +88,22 @@ func (f *fake) Survival() (site.Survival, bool) {
 }
 
 func (f *fake) ShardMapVersion() uint64 { return 0 }
+
+func (f *fake) Roster() *site.Roster { return &site.Roster{Version: 3} }
+
+func (f *fake) SiteChange(context.Context) *site.SiteChangeStatus {
+	return &site.SiteChangeStatus{SiteChange: site.SiteChange{Plan: "abc", Kind: site.SiteAdd, Site: 4}, Doing: "waits", Of: 1}
+}
+
+func (f *fake) PlanSites(_ context.Context, q site.SiteRequest) (site.SitePlan, error) {
+	f.asked = q
+	return site.SitePlan{ID: "abc", Steps: []site.PlanStep{{Shard: 1, Text: "beijing gets a vote"}}}, f.plan
+}
+
+func (f *fake) ApplySites(_ context.Context, q site.SiteRequest, _ string) error {
+	f.asked = q
+	return f.plan
+}
 
 func (f *fake) SetHome(context.Context, holdfast.ShardID, holdfast.SiteID) error { return nil }
 

@@ -21,6 +21,8 @@ import (
 type siteBody struct {
 	Site      uint16        `json:"site"`
 	Name      string        `json:"name"`
+	City      string        `json:"city,omitempty"`
+	Role      string        `json:"role" enum:"voter,learner,leaving" doc:"What it is to be in every shard, by the list of sites"`
 	HTTP      string        `json:"http" doc:"Base URL of its API, if the configuration tells"`
 	Self      bool          `json:"self" doc:"It is the site that answers"`
 	Reachable bool          `json:"reachable" doc:"Heard from lately, and answered just now"`
@@ -45,16 +47,18 @@ type carrierBody struct {
 }
 
 type sitesBody struct {
-	Sites []siteBody `json:"sites"`
+	List   uint64          `json:"list_version" doc:"Of the list of sites as this site knows it; 0: it was never changed"`
+	Change *siteChangeBody `json:"change,omitempty" doc:"Of the list of sites, that is under way"`
+	Sites  []siteBody      `json:"sites"`
 }
 
 func (a *api) getSites(ctx context.Context, x *exchange) error {
-	body := sitesBody{Sites: []siteBody{}}
+	body := sitesBody{List: a.site.Roster().Version, Change: siteChangeBodyOf(a.site.SiteChange(ctx)), Sites: []siteBody{}}
 	for _, s := range a.site.Sites(ctx) {
 		b := siteBody{
 			Site: uint16(s.Site), Name: s.Name, HTTP: s.HTTP, Self: s.Self, Reachable: s.Reachable, Ready: s.Ready,
 			RoundTrip: milliseconds(s.RoundTrip), LastHeard: momentText(s.LastHeard), Version: s.Version, Leads: []uint16{},
-			DigestOK: s.DigestOK, DiskFree: s.DiskFree, DiskFull: s.DiskFull, Carriers: []carrierBody{},
+			DigestOK: s.DigestOK, DiskFree: s.DiskFree, DiskFull: s.DiskFull, Carriers: []carrierBody{}, City: s.City, Role: string(s.Role),
 		}
 		for _, id := range s.Leads {
 			b.Leads = append(b.Leads, uint16(id))

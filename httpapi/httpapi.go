@@ -60,6 +60,12 @@ type Books interface {
 type Fleet interface {
 	Ready() error
 	Sites(ctx context.Context) []site.SiteStatus
+	// Roster is the list of sites; SiteChange tells how far a change of it is, nil when none is under way.
+	Roster() *site.Roster
+	SiteChange(ctx context.Context) *site.SiteChangeStatus
+	// PlanSites works out what a change of sites would do, ApplySites orders it. Both refuse with [site.PlanRefused].
+	PlanSites(ctx context.Context, q site.SiteRequest) (site.SitePlan, error)
+	ApplySites(ctx context.Context, q site.SiteRequest, plan string) error
 	Shards(ctx context.Context) []site.ShardStatus
 	ShardMapVersion() uint64
 	// SetHome writes into the shard map where a shard is at home: its leadership goes there, and goes back there. HandOver

@@ -271,6 +271,7 @@ func TestOptionalKeys(t *testing.T) {
 	for path, body := range map[string]string{
 		"/v1/accounts": `{"id":"` + wallet + `"}`, "/v1/accounts/" + wallet + "/freeze": "", "/v1/accounts/" + wallet + "/thaw": "",
 		"/v1/accounts/" + wallet + "/close": "", "/v1/owners": "", "/v1/shards/1/leader": `{"site":2}`, "/v1/shards/1/rebuild": `{}`,
+		"/v1/sites/plan": `{"kind":"retire","site":4}`, "/v1/sites/apply": `{"kind":"retire","site":4,"plan":"abc"}`,
 	} {
 		for _, key := range []string{"", uuid1} {
 			f := &fake{}
@@ -284,7 +285,7 @@ func TestOptionalKeys(t *testing.T) {
 		}
 	}
 	_, _, doc := ask(t, newTestAPI(&fake{}), "GET", "/openapi.json", "", "")
-	for text, want := range map[string]int{"The Idempotency-Key is therefore optional": 4, "Idempotency-Key could name": 3, "a batch with an Idempotency-Key is refused": 1} {
+	for text, want := range map[string]int{"The Idempotency-Key is therefore optional": 4, "Idempotency-Key could name": 5, "a batch with an Idempotency-Key is refused": 1} {
 		if got := strings.Count(doc, text); got != want {
 			t.Errorf("the document says %q %d times, want %d", text, got, want)
 		}
@@ -493,6 +494,8 @@ func TestScannerKnowsWhatIsDocumented(t *testing.T) {
 		{voidMembers, voidBody{}},
 		{leaderMembers, leaderBody{}},
 		{rebuildMembers, rebuildBody{}},
+		{siteRequestMembers, siteRequestBody{}},
+		{siteApplyMembers, siteApplyBody{}},
 	} {
 		if got := jsonNames(reflect.TypeOf(row.body)); !slices.Equal(got, row.known) {
 			t.Errorf("%T documents %v, the scanner knows %v", row.body, got, row.known)
@@ -532,7 +535,7 @@ func TestDocument(t *testing.T) {
 	for _, item := range doc.Paths {
 		operations += len(item)
 	}
-	if operations != 26 {
+	if operations != 28 {
 		t.Errorf("%d operations are documented", operations)
 	}
 	for _, ref := range regexp.MustCompile(`"#/components/schemas/([^"]+)"`).FindAllStringSubmatch(body, -1) {

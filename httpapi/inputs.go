@@ -138,6 +138,16 @@ type rebuildIn struct {
 	Body rebuildBody
 }
 
+type sitePlanIn struct {
+	deadlineIn
+	Body siteRequestBody
+}
+
+type siteApplyIn struct {
+	deadlineIn
+	Body siteApplyBody
+}
+
 type handOverIn struct {
 	deadlineIn
 	ID   uint16 `path:"id" doc:"Number of the shard"`

@@ -144,6 +144,7 @@ var (
 	edgeBodyBroken  = edgeCode{"body-broken", http.StatusBadRequest, "The body ended before its announced length: send the request again."}
 	edgeBusy        = edgeCode{"overloaded", http.StatusTooManyRequests, "Not executed: this site has too many requests at once. Send the same id again after Retry-After."}
 	edgeNotNow      = edgeCode{"not-now", http.StatusConflict, "It cannot be done just now: the detail says why."}
+	edgePlanStale   = edgeCode{"plan-stale", http.StatusConflict, "Nothing was done: the fleet has changed since the plan was made, or the request is another one. Make a new plan and look at it."}
 	edgeNotReady    = edgeCode{"not-ready", http.StatusServiceUnavailable, "This site does not take requests now: ask another one."}
 	edgeUnavailable = edgeCode{"unavailable", http.StatusServiceUnavailable, "The question could not be answered within the deadline. Ask again, or ask another site."}
 	edgeInternal    = edgeCode{"internal", http.StatusInternalServerError, "This site failed to answer. Ask again with the same id, and tell its operator the time."}
@@ -152,7 +153,7 @@ var (
 // edgeCodes lists them all, for the documentation.
 var edgeCodes = []edgeCode{
 	edgeMalformed, edgeIDMismatch, edgeNoKey, edgeForbidden, edgeNotFound, edgeMethod, edgeTooLarge, edgeBodyBroken, edgeBusy,
-	edgeNotNow, edgeNotReady, edgeUnavailable, edgeInternal,
+	edgeNotNow, edgePlanStale, edgeNotReady, edgeUnavailable, edgeInternal,
 }
 
 // problem makes a problem document; an empty detail is the code's own advice.

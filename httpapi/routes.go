@@ -161,6 +161,21 @@ func (a *api) fleetRoutes(r *router) {
 			"that an Idempotency-Key could name: it may be sent and changes nothing.",
 		action: guard.RebuildReplicas, handle: a.postRebuild,
 	})
+	add[sitePlanIn, jsonOut[sitePlanBody]](r, operation{
+		name: "plan-sites", method: post, path: "/v1/sites/plan", tag: tagFleet, summary: "Show what adding, replacing or retiring a site would do",
+		text: "It changes nothing. Step by step: who would vote, how many of them have to store a payment, which single losses the fleet would " +
+			"survive while the step lasts and after it, what there is to copy, and what each site would lead. Refused with not-now, saying why, " +
+			"when it would leave too few voters or stop a shard, when a site does not answer or is not reached, and when a number, " +
+			"name or address is in use. There is no transaction that an Idempotency-Key could name: it may be sent and changes nothing.",
+		action: guard.ChangeSites, handle: a.postSitePlan,
+	})
+	add[siteApplyIn, jsonOut[siteOrderedBody]](r, operation{
+		name: "apply-sites", method: post, path: "/v1/sites/apply", tag: tagFleet, summary: "Order what a plan has shown",
+		text: "The request and the id of its plan; refused with plan-stale when anything has changed since. It is answered when the order " +
+			"stands in the log; the fleet carries it out by itself, whatever fails meanwhile, and /v1/sites shows how far it is. Ordering " +
+			"the same plan again is done and changes nothing. There is no transaction that an Idempotency-Key could name: it may be sent and changes nothing.",
+		action: guard.ChangeSites, handle: a.postSiteApply,
+	})
 	add[struct{}, jsonOut[auditBody]](r, operation{
 		name: "audit", method: get, path: "/v1/audit", tag: tagFleet, summary: "Recount the books and compare the replicas",
 		action: guard.ReadFleet, handle: a.getAudit,

@@ -16,7 +16,8 @@ type survivalBody struct {
 }
 
 type forecastBody struct {
-	Loss     string         `json:"loss" enum:"carrier,cable,site,sites" doc:"carrier: everywhere; cable: of one carrier between two sites; sites: two at once"`
+	Loss     string         `json:"loss" enum:"carrier,cable,site,sites,city" doc:"carrier: everywhere; cable: of one carrier between two sites; sites: two at once; city: all its sites"`
+	City     string         `json:"city,omitempty"`
 	Sites    []uint16       `json:"sites" doc:"That are lost, or at the ends of the cable"`
 	Carrier  int            `json:"carrier,omitempty" doc:"From 1"`
 	Survives bool           `json:"survives" doc:"Every shard keeps a majority"`
@@ -55,7 +56,7 @@ func (a *api) getSurvival(_ context.Context, x *exchange) error {
 
 func forecastBodyOf(f *site.Forecast) forecastBody {
 	b := forecastBody{
-		Loss: f.Kind, Sites: numbers(f.Sites), Carrier: f.Carrier, Survives: f.Survives, Stops: numbers(f.Stopped), Moves: []moveBody{},
+		Loss: f.Kind, City: f.City, Sites: numbers(f.Sites), Carrier: f.Carrier, Survives: f.Survives, Stops: numbers(f.Stopped), Moves: []moveBody{},
 		Pause: milliseconds(f.Pause), Worst: milliseconds(f.Worst), Loads: []siteLoadBody{}, Breaks: f.Breaks,
 	}
 	for _, m := range f.Moves {

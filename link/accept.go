@@ -108,7 +108,10 @@ func (l *Link) answerHello(c *conn, carrier int) (*receiver, error) {
 	if h.version != version {
 		return nil, fmt.Errorf("site %d speaks version %d of the link, this one %d: upgrade the older one", site, h.version, version)
 	}
-	p := l.peers[site]
+	p := l.peer(site)
+	if p == nil {
+		return nil, fmt.Errorf("%w: site %d has gone meanwhile", errStranger, site)
+	}
 	r := &receiver{path: p.paths[carrier], conn: c, in: in, from: p.met(h)}
 	in.heard = r.heard
 	r.heard()

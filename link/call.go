@@ -52,7 +52,7 @@ func (c *call) giveUp(notSent error) error {
 //   - *RemoteError: executed, and the handler returned an error.
 //   - ErrNoAnswer: may have been executed. When the context ended, its error is wrapped as well.
 func (l *Link) Call(ctx context.Context, to holdfast.SiteID, method string, payload []byte) ([]byte, error) {
-	p := l.peers[to]
+	p := l.peer(to)
 	if p == nil {
 		return nil, fmt.Errorf("call %s at site %d, which is not configured: %w", method, to, ErrUnreachable)
 	}

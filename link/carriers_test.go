@@ -289,7 +289,7 @@ func TestSlowerCarrierDoesNotReorder(t *testing.T) {
 	}
 	for range 5 {
 		c.drive(100)
-		for _, s := range *c.links[1].peers[2].live.Load() {
+		for _, s := range *c.links[1].peer(2).live.Load() {
 			if s.path.carrier == 0 {
 				s.close(errSilent)
 			}

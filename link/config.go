@@ -67,16 +67,7 @@ func (c *Config) check() error {
 	case len(c.Listen) == 0 || len(c.Listen) > maxCarriers:
 		return fmt.Errorf("listens on %d addresses, want one per carrier, 1 to %d", len(c.Listen), maxCarriers)
 	}
-	for site, addresses := range c.Peers {
-		if site == 0 || site == c.Site {
-			return fmt.Errorf("site %d cannot be a peer of site %d", site, c.Site)
-		}
-		if len(addresses) != len(c.Listen) {
-			return fmt.Errorf("site %d has %d addresses, but this site has %d carriers: list one address per carrier",
-				site, len(addresses), len(c.Listen))
-		}
-	}
-	return nil
+	return checkPeers(c.Site, len(c.Listen), c.Peers)
 }
 
 // maxCarriers is far above what sites have; what is sent on all carriers costs as many times the bytes.

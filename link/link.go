@@ -76,10 +76,11 @@ type Link struct {
 	listen      []string
 	program     string
 	incarnation uint64 // of this process
+	firstCall   uint64 // ids of calls start anywhere, so that a reply to a former life of this process fits no call of this one
 	started     time.Time
 	timing      Timing
 	limits      Limits
-	peers       map[holdfast.SiteID]*peer // never changed after New
+	peers       atomic.Pointer[map[holdfast.SiteID]*peer] // replaced as a whole under mu; see peers.go
 	pool        pool
 	serverTLS   *tls.Config
 
@@ -119,7 +120,7 @@ func New(cfg Config) (*Link, error) {
 		site: cfg.Site, creds: cfg.Credentials, handler: cfg.Handler, notify: cfg.Notify, log: cfg.Logger,
 		listen: cfg.Listen, program: cfg.Version, started: time.Now(),
 		timing: cfg.Timing.withDefaults(), limits: cfg.Limits.withDefaults(),
-		peers: map[holdfast.SiteID]*peer{}, handshakes: make(chan struct{}, maxHandshakes),
+		handshakes: make(chan struct{}, maxHandshakes),
 	}
 	if l.dial = cfg.Dial; l.dial == nil {
 		l.dial = func(ctx context.Context, d *net.Dialer, address string) (net.Conn, error) {
@@ -131,14 +132,15 @@ func New(cfg Config) (*Link, error) {
 	}
 	var random [16]byte
 	_, _ = rand.Read(random[:]) // never fails
-	l.incarnation = binary.BigEndian.Uint64(random[:]) | 1
+	l.incarnation, l.firstCall = binary.BigEndian.Uint64(random[:])|1, binary.BigEndian.Uint64(random[8:])
 	l.dialCtx, l.stopDialing = context.WithCancel(context.Background())
 	l.serveCtx, l.stopServes = context.WithCancel(context.Background())
+	peers := map[holdfast.SiteID]*peer{}
 	for site, addresses := range cfg.Peers {
-		// Ids of calls start anywhere, so that a reply to a former life of this process fits no call of this one.
-		l.peers[site] = newPeer(l, site, addresses, binary.BigEndian.Uint64(random[8:]))
+		peers[site] = newPeer(l, site, addresses, l.firstCall)
 	}
-	l.serverTLS = l.tlsConfig(func(site holdfast.SiteID) bool { return l.peers[site] != nil })
+	l.peers.Store(&peers)
+	l.serverTLS = l.tlsConfig(func(site holdfast.SiteID) bool { return l.peer(site) != nil })
 	return l, nil
 }
 
@@ -164,10 +166,8 @@ func (l *Link) Start() error {
 	for carrier, listener := range l.listeners {
 		l.goroutines.Go(func() { l.accept(listener, carrier) })
 	}
-	for _, p := range l.peers {
-		for _, path := range p.paths {
-			l.goroutines.Go(func() { path.keep(l.dialCtx) })
-		}
+	for _, p := range l.all() {
+		l.dialPeer(p)
 	}
 	l.goroutines.Go(l.watch)
 	return nil
@@ -186,14 +186,14 @@ func (l *Link) Close() error {
 		for _, listener := range listeners {
 			errs = append(errs, listener.Close())
 		}
-		for _, p := range l.peers {
+		for _, p := range l.all() {
 			p.shut()
 		}
 		l.drain()
 	}
 	l.stopDialing()
 	l.stopServes()
-	for _, p := range l.peers {
+	for _, p := range l.all() {
 		p.shut()
 		p.cut()
 	}
@@ -211,7 +211,7 @@ func (l *Link) drain() {
 		return
 	}
 	var leaving []*sender
-	for _, p := range l.peers {
+	for _, p := range l.all() {
 		for _, s := range *p.live.Load() {
 			s.drain()
 			leaving = append(leaving, s)
@@ -264,7 +264,7 @@ func (l *Link) SendUrgent(to holdfast.SiteID, shard holdfast.ShardID, payload []
 const maxUrgent = 1 << 10
 
 func (l *Link) send(to holdfast.SiteID, shard holdfast.ShardID, payload []byte, lane lane) {
-	p := l.peers[to]
+	p := l.peer(to)
 	if p == nil || len(payload) > MaxPayload {
 		l.unroutable.Add(1)
 		return
@@ -275,8 +275,9 @@ func (l *Link) send(to holdfast.SiteID, shard holdfast.ShardID, payload []byte, 
 // Peers returns the state of every peer, by site.
 func (l *Link) Peers() []PeerStatus {
 	var all []PeerStatus
-	for _, site := range slices.Sorted(maps.Keys(l.peers)) {
-		all = append(all, l.peers[site].status())
+	peers := l.all()
+	for _, site := range slices.Sorted(maps.Keys(peers)) {
+		all = append(all, peers[site].status())
 	}
 	return all
 }
@@ -304,7 +305,7 @@ func (l *Link) watch() {
 		}
 		now := l.since()
 		ping, sample := now-pinged >= l.timing.Ping, now-sampled >= time.Second
-		for _, p := range l.peers {
+		for _, p := range l.all() {
 			if ping {
 				p.tick()
 			}

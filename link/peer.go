@@ -15,8 +15,9 @@ import (
 type peer struct {
 	link  *Link
 	site  holdfast.SiteID
-	tls   *tls.Config // for dialling it
-	paths []*path     // by carrier
+	tls   *tls.Config        // for dialling it
+	paths []*path            // by carrier
+	stop  context.CancelFunc // ends dialling it; nil: it has not begun. Guarded by the link's mu until the peer is gone
 
 	live       atomic.Pointer[[]*sender] // established sending connections, by carrier; replaced as a whole under mu
 	bulkOn     atomic.Pointer[sender]    // carries bulk; it may be dead for a moment

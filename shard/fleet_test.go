@@ -29,7 +29,7 @@ type fleet struct {
 	cut   map[[2]holdfast.SiteID]bool
 	stop  chan struct{}
 	wg    sync.WaitGroup
-	pipes map[[2]holdfast.SiteID]chan packet
+	pipes map[[2]holdfast.SiteID]chan packet     // guarded by mu once sites run
 	heard func(holdfast.SiteID, Event)           // hears every event; nil: nobody does
 	wind  func() (lost bool, late time.Duration) // what the network does to a message; nil: nothing
 }
@@ -142,8 +142,11 @@ func (f *fleet) start(id holdfast.SiteID, fs vfs.FS) {
 			if n.dead.Load() {
 				return
 			}
+			f.mu.Lock()
+			pipe := f.pipes[[2]holdfast.SiteID{id, to}]
+			f.mu.Unlock()
 			select {
-			case f.pipes[[2]holdfast.SiteID{id, to}] <- packet{shard, payload}:
+			case pipe <- packet{shard, payload}:
 			default:
 			}
 		},

@@ -25,7 +25,7 @@ type Timing struct {
 // HostConfig is what a [Host] needs of its site.
 type HostConfig struct {
 	Site   holdfast.SiteID
-	Sites  []holdfast.SiteID  // all that are configured to vote, this one included
+	Sites  []holdfast.SiteID  // all that are configured, this one included: they found the shards; see [Host.SetSites]
 	Shards []holdfast.ShardID // those with a replica here
 	Store  *store.Store
 
@@ -132,6 +132,7 @@ type Host struct {
 	shelf  *persistQueue
 	exp    exports
 	full   atomic.Bool // the disk is nearly full
+	sites  atomic.Pointer[[]holdfast.SiteID]
 
 	epoch  time.Time // where Care's clock begins
 	careMu sync.Mutex
@@ -154,6 +155,7 @@ func NewHost(c HostConfig) (*Host, error) {
 	h := &Host{config: c, seats: map[holdfast.ShardID]*seat{}, disk: newDiskQueue(), shelf: newPersistQueue()}
 	h.epoch, h.care = time.Now(), NewCare(c.Care)
 	h.well.Store(true)
+	h.SetSites(c.Sites)
 	h.exp.init()
 	h.ctx, h.cancel = context.WithCancel(context.Background())
 	for _, id := range c.Shards {
@@ -333,16 +335,6 @@ func (h *Host) HandOver(ctx context.Context, shard holdfast.ShardID, to holdfast
 		}
 	}
 	return fmt.Errorf("handing shard %d over to site %d: %w", shard, to, err)
-}
-
-// ChangeMembers proposes a change of membership on the leader's site. It is proposed when this returns nil; Status shows when
-// it holds.
-func (h *Host) ChangeMembers(ctx context.Context, shard holdfast.ShardID, change MemberChange) error {
-	s, err := h.seat(shard)
-	if err != nil {
-		return err
-	}
-	return s.do(ctx, func(r *Replica) error { return r.ProposeMembers(change) })
 }
 
 // ShardStatus describes one replica and, on the leader, the others.

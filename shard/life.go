@@ -577,7 +577,7 @@ func (l *life) join() {
 func (s *seat) askToJoin(leader holdfast.SiteID, id ReplicaID) {
 	ctx, cancel := context.WithTimeout(s.host.ctx, time.Second)
 	defer cancel()
-	for _, site := range s.host.config.Sites {
+	for _, site := range s.host.peers() {
 		if site == s.host.config.Site || leader != 0 && site != leader {
 			continue
 		}

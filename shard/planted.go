@@ -21,6 +21,7 @@ const (
 	PlantedTooFewVoters     = false
 	PlantedRemovedLeads     = false
 	PlantedCommitNotWritten = false
+	PlantedStrangersJoin    = false
 )
 
 func plantedChange(_ *Node, _ Entry, cc *pb.ConfChangeV2) *pb.ConfChangeV2 { return cc }

@@ -26,6 +26,7 @@ var (
 	PlantedRemovedCounts    bool // Node: the vote and the acknowledgement of a removed voter still count
 	PlantedLearnerCounts    bool // Node: the leader counts a learner as a voter
 	PlantedMembersAtAppend  bool // Node: a leader counts by new members when it has appended them, the others when they are committed
+	PlantedStrangersJoin    bool // Replica: a removed replica that asks is let in again
 	PlantedCommitNotWritten bool // Node: the commit index is not written with the entries: a restart goes back to older members
 )
 

@@ -3,6 +3,7 @@ package shard
 import (
 	"encoding/binary"
 	"errors"
+	"fmt"
 
 	"holdfast"
 	"holdfast/ledger"
@@ -269,8 +270,8 @@ func (r *Replica) Upkeep(u Upkeep, now holdfast.Time) error {
 // after each of those the library forgets for a moment who is active.
 const memberTicks = 7
 
-// promote gives a learner that has caught up its vote, and in the same joint change takes it from the replica of the same site
-// that it replaces. A wiped disk comes back that way, under a new identity.
+// promote gives a learner that has caught up its vote, when a replica of the same site has one, and takes it from that in the
+// same joint change. A wiped disk comes back that way, under a new identity. A learner that replaces no voter waits for an order.
 func (r *Replica) promote() error {
 	if !r.Ready() || r.Members().Joint() {
 		return nil
@@ -283,8 +284,11 @@ func (r *Replica) promote() error {
 		if p.Role&Learner == 0 || !p.UpToDate || !p.Active {
 			continue
 		}
-		change := MemberChange{Promote: []ReplicaID{p.Replica}, Remove: r.othersAt(p.Site, p.Replica)}
-		return r.tolerate(r.ProposeMembers(change))
+		others := r.othersAt(p.Site, p.Replica)
+		if !r.anyVotes(others) {
+			continue
+		}
+		return r.tolerate(r.ProposeMembers(MemberChange{Promote: []ReplicaID{p.Replica}, Remove: others}))
 	}
 	return nil
 }
@@ -298,10 +302,14 @@ func (r *Replica) othersAt(site holdfast.SiteID, but ReplicaID) (list []ReplicaI
 	return list
 }
 
-// Admit adds a replica that asks to join as a learner, in the stead of other learners of its site.
+// Admit adds a replica that asks to join as a learner, in the stead of other learners of its site. It only replaces: where the
+// site has no member, somebody has removed it or nobody has ordered it, and it stays out until somebody does ([Replica.Obey]).
 func (r *Replica) Admit(id ReplicaID, at holdfast.SiteID) error {
 	if _, ok := r.Members().Find(id); ok {
 		return nil
+	}
+	if !r.livesAt(at) && !PlantedStrangersJoin {
+		return fmt.Errorf("site %d: %w", at, ErrNotAdmitted)
 	}
 	change := AddLearner(id, at)
 	for _, m := range r.Members().List {

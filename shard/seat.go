@@ -324,7 +324,7 @@ func (s *seat) survive(err error) bool {
 }
 
 // alone reports that nobody else could teach this replica what its disk has lost.
-func (s *seat) alone() bool { return len(s.host.config.Sites) < 2 }
+func (s *seat) alone() bool { return len(s.host.peers()) < 2 }
 
 // identify makes sure that the disk has an identity, on disk before anybody hears of it.
 func (s *seat) identify() (store.Identity, error) {
@@ -411,7 +411,7 @@ func (s *seat) askOthers(method string, took func(from holdfast.SiteID, answer [
 	defer cancel()
 	var mu sync.Mutex
 	var wg sync.WaitGroup
-	for _, site := range s.host.config.Sites {
+	for _, site := range s.host.peers() {
 		if site == s.host.config.Site {
 			continue
 		}

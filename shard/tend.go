@@ -38,7 +38,7 @@ func (h *Host) careLoop() {
 		if h.well.Swap(own.Well) != own.Well {
 			h.config.Logger.Warn("disk health", "well", own.Well, "full", own.Full, "sick", own.Sick, "median", own.Median)
 		}
-		if len(h.config.Sites) < 2 {
+		if len(h.peers()) < 2 {
 			continue
 		}
 		asks := false
@@ -65,7 +65,7 @@ func (h *Host) askHealth() []Health {
 	var mu sync.Mutex
 	var list []Health
 	var wg sync.WaitGroup
-	for _, site := range h.config.Sites {
+	for _, site := range h.peers() {
 		if site == h.config.Site {
 			continue
 		}

@@ -55,6 +55,29 @@ func (x *faults) propose(o *oracle, r *replica, change shard.MemberChange) bool 
 	return true
 }
 
+// order passes an order to a leader, unless the operator wants the site out.
+func (f *fleet) order(r *replica, o shard.Order) error {
+	if f.oracle(r.shard).unwanted[o.Site] {
+		return shard.ErrNotAdmitted
+	}
+	return r.core.Obey(o)
+}
+
+// promoteOrdered gives the learners of sites that came back by order their votes, as the operator's plan does.
+func (r *replica) promoteOrdered() error {
+	list := r.core.Members().List
+	for _, m := range list {
+		votes := func(x shard.Member) bool { return x.Site == m.Site && x.Role&(shard.Voter|shard.OldVoter) != 0 }
+		if m.Role != shard.Learner || slices.ContainsFunc(list, votes) {
+			continue
+		}
+		if err := r.p.f.order(r, shard.Order{Kind: shard.OrderPromote, Site: m.Site}); err != nil && !tolerable(err) {
+			return err
+		}
+	}
+	return nil
+}
+
 // at is the replica of a shard at a site.
 func (p *process) at(o *oracle) *replica { return p.replicas[o.shard-1] }
 

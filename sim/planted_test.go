@@ -134,6 +134,7 @@ var plants = []struct {
 		[]string{"elected", "liveness"},
 		"a restarted voter stands for election by members that have been replaced twice, or asks them in vain for ever",
 	},
+	{"a removed replica is let in again", &shard.PlantedStrangersJoin, Options{}, []string{"admitted"}, ""},
 	{"two voters are left", &shard.PlantedTooFewVoters, Options{}, []string{"voters"}, ""},
 	{"digest mismatch ignored", &ledger.PlantedDigestIgnored, Options{Rot: true}, []string{"divergence"}, ""},
 }

@@ -219,11 +219,8 @@ func (r *replica) ask() {
 	})
 }
 
-// join asks all other sites at once, unless the operator wants this one out.
+// join asks all other sites at once, also when the operator wants this one out: then nobody may let it in.
 func (r *replica) join(id shard.ReplicaID) {
-	if r.p.f.oracle(r.shard).unwanted[r.p.site] {
-		return
-	}
 	life := r.p.life
 	for _, other := range r.p.f.sites {
 		if other != r.p {
@@ -242,7 +239,15 @@ func (p *process) admit(stranger *replica, id shard.ReplicaID, life int) {
 	if r.core == nil || r.out || !r.core.Leader().Self {
 		return
 	}
-	if err := r.core.Admit(id, stranger.p.site); err != nil && !tolerable(err) {
+	o, left := p.f.oracle(r.shard), r.core.Members().List
+	err := r.core.Admit(id, stranger.p.site)
+	if err == nil && !slices.ContainsFunc(left, func(m shard.Member) bool { return m.Site == stranger.p.site }) {
+		o.fail("admitted", "site %d lets %x of site %d in, which has no member there, and nobody has ordered it", p.site, uint64(id), stranger.p.site)
+	}
+	if errors.Is(err, shard.ErrNotAdmitted) {
+		err = p.f.order(r, shard.Order{Kind: shard.OrderAdmit, Site: stranger.p.site, Replica: id})
+	}
+	if err != nil && !tolerable(err) {
 		p.f.e.logf("site %d shard %d: admitting %x: %v", p.site, r.shard, uint64(id), err)
 	}
 	if _, ok := r.core.Members().Find(id); ok {
@@ -270,7 +275,7 @@ func (r *replica) admitted(id shard.ReplicaID, founders []byte) {
 
 // tolerable are refusals that mean "not now".
 func tolerable(err error) bool {
-	return errors.Is(err, shard.ErrBusyMembers) || errors.Is(err, shard.ErrOverloaded) || errors.As(err, new(shard.NotLeaderError))
+	return errors.Is(err, shard.ErrBusyMembers) || errors.Is(err, shard.ErrNotYet) || errors.Is(err, shard.ErrNotAdmitted) || errors.Is(err, shard.ErrOverloaded) || errors.As(err, new(shard.NotLeaderError))
 }
 
 // tick is one unit of time for all replicas of the site.
@@ -282,10 +287,12 @@ func (p *process) tick() {
 	}
 }
 
-// In ticks: how often a leader looks for due work, and one that is no member asks to be one.
+// In ticks: how often a leader looks for due work, one that is no member asks to be one, and the operator looks for learners that
+// may vote.
 const (
 	upkeepTicks = 7
 	joinTicks   = 50
+	orderTicks  = 11
 )
 
 func (r *replica) tick() {
@@ -305,6 +312,9 @@ func (r *replica) tick() {
 	r.carryOn()
 	if _, in := r.core.Members().Find(r.id()); !in && r.ticks%joinTicks == 0 {
 		r.join(r.id()) // it was removed, and knows
+	}
+	if r.ticks%orderTicks == 0 && r.core.Ready() && r.failed(r.promoteOrdered()) {
+		return
 	}
 	r.pump()
 }

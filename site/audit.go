@@ -136,14 +136,15 @@ const (
 	compareEvery = 20 * time.Millisecond
 )
 
-// compareAll compares with all peers at once.
+// compareAll compares with all other sites that have a replica of the shard, at once.
 func (s *Site) compareAll(ctx context.Context, id holdfast.ShardID) []DigestAudit {
 	ctx, cancel := context.WithTimeout(ctx, compareFor)
 	defer cancel()
-	list := make([]DigestAudit, len(s.cfg.Peers))
+	others := s.memberSites(id)
+	list := make([]DigestAudit, len(others))
 	var all sync.WaitGroup
-	for i := range s.cfg.Peers {
-		all.Go(func() { list[i] = s.compare(ctx, id, s.cfg.Peers[i].Site) })
+	for i, with := range others {
+		all.Go(func() { list[i] = s.compare(ctx, id, with) })
 	}
 	all.Wait()
 	return list
@@ -155,7 +156,7 @@ func (s *Site) compare(ctx context.Context, id holdfast.ShardID, with holdfast.S
 	defer ticker.Stop()
 	for {
 		d, met := s.compareOnce(ctx, id, with)
-		if met || d.Error != "" && !s.watch.answers(s.watch.peers[with]) {
+		if met || d.Error != "" && !s.watch.answers(s.watch.peer(with)) {
 			return d // a site that is cut off is not waited for
 		}
 		select {

@@ -58,6 +58,7 @@ func (c *Config) Check() error {
 func (c *Config) checkValues(k *checker) {
 	k.that(c.Site >= 1 && c.Site <= holdfast.SiteID(MaxPeers+1), "site", "%d is not within 1-%d", c.Site, MaxPeers+1)
 	k.that(plainName(c.Name, maxName), "name", "%q is not 1-%d characters a-z, 0-9 and \"-\"", c.Name, maxName)
+	k.that(c.City == "" || plainName(c.City, maxName), "city", "%q is not 1-%d characters a-z, 0-9 and \"-\"", c.City, maxName)
 	k.that(plainName(c.Cluster, maxCluster), "cluster", "%q is not 1-%d characters a-z, 0-9 and \"-\"", c.Cluster, maxCluster)
 	k.that(c.Data != "", "data", "is missing: name a directory")
 	k.that(c.Shards >= 1 && c.Shards <= MaxShards, "shards", "%d is not within 1-%d", c.Shards, MaxShards)
@@ -86,6 +87,11 @@ func (c *Config) checkAddresses(k *checker) {
 	}
 	k.that(len(c.Link.Listen) <= MaxCarriers, "link.listen", "has %d carriers, at most %d are possible",
 		len(c.Link.Listen), MaxCarriers)
+	for i, a := range c.Link.Advertise {
+		k.that(a == "" || address(a, false), fmt.Sprintf("link.advertise[%d]", i), "%q is not of the form host:port, for example 10.0.0.1:7001", a)
+	}
+	k.that(len(c.Link.Advertise) == 0 || len(c.Link.Advertise) == len(c.Link.Listen), "link.advertise",
+		"has %d addresses, link.listen %d: one for each carrier", len(c.Link.Advertise), len(c.Link.Listen))
 	if len(c.Peers) == 0 {
 		return
 	}

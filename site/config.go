@@ -26,6 +26,10 @@ type Config struct {
 	// logs; nothing depends on it.
 	Name string `toml:"name"`
 
+	// The city that the site is in, 1-40 characters a-z, 0-9 and "-", or nothing. Sites of one city are expected to fail
+	// together once: the forecasts say what that would do.
+	City string `toml:"city"`
+
 	// The name of the fleet, 1-32 characters a-z, 0-9 and "-", the same at all its sites. It is part of every certificate:
 	// a site of another fleet gets no connection.
 	Cluster string `toml:"cluster"`
@@ -78,6 +82,11 @@ type Link struct {
 	// Where this site listens for the other sites: one address and port per carrier, in the order of the carriers, which
 	// is the same at every site.
 	Listen []string `toml:"listen"`
+
+	// Where the other sites reach this one, if that is not what it listens on (behind a translation of addresses, or when
+	// it listens on every address): one address and port per carrier. It is what the list of sites says of this site to those
+	// whose configuration does not name it.
+	Advertise []string `toml:"advertise"`
 
 	// The file with the certificate of the fleet's own authority, made by "holdfast cert ca".
 	CA string `toml:"ca"`

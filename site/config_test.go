@@ -195,6 +195,9 @@ func normal(c Config) Config {
 	if len(c.Link.Listen) == 0 {
 		c.Link.Listen = nil
 	}
+	if len(c.Link.Advertise) == 0 {
+		c.Link.Advertise = nil
+	}
 	if len(c.Peers) == 0 {
 		c.Peers = nil
 	}

@@ -37,6 +37,9 @@ const (
 	EventMajority     EventKind = "majority"       // it does no longer
 	EventHome         EventKind = "home"           // a leadership was given back to the site where it is at home
 	EventMap          EventKind = "shard-map"      // this site has learnt of a new shard map
+	EventSites        EventKind = "sites"          // this site has learnt of a new list of sites
+	EventSiteStep     EventKind = "site-step"      // a step of a change of sites was ordered here
+	EventSiteDone     EventKind = "site-done"      // a change of sites is over
 	EventFragile      EventKind = "fragile"        // loud: some single loss would stop a shard
 	EventSturdy       EventKind = "sturdy"         // none would any more
 	EventCourier      EventKind = "courier"        // loud: a payment between shards cannot be brought to its end
@@ -127,11 +130,12 @@ func (s *Site) hostEvent(e shard.Event) {
 		}
 	case shard.EventMembers:
 		v.Kind = EventMembers
+		s.countVoters()
 	case shard.EventInstalled:
 		v.Kind = EventInstalled
 	case shard.EventCorrupt:
 		v.Kind = EventCorrupt
-		s.differs.CompareAndSwap(false, len(s.cfg.Peers) == 0) // with peers it may be rebuilt from them
+		s.differs.CompareAndSwap(false, len(s.peers()) == 0) // with peers it may be rebuilt from them
 	case shard.EventYields:
 		v.Kind = EventYields
 	case shard.EventWaits:

@@ -22,11 +22,17 @@ func (s *Site) Sites(context.Context) []SiteStatus {
 			peers[p.Site] = p
 		}
 	}
-	for i := range s.cfg.Peers {
-		p := &s.cfg.Peers[i]
-		list = append(list, s.peerStatus(p, peers[p.Site]))
+	for _, p := range s.peers() {
+		list = append(list, s.peerStatus(&p, peers[p.Site]))
 	}
 	slices.SortFunc(list, func(a, b SiteStatus) int { return cmp.Compare(a.Site, b.Site) })
+	roster := s.Roster()
+	for i := range list {
+		list[i].Role = roster.role(list[i].Site)
+		if listed := roster.find(list[i].Site); listed != nil {
+			list[i].City = listed.City
+		}
+	}
 	return list
 }
 
@@ -43,7 +49,10 @@ func (s *Site) ownStatus() SiteStatus {
 }
 
 func (s *Site) peerStatus(p *Peer, l link.PeerStatus) SiteStatus {
-	w := s.watch.peers[p.Site]
+	w := s.watch.peer(p.Site)
+	if w == nil {
+		return SiteStatus{Site: p.Site, Name: p.Name, HTTP: p.HTTP} // it came or went a moment ago
+	}
 	st := SiteStatus{Site: p.Site, Name: p.Name, HTTP: p.HTTP, Reachable: s.watch.answers(w), RoundTrip: l.RTT, Version: l.Version}
 	if at := w.answered.Load(); at > 0 {
 		st.LastHeard = s.watch.epoch.Add(time.Duration(at))

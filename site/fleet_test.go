@@ -61,7 +61,7 @@ func newFleetOn(t testing.TB, sites, shards, carriers int) *fleet {
 
 func (f *fleet) configure(sites, shards, carriers int) {
 	f.t.Helper()
-	certs := certificates(f.t, "test", sites)
+	certs := certificates(f.t, "test", sites+3) // some for sites that come later
 	for n := 1; n <= sites; n++ {
 		c := Embedded(filepath.Join(f.t.TempDir(), "data"), "127.0.0.1:8080")
 		c.Site, c.Name, c.Cluster, c.Shards = siteID(n), fmt.Sprint("site-", n), "test", shards

@@ -112,7 +112,7 @@ func (s *Site) Survival() (Survival, bool) {
 // lose to others.
 func (s *Site) tellSurvival(now Survival) {
 	before := s.forecasts.latest.Swap(&now)
-	if len(s.cfg.Peers) == 0 {
+	if len(s.peers()) == 0 {
 		return
 	}
 	switch {
@@ -170,7 +170,7 @@ func (s *Site) askVitals(ctx context.Context) map[holdfast.SiteID]vitals {
 	var mu sync.Mutex
 	all := map[holdfast.SiteID]vitals{s.cfg.Site: *s.forecasts.own.Load()}
 	var asking sync.WaitGroup
-	for _, p := range s.cfg.Peers {
+	for _, p := range s.peers() {
 		asking.Go(func() {
 			b, err := s.link.Call(ctx, p.Site, methodVitals, []byte{wireVersion})
 			if err != nil {
@@ -190,16 +190,20 @@ func (s *Site) askVitals(ctx context.Context) map[holdfast.SiteID]vitals {
 // paint puts together what a forecast is made from.
 func (s *Site) paint(all map[holdfast.SiteID]vitals) *picture {
 	p := &picture{carriers: len(s.cfg.Link.Listen), election: s.cfg.Timing.Election(), trip: s.cfg.Timing.RoundTrip.Std()}
-	if len(s.cfg.Peers) == 0 {
+	if len(s.peers()) == 0 {
 		p.carriers = 0
 	}
 	names := map[holdfast.SiteID]string{s.cfg.Site: s.cfg.Name}
-	for _, peer := range s.cfg.Peers {
+	for _, peer := range s.peers() {
 		names[peer.Site] = peer.Name
+	}
+	cities := map[holdfast.SiteID]string{}
+	for _, listed := range s.Roster().Sites {
+		cities[listed.Site] = listed.City
 	}
 	for _, id := range slices.Sorted(slices.Values(s.sites())) {
 		v, answered := all[id]
-		facts := siteFacts{site: id, name: names[id], peak: v.peak, reaches: map[holdfast.SiteID][]string{}}
+		facts := siteFacts{site: id, name: names[id], city: cities[id], peak: v.peak, reaches: map[holdfast.SiteID][]string{}}
 		facts.fit = answered && (id == s.cfg.Site && !s.differs.Load() || id != s.cfg.Site && s.wellPeer(id))
 		for peer, mask := range v.carriers {
 			facts.reaches[peer] = reached(mask, p.carriers)

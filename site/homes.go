@@ -54,7 +54,7 @@ func (s *Site) keepHomes(ctx context.Context) {
 			s.log.Debug("the shard map could not be read here", "err", err)
 		}
 		now := s.watch.now()
-		for _, p := range s.cfg.Peers {
+		for _, p := range s.peers() {
 			h.note(now, p.Site, s.wellPeer(p.Site))
 		}
 		if g, ok := h.move(now, s.guests()); ok {
@@ -65,7 +65,7 @@ func (s *Site) keepHomes(ctx context.Context) {
 
 // wellPeer reports whether a site is fit to lead, by what it says of itself.
 func (s *Site) wellPeer(id holdfast.SiteID) bool {
-	p := s.watch.peers[id]
+	p := s.watch.peer(id)
 	if !s.watch.answers(p) {
 		return false
 	}

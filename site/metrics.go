@@ -204,7 +204,7 @@ func (c *collector) links(ch chan<- prometheus.Metric) {
 	}
 	for _, p := range c.site.link.Peers() {
 		peer := siteLabel(p.Site)
-		gauge(ch, descReach, number(c.site.watch.answers(c.site.watch.peers[p.Site])), peer)
+		gauge(ch, descReach, number(c.site.watch.answers(c.site.watch.peer(p.Site))), peer)
 		counter(ch, descMoves, p.Moves, peer)
 		counter(ch, descLost, p.Dropped, peer)
 		for i, x := range p.Carriers {

@@ -100,18 +100,20 @@ func stage(t *testing.T, f *scripted) *Site {
 	s.watch.turned = s.majorityTurned
 	s.watch.turn(true)
 	s.proposer = f
+	lanes := map[laneKey]*lane{}
 	for _, to := range []holdfast.SiteID{2, 3} {
 		for _, bulk := range []bool{false, true} {
-			s.lanes[laneKey{to, bulk}] = newLane(to, f, 2, 1<<20)
+			lanes[laneKey{to, bulk}] = newLane(to, f, 2, 1<<20)
 		}
 	}
+	s.lanes.Store(&lanes)
 	s.gate.open()
 	s.running.Store(true)
 	return s
 }
 
 func closeLanes(s *Site) {
-	for _, l := range s.lanes {
+	for _, l := range *s.lanes.Load() {
 		l.close()
 	}
 }

@@ -62,45 +62,117 @@ type watch struct {
 	turned  func(heard bool)                    // the majority was lost or is back
 	leading func() bool                         // consensus says that we lead, which takes a majority; may be nil
 	silence time.Duration
-	quorum  int       // sites, this one included
-	epoch   time.Time // where the monotonic clock is counted from
+	site    holdfast.SiteID // this one
+	epoch   time.Time       // where the monotonic clock is counted from
 
-	peers    map[holdfast.SiteID]*peerWatch
+	peers    atomic.Pointer[map[holdfast.SiteID]*peerWatch] // replaced as a whole under mu
+	voters   atomic.Pointer[[][]holdfast.SiteID]            // of every shard; nil: as long as nothing else is known, all sites vote
 	majority atomic.Pointer[majority]
 	done     sync.WaitGroup
 	cancel   context.CancelFunc
+
+	mu  sync.Mutex
+	ctx context.Context // guarded by mu; nil: not started, or stopped
 }
 
 // peerWatch is what is known of one peer.
 type peerWatch struct {
+	stop     context.CancelFunc
 	answered atomic.Int64 // when the latest ping that was answered left, in nanoseconds since epoch; 0: never
 	latest   atomic.Pointer[pulse]
 	up       atomic.Bool // answered lately, as was told last
 }
 
 func newWatch(peers []Peer, silence time.Duration) *watch {
-	w := &watch{epoch: time.Now(), silence: silence, quorum: (len(peers)+1)/2 + 1, peers: map[holdfast.SiteID]*peerWatch{}}
+	w := &watch{epoch: time.Now(), silence: silence}
+	list := map[holdfast.SiteID]*peerWatch{}
 	for _, p := range peers {
-		w.peers[p.Site] = &peerWatch{}
+		list[p.Site] = &peerWatch{}
 	}
-	w.majority.Store(&majority{heard: w.quorum <= 1, changed: make(chan struct{})})
+	w.peers.Store(&list)
+	w.majority.Store(&majority{heard: len(peers) == 0, changed: make(chan struct{})})
 	return w
 }
 
 func (w *watch) start() {
-	var ctx context.Context
-	ctx, w.cancel = context.WithCancel(context.Background())
-	for id, p := range w.peers {
-		w.done.Go(func() { w.ask(ctx, id, p) })
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.ctx, w.cancel = context.WithCancel(context.Background())
+	for id, p := range *w.peers.Load() {
+		w.begin(id, p)
 	}
-	if len(w.peers) > 0 {
+	if len(*w.peers.Load()) > 0 {
+		ctx := w.ctx
 		w.done.Go(func() { w.look(ctx) })
 	}
 }
 
+// begin asks a peer from now on. Called under mu, after start.
+func (w *watch) begin(id holdfast.SiteID, p *peerWatch) {
+	var ctx context.Context
+	ctx, p.stop = context.WithCancel(w.ctx)
+	w.done.Go(func() { w.ask(ctx, id, p) })
+}
+
 func (w *watch) stop() {
+	w.mu.Lock()
+	w.ctx = nil
+	w.mu.Unlock()
 	w.cancel()
 	w.done.Wait()
+}
+
+// peer is what is known of a site; nil: it is no peer.
+func (w *watch) peer(id holdfast.SiteID) *peerWatch { return (*w.peers.Load())[id] }
+
+// setPeers takes sites into the watch and out of it, running or not. It returns those that are gone.
+func (w *watch) setPeers(peers []Peer) (gone []holdfast.SiteID) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	old, next := *w.peers.Load(), map[holdfast.SiteID]*peerWatch{}
+	for _, p := range peers {
+		if next[p.Site] = old[p.Site]; next[p.Site] == nil {
+			next[p.Site] = &peerWatch{}
+			if w.ctx != nil {
+				w.begin(p.Site, next[p.Site])
+			}
+		}
+	}
+	for id, p := range old {
+		if next[id] == nil {
+			if p.stop != nil {
+				p.stop()
+			}
+			gone = append(gone, id)
+		}
+	}
+	w.peers.Store(&next)
+	return gone
+}
+
+// enough reports whether the sites that are heard are a majority: of the voters of some shard, for there is something that can be
+// done then; of all sites, as long as nothing is known about voters. While sites come and go not all shards have the same.
+func (w *watch) enough(heard func(holdfast.SiteID) bool) bool {
+	sets := w.voters.Load()
+	if sets == nil || len(*sets) == 0 {
+		all := []holdfast.SiteID{w.site}
+		for id := range *w.peers.Load() {
+			all = append(all, id)
+		}
+		sets = &[][]holdfast.SiteID{all}
+	}
+	for _, set := range *sets {
+		n := 0
+		for _, id := range set {
+			if id == w.site || heard(id) {
+				n++
+			}
+		}
+		if n > len(set)/2 {
+			return true
+		}
+	}
+	return false
 }
 
 // pulses per silence: so many answers in a row have to be missing before a peer counts as lost.
@@ -185,12 +257,8 @@ func (w *watch) look(ctx context.Context) {
 // count compares what has been answered with the clock and tells when something turned: what is back at any time, what is
 // lost only when mayLose.
 func (w *watch) count(mayLose bool) {
-	heard := 1
-	for id, p := range w.peers {
+	for id, p := range *w.peers.Load() {
 		up := w.answers(p)
-		if up {
-			heard++
-		}
 		switch {
 		case up && !p.up.Swap(true):
 			w.back(id)
@@ -200,7 +268,7 @@ func (w *watch) count(mayLose bool) {
 	}
 	// A leader that does not hear from a majority within one election time-out ceases to be one (Raft's CheckQuorum). It is the
 	// better witness where processor time is short: a heartbeat is answered when a call has still to be scheduled.
-	reached := heard >= w.quorum || w.leading != nil && w.leading()
+	reached := w.enough(func(id holdfast.SiteID) bool { return w.answers(w.peer(id)) }) || w.leading != nil && w.leading()
 	if reached || mayLose {
 		w.turn(reached)
 	}
@@ -209,7 +277,11 @@ func (w *watch) count(mayLose bool) {
 // now is the time since epoch, on the monotonic clock.
 func (w *watch) now() time.Duration { return time.Since(w.epoch) }
 
+// answers reports whether a peer has answered lately; nil does not.
 func (w *watch) answers(p *peerWatch) bool {
+	if p == nil {
+		return false
+	}
 	at := time.Duration(p.answered.Load())
 	return at > 0 && w.now()-at <= w.silence
 }

@@ -34,6 +34,8 @@ func (h handler) Serve(ctx context.Context, from holdfast.SiteID, method string,
 		return nil, h.site.serveHandOver(ctx, payload)
 	case method == methodVitals:
 		return h.site.serveVitals(), nil
+	case servesFleet(method):
+		return h.site.serveFleet(ctx, method, payload)
 	case method == methodDigest:
 		return h.site.serveDigest(ctx, payload)
 	}
@@ -105,7 +107,7 @@ func (s *Site) pulse() pulse {
 }
 
 func (s *Site) heardPulse(from holdfast.SiteID, p pulse) {
-	if _, known := s.watch.peers[from]; known {
+	if s.watch.peer(from) != nil {
 		s.board.heard(from, p.leads)
 	}
 }

@@ -152,7 +152,7 @@ func (s *Site) readMap(ctx context.Context, mode shard.ReadMode) (m *ShardMap, e
 			return err
 		}
 		if !found {
-			m = newShardMap(s.cfg.Shards, s.sites())
+			m = newShardMap(s.cfg.Shards, s.configured())
 			return nil
 		}
 		m, err = readShardMap(r.Body, r.Version, s.cfg.Shards, s.sites())
@@ -171,7 +171,7 @@ func (s *Site) SetHome(ctx context.Context, id holdfast.ShardID, home holdfast.S
 		return err
 	}
 	if !slices.Contains(s.sites(), home) {
-		return fmt.Errorf("site %d is not in the configuration of this fleet: there are %v", home, s.sites())
+		return fmt.Errorf("site %d is no site of this fleet: there are %v", home, s.sites())
 	}
 	ctx, cancel := s.within(ctx)
 	defer cancel()

@@ -120,7 +120,7 @@ func TestAHomeIsSetThroughTheLog(t *testing.T) {
 		}
 		return true
 	})
-	if err := f.site(1).SetHome(ctx, 2, 4); err == nil || !strings.Contains(err.Error(), "site 4 is not in the configuration") {
+	if err := f.site(1).SetHome(ctx, 2, 4); err == nil || !strings.Contains(err.Error(), "site 4 is no site of this fleet") {
 		t.Errorf("a home at a site that is not there: %v", err)
 	}
 	old := f.site(2).ShardMap()

@@ -48,13 +48,14 @@ type Site struct {
 	store *store.Store
 	link  *link.Link
 	host  *shard.Host
-	lanes map[laneKey]*lane
+	lanes atomic.Pointer[map[laneKey]*lane] // replaced as a whole when a site comes; none is ever taken out
 
 	credentials atomic.Pointer[link.Credentials] // nil: none are needed, or not yet
 
 	proposer proposer // the host, or a stand-in in tests
 	shardMap atomic.Pointer[ShardMap]
 	homes    homes
+	fleet    fleetKeeper
 
 	forecasts forecaster
 	couriers  couriers
@@ -93,10 +94,12 @@ func Open(cfg Config, o Options) (*Site, error) {
 		o.OnFatal = func(err error) { panic(err) }
 	}
 	s := &Site{
-		cfg: cfg, opts: o, log: o.Logger.With("site", cfg.Site), lanes: map[laneKey]*lane{},
+		cfg: cfg, opts: o, log: o.Logger.With("site", cfg.Site),
 		board: newBoard(cfg.Shards), watch: newWatch(cfg.Peers, cfg.Timing.QuorumSilence.Std()), gate: newGate(),
 	}
-	s.shardMap.Store(newShardMap(cfg.Shards, s.sites()))
+	s.lanes.Store(&map[laneKey]*lane{})
+	s.watch.site = cfg.Site
+	s.shardMap.Store(newShardMap(cfg.Shards, s.configured()))
 	s.events = newEvents(s.log, o.OnEvent)
 	s.metrics = newMetrics(s)
 	s.owners = newOwners(s)
@@ -121,9 +124,12 @@ func (s *Site) Events(after uint64) []Event { return s.events.after(after) }
 
 // Ready reports nil when the site takes requests and hears a majority, and otherwise the reason why not.
 func (s *Site) Ready() error {
+	retired := s.retired()
 	switch {
 	case !s.running.Load() || s.stopping.Load():
 		return ErrNotReady
+	case retired != nil:
+		return retired
 	case s.differs.Load():
 		return shard.ErrOutOfService
 	case !s.watch.majority.Load().heard:
@@ -214,17 +220,8 @@ func (s *Site) known(id holdfast.ShardID) error {
 	return nil
 }
 
-// lane is the way to another site, nil for one that the configuration does not name.
-func (s *Site) lane(to holdfast.SiteID, bulk bool) *lane { return s.lanes[laneKey{to, bulk}] }
-
-// sites are all of the fleet, in the order of the configuration, this one first.
-func (s *Site) sites() []holdfast.SiteID {
-	ids := []holdfast.SiteID{s.cfg.Site}
-	for _, p := range s.cfg.Peers {
-		ids = append(ids, p.Site)
-	}
-	return ids
-}
+// lane is the way to another site, nil for one that was never heard of.
+func (s *Site) lane(to holdfast.SiteID, bulk bool) *lane { return (*s.lanes.Load())[laneKey{to, bulk}] }
 
 // leadsAny reports whether a replica here leads its shard.
 func (s *Site) leadsAny() bool {

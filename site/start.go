@@ -41,6 +41,8 @@ func (s *Site) steps() []step {
 		{"requests", s.openGate, s.closeGate},
 		// Last of all, because it only moves what runs.
 		{"homes", s.startHomes, s.stopHomes},
+		// Beside them, because it moves leaders too, and makes room for sites that come.
+		{"fleet", s.startFleet, s.stopFleet},
 		// Needs requests, because it makes some: payments that somebody has left half-way.
 		{"couriers", s.startCouriers, s.stopCouriers},
 		// And this only looks.
@@ -60,7 +62,7 @@ func (s *Site) Start(ctx context.Context) error {
 		}
 		s.undo = append(s.undo, st)
 	}
-	detail := fmt.Sprintf("version %s, %d shards, %d peers", s.opts.Version, s.cfg.Shards, len(s.cfg.Peers))
+	detail := fmt.Sprintf("version %s, %d shards, %d peers", s.opts.Version, s.cfg.Shards, len(s.peers()))
 	s.event(Event{Kind: EventStart, Site: s.cfg.Site, Detail: detail})
 	return nil
 }
@@ -104,6 +106,9 @@ func (s *Site) openStore(context.Context) (err error) {
 	if err := claimDirectory(s.cfg); err != nil {
 		return errors.Join(err, s.store.Close())
 	}
+	if err := s.recallRoster(); err != nil {
+		return errors.Join(err, s.store.Close())
+	}
 	return nil
 }
 
@@ -116,7 +121,7 @@ func (s *Site) closeStore(context.Context) error {
 
 func (s *Site) makeHost(context.Context) (err error) {
 	s.host, err = shard.NewHost(shard.HostConfig{
-		Site: s.cfg.Site, Sites: s.sites(), Shards: s.ShardIDs(), Store: s.store,
+		Site: s.cfg.Site, Sites: s.configured(), Shards: s.ShardIDs(), Store: s.store,
 		Send:       func(to holdfast.SiteID, id holdfast.ShardID, payload []byte) { s.link.Send(to, id, payload) },
 		SendUrgent: func(to holdfast.SiteID, id holdfast.ShardID, payload []byte) { s.link.SendUrgent(to, id, payload) },
 		Call: func(ctx context.Context, to holdfast.SiteID, method string, payload []byte) ([]byte, error) {
@@ -128,6 +133,9 @@ func (s *Site) makeHost(context.Context) (err error) {
 		},
 	})
 	s.proposer = s.host
+	if err == nil {
+		s.host.SetSites(s.sites())
+	}
 	return err
 }
 
@@ -145,12 +153,8 @@ func (s *Site) openLink(context.Context) error {
 		return err
 	}
 	s.credentials.Store(credentials)
-	peers := map[holdfast.SiteID][]string{}
-	for _, p := range s.cfg.Peers {
-		peers[p.Site] = p.Addresses
-	}
 	s.link, err = link.New(link.Config{
-		Site: s.cfg.Site, Listen: s.cfg.Link.Listen, Peers: peers, Credentials: credentials, Handler: handler{s}, Logger: s.log,
+		Site: s.cfg.Site, Listen: s.cfg.Link.Listen, Peers: addressesOf(s.peers()), Credentials: credentials, Handler: handler{s}, Logger: s.log,
 		Version: s.opts.Version, Timing: link.Timing{Silence: s.cfg.Timing.Silence.Std()},
 	})
 	if err != nil {
@@ -159,11 +163,7 @@ func (s *Site) openLink(context.Context) error {
 	if err := s.link.Start(); err != nil {
 		return err
 	}
-	for to := range peers {
-		for _, bulk := range []bool{false, true} {
-			s.lanes[laneKey{to, bulk}] = newLane(to, s.link, s.cfg.Limits.ForwardCalls, s.cfg.Limits.ForwardBytes)
-		}
-	}
+	s.openLanes(s.peers())
 	return nil
 }
 
@@ -172,7 +172,7 @@ func (s *Site) closeLink() error {
 		return nil
 	}
 	err := s.link.Close() // first: it ends the calls that the lanes wait for
-	for _, l := range s.lanes {
+	for _, l := range *s.lanes.Load() {
 		l.close()
 	}
 	return err
@@ -284,7 +284,7 @@ func (s *Site) heirs(id holdfast.ShardID) []holdfast.SiteID {
 			continue
 		}
 		for _, f := range st.Node.Followers {
-			switch p := s.watch.peers[f.Site]; {
+			switch p := s.watch.peer(f.Site); {
 			case f.Role&shard.Voter == 0 || p == nil || !s.watch.answers(p) || p.latest.Load().stopping:
 			case f.UpToDate:
 				ready = append(ready, f.Site)

@@ -10,6 +10,8 @@ import (
 type SiteStatus struct {
 	Site      holdfast.SiteID
 	Name      string
+	City      string
+	Role      SiteRole           // that it is to be in every shard
 	HTTP      string             // base URL of its API as configured; "" when not
 	Self      bool               // it is the site that answers
 	Reachable bool               // heard from lately, and answered just now

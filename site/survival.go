@@ -3,6 +3,7 @@ package site
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -26,6 +27,7 @@ type picture struct {
 type siteFacts struct {
 	site    holdfast.SiteID
 	name    string
+	city    string                       // "": not told
 	fit     bool                         // it answers and could lead
 	reaches map[holdfast.SiteID][]string // by peer: the address per carrier, "" where the carrier is down
 	rate    float64                      // transactions a second that it leads
@@ -38,19 +40,23 @@ type shardFacts struct {
 	leader holdfast.SiteID // 0: none
 	home   holdfast.SiteID
 	voters []holdfast.SiteID
-	rate   float64 // transactions a second
+	// outgoing are the voters whose majority is needed as well while a joint change of members lasts.
+	outgoing []holdfast.SiteID
+	rate     float64 // transactions a second
 }
 
 // loss is what fails together.
 type loss struct {
-	kind    string // "carrier", "cable", "site", "sites"
+	kind    string // "carrier", "cable", "site", "sites", "city"
+	city    string
 	sites   []holdfast.SiteID
 	carrier int // from 0; -1: none
 }
 
 // Forecast is what one loss would do.
 type Forecast struct {
-	Kind     string            // "carrier" everywhere, "cable" between two sites on one carrier, "site", "sites": two at once
+	Kind     string            // "carrier" everywhere, "cable" between two sites on one carrier, "site", "sites": two at once, "city": all in it
+	City     string            // of a city
 	Sites    []holdfast.SiteID // that are lost, or at the ends of the cable
 	Carrier  int               // from 1; 0: the loss is of no carrier
 	Survives bool              // every shard keeps a majority that reaches each other
@@ -84,24 +90,51 @@ func (p *picture) losses() (list []loss) {
 	for i, a := range p.sites {
 		for _, b := range p.sites[i+1:] {
 			for c := range p.carriers {
-				list = append(list, loss{"cable", []holdfast.SiteID{a.site, b.site}, c})
+				list = append(list, loss{kind: "cable", sites: []holdfast.SiteID{a.site, b.site}, carrier: c})
 			}
 		}
 	}
 	for _, a := range p.sites {
-		list = append(list, loss{"site", []holdfast.SiteID{a.site}, -1})
+		list = append(list, loss{kind: "site", sites: []holdfast.SiteID{a.site}, carrier: -1})
 	}
+	list = append(list, p.cityLosses()...)
 	for i, a := range p.sites {
 		for _, b := range p.sites[i+1:] {
-			list = append(list, loss{"sites", []holdfast.SiteID{a.site, b.site}, -1})
+			list = append(list, loss{kind: "sites", sites: []holdfast.SiteID{a.site, b.site}, carrier: -1})
 		}
 	}
 	return list
 }
 
+// cityLosses lists every city with more than one site: that with one is the site.
+func (p *picture) cityLosses() (list []loss) {
+	in := map[string][]holdfast.SiteID{}
+	for _, s := range p.sites {
+		if s.city != "" {
+			in[s.city] = append(in[s.city], s.site)
+		}
+	}
+	for _, city := range slices.Sorted(maps.Keys(in)) {
+		if len(in[city]) > 1 {
+			list = append(list, loss{kind: "city", city: city, sites: in[city], carrier: -1})
+		}
+	}
+	return list
+}
+
+// cities are how many different ones the sites are in.
+func (p *picture) cities() int {
+	in := map[string]bool{}
+	for _, s := range p.sites {
+		in[s.city] = in[s.city] || s.city != ""
+	}
+	delete(in, "")
+	return len(in)
+}
+
 // alive reports whether a site works after a loss.
 func (l *loss) alive(s *siteFacts) bool {
-	siteLost := (l.kind == "site" || l.kind == "sites") && slices.Contains(l.sites, s.site)
+	siteLost := (l.kind == "site" || l.kind == "sites" || l.kind == "city") && slices.Contains(l.sites, s.site)
 	return s.fit && !siteLost
 }
 
@@ -128,21 +161,26 @@ func up(a *siteFacts, to holdfast.SiteID, carrier int) bool {
 	return carrier < len(list) && list[carrier] != ""
 }
 
-// candidates are the voters of a shard that would reach a majority of it, themselves included.
+// candidates are the voters of a shard that would reach a majority of it, themselves included; of both its halves, if it has two.
 func (p *picture) candidates(l *loss, s *shardFacts) (list []holdfast.SiteID) {
-	for _, a := range p.voters(s) {
-		reached := 0
-		for _, b := range p.voters(s) {
-			if l.alive(a) && l.alive(b) && p.joined(l, a, b) {
-				reached++
-			}
-		}
-		if reached > len(s.voters)/2 {
+	for _, a := range p.voters(s.voters) {
+		if p.reachesMost(l, a, s.voters) && (len(s.outgoing) == 0 || p.reachesMost(l, a, s.outgoing)) {
 			list = append(list, a.site)
 		}
 	}
 	slices.SortStableFunc(list, func(a, b holdfast.SiteID) int { return cmp.Compare(homeFirst(s, a), homeFirst(s, b)) })
 	return list
+}
+
+// reachesMost reports whether a site would reach a majority of some others.
+func (p *picture) reachesMost(l *loss, a *siteFacts, sites []holdfast.SiteID) bool {
+	reached := 0
+	for _, b := range p.voters(sites) {
+		if l.alive(a) && l.alive(b) && p.joined(l, a, b) {
+			reached++
+		}
+	}
+	return reached > len(sites)/2
 }
 
 func homeFirst(s *shardFacts, site holdfast.SiteID) int {
@@ -152,9 +190,9 @@ func homeFirst(s *shardFacts, site holdfast.SiteID) int {
 	return 1
 }
 
-func (p *picture) voters(s *shardFacts) (list []*siteFacts) {
+func (p *picture) voters(sites []holdfast.SiteID) (list []*siteFacts) {
 	for i := range p.sites {
-		if slices.Contains(s.voters, p.sites[i].site) {
+		if slices.Contains(sites, p.sites[i].site) {
 			list = append(list, &p.sites[i])
 		}
 	}
@@ -163,7 +201,7 @@ func (p *picture) voters(s *shardFacts) (list []*siteFacts) {
 
 // forecast works out one loss.
 func (p *picture) forecast(l loss) Forecast {
-	f := Forecast{Kind: l.kind, Sites: l.sites, Carrier: l.carrier + 1, Survives: true}
+	f := Forecast{Kind: l.kind, City: l.city, Sites: l.sites, Carrier: l.carrier + 1, Survives: true}
 	led := map[holdfast.SiteID]float64{}
 	for i := range p.shards {
 		s := &p.shards[i]
@@ -244,12 +282,14 @@ type Survival struct {
 }
 
 // survive works out every loss. Pairs of sites are forecast too, and not held against the fleet: no fleet of three survives two.
+// Nor is a city held against a fleet in fewer than three of them: it could not survive its larger one.
 func (p *picture) survive(at time.Time) Survival {
 	s := Survival{At: at, Survives: true}
 	for _, l := range p.losses() {
 		f := p.forecast(l)
 		s.Forecasts = append(s.Forecasts, f)
-		if l.kind != "sites" && !f.Survives && s.Survives {
+		counts := l.kind != "sites" && (l.kind != "city" || p.cities() > 2)
+		if counts && !f.Survives && s.Survives {
 			s.Survives, s.Weakest = false, fmt.Sprintf("without %s: %s", p.describe(&f), f.Breaks)
 		}
 	}
@@ -265,6 +305,8 @@ func (p *picture) describe(f *Forecast) string {
 	switch f.Kind {
 	case "carrier":
 		return fmt.Sprintf("carrier %d everywhere", f.Carrier)
+	case "city":
+		return "the city " + f.City
 	case "cable":
 		return fmt.Sprintf("the cable of carrier %d between %s and %s", f.Carrier, names[0], names[1])
 	}

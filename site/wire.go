@@ -19,6 +19,12 @@ const (
 	methodHandOver = "hand-over"
 	methodDigest   = "digest"
 	methodVitals   = "vitals"
+	methodRoster   = "roster"
+	methodAbout    = "about"
+	methodProbe    = "probe"
+	methodMembers  = "members"
+	methodOrder    = "member-order"
+	methodChange   = "site-change"
 )
 
 const wireVersion = 1

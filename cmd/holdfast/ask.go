@@ -63,10 +63,11 @@ The API key is read from the environment: HOLDFAST_KEY. Any role will do.`,
 }
 
 type fleetStatus struct {
-	OK       bool            `json:"ok"`
-	Sites    []client.Site   `json:"sites"`
-	Shards   []client.Shard  `json:"shards"`
-	Survival client.Survival `json:"survival"`
+	OK       bool               `json:"ok"`
+	Change   *client.SiteChange `json:"site_change,omitempty"` // that is under way
+	Sites    []client.Site      `json:"sites"`
+	Shards   []client.Shard     `json:"shards"`
+	Survival client.Survival    `json:"survival"`
 }
 
 func status(cmd *cobra.Command, t *target) error {
@@ -96,6 +97,7 @@ func status(cmd *cobra.Command, t *target) error {
 		}
 		fmt.Fprintf(w, "%5d  %-14s %8d %13d %12d %9d %9d  %s\n", x.Shard, leader, x.Term, x.Applied, x.Commit, x.Accounts, x.Holds, shardState(x))
 	}
+	tellChange(w, s.Change)
 	s.tellSurvival(w, names)
 	return verdict(cmd, t.file, s, s.OK)
 }
@@ -129,6 +131,8 @@ func lossName(x *client.Forecast, names map[holdfast.SiteID]string) string {
 	switch x.Loss {
 	case "carrier":
 		return fmt.Sprintf("carrier %d everywhere", x.Carrier)
+	case "city":
+		return "the city " + x.City
 	case "cable":
 		return fmt.Sprintf("cable %d %s", x.Carrier, strings.Join(who, " - "))
 	}
@@ -137,7 +141,9 @@ func lossName(x *client.Forecast, names map[holdfast.SiteID]string) string {
 
 func askStatus(ctx context.Context, c *client.Client) (s fleetStatus, err error) {
 	var siteErr, shardErr, survivalErr error
-	s.Sites, siteErr = c.Sites(ctx)
+	var fleet client.Fleet
+	fleet, siteErr = c.Fleet(ctx)
+	s.Sites, s.Change = fleet.Sites, fleet.Change
 	s.Shards, shardErr = c.Shards(ctx)
 	s.Survival, survivalErr = c.Survival(ctx)
 	if err := errors.Join(siteErr, shardErr, survivalErr); err != nil {

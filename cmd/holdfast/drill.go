@@ -66,8 +66,8 @@ busy-machine breaks nothing and lets no site fail: it passes when there was no e
 machine carries beside the busy processes, measured for 3 s before it begins (64 callers, each waiting for its answers), unless
 --rate says otherwise; it says how much that is.
 
-The faults need their time: --duration takes 5 s or more for busy-machine, 12 s for leader-handover and all-kill, 14 s for
-site-cut and site-kill, 20 s for the others and for all.
+The faults need their time: --duration takes 5 s or more for busy-machine, 10 s for site-add and site-replace, 12 s for
+leader-handover and all-kill, 14 s for site-cut and site-kill, 20 s for the others and for all.
 
 --json writes the result of one run as one object, and those of all scenarios as a list of such objects. With --runs it writes
 {"results": [...], "summaries": [...]}: every run as it would be alone, and for each scenario the numbers of runs and of those

@@ -19,6 +19,7 @@ Use it:                holdfast serve, then http://127.0.0.1:8080/docs
 Break it on purpose:   holdfast drill list
 Measure it:            holdfast bench ledger
 Ask a running one:     holdfast status, holdfast audit, holdfast doctor
+Change its sites:      holdfast site list, add, replace, retire
 
 Exit status: 0 all is good; 1 what was checked has failed; 2 the command line makes no sense.
 Results go to standard output, progress to standard error.`,
@@ -29,7 +30,7 @@ Results go to standard output, progress to standard error.`,
 	}
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return &usageError{cmd.CommandPath(), err} })
 	root.AddCommand(
-		newServe(), newDemo(), newDrill(), newBench(), newStatus(), newAudit(), newDoctor(),
+		newServe(), newDemo(), newDrill(), newBench(), newStatus(), newAudit(), newDoctor(), newSite(), newShard(),
 		newCert(), newKey(), newSim(), newFsck(), newVersion(), newBenchSite(), newBusy(), newCables(),
 	)
 	return root

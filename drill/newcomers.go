@@ -1,0 +1,221 @@
+package drill
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"holdfast"
+	"holdfast/client"
+	"holdfast/site"
+)
+
+// Sites that come and go while the load runs, by the orders that an operator has: plan, look, apply.
+
+// newcomer makes a further site, which knows all others and is known to nobody. The others reach it over one cable.
+func (f *fleet) newcomer(id holdfast.SiteID) (*member, []string, error) {
+	c := f.made[0]
+	name := fileName(int(id - 1))
+	ports, err := freePorts(1 + len(c.Link.Listen))
+	if err != nil {
+		return nil, nil, err
+	}
+	c.Site, c.Name, c.Data, c.HTTP.Listen = id, name, filepath.Join(f.dir, name), ports[0]
+	c.Link.Listen, c.Link.Advertise = ports[1:], nil
+	c.Link.Cert, c.Link.Key = filepath.Join(f.dir, name+".crt"), filepath.Join(f.dir, name+".key")
+	c.Peers = nil
+	for _, other := range f.made {
+		addresses, err := f.cablesTo(id, other.Site, other.Link.Listen)
+		if err != nil {
+			return nil, nil, err
+		}
+		c.Peers = append(c.Peers, site.Peer{Site: other.Site, Name: other.Name, HTTP: "http://" + other.HTTP.Listen, Addresses: addresses})
+	}
+	reached, err := f.cablesTo(f.made[0].Site, id, c.Link.Listen)
+	if err != nil {
+		return nil, nil, err
+	}
+	m, err := f.member(f.sites[0].proc.program, &c)
+	return m, reached, err
+}
+
+func (f *fleet) cablesTo(from, to holdfast.SiteID, targets []string) (addresses []string, err error) {
+	for carrier, target := range targets {
+		if f.net != nil {
+			if target, err = f.net.lay(from, to, carrier, target); err != nil {
+				return nil, err
+			}
+		}
+		addresses = append(addresses, target)
+	}
+	return addresses, nil
+}
+
+// keep remembers who came and who went, for those who look at the fleet when the load is over: what runs beside the load looks at the
+// sites that were there at its start.
+func (f *fleet) keep(came *member, went holdfast.SiteID) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if came != nil {
+		f.came = append(f.came, came)
+	}
+	if went != 0 {
+		f.went = append(f.went, went)
+	}
+}
+
+// settled is the fleet as it is in the end: without the sites that went, and with those that came.
+func (f *fleet) settled() *fleet {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	now := &fleet{dir: f.dir, rtt: f.rtt, key: f.key, net: f.net, spawn: f.spawn, made: f.made, damage: map[holdfast.SiteID]Damage{}}
+	for _, m := range slices.Concat(f.sites, f.came) {
+		if !slices.Contains(f.went, m.id) {
+			now.sites = append(now.sites, m)
+		}
+	}
+	return now
+}
+
+// closeCame ends the processes of sites that came.
+func (f *fleet) closeCame() (errs []error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, m := range f.came {
+		if m.proc.running() {
+			errs = append(errs, m.proc.kill())
+		}
+		m.own.Close()
+	}
+	return errs
+}
+
+// take brings a site into the fleet while the load runs, in the place of another if one is named.
+func (s *stage) take(ctx context.Context, kind string, id, old holdfast.SiteID) error {
+	m, reached, err := s.fleet.newcomer(id)
+	if err != nil {
+		return err
+	}
+	s.fleet.keep(m, old)
+	if err := m.proc.start(); err != nil {
+		return err
+	}
+	i := s.begin("site-"+kind, strings.ToLower(m.name))
+	q := client.SiteRequest{Kind: kind, Site: id, Old: old, Name: strings.ToLower(m.name), Addresses: reached}
+	if err := s.order(ctx, q); err != nil {
+		return fmt.Errorf("%s %s: %w", kind, m.name, err)
+	}
+	if err := m.readyWithin(ctx); err != nil {
+		return err
+	}
+	s.healed(i)
+	return nil
+}
+
+// let retires a site while the load runs.
+func (s *stage) let(ctx context.Context, id holdfast.SiteID) error {
+	m := s.fleet.site(id)
+	i := s.begin("site-retire", strings.ToLower(m.name))
+	s.fleet.keep(nil, id)
+	if err := s.order(ctx, client.SiteRequest{Kind: site.SiteRetire, Site: id}); err != nil {
+		return fmt.Errorf("retire %s: %w", m.name, err)
+	}
+	s.healed(i)
+	return nil
+}
+
+// changeTime is how long one change of sites may take: on a busy machine everything does.
+const changeTime = time.Minute
+
+// errUnderWay says that a change of sites is not over yet.
+var errUnderWay = errors.New("it is not over yet")
+
+// order plans and applies a change of sites, and waits until it is over. A plan that has become stale, or that cannot be made just
+// now, is made again.
+func (s *stage) order(ctx context.Context, q client.SiteRequest) error {
+	ctx, cancel := context.WithTimeout(ctx, changeTime)
+	defer cancel()
+	c, err := s.fleet.connectFrom(0)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	apply := func() error {
+		p, err := c.PlanSites(ctx, q)
+		if err != nil {
+			return err
+		}
+		return c.ApplySites(ctx, q, p.Plan)
+	}
+	if err := insist(ctx, apply); err != nil {
+		return err
+	}
+	return insist(ctx, func() error {
+		f, err := c.Fleet(ctx)
+		if err != nil {
+			return err
+		}
+		listed := func(id holdfast.SiteID) bool {
+			return slices.ContainsFunc(f.Sites, func(x client.Site) bool { return x.Site == id })
+		}
+		if f.Change != nil || listed(q.Site) != (q.Kind != site.SiteRetire) || q.Old != 0 && listed(q.Old) {
+			return errUnderWay
+		}
+		return nil
+	})
+}
+
+// insist tries until it succeeds or the context ends.
+func insist(ctx context.Context, try func() error) error {
+	for {
+		err := try()
+		if err == nil {
+			return nil
+		}
+		if gone := rest(ctx, 10*pollPause); gone != nil {
+			return fmt.Errorf("%w: %w", gone, err)
+		}
+	}
+}
+
+// playSiteAdd makes three sites five, and lets one that was there from the start go.
+func playSiteAdd(ctx context.Context, s *stage) error {
+	if err := s.until(ctx, 0.1); err != nil {
+		return err
+	}
+	next := holdfast.SiteID(len(s.fleet.sites))
+	for range 2 {
+		if next++; next > MaxSites {
+			break // a fleet of five has no room
+		}
+		if err := s.take(ctx, site.SiteAdd, next, 0); err != nil {
+			return err
+		}
+	}
+	return s.let(ctx, s.other(s.leader(ctx)))
+}
+
+// playSiteReplace kills a site for good, and puts another in its place.
+func playSiteReplace(ctx context.Context, s *stage) error {
+	if err := s.until(ctx, 0.2); err != nil {
+		return err
+	}
+	lost := s.leader(ctx)
+	if lost == 0 {
+		return errNoLeader
+	}
+	m := s.fleet.site(lost)
+	i := s.begin("site-kill", strings.ToLower(m.name))
+	if err := s.kill(ctx, m); err != nil {
+		return err
+	}
+	if err := s.take(ctx, site.SiteReplace, holdfast.SiteID(len(s.fleet.sites)+1), lost); err != nil {
+		return err
+	}
+	s.healed(i)
+	return nil
+}

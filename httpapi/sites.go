@@ -1,0 +1,197 @@
+package httpapi
+
+import (
+	"context"
+	"errors"
+	"math"
+	"net/http"
+
+	"holdfast"
+	"holdfast/site"
+)
+
+type siteRequestBody struct {
+	Kind      string   `json:"kind" enum:"add,replace,retire" doc:"replace: the new site takes the place of another, in one change of members a shard"`
+	Site      uint16   `json:"site" doc:"Number of the site that comes, or that is retired"`
+	Old       uint16   `json:"old,omitempty" doc:"replace: number of the site that goes"`
+	Name      string   `json:"name,omitempty" doc:"Of the site that comes" example:"beijing"`
+	City      string   `json:"city,omitempty" doc:"Of the site that comes: sites of one city are expected to fail together once" example:"beijing"`
+	HTTP      string   `json:"http,omitempty" doc:"Base URL of its API"`
+	Addresses []string `json:"addresses,omitempty" doc:"Where the other sites reach the one that comes: one address per carrier"`
+	Learner   bool     `json:"learner,omitempty" doc:"add: it holds a copy and has no vote"`
+}
+
+type siteApplyBody struct {
+	siteRequestBody
+	Plan string `json:"plan" doc:"Id of the plan that was looked at"`
+}
+
+type siteOrderedBody struct {
+	Plan    string `json:"plan"`
+	Ordered bool   `json:"ordered" doc:"It stands in the log, and the fleet carries it out: /v1/sites shows how far it is"`
+}
+
+type sitePlanBody struct {
+	Plan   string         `json:"plan" doc:"What apply asks for: it holds for this request as long as nothing has changed"`
+	List   uint64         `json:"list_version" doc:"Of the list of sites that it is made for"`
+	Map    uint64         `json:"map_version" doc:"Of the shard map that it is made for"`
+	Before strengthBody   `json:"before"`
+	Steps  []planStepBody `json:"steps" doc:"In this order, one after the other"`
+	After  strengthBody   `json:"after"`
+	Loads  []planLoadBody `json:"loads" doc:"What each site leads, and would lead"`
+	Copy   uint64         `json:"copy_bytes" doc:"That the site that comes has to fetch, about"`
+	Notes  []string       `json:"notes" doc:"What to know before going on"`
+}
+
+type strengthBody struct {
+	Voters   []uint16 `json:"voters" doc:"Of a shard; when the shards differ, of the one with the fewest"`
+	Outgoing []uint16 `json:"outgoing" doc:"Voters whose majority is needed as well, while a vote passes from one site to another"`
+	Majority int      `json:"majority" doc:"How many of the voters have to store a payment"`
+	Survives []string `json:"survives" doc:"Sites and cities, each of which may be lost alone"`
+	Stops    []string `json:"stops" doc:"Sites and cities whose loss alone would stop a shard"`
+}
+
+type planStepBody struct {
+	Shard  uint16       `json:"shard"`
+	Text   string       `json:"text"`
+	Copy   uint64       `json:"copy_bytes"`
+	During strengthBody `json:"during"`
+	After  strengthBody `json:"after"`
+}
+
+type planLoadBody struct {
+	Site   uint16  `json:"site"`
+	Name   string  `json:"name"`
+	Homes  int     `json:"homes" doc:"Shards that will be at home there"`
+	Now    float64 `json:"per_s" doc:"Transactions a second that it leads now"`
+	After  float64 `json:"after_per_s" doc:"That it would lead"`
+	Peak   float64 `json:"measured_per_s" doc:"The most that it was measured to lead since it started"`
+	Copies float64 `json:"stored_per_s" doc:"That it would store, whoever leads"`
+}
+
+type siteChangeBody struct {
+	Plan  string `json:"plan"`
+	Kind  string `json:"kind" enum:"add,replace,retire"`
+	Site  uint16 `json:"site"`
+	Old   uint16 `json:"old,omitempty"`
+	Doing string `json:"doing" doc:"What is done just now, or waited for; empty when the site that drives it does not answer"`
+	Done  int    `json:"done" doc:"Shards that are as they should be"`
+	Of    int    `json:"of"`
+}
+
+var (
+	siteRequestMembers = []string{"kind", "site", "old", "name", "city", "http", "addresses", "learner"}
+	siteApplyMembers   = append(siteRequestMembers[:len(siteRequestMembers):len(siteRequestMembers)], "plan")
+)
+
+// Bounds of texts that name a site; the site itself is stricter.
+const (
+	maxSiteText  = 200
+	maxAddresses = site.MaxCarriers
+)
+
+// siteRequest reads what an operator wants of the sites, and the plan if it is to be applied.
+func (x *exchange) siteRequest(known []string) (q site.SiteRequest, plan string, err error) {
+	text, err := x.body()
+	if err != nil {
+		return q, "", err
+	}
+	s := newScanner(text)
+	for name := range s.members(known) {
+		switch name {
+		case "kind":
+			q.Kind = s.string(maxSiteText)
+		case "site":
+			q.Site = holdfast.SiteID(s.integer(1, math.MaxUint16))
+		case "old":
+			q.Old = holdfast.SiteID(s.integer(1, math.MaxUint16))
+		case "name":
+			q.Name = s.string(maxSiteText)
+		case "city":
+			q.City = s.string(maxSiteText)
+		case "http":
+			q.HTTP = s.string(maxSiteText)
+		case "addresses":
+			for range s.elements(maxAddresses) {
+				q.Addresses = append(q.Addresses, s.string(maxSiteText))
+			}
+		case "learner":
+			q.Learner = s.boolean()
+		case "plan":
+			plan = s.string(maxSiteText)
+		}
+	}
+	if err := s.end(); err != nil {
+		return q, "", err
+	}
+	return q, plan, nil
+}
+
+// postSitePlan shows what a change of sites would do.
+func (a *api) postSitePlan(ctx context.Context, x *exchange) error {
+	q, _, err := x.siteRequest(siteRequestMembers)
+	if err != nil {
+		return err
+	}
+	p, err := a.site.PlanSites(ctx, q)
+	if err != nil {
+		return a.notPlanned(err)
+	}
+	return x.sendJSON(http.StatusOK, sitePlanBodyOf(&p))
+}
+
+// postSiteApply orders what a plan has shown.
+func (a *api) postSiteApply(ctx context.Context, x *exchange) error {
+	q, plan, err := x.siteRequest(siteApplyMembers)
+	if err != nil {
+		return err
+	}
+	if plan == "" {
+		return edgeMalformed.field("plan", "name the plan that you have looked at: POST /v1/sites/plan makes one")
+	}
+	if err := a.site.ApplySites(ctx, q, plan); err != nil {
+		return a.notPlanned(err)
+	}
+	return x.sendJSON(http.StatusOK, siteOrderedBody{plan, true})
+}
+
+// notPlanned tells why nothing was changed; or that this site does not know whether something was.
+func (a *api) notPlanned(err error) error {
+	switch {
+	case errors.Is(err, site.ErrPlanStale):
+		p := edgePlanStale.problem("")
+		p.cause = err
+		return p
+	case errors.As(err, new(site.PlanRefused)):
+		return notNow(err)
+	}
+	return a.unanswered(err)
+}
+
+func sitePlanBodyOf(p *site.SitePlan) sitePlanBody {
+	b := sitePlanBody{
+		Plan: p.ID, List: p.Roster, Map: p.Map, Before: strengthBodyOf(&p.Before), After: strengthBodyOf(&p.After), Copy: p.Copy,
+		Steps: []planStepBody{}, Loads: []planLoadBody{}, Notes: append([]string{}, p.Notes...),
+	}
+	for i := range p.Steps {
+		s := &p.Steps[i]
+		b.Steps = append(b.Steps, planStepBody{uint16(s.Shard), s.Text, s.Copy, strengthBodyOf(&s.During), strengthBodyOf(&s.After)})
+	}
+	for _, l := range p.Loads {
+		b.Loads = append(b.Loads, planLoadBody{uint16(l.Site), l.Name, l.Shards, l.Now, l.After, l.Peak, l.Copies})
+	}
+	return b
+}
+
+func strengthBodyOf(s *site.Strength) strengthBody {
+	return strengthBody{
+		numbers(s.Voters), numbers(s.Outgoing), s.Majority, append([]string{}, s.Survives...), append([]string{}, s.Stops...),
+	}
+}
+
+func siteChangeBodyOf(c *site.SiteChangeStatus) *siteChangeBody {
+	if c == nil {
+		return nil
+	}
+	return &siteChangeBody{c.Plan, c.Kind, uint16(c.Site), uint16(c.Old), c.Doing, c.Done, c.Of}
+}

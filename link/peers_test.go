@@ -1,0 +1,117 @@
+package link
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"holdfast"
+)
+
+// known gives the peers of a site as its configuration had them, without some.
+func (f *fleet) known(at holdfast.SiteID, but ...holdfast.SiteID) map[holdfast.SiteID][]string {
+	peers := map[holdfast.SiteID][]string{}
+	for site, p := range f.links[at].all() {
+		peers[site] = p.addresses()
+	}
+	for _, site := range but {
+		delete(peers, site)
+	}
+	return peers
+}
+
+func TestPeersComeAndGo(t *testing.T) {
+	f := newFleet(t, 3, 2, 0, nil)
+	two, three := f.known(2), f.known(3)
+	for _, site := range []holdfast.SiteID{1, 2} { // the fleet retires site 3, which does not hear of it
+		if err := f.links[site].SetPeers(f.known(site, 3)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	if _, err := f.links[1].Call(ctx, 3, "echo", nil); !errors.Is(err, ErrUnreachable) {
+		t.Errorf("a call to a site that is no peer any more: %v", err)
+	}
+	eventually(t, "site 3 has nobody left", func() bool {
+		return !f.links[3].Peers()[0].Up && !f.links[3].Peers()[1].Up
+	})
+	eventually(t, "site 3 is turned away as a stranger", func() bool { return f.links[1].Totals().Strangers > 0 })
+	if _, err := f.links[1].Call(ctx, 2, "echo", []byte("still")); err != nil {
+		t.Errorf("the connection that stays: %v", err)
+	}
+	if err := f.links[2].SetPeers(two); err != nil { // and it comes back, first at one site only
+		t.Fatal(err)
+	}
+	f.reach(2, 3)
+	f.reach(3, 2)
+	if answer, err := f.links[3].Call(ctx, 2, "echo", []byte("back")); err != nil || string(answer) != "back" {
+		t.Errorf("a site that came back: %q, %v", answer, err)
+	}
+	if err := f.links[3].SetPeers(three); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.links[3].Call(ctx, 2, "echo", nil); err != nil {
+		t.Errorf("peers set to what they were: %v", err)
+	}
+	if err := f.links[1].SetPeers(map[holdfast.SiteID][]string{1: {"a", "b"}}); err == nil {
+		t.Error("a site is its own peer")
+	}
+	if err := f.links[1].SetPeers(map[holdfast.SiteID][]string{2: {"a"}}); err == nil {
+		t.Error("one address for two carriers")
+	}
+}
+
+// TestCallsEndWithTheirPeer: whoever waits for a site that is taken out hears that there will be no answer.
+func TestCallsEndWithTheirPeer(t *testing.T) {
+	f := newFleet(t, 2, 1, 0, nil)
+	ended := make(chan error, 1)
+	go func() {
+		_, err := f.links[1].Call(t.Context(), 2, "hold", nil)
+		ended <- err
+	}()
+	eventually(t, "the call is served", func() bool { return f.handlers[2].calls() > 0 })
+	if err := f.links[1].SetPeers(nil); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case err := <-ended:
+		if !errors.Is(err, ErrNoAnswer) {
+			t.Errorf("a call under way: %v", err)
+		}
+	case <-time.After(patience):
+		t.Error("the call waits for ever")
+	}
+}
+
+func TestProbe(t *testing.T) {
+	f := newFleet(t, 3, 1, 0, nil)
+	if err := f.links[1].SetPeers(f.known(1, 3)); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	if trip, err := f.links[1].Probe(ctx, 3, f.listen[3][0]); err != nil || trip <= 0 {
+		t.Errorf("a site of the cluster that is no peer: %v, %v", trip, err)
+	}
+	if _, err := f.links[1].Probe(ctx, 4, f.listen[3][0]); !errors.Is(err, errStranger) {
+		t.Errorf("the address of another site: %v", err)
+	}
+	if _, err := f.links[1].Probe(ctx, 4, freePort(t)); err == nil {
+		t.Error("an address where nobody listens")
+	}
+	// The certificate of an authority of another cluster is found out as well.
+	foreign := newCA(t, "other")
+	l, err := New(Config{Site: 9, Listen: []string{freePort(t)}, Credentials: f.credentials(foreign, 9), Handler: &recorder{}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	if _, err := f.links[1].Probe(ctx, 9, l.Addrs()[0]); !errors.Is(err, errStranger) {
+		t.Errorf("a site of another cluster: %v", err)
+	}
+}
