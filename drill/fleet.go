@@ -22,8 +22,18 @@ import (
 	"holdfast/site"
 )
 
-// Names of the sites of a drill, by number.
-var siteNames = []string{"Hangzhou", "Shanghai", "Shenzhen", "Beijing", "Guangzhou"}
+// Names of the sites of a drill, by number. Five sites are in three cities, two, two and one of them, as banks build them: so the
+// loss of a whole city leaves a majority.
+var siteNames = []string{"Hangzhou", "Shanghai", "Shenzhen", "Hangzhou-2", "Shanghai-2"}
+
+// city is where a site is.
+func city(id holdfast.SiteID) string {
+	name, _, _ := strings.Cut(SiteName(id), "-")
+	return name
+}
+
+// withinCity is how much nearer to each other two sites of one city are than others.
+const withinCity = 10
 
 // MaxSites is how many sites a drill can have.
 const MaxSites = 5
@@ -46,8 +56,9 @@ type fleet struct {
 	sites []*member
 	made  []site.Config
 
-	mu     sync.Mutex
-	damage map[holdfast.SiteID]Damage
+	mu       sync.Mutex
+	damage   map[holdfast.SiteID]Damage
+	carriers []Damage
 }
 
 // member is one site of the fleet as the drill sees it.
@@ -59,7 +70,7 @@ type member struct {
 	own  *client.Client // asks this site and no other
 }
 
-// Damage is what is wrong with a site just now, by order of the drill.
+// Damage is what is wrong with a site, or a carrier, just now, by order of the drill.
 type Damage string
 
 // What a drill does to a site.
@@ -75,7 +86,7 @@ const (
 
 // newFleet lays cables, makes certificates and configurations in dir, and starts nothing.
 func newFleet(o *Options, dir string, r *rand.Rand) (_ *fleet, err error) {
-	f := &fleet{dir: dir, rtt: o.RTT, spawn: newSpawner(), damage: map[holdfast.SiteID]Damage{}}
+	f := &fleet{dir: dir, rtt: o.RTT, spawn: newSpawner(), damage: map[holdfast.SiteID]Damage{}, carriers: make([]Damage, o.Carriers)}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, f.net.Close())
@@ -137,6 +148,14 @@ func (f *fleet) configs(o *Options, key guard.Key) ([]site.Config, error) {
 	return all, f.connect(all, o.bare)
 }
 
+// delay is that of a cable between two sites (from 0), one way; 0: as all others.
+func (f *fleet) delay(i, j int) time.Duration {
+	if city(holdfast.SiteID(i+1)) != city(holdfast.SiteID(j+1)) {
+		return 0
+	}
+	return f.rtt / 2 / withinCity
+}
+
 // electionTicks keeps the time after which a leader is suspected at four round trips or more.
 func electionTicks(rtt, tick time.Duration, atLeast int) int {
 	return max(atLeast, int((4*rtt+tick-1)/tick))
@@ -154,7 +173,7 @@ func (f *fleet) connect(all []site.Config, bare bool) error {
 			peer := site.Peer{Site: all[j].Site, Name: all[j].Name, HTTP: "http://" + all[j].HTTP.Listen}
 			for carrier, target := range all[j].Link.Listen {
 				if !bare {
-					addr, err := f.net.lay(all[i].Site, all[j].Site, carrier, target)
+					addr, err := f.net.lay(all[i].Site, all[j].Site, carrier, target, f.delay(i, j))
 					if err != nil {
 						return err
 					}

@@ -126,12 +126,12 @@ func runDrills(cmd *cobra.Command, f *drillFlags, name string) error {
 		list = []drill.Scenario{s}
 	}
 	for i := range list {
-		o := f.options(cmd, &list[i])
+		o := f.options(cmd, &list[i], name == "all")
 		if err := o.Check(&list[i]); err != nil {
 			return badUsage(cmd, err)
 		}
 	}
-	all, broken := f.runAll(cmd, list)
+	all, broken := f.runAll(cmd, list, name == "all")
 	if broken != nil && len(all) == 0 {
 		return broken
 	}
@@ -146,9 +146,9 @@ func runDrills(cmd *cobra.Command, f *drillFlags, name string) error {
 const maxRuns = 1000
 
 // runAll runs every scenario as often as was asked for, and ends with the first drill that could not be done.
-func (f *drillFlags) runAll(cmd *cobra.Command, list []drill.Scenario) (all []*drill.Evidence, err error) {
+func (f *drillFlags) runAll(cmd *cobra.Command, list []drill.Scenario, every bool) (all []*drill.Evidence, err error) {
 	for _, s := range list {
-		o := f.options(cmd, &s)
+		o := f.options(cmd, &s, every)
 		for run := range f.runs {
 			e, err := f.runDrill(cmd, s, o)
 			if err != nil {
@@ -166,11 +166,13 @@ func (f *drillFlags) runAll(cmd *cobra.Command, list []drill.Scenario) (all []*d
 	return all, nil
 }
 
-// options are those of one scenario: what was not said has the scenario's own default.
-func (f *drillFlags) options(cmd *cobra.Command, s *drill.Scenario) drill.Options {
+// options are those of one scenario: what was not said has the scenario's own default. Where every scenario is asked for, those that
+// need more sites or carriers than was said have them.
+func (f *drillFlags) options(cmd *cobra.Command, s *drill.Scenario, every bool) drill.Options {
 	o := f.o
-	if s.HalfLoad() && !cmd.Flags().Changed("rate") {
-		o.Rate = drill.HalfLoad
+	s.Fit(&o, cmd.Flags().Changed)
+	if every {
+		o.Sites, o.Carriers = max(o.Sites, s.Sites), max(o.Carriers, s.Carriers)
 	}
 	return o
 }
@@ -233,6 +235,7 @@ of up to 1 s passes here, because the machine does other things too; the same fa
 		Args:    nothing,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			s := drill.Demo()
+			s.Fit(&f.o, cmd.Flags().Changed)
 			if err := f.o.Check(&s); err != nil {
 				return badUsage(cmd, err)
 			}
