@@ -81,8 +81,11 @@ func TestAForecastThatDoesNot(t *testing.T) {
 
 func TestWhichLineOfTheForecast(t *testing.T) {
 	lines := []client.Forecast{
-		{Loss: "carrier", Carrier: 1}, {Loss: "carrier", Carrier: 2}, {Loss: "cable", Sites: []holdfast.SiteID{1, 3}, Carrier: 2},
-		{Loss: "site", Sites: []holdfast.SiteID{3}}, {Loss: "sites", Sites: []holdfast.SiteID{1, 3}},
+		{Loss: "carrier", Carrier: 1},
+		{Loss: "carrier", Carrier: 2},
+		{Loss: "cable", Sites: []holdfast.SiteID{1, 3}, Carrier: 2},
+		{Loss: "site", Sites: []holdfast.SiteID{3}},
+		{Loss: "sites", Sites: []holdfast.SiteID{1, 3}},
 	}
 	whole := everywhere(2, 0, 0)
 	s := &stage{carriers: 2}

@@ -9,6 +9,17 @@ import (
 
 // Remarks says in words what else is known of a fault, a sentence each.
 func (e *Evidence) Remarks(fault int) (out []string) {
+	out = e.remarks(fault)
+	for _, c := range e.Forecast {
+		if c.Fault == fault {
+			out = append(out, c.remarks()...)
+		}
+	}
+	return out
+}
+
+// remarks leaves the forecast out.
+func (e *Evidence) remarks(fault int) (out []string) {
 	if fault < len(e.Pauses) {
 		if words := PausesOf(e.Pauses[fault]); words != "" {
 			out = append(out, words)
@@ -21,16 +32,15 @@ func (e *Evidence) Remarks(fault int) (out []string) {
 			}
 		}
 	}
-	for _, c := range e.Forecast {
-		if c.Fault != fault {
-			continue
-		}
-		for _, g := range c.Grouped() {
-			out = append(out, fmt.Sprintf("foretold: %s %s; fact: %s", g.Names(), g.Foretold, g.Fact))
-		}
-		if c.Pause > 0 {
-			out = append(out, fmt.Sprintf("foretold: a pause of about %.0f ms, at most %.0f ms; fact: %.0f ms", millis(c.Pause), millis(c.Worst), millis(c.Moved)))
-		}
+	return out
+}
+
+func (c *Comparison) remarks() (out []string) {
+	for _, g := range c.Grouped() {
+		out = append(out, fmt.Sprintf("foretold: %s %s; fact: %s", g.Names(), g.Foretold, g.Fact))
+	}
+	if c.Pause > 0 {
+		out = append(out, fmt.Sprintf("foretold: a pause of about %.0f ms, at most %.0f ms; fact: %.0f ms", millis(c.Pause), millis(c.Worst), millis(c.Moved)))
 	}
 	return out
 }

@@ -270,8 +270,8 @@ func playDemo(ctx context.Context, s *stage) error {
 	if err := s.during(ctx, "site-cut", s.leader(ctx), 0.56, s.cut, s.heal); err != nil {
 		return err
 	}
-	if err := s.until(ctx, 0.71); err != nil {
+	if err := s.until(ctx, 0.78); err != nil { // the leadership is back at home by then
 		return err
 	}
-	return s.during(ctx, "site-kill", s.other(s.cutBefore(), s.leader(ctx)), 0.83, s.kill, s.revive)
+	return s.during(ctx, "site-kill", s.other(s.cutBefore(), s.leader(ctx)), 0.88, s.kill, s.revive)
 }

@@ -127,7 +127,12 @@ func bytesPerPayment(faults []Fault, samples []Sample, reads []Reading, end time
 	var one, every tallied
 	from := warmUp
 	for i := range faults {
-		if f := &faults[i]; f.alone && f.Healed > 0 {
+		f := &faults[i]
+		if !f.ofCarrier() { // other leaders, sites that catch up: nothing of that can be compared with what was before
+			end = min(end, f.At)
+			break
+		}
+		if f.alone && f.Healed > 0 {
 			one.add(reads, samples, span{f.At + afterCut, f.Healed}, true)
 			every.add(reads, samples, span{from, f.At}, false)
 			from = f.Healed

@@ -112,6 +112,9 @@ func printSummaries(w io.Writer, all []drill.Summary) {
 		fmt.Fprintf(w, "  %s  %s: %d of %d runs passed; pause: median %.0f ms, worst %.0f ms; %s, %s; %d lost, %d doubled, %d altered\n", mark, s.Scenario,
 			s.Passed, s.Runs, s.Pause.Median, s.Pause.Worst, plural(s.FailedRequests, "failed request"), plural(s.LeaderChanges, "new leader"),
 			s.Lost, s.Duplicated, s.Altered)
+		if s.Carriers != nil {
+			fmt.Fprintf(w, "          %s\n", s.Carriers)
+		}
 	}
 	fmt.Fprintln(w)
 }
