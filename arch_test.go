@@ -32,7 +32,7 @@ var house = []struct {
 	{"site", []string{"", "ledger", "transit", "guard", "store", "shard", "link"}},
 	{"httpapi", []string{"", "guard", "shard", "site", "ledger", "transit"}},
 	{"client", []string{""}}, // what an integrator imports: no part of the server
-	{"drill", []string{"", "client", "fault", "check", "retail", "link", "site", "guard"}}, // pays through client only
+	{"drill", []string{"", "client", "fault", "check", "retail", "link", "site", "guard", "drill/rivals"}}, // pays through client only
 	{"drill/rivals", []string{"", "fault", "link"}},                                        // carries bytes in other ways than link does, and compares
 	{"bench", nil}, // measures any layer
 	{"sim", nil},   // may import everything, nobody imports it but the command line

@@ -192,7 +192,7 @@ func playCarrierCutPair(ctx context.Context, s *stage) error {
 
 func (s *stage) pair(a, b holdfast.SiteID, carrier int) carrierFault {
 	return carrierFault{
-		kind: "carrier-cut", carrier: carrier, damage: CarrierPair, place: s.names(a, b) + ":", ends: []holdfast.SiteID{a, b},
+		kind: "carrier-cut-pair", carrier: carrier, damage: CarrierPair, place: s.names(a, b) + ":", ends: []holdfast.SiteID{a, b},
 		order: order{Do: orderCutFlows, Flows: &flows{Carrier: carrier, From: []holdfast.SiteID{a}, To: []holdfast.SiteID{b}, Both: true}},
 	}
 }

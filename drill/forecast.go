@@ -22,13 +22,13 @@ type loss struct {
 
 // loss is what a fault of a carrier is to the fleet; of one that is not cut it says nothing.
 func (c *carrierFault) loss() loss {
-	switch {
-	case c.kind != "carrier-cut":
-		return loss{}
-	case len(c.ends) > 0:
+	switch c.kind {
+	case "carrier-cut":
+		return loss{kind: "carrier", carrier: c.carrier}
+	case "carrier-cut-pair":
 		return loss{"cable", c.ends, c.carrier}
 	}
-	return loss{kind: "carrier", carrier: c.carrier}
+	return loss{}
 }
 
 // lossOf is the loss of one site or of two.

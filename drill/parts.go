@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	"holdfast"
 )
@@ -155,6 +156,9 @@ func playCityCut(ctx context.Context, s *stage) error {
 	return s.sever(ctx, severance{kind: "city-cut", sites: s.cityOf(ctx), joined: true, until: 0.65})
 }
 
+// A loss that stops every shard lasts so long that they are seen to stand still, and so short that nobody's deadline passes.
+const standstill = time.Second
+
 // playForecast does every kind of loss that the fleet foretells: a carrier, a cable, the site that leads, two sites at once.
 func playForecast(ctx context.Context, s *stage) error {
 	leader := s.leader(ctx)
@@ -175,5 +179,5 @@ func playForecast(ctx context.Context, s *stage) error {
 	if err := s.until(ctx, 0.62); err != nil {
 		return err
 	}
-	return s.sever(ctx, severance{kind: "two-sites-cut", sites: s.two(ctx), until: 0.62 + min(0.12, 1.5/s.length.Seconds())})
+	return s.sever(ctx, severance{kind: "two-sites-cut", sites: s.two(ctx), until: 0.62 + standstill.Seconds()/s.length.Seconds()})
 }

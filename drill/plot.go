@@ -95,6 +95,9 @@ func place(target string) string {
 
 func (p *plot) timeAxis() {
 	step := 5 * time.Second
+	if p.length < 12*time.Second {
+		step = time.Second
+	}
 	for p.x(step)-p.x(0) < 44 {
 		step *= 2
 	}

@@ -24,19 +24,25 @@ var reportPage = template.Must(template.New("report").Funcs(template.FuncMap{
 	"plural":    plural,
 }).Parse(reportText))
 
+// reportData is what the page is made from.
+type reportData struct {
+	Passed      bool
+	Title       string
+	Made        string
+	Runs        int
+	Series      []*seriesPage
+	Drills      []*drillPage
+	Contest     *contestPage
+	Machine     []Fact
+	Attribution string
+}
+
+func stamp() string { return time.Now().UTC().Format("2 January 2006, 15:04 UTC") }
+
 // Report draws one page for people from one drill or several: HTML in one file, which asks nobody for anything. Of several
 // runs of a scenario it shows all pauses, and in full only those runs that failed and the one with the longest pause.
 func Report(all []*Evidence) ([]byte, error) {
-	page := struct {
-		Passed      bool
-		Title       string
-		Made        string
-		Runs        int
-		Series      []*seriesPage
-		Drills      []*drillPage
-		Machine     []Fact
-		Attribution string
-	}{Passed: true, Runs: len(all), Made: time.Now().UTC().Format("2 January 2006, 15:04 UTC"), Attribution: retail.Attribution}
+	page := reportData{Passed: true, Runs: len(all), Made: stamp(), Attribution: retail.Attribution}
 	var names []string
 	series := seriesOf(all)
 	for _, e := range all {

@@ -68,10 +68,10 @@ func (s *Scenario) hurtsCarriers() bool { return s.smooth || s.foretells || s.Na
 const (
 	failoverBound = 500 * time.Millisecond
 	plannedBound  = 100 * time.Millisecond
-	demoBound     = time.Second     // the machine is a laptop that does other things too
-	outageBound   = 5 * time.Second // nothing runs at all: as long as a process takes to start and read its log
-	smoothBound   = plannedBound    // the others are heard all the time, so nothing has to be noticed at all
-	busyBound     = payDeadline     // nothing fails, the machine is slow: as long as every caller still gets an answer
+	demoBound     = time.Second            // the machine is a laptop that does other things too
+	outageBound   = 5 * time.Second        // nothing runs at all: as long as a process takes to start and read its log
+	smoothBound   = 200 * time.Millisecond // longer than any hiccup of a disk; what callers notice is compared more finely
+	busyBound     = payDeadline            // nothing fails, the machine is slow: as long as every caller still gets an answer
 )
 
 // smoothLoad is as short as three faults of a carrier can be with times between them in which nothing is broken: what callers wait

@@ -34,7 +34,7 @@ func TestNobodyNoticesACarrierThatIsCut(t *testing.T) {
 	if got := s.reasons(faults, 2); len(got) != 0 {
 		t.Errorf("%q", got)
 	}
-	if s.P99 != 12*ms || s.Rise(&s.Faults[0]) != 0 || s.Faults[0].Payments != 500 {
+	if s.P99 != 12*ms || s.Rise(s.Faults[0].P99) != 0 || s.Quiet != (Range{12 * ms, 12 * ms}) || s.Faults[0].Payments != 500 {
 		t.Errorf("%+v", s)
 	}
 	if s.Alone < 950 || s.Alone > 1050 || s.Cost() < 1.95 || s.Cost() > 2.05 {
@@ -81,6 +81,28 @@ func TestWhatWouldBeNoticed(t *testing.T) {
 		got := strings.Join(smoothness(faults, samples, reads, 10*time.Second).reasons(faults, 2), "; ")
 		if (got == "") != (c.reason == "") || !strings.Contains(got, c.reason) {
 			t.Errorf("%s: %q, want %q", c.name, got, c.reason)
+		}
+	}
+}
+
+// A machine that stands still once, for whatever reason, is not the carrier's fault; what comes back with every fault is.
+func TestOneHiccupIsNotTheCarriers(t *testing.T) {
+	for _, c := range []struct {
+		hiccups []time.Duration
+		fails   bool
+	}{{[]time.Duration{4 * time.Second}, false}, {[]time.Duration{4 * time.Second, 7 * time.Second}, true}} {
+		faults, samples, reads := carrierRun(func(due time.Duration) time.Duration {
+			for _, at := range c.hiccups {
+				if due >= at && due < at+40*ms {
+					return 12*ms + at + 40*ms - due
+				}
+			}
+			return 12 * ms
+		})
+		faults = append(faults, Fault{Kind: "carrier-cut", Target: "carrier 1", At: 7 * time.Second, Healed: 9 * time.Second})
+		got := smoothness(faults, samples, reads, 10*time.Second).reasons(faults, 2)
+		if (len(got) > 0) != c.fails {
+			t.Errorf("hiccups at %v: %q", c.hiccups, got)
 		}
 	}
 }

@@ -148,7 +148,7 @@ func TestDrillRuns(t *testing.T) {
 		t.Errorf("played %v", played)
 	}
 	for _, want := range []string{
-		"site-cut              8         800 ms", "1 acknowledged payment was lost",
+		"site-cut                8         800 ms", "1 acknowledged payment was lost",
 		"site-cut: 3 of 3 runs passed; pause: median 800 ms, worst 900 ms",
 		"site-kill: 2 of 3 runs passed; pause: median 800 ms, worst 900 ms; 0 failed requests, 0 new leaders; 1 lost",
 	} {
@@ -249,4 +249,36 @@ func sites(t *testing.T, dir string) (found []string) {
 		}
 	}
 	return found
+}
+
+// The comparison of ways to use two carriers is a drill without a fleet.
+func TestDrillRivals(t *testing.T) {
+	f := drillFlags{compete: func(_ context.Context, runs int, _ string) (*drill.Contest, error) {
+		return &drill.Contest{
+			Scenario: drill.ContestName, Runs: runs, Verdict: "fail", Reasons: []string{"run 2: too slow"},
+			Rivals: []drill.Rival{{Name: "tcp-redial"}, {Name: "multipath-tcp", Skipped: "no kernel for it"}, {Name: "link", Missing: 1}},
+		}, nil
+	}}
+	cmd := newDrillRunOf(&f)
+	var out bytes.Buffer
+	cmd.SetOut(&out)
+	cmd.SetErr(io.Discard)
+	file := filepath.Join(t.TempDir(), "rivals.json")
+	cmd.SetArgs([]string{drill.ContestName, "--runs", "3", "--json", file, "--report", filepath.Join(t.TempDir(), "rivals.html")})
+	if err := cmd.ExecuteContext(t.Context()); !errors.Is(err, errFailed) {
+		t.Errorf("%v, want a failure", err)
+	}
+	for _, want := range []string{"3 runs of each", "multipath-tcp  not run: no kernel for it", "run 2: too slow"} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("not said: %q\n%s", want, &out)
+		}
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var c drill.Contest
+	if err := json.Unmarshal(text, &c); err != nil || c.Runs != 3 || len(c.Rivals) != 3 {
+		t.Errorf("%v: %s", err, text)
+	}
 }

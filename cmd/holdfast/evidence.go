@@ -87,7 +87,7 @@ func printRun(w io.Writer, e *drill.Evidence, first bool) {
 	if !r.Passed() {
 		mark = p.red(r.Verdict)
 	}
-	fmt.Fprintf(w, "%-16s %6d %s %7d %12d %13s %6d %8d %8d  %s\n", r.Scenario, r.Seed, p.bold(fmt.Sprintf("%11.0f ms", r.Pause())),
+	fmt.Fprintf(w, "%-18s %6d %s %7d %12d %13s %6d %8d %8d  %s\n", r.Scenario, r.Seed, p.bold(fmt.Sprintf("%11.0f ms", r.Pause())),
 		r.FailedRequests(), r.LeaderChanges(), thousands(r.Payments.Acknowledged), r.Lost, r.Duplicated, r.Altered, mark)
 	for _, reason := range r.Reasons {
 		fmt.Fprintf(w, "    %s\n", strings.ReplaceAll(reason, "\n", "\n    "))
@@ -97,7 +97,7 @@ func printRun(w io.Writer, e *drill.Evidence, first bool) {
 	}
 }
 
-const runHeader = "%-16s %6s %14s %7s %12s %13s %6s %8s %8s"
+const runHeader = "%-18s %6s %14s %7s %12s %13s %6s %8s %8s"
 
 // printSummaries tells what several runs found, scenario by scenario.
 func printSummaries(w io.Writer, all []drill.Summary) {
