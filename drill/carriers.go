@@ -38,7 +38,7 @@ type carrierFault struct {
 	carrier     int // from 1
 	damage      Damage
 	place       string            // of the target, before the carrier; "": everywhere
-	ends        []holdfast.SiteID // of the cable, where it is one pair's
+	ends        []holdfast.SiteID // the sites that it is about; none: all
 	order       order
 	alone       bool // one carrier alone is left
 	from, until float64
@@ -49,6 +49,9 @@ func (c *carrierFault) target() string { return fmt.Sprintf("%scarrier %d", c.pl
 // hurt breaks a carrier when it is time and mends it again. All carriers are in use when it begins: another one that was still
 // down would make it a cut of whole sites.
 func (s *stage) hurt(ctx context.Context, c carrierFault) error {
+	if slices.Contains(c.ends, 0) {
+		return errNoLeader
+	}
 	if err := s.until(ctx, c.from); err != nil {
 		return err
 	}
@@ -202,7 +205,7 @@ func (s *stage) pair(a, b holdfast.SiteID, carrier int) carrierFault {
 func playCarrierOneWay(ctx context.Context, s *stage) error {
 	return twice(ctx, s, func(carrier int) carrierFault {
 		leader := []holdfast.SiteID{s.leader(ctx)}
-		c := carrierFault{kind: "carrier-one-way", carrier: carrier, damage: CarrierMuted}
+		c := carrierFault{kind: "carrier-one-way", carrier: carrier, damage: CarrierMuted, ends: leader}
 		c.place = s.names(leader...) + ":outbound on "
 		f := &flows{Carrier: carrier, From: leader}
 		if carrier > 1 {
