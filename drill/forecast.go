@@ -50,14 +50,15 @@ func (l *loss) is(f *client.Forecast) bool {
 }
 
 const (
-	// pictureAge is how old what the fleet knows of itself may be: it asks around once a second.
-	pictureAge = 1200 * time.Millisecond
+	// pictureAge is how old what the fleet knows of itself may be: each site looks once a second, and a carrier that is whole again
+	// is dialled within 0.3 s.
+	pictureAge = 1400 * time.Millisecond
 	// pictureTime is how long a drill waits for it to have seen the last heal.
 	pictureTime = 4 * time.Second
 )
 
-// foretell asks what a loss would do; nil when the fleet does not say. A forecast from before the last heal speaks of another
-// fleet: a scenario that is about forecasts waits for a fresh one.
+// foretell asks what a loss would do; nil when the fleet does not say, or does not yet know of the last heal: then it speaks of
+// another fleet. A scenario that is about forecasts waits for what it says next.
 func (s *stage) foretell(ctx context.Context, l loss) *client.Forecast {
 	if l.kind == "" {
 		return nil
@@ -66,7 +67,7 @@ func (s *stage) foretell(ctx context.Context, l loss) *client.Forecast {
 	defer cancel()
 	for {
 		answer, err := s.whole().own.Survival(ctx)
-		fresh := !s.foretells || answer.At.Sub(s.mended()) > pictureAge
+		fresh := answer.At.Sub(s.mended()) > pictureAge
 		if at := slices.IndexFunc(answer.Losses, func(f client.Forecast) bool { return l.is(&f) }); err == nil && at >= 0 && fresh {
 			return &answer.Losses[at]
 		}

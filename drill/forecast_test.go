@@ -1,6 +1,9 @@
 package drill
 
 import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -97,5 +100,35 @@ func TestWhichLineOfTheForecast(t *testing.T) {
 				t.Errorf("loss %+v is line %+v: %v", l, lines[k], got)
 			}
 		}
+	}
+}
+
+// A forecast from before the last heal speaks of a fleet that is gone: it is not used, and where forecasts are the subject, waited for.
+func TestAForecastIsFresh(t *testing.T) {
+	mended := time.Now()
+	var asked int
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		at := mended.Add(time.Second) // it asked around before the heal
+		if asked++; asked > 2 {
+			at = mended.Add(2 * pictureAge)
+		}
+		fmt.Fprintf(w, `{"at":%q,"survives":true,"losses":[{"loss":"site","sites":[1],"survives":true,"stops":[],"moves":[],"pause_ms":%d}]}`, at.UTC().Format(time.RFC3339Nano), asked)
+	}))
+	defer server.Close()
+	own, err := client.New(client.Config{Sites: []string{server.URL}, Hedge: -1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer own.Close()
+	s := &stage{fleet: &fleet{sites: []*member{{id: 1, own: own}}}, last: mended}
+	if told := s.foretell(t.Context(), lossOf(1)); told != nil {
+		t.Errorf("a forecast from before the heal was used: %+v", told)
+	}
+	s.foretells = true
+	if told := s.foretell(t.Context(), lossOf(1)); told == nil || told.Pause != 3 {
+		t.Errorf("%+v, want the third", told)
+	}
+	if told := s.foretell(t.Context(), loss{}); told != nil || asked != 3 {
+		t.Errorf("of a fault that the fleet does not know: %+v, asked %d times", told, asked)
 	}
 }

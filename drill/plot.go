@@ -223,7 +223,7 @@ func trafficPlot(e *Evidence, width float64) template.HTML {
 	for c := range e.Result.Carriers {
 		rates := trafficRates(e, c, int(e.Length/trafficStep(e)))
 		for i := range rates {
-			rates[i] = scale(rates[i])
+			rates[i] = scale(rates[i]) // what is no number stays none
 		}
 		p.line(fmt.Sprintf("c%d", c+1), at, rates)
 	}
@@ -238,7 +238,7 @@ func trafficRates(e *Evidence, carrier, steps int) []float64 {
 	for i := range out {
 		from := time.Duration(i) * trafficStep(e)
 		bytes, between := sent(e.Traffic, span{from - meterEvery, from + trafficStep(e) + meterEvery/2})
-		if carrier < len(bytes) {
+		if out[i] = math.NaN(); carrier < len(bytes) { // a machine with too much to do leaves readings out
 			out[i] = float64(bytes[carrier]) / (between.until - between.from).Seconds()
 		}
 	}

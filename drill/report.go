@@ -261,7 +261,7 @@ func boolInt(b bool) int {
 func repeat(e *Evidence) string {
 	r := &e.Result
 	if r.Scenario == demoScenario.Name {
-		return fmt.Sprintf("holdfast demo --seed %d --report demo.html", r.Seed)
+		return fmt.Sprintf("holdfast demo --seed %d --shards %d --report demo.html", r.Seed, r.Shards)
 	}
 	return fmt.Sprintf("holdfast drill run %s --seed %d --sites %d --shards %d --carriers %d --rtt %v --report %s.html",
 		r.Scenario, r.Seed, r.Sites, r.Shards, r.Carriers, time.Duration(r.RTTMillis*1e6), r.Scenario)

@@ -281,6 +281,7 @@ of up to 1 s passes here, because the machine does other things too; the same fa
 		},
 	}
 	cmd.Flags().Uint64Var(&f.o.Seed, "seed", f.o.Seed, "`N` that chooses ids and the exact moments of the faults")
+	cmd.Flags().IntVar(&f.o.Shards, "shards", f.o.Shards, "`N` shards: with several, only owners whose shard was led from the site that fails wait")
 	cmd.Flags().DurationVar(&f.o.Load, "duration", 0, "how long the load runs (`D` like 15s, 10s or more), with as many of the orders as fit; by default 30s")
 	cmd.Flags().StringVar(&f.report, "report", "", "write a report for people to `FILE` (HTML, one file)")
 	cmd.Flags().BoolVar(&show, "open", false, "open the report in a browser")
