@@ -65,7 +65,7 @@ func (s *stage) hurt(ctx context.Context, c carrierFault) error {
 	if err := s.fleet.net.order(c.order); err != nil {
 		return err
 	}
-	if err := s.until(ctx, c.until); err != nil {
+	if err := rest(ctx, time.Duration((c.until-c.from)*float64(s.length))); err != nil { // as long as planned, also when it began late
 		return err
 	}
 	if err := s.fleet.net.do(orderHeal, 0); err != nil {

@@ -100,7 +100,7 @@ func (c *CarrierSummary) add(e *Evidence) {
 		w := &e.Smooth.Faults[i]
 		f := &e.Result.Faults[w.Fault]
 		c.Faults++
-		if f.FailedRequests == 0 && len(disturbed(e.Faults[w.Fault:w.Fault+1], e.Reigns, e.Length)) == 0 {
+		if f.FailedRequests == 0 && len(anew(e.Reigns, felt(e.Faults, w.Fault, e.Length))) == 0 {
 			c.Undisturbed++
 		}
 	}

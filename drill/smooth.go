@@ -105,7 +105,7 @@ func smoothness(faults []Fault, samples []Sample, reads []Reading, end time.Dura
 			calm[k] = append(calm[k], s.Latency())
 		}
 		for k := range faults {
-			if faults[k].ofCarrier() && faults[k].felt(end).has(s.Due) {
+			if faults[k].ofCarrier() && felt(faults, k, end).has(s.Due) {
 				waits[k] = append(waits[k], s.Latency())
 			}
 		}
@@ -150,12 +150,15 @@ func sorted(lists ...[]time.Duration) []time.Duration {
 	return all
 }
 
-// felt is the time in which somebody may notice a fault.
-func (f *Fault) felt(end time.Duration) span {
-	if f.Healed == 0 {
-		return span{f.At, end}
+// felt is the time in which somebody may notice a fault, and no other.
+func felt(faults []Fault, i int, end time.Duration) span {
+	if i+1 < len(faults) {
+		end = faults[i+1].At
 	}
-	return span{f.At, f.Healed + afterHeal}
+	if healed := faults[i].Healed; healed != 0 {
+		end = min(end, healed+afterHeal)
+	}
+	return span{faults[i].At, end}
 }
 
 // quiet lists the times in which nothing is broken, between the faults.
@@ -165,7 +168,7 @@ func quiet(faults []Fault, end time.Duration) (list []span) {
 		if faults[i].At > from {
 			list = append(list, span{from, faults[i].At})
 		}
-		from = max(from, faults[i].felt(end).until)
+		from = max(from, felt(faults, i, end).until)
 	}
 	if end > from {
 		list = append(list, span{from, end})
@@ -272,7 +275,7 @@ func disturbed(faults []Fault, reigns []Reign, end time.Duration) (out []string)
 		if !faults[i].ofCarrier() {
 			continue
 		}
-		for _, r := range anew(reigns, faults[i].felt(end)) {
+		for _, r := range anew(reigns, felt(faults, i, end)) {
 			out = append(out, fmt.Sprintf("%s of %s: an election that nobody wanted: shard %d was led by %s from %.1f s on, in term %d",
 				faults[i].Kind, faults[i].Target, r.Shard, SiteName(r.Site), r.From.Seconds(), r.Term))
 		}
