@@ -77,6 +77,7 @@ type Damage string
 const (
 	Whole      Damage = ""
 	CutOff     Damage = "cut off"
+	Parted     Damage = "wrong side" // cut off together with others, which it still reaches
 	Muted      Damage = "not heard"
 	Deafened   Damage = "hears nothing"
 	Killed     Damage = "killed"

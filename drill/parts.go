@@ -28,8 +28,12 @@ func (s *stage) sever(ctx context.Context, c severance) error {
 	asking := s.strand(ctx, ask, c.sites)
 	i := s.begin(c.kind, s.names(c.sites...))
 	s.note(i, told, false)
+	damage := CutOff
+	if c.joined {
+		damage = Parted
+	}
 	for _, id := range c.sites {
-		s.fleet.mark(id, CutOff)
+		s.fleet.mark(id, damage)
 	}
 	if err := s.cutOff(c); err != nil {
 		return fmt.Errorf("%s: %w", c.kind, err)

@@ -146,7 +146,7 @@ func (v *view) cable(from, to *drill.SiteView) string {
 	p := v.paint
 	name := fmt.Sprintf("%-9s", to.Name)
 	switch {
-	case from.Damage == drill.CutOff || to.Damage == drill.CutOff:
+	case from.Damage == drill.CutOff || to.Damage == drill.CutOff || (from.Damage == drill.Parted) != (to.Damage == drill.Parted):
 		return p.red("╶ ✂ ╴ ") + p.dim(name)
 	case gone(from.Damage) || gone(to.Damage):
 		return p.dim("┄┄┄┄┄ " + name)
