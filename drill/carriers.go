@@ -169,14 +169,15 @@ func playCarrierCut(ctx context.Context, s *stage) error {
 	return nil
 }
 
-// twice hurts one carrier after the other, after a cut that shows what one alone takes.
+// twice hurts one carrier after the other, after a cut that shows what one alone takes: of two seconds, because how many payments
+// share a frame varies from moment to moment.
 func twice(ctx context.Context, s *stage, harm func(carrier int) carrierFault) error {
-	if err := s.hurt(ctx, s.alone(everywhere(2, 0.14, 0.25))); err != nil {
+	if err := s.hurt(ctx, s.alone(everywhere(2, 0.12, 0.30))); err != nil {
 		return err
 	}
-	for i, at := range []float64{0.40, 0.70} {
+	for i, at := range []float64{0.42, 0.71} {
 		c := harm(i%s.carriers + 1)
-		c.from, c.until = at, at+0.16
+		c.from, c.until = at, at+0.15
 		if err := s.hurt(ctx, c); err != nil {
 			return err
 		}
