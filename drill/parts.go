@@ -161,7 +161,7 @@ func playCityCut(ctx context.Context, s *stage) error {
 }
 
 // A loss that stops every shard lasts so long that they are seen to stand still, and so short that nobody's deadline passes.
-const standstill = time.Second
+const standstill = 600 * time.Millisecond
 
 // playForecast does every kind of loss that the fleet foretells: a carrier, a cable, the site that leads, two sites at once.
 func playForecast(ctx context.Context, s *stage) error {
