@@ -34,8 +34,8 @@ var house = []struct {
 	{"httpapi", []string{"", "guard", "shard", "site", "ledger", "transit", "proof"}},
 	{"client", []string{""}},                   // what an integrator imports: no part of the server
 	{"doctor", []string{"", "client", "site"}}, // reads configurations, and asks as any client does
-	{"drill", []string{"", "client", "fault", "check", "retail", "link", "site", "guard"}}, // pays through client only
-	{"drill/rivals", []string{"", "fault", "link"}},                                        // carries bytes in other ways than link does, and compares
+	{"drill", []string{"", "client", "fault", "check", "retail", "link", "site", "guard", "drill/rivals"}}, // pays through client only
+	{"drill/rivals", []string{"", "fault", "link"}},                                                        // carries bytes in other ways than link does, and compares
 	{"bench", nil}, // measures any layer
 	{"sim", nil},   // may import everything, nobody imports it but the command line
 	{"cmd/holdfast", nil},
@@ -48,6 +48,7 @@ var only = map[string][]string{
 	"github.com/danielgtaylor/huma":  {"httpapi"},
 	"github.com/spf13/cobra":         {"cmd/holdfast"},
 	"github.com/vishvananda/netlink": {"doctor"},
+	"holdfast/drill/rivals":          {"drill"}, // ways to carry messages that no site can be made to use
 }
 
 // pure packages decide; time and randomness are arguments, and nothing in them can wait.

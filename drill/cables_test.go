@@ -5,9 +5,13 @@ import (
 	"io"
 	"net"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"holdfast"
+	"holdfast/fault"
 )
 
 // served starts the cables in a goroutine: the same two ends as with a process, and pipes between them.
@@ -34,10 +38,10 @@ func TestCablesDoAsTheyAreTold(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	if _, err := c.tell(order{Do: orderDelay, Delay: time.Millisecond}); err != nil {
+	if err := c.order(order{Do: orderDelay, Delay: time.Millisecond}); err != nil {
 		t.Fatal(err)
 	}
-	address, err := c.lay(1, 2, 0, l.Addr().String())
+	address, err := c.lay(1, 2, 0, l.Addr().String(), 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -93,10 +97,104 @@ func TestCablesSayWhatTheyCannotDo(t *testing.T) {
 	if err := c.do("splice", 1); err == nil || !strings.Contains(err.Error(), `no order is called "splice"`) {
 		t.Errorf("%v", err)
 	}
-	if _, err := c.lay(1, 2, 0, "127.0.0.1:1"); err != nil {
+	if _, err := c.lay(1, 2, 0, "127.0.0.1:1", 0); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := c.lay(1, 2, 0, "127.0.0.1:1"); err == nil || !strings.Contains(err.Error(), "has a cable already") {
+	if _, err := c.lay(1, 2, 0, "127.0.0.1:1", 0); err == nil || !strings.Contains(err.Error(), "has a cable already") {
 		t.Errorf("laid twice: %v", err)
+	}
+}
+
+// Flows are chosen by carrier and by their ends; those of clients are never.
+func TestFlows(t *testing.T) {
+	ids := func(list ...holdfast.SiteID) []holdfast.SiteID { return list }
+	for _, c := range []struct {
+		flows flows
+		hit   []fault.Route
+		not   []fault.Route
+	}{
+		{flows{Carrier: 2}, []fault.Route{{From: 1, To: 2, Carrier: 1}, {From: 3, To: 1, Carrier: 1}}, []fault.Route{{From: 1, To: 2}, {From: fault.Outside, To: 2, Carrier: 1}}},
+		{flows{From: ids(1), To: ids(2), Both: true}, []fault.Route{{From: 1, To: 2}, {From: 2, To: 1, Carrier: 1}}, []fault.Route{{From: 1, To: 3}}},
+		{flows{Carrier: 1, From: ids(1)}, []fault.Route{{From: 1, To: 2}}, []fault.Route{{From: 2, To: 1}, {From: 1, To: 2, Carrier: 1}}},
+		{flows{From: ids(1, 2), To: ids(3, 4, 5), Both: true}, []fault.Route{{From: 2, To: 5}, {From: 3, To: 1}}, []fault.Route{{From: 1, To: 2}, {From: 4, To: 5}}},
+	} {
+		for _, r := range c.hit {
+			if !c.flows.match(r) {
+				t.Errorf("%+v does not have %v", c.flows, r)
+			}
+		}
+		for _, r := range c.not {
+			if c.flows.match(r) {
+				t.Errorf("%+v has %v", c.flows, r)
+			}
+		}
+	}
+}
+
+// One carrier can be cut, made lossy and made to flap while the other works; a heal of everything ends all of it, and every byte that
+// was handed to a carrier is counted, whether it came out or not.
+func TestOneCarrierOfTwo(t *testing.T) {
+	c := served(t)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	if err := c.order(order{Do: orderDelay}); err != nil {
+		t.Fatal(err)
+	}
+	var near, far [2]net.Conn
+	for carrier := range near {
+		address, err := c.lay(1, 2, carrier, l.Addr().String(), 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if near[carrier], err = net.Dial("tcp", address); err != nil {
+			t.Fatal(err)
+		}
+		defer near[carrier].Close()
+		if far[carrier], err = l.Accept(); err != nil {
+			t.Fatal(err)
+		}
+		defer far[carrier].Close()
+	}
+	for _, o := range []order{
+		{Do: orderCutFlows, Flows: &flows{Carrier: 1}},
+		{Do: orderLossy, Flows: &flows{Carrier: 1}, Share: 1, Delay: time.Hour},
+		{Do: orderFlap, Flows: &flows{Carrier: 1}, Delay: time.Hour},
+	} {
+		if err := c.order(o); err != nil {
+			t.Fatal(err)
+		}
+		passes(t, near[1], far[1], o.Do)
+		if o.Do != orderLossy {
+			if _, err := near[0].Write([]byte(o.Do)); err != nil {
+				t.Fatal(err)
+			}
+			_ = far[0].SetReadDeadline(time.Now().Add(50 * time.Millisecond))
+			if n, err := far[0].Read(make([]byte, 16)); !errors.Is(err, os.ErrDeadlineExceeded) {
+				t.Errorf("%s: %d bytes passed, %v", o.Do, n, err)
+			}
+		}
+		if err := c.do(orderHeal, 0); err != nil {
+			t.Fatal(err)
+		}
+		if o.Do != orderLossy {
+			arrives(t, far[0], o.Do)
+		}
+		passes(t, near[0], far[0], "whole")
+	}
+	got, err := c.sent()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := []uint64{uint64(len(orderCutFlows) + len(orderFlap) + 3*len("whole")), uint64(len(orderCutFlows) + len(orderLossy) + len(orderFlap))}; !slices.Equal(got, want) {
+		t.Errorf("%d bytes were sent by carrier, want %d", got, want)
+	}
+}
+
+func TestHarmNeedsFlows(t *testing.T) {
+	if err := served(t).order(order{Do: orderCutFlows}); err == nil || !strings.Contains(err.Error(), "of which flows?") {
+		t.Errorf("%v", err)
 	}
 }

@@ -8,6 +8,11 @@
 // asks every site for every payment, compares balances with what the data says to the penny, audits the books, compares
 // the replicas and checks that the answers could have happened in one order.
 //
+// Drills of carriers (carriers.go) break one of several. They compare, within one run, what callers waited while it was broken with
+// what they waited while nothing was, and the bytes of all carriers with those of one alone (smooth.go, meter.go). Before a loss the
+// fleet is asked what it would do, and held to it (forecast.go). parts.go cuts off several sites at once, stranded.go has the clients
+// that are on the wrong side then, and contest.go compares the link with what else could carry messages over two carriers.
+//
 // scenario.go is the list of faults, measure.go what is measured and how, result.go the verdict, series.go the sum of several
 // runs; these are pure. fleet.go has the processes, cables.go the cables, busy.go what takes processor time from them, load.go
 // the clients, book.go what they wrote down, reconcile.go and reading.go the proof, report.go the page for people.

@@ -22,8 +22,18 @@ import (
 	"holdfast/site"
 )
 
-// Names of the sites of a drill, by number.
-var siteNames = []string{"Hangzhou", "Shanghai", "Shenzhen", "Beijing", "Guangzhou"}
+// Names of the sites of a drill, by number. Five sites are in three cities, two, two and one of them, as banks build them: so the
+// loss of a whole city leaves a majority.
+var siteNames = []string{"Hangzhou", "Shanghai", "Shenzhen", "Hangzhou-2", "Shanghai-2"}
+
+// city is where a site is.
+func city(id holdfast.SiteID) string {
+	name, _, _ := strings.Cut(SiteName(id), "-")
+	return name
+}
+
+// withinCity is how much nearer to each other two sites of one city are than others.
+const withinCity = 10
 
 // MaxSites is how many sites a drill can have.
 const MaxSites = 5
@@ -46,10 +56,11 @@ type fleet struct {
 	sites []*member
 	made  []site.Config
 
-	mu     sync.Mutex // guards what follows
-	damage map[holdfast.SiteID]Damage
-	came   []*member // while the load ran; see newcomers.go
-	went   []holdfast.SiteID
+	mu       sync.Mutex // guards what follows
+	damage   map[holdfast.SiteID]Damage
+	came     []*member // while the load ran; see newcomers.go
+	went     []holdfast.SiteID
+	carriers []Damage
 }
 
 // member is one site of the fleet as the drill sees it.
@@ -61,13 +72,14 @@ type member struct {
 	own  *client.Client // asks this site and no other
 }
 
-// Damage is what is wrong with a site just now, by order of the drill.
+// Damage is what is wrong with a site, or a carrier, just now, by order of the drill.
 type Damage string
 
 // What a drill does to a site.
 const (
 	Whole      Damage = ""
 	CutOff     Damage = "cut off"
+	Parted     Damage = "wrong side" // cut off together with others, which it still reaches
 	Muted      Damage = "not heard"
 	Deafened   Damage = "hears nothing"
 	Killed     Damage = "killed"
@@ -77,7 +89,7 @@ const (
 
 // newFleet lays cables, makes certificates and configurations in dir, and starts nothing.
 func newFleet(o *Options, dir string, r *rand.Rand) (_ *fleet, err error) {
-	f := &fleet{dir: dir, rtt: o.RTT, spawn: newSpawner(), damage: map[holdfast.SiteID]Damage{}}
+	f := &fleet{dir: dir, rtt: o.RTT, spawn: newSpawner(), damage: map[holdfast.SiteID]Damage{}, carriers: make([]Damage, o.Carriers)}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, f.net.Close())
@@ -139,6 +151,14 @@ func (f *fleet) configs(o *Options, key guard.Key) ([]site.Config, error) {
 	return all, f.connect(all, o.bare)
 }
 
+// delay is that of a cable between two sites (from 0), one way; 0: as all others.
+func (f *fleet) delay(i, j int) time.Duration {
+	if city(holdfast.SiteID(i+1)) != city(holdfast.SiteID(j+1)) {
+		return 0
+	}
+	return f.rtt / 2 / withinCity
+}
+
 // electionTicks keeps the time after which a leader is suspected at four round trips or more.
 func electionTicks(rtt, tick time.Duration, atLeast int) int {
 	return max(atLeast, int((4*rtt+tick-1)/tick))
@@ -156,7 +176,7 @@ func (f *fleet) connect(all []site.Config, bare bool) error {
 			peer := site.Peer{Site: all[j].Site, Name: all[j].Name, HTTP: "http://" + all[j].HTTP.Listen}
 			for carrier, target := range all[j].Link.Listen {
 				if !bare {
-					addr, err := f.net.lay(all[i].Site, all[j].Site, carrier, target)
+					addr, err := f.net.lay(all[i].Site, all[j].Site, carrier, target, f.delay(i, j))
 					if err != nil {
 						return err
 					}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"holdfast"
+	"holdfast/client"
 )
 
 // SampleKind says which load a request was part of.
@@ -20,6 +21,9 @@ const (
 	Probed
 	// ReadBack is a linearizable read. It is no payment, but its failure is a failed request.
 	ReadBack
+	// WrongSide is a payment at a site that a cut has left without a majority. It cannot be made, and is judged by how soon its
+	// caller is told.
+	WrongSide
 	// Prepared is what the load stands on, and what is tried when it is over. Nothing is measured by it.
 	Prepared
 )
@@ -42,7 +46,7 @@ func (s *Sample) Latency() time.Duration { return s.Ended - s.Due }
 // failed reports whether the request had no definite answer at its deadline. "Not executed" at the deadline counts: it is
 // safe, but the person at the till got no payment.
 func (s *Sample) failed() bool {
-	return s.Kind != Prepared && (s.Status == holdfast.Unknown || s.Status == holdfast.NotExecuted)
+	return s.Kind != Prepared && s.Kind != WrongSide && (s.Status == holdfast.Unknown || s.Status == holdfast.NotExecuted)
 }
 
 // Fault is one thing that was broken on purpose. Its window lasts until the next fault begins, or the load ends.
@@ -51,6 +55,9 @@ type Fault struct {
 	Target string        // name of the site; several are joined by "+"; ":inbound" or ":outbound" follows in a one-way cut
 	At     time.Duration // since the start of the load
 	Healed time.Duration // 0 while it lasts
+
+	Foretold *client.Forecast // what the fleet said about it just before; nil: nothing
+	alone    bool             // while it lasts, one carrier is left and no more
 }
 
 // Reign is a stretch of time in which one site led a shard.
@@ -73,7 +80,9 @@ type effect struct {
 type ShardPause struct {
 	Shard holdfast.ShardID
 	Pause time.Duration
-	Moved bool // it got another leader
+	Moved bool            // it got another leader
+	From  holdfast.SiteID // who led it before; 0: not known
+	To    holdfast.SiteID // who led it next; 0: nobody else did
 }
 
 const forever = time.Duration(math.MaxInt64)
@@ -89,7 +98,10 @@ func effects(faults []Fault, samples []Sample, reigns []Reign, shards []holdfast
 			until = faults[i+1].At
 		}
 		for _, shard := range shards {
-			p := ShardPause{shard, pause(acks[shard], f.At, until), moved(reigns, shard, f.At, until)}
+			p := ShardPause{
+				Shard: shard, Pause: pause(acks[shard], f.At, until), Moved: moved(reigns, shard, f.At, until),
+				From: ledBy(reigns, shard, f.At), To: heir(reigns, shard, f.At, until),
+			}
 			out[i].pause, out[i].pauses = max(out[i].pause, p.Pause), append(out[i].pauses, p)
 		}
 		out[i].leaders = changes(reigns, f.At, until)
@@ -171,6 +183,17 @@ func moved(reigns []Reign, shard holdfast.ShardID, from, until time.Duration) bo
 		}
 	}
 	return changes(own, from, until) > 0
+}
+
+// heir is the first other site that led a shard within the window; 0: there was none.
+func heir(reigns []Reign, shard holdfast.ShardID, from, until time.Duration) holdfast.SiteID {
+	before := ledBy(reigns, shard, from)
+	for _, r := range reigns {
+		if r.Shard == shard && r.From >= from && r.From < until && r.Site != before {
+			return r.Site
+		}
+	}
+	return 0
 }
 
 // PausesOf sums up the pauses of a fault in words: with several shards only those that were led from where it struck wait.

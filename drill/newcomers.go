@@ -46,7 +46,7 @@ func (f *fleet) newcomer(id holdfast.SiteID) (*member, []string, error) {
 func (f *fleet) cablesTo(from, to holdfast.SiteID, targets []string) (addresses []string, err error) {
 	for carrier, target := range targets {
 		if f.net != nil {
-			if target, err = f.net.lay(from, to, carrier, target); err != nil {
+			if target, err = f.net.lay(from, to, carrier, target, f.delay(int(from)-1, int(to)-1)); err != nil {
 				return nil, err
 			}
 		}
@@ -68,8 +68,8 @@ func (f *fleet) keep(came *member, went holdfast.SiteID) {
 	}
 }
 
-// settled is the fleet as it is in the end: without the sites that went, and with those that came.
-func (f *fleet) settled() *fleet {
+// final is the fleet as it is in the end: without the sites that went, and with those that came.
+func (f *fleet) final() *fleet {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	now := &fleet{dir: f.dir, rtt: f.rtt, key: f.key, net: f.net, spawn: f.spawn, made: f.made, damage: map[holdfast.SiteID]Damage{}}

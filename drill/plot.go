@@ -95,6 +95,9 @@ func place(target string) string {
 
 func (p *plot) timeAxis() {
 	step := 5 * time.Second
+	if p.length < 12*time.Second {
+		step = time.Second
+	}
 	for p.x(step)-p.x(0) < 44 {
 		step *= 2
 	}
@@ -202,6 +205,44 @@ func ratePlot(e *Evidence, width float64) template.HTML {
 	fmt.Fprintf(&p.b, `<path class="area" d="%sL%.1f %.1fZ"/>`, d.String(), p.x(at(len(counts)-1)), p.y(0))
 	p.line("rate", at, counts)
 	return p.done()
+}
+
+// carrierColours are the variables of the page that hold the colours of the lines c1 to c4.
+var carrierColours = []string{"s1", "s4", "s3", "s2"}
+
+// trafficPlot shows the bytes that are handed to each carrier, a second, on a logarithmic scale from 1 kB to 100 MB: a site that
+// catches up takes a thousand times what payments take.
+func trafficPlot(e *Evidence, width float64) template.HTML {
+	p := newPlot(width, 200, e, "Bytes a second by carrier over time")
+	const decades, least = 5, 1000
+	scale := func(rate float64) float64 { return min(1, max(0, math.Log10(max(rate, 1)/least)/decades)) }
+	for i, label := range []string{"1 kB", "10 kB", "100 kB", "1 MB", "10 MB", "100 MB"} {
+		p.rule(float64(i)/decades, label)
+	}
+	at := func(i int) time.Duration { return time.Duration(i)*trafficStep(e) + trafficStep(e)/2 }
+	for c := range e.Result.Carriers {
+		rates := trafficRates(e, c, int(e.Length/trafficStep(e)))
+		for i := range rates {
+			rates[i] = scale(rates[i]) // what is no number stays none
+		}
+		p.line(fmt.Sprintf("c%d", c+1), at, rates)
+	}
+	return p.done()
+}
+
+func trafficStep(e *Evidence) time.Duration { return 2 * latencyStep(e) }
+
+// trafficRates gives the bytes a second of a carrier, step by step.
+func trafficRates(e *Evidence, carrier, steps int) []float64 {
+	out := make([]float64, steps)
+	for i := range out {
+		from := time.Duration(i) * trafficStep(e)
+		bytes, between := sent(e.Traffic, span{from - meterEvery, from + trafficStep(e) + meterEvery/2})
+		if out[i] = math.NaN(); carrier < len(bytes) { // a machine with too much to do leaves readings out
+			out[i] = float64(bytes[carrier]) / (between.until - between.from).Seconds()
+		}
+	}
+	return out
 }
 
 // roundUp gives 1, 2, 4 or 8 times a power of ten that is not below v, so that a quarter of it is a round number.

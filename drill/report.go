@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"holdfast"
 	"holdfast/retail"
 )
 
@@ -23,19 +24,25 @@ var reportPage = template.Must(template.New("report").Funcs(template.FuncMap{
 	"plural":    plural,
 }).Parse(reportText))
 
+// reportData is what the page is made from.
+type reportData struct {
+	Passed      bool
+	Title       string
+	Made        string
+	Runs        int
+	Series      []*seriesPage
+	Drills      []*drillPage
+	Contest     *contestPage
+	Machine     []Fact
+	Attribution string
+}
+
+func stamp() string { return time.Now().UTC().Format("2 January 2006, 15:04 UTC") }
+
 // Report draws one page for people from one drill or several: HTML in one file, which asks nobody for anything. Of several
 // runs of a scenario it shows all pauses, and in full only those runs that failed and the one with the longest pause.
 func Report(all []*Evidence) ([]byte, error) {
-	page := struct {
-		Passed      bool
-		Title       string
-		Made        string
-		Runs        int
-		Series      []*seriesPage
-		Drills      []*drillPage
-		Machine     []Fact
-		Attribution string
-	}{Passed: true, Runs: len(all), Made: time.Now().UTC().Format("2 January 2006, 15:04 UTC"), Attribution: retail.Attribution}
+	page := reportData{Passed: true, Runs: len(all), Made: stamp(), Attribution: retail.Attribution}
 	var names []string
 	series := seriesOf(all)
 	for _, e := range all {
@@ -78,6 +85,12 @@ func seriesOf(all []*Evidence) map[string]*seriesPage {
 		}
 		s.Runs = append(s.Runs, e)
 		s.add(&e.Result)
+		if e.Smooth != nil {
+			if s.Carriers == nil {
+				s.Carriers = &CarrierSummary{}
+			}
+			s.Carriers.add(e)
+		}
 	}
 	return series
 }
@@ -109,9 +122,12 @@ type drillPage struct {
 	Latency  plots
 	Rate     plots
 	Reign    plots
+	Traffic  plots
+	Lines    []legend // of the carriers
 	Repeat   string
-	Failures int
-	PerShard []string // pauses of each fault, in words
+	Said     []string // of each fault and of the run, in words
+	Shards   *pauseTable
+	Foretold []foretoldRow
 }
 
 type tile struct{ Value, Name, Class string }
@@ -125,15 +141,81 @@ func newDrillPage(e *Evidence) *drillPage {
 	for i, name := range e.Sites {
 		d.Legend = append(d.Legend, legend{fmt.Sprintf("s%d", i+1), name})
 	}
-	for i, pauses := range e.Pauses {
-		if words := PausesOf(pauses); words != "" {
-			d.PerShard = append(d.PerShard, fmt.Sprintf("%s of %s: %s.", e.Faults[i].Kind, e.Faults[i].Target, words))
+	for i := range e.Faults {
+		for _, words := range e.remarks(i) {
+			d.Said = append(d.Said, fmt.Sprintf("%s: %s.", faultName(&e.Faults[i]), words))
+		}
+	}
+	d.Said = append(d.Said, e.Comparisons()...)
+	d.Shards, d.Foretold = pausesByShard(e), foretoldRows(e)
+	if e.Result.Carriers > 1 && len(e.Traffic) > 0 {
+		d.Traffic = plots{trafficPlot(e, wide), trafficPlot(e, narrow)}
+		for i := range e.Result.Carriers {
+			d.Lines = append(d.Lines, legend{carrierColours[i], fmt.Sprintf("carrier %d", i+1)})
 		}
 	}
 	d.Latency = plots{latencyPlot(e, wide), latencyPlot(e, narrow)}
 	d.Rate = plots{ratePlot(e, wide), ratePlot(e, narrow)}
 	d.Reign = plots{reignPlot(e, wide), reignPlot(e, narrow)}
 	return d
+}
+
+func faultName(f *Fault) string { return f.Kind + " of " + place(f.Target) }
+
+// pauseTable is the pauses of every shard in every fault; nil with one shard.
+type pauseTable struct {
+	Faults []string
+	Rows   []pauseRow
+}
+
+type pauseRow struct {
+	Shard holdfast.ShardID
+	Cells []pauseCell
+}
+
+type pauseCell struct{ Pause, Moved string }
+
+func pausesByShard(e *Evidence) *pauseTable {
+	if len(e.Pauses) == 0 || len(e.Pauses[0]) < 2 {
+		return nil
+	}
+	t := &pauseTable{Rows: make([]pauseRow, len(e.Pauses[0]))}
+	for i, pauses := range e.Pauses {
+		t.Faults = append(t.Faults, faultName(&e.Faults[i]))
+		for k, p := range pauses {
+			cell := pauseCell{Pause: fmt.Sprintf("%.0f ms", millis(p.Pause))}
+			if p.Moved && p.To != 0 {
+				cell.Moved = fmt.Sprintf("%s to %s", SiteName(p.From), SiteName(p.To))
+			}
+			t.Rows[k].Shard = p.Shard
+			t.Rows[k].Cells = append(t.Rows[k].Cells, cell)
+		}
+	}
+	return t
+}
+
+// foretoldRow is a line of the forecasts: shards with the same fate in the same fault.
+type foretoldRow struct {
+	Right                bool
+	Fault, Shards        string
+	Foretold, Fact       string
+	PauseForetold, Pause string
+}
+
+func foretoldRows(e *Evidence) (rows []foretoldRow) {
+	for _, c := range e.Forecast {
+		for _, g := range c.Grouped() {
+			row := foretoldRow{Right: g.Right, Fault: faultName(&e.Faults[c.Fault]), Shards: strings.Join(g.Shards, ", "), Foretold: g.Foretold, Fact: g.Fact}
+			if strings.HasPrefix(g.Foretold, "moves") {
+				row.PauseForetold = fmt.Sprintf("%.0f ms, at most %.0f", millis(c.Pause), millis(c.Worst))
+			}
+			if strings.HasPrefix(g.Fact, "moved") {
+				row.Pause = fmt.Sprintf("%.0f ms", millis(c.Moved))
+			}
+			rows = append(rows, row)
+		}
+	}
+	return rows
 }
 
 // claim is the one sentence that matters.
@@ -179,7 +261,7 @@ func boolInt(b bool) int {
 func repeat(e *Evidence) string {
 	r := &e.Result
 	if r.Scenario == demoScenario.Name {
-		return fmt.Sprintf("holdfast demo --seed %d --report demo.html", r.Seed)
+		return fmt.Sprintf("holdfast demo --seed %d --shards %d --report demo.html", r.Seed, r.Shards)
 	}
 	return fmt.Sprintf("holdfast drill run %s --seed %d --sites %d --shards %d --carriers %d --rtt %v --report %s.html",
 		r.Scenario, r.Seed, r.Sites, r.Shards, r.Carriers, time.Duration(r.RTTMillis*1e6), r.Scenario)

@@ -18,8 +18,8 @@ func imagined() *Evidence {
 	e := &Evidence{
 		Scenario: demoScenario, Length: 30 * time.Second, Bound: failoverBound, Sites: siteNames[:3], Started: time.Unix(1_700_000_000, 0),
 		Faults: []Fault{
-			{"site-cut", "hangzhou", 6300 * ms, 13500 * ms},
-			{"site-kill", "shenzhen", 19800 * ms, 24100 * ms},
+			{Kind: "site-cut", Target: "hangzhou", At: 6300 * ms, Healed: 13500 * ms},
+			{Kind: "site-kill", Target: "shenzhen", At: 19800 * ms, Healed: 24100 * ms},
 		},
 		Reigns: []Reign{{1, 1, 2, -time.Second}, {1, 2, 3, 6480 * ms}},
 		Checks: []Check{

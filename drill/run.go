@@ -49,8 +49,12 @@ func (o *Options) Check(s *Scenario) error {
 		return fmt.Errorf("%d sites: a drill has 3 or 5, so that a majority remains when one fails", o.Sites)
 	case o.Shards < 1 || o.Shards > 64:
 		return fmt.Errorf("%d shards: a drill on one machine has 1 to 64", o.Shards)
+	case o.Sites < s.Sites:
+		return fmt.Errorf("%d sites: the scenario %s needs %d, in three cities", o.Sites, s.Name, s.Sites)
 	case o.Carriers < 1 || o.Carriers > 4:
 		return fmt.Errorf("%d carriers: a drill has 1 to 4", o.Carriers)
+	case o.Carriers < s.Carriers && s.hurtsCarriers():
+		return fmt.Errorf("%d carriers: the scenario %s needs %d or more: the cut of the only one is the cut of every site", o.Carriers, s.Name, s.Carriers)
 	case (o.Rate < 1 || o.Rate > MaxRate) && (o.Rate != HalfLoad || !s.calm):
 		return fmt.Errorf("rate %d: 1 to %d payments a second", o.Rate, MaxRate)
 	case o.Busy < 0 || o.Busy > MaxBusy:
@@ -71,6 +75,10 @@ type Evidence struct {
 	Faults   []Fault
 	Reigns   []Reign
 	Pauses   [][]ShardPause // of each fault, by shard
+	Smooth   *Smoothness    // nil: no carrier was broken
+	Traffic  []Reading      // of the carriers
+	Forecast []*Comparison  // of the faults of which the fleet said something
+	Stranded *Stranded      // nil: nobody was on the wrong side
 	Checks   []Check
 	Sites    []string
 	Bound    time.Duration // the longest pause that passes
@@ -98,6 +106,8 @@ type run struct {
 	throne   *throne
 	stage    *stage
 	sampler  *sampler
+	meter    *meter
+	stranded *stranded // nil: the scenario has none
 	view     *viewer
 
 	neighbours neighbours // beside the sites
@@ -187,10 +197,12 @@ func (r *run) clock() time.Duration { return time.Since(r.started) - time.Durati
 // begin brings up the fleet and everything the load stands on.
 func (r *run) begin(ctx context.Context) (err error) {
 	r.throne = newThrone(r.fleet, r.clock)
-	r.stage = &stage{fleet: r.fleet, throne: r.throne, clock: r.clock, length: r.o.Load, rand: r.rand}
+	r.stage = &stage{fleet: r.fleet, throne: r.throne, clock: r.clock, length: r.o.Load, rand: r.rand, carriers: r.o.Carriers, foretells: r.scenario.foretells}
+	r.meter = &meter{cables: r.fleet.net, clock: r.clock}
 	if r.load, err = newLoad(r.fleet, r.book, r.clock); err != nil {
 		return err
 	}
+	r.strand()
 	r.sampler = &sampler{client: r.load.clients[0], book: r.book, rand: rand.New(rand.NewPCG(r.o.Seed, 2))}
 	r.view = startViewer(r)
 	r.view.say(fmt.Sprintf("starting %d sites as %d processes, %v apart", r.o.Sites, r.o.Sites, r.o.RTT))
@@ -204,7 +216,21 @@ func (r *run) begin(ctx context.Context) (err error) {
 	if err := r.load.settle(ctx, r.world, r.world.funding(rounds, ids(r.rand, time.Now()))); err != nil {
 		return err
 	}
-	return r.crowd(ctx)
+	if err := r.crowd(ctx); err != nil || !r.scenario.undisturbed() {
+		return err
+	}
+	r.view.say("waiting until every shard is led from its home")
+	return r.fleet.settled(ctx)
+}
+
+// strand prepares the clients on the wrong side of a cut.
+func (r *run) strand() {
+	if !r.scenario.strands {
+		return
+	}
+	r.stranded = newStranded(r.load, r.world, r.fleet.key)
+	r.stage.stranded = r.stranded
+	r.stage.newIDs = func() func() holdfast.ID { return ids(rand.New(rand.NewPCG(r.o.Seed, 4)), time.Now()) }
 }
 
 // play runs the load and the faults beside it, and returns when both are over. What it returns is what went wrong with the
@@ -218,6 +244,7 @@ func (r *run) play(ctx context.Context) []error {
 	var watchers, callers sync.WaitGroup
 	watchers.Go(func() { r.throne.watch(watch) })
 	watchers.Go(func() { r.sampler.watch(watch) })
+	watchers.Go(func() { r.meter.watch(watch) })
 	for i := range r.world.shards {
 		c := &r.world.shards[i]
 		id := ids(rand.New(rand.NewPCG(r.o.Seed, 10+uint64(i))), time.Now())
@@ -248,7 +275,7 @@ func (r *run) startClock() {
 
 // judge proves what became of the payments, and puts everything together.
 func (r *run) judge(ctx context.Context, broken []error) *Evidence {
-	p := &prover{fleet: r.fleet.settled(), world: r.world, load: r.load, book: r.book, say: r.view.say}
+	p := &prover{fleet: r.fleet.final(), world: r.world, load: r.load, book: r.book, say: r.view.say}
 	broken = append(broken, p.prove(ctx, ids(rand.New(rand.NewPCG(r.o.Seed, 3)), time.Now())))
 	for _, m := range p.fleet.sites {
 		if err := m.proc.unexpected(); err != nil {
@@ -267,7 +294,8 @@ func (r *run) judge(ctx context.Context, broken []error) *Evidence {
 		e.Machine = append(e.Machine, Fact{"load", e.Load})
 	}
 	e.Result = r.result(e, p)
-	e.Result.judge(e.Bound, r.findings(p, samples, broken))
+	r.compare(e)
+	e.Result.judge(e.Bound, r.findings(e, p, broken))
 	r.view.say("verdict: " + e.Result.Verdict)
 	return e
 }
@@ -299,7 +327,7 @@ func (r *run) result(e *Evidence, p *prover) Result {
 }
 
 // findings are the reasons that have no field of their own in a result.
-func (r *run) findings(p *prover, samples []Sample, broken []error) (out []string) {
+func (r *run) findings(e *Evidence, p *prover, broken []error) (out []string) {
 	for _, err := range broken {
 		if err != nil {
 			out = append(out, err.Error())
@@ -308,17 +336,42 @@ func (r *run) findings(p *prover, samples []Sample, broken []error) (out []strin
 	if len(p.phantom) > 0 {
 		out = append(out, fmt.Sprintf("%d payments that were refused or not executed are in the books", len(p.phantom)))
 	}
-	if r.scenario.calm {
-		out = append(out, unwanted(r.throne.history())...)
+	if r.scenario.undisturbed() {
+		out = append(out, unwanted(e.Reigns)...)
+	} else {
+		out = append(out, disturbed(e.Faults, e.Reigns, e.Length)...)
 	}
-	before := failures(samples, -time.Hour, firstFault(r.stage.history()))
+	if r.scenario.smooth && e.Smooth != nil {
+		out = append(out, e.Smooth.reasons(e.Faults, r.o.Carriers)...)
+	}
+	for _, c := range e.Forecast {
+		out = append(out, c.reasons(&e.Faults[c.Fault], r.scenario.foretells)...)
+	}
+	if e.Stranded != nil {
+		out = append(out, e.Stranded.reasons()...)
+	}
+	before := failures(e.Samples, -time.Hour, firstFault(e.Faults))
 	if before > 0 {
 		out = append(out, fmt.Sprintf("%d requests without a definite answer before the first fault", before))
 	}
-	if failures(samples, -time.Hour, time.Hour) > 0 {
+	if failures(e.Samples, -time.Hour, time.Hour) > 0 {
 		out = append(out, r.book.excuses()...)
 	}
 	return append(out, p.findings...)
+}
+
+// compare works out everything that is not in the result: carriers, forecasts, clients on the wrong side.
+func (r *run) compare(e *Evidence) {
+	e.Traffic = r.meter.history()
+	e.Smooth = smoothness(e.Faults, e.Samples, e.Traffic, e.Length)
+	for i := range e.Faults {
+		if c := compare(i, &e.Faults[i], e.Pauses[i], e.Reigns, e.Samples, e.Length); c != nil {
+			e.Forecast = append(e.Forecast, c)
+		}
+	}
+	if r.stranded != nil && len(e.Faults) > 0 {
+		e.Stranded = r.stranded.found(&e.Faults[0])
+	}
 }
 
 // unwanted tells of every election since the start of the load, where there was no reason for any. A site that is elected

@@ -1,21 +1,41 @@
 package drill
 
-import "slices"
+import (
+	"fmt"
+	"math"
+	"slices"
+)
 
 // Summary is what several runs of one scenario found, with seeds in a row. Its JSON form is an addition to that of [Result].
 type Summary struct {
-	Scenario       string `json:"scenario"`
-	Runs           int    `json:"runs"`
-	Passed         int    `json:"passed"`
-	FirstSeed      uint64 `json:"first_seed"`
-	Pause          Pauses `json:"pause_ms"`
-	FailedRequests int    `json:"failed_requests"`
-	LeaderChanges  int    `json:"leader_changes"`
-	Lost           int    `json:"lost"`
-	Duplicated     int    `json:"duplicated"`
-	Altered        int    `json:"altered"`
-	Verdict        string `json:"verdict"` // "pass" when every run passed, else "fail"
+	Scenario       string          `json:"scenario"`
+	Runs           int             `json:"runs"`
+	Passed         int             `json:"passed"`
+	FirstSeed      uint64          `json:"first_seed"`
+	Pause          Pauses          `json:"pause_ms"`
+	FailedRequests int             `json:"failed_requests"`
+	LeaderChanges  int             `json:"leader_changes"`
+	Lost           int             `json:"lost"`
+	Duplicated     int             `json:"duplicated"`
+	Altered        int             `json:"altered"`
+	Verdict        string          `json:"verdict"` // "pass" when every run passed, else "fail"
+	Carriers       *CarrierSummary `json:"carriers,omitempty"`
 	pauses         []float64
+}
+
+// CarrierSummary is what the faults of carriers did in several runs.
+type CarrierSummary struct {
+	Faults       int    `json:"faults"`
+	Undisturbed  int    `json:"undisturbed"` // of them: no election, no failed request
+	Rise         Spread `json:"p99_rise_ms"` // of each run
+	Cost         Spread `json:"bytes_times"` // of one carrier alone
+	rises, costs []float64
+}
+
+// Spread is what is known of a number over several runs.
+type Spread struct {
+	Median float64 `json:"median"`
+	Worst  float64 `json:"worst"`
 }
 
 // Pauses are those of several runs, in milliseconds. The pause of a run is the longest of its faults.
@@ -61,6 +81,42 @@ func (s *Summary) add(r *Result) {
 	if s.Passed < s.Runs {
 		s.Verdict = "fail"
 	}
+}
+
+// AddCarriers adds what a run of the scenario found about its carriers, if it broke any.
+func (s *Series) AddCarriers(e *Evidence) {
+	at := slices.IndexFunc(s.Summaries, func(x Summary) bool { return x.Scenario == e.Result.Scenario })
+	if at < 0 || e.Smooth == nil {
+		return
+	}
+	if s.Summaries[at].Carriers == nil {
+		s.Summaries[at].Carriers = &CarrierSummary{}
+	}
+	s.Summaries[at].Carriers.add(e)
+}
+
+func (c *CarrierSummary) add(e *Evidence) {
+	for i := range e.Smooth.Faults {
+		w := &e.Smooth.Faults[i]
+		f := &e.Result.Faults[w.Fault]
+		c.Faults++
+		if f.FailedRequests == 0 && len(anew(e.Reigns, felt(e.Faults, w.Fault, e.Length))) == 0 {
+			c.Undisturbed++
+		}
+	}
+	c.rises, c.costs = append(c.rises, millis(e.Smooth.Worst())), append(c.costs, math.Round(100*e.Smooth.Cost())/100)
+	c.Rise, c.Cost = spreadOf(c.rises), spreadOf(c.costs)
+}
+
+func spreadOf(values []float64) Spread {
+	slices.Sort(values)
+	return Spread{Quantile(values, 0.5), Quantile(values, 1)}
+}
+
+// String is one sentence for people.
+func (c *CarrierSummary) String() string {
+	return fmt.Sprintf("%d of %d faults of carriers without an election or a failed request; 99 of 100 waited longer by: median %.1f ms, worst %.1f ms; bytes of one carrier: median %.2f times, worst %.2f",
+		c.Undisturbed, c.Faults, c.Rise.Median, c.Rise.Worst, c.Cost.Median, c.Cost.Worst)
 }
 
 // Pause is the longest pause of all faults, in milliseconds.

@@ -3,6 +3,7 @@ package drill
 import (
 	"encoding/json"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -52,5 +53,32 @@ func TestSeriesHoldsResultsAsTheyAre(t *testing.T) {
 	}
 	if len(parts) != 2 || len(parts["results"]) != 2 || len(parts["summaries"]) != 1 || string(parts["results"][1]) != string(alone) {
 		t.Errorf("%s", text)
+	}
+}
+
+// What was found about carriers is summed up beside everything else, and only where carriers were broken.
+func TestSeriesSumsUpCarriers(t *testing.T) {
+	series := NewSeries([]Result{ran("carrier-cut", 1, 10, 12), ran("carrier-cut", 2, 10, 12), ran("site-cut", 1, 100)})
+	for i, p99 := range []time.Duration{13 * ms, 18 * ms} {
+		e := &Evidence{Result: ran("carrier-cut", uint64(i+1), 10, 12), Length: 20 * time.Second}
+		e.Result.Faults[0].FailedRequests, e.Result.Faults[1].FailedRequests = 0, 0
+		e.Faults = []Fault{{Kind: "carrier-cut", At: 3 * time.Second, Healed: 5 * time.Second}, {Kind: "carrier-cut", At: 8 * time.Second, Healed: 9 * time.Second}}
+		e.Smooth = &Smoothness{
+			P99: 12 * ms, All: 1900, Alone: 1000, Faults: []CarrierWait{{0, 100, 11 * ms, p99}, {1, 100, 11 * ms, p99}},
+			Kinds: []KindWait{{"carrier-cut", 2, 200, 11 * ms, p99}},
+		}
+		if i == 1 {
+			e.Reigns = []Reign{{1, 1, 1, 0}, {1, 2, 2, 8100 * ms}}
+		}
+		series.AddCarriers(e)
+	}
+	series.AddCarriers(&Evidence{Result: ran("site-cut", 1, 100)})
+	got, err := json.Marshal(series.Summaries[0].Carriers)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const want = `{"faults":4,"undisturbed":3,"p99_rise_ms":{"median":1,"worst":6},"bytes_times":{"median":1.9,"worst":1.9}}`
+	if string(got) != want || series.Summaries[1].Carriers != nil {
+		t.Errorf("%s, want %s; %+v", got, want, series.Summaries[1].Carriers)
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"holdfast"
+	"holdfast/client"
 )
 
 // stage is where a play happens: it breaks things, mends them, and writes down when.
@@ -21,8 +22,14 @@ type stage struct {
 	length time.Duration        // of the load
 	rand   *rand.Rand
 
+	carriers  int
+	foretells bool      // forecasts are what the scenario is about
+	stranded  *stranded // nil: nobody is on the wrong side of anything
+	newIDs    func() func() holdfast.ID
+
 	mu     sync.Mutex
 	faults []Fault
+	last   time.Time // something was mended
 }
 
 // until waits for a share of the load to have passed, give or take a few heartbeats.
@@ -55,13 +62,15 @@ func (s *stage) other(not ...holdfast.SiteID) holdfast.SiteID {
 	return s.fleet.sites[len(s.fleet.sites)-1].id
 }
 
-// cutBefore is the site of the first fault; 0 when there was none.
+// cutBefore is the first site that a fault was about; 0 when there was none.
 func (s *stage) cutBefore() holdfast.SiteID {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, m := range s.fleet.sites {
-		if len(s.faults) > 0 && s.faults[0].Target == strings.ToLower(m.name) {
-			return m.id
+	for i := range s.faults {
+		for _, m := range s.fleet.sites {
+			if s.faults[i].Target == strings.ToLower(m.name) {
+				return m.id
+			}
 		}
 	}
 	return 0
@@ -88,7 +97,12 @@ func (s *stage) oneWay(ctx context.Context, direction string, id holdfast.SiteID
 
 func (s *stage) breaks(ctx context.Context, kind, target string, id holdfast.SiteID, share float64, harm, mend func(context.Context, *member) error) error {
 	m := s.fleet.site(id)
+	var told *client.Forecast
+	if target == strings.ToLower(m.name) {
+		told = s.foretell(ctx, lossOf(id))
+	}
 	i := s.begin(kind, target)
+	s.note(i, told, false)
 	if err := harm(ctx, m); err != nil {
 		return fmt.Errorf("%s of %s: %w", kind, m.name, err)
 	}
@@ -112,7 +126,21 @@ func (s *stage) begin(kind, target string) int {
 func (s *stage) healed(i int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.faults[i].Healed = s.clock()
+	s.faults[i].Healed, s.last = s.clock(), time.Now()
+}
+
+// mended is when something was mended last; zero: never.
+func (s *stage) mended() time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.last
+}
+
+// note writes down what is known of a fault beside its name.
+func (s *stage) note(i int, told *client.Forecast, alone bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.faults[i].Foretold, s.faults[i].alone = told, alone
 }
 
 func (s *stage) history() []Fault {

@@ -19,6 +19,7 @@ type Snapshot struct {
 	Elapsed  time.Duration // since the start of the load
 	Length   time.Duration // of the load as planned
 	Sites    []SiteView
+	Carriers []CarrierView
 	Payments Payments
 	Looked   int // acknowledged payments that were looked up again so far
 	Lost     int // of those
@@ -119,6 +120,10 @@ func (v *viewer) snapshot() *Snapshot {
 	v.mu.Unlock()
 	for _, m := range r.fleet.sites {
 		s.Sites = append(s.Sites, SiteView{ID: m.id, Name: m.name, Damage: r.fleet.state(m.id), Leads: r.throne.leads(m.id)})
+	}
+	rates := r.meter.rates(r.o.Carriers)
+	for i, d := range r.fleet.carrierStates() {
+		s.Carriers = append(s.Carriers, CarrierView{d, rates[i]})
 	}
 	found := r.sampler.result()
 	s.Looked, s.Lost, s.Altered, s.Doubled = found.Looked, found.Lost, found.Altered, found.Doubled

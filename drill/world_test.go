@@ -132,14 +132,50 @@ func TestElectionTimeFollowsTheDistance(t *testing.T) {
 }
 
 func TestScenariosAreThePromisedOnes(t *testing.T) {
-	want := []string{"site-cut", "site-kill", "site-stop", "one-way-cut", "leader-handover", "rolling-restart", "all-kill", "site-add", "site-replace", "busy-machine"}
-	for i, s := range Scenarios() {
-		if s.Name != want[i] || s.Story == "" {
-			t.Errorf("scenario %d is %q, want %q", i, s.Name, want[i])
+	want := []string{
+		"site-cut", "site-kill", "site-stop", "one-way-cut", "leader-handover", "rolling-restart", "all-kill", "site-add", "site-replace", "busy-machine",
+		"carrier-cut", "carrier-cut-pair", "carrier-one-way", "carrier-lossy", "carrier-flap",
+		"two-sites-of-five", "minority-side", "city-cut", "forecast",
+	}
+	if got := names(); !slices.Equal(got, want) {
+		t.Errorf("scenarios %q, want %q", got, want)
+	}
+	for _, s := range Scenarios() {
+		o := Defaults()
+		s.Fit(&o, func(string) bool { return false })
+		if err := o.Check(&s); err != nil || s.Story == "" || s.bound == 0 {
+			t.Errorf("%s cannot be run with its own defaults: %v; %q, %v", s.Name, err, s.Story, s.bound)
 		}
 	}
 	if _, err := Find("nothing"); err == nil {
 		t.Error("a scenario that is none was found")
+	}
+}
+
+// What a scenario needs is its default; less than that is refused, since it would be another fault than it says.
+func TestScenariosHaveNeeds(t *testing.T) {
+	for name, change := range map[string]func(*Options){
+		"carrier-cut":       func(o *Options) { o.Carriers = 1 },
+		"carrier-flap":      func(o *Options) { o.Carriers = 1 },
+		"forecast":          func(o *Options) { o.Carriers = 1 },
+		"two-sites-of-five": func(o *Options) { o.Sites = 3 },
+		"city-cut":          func(o *Options) { o.Sites = 3 },
+	} {
+		s, err := Find(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		o := Defaults()
+		s.Fit(&o, func(string) bool { return false })
+		change(&o)
+		if o.Check(&s) == nil {
+			t.Errorf("%s: nothing was found wrong with %+v", name, o)
+		}
+		asked := Defaults()
+		asked.Sites, asked.Carriers = 5, 4
+		if s.Fit(&asked, func(string) bool { return true }); asked.Sites != 5 || asked.Carriers != 4 {
+			t.Errorf("%s: what was asked for became %+v", name, asked)
+		}
 	}
 }
 

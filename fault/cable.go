@@ -32,6 +32,7 @@ const dialTimeout = 2 * time.Second
 type CableStats struct {
 	Forward  uint64    // bytes delivered to the target
 	Backward uint64    // bytes delivered to the side that dials
+	Sent     uint64    // bytes taken from either side, whatever became of them: what a line is paid for
 	Held     int64     // bytes inside the cable now, both directions: under way, or waiting for a heal
 	Accepted uint64    // connections taken
 	Open     int       // connections that exist now, those included that have not reached the target yet
@@ -52,6 +53,7 @@ type Cable struct {
 
 	lots     lots
 	bytes    [2]atomic.Uint64
+	sent     atomic.Uint64
 	held     atomic.Int64
 	accepted atomic.Uint64
 	refused  atomic.Uint64
@@ -152,7 +154,7 @@ func (c *Cable) Stats() CableStats {
 	open := len(c.conns)
 	c.mu.Unlock()
 	return CableStats{
-		Forward: c.bytes[0].Load(), Backward: c.bytes[1].Load(), Held: c.held.Load(), Accepted: c.accepted.Load(),
+		Forward: c.bytes[0].Load(), Backward: c.bytes[1].Load(), Sent: c.sent.Load(), Held: c.held.Load(), Accepted: c.accepted.Load(),
 		Open: open, Refused: c.refused.Load(), Cut: c.line.Load().cut,
 	}
 }

@@ -192,7 +192,7 @@ func TestCableKeepsBytesInOrder(t *testing.T) {
 	}
 	wg.Wait()
 	eventually(t, "the connection is forgotten", func() bool { return cable.Stats().Open == 0 })
-	if s := cable.Stats(); s.Forward != uint64(len(data)) || s.Backward != uint64(len(data)) || s.Accepted != 1 {
+	if s := cable.Stats(); s.Forward != uint64(len(data)) || s.Backward != uint64(len(data)) || s.Sent != 2*uint64(len(data)) || s.Accepted != 1 {
 		t.Errorf("stats %+v, want %d bytes each way", s, len(data))
 	}
 }

@@ -126,6 +126,7 @@ func (f *flow) put(n int, err error) {
 	if n > 0 && !f.stopped {
 		f.tail += uint64(n)
 		f.conn.cable.held.Add(int64(n))
+		f.conn.cable.sent.Add(uint64(n))
 		f.note(mark{end: f.tail, in: now})
 	}
 	f.mu.Unlock()

@@ -15,15 +15,7 @@ import (
 func printEvidence(w io.Writer, e *drill.Evidence) {
 	p := paintFor(w)
 	r := &e.Result
-	fmt.Fprintf(w, "\n%s\n", p.bold("What was broken"))
-	for i, f := range r.Faults {
-		fmt.Fprintf(w, "  %-26s %-10s %5.1f s to %4.1f s   longest pause %s   %d failed requests   %s\n", f.Kind, title(f.Target),
-			float64(f.AtMillis)/1000, float64(f.HealedMillis)/1000, p.bold(fmt.Sprintf("%4.0f ms", f.PauseMillis)), f.FailedRequests,
-			plural(f.LeaderChanges, "new leader"))
-		if i < len(e.Pauses) && len(e.Pauses[i]) > 1 {
-			fmt.Fprintf(w, "  %26s %s\n", "", p.dim(drill.PausesOf(e.Pauses[i])))
-		}
-	}
+	printFaults(w, p, e)
 	fmt.Fprintf(w, "\n%s\n", p.bold("What was paid"))
 	fmt.Fprintf(w, "  %s payments sent: %s acknowledged, %s refused, %s unknown at their deadline\n", thousands(r.Payments.Attempted),
 		thousands(r.Payments.Acknowledged), thousands(r.Payments.Refused), thousands(r.Payments.Unknown))
@@ -45,6 +37,27 @@ func printEvidence(w io.Writer, e *drill.Evidence) {
 		fmt.Fprintf(w, "  %s %-*s  %s\n", mark, width, c.Name, p.dim(c.Detail))
 	}
 	printVerdict(w, p, e)
+}
+
+// printFaults tells what was broken, and what of it could be noticed.
+func printFaults(w io.Writer, p paint, e *drill.Evidence) {
+	fmt.Fprintf(w, "\n%s\n", p.bold("What was broken"))
+	kinds, places := 0, 0
+	for _, f := range e.Result.Faults {
+		kinds, places = max(kinds, len(f.Kind)), max(places, len(title(f.Target)))
+	}
+	more := func(text string) { fmt.Fprintf(w, "  %*s  %s\n", kinds, "", p.dim(text)) }
+	for i, f := range e.Result.Faults {
+		fmt.Fprintf(w, "  %-*s  %-*s %5.1f s to %4.1f s   longest pause %s   %d failed requests   %s\n", kinds, f.Kind, places, title(f.Target),
+			float64(f.AtMillis)/1000, float64(f.HealedMillis)/1000, p.bold(fmt.Sprintf("%4.0f ms", f.PauseMillis)), f.FailedRequests,
+			plural(f.LeaderChanges, "new leader"))
+		for _, text := range e.Remarks(i) {
+			more(text)
+		}
+	}
+	for _, text := range e.Comparisons() {
+		fmt.Fprintf(w, "  %s\n", text)
+	}
 }
 
 func printVerdict(w io.Writer, p paint, e *drill.Evidence) {
@@ -74,7 +87,7 @@ func printRun(w io.Writer, e *drill.Evidence, first bool) {
 	if !r.Passed() {
 		mark = p.red(r.Verdict)
 	}
-	fmt.Fprintf(w, "%-16s %6d %s %7d %12d %13s %6d %8d %8d  %s\n", r.Scenario, r.Seed, p.bold(fmt.Sprintf("%11.0f ms", r.Pause())),
+	fmt.Fprintf(w, "%-18s %6d %s %7d %12d %13s %6d %8d %8d  %s\n", r.Scenario, r.Seed, p.bold(fmt.Sprintf("%11.0f ms", r.Pause())),
 		r.FailedRequests(), r.LeaderChanges(), thousands(r.Payments.Acknowledged), r.Lost, r.Duplicated, r.Altered, mark)
 	for _, reason := range r.Reasons {
 		fmt.Fprintf(w, "    %s\n", strings.ReplaceAll(reason, "\n", "\n    "))
@@ -84,7 +97,7 @@ func printRun(w io.Writer, e *drill.Evidence, first bool) {
 	}
 }
 
-const runHeader = "%-16s %6s %14s %7s %12s %13s %6s %8s %8s"
+const runHeader = "%-18s %6s %14s %7s %12s %13s %6s %8s %8s"
 
 // printSummaries tells what several runs found, scenario by scenario.
 func printSummaries(w io.Writer, all []drill.Summary) {
@@ -99,6 +112,9 @@ func printSummaries(w io.Writer, all []drill.Summary) {
 		fmt.Fprintf(w, "  %s  %s: %d of %d runs passed; pause: median %.0f ms, worst %.0f ms; %s, %s; %d lost, %d doubled, %d altered\n", mark, s.Scenario,
 			s.Passed, s.Runs, s.Pause.Median, s.Pause.Worst, plural(s.FailedRequests, "failed request"), plural(s.LeaderChanges, "new leader"),
 			s.Lost, s.Duplicated, s.Altered)
+		if s.Carriers != nil {
+			fmt.Fprintf(w, "          %s\n", s.Carriers)
+		}
 	}
 	fmt.Fprintln(w)
 }

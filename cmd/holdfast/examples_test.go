@@ -31,11 +31,14 @@ var long = map[string]string{
 	"holdfast site add 4 --name beijing --city beijing --address 10.0.0.4:7001 --address 10.1.0.4:7001 --apply 1f2e3d4c5b6a --wait 10m": "a fleet of three: TestSitesOfProcesses runs it",
 	"holdfast site replace 3 --by 6 --name xian --city xian --address 10.0.0.6:7001":                                                    "a fleet of three: TestSitesOfProcesses runs it",
 	"holdfast site replace 3 --by 6 --name xian --city xian --address 10.0.0.6:7001 --apply 1f2e3d4c5b6a":                               "a fleet of three: TestSitesOfProcesses runs it",
-	"holdfast site retire 3":                                            "a fleet of three: TestSitesOfProcesses runs it",
-	"holdfast site retire 3 --apply 1f2e3d4c5b6a --wait 10m":            "a fleet of three: TestSitesOfProcesses runs it",
-	"holdfast shard rebuild 1 --site http://10.0.0.2:8080":              "a fleet of three: TestSitesOfProcesses runs it",
-	"holdfast bench restart --accounts 2000 --entries 2000 --length 2s": "TestBenchesOfProcesses runs it",
-	"holdfast bench history --transfers 400000 --length 1s":             "TestBenchesOfProcesses runs it",
+	"holdfast site retire 3":                                                "a fleet of three: TestSitesOfProcesses runs it",
+	"holdfast site retire 3 --apply 1f2e3d4c5b6a --wait 10m":                "a fleet of three: TestSitesOfProcesses runs it",
+	"holdfast shard rebuild 1 --site http://10.0.0.2:8080":                  "a fleet of three: TestSitesOfProcesses runs it",
+	"holdfast bench restart --accounts 2000 --entries 2000 --length 2s":     "TestBenchesOfProcesses runs it",
+	"holdfast bench history --transfers 400000 --length 1s":                 "TestBenchesOfProcesses runs it",
+	"holdfast drill run carrier-cut --runs 100 --json out/carrier-cut.json": "half an hour",
+	"holdfast drill run site-cut --sites 5 --shards 8 --carriers 2":         "half a minute",
+	"holdfast drill run carrier-rivals --runs 3 --report out/rivals.html":   "half a minute, and root",
 }
 
 // TestHelpExamples executes every example of every --help, against a site that runs.

@@ -91,6 +91,9 @@ func (v *view) picture(s *drill.Snapshot) []string {
 	for i := range s.Sites {
 		lines = append(lines, v.siteLine(s, i))
 	}
+	if len(s.Carriers) > 1 {
+		lines = append(lines, "", "  "+v.carriers(s))
+	}
 	lines = append(lines, "",
 		"  "+p.dim("payments/s  ")+p.green(sparkline(s.Rates, sparkWidth))+"  "+p.bold(lastRate(s.Rates)),
 		fmt.Sprintf("  %s%s half of them, %s ninety-nine of a hundred", p.dim("answered in "), p.bold(inMillis(s.P50)), p.bold(inMillis(s.P99))),
@@ -143,7 +146,7 @@ func (v *view) cable(from, to *drill.SiteView) string {
 	p := v.paint
 	name := fmt.Sprintf("%-9s", to.Name)
 	switch {
-	case from.Damage == drill.CutOff || to.Damage == drill.CutOff:
+	case from.Damage == drill.CutOff || to.Damage == drill.CutOff || (from.Damage == drill.Parted) != (to.Damage == drill.Parted):
 		return p.red("╶ ✂ ╴ ") + p.dim(name)
 	case gone(from.Damage) || gone(to.Damage):
 		return p.dim("┄┄┄┄┄ " + name)
@@ -153,6 +156,21 @@ func (v *view) cable(from, to *drill.SiteView) string {
 		return p.yellow("✂━━━▸ ") + p.dim(name)
 	}
 	return p.green("━━━━━ ") + name
+}
+
+// carriers shows every carrier and what goes over it. One that is broken takes no line away: sites are joined by the others.
+func (v *view) carriers(s *drill.Snapshot) string {
+	p := v.paint
+	var all []string
+	for i, c := range s.Carriers {
+		rate := fmt.Sprintf("%5.0f kB/s", c.Rate/1000)
+		if c.Damage == drill.Whole {
+			all = append(all, fmt.Sprintf("%s %s", p.green(fmt.Sprintf("━━ carrier %d", i+1)), p.dim(rate)))
+			continue
+		}
+		all = append(all, fmt.Sprintf("%s %s %s", p.red(fmt.Sprintf("✂  carrier %d", i+1)), p.red(string(c.Damage)), p.dim(rate)))
+	}
+	return strings.Join(all, "     ")
 }
 
 func gone(d drill.Damage) bool {

@@ -32,7 +32,14 @@ type Result struct {
 	Gap time.Duration
 	// Of all messages, from the moment each was due to its first arrival.
 	P50, P99, Max time.Duration
+	// Waits has every message that arrived, in the order in which they were due.
+	Waits []Wait
+	// Cut and Healed are when that was done to carrier 0.
+	Cut, Healed time.Duration
 }
+
+// Wait is one message: when it was due since the start, and how long it took until it had arrived.
+type Wait struct{ Due, Took time.Duration }
 
 // String is one line for people.
 func (r Result) String() string {
@@ -117,7 +124,7 @@ func (r rival) run(ctx context.Context, g ground, o Options) (result Result, err
 	}
 	defer func() { err = errors.Join(err, s.close()) }()
 	defer func() { err = errors.Join(err, g.heal(0)) }()
-	if err := drive(ctx, g, o, s, book); err != nil {
+	if err := drive(ctx, g, o, s, book, &result); err != nil {
 		return result, err
 	}
 	book.settle(ctx, o.Wait)
@@ -126,14 +133,19 @@ func (r rival) run(ctx context.Context, g ground, o Options) (result Result, err
 }
 
 // drive sends every message when it is due, and breaks the carrier meanwhile.
-func drive(ctx context.Context, g ground, o Options, s stream, b *book) error {
+func drive(ctx context.Context, g ground, o Options, s stream, b *book, r *Result) error {
 	start := time.Now()
 	due := time.NewTimer(0)
 	defer due.Stop()
 	turned := make(chan error, 2)
 	var turns sync.WaitGroup
 	defer turns.Wait()
-	turn := func(how func(carrier int) error) { turns.Go(func() { turned <- how(0) }) }
+	turn := func(how func(carrier int) error, done *time.Duration) {
+		turns.Go(func() {
+			turned <- how(0)
+			*done = time.Since(start)
+		})
+	}
 	for n := range o.Messages {
 		at := start.Add(time.Duration(n) * o.Every)
 		due.Reset(time.Until(at))
@@ -144,13 +156,14 @@ func drive(ctx context.Context, g ground, o Options, s stream, b *book) error {
 		}
 		switch n { // beside the messages, which must not wait for it
 		case o.CutAt:
-			turn(g.cut)
+			turn(g.cut, &r.Cut)
 		case o.HealAt:
-			turn(g.heal)
+			turn(g.heal, &r.Healed)
 		}
 		b.sent(n, at)
 		s.send(uint64(n))
 	}
+	turns.Wait()
 	return errors.Join(<-turned, <-turned)
 }
 
@@ -205,6 +218,7 @@ func (b *book) judge(r *Result) {
 	for n, at := range b.first {
 		if !at.IsZero() {
 			took = append(took, at.Sub(b.due[n]))
+			r.Waits = append(r.Waits, Wait{b.due[n].Sub(b.due[0]), at.Sub(b.due[n])})
 			when = append(when, at)
 		}
 	}

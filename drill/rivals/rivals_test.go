@@ -2,6 +2,7 @@ package rivals
 
 import (
 	"errors"
+	"slices"
 	"testing"
 	"time"
 )
@@ -55,6 +56,9 @@ func judge(t *testing.T, results []Result, n int) {
 		if r.Skipped == "" && (r.Sent != brief.Messages || r.Missing != 0 || r.P50 <= 0 || r.P99 > r.Max) {
 			t.Errorf("%+v", r)
 		}
+		if r.Skipped == "" && (len(r.Waits) != brief.Messages || r.Cut <= 0 || r.Healed <= r.Cut) {
+			t.Errorf("%s: %d waits, cut %v, healed %v", r.Name, len(r.Waits), r.Cut, r.Healed)
+		}
 		if r.Name == "tcp-redial" && r.Gap < brief.Timeout {
 			t.Errorf("plain TCP was back after %v, before its time-out: was the carrier cut at all?", r.Gap)
 		}
@@ -75,6 +79,9 @@ func TestBook(t *testing.T) {
 	b.first[0] = start.Add(time.Second)
 	var r Result
 	b.judge(&r)
+	if want := []Wait{{0, time.Second}, {0, 3 * time.Second}}; !slices.Equal(r.Waits, want) {
+		t.Errorf("waits %v, want %v", r.Waits, want)
+	}
 	if r.Missing != 2 || r.Gap != 2*time.Second || r.Max != 3*time.Second || r.P50 != 3*time.Second || r.Sent != 4 {
 		t.Errorf("%+v", r)
 	}

@@ -1,0 +1,134 @@
+package drill
+
+import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"holdfast"
+	"holdfast/client"
+)
+
+// lossOfHangzhou is the forecast for the loss of site 1 of three, which leads shard 1 of three; shard 3 is said to stop.
+func lossOfHangzhou() *client.Forecast {
+	return &client.Forecast{
+		Loss: "site", Sites: []holdfast.SiteID{1}, Stops: []holdfast.ShardID{3}, Pause: 160, Worst: 270,
+		Moves: []client.Move{{Shard: 1, From: 1, To: []holdfast.SiteID{2, 3}}},
+	}
+}
+
+// asForetold is what happens when all of it comes true.
+func asForetold() (f Fault, reigns []Reign, samples []Sample) {
+	f = Fault{Kind: "site-cut", Target: "hangzhou", At: 2 * time.Second, Healed: 4 * time.Second, Foretold: lossOfHangzhou()}
+	reigns = []Reign{{1, 1, 2, -time.Second}, {2, 2, 2, -time.Second}, {3, 3, 2, -time.Second}, {1, 2, 3, 2200 * ms}}
+	for due := time.Duration(0); due < 6*time.Second; due += 100 * ms {
+		for shard := holdfast.ShardID(1); shard <= 3; shard++ {
+			if shard == 3 && due >= f.At && due < f.Healed || shard == 1 && due >= f.At && due < 2200*ms {
+				continue
+			}
+			samples = append(samples, Sample{Shard: shard, Kind: Probed, Due: due, Ended: due + 10*ms, Status: holdfast.Done})
+		}
+	}
+	return f, reigns, samples
+}
+
+func compared(f *Fault, reigns []Reign, samples []Sample) *Comparison {
+	x := effects([]Fault{*f}, samples, reigns, []holdfast.ShardID{1, 2, 3}, 6*time.Second)
+	return compare(0, f, x[0].pauses, reigns, samples, 6*time.Second)
+}
+
+func TestAForecastThatComesTrue(t *testing.T) {
+	f, reigns, samples := asForetold()
+	c := compared(&f, reigns, samples)
+	if got := c.reasons(&f, true); len(got) != 0 || c.Stopped+c.Surprise != 0 {
+		t.Errorf("%q", got)
+	}
+	if c.Pause != 160*ms || c.Worst != 270*ms || c.Moved != 300*ms {
+		t.Errorf("%+v", c)
+	}
+	for i, want := range []string{"moves to Shanghai or Shenzhen: moved to Shanghai", "keeps its leader: kept its leader", "stops: stopped"} {
+		if got := c.Fates[i].Foretold + ": " + c.Fates[i].Fact; got != want || !c.Fates[i].Right {
+			t.Errorf("shard %d: %s, want %s", i+1, got, want)
+		}
+	}
+}
+
+// Whether a shard stops is a promise everywhere, who leads it only where the scenario is about forecasts.
+func TestAForecastThatDoesNot(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		change func(f *Fault, reigns []Reign)
+		reason string
+		strict bool
+	}{
+		{"it was to stop and does not", func(f *Fault, _ []Reign) { f.Foretold.Stops = []holdfast.ShardID{2, 3} }, "shard 2 it was foretold that it stops; it kept", false},
+		{"it was to go on and stops", func(f *Fault, _ []Reign) { f.Foretold.Stops = nil }, "shard 3 it was foretold that it keeps its leader; it stopped", false},
+		{"another leads", func(f *Fault, _ []Reign) { f.Foretold.Moves[0].To = []holdfast.SiteID{3} }, "moves to Shenzhen; it moved to Shanghai", true},
+		{"it moves", func(f *Fault, _ []Reign) { f.Foretold.Moves = nil }, "keeps its leader; it moved to Shanghai", true},
+		{"it does not move", func(_ *Fault, reigns []Reign) { reigns[3].From = 5 * time.Second }, "it kept its leader", true},
+	} {
+		f, reigns, samples := asForetold()
+		c.change(&f, reigns)
+		x := compared(&f, reigns, samples)
+		if got := strings.Join(x.reasons(&f, true), "; "); !strings.Contains(got, c.reason) {
+			t.Errorf("%s: %q, want %q", c.name, got, c.reason)
+		}
+		if got := x.reasons(&f, false); (len(got) == 0) != c.strict {
+			t.Errorf("%s: in any scenario: %q", c.name, got)
+		}
+	}
+}
+
+func TestWhichLineOfTheForecast(t *testing.T) {
+	lines := []client.Forecast{
+		{Loss: "carrier", Carrier: 1},
+		{Loss: "carrier", Carrier: 2},
+		{Loss: "cable", Sites: []holdfast.SiteID{1, 3}, Carrier: 2},
+		{Loss: "site", Sites: []holdfast.SiteID{3}},
+		{Loss: "sites", Sites: []holdfast.SiteID{1, 3}},
+	}
+	whole := everywhere(2, 0, 0)
+	s := &stage{carriers: 2}
+	cable := s.pair(3, 1, 2)
+	flap := carrierFault{kind: "carrier-flap", carrier: 1}
+	for i, l := range []loss{flap.loss(), whole.loss(), cable.loss(), lossOf(3), lossOf(3, 1)} {
+		for k := range lines {
+			if got, want := l.is(&lines[k]), i > 0 && i == k; got != want {
+				t.Errorf("loss %+v is line %+v: %v", l, lines[k], got)
+			}
+		}
+	}
+}
+
+// A forecast from before the last heal speaks of a fleet that is gone: it is not used, and where forecasts are the subject, waited for.
+func TestAForecastIsFresh(t *testing.T) {
+	mended := time.Now()
+	var asked int
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		at := mended.Add(time.Second) // it asked around before the heal
+		if asked++; asked > 2 {
+			at = mended.Add(2 * pictureAge)
+		}
+		fmt.Fprintf(w, `{"at":%q,"survives":true,"losses":[{"loss":"site","sites":[1],"survives":true,"stops":[],"moves":[],"pause_ms":%d}]}`, at.UTC().Format(time.RFC3339Nano), asked)
+	}))
+	defer server.Close()
+	own, err := client.New(client.Config{Sites: []string{server.URL}, Hedge: -1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer own.Close()
+	s := &stage{fleet: &fleet{sites: []*member{{id: 1, own: own}}}, last: mended}
+	if told := s.foretell(t.Context(), lossOf(1)); told != nil {
+		t.Errorf("a forecast from before the heal was used: %+v", told)
+	}
+	s.foretells = true
+	if told := s.foretell(t.Context(), lossOf(1)); told == nil || told.Pause != 3 {
+		t.Errorf("%+v, want the third", told)
+	}
+	if told := s.foretell(t.Context(), loss{}); told != nil || asked != 3 {
+		t.Errorf("of a fault that the fleet does not know: %+v, asked %d times", told, asked)
+	}
+}

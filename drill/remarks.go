@@ -1,0 +1,78 @@
+package drill
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+)
+
+// Remarks says in words what else is known of a fault, a sentence each.
+func (e *Evidence) Remarks(fault int) (out []string) {
+	out = e.remarks(fault)
+	for _, c := range e.Forecast {
+		if c.Fault == fault {
+			out = append(out, c.remarks()...)
+		}
+	}
+	return out
+}
+
+// remarks leaves the forecast out.
+func (e *Evidence) remarks(fault int) (out []string) {
+	if fault < len(e.Pauses) {
+		if words := PausesOf(e.Pauses[fault]); words != "" {
+			out = append(out, words)
+		}
+	}
+	if e.Smooth != nil {
+		for i := range e.Smooth.Faults {
+			if w := &e.Smooth.Faults[i]; w.Fault == fault {
+				out = append(out, fmt.Sprintf("99 of 100 waited at most %.1f ms, %s than while nothing was broken", millis(w.P99), longer(millis(e.Smooth.Rise(w.P99)))))
+			}
+		}
+	}
+	return out
+}
+
+func (c *Comparison) remarks() (out []string) {
+	for _, g := range c.Grouped() {
+		out = append(out, fmt.Sprintf("foretold of %s: %s; fact: %s", g.Names(), g.Foretold, g.Fact))
+	}
+	if c.Pause > 0 {
+		out = append(out, fmt.Sprintf("foretold: a pause of about %.0f ms, at most %.0f ms; fact: %.0f ms", millis(c.Pause), millis(c.Worst), millis(c.Moved)))
+	}
+	return out
+}
+
+func longer(ms float64) string {
+	if ms < 0 {
+		return fmt.Sprintf("%.1f ms shorter", -ms)
+	}
+	return fmt.Sprintf("%.1f ms longer", ms)
+}
+
+// Comparisons says in words what was compared over the whole run, a sentence each.
+func (e *Evidence) Comparisons() (out []string) {
+	if s := e.Smooth; s != nil {
+		out = append(out, fmt.Sprintf("While nothing was broken, half of the callers waited at most %.1f ms, 99 of 100 at most %.1f ms (%.1f to %.1f ms from stretch to stretch).",
+			millis(s.P50), millis(s.P99), millis(s.Quiet.Least), millis(s.Quiet.Most)))
+		for _, k := range s.judged() {
+			if k.Faults > 1 {
+				out = append(out, fmt.Sprintf("In all %d faults of %s, 99 of 100 waited at most %.1f ms: %s.", k.Faults, k.Kind, millis(k.P99), longer(millis(s.Rise(k.P99)))))
+			}
+		}
+		if s.Cost() > 0 {
+			out = append(out, fmt.Sprintf("%s bytes for a payment over all carriers, %s over one alone: %.2f times as many.", thousands(int64(s.All)), thousands(int64(s.Alone)), s.Cost()))
+		}
+	}
+	if s := e.Stranded; s != nil {
+		var codes []string
+		for _, code := range slices.Sorted(maps.Keys(s.Codes)) {
+			codes = append(codes, fmt.Sprintf("%s %d", code, s.Codes[code]))
+		}
+		out = append(out, fmt.Sprintf("Clients on the wrong side asked %s times: %s honest answers within %v, the slowest after %.0f ms (%s).",
+			thousands(int64(s.Asked)), thousands(int64(s.Honest)), s.Within, millis(s.Longest), strings.Join(codes, ", ")))
+	}
+	return out
+}
