@@ -35,7 +35,7 @@ func newBusy() *cobra.Command {
 // before what else is busy there: glass fibre, and callers, who are elsewhere. That of sites is in their configuration.
 const (
 	cableNice  = -15
-	callerNice = -5
+	callerNice = -10 // as sites: on two cores, who comes later would measure its own waiting
 	busyNice   = 0
 )
 
