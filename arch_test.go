@@ -32,10 +32,11 @@ var house = []struct {
 	{"proof", []string{"", "link"}},            // signatures on answers, whatever they say
 	{"site", []string{"", "ledger", "transit", "guard", "store", "shard", "link"}},
 	{"httpapi", []string{"", "guard", "shard", "site", "ledger", "transit", "proof"}},
-	{"client", []string{""}},                   // what an integrator imports: no part of the server
-	{"doctor", []string{"", "client", "site"}}, // reads configurations, and asks as any client does
-	{"drill", []string{"", "client", "fault", "check", "retail", "link", "site", "guard", "drill/rivals"}}, // pays through client only
-	{"drill/rivals", []string{"", "fault", "link"}},                                                        // carries bytes in other ways than link does, and compares
+	{"client", []string{""}},                               // what an integrator imports: no part of the server
+	{"doctor", []string{"", "client", "site"}},             // reads configurations, and asks as any client does
+	{"evidence", []string{"", "client", "check", "proof"}}, // judges a file, and asks nobody
+	{"drill", []string{"", "client", "fault", "check", "retail", "link", "site", "guard", "proof", "evidence", "drill/rivals"}}, // pays through client only
+	{"drill/rivals", []string{"", "fault", "link"}}, // carries bytes in other ways than link does, and compares
 	{"bench", nil}, // measures any layer
 	{"sim", nil},   // may import everything, nobody imports it but the command line
 	{"cmd/holdfast", nil},

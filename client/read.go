@@ -272,18 +272,33 @@ func (c *Client) HoldByID(ctx context.Context, id holdfast.ID) (Hold, error) {
 
 // Txn reads what became of a transaction. [IsNotFound] tells that the id was never decided (up to the moment of asking).
 func (c *Client) Txn(ctx context.Context, id holdfast.ID) (Txn, error) {
-	var w struct {
-		Outcome struct {
-			wireOutcome
-			Shard holdfast.ShardID `json:"shard"`
-		} `json:"outcome"`
-		Transaction struct {
-			Transfers []wireTransfer `json:"transfers"`
-		} `json:"transaction"`
-	}
+	var w wireTxn
 	if err := c.get(ctx, "/v1/transactions/"+id.String(), &w); err != nil {
 		return Txn{}, err
 	}
+	return w.txn(id)
+}
+
+type wireTxn struct {
+	Outcome struct {
+		wireOutcome
+		Shard holdfast.ShardID `json:"shard"`
+	} `json:"outcome"`
+	Transaction struct {
+		Transfers []wireTransfer `json:"transfers"`
+	} `json:"transaction"`
+}
+
+// DecodeTxn reads the body of an answer to [Client.Txn] that was kept.
+func DecodeTxn(id holdfast.ID, body []byte) (Txn, error) {
+	var w wireTxn
+	if err := json.Unmarshal(body, &w); err != nil {
+		return Txn{}, fmt.Errorf("transaction: %w", err)
+	}
+	return w.txn(id)
+}
+
+func (w *wireTxn) txn(id holdfast.ID) (Txn, error) {
 	o, err := w.Outcome.outcome()
 	t := Txn{Outcome: o, Shard: w.Outcome.Shard}
 	for i := range w.Transaction.Transfers {

@@ -21,8 +21,8 @@ type Check struct {
 	OK     bool
 }
 
-// proof is everything that was found when the faults were over. What was not come to is not proved: false.
-type proof struct {
+// proven is everything that was found when the faults were over. What was not come to is not proved: false.
+type proven struct {
 	lost, duplicated, altered, phantom map[holdfast.ID]string
 	moved                              holdfast.Amount                  // by all that is known to be done
 	settled                            map[holdfast.ID]holdfast.Outcome // what was unknown at its deadline, and is in the books
@@ -41,7 +41,7 @@ type prover struct {
 	load  *load
 	book  *book
 	say   func(phase string)
-	proof
+	proven
 }
 
 const (

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"holdfast"
+	"holdfast/evidence"
 	"holdfast/retail"
 )
 
@@ -28,6 +29,7 @@ type Options struct {
 	Events   int             // how many of the recorded events are replayed; 0: Rate times Load; or AllEvents
 	Busy     int             // processes beside the sites in busy-machine; 0: as many as there are cores
 	Keep     bool            // keep data and logs of the sites also when all is well
+	Sign     bool            // have the sites sign what they answer when everything is proved, for Evidence.Signed
 	Version  string          // of the program, for the evidence
 	Watch    func(*Snapshot) // called ten times a second; nil: nobody watches
 	bare     bool            // no cables: sites dial each other directly
@@ -78,6 +80,7 @@ type Evidence struct {
 	Smooth   *Smoothness    // nil: no carrier was broken
 	Traffic  []Reading      // of the carriers
 	Forecast []*Comparison  // of the faults of which the fleet said something
+	Signed   *evidence.Run  // nil: Options.Sign was not set
 	Stranded *Stranded      // nil: nobody was on the wrong side
 	Checks   []Check
 	Sites    []string
@@ -276,14 +279,27 @@ func (r *run) startClock() {
 // judge proves what became of the payments, and puts everything together.
 func (r *run) judge(ctx context.Context, broken []error) *Evidence {
 	p := &prover{fleet: r.fleet.final(), world: r.world, load: r.load, book: r.book, say: r.view.say}
+	var sworn testimony
+	if r.o.Sign {
+		asked, closeAll, err := p.fleet.swear(&sworn)
+		if err != nil {
+			broken = append(broken, err)
+		} else {
+			defer closeAll()
+			p.fleet = asked
+		}
+	}
 	broken = append(broken, p.prove(ctx, ids(rand.New(rand.NewPCG(r.o.Seed, 3)), time.Now())))
 	for _, m := range p.fleet.sites {
 		if err := m.proc.unexpected(); err != nil {
 			broken = append(broken, fmt.Errorf("%s: %w", m.name, err))
 		}
 	}
+	signed, err := sworn.ended(r, p.fleet.sites)
+	broken = append(broken, err)
 	samples, _ := r.book.samples(0)
 	e := &Evidence{
+		Signed:   signed,
 		Scenario: r.scenario, Samples: samples, Faults: r.stage.history(), Reigns: r.throne.history(),
 		Checks: p.checks, Bound: r.scenario.Bound(r.o.RTT), Length: r.view.length(), Started: r.started, Machine: machine(r.o.Version),
 	}

@@ -78,13 +78,17 @@ func Sign(s Signer, h http.Header, method, target string, status int, body []byt
 }
 
 // Hear takes the signed answer out of a response.
-func Hear(method, target string, status int, h http.Header, body []byte) (a Answer, err error) {
-	if a.Certificate, err = fromOctets(h.Get(HeaderCertificate)); err != nil {
-		return a, fmt.Errorf("%s: %w", HeaderCertificate, err)
+func Hear(method, target string, status int, h http.Header, body []byte) (Answer, error) {
+	return Keep(method, target, status, body, h.Get(HeaderInput), h.Get(HeaderSignature), h.Get(HeaderCertificate))
+}
+
+// Keep makes an answer of the values of its headers.
+func Keep(method, target string, status int, body []byte, input, signature, certificate string) (Answer, error) {
+	der, err := fromOctets(certificate)
+	if err != nil {
+		return Answer{}, fmt.Errorf("%s: %w", HeaderCertificate, err)
 	}
-	a.Method, a.Target, a.Status, a.Body = method, target, status, bytes.Clone(body)
-	a.Input, a.Signature = h.Get(HeaderInput), h.Get(HeaderSignature)
-	return a, nil
+	return Answer{Method: method, Target: target, Status: status, Body: bytes.Clone(body), Input: input, Signature: signature, Certificate: der}, nil
 }
 
 // Signatory is who has signed, and when by its clock.

@@ -45,6 +45,7 @@ type drillFlags struct {
 	play         player
 	compete      competitor
 	json, report string
+	evidence     string // file
 }
 
 func newDrillRun() *cobra.Command { return newDrillRunWith(fromElsewhere(drill.Run)) }
@@ -105,7 +106,7 @@ median and worst of how much longer 99 of 100 waited and of the bytes. One run t
   holdfast drill run carrier-cut --runs 100 --json out/carrier-cut.json
   holdfast drill run site-cut --sites 5 --shards 8 --carriers 2
   holdfast drill run carrier-rivals --runs 3 --report out/rivals.html
-  holdfast drill run all --json out/drills.json --report out/drills.html`,
+  holdfast drill run all --json out/drills.json --report out/drills.html --evidence out/evidence.json.gz`,
 		Args:              drillName,
 		ValidArgsFunction: completeDrill,
 		RunE:              func(cmd *cobra.Command, args []string) error { return runDrills(cmd, f, args[0]) },
@@ -122,6 +123,7 @@ median and worst of how much longer 99 of 100 waited and of the bytes. One run t
 	flags.IntVar(&f.o.Busy, "busy", 0, "`N` processes that never rest beside the sites of busy-machine; by default as many as there are cores")
 	flags.BoolVar(&f.o.Keep, "keep", false, "keep data and logs of the sites even when all is well")
 	flags.StringVar(&f.report, "report", "", "write a report for people to `FILE` (HTML, one file)")
+	evidenceFlag(cmd, f)
 	jsonFlag(cmd, &f.json)
 	return cmd
 }
@@ -217,7 +219,7 @@ func (f *drillFlags) runDrill(cmd *cobra.Command, s drill.Scenario, o drill.Opti
 	}
 	v := newView(cmd.ErrOrStderr())
 	defer v.close()
-	o.Program, o.Version, o.Watch = program, versionOf().Version, v.show
+	o.Program, o.Version, o.Watch, o.Sign = program, versionOf().Version, v.show, f.evidence != ""
 	e, err := f.play(cmd.Context(), s, o)
 	v.close()
 	return e, err
@@ -252,6 +254,9 @@ func conclude(cmd *cobra.Command, all []*drill.Evidence, f *drillFlags) error {
 		}
 		fmt.Fprintf(cmd.ErrOrStderr(), "report: %s\n", reportFile)
 	}
+	if err := writeEvidence(cmd, all, f.evidence); err != nil {
+		return err
+	}
 	return verdict(cmd, f.json, result, ok)
 }
 
@@ -285,6 +290,7 @@ of up to 1 s passes here, because the machine does other things too; the same fa
 	cmd.Flags().IntVar(&f.o.Shards, "shards", f.o.Shards, "`N` shards: with several, only owners whose shard was led from the site that fails wait")
 	cmd.Flags().DurationVar(&f.o.Load, "duration", 0, "how long the load runs (`D` like 15s, 10s or more), with as many of the orders as fit; by default 30s")
 	cmd.Flags().StringVar(&f.report, "report", "", "write a report for people to `FILE` (HTML, one file)")
+	evidenceFlag(cmd, &f)
 	cmd.Flags().BoolVar(&show, "open", false, "open the report in a browser")
 	jsonFlag(cmd, &f.json)
 	return cmd

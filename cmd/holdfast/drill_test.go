@@ -24,8 +24,8 @@ func TestDemo(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
 	dir := t.TempDir()
-	report := filepath.Join(dir, "report.html")
-	cmd := exec.CommandContext(ctx, "holdfast", "demo", "--duration", "10s", "--json", "-", "--report", report)
+	report, signed := filepath.Join(dir, "report.html"), filepath.Join(dir, "evidence.json.gz")
+	cmd := exec.CommandContext(ctx, "holdfast", "demo", "--duration", "10s", "--json", "-", "--report", report, "--evidence", signed)
 	cmd.Env = append(os.Environ(), "TMPDIR="+dir)
 	errs := newListener("never said")
 	cmd.Stderr = errs
@@ -47,6 +47,9 @@ func TestDemo(t *testing.T) {
 		t.Error("the demo moves the cursor of a pipe")
 	}
 	checkReport(t, report, r)
+	if out, err := exec.CommandContext(ctx, "holdfast", "check", signed).CombinedOutput(); err != nil || !bytes.Contains(out, []byte("every receipt is honoured")) {
+		t.Errorf("the evidence does not stand: %v\n%s", err, out)
+	}
 	if left := sites(t, dir); len(left) > 0 {
 		t.Errorf("processes are left: %v", left)
 	}

@@ -1,0 +1,112 @@
+package main
+
+import (
+	"crypto/sha256"
+	"encoding/pem"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"holdfast/drill"
+	"holdfast/evidence"
+)
+
+func newCheck() *cobra.Command {
+	var authority, file string
+	cmd := &cobra.Command{
+		Use:   "check FILE",
+		Short: "Check the evidence of drills again, without the fleet and without trusting who ran them",
+		Long: `Check the evidence of drills again, from nothing but a file that holdfast drill run --evidence has written: the receipts of those
+who paid, and every answer of the sites afterwards, signed with the keys of the sites.
+
+It verifies each signature and its certificate, puts the statements together page by page, and checks that no page is missing and every
+line adds up; that each acknowledged payment stands on them at every site, once, as it was asked for; that nothing else does; that the
+sites have signed the same; and that their own audits are good. The exit status is 1 when anything is not so.
+
+--ca names the certificate of the authority that you trust, given to you on another way than the file; without it that of the file
+is taken, and its fingerprint is shown.`,
+		Example: "  holdfast check out/evidence.json.gz\n  holdfast check out/evidence.json.gz --ca pki/ca.crt --json -",
+		Args:    one("evidence file"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return checkEvidence(cmd, args[0], authority, file)
+		},
+	}
+	cmd.Flags().StringVar(&authority, "ca", "", "`FILE` with the certificate of the authority that you trust; by default that in the evidence")
+	jsonFlag(cmd, &file)
+	return cmd
+}
+
+// evidenceFlag adds --evidence FILE to a command that plays drills.
+func evidenceFlag(cmd *cobra.Command, f *drillFlags) {
+	cmd.Flags().StringVar(&f.evidence, "evidence", "", "have the sites sign their answers, and write them with all receipts to `FILE` for holdfast check (.gz: compressed)")
+}
+
+// writeEvidence writes what the sites have signed; without the flag it does nothing.
+func writeEvidence(cmd *cobra.Command, all []*drill.Evidence, name string) error {
+	if name == "" {
+		return nil
+	}
+	f := evidence.File{Format: evidence.Format, Made: time.Now().UTC(), Program: versionOf().Version}
+	for _, e := range all {
+		if e.Signed != nil {
+			f.Runs = append(f.Runs, *e.Signed)
+		}
+	}
+	if err := evidence.Write(name, &f); err != nil {
+		return err
+	}
+	fmt.Fprintf(cmd.ErrOrStderr(), "evidence: %s; check it with holdfast check\n", name)
+	return nil
+}
+
+func checkEvidence(cmd *cobra.Command, name, authority, jsonFile string) error {
+	f, err := evidence.Read(name)
+	if err != nil {
+		return err
+	}
+	var trusted []byte
+	if authority != "" {
+		if trusted, err = os.ReadFile(authority); err != nil {
+			return fmt.Errorf("read the certificate of the authority: %w", err)
+		}
+	}
+	w := words(cmd, jsonFile)
+	fmt.Fprintf(w, "Evidence of %d drills, made by Holdfast %s on %s.\n", len(f.Runs), f.Program, f.Made.Format("2 January 2006 at 15:04:05 MST"))
+	ok := len(f.Runs) > 0
+	verdicts := []evidence.Verdict{}
+	for i := range f.Runs {
+		v := f.Runs[i].Check(trusted)
+		tellVerdict(w, &f.Runs[i], &v, authority)
+		verdicts, ok = append(verdicts, v), ok && v.OK
+	}
+	return verdict(cmd, jsonFile, verdicts, ok)
+}
+
+func tellVerdict(w io.Writer, r *evidence.Run, v *evidence.Verdict, authority string) {
+	p := paintFor(w)
+	fmt.Fprintf(w, "\n%s  (seed %d)\n", p.bold(r.Scenario), r.Seed)
+	if authority == "" {
+		fmt.Fprintf(w, "  the authority is that of the file: SHA-256 %s\n", fingerprint([]byte(r.Authority)))
+	}
+	for _, text := range v.Proved {
+		fmt.Fprintf(w, "  · %s\n", text)
+	}
+	for _, text := range v.Broken {
+		fmt.Fprintf(w, "  %s %s\n", p.red("✘"), text)
+	}
+	if v.OK {
+		fmt.Fprintf(w, "  %s every receipt is honoured, and nothing else happened\n", p.green("✔"))
+	}
+}
+
+// fingerprint is that of the first certificate, as openssl x509 -fingerprint -sha256 shows it but for the colons.
+func fingerprint(text []byte) string {
+	block, _ := pem.Decode(text)
+	if block == nil {
+		return "of no certificate"
+	}
+	return fmt.Sprintf("%x", sha256.Sum256(block.Bytes))
+}

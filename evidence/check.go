@@ -1,0 +1,362 @@
+package evidence
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	"holdfast"
+	"holdfast/check"
+	"holdfast/client"
+	"holdfast/proof"
+)
+
+// Verdict is what a run proves.
+type Verdict struct {
+	Scenario string   `json:"scenario"`
+	OK       bool     `json:"ok"`
+	Proved   []string `json:"proved"` // in words, with numbers
+	Broken   []string `json:"broken"` // what is not as it should be
+}
+
+// mostBroken is how many things of one kind are told.
+const mostBroken = 20
+
+// Check judges a run by nothing but the file. authority is the certificate that the reader trusts, in PEM; nil takes that of the file.
+func (r *Run) Check(authority []byte) Verdict {
+	j := &judge{run: r, authority: authority, sites: map[holdfast.SiteID]*testimony{}}
+	if authority == nil {
+		j.authority = []byte(r.Authority)
+	}
+	for _, step := range []func(){j.signatures, j.statements, j.receipts, j.agreement, j.audits} {
+		step()
+	}
+	return Verdict{Scenario: r.Scenario, OK: len(j.broken) == 0, Proved: j.proved, Broken: j.broken}
+}
+
+type judge struct {
+	run       *Run
+	authority []byte
+	cluster   string
+	sites     map[holdfast.SiteID]*testimony
+	proved    []string
+	broken    []string
+	kinds     map[string]int
+}
+
+// testimony is what one site has signed.
+type testimony struct {
+	pages  map[holdfast.AccountID][]page // of statements, by the account
+	audits []client.Audit
+
+	lines map[holdfast.AccountID][]client.Line // newest first
+	found map[holdfast.ID]*client.Line         // of payments, by the transaction
+	byID  map[holdfast.ID]*client.Txn          // asked for one by one
+}
+
+type page struct {
+	cursor string // that was asked for; "" for the newest
+	client.Page
+}
+
+func (j *judge) prove(format string, args ...any) {
+	j.proved = append(j.proved, fmt.Sprintf(format, args...))
+}
+
+// breaks notes what is wrong; of each kind only so many.
+func (j *judge) breaks(kind, format string, args ...any) {
+	if j.kinds == nil {
+		j.kinds = map[string]int{}
+	}
+	if j.kinds[kind]++; j.kinds[kind] <= mostBroken {
+		j.broken = append(j.broken, fmt.Sprintf(format, args...))
+	}
+}
+
+// signatures sorts the answers by who has signed them. An answer that nobody has signed is evidence of nothing, and breaks the file.
+func (j *judge) signatures() {
+	for _, id := range j.run.Sites {
+		j.sites[id] = &testimony{pages: map[holdfast.AccountID][]page{}, found: map[holdfast.ID]*client.Line{}, byID: map[holdfast.ID]*client.Txn{}}
+	}
+	for i := range j.run.Answers {
+		a := &j.run.Answers[i]
+		who, err := a.Verify(j.authority)
+		if err != nil {
+			j.breaks("forged", "answer %d (%s): %v", i+1, a.Target, err)
+			continue
+		}
+		if j.cluster == "" {
+			j.cluster = who.Cluster
+		}
+		t := j.sites[who.Site]
+		if t == nil || who.Cluster != j.cluster {
+			j.breaks("stranger", "answer %d is signed by site %d of %q, which is none of the sites of this run", i+1, who.Site, who.Cluster)
+			continue
+		}
+		if err := t.hear(a); err != nil {
+			j.breaks("unread", "answer %d of site %d (%s): %v", i+1, who.Site, a.Target, err)
+		}
+	}
+	j.prove("%d answers are signed by the sites %v of fleet %q", len(j.run.Answers), j.run.Sites, j.cluster)
+}
+
+// hear takes an answer for what it is by the question it was given to.
+func (t *testimony) hear(a *proof.Answer) error {
+	target, err := url.ParseRequestURI(a.Target)
+	if err != nil || a.Method != http.MethodGet || a.Status != http.StatusOK {
+		return nil // signed, and of no use here
+	}
+	if target.Path == "/v1/audit" {
+		var audit client.Audit
+		if err := json.Unmarshal(a.Body, &audit); err != nil {
+			return fmt.Errorf("audit: %w", err)
+		}
+		t.audits = append(t.audits, audit)
+		return nil
+	}
+	if text, ok := strings.CutPrefix(target.Path, "/v1/transactions/"); ok {
+		return t.hearTxn(text, a.Body)
+	}
+	name, ok := strings.CutSuffix(strings.TrimPrefix(target.Path, "/v1/accounts/"), "/statement")
+	if !ok {
+		return nil
+	}
+	account, err := holdfast.ParseAccountID(name)
+	if err != nil {
+		return err
+	}
+	p, err := client.DecodePage(a.Body)
+	if err != nil {
+		return err
+	}
+	t.pages[account] = append(t.pages[account], page{target.Query().Get("cursor"), p})
+	return nil
+}
+
+// hearTxn takes an answer to a question for one id: for payments that are on no statement that was read.
+func (t *testimony) hearTxn(text string, body []byte) error {
+	id, err := holdfast.ParseID(text)
+	if err != nil {
+		return err
+	}
+	x, err := client.DecodeTxn(id, body)
+	if err != nil {
+		return err
+	}
+	t.byID[id] = &x
+	return nil
+}
+
+// statements puts the pages of each statement together, and checks that none is missing and that the lines add up.
+func (j *judge) statements() {
+	lines := 0
+	for _, id := range slices.Sorted(maps.Keys(j.sites)) {
+		t := j.sites[id]
+		t.lines = map[holdfast.AccountID][]client.Line{}
+		if len(t.pages) == 0 {
+			j.breaks("silent", "site %d has signed no statement", id)
+		}
+		for account, pages := range t.pages {
+			whole, err := join(pages)
+			if err == nil {
+				err = addsUp(account, whole)
+			}
+			if err != nil {
+				j.breaks("statement", "site %d, statement of %s: %v", id, account, err)
+			}
+			t.lines[account] = whole
+			lines += len(whole)
+		}
+		j.once(id, t)
+	}
+	j.prove("%d lines on whole statements, each adding up to the balance it shows", lines)
+}
+
+// join follows the cursors from the newest page to the oldest.
+func join(pages []page) (lines []client.Line, err error) {
+	by := map[string]*page{}
+	for i := range pages {
+		by[pages[i].cursor] = &pages[i]
+	}
+	for cursor, seen := "", 0; ; seen++ {
+		p := by[cursor]
+		if p == nil || seen > len(pages) {
+			return lines, fmt.Errorf("the page after %d lines is missing", len(lines))
+		}
+		lines = append(lines, p.Lines...)
+		if cursor = p.Next; cursor == "" {
+			return lines, nil
+		}
+	}
+}
+
+// addsUp checks that each line changes the sums by its amount, from nothing to what the newest shows.
+func addsUp(account holdfast.AccountID, lines []client.Line) error {
+	var debits, credits holdfast.Amount
+	for i := len(lines) - 1; i >= 0; i-- {
+		l := &lines[i]
+		if l.Kind == holdfast.Immediate {
+			switch account {
+			case l.Debit:
+				debits += l.Amount
+			case l.Credit:
+				credits += l.Amount
+			default:
+				return fmt.Errorf("%s is on it and is none of its payments", l.Txn)
+			}
+		} else {
+			debits, credits = l.DebitsPosted, l.CreditsPosted // opening, or the parts of a hold: its sums are taken as they are
+		}
+		if l.DebitsPosted != debits || l.CreditsPosted != credits {
+			return fmt.Errorf("at %s it shows %d debits and %d credits; its lines come to %d and %d", l.Txn, l.DebitsPosted, l.CreditsPosted, debits, credits)
+		}
+	}
+	return nil
+}
+
+// once looks for payments that stand on one statement twice, and indexes them.
+func (j *judge) once(id holdfast.SiteID, t *testimony) {
+	for account, lines := range t.lines {
+		here := map[holdfast.ID]bool{}
+		for i := range lines {
+			l := &lines[i]
+			if l.Kind != holdfast.Immediate {
+				continue
+			}
+			if here[l.Txn] {
+				j.breaks("doubled", "doubled: %s is on the statement of %s twice at site %d", l.Txn, account, id)
+			}
+			here[l.Txn], t.found[l.Txn] = true, l
+		}
+	}
+}
+
+// receipts holds what callers were told against what each site has on its statements.
+func (j *judge) receipts() {
+	acks := make([]check.Ack, 0, len(j.run.Receipts))
+	asked := map[holdfast.ID]bool{}
+	done := 0
+	for i := range j.run.Receipts {
+		r := &j.run.Receipts[i]
+		asked[r.ID] = true
+		if r.Outcome == holdfast.Done.String() {
+			done++
+		}
+		acks = append(acks, r.ack())
+	}
+	for _, id := range slices.Sorted(maps.Keys(j.sites)) {
+		t := j.sites[id]
+		report, err := check.Reconcile(acks, t.lookup)
+		if err != nil {
+			j.breaks("receipts", "site %d: %v", id, err)
+		}
+		for kind, found := range map[string][]check.Finding{"lost": report.Lost, "doubled": report.Duplicated, "altered": report.Altered, "phantom": report.Phantom} {
+			for _, f := range found {
+				j.breaks(kind, "%s at site %d: %s", kind, id, f)
+			}
+		}
+		for txn := range t.found {
+			if !asked[txn] {
+				j.breaks("unasked", "site %d has %s on a statement, and no receipt asks for it", id, txn)
+			}
+		}
+	}
+	j.prove("%d receipts of payments that were acknowledged, %d receipts in all, held against %d sites", done, len(acks), len(j.sites))
+}
+
+func (r *Receipt) ack() check.Ack {
+	status := holdfast.Unknown
+	for _, s := range []holdfast.Status{holdfast.Done, holdfast.Refused, holdfast.NotExecuted} {
+		if r.Outcome == s.String() {
+			status = s
+		}
+	}
+	return check.Ack{ID: r.ID, Txn: r.txn(), Outcome: holdfast.Outcome{ID: r.ID, Status: status, Leg: holdfast.NoLeg, Time: r.Time}}
+}
+
+func (r *Receipt) txn() *holdfast.Txn {
+	return &holdfast.Txn{ID: r.ID, Transfers: []holdfast.Transfer{{ID: r.ID, Kind: holdfast.Immediate, Debit: r.Debit, Credit: r.Credit, Amount: r.Amount}}}
+}
+
+// lookup finds a payment on the statements of the site, or in an answer to a question for its id. Receipts have no code and no
+// reference, so neither is compared.
+func (t *testimony) lookup(id holdfast.ID) (check.Found, bool, error) {
+	found := func(status holdfast.Status, m *client.Movement) (check.Found, bool, error) {
+		o := holdfast.Outcome{ID: id, Status: status, Leg: holdfast.NoLeg}
+		if m == nil {
+			return check.Found{Outcome: o}, true, nil
+		}
+		o.Time = holdfast.TimeOf(m.Time)
+		r := Receipt{ID: id, Debit: m.Debit, Credit: m.Credit, Amount: m.Amount}
+		return check.Found{Txn: r.txn(), Outcome: o}, true, nil
+	}
+	l, x := t.found[id], t.byID[id]
+	switch {
+	case l != nil:
+		return found(holdfast.Done, &l.Movement)
+	case x == nil:
+		return check.Found{}, false, nil
+	case len(x.Transfers) == 1:
+		return found(x.Outcome.Status, &x.Transfers[0])
+	}
+	return found(x.Outcome.Status, nil)
+}
+
+// agreement compares the statements of all sites with those of the first.
+func (j *judge) agreement() {
+	ids := slices.Sorted(maps.Keys(j.sites))
+	for _, id := range ids[min(1, len(ids)):] {
+		a, b := j.sites[ids[0]].lines, j.sites[id].lines
+		if len(a) != len(b) {
+			j.breaks("differ", "site %d has signed %d statements, and site %d has signed %d", ids[0], len(a), id, len(b))
+		}
+		for account := range a {
+			if n := firstDifference(a[account], b[account]); n >= 0 {
+				j.breaks("differ", "the statements of %s differ at sites %d and %d from the %dth line on", account, ids[0], id, n+1)
+			}
+		}
+	}
+	j.prove("%d sites have signed the same statements", len(ids))
+}
+
+func firstDifference(a, b []client.Line) int {
+	for i := range max(len(a), len(b)) {
+		if i >= len(a) || i >= len(b) || a[i] != b[i] {
+			return i
+		}
+	}
+	return -1
+}
+
+// audits takes the last audit of each site, and compares all digests of one index.
+func (j *judge) audits() {
+	digests := map[string]string{} // by shard and index
+	compared := 0
+	for _, id := range slices.Sorted(maps.Keys(j.sites)) {
+		t := j.sites[id]
+		if len(t.audits) == 0 {
+			j.breaks("audit", "site %d has signed no audit", id)
+			continue
+		}
+		last := &t.audits[len(t.audits)-1]
+		if !last.OK || !last.Balanced || last.Site != id {
+			j.breaks("audit", "the last audit of site %d (by site %d) is not good: %s", id, last.Site, strings.Join(last.Problems, "; "))
+		}
+		for i := range t.audits {
+			for _, s := range t.audits[i].Shards {
+				key := fmt.Sprintf("shard %d at entry %d", s.Shard, s.Index)
+				if was, ok := digests[key]; ok && was != s.Digest {
+					j.breaks("digest", "site %d has another state than others: %s has the digests %s and %s", id, key, was, s.Digest)
+				} else if ok {
+					compared++
+				}
+				digests[key] = s.Digest
+			}
+		}
+	}
+	j.prove("every site has audited its books and found them right; %d digests were compared", compared)
+}
