@@ -222,7 +222,11 @@ func (s *State) judgeFirst(t *holdfast.Txn, i int) holdfast.Code {
 	j := &s.judgement
 	leg := &t.Transfers[i]
 	p := plannedLeg{debit: s.draft(leg.Debit), credit: s.draft(leg.Credit), held: -1}
-	if code := admit(j.existing(p.debit), j.existing(p.credit), leg.Amount); code != holdfast.CodeOK {
+	barring := holdfast.Closed | holdfast.Frozen
+	if s.cur.own {
+		barring = holdfast.Closed
+	}
+	if code := admit(j.existing(p.debit), j.existing(p.credit), leg.Amount, barring); code != holdfast.CodeOK {
 		return code
 	}
 	if leg.Kind == holdfast.Immediate {

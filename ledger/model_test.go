@@ -3,6 +3,7 @@ package ledger
 import (
 	"maps"
 	"slices"
+	"strings"
 
 	"holdfast"
 )
@@ -20,6 +21,8 @@ type money struct {
 	records  map[string]holdfast.Record
 	outbox   map[uint64]holdfast.Queued
 	next     uint64
+	gates    Gates
+	own      bool // the transaction passes what is frozen
 }
 
 type modelHold struct {
@@ -54,6 +57,12 @@ func (m *model) apply(t *holdfast.Txn, now holdfast.Time, at holdfast.Position) 
 	if u, ok := m.used[t.ID]; ok {
 		return m.again(u, t, o)
 	}
+	m.own = slices.ContainsFunc(t.Records, func(r holdfast.RecordChange) bool {
+		return r.Key == "holdfast/slots" || strings.HasPrefix(r.Key, "holdfast/slots/")
+	})
+	if !m.own && m.elsewhere(t) {
+		return holdfast.Outcome{ID: t.ID, Status: holdfast.NotExecuted, Code: holdfast.CodeMoved, Leg: holdfast.NoLeg}
+	}
 	for i := range t.Transfers {
 		if _, ok := m.used[t.Transfers[i].ID]; ok {
 			o.Code, o.Leg = holdfast.CodeTransferIDTaken, holdfast.Leg(i)
@@ -79,6 +88,29 @@ func (m *model) apply(t *holdfast.Txn, now holdfast.Time, at holdfast.Position) 
 		}
 	}
 	return o
+}
+
+// elsewhere: an account in it, or of a hold that it ends, is of a slot that the shard does not serve.
+func (m *model) elsewhere(t *holdfast.Txn) bool {
+	var owners []holdfast.Owner
+	for _, c := range t.Accounts {
+		owners = append(owners, c.ID.Owner)
+	}
+	for _, leg := range t.Transfers {
+		h := m.holds[leg.Hold]
+		owners = append(owners, leg.Debit.Owner, leg.Credit.Owner, h.Debit.Owner, h.Credit.Owner)
+	}
+	for _, o := range owners {
+		switch m.gates.Of(o.Slot()) {
+		case GateShut, GateGone, GateArriving:
+			return true
+		case GateEbbing:
+			if len(t.Messages) > 0 {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 func (m *model) again(u use, t *holdfast.Txn, o holdfast.Outcome) holdfast.Outcome {
@@ -142,6 +174,9 @@ func (m *money) documents(t *holdfast.Txn, now holdfast.Time) {
 		if c.Delete {
 			delete(m.records, c.Key)
 			continue
+		}
+		if c.Key == "holdfast/slots" {
+			m.gates, _ = ReadGates(c.Body)
 		}
 		m.records[c.Key] = holdfast.Record{Key: c.Key, Version: old.Version + 1, Index: c.Index, Body: c.Body, Changed: now}
 	}
@@ -279,9 +314,9 @@ func (m *money) allowed(leg holdfast.Transfer) holdfast.Code {
 		return holdfast.CodeDebitClosed
 	case c.Flags&holdfast.Closed != 0:
 		return holdfast.CodeCreditClosed
-	case d.Flags&holdfast.Frozen != 0:
+	case d.Flags&holdfast.Frozen != 0 && !m.own:
 		return holdfast.CodeDebitFrozen
-	case c.Flags&holdfast.Frozen != 0:
+	case c.Flags&holdfast.Frozen != 0 && !m.own:
 		return holdfast.CodeCreditFrozen
 	case big(d.DebitsPosted, d.DebitsPending, leg.Amount) || big(c.CreditsPosted, c.CreditsPending, leg.Amount):
 		return holdfast.CodeOverflow
