@@ -334,6 +334,12 @@ func (s sight) Decided(at holdfast.ShardID, id holdfast.ID) (*holdfast.Txn, hold
 	return txn, o, true
 }
 
+func (s sight) Places(p *transit.Payment) []holdfast.ShardID { return []holdfast.ShardID{p.Away} }
+
+func (s sight) Whereto(p *transit.Payment) (to holdfast.ShardID, whole, ok bool) {
+	return p.Away, true, true
+}
+
 // unsettled says what has not come to its end yet.
 func (x *crossings) unsettled() string {
 	if x == nil {

@@ -165,3 +165,11 @@ func (v courierView) Decided(at holdfast.ShardID, id holdfast.ID) (t *holdfast.T
 	})
 	return t, o, ok && err == nil
 }
+
+// Places implements transit.View.
+func (v courierView) Places(p *transit.Payment) []holdfast.ShardID { return []holdfast.ShardID{p.Away} }
+
+// Whereto implements transit.View.
+func (v courierView) Whereto(p *transit.Payment) (to holdfast.ShardID, whole, ok bool) {
+	return p.Away, true, true
+}

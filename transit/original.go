@@ -70,7 +70,7 @@ func (p *Payment) AwayLeg(n holdfast.Leg) holdfast.Leg { return p.landedLeg(n) }
 func (p *Payment) Shown(i holdfast.Leg) holdfast.Transfer {
 	t := p.Txn.Transfers[i]
 	t.ID = p.Txn.TransferID(int(i))
-	if int(i) < len(p.legs) && p.legs[i].class == claim {
+	if int(i) < len(p.legs) && p.legs[i].class.posts() {
 		l := &p.legs[i]
 		t.Debit, t.Credit, t.Amount = l.debit, l.credit, l.amount
 	}
