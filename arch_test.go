@@ -20,15 +20,16 @@ var house = []struct {
 	uses []string // of ours
 }{
 	{"", nil},
-	{"ledger", []string{""}},                   // pure: outcome depends on the log alone
-	{"transit", []string{"", "ledger"}},        // pure: what is proposed to which shard, and when again
-	{"guard", []string{""}},                    // pure: who may do what
-	{"check", []string{""}},                    // judges answers; must not share code with what it judges
-	{"fault", []string{""}},                    // cables know bytes, not payments
-	{"retail", []string{""}},                   // recorded data
-	{"store", []string{"", "ledger"}},          // durable, does not know Raft
-	{"shard", []string{"", "ledger", "store"}}, // the only one that knows Raft
-	{"link", []string{""}},                     // frames; does not know what they carry
+	{"ledger", []string{""}},                    // pure: outcome depends on the log alone
+	{"transit", []string{"", "ledger"}},         // pure: what is proposed to which shard, and when again
+	{"slot", []string{"", "ledger", "transit"}}, // pure: what is proposed to move a slot, and when
+	{"guard", []string{""}},                     // pure: who may do what
+	{"check", []string{""}},                     // judges answers; must not share code with what it judges
+	{"fault", []string{""}},                     // cables know bytes, not payments
+	{"retail", []string{""}},                    // recorded data
+	{"store", []string{"", "ledger"}},           // durable, does not know Raft
+	{"shard", []string{"", "ledger", "store"}},  // the only one that knows Raft
+	{"link", []string{""}},                      // frames; does not know what they carry
 	{"site", []string{"", "ledger", "transit", "guard", "store", "shard", "link"}},
 	{"httpapi", []string{"", "guard", "shard", "site", "ledger", "transit"}},
 	{"client", []string{""}}, // what an integrator imports: no part of the server
@@ -48,7 +49,7 @@ var only = map[string][]string{
 }
 
 // pure packages decide; time and randomness are arguments, and nothing in them can wait.
-var pure = []string{"", "ledger", "transit", "guard"}
+var pure = []string{"", "ledger", "transit", "slot", "guard"}
 
 var impure = []string{"os", "net", "net/http", "math/rand", "math/rand/v2", "crypto/rand", "io/fs", "log", "log/slog", "syscall", "time/now"}
 

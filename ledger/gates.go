@@ -130,23 +130,27 @@ func ownRecord(t *holdfast.Txn) bool {
 	return false
 }
 
-// bars reports whether transactions of callers that touch the owner's slot have to go elsewhere.
-func (g *Gates) bars(o holdfast.Owner, departs bool) bool {
-	gate := g.of[o.Slot()]
-	return gate >= GateShut && !(gate == GateShut && plantedGateLeaks()) || gate == GateEbbing && departs
+// bars reports whether transactions of callers that touch the account have to go elsewhere. Accounts of the shard itself never
+// move: what stands in place of a slot in theirs is the number of the shard.
+func (g *Gates) bars(id holdfast.AccountID, departs bool) bool {
+	gate := g.of[id.Owner.Slot()]
+	if gate <= GateMarked || gate == GateEbbing && !departs || gate == GateShut && plantedGateLeaks() {
+		return false
+	}
+	return id.Owner != 0 && !id.OfShard() // what ends a hold may leave its accounts out
 }
 
 // barred reports whether a transaction has to go to another shard. It has left no trace here, and must not leave one now.
 func (s *State) barred(t *holdfast.Txn) (bool, error) {
 	departs := len(t.Messages) > 0
 	for i := range t.Accounts {
-		if s.gates.bars(t.Accounts[i].ID.Owner, departs) {
+		if s.gates.bars(t.Accounts[i].ID, departs) {
 			return true, nil
 		}
 	}
 	for i := range t.Transfers {
 		leg := &t.Transfers[i]
-		if s.gates.bars(leg.Debit.Owner, departs) || s.gates.bars(leg.Credit.Owner, departs) {
+		if s.gates.bars(leg.Debit, departs) || s.gates.bars(leg.Credit, departs) {
 			return true, nil
 		}
 		if leg.Hold.IsZero() {
@@ -164,7 +168,7 @@ func (s *State) barredHold(id holdfast.ID, departs bool) (bool, error) {
 	if n, open := s.holds.find(id); open {
 		h := s.holds.list.at(n)
 		debit, credit := s.accounts.hot.at(h.debit), s.accounts.hot.at(h.credit)
-		return s.gates.bars(debit.owner, departs) || s.gates.bars(credit.owner, departs), nil
+		return s.gates.bars(debit.id(), departs) || s.gates.bars(credit.id(), departs), nil
 	}
 	trace, known, err := s.find(id, tagOf(id.Hash()))
 	if err != nil || !known || trace.Code != holdfast.CodeOK || trace.Hold == NotHold {
@@ -186,7 +190,7 @@ func (s *State) barredHold(id holdfast.ID, departs bool) (bool, error) {
 		return false, nil
 	}
 	h := &first.Transfers[leg]
-	return s.gates.bars(h.Debit.Owner, departs) || s.gates.bars(h.Credit.Owner, departs), nil
+	return s.gates.bars(h.Debit, departs) || s.gates.bars(h.Credit, departs), nil
 }
 
 // moved answers a transaction that belongs to another shard: not executed, and no trace.

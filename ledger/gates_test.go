@@ -95,3 +95,41 @@ func TestSlotAccounts(t *testing.T) {
 		t.Errorf("slot 42 has %v", found)
 	}
 }
+
+// TestGatesLeaveTheShardAlone: the accounts of the shard itself have its number where others have their slot.
+func TestGatesLeaveTheShardAlone(t *testing.T) {
+	w := newWorld(t)
+	g := generator{}
+	cny := holdfast.MustAsset("CNY")
+	transit := holdfast.InTransit(42, 2, cny)
+	all := g.openAll()
+	all.Accounts = append(all.Accounts, holdfast.AccountChange{Op: holdfast.OpenAccount, ID: transit})
+	w.apply(all)
+	var table Gates
+	table.Set(42, GateShut)
+	w.apply(holdfast.Txn{ID: testID(1), Records: []holdfast.RecordChange{{Key: GatesKey, Body: AppendGates(nil, &table)}}})
+	land := holdfast.Transfer{Kind: holdfast.Immediate, Debit: transit, Credit: testAccount(6), Amount: 5}
+	if o := w.apply(holdfast.Txn{ID: testID(2), Transfers: []holdfast.Transfer{land}})[0]; o.Status != holdfast.Done {
+		t.Errorf("what comes in from shard 2 while slot 42 is shut is %s (%s)", o.Status, o.Code)
+	}
+	land.Credit = testAccount(0)
+	if o := w.apply(holdfast.Txn{ID: testID(3), Transfers: []holdfast.Transfer{land}})[0]; o.Code != holdfast.CodeMoved {
+		t.Errorf("what comes in for slot 42 is %s (%s)", o.Status, o.Code)
+	}
+}
+
+// TestNobodyIsInSlotZero: a post that leaves the accounts of its hold out is not about slot 0.
+func TestNobodyIsInSlotZero(t *testing.T) {
+	w := newWorld(t)
+	g := generator{}
+	w.apply(g.openAll())
+	hold := holdfast.Transfer{Kind: holdfast.Hold, Debit: testAccount(0), Credit: testAccount(6), Amount: 5}
+	w.apply(holdfast.Txn{ID: testID(1), Transfers: []holdfast.Transfer{hold}})
+	var table Gates
+	table.Set(0, GateGone)
+	w.apply(holdfast.Txn{ID: testID(2), Records: []holdfast.RecordChange{{Key: GatesKey, Body: AppendGates(nil, &table)}}})
+	post := holdfast.Transfer{Kind: holdfast.Post, Hold: testID(1)}
+	if o := w.apply(holdfast.Txn{ID: testID(3), Transfers: []holdfast.Transfer{post}})[0]; o.Status != holdfast.Done {
+		t.Errorf("the post is %s (%s)", o.Status, o.Code)
+	}
+}

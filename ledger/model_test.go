@@ -92,16 +92,19 @@ func (m *model) apply(t *holdfast.Txn, now holdfast.Time, at holdfast.Position) 
 
 // elsewhere: an account in it, or of a hold that it ends, is of a slot that the shard does not serve.
 func (m *model) elsewhere(t *holdfast.Txn) bool {
-	var owners []holdfast.Owner
+	var touched []holdfast.AccountID
 	for _, c := range t.Accounts {
-		owners = append(owners, c.ID.Owner)
+		touched = append(touched, c.ID)
 	}
 	for _, leg := range t.Transfers {
 		h := m.holds[leg.Hold]
-		owners = append(owners, leg.Debit.Owner, leg.Credit.Owner, h.Debit.Owner, h.Credit.Owner)
+		touched = append(touched, leg.Debit, leg.Credit, h.Debit, h.Credit)
 	}
-	for _, o := range owners {
-		switch m.gates.Of(o.Slot()) {
+	for _, id := range touched {
+		if id.Owner == 0 || id.OfShard() {
+			continue
+		}
+		switch m.gates.Of(id.Owner.Slot()) {
 		case GateShut, GateGone, GateArriving:
 			return true
 		case GateEbbing:

@@ -113,7 +113,7 @@ func (s *State) applyPlain(p *planned, raw []byte, out *[]holdfast.Outcome) erro
 	if t, known, err := s.find(p.id, p.tag); known || err != nil {
 		return s.replay(p.id, t, raw, out, err)
 	}
-	if s.gates.any && (s.gates.bars(p.plain.debit.Owner, false) || s.gates.bars(p.plain.credit.Owner, false)) {
+	if s.gates.any && (s.gates.bars(p.plain.debit, false) || s.gates.bars(p.plain.credit, false)) {
 		*out = append(*out, moved(p.id))
 		return nil
 	}

@@ -153,9 +153,20 @@ type Held struct {
 	Debit  holdfast.AccountID
 	Payee  holdfast.AccountID
 	Amount holdfast.Amount
-	// Vow says that the hold was made to cross, and so stands under the shadow of its id, although its payee may have come
-	// home since. It is set for every hold that has a record.
+	// Vow says that the hold was made to cross, although its payee may have come home since. It is set for every hold that has
+	// a record.
 	Vow bool
+	// As is the id under which the hold stands in the ledger of Home; zero: the shadow of its id. A hold that has moved with its
+	// payer has another one in every shard.
+	As holdfast.ID
+}
+
+// id is the id in the ledger of Home.
+func (h *Held) id(hold holdfast.ID) holdfast.ID {
+	if h.As.IsZero() {
+		return hold.Shadow()
+	}
+	return h.As
 }
 
 // vowed reports a hold that was made to cross.
@@ -166,8 +177,12 @@ func (h *Held) vowed() bool { return h.Vow || h.Home != h.Away }
 // hold moves to another shard with its payer, the record in the shard that it left is changed and names that one as Home. A hold without such a record is one of a single shard, under its own id.
 func HeldKey(hold holdfast.ID) string { return Topic + "/hold/" + hold.String() }
 
-// The body of that record, version 1: version 1, home 2, away 2, debit 20, payee 20, amount 8; big-endian.
-const heldBytes = 1 + 2 + 2 + 2*holdfast.AccountIDBytes + 8
+// The body of that record: version 1, home 2, away 2, debit 20, payee 20, amount 8; in version 2 also the id in the ledger, 16;
+// big-endian. Version 1 is that of holds which have never moved.
+const (
+	heldBytes   = 1 + 2 + 2 + 2*holdfast.AccountIDBytes + 8
+	heldVersion = 2
+)
 
 func (p *Payment) record(i int) holdfast.RecordChange {
 	l := &p.legs[i]
@@ -177,21 +192,30 @@ func (p *Payment) record(i int) holdfast.RecordChange {
 
 // Body is the body of the record.
 func (h *Held) Body() []byte {
-	b := append(make([]byte, 0, heldBytes), messageVersion)
+	b := append(make([]byte, 0, heldBytes+len(h.As)), messageVersion)
 	b = binary.BigEndian.AppendUint16(b, uint16(h.Home))
 	b = binary.BigEndian.AppendUint16(b, uint16(h.Away))
 	b = h.Payee.Append(h.Debit.Append(b))
-	return binary.BigEndian.AppendUint64(b, uint64(h.Amount))
+	b = binary.BigEndian.AppendUint64(b, uint64(h.Amount))
+	if !h.As.IsZero() {
+		b[0] = heldVersion
+		b = append(b, h.As[:]...)
+	}
+	return b
 }
 
 // ReadHeld reads the body of the record of [HeldKey].
 func ReadHeld(body []byte) (h Held, err error) {
-	if len(body) != heldBytes || body[0] != messageVersion {
+	moved := len(body) == heldBytes+len(h.As) && body[0] == heldVersion
+	if !moved && (len(body) != heldBytes || body[0] != messageVersion) {
 		return h, bad("a record of %d bytes for a hold", len(body))
 	}
 	h.Home, h.Away = holdfast.ShardID(binary.BigEndian.Uint16(body[1:])), holdfast.ShardID(binary.BigEndian.Uint16(body[3:]))
 	h.Debit, h.Payee = holdfast.AccountIDOf(body[5:]), holdfast.AccountIDOf(body[5+holdfast.AccountIDBytes:])
 	h.Amount = holdfast.Amount(binary.BigEndian.Uint64(body[5+2*holdfast.AccountIDBytes:]))
 	h.Vow = true
+	if moved {
+		h.As = holdfast.ID(body[heldBytes:])
+	}
 	return h, nil
 }

@@ -103,6 +103,10 @@ func TestRecordOfAHold(t *testing.T) {
 	if want := (Held{Home: 1, Away: 2, Debit: account("1a"), Payee: account("2b"), Amount: 7, Vow: true}); err != nil || h != want {
 		t.Errorf("the hold is %+v, %v; want %+v", h, err, want)
 	}
+	h.As = own("test", id(5))
+	if back, err := ReadHeld(h.Body()); err != nil || back != h {
+		t.Errorf("the moved hold is %+v, %v; want %+v", back, err, h)
+	}
 	if _, err := ReadHeld(depart.Records[0].Body[1:]); !errors.Is(err, ErrMessage) {
 		t.Errorf("a short record is read: %v", err)
 	}

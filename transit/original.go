@@ -22,7 +22,7 @@ func Original(t *holdfast.Txn) (Payment, error) {
 }
 
 // rewrittenLeg reports a leg that stands for one of a caller: his id is not in it, but its shadow.
-func rewrittenLeg(l holdfast.Transfer) bool { return l.ID.IsShadow() || l.Hold.IsShadow() }
+func rewrittenLeg(l holdfast.Transfer) bool { return l.ID.IsShadow() || l.Hold.Reserved() }
 
 // unrewritten is the caller's transaction behind one about holds that cross.
 func unrewritten(t *holdfast.Txn) *holdfast.Txn {

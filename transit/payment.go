@@ -17,8 +17,9 @@ type Payment struct {
 	Away holdfast.ShardID // where it lands; 0: it does not, and all of it is one transaction at home
 	Txn  *holdfast.Txn    // as the caller gave it
 
-	legs []leg
-	to   holdfast.ShardID // where it lands if that is not Away: see At
+	legs   []leg
+	to     holdfast.ShardID // where it lands if that is not Away: see At
+	stored *holdfast.Txn    // what stands at home, of one that is asked for again
 }
 
 // leg is what becomes of one transfer of the caller.
@@ -27,6 +28,7 @@ type leg struct {
 	debit  holdfast.AccountID
 	credit holdfast.AccountID
 	amount holdfast.Amount
+	hold   holdfast.ID      // of those that end one which was made to cross: its id at home
 	away   holdfast.ShardID // of the payee, for those that cross
 	wrong  bool             // a post that the home shard refuses, whatever else: depart as it is
 }
@@ -79,6 +81,9 @@ func (p *Payment) LandID() holdfast.ID {
 
 // Depart is what home is asked for: the caller's own transaction where it can be, or what stands for it.
 func (p *Payment) Depart() holdfast.Txn {
+	if p.stored != nil {
+		return *p.stored
+	}
 	if !p.rewritten() {
 		return *p.Txn
 	}
@@ -167,11 +172,11 @@ func (p *Payment) release(i int) holdfast.Transfer {
 	return t
 }
 
-// ending is a caller's post or void in the terms of home: the hold has the shadow of the id that the caller knows, and its
+// ending is a caller's post or void in the terms of home: the hold has another id than the caller knows, and its
 // payee there is the in-transit account. What the caller got wrong stays wrong, for the ledger to refuse.
 func (p *Payment) ending(i int) holdfast.Transfer {
 	t, l := p.Txn.Transfers[i], &p.legs[i]
-	t.Hold = t.Hold.Shadow()
+	t.Hold = l.hold
 	if t.Credit == l.credit {
 		t.Credit = holdfast.AccountID{}
 	}

@@ -212,9 +212,10 @@ func (r *router) decide(p *Payment, i int, w way, lands bool) (field string) {
 			l.class = collect
 		}
 		l.take(t, w.held)
+		l.hold = w.held.id(t.Hold)
 	case w.held != nil && !lands:
 		l.class = let
-		l.debit, l.credit = w.held.Debit, w.held.Payee
+		l.debit, l.credit, l.hold = w.held.Debit, w.held.Payee, w.held.id(t.Hold)
 	case !lands && crosses && t.Kind == holdfast.Hold:
 		l.class = vow
 	case !lands && w.from != p.Home:

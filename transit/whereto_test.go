@@ -121,18 +121,21 @@ func TestAgain(t *testing.T) {
 			return Held{Home: 1, Away: 2, Debit: account("1a"), Payee: account("2b"), Amount: 10, Vow: true}, true
 		case id(6):
 			return Held{Home: 1, Away: 1, Debit: account("1a"), Payee: account("1b"), Amount: 10, Vow: true}, true
+		case id(5): // has moved
+			return Held{Home: 1, Away: 1, Debit: account("1a"), Payee: account("1b"), Amount: 10, Vow: true, As: own("test", hold)}, true
 		}
 		return Held{}, false
 	}
 	for _, text := range []string{
 		"1a>1b 5", "1a>2b 5", "1a>2b 5; 1a>1c 2", "hold 1a>2b 5", "hold 1a>2b 5; 1a>1c 1", "post 9", "post 9 3", "void 9", "post 6", "post 6 3", "post 6; 1a>1c 1",
+		"post 5", "post 5 3", "void 5", "post 5; 1a>2c 2",
 	} {
 		p, code, field := Make(txn(1, text), shardOf, held)
 		if code != holdfast.CodeOK {
 			t.Fatalf("%s: %s %s", text, code, field)
 		}
 		stored := p.Depart()
-		q, err := Again(&stored, txn(1, text), 1)
+		q, err := Again(&stored, txn(1, text), 1, held)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -143,7 +146,7 @@ func TestAgain(t *testing.T) {
 		}
 		other := txn(1, text)
 		other.Transfers[0].Code = 77
-		if q, err = Again(&stored, other, 1); err != nil || q.Crosses() || q.Txn != other {
+		if q, err = Again(&stored, other, 1, held); err != nil || q.Crosses() || q.Txn != other {
 			t.Errorf("%s, altered: %+v, %v", text, q, err)
 		}
 	}
