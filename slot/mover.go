@@ -107,7 +107,7 @@ func (m *Mover) Step(now holdfast.Time, v View) (w Work) {
 	if !ok || now < m.quiet {
 		return w
 	}
-	if here.note.Move != m.move {
+	if here.note.Move != m.move || here.slot != m.contents.slot {
 		*m = Mover{config: m.config, move: here.note.Move, contents: contents{slot: here.slot, move: here.note.Move}}
 	}
 	there, ok := look(v, here.note.Other, here.slot)
@@ -156,7 +156,7 @@ func (m *Mover) next(v View) (s standing, ok bool) {
 // forsaken reports that a slot will not arrive: the shard where it is has given the move up before it knew of this shard's part.
 func forsaken(v View, s *standing) bool {
 	there, ok := look(v, s.note.Other, s.slot)
-	return ok && there.of(s.note.Move, Stayed)
+	return ok && (there.of(s.note.Move, Stayed) || there.noteVersion > s.note.Asked && there.note.Move != s.note.Move)
 }
 
 // propose asks for a transaction.
@@ -233,7 +233,7 @@ func (m *Mover) approach(now holdfast.Time, v View, here, there *standing) Work 
 
 // arrive opens the move in the other shard. What is left there of one that was given up has to be put back before.
 func (m *Mover) arrive(now holdfast.Time, here, there *standing) Work {
-	note := Note{Move: m.move, Stage: Arriving, Other: here.shard}
+	note := Note{Move: m.move, Stage: Arriving, Other: here.shard, Asked: here.noteVersion}
 	switch {
 	case here.gate() != ledger.GateMarked || there.note.Stage == Quit:
 		return Work{} // what is seen of the other shard is old; or it is putting back

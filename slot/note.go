@@ -38,15 +38,18 @@ type Note struct {
 	Other holdfast.ShardID // where it goes, or where it comes from
 	// Origins are the shards where the slot has been before it came to this one, oldest first, each once.
 	Origins []transit.Origin
+	// Asked is the version of the other shard's note that asked this one to take the slot; 0 in that other one.
+	Asked uint64
 }
 
 // ErrNote is wrapped by every error about bytes that this package would not have written.
 var ErrNote = errors.New("not a note about a slot")
 
-// The body, version 1: version 1, move 16, stage 1, other 2, count of origins 2, and of each origin shard 2 and index 8; big-endian.
+// The body, version 1: version 1, move 16, stage 1, other 2, asked 8, count of origins 2, and of each origin shard 2 and index 8;
+// big-endian.
 const (
 	noteVersion = 1
-	noteBytes   = 1 + 16 + 1 + 2 + 2
+	noteBytes   = 1 + 16 + 1 + 2 + 8 + 2
 	originBytes = 2 + 8
 )
 
@@ -54,6 +57,7 @@ const (
 func (n *Note) Append(b []byte) []byte {
 	b = append(append(b, noteVersion), n.Move[:]...)
 	b = binary.BigEndian.AppendUint16(append(b, byte(n.Stage)), uint16(n.Other))
+	b = binary.BigEndian.AppendUint64(b, n.Asked)
 	b = binary.BigEndian.AppendUint16(b, uint16(len(n.Origins)))
 	for _, o := range n.Origins {
 		b = binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint16(b, uint16(o.Shard)), o.Index)
@@ -68,7 +72,8 @@ func ReadNote(body []byte) (n Note, err error) {
 	}
 	n.Move, n.Stage = holdfast.ID(body[1:17]), Stage(body[17])
 	n.Other = holdfast.ShardID(binary.BigEndian.Uint16(body[18:]))
-	count, rest := int(binary.BigEndian.Uint16(body[20:])), body[noteBytes:]
+	n.Asked = binary.BigEndian.Uint64(body[20:])
+	count, rest := int(binary.BigEndian.Uint16(body[28:])), body[noteBytes:]
 	if n.Stage == 0 || n.Stage >= stages || n.Other == 0 || n.Other > holdfast.MaxShards || len(rest) != count*originBytes {
 		return Note{}, fmt.Errorf("%w: stage %d, shard %d, and %d bytes for %d origins", ErrNote, n.Stage, n.Other, len(rest), count)
 	}

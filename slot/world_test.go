@@ -317,16 +317,23 @@ func (w *world) land(t *holdfast.Txn, p transit.Payment, depart holdfast.Outcome
 	if !ok {
 		return
 	}
+	if to != p.Away {
+		w.stats.redirected++
+	}
+	w.landAt(t, p, depart, to, whole)
+}
+
+func (w *world) landAt(t *holdfast.Txn, p transit.Payment, depart holdfast.Outcome, to holdfast.ShardID, whole bool) {
 	q := p.At(to)
 	land := q.Land()
 	if !whole {
 		land = q.Refusal()
 	}
-	if to != p.Away {
-		w.stats.redirected++
-	}
 	w.letters = append(w.letters, letter{to, land, func(land holdfast.Outcome) {
 		w.tell(t, p.Outcome(depart, land))
+		if land.Code == holdfast.CodeIDTaken && whole { // perhaps it was refused in the other form
+			w.landAt(t, p, depart, to, false)
+		}
 		w.shard(p.Home).courier.Landed(w.now, p.Txn.ID, land)
 	}, false})
 }

@@ -226,8 +226,8 @@ func (p *Payment) isLand(t *holdfast.Txn) bool {
 	if plantedAnyLand() {
 		return true
 	}
-	land, refusal, raw := p.Land(), p.Refusal(), ledger.AppendTxn(nil, t)
-	return bytes.Equal(ledger.AppendTxn(nil, &land), raw) || bytes.Equal(ledger.AppendTxn(nil, &refusal), raw)
+	land := p.Land()
+	return bytes.Equal(ledger.AppendTxn(nil, &land), ledger.AppendTxn(nil, t)) || p.isRefusal(t)
 }
 
 // Fate is what the away shard has decided about a land.

@@ -62,9 +62,9 @@ func Taken(t *holdfast.Txn, home holdfast.ShardID, refused *holdfast.Outcome, ho
 func Land(p *Payment, d Directory, lookup Lookup) (to holdfast.ShardID, whole, ok bool) {
 	for _, o := range p.LandedBefore(d) {
 		q := p.At(o.Shard)
-		_, found, ok := lookup(o, q.LandID())
+		stored, found, ok := lookup(o, q.LandID())
 		if !ok || found {
-			return o.Shard, true, ok
+			return o.Shard, !ok || !q.isRefusal(stored), ok
 		}
 	}
 	to, whole = p.Whereto(d)
@@ -92,17 +92,27 @@ const neverKey = Topic + "/never"
 
 // Refusal is what the shard of its first payee is asked for when a payment cannot land any more, because its payees have come to
 // be in several shards since it departed. It is refused, whatever the state of that shard, and remembered under the id of the
-// land, so that neither can ever happen behind the other. It touches the slot of the first payee as the land would.
+// land, so that neither can ever happen behind the other. It touches the slot of the first payee, as the land would, and no other.
 func (p *Payment) Refusal() holdfast.Txn {
+	t := holdfast.Txn{ID: p.LandID(), Preconditions: []holdfast.Precondition{{Key: neverKey, Version: 1}}}
 	for i := range p.legs {
-		if p.legs[i].class.landing() {
-			return holdfast.Txn{
-				ID: p.LandID(), Preconditions: []holdfast.Precondition{{Key: neverKey, Version: 1}},
-				Transfers: []holdfast.Transfer{p.landing(i)},
-			}
+		l := &p.legs[i]
+		if !l.class.landing() {
+			continue
 		}
+		payee := l.credit
+		if l.class == far {
+			payee = l.debit
+		}
+		t.Accounts = []holdfast.AccountChange{{Op: holdfast.ThawAccount, ID: payee}} // which never happens
+		break
 	}
-	return holdfast.Txn{ID: p.LandID()} // nothing of it lands
+	return t
+}
+
+func (p *Payment) isRefusal(t *holdfast.Txn) bool {
+	refusal := p.Refusal()
+	return bytes.Equal(ledger.AppendTxn(nil, &refusal), ledger.AppendTxn(nil, t))
 }
 
 // payees are the owners of the accounts that the land touches, in order.
