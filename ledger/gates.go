@@ -150,47 +150,42 @@ func (s *State) barred(t *holdfast.Txn) (bool, error) {
 	}
 	for i := range t.Transfers {
 		leg := &t.Transfers[i]
-		if s.gates.bars(leg.Debit, departs) || s.gates.bars(leg.Credit, departs) {
+		state := NotHold
+		if !leg.Hold.IsZero() {
+			var err error
+			if state, err = s.stateOf(leg.Hold); err != nil {
+				return false, err
+			}
+		}
+		switch {
+		case state == HoldMoved || state == HoldOpen && s.barredHold(leg.Hold, departs):
 			return true, nil
-		}
-		if leg.Hold.IsZero() {
-			continue
-		}
-		if barred, err := s.barredHold(leg.Hold, departs); barred || err != nil {
-			return barred, err
+		case state > HoldOpen: // how it ended is known here, wherever its accounts are now
+		case s.gates.bars(leg.Debit, departs) || s.gates.bars(leg.Credit, departs):
+			return true, nil
 		}
 	}
 	return false, nil
 }
 
-// barredHold looks at the accounts of a hold, also of one that has ended: it may have been ended because it went on elsewhere.
-func (s *State) barredHold(id holdfast.ID, departs bool) (bool, error) {
-	if n, open := s.holds.find(id); open {
-		h := s.holds.list.at(n)
-		debit, credit := s.accounts.hot.at(h.debit), s.accounts.hot.at(h.credit)
-		return s.gates.bars(debit.id(), departs) || s.gates.bars(credit.id(), departs), nil
+// stateOf is the state of a hold; NotHold of any other id.
+func (s *State) stateOf(hold holdfast.ID) (HoldState, error) {
+	if _, open := s.holds.find(hold); open {
+		return HoldOpen, nil
 	}
-	trace, known, err := s.find(id, tagOf(id.Hash()))
-	if err != nil || !known || trace.Code != holdfast.CodeOK || trace.Hold == NotHold {
-		return false, err
+	trace, known, err := s.find(hold, tagOf(hold.Hash()))
+	if err != nil || !known || trace.Code != holdfast.CodeOK {
+		return NotHold, err
 	}
-	raw, _, err := s.original(trace.Position)
-	if err != nil {
-		return false, err
-	}
-	var first holdfast.Txn
-	if _, err := ReadTxn(raw, &first); err != nil {
-		return false, err
-	}
-	leg := int(trace.Leg)
-	if trace.Leg == holdfast.NoLeg {
-		leg = 0
-	}
-	if leg >= len(first.Transfers) {
-		return false, nil
-	}
-	h := &first.Transfers[leg]
-	return s.gates.bars(h.Debit, departs) || s.gates.bars(h.Credit, departs), nil
+	return trace.Hold, nil
+}
+
+// barredHold looks at the accounts of an open hold.
+func (s *State) barredHold(id holdfast.ID, departs bool) bool {
+	n, _ := s.holds.find(id)
+	h := s.holds.list.at(n)
+	debit, credit := s.accounts.hot.at(h.debit), s.accounts.hot.at(h.credit)
+	return s.gates.any && (s.gates.bars(debit.id(), departs) || s.gates.bars(credit.id(), departs))
 }
 
 // moved answers a transaction that belongs to another shard: not executed, and no trace.

@@ -205,7 +205,7 @@ func (s *State) judgeLeg(t *holdfast.Txn, i int) (holdfast.Code, error) {
 	if code := j.judgeClosing(leg, h, s.cur.time); code != holdfast.CodeOK {
 		return code, nil
 	}
-	p := plannedLeg{movement: movement{pending: -h.amount}, debit: h.debit, credit: h.credit, held: held, state: closing(leg.Kind)}
+	p := plannedLeg{movement: movement{pending: -h.amount}, debit: h.debit, credit: h.credit, held: held, state: s.closing(leg.Kind)}
 	if leg.Kind == holdfast.Post {
 		p.posted = leg.Amount
 		if leg.Amount == 0 {
@@ -268,11 +268,14 @@ func (j *judgement) judgeClosing(leg *holdfast.Transfer, h *heldDraft, now holdf
 	return holdfast.CodeOK
 }
 
-func closing(kind holdfast.Kind) HoldState {
-	switch kind {
-	case holdfast.Post:
+// closing is the state of a hold that is ended. What moves a slot ends no hold for good.
+func (s *State) closing(kind holdfast.Kind) HoldState {
+	switch {
+	case kind == holdfast.Post:
 		return HoldPosted
-	case holdfast.Void:
+	case kind == holdfast.Void && s.cur.own:
+		return HoldMoved
+	case kind == holdfast.Void:
 		return HoldVoided
 	}
 	return HoldExpired
@@ -282,7 +285,7 @@ func closedCode(state HoldState) holdfast.Code {
 	switch state {
 	case HoldPosted:
 		return holdfast.CodeHoldPosted
-	case HoldVoided:
+	case HoldVoided, HoldMoved: // of one that has moved nobody hears but what moves it again
 		return holdfast.CodeHoldVoided
 	case HoldExpired:
 		return holdfast.CodeHoldExpired

@@ -97,8 +97,14 @@ func (m *model) elsewhere(t *holdfast.Txn) bool {
 		touched = append(touched, c.ID)
 	}
 	for _, leg := range t.Transfers {
-		h := m.holds[leg.Hold]
-		touched = append(touched, leg.Debit, leg.Credit, h.Debit, h.Credit)
+		switch h := m.holds[leg.Hold]; h.state {
+		case HoldOpen:
+			touched = append(touched, h.Debit, h.Credit, leg.Debit, leg.Credit)
+		case NotHold:
+			touched = append(touched, leg.Debit, leg.Credit)
+		case HoldMoved:
+			return true
+		}
 	}
 	for _, id := range touched {
 		if id.Owner == 0 || id.OfShard() {
@@ -264,7 +270,7 @@ func (m *money) close(t *holdfast.Txn, i int, now holdfast.Time) holdfast.Code {
 		return holdfast.CodeHoldMissing
 	}
 	byState := map[HoldState]holdfast.Code{
-		NotHold: holdfast.CodeNotAHold, HoldPosted: holdfast.CodeHoldPosted, HoldVoided: holdfast.CodeHoldVoided,
+		NotHold: holdfast.CodeNotAHold, HoldPosted: holdfast.CodeHoldPosted, HoldVoided: holdfast.CodeHoldVoided, HoldMoved: holdfast.CodeHoldVoided,
 		HoldExpired: holdfast.CodeHoldExpired,
 	}
 	if code := byState[h.state]; code != 0 {
@@ -286,6 +292,9 @@ func (m *money) close(t *holdfast.Txn, i int, now holdfast.Time) holdfast.Code {
 		}
 	case holdfast.Void:
 		h.state = HoldVoided
+		if m.own {
+			h.state = HoldMoved
+		}
 	case holdfast.Expire:
 		h.state = HoldExpired
 		if h.Due == 0 || now < h.Due {

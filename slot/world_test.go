@@ -24,9 +24,11 @@ type world struct {
 	letters []letter
 	asked   []*holdfast.Txn
 	told    map[holdfast.ID]holdfast.Outcome
-	moves   int
-	calm    bool // nothing is lost any more
-	stats   *stats
+	// answered are those that were told something that stays, if only that nothing can be done.
+	answered map[holdfast.ID]bool
+	moves    int
+	calm     bool // nothing is lost any more
+	stats    *stats
 }
 
 type stats struct{ moved, stayed, crossed, redirected, holds, again, refused int }
@@ -83,7 +85,7 @@ func account(slot int, purpose string) holdfast.AccountID {
 }
 
 func newWorld(t *rapid.T, s *stats) *world {
-	w := &world{t: t, now: 1e9, told: map[holdfast.ID]holdfast.Outcome{}, stats: s}
+	w := &world{t: t, now: 1e9, told: map[holdfast.ID]holdfast.Outcome{}, answered: map[holdfast.ID]bool{}, stats: s}
 	var first chart
 	for slot := range slotsUsed {
 		first.at[slot] = holdfast.ShardID(slot%testShards + 1)
@@ -268,7 +270,7 @@ func (v view) holdOf(hold holdfast.ID) (transit.Held, bool) {
 			return held, err == nil
 		}
 		trace, found := v.state(at).FindRecent(hold)
-		if !found || trace.Hold == ledger.NotHold {
+		if !found || trace.Hold == ledger.NotHold || trace.Hold == ledger.HoldMoved {
 			return transit.Held{}, false
 		}
 		_, t, err := ledger.TxnAt(v.shard(at).log[trace.Index-1], trace.Ord)
@@ -287,6 +289,7 @@ func (w *world) submit(t *holdfast.Txn) {
 	if ok && code == holdfast.CodeOK {
 		w.depart(t, p)
 	}
+	w.answered[t.ID] = w.answered[t.ID] || code != holdfast.CodeOK
 }
 
 func (w *world) depart(t *holdfast.Txn, p transit.Payment) {
@@ -340,7 +343,11 @@ func (w *world) landAt(t *holdfast.Txn, p transit.Payment, depart holdfast.Outco
 
 // tell checks an answer against those before it: what is certain stays.
 func (w *world) tell(t *holdfast.Txn, o holdfast.Outcome) {
-	if o.Status != holdfast.Done && o.Status != holdfast.Refused || o.Code == holdfast.CodeIDTaken || o.Code == holdfast.CodeTransferIDTaken {
+	if o.Status != holdfast.Done && o.Status != holdfast.Refused {
+		return
+	}
+	w.answered[t.ID] = true
+	if o.Code == holdfast.CodeIDTaken || o.Code == holdfast.CodeTransferIDTaken {
 		return
 	}
 	before, ok := w.told[t.ID]
@@ -450,10 +457,16 @@ func (w *world) finish() {
 		w.askAll()
 	}
 	w.settle()
+	clear(w.answered)
 	w.askAll()
 	w.settle()
 	if what := w.busy(); what != "" {
 		w.t.Fatal(what)
+	}
+	for _, t := range w.asked {
+		if !w.answered[t.ID] {
+			w.t.Fatalf("%s has no answer: %+v", t.ID, t)
+		}
 	}
 	w.compareWithTold()
 	w.compareMoving()

@@ -213,6 +213,8 @@ func (r *router) decide(p *Payment, i int, w way, lands bool) (field string) {
 		}
 		l.take(t, w.held)
 		l.hold = w.held.id(t.Hold)
+		// An open hold goes with its payer: one that has stayed behind has ended, and home says how.
+		l.wrong = l.wrong || r.shardOf(w.held.Debit.Owner) != w.held.Home
 	case w.held != nil && !lands:
 		l.class = let
 		l.debit, l.credit, l.hold = w.held.Debit, w.held.Payee, w.held.id(t.Hold)
