@@ -24,7 +24,7 @@ var slotPlants = []struct {
 	{"finished before all was copied", &slot.PlantedFinishEarly, []string{"nomad", "liveness"}},
 	{"holds left behind", &slot.PlantedHoldsLeft, []string{"nomad", "liveness"}},
 	{"the map changed before the move is decided", &slot.PlantedMapBeforeFinish, []string{"nomad", "liveness"}},
-	{"ids forgotten by the move", &transit.PlantedOriginsForgotten, []string{"nomad"}},
+	{"ids forgotten by the move", &transit.PlantedOriginsForgotten, []string{"nomad", "transit"}},
 	{"payment accepted after the slot was shut", &ledger.PlantedGateLeaks, []string{"outcome"}},
 }
 

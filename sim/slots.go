@@ -251,6 +251,10 @@ func (v route) holdOf(id holdfast.ID) (transit.Held, bool) {
 	return transit.FindHeld(shards, func(at holdfast.ShardID) (transit.Held, bool) {
 		if r, found, _ := v.Record(at, transit.HeldKey(id)); found {
 			held, err := transit.ReadHeld(r.Body)
+			if there, ok := v.replica(at); ok && err == nil {
+				trace, found := there.trace(held.ID(id))
+				held.Ended = found && trace.Hold > ledger.HoldOpen && trace.Hold < ledger.HoldMoved
+			}
 			return held, err == nil
 		}
 		r, ok := v.replica(at)

@@ -267,6 +267,8 @@ func (v view) holdOf(hold holdfast.ID) (transit.Held, bool) {
 	return transit.FindHeld(shards, func(at holdfast.ShardID) (transit.Held, bool) {
 		if r, found, _ := v.Record(at, transit.HeldKey(hold)); found {
 			held, err := transit.ReadHeld(r.Body)
+			trace, found := v.state(at).FindRecent(held.ID(hold))
+			held.Ended = found && trace.Hold > ledger.HoldOpen && trace.Hold < ledger.HoldMoved
 			return held, err == nil
 		}
 		trace, found := v.state(at).FindRecent(hold)

@@ -159,10 +159,13 @@ type Held struct {
 	// As is the id under which the hold stands in the ledger of Home; zero: the shadow of its id. A hold that has moved with its
 	// payer has another one in every shard.
 	As holdfast.ID
+	// Ended says that Home has decided how it ended. It is not in the record: whoever looks for a hold looks there as well, and
+	// false means nothing.
+	Ended bool
 }
 
-// id is the id in the ledger of Home.
-func (h *Held) id(hold holdfast.ID) holdfast.ID {
+// ID is the id in the ledger of Home of a hold that has a record.
+func (h *Held) ID(hold holdfast.ID) holdfast.ID {
 	if h.As.IsZero() {
 		return hold.Shadow()
 	}

@@ -212,12 +212,12 @@ func (r *router) decide(p *Payment, i int, w way, lands bool) (field string) {
 			l.class = collect
 		}
 		l.take(t, w.held)
-		l.hold = w.held.id(t.Hold)
-		// An open hold goes with its payer: one that has stayed behind has ended, and home says how.
-		l.wrong = l.wrong || r.shardOf(w.held.Debit.Owner) != w.held.Home
+		l.hold = w.held.ID(t.Hold)
+		// One that had ended when its payer left has stayed behind, and home says how it ended.
+		l.wrong = l.wrong || w.held.Ended && r.shardOf(w.held.Debit.Owner) != w.held.Home
 	case w.held != nil && !lands:
 		l.class = let
-		l.debit, l.credit, l.hold = w.held.Debit, w.held.Payee, w.held.id(t.Hold)
+		l.debit, l.credit, l.hold = w.held.Debit, w.held.Payee, w.held.ID(t.Hold)
 	case !lands && crosses && t.Kind == holdfast.Hold:
 		l.class = vow
 	case !lands && w.from != p.Home:

@@ -151,3 +151,21 @@ func TestAgain(t *testing.T) {
 		}
 	}
 }
+
+// TestEndedBehind: a post of a hold that had ended when its payer left goes to the shard where it ended, and names no account
+// there; of one that may be open nothing is posted to an in-transit account.
+func TestEndedBehind(t *testing.T) {
+	for _, ended := range []bool{false, true} {
+		held := func(holdfast.ID) (Held, bool) {
+			return Held{Home: 2, Away: 3, Debit: account("1a"), Payee: account("3b"), Amount: 10, Vow: true, Ended: ended}, true
+		}
+		p, code, field := Make(txn(1, "post 9"), shardOf, held)
+		if code != holdfast.CodeOK || p.Home != 2 {
+			t.Fatalf("home %d, %s %s", p.Home, code, field)
+		}
+		depart := p.Depart()
+		if first := depart.Transfers[0]; (first.Kind == holdfast.Post) != ended || first.Hold != id(9).Shadow() {
+			t.Errorf("ended %v: it departs as %+v", ended, depart.Transfers)
+		}
+	}
+}
