@@ -30,7 +30,7 @@ var house = []struct {
 	{"store", []string{"", "ledger"}},           // durable, does not know Raft
 	{"shard", []string{"", "ledger", "store"}},  // the only one that knows Raft
 	{"link", []string{""}},                      // frames; does not know what they carry
-	{"site", []string{"", "ledger", "transit", "guard", "store", "shard", "link"}},
+	{"site", []string{"", "ledger", "transit", "slot", "guard", "store", "shard", "link"}},
 	{"httpapi", []string{"", "guard", "shard", "site", "ledger", "transit"}},
 	{"client", []string{""}}, // what an integrator imports: no part of the server
 	{"drill", []string{"", "client", "fault", "check", "retail", "link", "site", "guard"}}, // pays through client only

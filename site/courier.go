@@ -167,9 +167,11 @@ func (v courierView) Decided(at holdfast.ShardID, id holdfast.ID) (t *holdfast.T
 }
 
 // Places implements transit.View.
-func (v courierView) Places(p *transit.Payment) []holdfast.ShardID { return []holdfast.ShardID{p.Away} }
+func (v courierView) Places(p *transit.Payment) []holdfast.ShardID {
+	return p.Places(directory{v.site.ShardMap()})
+}
 
 // Whereto implements transit.View.
 func (v courierView) Whereto(p *transit.Payment) (to holdfast.ShardID, whole, ok bool) {
-	return p.Away, true, true
+	return transit.Land(p, directory{v.site.ShardMap()}, v.site.lookup(v.ctx))
 }

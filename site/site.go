@@ -52,7 +52,9 @@ type Site struct {
 
 	proposer proposer // the host, or a stand-in in tests
 	shardMap atomic.Pointer[ShardMap]
+	founding *ShardMap // the map that the fleet was born with
 	homes    homes
+	moves    moves
 
 	forecasts forecaster
 	couriers  couriers
@@ -94,7 +96,8 @@ func Open(cfg Config, o Options) (*Site, error) {
 		cfg: cfg, opts: o, log: o.Logger.With("site", cfg.Site), lanes: map[laneKey]*lane{},
 		board: newBoard(cfg.Shards), watch: newWatch(cfg.Peers, cfg.Timing.QuorumSilence.Std()), gate: newGate(),
 	}
-	s.shardMap.Store(newShardMap(cfg.Shards, s.sites()))
+	s.founding = newShardMap(cfg.Shards, s.sites())
+	s.shardMap.Store(s.founding)
 	s.events = newEvents(s.log, o.OnEvent)
 	s.metrics = newMetrics(s)
 	s.owners = newOwners(s)

@@ -43,6 +43,7 @@ func (s *Site) steps() []step {
 		{"homes", s.startHomes, s.stopHomes},
 		// Needs requests, because it makes some: payments that somebody has left half-way.
 		{"couriers", s.startCouriers, s.stopCouriers},
+		{"moves of slots", s.startMoves, s.stopMoves},
 		// And this only looks.
 		{"forecasts", s.startForecasts, s.stopForecasts},
 	}
