@@ -408,9 +408,6 @@ func (f *fleet) unsettled() string {
 	if what := f.crossings.unsettled(); what != "" {
 		return what
 	}
-	if what := f.nomads.unsettled(); what != "" {
-		return what
-	}
 	for i, o := range f.shards {
 		leaders := 0
 		for _, p := range f.sites {
@@ -437,7 +434,7 @@ func (f *fleet) unsettled() string {
 			return fmt.Sprintf("shard %d has %d leaders", o.shard, leaders)
 		}
 	}
-	return ""
+	return f.nomads.unsettled()
 }
 
 // inspect compares everything with the truth once more, when nothing moves.

@@ -67,7 +67,7 @@ func newNomads(f *fleet) *nomads {
 	ms := holdfast.Time(time.Millisecond)
 	n := &nomads{
 		f: f, moved: map[holdfast.Slot]time.Duration{}, byID: map[holdfast.ID]*trip{},
-		config: slot.Config{Ebb: pick(f.e.rng, []holdfast.Time{40 * ms, 200 * ms}), Pause: 100 * ms, Wait: 700 * ms},
+		config: slot.Config{Ebb: pick(f.e.rng, []holdfast.Time{40 * ms, 200 * ms}), Pause: 100 * ms, Wait: 700 * ms, Page: pick(f.e.rng, []int{1, 2, 0})},
 	}
 	first := chart{nomads: n, at: map[holdfast.Slot]holdfast.ShardID{}, been: map[holdfast.Slot][]transit.Origin{}}
 	for i := range holdfast.Slot(nomadSlots) {
@@ -129,7 +129,7 @@ func (n *nomads) wander() {
 	s := pick(n.f.e.rng, n.slots)
 	from := n.now().at[s]
 	r := n.leader(from)
-	if r == nil {
+	if r == nil || n.f.oracle(from).twin.accounts[n.account(s, bankPurpose)] == nil { // who opens it asks one shard only
 		return
 	}
 	if n.f.e.chance(0.15) {

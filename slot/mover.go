@@ -20,10 +20,13 @@ type Config struct {
 	Pause holdfast.Time
 	// Wait is how long a proposal may go unanswered; 0: 3 s.
 	Wait holdfast.Time
+	// Page is how many accounts one transaction may change, and how few may differ before a slot is shut; 0: 512.
+	Page int
 }
 
 func (c Config) withDefaults() Config {
 	c.Ebb, c.Pause, c.Wait = cmp.Or(c.Ebb, 100e6), cmp.Or(c.Pause, 500e6), cmp.Or(c.Wait, 3e9)
+	c.Page = cmp.Or(c.Page, maxAccounts)
 	return c
 }
 
@@ -245,7 +248,7 @@ func (m *Mover) arrive(now holdfast.Time, here, there *standing) Work {
 
 // page is what the other shard lacks, as much as fits.
 func (m *Mover) page(now holdfast.Time, v View, here, there *standing, shut bool) (p *page, ok bool) {
-	p = &page{}
+	p = &page{limit: m.config.Page}
 	if shut && plantedFinishEarly() {
 		return p, true
 	}
@@ -437,7 +440,7 @@ func (m *Mover) own(now holdfast.Time, here *standing, p *page) Work {
 // release takes holds off the accounts that have moved: those of payers in the slot are in the other shard by now, and those of
 // other payers take on the form of holds whose payee is there.
 func (m *Mover) release(now holdfast.Time, v View, here, there *standing) (p *page, ok bool) {
-	p = &page{}
+	p = &page{limit: m.config.Page}
 	held, unknown := map[holdfast.ID]bool{}, false // both sides of a hold may be in the slot
 	_, ok = m.contents.each(v, here.shard, 0, maxLegs, func(x *pair) bool {
 		for i := range x.holds {
@@ -472,7 +475,7 @@ func (m *Mover) release(now holdfast.Time, v View, here, there *standing) (p *pa
 // clear puts the balances of accounts that are not served here any more where they have come from or gone to, and ends the move
 // when there are none.
 func (m *Mover) clear(now holdfast.Time, v View, here *standing) Work {
-	p := &page{}
+	p := &page{limit: m.config.Page}
 	whole, ok := m.contents.each(v, here.shard, 0, maxLegs, func(x *pair) bool {
 		for i := range x.holds { // of a move that was given up: they are where they were
 			p.void(x.holds[i].ID)

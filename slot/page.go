@@ -13,7 +13,7 @@ import (
 
 // Bounds of one transaction of a move.
 const (
-	maxAccounts = 512  // that differ, in one page
+	maxAccounts = 512  // that differ, in one page, unless the configuration says otherwise
 	maxLegs     = 2000 // balances and holds
 	allHolds    = math.MaxInt
 )
@@ -22,6 +22,7 @@ const (
 type page struct {
 	txn    holdfast.Txn
 	opened map[holdfast.AccountID]bool
+	limit  int  // how many accounts it may change
 	n      int  // accounts that it changes
 	left   bool // there is more than fits, or that needs a page of its own
 }
@@ -38,7 +39,7 @@ func (p *page) open(id holdfast.AccountID) {
 	p.txn.Accounts = append(p.txn.Accounts, holdfast.AccountChange{Op: holdfast.OpenAccount, ID: id})
 }
 
-func (p *page) full() bool { return p.n >= maxAccounts || len(p.txn.Transfers) >= maxLegs }
+func (p *page) full() bool { return p.n >= p.limit || len(p.txn.Transfers) >= maxLegs }
 
 // empty reports that nothing would change but records about the move.
 func (p *page) empty() bool { return len(p.txn.Accounts)+len(p.txn.Transfers) == 0 }

@@ -28,6 +28,7 @@ type world struct {
 	answered map[holdfast.ID]bool
 	moves    int
 	calm     bool // nothing is lost any more
+	page     int  // accounts in a page
 	stats    *stats
 }
 
@@ -86,6 +87,7 @@ func account(slot int, purpose string) holdfast.AccountID {
 
 func newWorld(t *rapid.T, s *stats) *world {
 	w := &world{t: t, now: 1e9, told: map[holdfast.ID]holdfast.Outcome{}, answered: map[holdfast.ID]bool{}, stats: s}
+	w.page = rapid.SampledFrom([]int{1, 3, 0}).Draw(t, "page")
 	var first chart
 	for slot := range slotsUsed {
 		first.at[slot] = holdfast.ShardID(slot%testShards + 1)
@@ -131,7 +133,7 @@ func (w *world) chart() *chart { return &w.charts[len(w.charts)-1] }
 func (w *world) crash(s holdfast.ShardID) {
 	h := w.shard(s)
 	h.courier = transit.NewCourier(transit.CourierConfig{Home: s, Grace: 50e6, Wait: 400e6, InFlight: 2})
-	h.mover = New(Config{Shard: s, Ebb: 200e6, Pause: 100e6, Wait: 400e6})
+	h.mover = New(Config{Shard: s, Ebb: 200e6, Pause: 100e6, Wait: 400e6, Page: w.page})
 }
 
 // journal is the log of a shard. No segment is ever forgotten, so nothing else is asked of it.
