@@ -132,13 +132,6 @@ func (n *nomads) wander() {
 	if r == nil || n.f.oracle(from).twin.accounts[n.account(s, bankPurpose)] == nil { // who opens it asks one shard only
 		return
 	}
-	if n.f.e.chance(0.15) {
-		if t, ok := slot.Unmark(route{r.p, n.now()}, s, from); ok {
-			n.f.e.logf("slot %d is to stay in shard %d", s, from)
-			r.p.submit(from, &t, false, func(holdfast.Outcome) {})
-		}
-		return
-	}
 	if last, ok := n.moved[s]; ok && n.f.e.now-last < restless {
 		return
 	}
@@ -149,6 +142,21 @@ func (n *nomads) wander() {
 		n.moved[s] = n.f.e.now
 		n.stats.Marked++
 		n.f.e.logf("slot %d is to move from shard %d to %d", s, from, to)
+		r.p.submit(from, &t, false, func(holdfast.Outcome) {})
+		if n.f.e.chance(0.3) {
+			n.f.e.after(n.f.e.between(5*time.Millisecond, 120*time.Millisecond), func() { n.regret(s, from) })
+		}
+	}
+}
+
+// regret wants a slot to stay after all.
+func (n *nomads) regret(s holdfast.Slot, from holdfast.ShardID) {
+	r := n.leader(from)
+	if r == nil {
+		return
+	}
+	if t, ok := slot.Unmark(route{r.p, n.now()}, s, from); ok {
+		n.f.e.logf("slot %d is to stay in shard %d", s, from)
 		r.p.submit(from, &t, false, func(holdfast.Outcome) {})
 	}
 }
