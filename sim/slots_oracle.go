@@ -176,7 +176,48 @@ func (n *nomads) finish() {
 			}
 		}
 	}
+	n.compareHolds()
 	n.compareMoving()
+}
+
+// compareHolds: a hold that was told to be there is open in one place, or has ended in one.
+func (n *nomads) compareHolds() {
+	for _, x := range n.holds {
+		if x.told.Status != holdfast.Done {
+			continue
+		}
+		opens, ends := 0, 0
+		for _, o := range n.f.shards {
+			for _, id := range []holdfast.ID{x.txn.ID, x.txn.ID.Shadow(), heldAs(o, x.txn.ID)} {
+				l := o.twin.holds[id]
+				if l == nil {
+					continue
+				}
+				switch l.now().state {
+				case open:
+					opens++
+				case posted, voided, expired:
+					ends++
+				}
+			}
+		}
+		if opens+ends != 1 {
+			n.f.shards[0].fail("nomad", "hold %s is open in %d places, and has ended in %d", x.txn.ID, opens, ends)
+		}
+	}
+}
+
+// heldAs is the id that a hold has in a shard to which it has moved.
+func heldAs(o *oracle, hold holdfast.ID) holdfast.ID {
+	l := o.twin.records[transit.HeldKey(hold)]
+	if l == nil {
+		return holdfast.ID{}
+	}
+	held, err := transit.ReadHeld(l.now().Body)
+	if err != nil || held.Home != o.shard {
+		return holdfast.ID{}
+	}
+	return held.As
 }
 
 // compareMoving: what has left one shard has come to the other.

@@ -164,6 +164,9 @@ func forsaken(v View, s *standing) bool {
 
 // propose asks for a transaction.
 func (m *Mover) propose(now holdfast.Time, to holdfast.ShardID, t holdfast.Txn) Work {
+	if plantedPageAgain() {
+		t.Acks = []uint64{uint64(now)} // of which there are none: it is another transaction each time
+	}
 	t = signed(m.move, to, t)
 	m.asked, m.until = t.ID, now+m.config.Wait
 	return Work{Proposal: &Proposal{To: to, Txn: t}}

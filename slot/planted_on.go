@@ -4,7 +4,7 @@ package slot
 
 // Mistakes of moving a slot, one switch each.
 var (
-	PlantedPageAgain       bool // a page does not say of which state it was made: a late one is taken again
+	PlantedPageAgain       bool // a page does not say of which state it was made, and has another id each time: a late one is taken again
 	PlantedShutUndrained   bool // the slot is shut while payments of its owners are under way
 	PlantedFinishEarly     bool // what changed between the copy and the shutting is left behind
 	PlantedHoldsLeft       bool // open holds are not carried over
