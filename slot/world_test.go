@@ -32,7 +32,7 @@ type world struct {
 	stats    *stats
 }
 
-type stats struct{ moved, stayed, crossed, redirected, holds, again, refused int }
+type stats struct{ moved, redirected, holds, again, refused, frozen int }
 
 // home is one shard: its leader, and the replica that the others see, which lags behind.
 type home struct {
@@ -258,7 +258,7 @@ func (v view) lookup(o transit.Origin, id holdfast.ID) (*holdfast.Txn, bool, boo
 // site is who takes a request: it has some map, and sees what others see.
 func (w *world) site(t *holdfast.Txn) (view, transit.Directory) {
 	n := len(w.charts) - 1
-	if !w.calm && len(t.Transfers) == 1 {
+	if !w.calm && len(t.Transfers) < 2 {
 		n = rapid.IntRange(w.oldest, n).Draw(w.t, "map")
 	}
 	return view{w, 0}, &w.charts[n]
@@ -522,6 +522,9 @@ func (w *world) compareWithTold() {
 			name := account(slot, purpose)
 			for s := range holdfast.ShardID(testShards) {
 				a, open := w.shard(s + 1).state.Account(name)
+				if a.Flags != 0 && s+1 == w.chart().at[slot] && len(w.chart().origins[slot]) > 0 {
+					w.stats.frozen++
+				}
 				wanted, held := want[name]+start, pending[name]
 				if s+1 != w.chart().at[slot] {
 					wanted, held = 0, 0
@@ -611,6 +614,11 @@ func (w *world) draw() *holdfast.Txn {
 	pick := func(n int, what string) int { return rapid.IntRange(0, n-1).Draw(w.t, what) }
 	n := len(w.asked) + 1
 	t := &holdfast.Txn{ID: id(n)}
+	if pick(12, "account") == 0 {
+		op := []holdfast.AccountOp{holdfast.FreezeAccount, holdfast.ThawAccount, holdfast.ThawAccount, holdfast.CloseAccount}[pick(4, "op")]
+		t.Accounts = []holdfast.AccountChange{{Op: op, ID: account(pick(slotsUsed, "slot"), wallets[pick(len(wallets), "wallet")])}}
+		return t
+	}
 	legs := 1 + pick(6, "legs")/3
 	from, to := pick(slotsUsed, "from"), pick(slotsUsed, "to")
 	holds := pick(3, "kind") == 0
@@ -648,6 +656,9 @@ func (w *world) draw() *holdfast.Txn {
 
 func (w *world) drawEnd(pick func(int, string) int) holdfast.Transfer {
 	other := w.asked[pick(len(w.asked), "transaction")]
+	if len(other.Transfers) == 0 {
+		return holdfast.Transfer{Kind: holdfast.Void, Hold: other.ID}
+	}
 	leg := holdfast.Transfer{Kind: holdfast.Post, Hold: other.TransferID(pick(len(other.Transfers), "leg"))}
 	if pick(3, "void") == 0 {
 		leg.Kind = holdfast.Void
@@ -727,7 +738,7 @@ func TestMovesLoseNothing(t *testing.T) {
 	var s stats
 	rapid.Check(t, func(rt *rapid.T) { run(rt, &s) })
 	t.Logf("%+v", s)
-	if s.moved == 0 || s.redirected == 0 || s.holds == 0 || s.again == 0 {
+	if s.moved == 0 || s.redirected == 0 || s.holds == 0 || s.again == 0 || s.frozen == 0 {
 		t.Errorf("something was never tried: %+v", s)
 	}
 }
