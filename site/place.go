@@ -53,8 +53,12 @@ func (s *Site) place(ctx context.Context, t *holdfast.Txn) (p transit.Payment, c
 		}
 		return held, found
 	}
-	known := true
-	p, code, field, known = transit.Route(t, directory{s.ShardMap()}, holdOf, s.lookup(ctx))
+	known, d := true, directory{s.ShardMap()}
+	if len(d.been) > 0 {
+		p, code, field, known = transit.Route(t, d, holdOf, s.lookup(ctx))
+	} else { // nobody has ever moved
+		p, code, field = transit.Make(t, d.ShardOf, holdOf)
+	}
 	if !known && failed == nil {
 		failed = shard.ErrNoQuorum
 	}
