@@ -20,20 +20,21 @@ var house = []struct {
 	uses []string // of ours
 }{
 	{"", nil},
-	{"ledger", []string{""}},                   // pure: outcome depends on the log alone
-	{"transit", []string{"", "ledger"}},        // pure: what is proposed to which shard, and when again
-	{"guard", []string{""}},                    // pure: who may do what
-	{"check", []string{""}},                    // judges answers; must not share code with what it judges
-	{"fault", []string{""}},                    // cables know bytes, not payments
-	{"retail", []string{""}},                   // recorded data
-	{"store", []string{"", "ledger"}},          // durable, does not know Raft
-	{"shard", []string{"", "ledger", "store"}}, // the only one that knows Raft
-	{"link", []string{""}},                     // frames; does not know what they carry
-	{"proof", []string{"", "link"}},            // signatures on answers, whatever they say
-	{"site", []string{"", "ledger", "transit", "guard", "store", "shard", "link"}},
+	{"ledger", []string{""}},                    // pure: outcome depends on the log alone
+	{"transit", []string{"", "ledger"}},         // pure: what is proposed to which shard, and when again
+	{"slot", []string{"", "ledger", "transit"}}, // pure: what is proposed to move a slot, and when
+	{"guard", []string{""}},                     // pure: who may do what
+	{"check", []string{""}},                     // judges answers; must not share code with what it judges
+	{"fault", []string{""}},                     // cables know bytes, not payments
+	{"retail", []string{""}},                    // recorded data
+	{"store", []string{"", "ledger"}},           // durable, does not know Raft
+	{"shard", []string{"", "ledger", "store"}},  // the only one that knows Raft
+	{"link", []string{""}},                      // frames; does not know what they carry
+	{"proof", []string{"", "link"}},             // signatures on answers, whatever they say
+	{"site", []string{"", "ledger", "transit", "slot", "guard", "store", "shard", "link"}},
 	{"httpapi", []string{"", "guard", "shard", "site", "ledger", "transit", "proof"}},
 	{"client", []string{""}},                               // what an integrator imports: no part of the server
-	{"doctor", []string{"", "client", "site"}},             // reads configurations, and asks as any client does
+	{"doctor", []string{"", "client", "guard", "site"}},             // reads configurations, and asks as any client does
 	{"evidence", []string{"", "client", "check", "proof"}}, // judges a file, and asks nobody
 	{"drill", []string{"", "client", "fault", "check", "retail", "link", "site", "guard", "proof", "evidence", "drill/rivals"}}, // pays through client only
 	{"drill/rivals", []string{"", "fault", "link"}}, // carries bytes in other ways than link does, and compares
@@ -53,7 +54,7 @@ var only = map[string][]string{
 }
 
 // pure packages decide; time and randomness are arguments, and nothing in them can wait.
-var pure = []string{"", "ledger", "transit", "guard"}
+var pure = []string{"", "ledger", "transit", "slot", "guard"}
 
 var impure = []string{"os", "net", "net/http", "math/rand", "math/rand/v2", "crypto/rand", "io/fs", "log", "log/slog", "syscall", "time/now"}
 

@@ -105,7 +105,7 @@ const (
 	CodeExceedsCredits Code = 127 // not enough money: limit "debits"
 	CodeExceedsDebits  Code = 128 // limit "credits"
 
-	// Never entered the log. Status NotExecuted: the same id may be sent again.
+	// Never entered the log, or left no trace in it. Status NotExecuted: the same id may be sent again.
 
 	CodeNoQuorum     Code = 200 // this site cannot reach a majority
 	CodeOverloaded   Code = 201
@@ -114,6 +114,7 @@ const (
 	CodeOutOfService Code = 204 // this replica has taken itself out of service
 	CodeStopping     Code = 205
 	CodeDeadline     Code = 206 // the deadline passed while it waited, and nothing was proposed
+	CodeMoved        Code = 207 // the slot of an owner is moving to another shard, or has moved; decided by the log, and not remembered
 
 	// CodeUnknown goes with Status Unknown: proposed, and not heard of since. Ask again by the same id.
 	CodeUnknown Code = 250

@@ -46,25 +46,50 @@ func (id ID) Own(beside ID) ID {
 // Reserved reports whether the id is one that callers may not use: a shadow, or one of [ID.Own].
 func (id ID) Reserved() bool { return id.IsShadow() || id[6]&0xf0 == ownVersion }
 
-const transitPurpose = "transit-"
+const (
+	transitPurpose = "transit-"
+	movingPurpose  = "moving-"
+)
 
 // InTransit is the account of shard at through which its payments to and from shard other pass: its credits are what was sent
 // there, its debits what came from there. The owner is the shard itself: sequence 0, with the number of the shard in place of
 // the slot (MaxShards is 0). Such an account has no limit, and callers may not name it.
 func InTransit(at, other ShardID, asset Asset) AccountID {
+	return between(transitPurpose, at, other, asset)
+}
+
+// InTransit tells whether the account is one of [InTransit], and of which shards.
+func (id AccountID) InTransit() (at, other ShardID, ok bool) { return id.between(transitPurpose) }
+
+// Moving is the account of shard at through which the balances of slots pass that move between it and shard other. It is like
+// those of [InTransit] in everything else.
+func Moving(at, other ShardID, asset Asset) AccountID {
+	return between(movingPurpose, at, other, asset)
+}
+
+// Moving tells whether the account is one of [Moving], and of which shards.
+func (id AccountID) Moving() (at, other ShardID, ok bool) { return id.between(movingPurpose) }
+
+// OfShard reports whether the account belongs to a shard itself and not to an owner who could move: callers may not name it.
+func (id AccountID) OfShard() bool {
+	_, _, transit := id.InTransit()
+	_, _, moving := id.Moving()
+	return transit || moving
+}
+
+func between(purpose string, at, other ShardID, asset Asset) AccountID {
 	return AccountID{
 		Owner:   must(NewOwner(0, Slot(at%MaxShards))),
-		Purpose: must(ParsePurpose(transitPurpose + strconv.Itoa(int(other)))),
+		Purpose: must(ParsePurpose(purpose + strconv.Itoa(int(other)))),
 		Asset:   asset,
 	}
 }
 
-// InTransit tells whether the account is one of [InTransit], and of which shards.
-func (id AccountID) InTransit() (at, other ShardID, ok bool) {
+func (id AccountID) between(purpose string) (at, other ShardID, ok bool) {
 	if id.Owner.Sequence() != 0 || id.Owner.Check() != nil {
 		return 0, 0, false
 	}
-	digits, ok := strings.CutPrefix(id.Purpose.String(), transitPurpose)
+	digits, ok := strings.CutPrefix(id.Purpose.String(), purpose)
 	n, err := strconv.Atoi(digits)
 	if !ok || err != nil || n < 1 || n > MaxShards || strconv.Itoa(n) != digits {
 		return 0, 0, false

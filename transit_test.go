@@ -36,6 +36,11 @@ func TestInTransitAccounts(t *testing.T) {
 				t.Errorf("InTransit(%d, %d) is %s, and read as %d, %d, %v", at, other, id, a, b, ok)
 			}
 			seen[id] = true
+			moving := Moving(at, other, cny)
+			a, b, ok = moving.Moving()
+			if _, _, transit := moving.InTransit(); transit || !ok || a != at || b != other || moving.Check() != nil || !moving.OfShard() || !id.OfShard() {
+				t.Errorf("Moving(%d, %d) is %s, and read as %d, %d, %v", at, other, moving, a, b, ok)
+			}
 		}
 	}
 	if got := InTransit(7, 12, cny).String(); got != "2088000000000076.transit-12.CNY" {
@@ -48,6 +53,9 @@ func TestInTransitAccounts(t *testing.T) {
 		}
 	}
 	customer, _ := NewOwner(1, 3)
+	if (AccountID{customer, MustPurpose("moving-4"), cny}).OfShard() {
+		t.Error("an account of a customer counts as one of a shard")
+	}
 	for _, o := range []Owner{customer, 0, owner + 1} {
 		if _, _, ok := (AccountID{o, MustPurpose("transit-4"), cny}).InTransit(); ok {
 			t.Errorf("an in-transit account of owner %d", o)

@@ -111,6 +111,7 @@ var statuses = map[holdfast.Code]int{
 	holdfast.CodeOutOfService: http.StatusServiceUnavailable,
 	holdfast.CodeStopping:     http.StatusServiceUnavailable,
 	holdfast.CodeDeadline:     http.StatusServiceUnavailable,
+	holdfast.CodeMoved:        http.StatusServiceUnavailable,
 
 	holdfast.CodeUnknown: http.StatusGatewayTimeout,
 }

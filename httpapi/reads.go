@@ -491,6 +491,7 @@ type holdsBody struct {
 
 var holdStates = map[ledger.HoldState]string{
 	ledger.HoldOpen: "open", ledger.HoldPosted: "posted", ledger.HoldVoided: "voided", ledger.HoldExpired: "expired",
+	ledger.HoldMoved: "moved",
 }
 
 func holdBodyOf(h *ledger.OpenHold, state ledger.HoldState, id holdfast.ShardID) holdBody {

@@ -26,6 +26,7 @@ type current struct {
 	index uint64
 	start holdfast.Time // of the entry
 	data  []byte
+	own   bool // the transaction is one that gates and frozen accounts do not stop
 	ord   uint32
 	time  holdfast.Time // of the transaction
 }
@@ -51,7 +52,9 @@ func (s *State) Apply(index uint64, data []byte, past Past, out []holdfast.Outco
 		return out, fmt.Errorf("entry %d has the time %s, not after %s: the leader's clock must only go forward", index, h.Time, s.time)
 	}
 	s.cur = current{past: past, index: index, start: h.Time, data: data}
-	out, err = s.applyBody(&h, body, out)
+	if err = s.loadGates(); err == nil {
+		out, err = s.applyBody(&h, body, out)
+	}
 	s.cur, s.originals.index, s.originals.body = current{}, 0, nil
 	if err != nil {
 		return out, fmt.Errorf("entry %d: %w", index, err)

@@ -159,7 +159,7 @@ func (c *checker) account(a *holdfast.AccountChange, i int) {
 	if a.Op < holdfast.OpenAccount || a.Op > holdfast.CloseAccount {
 		c.note(holdfast.CodeKindInvalid, "accounts", i, "op")
 	}
-	if a.ID.Check() != nil || c.outside && inTransit(a.ID) {
+	if a.ID.Check() != nil || c.outside && a.ID.OfShard() {
 		c.note(holdfast.CodeAccountInvalid, "accounts", i, "id")
 	}
 	open := a.Op == holdfast.OpenAccount
@@ -212,15 +212,9 @@ func (c *checker) side(id holdfast.AccountID, needed bool, i int, name string) {
 		}
 		return
 	}
-	if c.outside && (id.Check() != nil || inTransit(id)) {
+	if c.outside && (id.Check() != nil || id.OfShard()) {
 		c.note(holdfast.CodeAccountInvalid, "transfers", i, name)
 	}
-}
-
-// inTransit reports an account that payments between shards pass through: only the platform itself may move money there.
-func inTransit(id holdfast.AccountID) bool {
-	_, _, ok := id.InTransit()
-	return ok
 }
 
 func (c *checker) amount(t *holdfast.Transfer, i int) {
@@ -269,6 +263,7 @@ func (c *checker) records(t *holdfast.Txn) {
 	if i := firstRepeatedKey(t.Records); i >= 0 {
 		c.note(holdfast.CodeRecordInvalid, "records", i, "key")
 	}
+	c.gates(t.Records)
 }
 
 // firstRepeatedKey is the first record that changes a key for the second time; -1: none.

@@ -17,6 +17,12 @@ func (s *State) applyGeneral(t *holdfast.Txn, raw []byte, out *[]holdfast.Outcom
 	if trace, known, err := s.find(t.ID, tag); known || err != nil {
 		return s.replay(t.ID, trace, raw, out, err)
 	}
+	if s.cur.own = ownRecord(t); !s.cur.own {
+		if barred, err := s.barred(t); barred || err != nil {
+			*out = append(*out, moved(t.ID))
+			return err
+		}
+	}
 	if leg, err := s.takenLeg(t); leg != holdfast.NoLeg || err != nil {
 		*out = append(*out, s.refuse(t.ID, holdfast.CodeTransferIDTaken, leg, ""))
 		return err

@@ -12,10 +12,12 @@
 //     (Replay), a different one is refused and the first field that differs is named. Refusals are remembered as well: a
 //     payment refused for lack of money stays refused under its id when the money has arrived. Not remembered are id
 //     conflicts themselves and CodeHoldNotDue, after which the leader asks again by the same id.
-//  3. Are the ids of its legs new?
-//  4. Preconditions, and the versions that its records expect.
-//  5. Account changes, in order, each seeing those before it.
-//  6. Transfers, in order, each seeing what came before it in the transaction. Within one leg the smallest code answers.
+//  3. Does it touch a slot that this shard does not serve (gates.go)? Then it is answered CodeMoved, which is not executed and
+//     not remembered.
+//  4. Are the ids of its legs new?
+//  5. Preconditions, and the versions that its records expect.
+//  6. Account changes, in order, each seeing those before it.
+//  7. Transfers, in order, each seeing what came before it in the transaction. Within one leg the smallest code answers.
 //
 // Only when everything has passed does anything change.
 //

@@ -205,7 +205,7 @@ func (s *State) judgeLeg(t *holdfast.Txn, i int) (holdfast.Code, error) {
 	if code := j.judgeClosing(leg, h, s.cur.time); code != holdfast.CodeOK {
 		return code, nil
 	}
-	p := plannedLeg{movement: movement{pending: -h.amount}, debit: h.debit, credit: h.credit, held: held, state: closing(leg.Kind)}
+	p := plannedLeg{movement: movement{pending: -h.amount}, debit: h.debit, credit: h.credit, held: held, state: s.closing(leg.Kind)}
 	if leg.Kind == holdfast.Post {
 		p.posted = leg.Amount
 		if leg.Amount == 0 {
@@ -222,7 +222,11 @@ func (s *State) judgeFirst(t *holdfast.Txn, i int) holdfast.Code {
 	j := &s.judgement
 	leg := &t.Transfers[i]
 	p := plannedLeg{debit: s.draft(leg.Debit), credit: s.draft(leg.Credit), held: -1}
-	if code := admit(j.existing(p.debit), j.existing(p.credit), leg.Amount); code != holdfast.CodeOK {
+	barring := holdfast.Closed | holdfast.Frozen
+	if s.cur.own {
+		barring = holdfast.Closed
+	}
+	if code := admit(j.existing(p.debit), j.existing(p.credit), leg.Amount, barring); code != holdfast.CodeOK {
 		return code
 	}
 	if leg.Kind == holdfast.Immediate {
@@ -264,11 +268,14 @@ func (j *judgement) judgeClosing(leg *holdfast.Transfer, h *heldDraft, now holdf
 	return holdfast.CodeOK
 }
 
-func closing(kind holdfast.Kind) HoldState {
-	switch kind {
-	case holdfast.Post:
+// closing is the state of a hold that is ended. What moves a slot ends no hold for good.
+func (s *State) closing(kind holdfast.Kind) HoldState {
+	switch {
+	case kind == holdfast.Post:
 		return HoldPosted
-	case holdfast.Void:
+	case kind == holdfast.Void && s.cur.own:
+		return HoldMoved
+	case kind == holdfast.Void:
 		return HoldVoided
 	}
 	return HoldExpired
@@ -278,7 +285,7 @@ func closedCode(state HoldState) holdfast.Code {
 	switch state {
 	case HoldPosted:
 		return holdfast.CodeHoldPosted
-	case HoldVoided:
+	case HoldVoided, HoldMoved: // of one that has moved nobody hears but what moves it again
 		return holdfast.CodeHoldVoided
 	case HoldExpired:
 		return holdfast.CodeHoldExpired

@@ -3,6 +3,7 @@ package ledger
 import (
 	"maps"
 	"slices"
+	"strings"
 
 	"holdfast"
 )
@@ -20,6 +21,8 @@ type money struct {
 	records  map[string]holdfast.Record
 	outbox   map[uint64]holdfast.Queued
 	next     uint64
+	gates    Gates
+	own      bool // the transaction passes what is frozen
 }
 
 type modelHold struct {
@@ -54,6 +57,12 @@ func (m *model) apply(t *holdfast.Txn, now holdfast.Time, at holdfast.Position) 
 	if u, ok := m.used[t.ID]; ok {
 		return m.again(u, t, o)
 	}
+	m.own = slices.ContainsFunc(t.Records, func(r holdfast.RecordChange) bool {
+		return r.Key == "holdfast/slots" || strings.HasPrefix(r.Key, "holdfast/slots/")
+	})
+	if !m.own && m.elsewhere(t) {
+		return holdfast.Outcome{ID: t.ID, Status: holdfast.NotExecuted, Code: holdfast.CodeMoved, Leg: holdfast.NoLeg}
+	}
 	for i := range t.Transfers {
 		if _, ok := m.used[t.Transfers[i].ID]; ok {
 			o.Code, o.Leg = holdfast.CodeTransferIDTaken, holdfast.Leg(i)
@@ -79,6 +88,38 @@ func (m *model) apply(t *holdfast.Txn, now holdfast.Time, at holdfast.Position) 
 		}
 	}
 	return o
+}
+
+// elsewhere: an account in it, or of a hold that it ends, is of a slot that the shard does not serve.
+func (m *model) elsewhere(t *holdfast.Txn) bool {
+	var touched []holdfast.AccountID
+	for _, c := range t.Accounts {
+		touched = append(touched, c.ID)
+	}
+	for _, leg := range t.Transfers {
+		switch h := m.holds[leg.Hold]; h.state {
+		case HoldOpen:
+			touched = append(touched, h.Debit, h.Credit, leg.Debit, leg.Credit)
+		case NotHold:
+			touched = append(touched, leg.Debit, leg.Credit)
+		case HoldMoved:
+			return true
+		}
+	}
+	for _, id := range touched {
+		if id.Owner == 0 || id.OfShard() {
+			continue
+		}
+		switch m.gates.Of(id.Owner.Slot()) {
+		case GateShut, GateGone, GateArriving:
+			return true
+		case GateEbbing:
+			if len(t.Messages) > 0 {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 func (m *model) again(u use, t *holdfast.Txn, o holdfast.Outcome) holdfast.Outcome {
@@ -142,6 +183,9 @@ func (m *money) documents(t *holdfast.Txn, now holdfast.Time) {
 		if c.Delete {
 			delete(m.records, c.Key)
 			continue
+		}
+		if c.Key == "holdfast/slots" {
+			m.gates, _ = ReadGates(c.Body)
 		}
 		m.records[c.Key] = holdfast.Record{Key: c.Key, Version: old.Version + 1, Index: c.Index, Body: c.Body, Changed: now}
 	}
@@ -226,7 +270,7 @@ func (m *money) close(t *holdfast.Txn, i int, now holdfast.Time) holdfast.Code {
 		return holdfast.CodeHoldMissing
 	}
 	byState := map[HoldState]holdfast.Code{
-		NotHold: holdfast.CodeNotAHold, HoldPosted: holdfast.CodeHoldPosted, HoldVoided: holdfast.CodeHoldVoided,
+		NotHold: holdfast.CodeNotAHold, HoldPosted: holdfast.CodeHoldPosted, HoldVoided: holdfast.CodeHoldVoided, HoldMoved: holdfast.CodeHoldVoided,
 		HoldExpired: holdfast.CodeHoldExpired,
 	}
 	if code := byState[h.state]; code != 0 {
@@ -248,6 +292,9 @@ func (m *money) close(t *holdfast.Txn, i int, now holdfast.Time) holdfast.Code {
 		}
 	case holdfast.Void:
 		h.state = HoldVoided
+		if m.own {
+			h.state = HoldMoved
+		}
 	case holdfast.Expire:
 		h.state = HoldExpired
 		if h.Due == 0 || now < h.Due {
@@ -279,9 +326,9 @@ func (m *money) allowed(leg holdfast.Transfer) holdfast.Code {
 		return holdfast.CodeDebitClosed
 	case c.Flags&holdfast.Closed != 0:
 		return holdfast.CodeCreditClosed
-	case d.Flags&holdfast.Frozen != 0:
+	case d.Flags&holdfast.Frozen != 0 && !m.own:
 		return holdfast.CodeDebitFrozen
-	case c.Flags&holdfast.Frozen != 0:
+	case c.Flags&holdfast.Frozen != 0 && !m.own:
 		return holdfast.CodeCreditFrozen
 	case big(d.DebitsPosted, d.DebitsPending, leg.Amount) || big(c.CreditsPosted, c.CreditsPending, leg.Amount):
 		return holdfast.CodeOverflow

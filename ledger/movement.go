@@ -35,14 +35,15 @@ func (s *State) moved(asset holdfast.Asset, m *movement) {
 	s.transfers++
 }
 
-// admit says what stands against moving or holding an amount, in order of precedence. nil is an account that does not exist.
-func admit(debit, credit *account, amount holdfast.Amount) holdfast.Code {
+// admit says what stands against moving or holding an amount, in order of precedence. nil is an account that does not exist;
+// barring are the flags that count.
+func admit(debit, credit *account, amount holdfast.Amount, barring holdfast.Flags) holdfast.Code {
 	switch {
 	case debit == nil:
 		return holdfast.CodeDebitMissing
 	case credit == nil:
 		return holdfast.CodeCreditMissing
-	case (debit.flags|credit.flags)&(holdfast.Closed|holdfast.Frozen) != 0:
+	case (debit.flags|credit.flags)&barring != 0:
 		return barred(debit, credit)
 	case !fits(debit.debitsPosted, debit.debitsPending, amount) || !fits(credit.creditsPosted, credit.creditsPending, amount):
 		return holdfast.CodeOverflow

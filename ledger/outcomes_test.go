@@ -243,6 +243,16 @@ func (s *script) document(t *holdfast.Txn, words []string, options map[string]st
 			c.Index = strings.Split(index, ",")
 		}
 		t.Records = append(t.Records, c)
+	case "gate":
+		var g Gates
+		for slot, gate := range options {
+			g.Set(holdfast.Slot(s.number(slot)), map[string]Gate{
+				"marked": GateMarked, "ebbing": GateEbbing, "shut": GateShut, "gone": GateGone, "arriving": GateArriving,
+			}[gate])
+		}
+		t.Records = append(t.Records, holdfast.RecordChange{Key: GatesKey, Expect: holdfast.AnyVersion, Body: AppendGates(nil, &g)})
+	case "note":
+		t.Records = append(t.Records, holdfast.RecordChange{Key: NoteKey(42), Expect: holdfast.AnyVersion, Body: []byte("note")})
 	case "delete":
 		c := holdfast.RecordChange{Key: words[1], Expect: version, Body: []byte(strings.Join(words[2:], " ")), Delete: true}
 		t.Records = append(t.Records, c)
@@ -272,7 +282,11 @@ func (s *script) account(name string) holdfast.AccountID {
 	if !ok {
 		asset = "CNY"
 	}
-	owner, err := holdfast.NewOwner(0, 42)
+	slot := holdfast.Slot(42)
+	if strings.HasPrefix(name, "far") {
+		slot = 43
+	}
+	owner, err := holdfast.NewOwner(0, slot)
 	must(s.t, err)
 	s.names[name] = holdfast.AccountID{
 		Owner: owner, Purpose: holdfast.MustPurpose(strings.ToLower(base)), Asset: holdfast.MustAsset(asset),

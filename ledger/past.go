@@ -32,6 +32,7 @@ const (
 	HoldPosted
 	HoldVoided
 	HoldExpired
+	HoldMoved // with its payer to another shard, or into another form: what ends it is not known here
 )
 
 // String names the state as the API does.
@@ -42,7 +43,7 @@ func (h HoldState) String() string {
 	return "invalid"
 }
 
-var holdStateNames = [...]string{"none", "open", "posted", "voided", "expired"}
+var holdStateNames = [...]string{"none", "open", "posted", "voided", "expired", "moved"}
 
 // OpenHold is an amount reserved on two accounts.
 type OpenHold struct {

@@ -113,9 +113,13 @@ func (s *State) applyPlain(p *planned, raw []byte, out *[]holdfast.Outcome) erro
 	if t, known, err := s.find(p.id, p.tag); known || err != nil {
 		return s.replay(p.id, t, raw, out, err)
 	}
+	if s.gates.any && (s.gates.bars(p.plain.debit, false) || s.gates.bars(p.plain.credit, false)) {
+		*out = append(*out, moved(p.id))
+		return nil
+	}
 	debit := s.accounts.resolve(&p.plain.debit, &p.debit)
 	credit := s.accounts.resolve(&p.plain.credit, &p.credit)
-	if code := admit(debit, credit, p.amount); code != holdfast.CodeOK {
+	if code := admit(debit, credit, p.amount, holdfast.Closed|holdfast.Frozen); code != holdfast.CodeOK {
 		*out = append(*out, s.decide(p.id, p.tag, code, 0, NotHold))
 		return nil
 	}

@@ -13,5 +13,6 @@ func plantedExpireEarly() bool      { return false }
 func plantedLegsNotAtomic() bool    { return false }
 func plantedOverPost() bool         { return false }
 func plantedDigestIgnored() bool    { return false }
+func plantedGateLeaks() bool        { return false }
 
 func (*Segment) plant() {}

@@ -12,6 +12,7 @@ var (
 	PlantedLegsNotAtomic    bool // legs before the one that is refused happen
 	PlantedOverPost         bool // more than the held amount can be posted
 	PlantedDigestIgnored    bool // a replica that differs from the leader goes on
+	PlantedGateLeaks        bool // a slot that is shut takes payments as before
 	PlantedOutboxTwice      bool // a checkpoint forgets that messages were acknowledged: a restart sends them again
 	PlantedOutboxLost       bool // a checkpoint leaves new messages out: a restart loses them
 	PlantedHoldsLost        bool // a checkpoint leaves new holds out
@@ -26,6 +27,7 @@ func plantedExpireEarly() bool      { return PlantedExpireEarly }
 func plantedLegsNotAtomic() bool    { return PlantedLegsNotAtomic }
 func plantedOverPost() bool         { return PlantedOverPost }
 func plantedDigestIgnored() bool    { return PlantedDigestIgnored }
+func plantedGateLeaks() bool        { return PlantedGateLeaks }
 
 // plant spoils what a sealed segment tells the store; the state in memory stays right until a restart.
 func (g *Segment) plant() {

@@ -105,13 +105,13 @@ func TestPrecedenceOfTransfers(t *testing.T) {
 			}
 			want = smaller(want, c.code)
 		}
-		if got := admit(&debit, &credit, 1); got != want {
+		if got := admit(&debit, &credit, 1, holdfast.Closed|holdfast.Frozen); got != want {
 			t.Errorf("conditions %08b: got %s, want %s", set, got, want)
 		}
-		if got := admit(nil, &credit, 1); got != holdfast.CodeDebitMissing {
+		if got := admit(nil, &credit, 1, holdfast.Closed|holdfast.Frozen); got != holdfast.CodeDebitMissing {
 			t.Errorf("conditions %08b and no debit account: got %s", set, got)
 		}
-		if got := admit(&debit, nil, 1); got != holdfast.CodeCreditMissing {
+		if got := admit(&debit, nil, 1, holdfast.Closed|holdfast.Frozen); got != holdfast.CodeCreditMissing {
 			t.Errorf("conditions %08b and no credit account: got %s", set, got)
 		}
 	}

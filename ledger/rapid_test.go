@@ -26,6 +26,10 @@ func TestAgainstModel(t *testing.T) {
 				}
 				w.apply(txns...)
 			},
+			"gates": func(rt *rapid.T) {
+				g.t = rt
+				w.apply(g.gates())
+			},
 			"expire": func(*rapid.T) {
 				for _, id := range w.state.DueHolds(w.time, 2) {
 					w.apply(ExpiryTxn(id))
@@ -59,7 +63,7 @@ func testID(n int) (id holdfast.ID) {
 
 func testAccount(n int) holdfast.AccountID {
 	assets := [...]string{"CNY", "GBP"}
-	owner, err := holdfast.NewOwner(uint32(n/2), 42)
+	owner, err := holdfast.NewOwner(uint32(n/2), holdfast.Slot(42+n/6)) // the first three owners are in one slot
 	if err != nil {
 		panic(err)
 	}
@@ -74,6 +78,16 @@ func (g *generator) openAll() holdfast.Txn {
 		t.Accounts = append(t.Accounts, holdfast.AccountChange{Op: holdfast.OpenAccount, ID: testAccount(i), Limit: limit})
 	}
 	return t
+}
+
+// gates is a new table, mostly one that bars nothing.
+func (g *generator) gates() holdfast.Txn {
+	var table Gates
+	for slot := holdfast.Slot(42); slot < 44; slot++ {
+		table.Set(slot, Gate(max(0, g.int(-4, int(gates)-1, "gate"))))
+	}
+	record := holdfast.RecordChange{Key: GatesKey, Expect: holdfast.AnyVersion, Body: AppendGates(nil, &table)}
+	return holdfast.Txn{ID: testID(g.int(1, 60, "id")), Records: []holdfast.RecordChange{record}}
 }
 
 // txn is often one that was sent before, sometimes with a change.
@@ -97,6 +111,9 @@ func (g *generator) txn() holdfast.Txn {
 	}
 	if g.chance(30, "records") || legs == 0 {
 		g.documents(&t)
+	}
+	if g.chance(10, "own") {
+		t.Records = append(t.Records, holdfast.RecordChange{Key: NoteKey(42), Expect: holdfast.AnyVersion, Body: []byte("note")})
 	}
 	g.sent = append(g.sent, t)
 	return t

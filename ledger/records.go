@@ -78,6 +78,9 @@ func (s *State) commitRecords(t *holdfast.Txn) {
 			continue
 		}
 		s.commitRecord(c, p)
+		if c.Key == GatesKey {
+			s.commitGates(c.Body)
+		}
 	}
 }
 
@@ -109,6 +112,15 @@ func (s *State) commitRecord(c *holdfast.RecordChange, p *plannedRecord) {
 		}
 	}
 	s.digestRecord(&row)
+}
+
+// commitGates takes over a new table; CheckLogged has read it.
+func (s *State) commitGates(body []byte) {
+	g, err := ReadGates(body)
+	if err != nil {
+		panic(fmt.Sprintf("ledger: entry %d has a table of gates that does not read: %v", s.cur.index, err))
+	}
+	s.gates = g
 }
 
 func (s *State) digestRecord(row *RecordRow) {

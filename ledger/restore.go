@@ -18,6 +18,7 @@ func (s *State) RestoreMeta(m Meta) {
 	s.checkedIndex, s.checkedDigest = m.CheckedIndex, m.CheckedDigest
 	s.txns, s.transfers = m.Txns, m.Transfers
 	s.outbox.next = m.NextSeq
+	s.gatesKnown = false
 }
 
 // RestoreAccount adds an account of the checkpoint; all accounts come before the first hold. One that is there twice is found

@@ -21,6 +21,9 @@ type State struct {
 	outbox   outbox
 	totals   totals
 
+	gates      Gates
+	gatesKnown bool // false after a checkpoint was loaded, until the first entry
+
 	open   *Segment
 	sealed []*Segment // the oldest first
 	spare  *Segment   // to be opened next; nil: Seal makes one
@@ -39,7 +42,7 @@ type State struct {
 
 // New returns the state before the first log entry.
 func New() *State {
-	return &State{open: newSegment(1, nil), outbox: outbox{next: 1}}
+	return &State{open: newSegment(1, nil), outbox: outbox{next: 1}, gatesKnown: true}
 }
 
 // Applied returns the last index applied and the last time given to a transaction.

@@ -47,6 +47,9 @@ func newCrossings(f *fleet) *crossings {
 		Wait: 700 * ms, InFlight: pick(rng, []int{2, 20}),
 	}
 	for i := range 1 + rng.IntN(3) {
+		if f.options.Slots {
+			break // they know of one map only
+		}
 		x.payers = append(x.payers, &payer{crossings: x, n: 3001 + i})
 	}
 	for i, o := range f.shards {
@@ -257,7 +260,7 @@ func (r *replica) carryOn() {
 		return
 	}
 	if !r.core.Leader().Self {
-		r.courier = nil
+		r.courier, r.mover = nil, nil
 		return
 	}
 	if r.courier == nil {
@@ -277,6 +280,7 @@ func (r *replica) carryOn() {
 		r.p.f.stats.Settles++
 		r.propose(courier, r.shard, s, courier.Settled)
 	}
+	r.carrySlots()
 	if err := courier.Err(); err != nil {
 		x.f.oracle(r.shard).fail("courier", "site %d: %v", r.p.site, err)
 	}
@@ -307,14 +311,9 @@ func (s sight) Decided(at holdfast.ShardID, id holdfast.ID) (*holdfast.Txn, hold
 	if r.core == nil || r.out {
 		return nil, none, false
 	}
-	var trace ledger.Trace
-	var found bool
-	var err error
-	r.machine.State(func(state *ledger.State) { trace, found = state.FindRecent(id) })
+	trace, found := r.trace(id)
 	if !found {
-		if trace, found, err = r.volume.Find(id); err != nil || !found {
-			return nil, none, false
-		}
+		return nil, none, false
 	}
 	data, err := r.volume.Entry(trace.Index)
 	if err != nil {
@@ -332,6 +331,31 @@ func (s sight) Decided(at holdfast.ShardID, id holdfast.ID) (*holdfast.Txn, hold
 		o.Status, o.Leg = holdfast.Refused, trace.Leg
 	}
 	return txn, o, true
+}
+
+// trace is what a replica remembers of an id.
+func (r *replica) trace(id holdfast.ID) (trace ledger.Trace, found bool) {
+	r.machine.State(func(state *ledger.State) { trace, found = state.FindRecent(id) })
+	if found {
+		return trace, true
+	}
+	trace, found, err := r.volume.Find(id)
+	return trace, found && err == nil
+}
+
+func (s sight) Places(p *transit.Payment) []holdfast.ShardID {
+	if s.r.p.f.nomads == nil {
+		return []holdfast.ShardID{p.Away}
+	}
+	return p.Places(s.r.p.route())
+}
+
+func (s sight) Whereto(p *transit.Payment) (to holdfast.ShardID, whole, ok bool) {
+	if s.r.p.f.nomads == nil {
+		return p.Away, true, true
+	}
+	v := s.r.p.route()
+	return transit.Land(p, v, v.lookup)
 }
 
 // unsettled says what has not come to its end yet.

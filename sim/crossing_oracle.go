@@ -30,6 +30,10 @@ func (x *crossings) landed(m *onTheWay) (p *past, taken bool) {
 
 // audit looks at everything that an entry of a shard can have changed.
 func (x *crossings) audit(o *oracle) {
+	if x.f.nomads != nil {
+		x.f.nomads.audit(o)
+		return
+	}
 	x.take(o)
 	x.acknowledged(o)
 	for i := range x.f.shards {
@@ -80,8 +84,14 @@ func (x *crossings) acknowledged(o *oracle) {
 	})
 }
 
+// forget drops messages that are acknowledged.
+func (x *crossings) forget(o *oracle) {
+	i := o.shard - 1
+	x.ways[i] = slices.DeleteFunc(x.ways[i], func(m *onTheWay) bool { return o.twin.outbox[m.Seq-1].acked != 0 })
+}
+
 func (x *crossings) holdsAre(o *oracle, m *onTheWay, want holdState) {
-	names := [...]string{open: "open", posted: "posted", voided: "voided", expired: "expired"}
+	names := [...]string{open: "open", posted: "posted", voided: "voided", expired: "expired", elsewhere: "elsewhere"}
 	for i := range m.depart.Transfers {
 		if m.depart.Transfers[i].Kind != holdfast.Hold {
 			continue
@@ -218,6 +228,10 @@ func (x *crossings) untrue(c *crossing, o *holdfast.Outcome) string {
 
 // finish compares the ends when nothing moves any more: what is pending in transit belongs to holds that wait for their payee.
 func (x *crossings) finish() {
+	if x.f.nomads != nil {
+		x.f.nomads.finish()
+		return
+	}
 	for i, o := range x.f.shards {
 		waiting := map[holdfast.AccountID]holdfast.Amount{}
 		for _, id := range o.twin.holdIDs {

@@ -32,6 +32,7 @@ type fleet struct {
 	sent    map[holdfast.ID]*sending
 
 	crossings *crossings // nil: there is one shard
+	nomads    *nomads    // nil: no slot moves
 
 	message raftpb.Message // room to look into messages
 
@@ -132,6 +133,9 @@ func swapRandom(r io.Reader) (restore func()) {
 func (f *fleet) result(seed uint64) Result {
 	r := Result{Seed: seed, Rerun: f.options.rerun(seed), OK: f.e.failed == nil, Stats: f.stats, TraceHash: f.e.trace.hash}
 	r.Stats.Virtual = f.e.now
+	if f.nomads != nil {
+		r.Slots = f.nomads.stats
+	}
 	if f.e.failed != nil {
 		r.Invariant, r.Failure, r.Tail = f.e.failed.invariant, f.e.failed.text, f.e.trace.last()
 	}
@@ -174,6 +178,9 @@ func newFleet(seed uint64, o Options, traced bool) *fleet {
 	f.faults = drawFaults(f)
 	if shards > 1 && !o.Rot {
 		f.crossings = newCrossings(f)
+		if o.Slots {
+			f.nomads = newNomads(f)
+		}
 	}
 	f.e.logf("seed %d: %d sites, %d shards, %d clients", seed, sites, shards, len(f.clients))
 	return f
@@ -210,6 +217,9 @@ func (f *fleet) run(o Options) {
 	}
 	if f.crossings != nil {
 		f.crossings.start()
+	}
+	if f.nomads != nil {
+		f.nomads.start()
 	}
 	if o.Rot {
 		f.e.after(1200*time.Millisecond, f.rot)
@@ -424,7 +434,7 @@ func (f *fleet) unsettled() string {
 			return fmt.Sprintf("shard %d has %d leaders", o.shard, leaders)
 		}
 	}
-	return ""
+	return f.nomads.unsettled()
 }
 
 // inspect compares everything with the truth once more, when nothing moves.

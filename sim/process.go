@@ -12,6 +12,7 @@ import (
 	"holdfast"
 	"holdfast/ledger"
 	"holdfast/shard"
+	"holdfast/slot"
 	"holdfast/store"
 	"holdfast/transit"
 )
@@ -30,6 +31,7 @@ type process struct {
 	failing  bool          // the next fsync fails
 	full     bool          // no room for new work
 	care     *shard.Care
+	chart    int // the version of the shard map that it has
 	syncing  bool
 	waiting  []token         // writes that no sync has been started for
 	rotten   []time.Duration // by shard: since when the disk gives back what was not written; 0: it does not
@@ -65,6 +67,7 @@ type replica struct {
 	round    int // of questions
 	heard    []shard.Standing
 	courier  *transit.Courier
+	mover    *slot.Mover
 	judged   uint64 // as leader: up to where what it takes to be committed has been checked
 }
 

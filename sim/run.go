@@ -28,6 +28,7 @@ type Options struct {
 	Calm   bool      // no faults at all: for measuring and for looking at traces
 	Rot    bool      // no faults but one: a stored checkpoint is altered so that only the digests of the replicas can tell
 	Unrest bool      // no faults but those around elections: some mistakes show only when terms follow each other quickly
+	Slots  bool      // slots move between the shards, if there are several, and those who pay between shards are their owners
 	Moves  bool      // no faults but crashes, cuts, and disks and sites that come and go: some mistakes show only when members change often
 	Trace  io.Writer // every event as a line of text; nil: only the tail is kept
 }
@@ -41,7 +42,8 @@ type Result struct {
 	Tail      []string // the last events before the failure
 	Rerun     string   // the command line that runs it again
 	Stats     Stats
-	TraceHash uint64 // over all events; the same seed and options give the same hash
+	Slots     SlotStats // of a run in which slots move
+	TraceHash uint64    // over all events; the same seed and options give the same hash
 }
 
 // Stats counts what happened in a run, so that a test can see that nothing it promises to try was never tried.
@@ -84,6 +86,9 @@ func (o *Options) rerun(seed uint64) string {
 		if f.n != 0 {
 			text += fmt.Sprintf(" --%s %d", f.name, f.n)
 		}
+	}
+	if o.Slots {
+		text += " --slots"
 	}
 	return text + " --trace"
 }

@@ -3,8 +3,10 @@ package sim
 import (
 	"cmp"
 	"slices"
+	"strings"
 
 	"holdfast"
+	"holdfast/ledger"
 )
 
 // twin is the oracle: the same double entry as package ledger, written once more from the design in the plainest way, with
@@ -64,6 +66,7 @@ const (
 	posted
 	voided
 	expired
+	elsewhere // it has moved, or taken on another form
 )
 
 type hold struct {
@@ -90,8 +93,11 @@ func (w *twin) apply(index uint64, ord uint32, at holdfast.Time, t *holdfast.Txn
 	if p := w.ids[t.ID]; p != nil {
 		return w.again(p, t)
 	}
+	if !ofTheMove(t) && w.gone(t) {
+		return holdfast.Outcome{ID: t.ID, Status: holdfast.NotExecuted, Code: holdfast.CodeMoved, Leg: holdfast.NoLeg}
+	}
 	o := holdfast.Outcome{ID: t.ID, Leg: holdfast.NoLeg, Time: at, Position: holdfast.Position{Index: index, Ord: ord}}
-	d := draft{twin: w, at: at}
+	d := draft{twin: w, at: at, own: ofTheMove(t)}
 	o.Code, o.Leg, o.Field = d.judge(t)
 	if o.Code == holdfast.CodeOK {
 		o.Status = holdfast.Done
@@ -119,6 +125,7 @@ func (w *twin) again(p *past, t *holdfast.Txn) holdfast.Outcome {
 type draft struct {
 	*twin
 	at       holdfast.Time
+	own      bool // frozen accounts do not stop it
 	accounts map[holdfast.AccountID]holdfast.Account
 	holds    map[holdfast.ID]hold
 	order    []holdfast.AccountID // touched, in order
@@ -285,8 +292,8 @@ func (d *draft) move(t *holdfast.Transfer) holdfast.Code {
 		{!toOK, holdfast.CodeCreditMissing},
 		{from.Flags&holdfast.Closed != 0, holdfast.CodeDebitClosed},
 		{to.Flags&holdfast.Closed != 0, holdfast.CodeCreditClosed},
-		{from.Flags&holdfast.Frozen != 0, holdfast.CodeDebitFrozen},
-		{to.Flags&holdfast.Frozen != 0, holdfast.CodeCreditFrozen},
+		{from.Flags&holdfast.Frozen != 0 && !d.own, holdfast.CodeDebitFrozen},
+		{to.Flags&holdfast.Frozen != 0 && !d.own, holdfast.CodeCreditFrozen},
 		{from.Limit == holdfast.LimitDebits && from.DebitsPosted+from.DebitsPending+t.Amount > from.CreditsPosted, holdfast.CodeExceedsCredits},
 		{to.Limit == holdfast.LimitCredits && to.CreditsPosted+to.CreditsPending+t.Amount > to.DebitsPosted, holdfast.CodeExceedsDebits},
 	} {
@@ -329,6 +336,9 @@ func (d *draft) end(t *holdfast.Transfer) holdfast.Code {
 	from.DebitsPending -= h.transfer.Amount
 	to.CreditsPending -= h.transfer.Amount
 	h.state = map[holdfast.Kind]holdState{holdfast.Post: posted, holdfast.Void: voided, holdfast.Expire: expired}[t.Kind]
+	if t.Kind == holdfast.Void && d.own {
+		h.state = elsewhere
+	}
 	if t.Kind == holdfast.Post {
 		amount := cmp.Or(t.Amount, h.transfer.Amount)
 		from.DebitsPosted += amount
@@ -345,7 +355,7 @@ func (d *draft) endable(t *holdfast.Transfer, h *hold) holdfast.Code {
 	switch {
 	case h.state == posted:
 		return holdfast.CodeHoldPosted
-	case h.state == voided:
+	case h.state == voided || h.state == elsewhere:
 		return holdfast.CodeHoldVoided
 	case h.state == expired:
 		return holdfast.CodeHoldExpired
@@ -449,4 +459,60 @@ func sameTxn(a, b *holdfast.Txn) bool {
 	return a.ID == b.ID && slices.Equal(a.Preconditions, b.Preconditions) && slices.Equal(a.Accounts, b.Accounts) &&
 		slices.Equal(a.Transfers, b.Transfers) && slices.EqualFunc(a.Records, b.Records, sameRecord) &&
 		slices.EqualFunc(a.Messages, b.Messages, sameMessage) && slices.Equal(a.Acks, b.Acks)
+}
+
+// gate is how the shard serves a slot: a byte behind the slot's number in the record that says so.
+func (w *twin) gate(s holdfast.Slot) ledger.Gate {
+	l := w.records["holdfast/slots"]
+	if l == nil {
+		return ledger.GateOpen
+	}
+	for b := l.now().Body[1:]; len(b) >= 3; b = b[3:] {
+		if int(b[0])<<8|int(b[1]) == int(s) {
+			return ledger.Gate(b[2])
+		}
+	}
+	return ledger.GateOpen
+}
+
+// ofTheMove reports a transaction of the platform's own about slots.
+func ofTheMove(t *holdfast.Txn) bool {
+	return slices.ContainsFunc(t.Records, func(r holdfast.RecordChange) bool {
+		return r.Key == "holdfast/slots" || strings.HasPrefix(r.Key, "holdfast/slots/")
+	})
+}
+
+// gone reports a transaction that names an account, or ends a hold on one, of a slot that the shard does not serve.
+func (w *twin) gone(t *holdfast.Txn) bool {
+	var list []holdfast.AccountID
+	for i := range t.Accounts {
+		list = append(list, t.Accounts[i].ID)
+	}
+	for i := range t.Transfers {
+		l := w.holds[t.Transfers[i].Hold]
+		if l != nil && l.now().state == elsewhere {
+			return true
+		}
+		if l != nil && l.now().state != open {
+			continue // how it ended is known here
+		}
+		list = append(list, t.Transfers[i].Debit, t.Transfers[i].Credit)
+		if l != nil {
+			list = append(list, l.now().transfer.Debit, l.now().transfer.Credit)
+		}
+	}
+	for _, id := range list {
+		if id.Owner == 0 || id.OfShard() {
+			continue
+		}
+		switch w.gate(id.Owner.Slot()) {
+		case ledger.GateShut, ledger.GateGone, ledger.GateArriving:
+			return true
+		case ledger.GateEbbing:
+			if len(t.Messages) > 0 {
+				return true
+			}
+		}
+	}
+	return false
 }

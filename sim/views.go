@@ -72,6 +72,7 @@ func (o *oracle) askLegs(v *shard.View, p *past) error {
 func (o *oracle) askHolds(v *shard.View) error {
 	states := map[holdState]ledger.HoldState{
 		open: ledger.HoldOpen, posted: ledger.HoldPosted, voided: ledger.HoldVoided, expired: ledger.HoldExpired,
+		elsewhere: ledger.HoldMoved,
 	}
 	for _, id := range o.twin.holdIDs {
 		_, state, found, err := v.Hold(id)

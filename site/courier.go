@@ -165,3 +165,13 @@ func (v courierView) Decided(at holdfast.ShardID, id holdfast.ID) (t *holdfast.T
 	})
 	return t, o, ok && err == nil
 }
+
+// Places implements transit.View.
+func (v courierView) Places(p *transit.Payment) []holdfast.ShardID {
+	return p.Places(directory{v.site.ShardMap()})
+}
+
+// Whereto implements transit.View.
+func (v courierView) Whereto(p *transit.Payment) (to holdfast.ShardID, whole, ok bool) {
+	return transit.Land(p, directory{v.site.ShardMap()}, v.site.lookup(v.ctx))
+}

@@ -2,6 +2,7 @@ package site
 
 import (
 	"context"
+	"slices"
 
 	"holdfast"
 	"holdfast/transit"
@@ -17,20 +18,45 @@ type crossing struct {
 // in between is told that the outcome is unknown; the courier brings the payment to its end.
 func (s *Site) land(ctx context.Context, crossings []crossing, bulk bool, outcomes []holdfast.Outcome) {
 	departs, lands := make([]holdfast.Outcome, len(crossings)), make([]holdfast.Outcome, len(crossings))
-	var loads []load
+	var todo []int
 	for i := range crossings {
-		p := &crossings[i].payment
 		departs[i] = outcomes[crossings[i].at]
-		if p.Crosses() && departs[i].Status == holdfast.Done {
-			land := p.Land()
-			loads = add(loads, group{id: p.Away, bulk: bulk}, &land, i, 1)
+		if crossings[i].payment.Crosses() && departs[i].Status == holdfast.Done {
+			todo = append(todo, i)
 		}
 	}
-	if len(loads) > 0 {
-		s.carryAll(ctx, loads, lands)
+	for len(todo) > 0 {
+		s.landOnce(ctx, crossings, todo, bulk, lands)
+		todo = slices.DeleteFunc(todo, func(i int) bool { return lands[i].Code != holdfast.CodeMoved })
+		if len(todo) > 0 && !s.awaitMap(ctx) {
+			break
+		}
 	}
 	for i := range crossings {
 		c := &crossings[i]
 		outcomes[c.at] = c.payment.Outcome(departs[i], lands[i])
+	}
+}
+
+// landOnce asks the shards that have the payees, as far as this site knows.
+func (s *Site) landOnce(ctx context.Context, crossings []crossing, todo []int, bulk bool, lands []holdfast.Outcome) {
+	var loads []load
+	d := directory{s.ShardMap()}
+	for _, i := range todo {
+		p := &crossings[i].payment
+		lands[i] = holdfast.Outcome{}
+		to, whole, ok := transit.Land(p, d, s.lookup(ctx))
+		if !ok {
+			continue // the courier will find out
+		}
+		q := p.At(to)
+		land := q.Land()
+		if !whole {
+			land = q.Refusal()
+		}
+		loads = add(loads, group{id: to, bulk: bulk}, &land, i, 1)
+	}
+	if len(loads) > 0 {
+		s.carryAll(ctx, loads, lands)
 	}
 }

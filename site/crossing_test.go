@@ -262,6 +262,12 @@ func (o fullOutbox) Outbox(after uint64, max int) (list []holdfast.Queued) {
 	return list
 }
 
+func (fullOutbox) Places(p *transit.Payment) []holdfast.ShardID { return []holdfast.ShardID{p.Away} }
+
+func (fullOutbox) Whereto(p *transit.Payment) (holdfast.ShardID, bool, bool) {
+	return p.Away, true, true
+}
+
 func (o fullOutbox) Decided(holdfast.ShardID, holdfast.ID) (*holdfast.Txn, holdfast.Outcome, bool) {
 	return nil, holdfast.Outcome{}, false
 }

@@ -6,6 +6,7 @@ import (
 	"hash/fnv"
 
 	"holdfast"
+	"holdfast/ledger"
 	"holdfast/shard"
 	"holdfast/transit"
 )
@@ -21,11 +22,12 @@ func (s *Site) ShardOfAccount(id holdfast.AccountID) holdfast.ShardID {
 	return s.ShardOf(id.Owner)
 }
 
-// ShardOfKey is the shard of a record whose transaction had no account, and so no owner.
+// ShardOfKey is the shard of a record whose transaction had no account, and so no owner. Slots take such records nowhere when
+// they move: the map that the fleet was born with says for ever where they are.
 func (s *Site) ShardOfKey(key string) holdfast.ShardID {
 	h := fnv.New64a()
 	h.Write([]byte(key)) // never fails
-	return s.ShardMap().ShardOf(holdfast.Slot(h.Sum64() % holdfast.Slots))
+	return s.founding.ShardOf(holdfast.Slot(h.Sum64() % holdfast.Slots))
 }
 
 // ShardIDs lists all shards.
@@ -44,13 +46,22 @@ func (s *Site) place(ctx context.Context, t *holdfast.Txn) (p transit.Payment, c
 		return transit.Payment{Home: 1, Txn: t}, holdfast.CodeOK, ""
 	}
 	var failed error
-	p, code, field = transit.Make(t, s.ShardOf, func(id holdfast.ID) (transit.Held, bool) {
+	holdOf := func(id holdfast.ID) (transit.Held, bool) {
 		held, found, err := s.findHold(ctx, id)
 		if err != nil {
 			failed = err
 		}
 		return held, found
-	})
+	}
+	known, d := true, directory{s.ShardMap()}
+	if len(d.been) > 0 {
+		p, code, field, known = transit.Route(t, d, holdOf, s.lookup(ctx))
+	} else { // nobody has ever moved
+		p, code, field = transit.Make(t, d.ShardOf, holdOf)
+	}
+	if !known && failed == nil {
+		failed = shard.ErrNoQuorum
+	}
 	if failed != nil {
 		if _, code = shard.OutcomeOf(failed); code == holdfast.CodeUnknown { // nothing was proposed by a look-up
 			code = holdfast.CodeNoLeader
@@ -63,23 +74,29 @@ func (s *Site) place(ctx context.Context, t *holdfast.Txn) (p transit.Payment, c
 	return p, code, field
 }
 
-// findHold looks for a hold in all shards: first in what is known here, because a hold that is there once is there for ever.
+// findHold looks for a hold in all shards: first in what is known here, because a hold that is there once is there for ever, or
+// its shard says where it has gone.
 func (s *Site) findHold(ctx context.Context, id holdfast.ID) (held transit.Held, found bool, err error) {
 	for _, mode := range []shard.ReadMode{shard.Stale, shard.Linearizable} {
-		for _, at := range s.ShardIDs() {
-			err = s.Read(ctx, at, mode, func(v *shard.View) (err error) {
-				held, found, err = heldIn(v, at, id)
+		err = nil
+		held, found = transit.FindHeld(s.ShardIDs(), func(at holdfast.ShardID) (h transit.Held, there bool) {
+			failed := s.Read(ctx, at, mode, func(v *shard.View) (err error) {
+				h, there, err = heldIn(v, at, id)
 				return err
 			})
-			if found || err != nil && mode == shard.Linearizable {
-				return held, found, err
+			if failed != nil {
+				err = failed
 			}
+			return h, there && failed == nil
+		})
+		if found {
+			return held, true, nil
 		}
 	}
-	return held, false, nil
+	return held, false, err
 }
 
-// heldIn looks for a hold in one shard: one that crosses has a record, any other stands under its own id.
+// heldIn looks for a hold in one shard: one that crosses or has moved has a record, any other stands under its own id.
 func heldIn(v *shard.View, at holdfast.ShardID, id holdfast.ID) (transit.Held, bool, error) {
 	r, found, err := v.Record(transit.HeldKey(id))
 	if err != nil {
@@ -87,10 +104,15 @@ func heldIn(v *shard.View, at holdfast.ShardID, id holdfast.ID) (transit.Held, b
 	}
 	if found {
 		held, err := transit.ReadHeld(r.Body)
+		if err == nil && held.Home == at {
+			var state ledger.HoldState
+			_, state, _, err = v.Hold(held.ID(id))
+			held.Ended = state > ledger.HoldOpen && state < ledger.HoldMoved
+		}
 		return held, err == nil, err
 	}
-	h, _, found, err := v.Hold(id)
-	return transit.Held{Home: at, Away: at, Debit: h.Debit, Payee: h.Credit, Amount: h.Amount}, found, err
+	h, state, found, err := v.Hold(id)
+	return transit.Held{Home: at, Away: at, Debit: h.Debit, Payee: h.Credit, Amount: h.Amount}, found && state != ledger.HoldMoved, err
 }
 
 func (s *Site) placeRecords(t *holdfast.Txn) (at holdfast.ShardID, code holdfast.Code, field string) {

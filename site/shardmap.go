@@ -7,11 +7,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
 	"holdfast"
 	"holdfast/shard"
+	"holdfast/transit"
 )
 
 // mapRecord is the record that holds the shard map. It lives in the first shard, which every site has a replica of, and is
@@ -24,11 +26,16 @@ const mapShard holdfast.ShardID = 1
 // mapFormat is the version of the text form. A site that reads another one keeps the map it has and says so.
 const mapFormat = 1
 
+// movedFormat is that of a map of which slots have moved: a release that does not know how to route those must not use it.
+const movedFormat = 2
+
 // ShardMap says which shard has which slots, and where each shard is at home: the site that leads it when all is well.
 type ShardMap struct {
 	Version uint64            // of the record; 0: nobody has changed anything, and the map follows from the configuration
 	Homes   []holdfast.SiteID // of shard i+1
 	slots   [holdfast.Slots]holdfast.ShardID
+	// been is where slots were before that have moved, oldest first; see docs/decisions/0011-moving-slots.md.
+	been map[holdfast.Slot][]transit.Origin
 }
 
 // newShardMap spreads the slots evenly over the shards, and their homes over the sites in order of number.
@@ -84,10 +91,30 @@ type mapText struct {
 	Format int               `json:"format"`
 	Slots  []Stretch         `json:"slots"`
 	Homes  []holdfast.SiteID `json:"homes"`
+	Moved  []movedText       `json:"moved,omitempty"`
+}
+
+// movedText is a slot that has moved, and where it was.
+type movedText struct {
+	Slot holdfast.Slot `json:"slot"`
+	Been []beenText    `json:"been"`
+}
+
+type beenText struct {
+	Shard holdfast.ShardID `json:"shard"`
+	Index uint64           `json:"index"`
 }
 
 func (m *ShardMap) encode() []byte {
-	b, err := json.Marshal(mapText{mapFormat, m.Stretches(), m.Homes})
+	text := mapText{Format: mapFormat, Slots: m.Stretches(), Homes: m.Homes}
+	for _, slot := range slices.Sorted(maps.Keys(m.been)) {
+		moved := movedText{Slot: slot}
+		for _, o := range m.been[slot] {
+			moved.Been = append(moved.Been, beenText(o))
+		}
+		text.Moved, text.Format = append(text.Moved, moved), movedFormat
+	}
+	b, err := json.Marshal(text)
 	if err != nil {
 		panic(err) // numbers only
 	}
@@ -102,8 +129,9 @@ func readShardMap(body []byte, version uint64, shards int, sites []holdfast.Site
 	if err := decoder.Decode(&text); err != nil {
 		return nil, fmt.Errorf("record %s, version %d: %w", mapRecord, version, err)
 	}
-	if text.Format != mapFormat {
-		return nil, fmt.Errorf("record %s, version %d has format %d, this release knows %d: upgrade this site", mapRecord, version, text.Format, mapFormat)
+	if text.Format != mapFormat && text.Format != movedFormat || (text.Format == movedFormat) != (len(text.Moved) > 0) {
+		return nil, fmt.Errorf("record %s, version %d has format %d, this release knows %d and %d: upgrade this site",
+			mapRecord, version, text.Format, mapFormat, movedFormat)
 	}
 	m := &ShardMap{Version: version, Homes: text.Homes}
 	if len(m.Homes) != shards || slices.ContainsFunc(m.Homes, func(s holdfast.SiteID) bool { return !slices.Contains(sites, s) }) {
@@ -122,8 +150,35 @@ func readShardMap(body []byte, version uint64, shards int, sites []holdfast.Site
 	if next != holdfast.Slots {
 		return nil, fmt.Errorf("record %s, version %d ends at slot %d of %d", mapRecord, version, next, holdfast.Slots)
 	}
-	return m, nil
+	return m, m.readMoved(text.Moved, shards)
 }
+
+func (m *ShardMap) readMoved(list []movedText, shards int) error {
+	for i, x := range list {
+		if x.Slot >= holdfast.Slots || i > 0 && x.Slot <= list[i-1].Slot || len(x.Been) == 0 {
+			return fmt.Errorf("record %s, version %d: slot %d has been in %d shards, and does not follow in order", mapRecord, m.Version, x.Slot, len(x.Been))
+		}
+		if m.been == nil {
+			m.been = map[holdfast.Slot][]transit.Origin{}
+		}
+		for _, o := range x.Been {
+			if o.Shard < 1 || int(o.Shard) > shards || o.Index == 0 {
+				return fmt.Errorf("record %s, version %d: slot %d was in shard %d up to entry %d", mapRecord, m.Version, x.Slot, o.Shard, o.Index)
+			}
+			m.been[x.Slot] = append(m.been[x.Slot], transit.Origin(o))
+		}
+	}
+	return nil
+}
+
+// directory is the map as package transit asks for it.
+type directory struct{ *ShardMap }
+
+// ShardOf implements transit.Directory.
+func (d directory) ShardOf(o holdfast.Owner) holdfast.ShardID { return d.ShardMap.ShardOf(o.Slot()) }
+
+// Origins implements transit.Directory.
+func (d directory) Origins(slot holdfast.Slot) []transit.Origin { return d.been[slot] }
 
 // ShardMap is the map as this site knows it.
 func (s *Site) ShardMap() *ShardMap { return s.shardMap.Load() }

@@ -1,6 +1,7 @@
 package site
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"slices"
@@ -9,6 +10,7 @@ import (
 	"time"
 
 	"holdfast"
+	"holdfast/transit"
 )
 
 func TestShardMapThereAndBack(t *testing.T) {
@@ -132,4 +134,42 @@ func TestAHomeIsSetThroughTheLog(t *testing.T) {
 		}
 		return errors.Is(err, ErrMapChanged)
 	})
+}
+
+// TestAMapOfSlotsThatMoved: it says where they were, in a format that a release which cannot route them refuses.
+func TestAMapOfSlotsThatMoved(t *testing.T) {
+	sites := []holdfast.SiteID{1, 2, 3}
+	m := newShardMap(2, sites)
+	plain := m.encode()
+	m.slots[7] = 2
+	m.been = map[holdfast.Slot][]transit.Origin{7: {{Shard: 2, Index: 5}, {Shard: 1, Index: 1 << 40}}}
+	body := m.encode()
+	back, err := readShardMap(body, 9, 2, sites)
+	if err != nil || back.ShardOf(7) != 2 || !slices.Equal(back.been[7], m.been[7]) || len(back.been) != 1 {
+		t.Fatalf("%s is read as %+v, %v", body, back, err)
+	}
+	if !bytes.Contains(plain, []byte(`"format":1`)) || !bytes.Contains(body, []byte(`"format":2`)) {
+		t.Errorf("formats of\n%s\n%s", plain, body)
+	}
+	for _, wrong := range [][2]string{{`"format":2`, `"format":1`}, {`"index":5`, `"index":0`}, {`"shard":2,"index":5`, `"shard":3,"index":5`}, {`"slot":7`, `"slot":1000`}} {
+		if bad := bytes.Replace(body, []byte(wrong[0]), []byte(wrong[1]), 1); bytes.Equal(bad, body) {
+			t.Errorf("%s is not in it", wrong[0])
+		} else if _, err := readShardMap(bad, 9, 2, sites); err == nil {
+			t.Errorf("%s is read", bad)
+		}
+	}
+}
+
+// TestRecordsWithoutOwnersStay: a record that belongs to no owner is found where it was, whatever slots have moved.
+func TestRecordsWithoutOwnersStay(t *testing.T) {
+	s := &Site{founding: newShardMap(2, []holdfast.SiteID{1})}
+	at := s.ShardOfKey(ownerRecord)
+	moved := *s.founding
+	for slot := range moved.slots {
+		moved.slots[slot] = 3 - moved.slots[slot]
+	}
+	s.shardMap.Store(&moved)
+	if now := s.ShardOfKey(ownerRecord); now != at {
+		t.Errorf("the record of owner numbers was in shard %d, and is looked for in shard %d", at, now)
+	}
 }

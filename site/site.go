@@ -54,8 +54,10 @@ type Site struct {
 
 	proposer proposer // the host, or a stand-in in tests
 	shardMap atomic.Pointer[ShardMap]
+	founding *ShardMap // the map that the fleet was born with
 	homes    homes
 	fleet    fleetKeeper
+	moves    moves
 
 	forecasts forecaster
 	couriers  couriers
@@ -99,7 +101,8 @@ func Open(cfg Config, o Options) (*Site, error) {
 	}
 	s.lanes.Store(&map[laneKey]*lane{})
 	s.watch.site = cfg.Site
-	s.shardMap.Store(newShardMap(cfg.Shards, s.configured()))
+	s.founding = newShardMap(cfg.Shards, s.configured())
+	s.shardMap.Store(s.founding)
 	s.events = newEvents(s.log, o.OnEvent)
 	s.metrics = newMetrics(s)
 	s.owners = newOwners(s)

@@ -45,6 +45,7 @@ func (s *Site) steps() []step {
 		{"fleet", s.startFleet, s.stopFleet},
 		// Needs requests, because it makes some: payments that somebody has left half-way.
 		{"couriers", s.startCouriers, s.stopCouriers},
+		{"moves of slots", s.startMoves, s.stopMoves},
 		// And this only looks.
 		{"forecasts", s.startForecasts, s.stopForecasts},
 	}

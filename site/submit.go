@@ -59,10 +59,21 @@ type load struct {
 func (s *Site) submit(ctx context.Context, txns []holdfast.Txn, bulk bool, outcomes []holdfast.Outcome) {
 	ctx, cancel := s.within(ctx)
 	defer cancel()
+	s.submitOnce(ctx, txns, bulk, outcomes)
+	for s.lookAgain(ctx, outcomes) {
+		s.resubmit(ctx, txns, bulk, outcomes)
+	}
+}
+
+// submitOnce asks the shards that have the owners as far as this site knows.
+func (s *Site) submitOnce(ctx context.Context, txns []holdfast.Txn, bulk bool, outcomes []holdfast.Outcome) {
 	loads, crossings := s.sort(ctx, txns, bulk, outcomes)
 	s.carryAll(ctx, loads, outcomes)
 	if len(crossings) > 0 {
 		s.land(ctx, crossings, bulk, outcomes)
+	}
+	if len(s.ShardMap().been) > 0 {
+		s.reconsider(ctx, txns, bulk, outcomes)
 	}
 }
 
@@ -111,7 +122,7 @@ func (s *Site) sort(ctx context.Context, txns []holdfast.Txn, bulk bool, outcome
 			outcomes[i].Status, outcomes[i].Code, outcomes[i].Field = holdfast.NotExecuted, code, field
 			continue
 		}
-		if !p.Plain() {
+		if t = p.Txn; !p.Plain() {
 			crossings = append(crossings, crossing{p, i})
 			depart := p.Depart()
 			t = &depart

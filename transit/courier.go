@@ -42,6 +42,12 @@ type View interface {
 	// Decided looks for a transaction by its id in the log of a shard, as far as it is known here: its content and what became
 	// of it. False means nothing at all.
 	Decided(at holdfast.ShardID, id holdfast.ID) (*holdfast.Txn, holdfast.Outcome, bool)
+	// Places are the shards where a payment may have landed: its Away, where its payees have been since, and where they are.
+	Places(p *Payment) []holdfast.ShardID
+	// Whereto is the shard to ask for the land now: it has the payees, and no place where they have been before has decided or
+	// can decide any more. whole is false when the payees are in several shards; then it is the shard of the first, to be asked
+	// for the refusal. ok is false when that cannot be told just now.
+	Whereto(p *Payment) (to holdfast.ShardID, whole, ok bool)
 }
 
 // Proposal is something to be proposed to a shard.
@@ -138,11 +144,20 @@ func (c *Courier) Step(now holdfast.Time, v View) Work {
 		}
 		switch {
 		case p.stage == finding && now >= p.land && lands[p.payment.Away] < c.config.InFlight:
+			to, whole, ok := v.Whereto(&p.payment)
+			if !ok {
+				p.due = now + c.config.Look
+				continue
+			}
 			lands[p.payment.Away]++
 			p.stage, p.due, p.pause = landing, now+c.config.Wait, max(p.pause, c.config.Pause)
-			land := p.payment.Land()
+			q := p.payment.At(to)
+			land := q.Land()
+			if !whole {
+				land = q.Refusal()
+			}
 			plantFreshLand(&land, now)
-			w.add(p.payment.Away, Proposal{p.payment.Txn.ID, land})
+			w.add(to, Proposal{p.payment.Txn.ID, land})
 		case p.stage == knowing && settles < c.config.InFlight:
 			settles++
 			p.stage, p.due = settling, now+c.config.Wait
@@ -242,11 +257,18 @@ func (c *Courier) inFlight() (lands map[holdfast.ShardID]int, settles int) {
 
 // look asks what can be seen from here; what is not seen will be looked for again, ever more seldom, until it is time to land.
 func (c *Courier) look(now holdfast.Time, p *parcel, v View) {
-	txn, o, found := v.Decided(p.payment.Away, p.payment.LandID())
+	anything := false
+	for _, at := range v.Places(&p.payment) {
+		q := p.payment.At(at)
+		txn, o, found := v.Decided(at, q.LandID())
+		if found && q.isLand(txn) {
+			c.learn(now, p, &o)
+			return
+		}
+		anything = anything || found
+	}
 	switch {
-	case found && p.payment.isLand(txn):
-		c.learn(now, p, &o)
-	case !found && plantedNotFoundRefused():
+	case !anything && plantedNotFoundRefused():
 		p.stage, p.fate = knowing, Refused
 	case now < p.land:
 		p.due = min(now+p.pause, p.land)

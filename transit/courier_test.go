@@ -29,6 +29,10 @@ func (d *desk) Decided(_ holdfast.ShardID, id holdfast.ID) (*holdfast.Txn, holdf
 	return &x.txn, x.outcome, ok
 }
 
+func (*desk) Places(p *Payment) []holdfast.ShardID { return []holdfast.ShardID{p.Away} }
+
+func (*desk) Whereto(p *Payment) (holdfast.ShardID, bool, bool) { return p.Away, true, true }
+
 // send puts payment n, from shard 1, into the outbox.
 func (d *desk) send(n int, text string) Payment {
 	p, code, field := Make(txn(n, text), shardOf, noHold)

@@ -30,8 +30,8 @@ func bad(format string, args ...any) error {
 //	away      2   shard
 //	legs      4   how many
 //	leg           of each transfer:
-//	  class   1   2 cross, 1 local, 3 far, 4 claim
-//	  claim  48   debit 20, credit 20, amount 8: what the hold says and the transfer may leave out
+//	  class   1   2 cross, 1 local, 3 far, 4 claim, 7 collect
+//	  claim  48   (and collect) debit 20, credit 20, amount 8: what the hold says and the transfer may leave out
 //	txn           the caller's transaction, in the encoding of package ledger
 //
 // The classes are written down and not found again by the shard map, which may have changed when the message is read.
@@ -50,7 +50,7 @@ func (p *Payment) append(b []byte) []byte {
 	for i := range p.legs {
 		l := &p.legs[i]
 		b = append(b, byte(l.class))
-		if l.class == claim {
+		if l.class.posts() {
 			b = l.credit.Append(l.debit.Append(b))
 			b = binary.BigEndian.AppendUint64(b, uint64(l.amount))
 		}
@@ -100,7 +100,7 @@ func readLeg(b []byte) (l leg, rest []byte, err error) {
 	switch l.class {
 	case local, cross, far:
 		return l, b, nil
-	case claim:
+	case claim, collect:
 		if len(b) < claimBytes {
 			return l, nil, bad("%d bytes for the hold of a post", len(b))
 		}
@@ -126,12 +126,12 @@ func (p *Payment) complete() error {
 			return bad("transfer %d of %s is of kind %s and class %d", i, p.Txn.ID, t.Kind, l.class)
 		}
 		l.away = p.Away
-		if l.class != claim {
+		if !l.class.posts() {
 			l.debit, l.credit, l.amount = t.Debit, t.Credit, t.Amount
 		} else if l.debit.Check() != nil || l.credit.Check() != nil || l.debit.Asset != l.credit.Asset || l.amount <= 0 {
 			return bad("transfer %d of %s posts %d from %s to %s", i, p.Txn.ID, l.amount, l.debit, l.credit)
 		}
-		lands = lands || l.class != local
+		lands = lands || l.class.landing()
 	}
 	if !lands {
 		return bad("nothing of %s lands", p.Txn.ID)
@@ -140,7 +140,7 @@ func (p *Payment) complete() error {
 }
 
 func kindOf(c class) holdfast.Kind {
-	if c == claim {
+	if c.posts() {
 		return holdfast.Post
 	}
 	return holdfast.Immediate
@@ -153,33 +153,72 @@ type Held struct {
 	Debit  holdfast.AccountID
 	Payee  holdfast.AccountID
 	Amount holdfast.Amount
+	// Vow says that the hold was made to cross, although its payee may have come home since. It is set for every hold that has
+	// a record.
+	Vow bool
+	// As is the id under which the hold stands in the ledger of Home; zero: the shadow of its id. A hold that has moved with its
+	// payer has another one in every shard.
+	As holdfast.ID
+	// Ended says that Home has decided how it ended. It is not in the record: whoever looks for a hold looks there as well, and
+	// false means nothing.
+	Ended bool
 }
 
+// ID is the id in the ledger of Home of a hold that has a record.
+func (h *Held) ID(hold holdfast.ID) holdfast.ID {
+	if h.As.IsZero() {
+		return hold.Shadow()
+	}
+	return h.As
+}
+
+// vowed reports a hold that was made to cross.
+func (h *Held) vowed() bool { return h.Vow || h.Home != h.Away }
+
 // HeldKey is the key of the record, in the home shard, that names the payee of a hold that crosses; hold is the id that the
-// caller gave it. The record is written with the hold and never changed or deleted, so that a post can be asked for again.
-// A hold without such a record is one of a single shard, under its own id.
+// caller gave it. The record is written with the hold and never deleted, so that a post can be asked for again. When the
+// hold moves to another shard with its payer, the record in the shard that it left is changed and names that one as Home. A hold without such a record is one of a single shard, under its own id.
 func HeldKey(hold holdfast.ID) string { return Topic + "/hold/" + hold.String() }
 
-// The body of that record, version 1: version 1, home 2, away 2, debit 20, payee 20, amount 8; big-endian.
-const heldBytes = 1 + 2 + 2 + 2*holdfast.AccountIDBytes + 8
+// The body of that record: version 1, home 2, away 2, debit 20, payee 20, amount 8; in version 2 also the id in the ledger, 16;
+// big-endian. Version 1 is that of holds which have never moved.
+const (
+	heldBytes   = 1 + 2 + 2 + 2*holdfast.AccountIDBytes + 8
+	heldVersion = 2
+)
 
 func (p *Payment) record(i int) holdfast.RecordChange {
 	l := &p.legs[i]
-	b := append(make([]byte, 0, heldBytes), messageVersion)
-	b = binary.BigEndian.AppendUint16(b, uint16(p.Home))
-	b = binary.BigEndian.AppendUint16(b, uint16(l.away))
-	b = l.credit.Append(l.debit.Append(b))
-	b = binary.BigEndian.AppendUint64(b, uint64(l.amount))
-	return holdfast.RecordChange{Key: HeldKey(p.Txn.TransferID(i)), Body: b}
+	h := Held{Home: p.Home, Away: l.away, Debit: l.debit, Payee: l.credit, Amount: l.amount}
+	return holdfast.RecordChange{Key: HeldKey(p.Txn.TransferID(i)), Body: h.Body()}
+}
+
+// Body is the body of the record.
+func (h *Held) Body() []byte {
+	b := append(make([]byte, 0, heldBytes+len(h.As)), messageVersion)
+	b = binary.BigEndian.AppendUint16(b, uint16(h.Home))
+	b = binary.BigEndian.AppendUint16(b, uint16(h.Away))
+	b = h.Payee.Append(h.Debit.Append(b))
+	b = binary.BigEndian.AppendUint64(b, uint64(h.Amount))
+	if !h.As.IsZero() {
+		b[0] = heldVersion
+		b = append(b, h.As[:]...)
+	}
+	return b
 }
 
 // ReadHeld reads the body of the record of [HeldKey].
 func ReadHeld(body []byte) (h Held, err error) {
-	if len(body) != heldBytes || body[0] != messageVersion {
+	moved := len(body) == heldBytes+len(h.As) && body[0] == heldVersion
+	if !moved && (len(body) != heldBytes || body[0] != messageVersion) {
 		return h, bad("a record of %d bytes for a hold", len(body))
 	}
 	h.Home, h.Away = holdfast.ShardID(binary.BigEndian.Uint16(body[1:])), holdfast.ShardID(binary.BigEndian.Uint16(body[3:]))
 	h.Debit, h.Payee = holdfast.AccountIDOf(body[5:]), holdfast.AccountIDOf(body[5+holdfast.AccountIDBytes:])
 	h.Amount = holdfast.Amount(binary.BigEndian.Uint64(body[5+2*holdfast.AccountIDBytes:]))
+	h.Vow = true
+	if moved {
+		h.As = holdfast.ID(body[heldBytes:])
+	}
 	return h, nil
 }

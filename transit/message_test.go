@@ -10,11 +10,15 @@ import (
 
 // payments is one of every kind that crosses.
 func payments() []Payment {
-	held := func(holdfast.ID) (Held, bool) {
-		return Held{Home: 1, Away: 2, Debit: account("1a"), Payee: account("2b"), Amount: 10}, true
+	held := func(hold holdfast.ID) (Held, bool) {
+		h := Held{Home: 1, Away: 2, Debit: account("1a"), Payee: account("2b"), Amount: 10, Vow: true}
+		if hold == id(6) {
+			h.Payee = account("1b") // has come home
+		}
+		return h, true
 	}
 	var list []Payment
-	for _, text := range []string{"1a>2b 5", "1a>1c 1; 1a>2b 5; 2b>2c 2", "post 9", "post 9 4; 1a>2c 2", "1a>1c 1; 2b>2c 2"} {
+	for _, text := range []string{"1a>2b 5", "1a>1c 1; 1a>2b 5; 2b>2c 2", "post 9", "post 9 4; 1a>2c 2", "1a>1c 1; 2b>2c 2", "post 6 4; 1a>2c 2"} {
 		p, code, field := Make(txn(1, text), shardOf, held)
 		if code != holdfast.CodeOK || !p.Crosses() {
 			panic(text + " does not cross: " + code.String() + " " + field)
@@ -96,8 +100,12 @@ func TestRecordOfAHold(t *testing.T) {
 		t.Fatalf("the records are %+v", depart.Records)
 	}
 	h, err := ReadHeld(depart.Records[0].Body)
-	if want := (Held{Home: 1, Away: 2, Debit: account("1a"), Payee: account("2b"), Amount: 7}); err != nil || h != want {
+	if want := (Held{Home: 1, Away: 2, Debit: account("1a"), Payee: account("2b"), Amount: 7, Vow: true}); err != nil || h != want {
 		t.Errorf("the hold is %+v, %v; want %+v", h, err, want)
+	}
+	h.As = own("test", id(5))
+	if back, err := ReadHeld(h.Body()); err != nil || back != h {
+		t.Errorf("the moved hold is %+v, %v; want %+v", back, err, h)
 	}
 	if _, err := ReadHeld(depart.Records[0].Body[1:]); !errors.Is(err, ErrMessage) {
 		t.Errorf("a short record is read: %v", err)

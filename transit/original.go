@@ -22,7 +22,7 @@ func Original(t *holdfast.Txn) (Payment, error) {
 }
 
 // rewrittenLeg reports a leg that stands for one of a caller: his id is not in it, but its shadow.
-func rewrittenLeg(l holdfast.Transfer) bool { return l.ID.IsShadow() || l.Hold.IsShadow() }
+func rewrittenLeg(l holdfast.Transfer) bool { return l.ID.IsShadow() || l.Hold.Reserved() }
 
 // unrewritten is the caller's transaction behind one about holds that cross.
 func unrewritten(t *holdfast.Txn) *holdfast.Txn {
@@ -70,7 +70,7 @@ func (p *Payment) AwayLeg(n holdfast.Leg) holdfast.Leg { return p.landedLeg(n) }
 func (p *Payment) Shown(i holdfast.Leg) holdfast.Transfer {
 	t := p.Txn.Transfers[i]
 	t.ID = p.Txn.TransferID(int(i))
-	if int(i) < len(p.legs) && p.legs[i].class == claim {
+	if int(i) < len(p.legs) && p.legs[i].class.posts() {
 		l := &p.legs[i]
 		t.Debit, t.Credit, t.Amount = l.debit, l.credit, l.amount
 	}

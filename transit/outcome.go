@@ -35,8 +35,11 @@ func (p *Payment) Outcome(depart, land holdfast.Outcome) holdfast.Outcome {
 		o.Status, o.Code, o.Leg = holdfast.Done, holdfast.CodeOK, holdfast.NoLeg
 	case Refused:
 		o.Status, o.Code, o.Leg = holdfast.Refused, land.Code, p.landedLeg(land.Leg)
-		if land.Code == holdfast.CodeIDTaken {
+		switch land.Code {
+		case holdfast.CodeIDTaken:
 			o.Field = "id" // the id means something else in the away shard
+		case holdfast.CodeRecordMissing:
+			o.Code = holdfast.CodeShardMismatch // it could not land any more: see Refusal
 		}
 	default:
 		return o
@@ -64,13 +67,13 @@ func (p *Payment) callerLeg(n holdfast.Leg) holdfast.Leg {
 // landedLeg is the caller's number of a transfer of the land.
 func (p *Payment) landedLeg(n holdfast.Leg) holdfast.Leg {
 	for i := range p.legs {
-		switch p.legs[i].class {
-		case cross, claim, far:
-			if n == 0 {
-				return holdfast.Leg(i)
-			}
-			n--
+		if !p.legs[i].class.landing() {
+			continue
 		}
+		if n == 0 {
+			return holdfast.Leg(i)
+		}
+		n--
 	}
 	return holdfast.NoLeg
 }
@@ -89,7 +92,7 @@ func (p *Payment) callerField(field string) string {
 	if !extended || indexed && n < own {
 		return field
 	}
-	if len(p.legs) == 1 && p.legs[0].class != claim {
+	if len(p.legs) == 1 && !p.legs[0].class.posts() {
 		return "transfers[0].credit"
 	}
 	return "transfers"

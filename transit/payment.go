@@ -2,6 +2,7 @@ package transit
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"fmt"
 
@@ -16,7 +17,9 @@ type Payment struct {
 	Away holdfast.ShardID // where it lands; 0: it does not, and all of it is one transaction at home
 	Txn  *holdfast.Txn    // as the caller gave it
 
-	legs []leg
+	legs   []leg
+	to     holdfast.ShardID // where it lands if that is not Away: see At
+	stored *holdfast.Txn    // what stands at home, of one that is asked for again
 }
 
 // leg is what becomes of one transfer of the caller.
@@ -25,6 +28,7 @@ type leg struct {
 	debit  holdfast.AccountID
 	credit holdfast.AccountID
 	amount holdfast.Amount
+	hold   holdfast.ID      // of those that end one which was made to cross: its id at home
 	away   holdfast.ShardID // of the payee, for those that cross
 	wrong  bool             // a post that the home shard refuses, whatever else: depart as it is
 }
@@ -33,14 +37,21 @@ type leg struct {
 type class uint8
 
 const (
-	asIs  class = iota // proposed to home unchanged
-	local              // within home: held by depart, posted or voided by settle
-	cross              // from home to away
-	far                // within away: part of the land
-	claim              // posts a hold whose payee is away: depart replaces the hold
-	vow                // a hold whose payee is away, for later
-	let                // voids such a hold
+	asIs    class = iota // proposed to home unchanged
+	local                // within home: held by depart, posted or voided by settle
+	cross                // from home to away
+	far                  // within away: part of the land
+	claim                // posts a hold whose payee is away: depart replaces the hold
+	vow                  // a hold whose payee is away, for later
+	let                  // voids such a hold
+	collect              // posts such a hold, and the payee is at home by now: depart replaces it by a transfer
 )
+
+// posts reports a class of transfers that post a hold which was made to cross.
+func (c class) posts() bool { return c == claim || c == collect }
+
+// landing reports a class of transfers that are part of the land.
+func (c class) landing() bool { return c == cross || c == claim || c == far }
 
 // Crosses reports whether the payment needs more than the one transaction at home.
 func (p *Payment) Crosses() bool { return p.Away != 0 }
@@ -48,11 +59,31 @@ func (p *Payment) Crosses() bool { return p.Away != 0 }
 // Plain reports whether the caller's own transaction is what home is asked for, and its outcome the answer.
 func (p *Payment) Plain() bool { return !p.rewritten() }
 
-// LandID is the id of the land in the log of the away shard.
-func (p *Payment) LandID() holdfast.ID { return p.Txn.ID.Shadow() }
+// At is the payment as it lands in another shard than Away, because its payees have moved there since it departed. Whoever
+// proposes it there knows that the shards where they were have not decided, and never will.
+func (p *Payment) At(to holdfast.ShardID) Payment {
+	q := *p
+	q.to = to
+	return q
+}
+
+// LandsAt is the shard where it lands.
+func (p *Payment) LandsAt() holdfast.ShardID { return cmp.Or(p.to, p.Away) }
+
+// LandID is the id of the land in the log of the shard where it lands. At home the shadow of the caller's id may be that of a
+// hold of the depart.
+func (p *Payment) LandID() holdfast.ID {
+	if p.LandsAt() == p.Home {
+		return own("land at home", p.Txn.ID)
+	}
+	return p.Txn.ID.Shadow()
+}
 
 // Depart is what home is asked for: the caller's own transaction where it can be, or what stands for it.
 func (p *Payment) Depart() holdfast.Txn {
+	if p.stored != nil {
+		return *p.stored
+	}
 	if !p.rewritten() {
 		return *p.Txn
 	}
@@ -118,25 +149,34 @@ func (p *Payment) departing(i int) []holdfast.Transfer {
 		if plantedDepartTimeout() && l.class == cross {
 			hold.Timeout = plantedTimeout
 		}
-	case claim:
+	case claim, collect:
 		if l.wrong {
 			return []holdfast.Transfer{p.ending(i)}
 		}
-		hold.Credit = p.transit(i)
-		release := p.ending(i)
-		release.ID, release.Kind, release.Amount, release.Code, release.Ref = own("release", id), holdfast.Void, 0, 0, holdfast.Ref{}
-		return []holdfast.Transfer{release, hold}
+		if l.class == claim {
+			hold.Credit = p.transit(i)
+		} else if !p.Crosses() {
+			hold.Kind = holdfast.Immediate
+		}
+		return []holdfast.Transfer{p.release(i), hold}
 	case let:
 		return []holdfast.Transfer{p.ending(i)}
 	}
 	return []holdfast.Transfer{hold}
 }
 
-// ending is a caller's post or void in the terms of home: the hold has the shadow of the id that the caller knows, and its
+// release voids the hold that a post refers to, to make room for what comes in its place.
+func (p *Payment) release(i int) holdfast.Transfer {
+	t := p.ending(i)
+	t.ID, t.Kind, t.Amount, t.Code, t.Ref = own("release", p.Txn.TransferID(i)), holdfast.Void, 0, 0, holdfast.Ref{}
+	return t
+}
+
+// ending is a caller's post or void in the terms of home: the hold has another id than the caller knows, and its
 // payee there is the in-transit account. What the caller got wrong stays wrong, for the ledger to refuse.
 func (p *Payment) ending(i int) holdfast.Transfer {
 	t, l := p.Txn.Transfers[i], &p.legs[i]
-	t.Hold = t.Hold.Shadow()
+	t.Hold = l.hold
 	if t.Credit == l.credit {
 		t.Credit = holdfast.AccountID{}
 	}
@@ -147,34 +187,47 @@ func (p *Payment) ending(i int) holdfast.Transfer {
 func (p *Payment) Land() holdfast.Txn {
 	t := holdfast.Txn{ID: p.LandID()}
 	for i := range p.legs {
-		l, given := &p.legs[i], &p.Txn.Transfers[i]
-		to := holdfast.Transfer{
-			Kind: holdfast.Immediate, Debit: l.debit, Credit: l.credit, Amount: l.amount, Code: given.Code, Ref: given.Ref,
-		}
-		if !given.ID.IsZero() {
-			to.ID = given.ID.Shadow()
-		}
-		switch l.class {
-		case cross, claim:
-			to.Debit = holdfast.InTransit(p.Away, p.Home, l.credit.Asset)
-			openTransit(&t, to.Debit)
-		case far:
-		default:
+		if !p.legs[i].class.landing() {
 			continue
 		}
-		t.Transfers = append(t.Transfers, to)
+		if p.legs[i].class != far {
+			openTransit(&t, p.arrival(i))
+		}
+		t.Transfers = append(t.Transfers, p.landing(i))
 	}
 	return t
 }
 
-// isLand reports whether a transaction that stands under the id of the land is the land. It is not when the same caller's id
-// was used for a payment from another shard.
+// arrival is the account through which a leg comes in.
+func (p *Payment) arrival(i int) holdfast.AccountID {
+	return holdfast.InTransit(p.LandsAt(), p.Home, p.legs[i].credit.Asset)
+}
+
+// landing is the transfer of the land that stands for a leg.
+func (p *Payment) landing(i int) holdfast.Transfer {
+	l, given := &p.legs[i], &p.Txn.Transfers[i]
+	t := holdfast.Transfer{
+		Kind: holdfast.Immediate, Debit: l.debit, Credit: l.credit, Amount: l.amount, Code: given.Code, Ref: given.Ref,
+	}
+	if l.class != far {
+		t.Debit = p.arrival(i)
+	}
+	if id := given.ID; !id.IsZero() && p.LandsAt() == p.Home {
+		t.ID = own("land leg at home", id)
+	} else if !id.IsZero() {
+		t.ID = id.Shadow()
+	}
+	return t
+}
+
+// isLand reports whether a transaction that stands under the id of the land is the land, or its [Payment.Refusal]. It is
+// neither when the same caller's id was used for a payment from another shard.
 func (p *Payment) isLand(t *holdfast.Txn) bool {
 	if plantedAnyLand() {
 		return true
 	}
 	land := p.Land()
-	return bytes.Equal(ledger.AppendTxn(nil, &land), ledger.AppendTxn(nil, t))
+	return bytes.Equal(ledger.AppendTxn(nil, &land), ledger.AppendTxn(nil, t)) || p.isRefusal(t)
 }
 
 // Fate is what the away shard has decided about a land.
@@ -218,7 +271,7 @@ func (p *Payment) Settle(fate Fate, seq uint64) holdfast.Txn {
 	}
 	t := holdfast.Txn{ID: own("settle", p.Txn.ID), Acks: []uint64{seq}}
 	for i := range p.legs {
-		if l := &p.legs[i]; l.class == local || l.class == cross || l.class == claim {
+		if l := &p.legs[i]; l.class == local || l.class == cross || l.class.posts() {
 			id := p.Txn.TransferID(i)
 			t.Transfers = append(t.Transfers, holdfast.Transfer{ID: own("settle leg", id), Kind: kind, Hold: id.Shadow()})
 		}

@@ -58,7 +58,7 @@ func atHome(t *holdfast.Txn, shardOf ShardOf) (home holdfast.ShardID, ok bool) {
 // way is from which shard to which a transfer goes; 0: it does not say.
 type way struct {
 	from, to holdfast.ShardID
-	held     *Held // what a post or void refers to, if that crosses
+	held     *Held // what a post or void refers to, if that was made to cross
 }
 
 // router finds the ways of all transfers, and the two shards between them.
@@ -88,10 +88,10 @@ func (r *router) leg(i int) (holdfast.Code, string) {
 	}
 	held, found := r.holdOf(t.Hold)
 	switch {
-	case found && held.Home == held.Away:
+	case found && !held.vowed():
 		r.ways = append(r.ways, way{from: held.Home, to: held.Home})
-	case found:
-		r.ways = append(r.ways, way{from: held.Home, to: held.Away, held: &held})
+	case found: // where the payee was when it was made does not count, but where it is now
+		r.ways = append(r.ways, way{from: held.Home, to: r.shardOf(held.Payee.Owner), held: &held})
 	case t.Debit.Owner != 0:
 		at := r.shardOf(t.Debit.Owner)
 		r.ways = append(r.ways, way{from: at, to: at})
@@ -204,12 +204,20 @@ func (r *router) decide(p *Payment, i int, w way, lands bool) (field string) {
 	l.debit, l.credit, l.amount, l.away = t.Debit, t.Credit, t.Amount, w.to
 	crosses := w.from != w.to
 	switch {
+	case w.held != nil && w.from != p.Home:
+		return name("transfers", i, "hold")
 	case w.held != nil && t.Kind == holdfast.Post:
 		l.class = claim
+		if !crosses {
+			l.class = collect
+		}
 		l.take(t, w.held)
+		l.hold = w.held.ID(t.Hold)
+		// One that had ended when its payer left has stayed behind, and home says how it ended.
+		l.wrong = l.wrong || w.held.Ended && r.shardOf(w.held.Debit.Owner) != w.held.Home
 	case w.held != nil && !lands:
 		l.class = let
-		l.debit, l.credit = w.held.Debit, w.held.Payee
+		l.debit, l.credit, l.hold = w.held.Debit, w.held.Payee, w.held.ID(t.Hold)
 	case !lands && crosses && t.Kind == holdfast.Hold:
 		l.class = vow
 	case !lands && w.from != p.Home:

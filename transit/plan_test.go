@@ -62,6 +62,10 @@ func TestMake(t *testing.T) {
 			return Held{Home: 1, Away: 2, Debit: account("1a"), Payee: account("2b"), Amount: 10}, true
 		case id(8):
 			return Held{Home: 1, Away: 1}, true
+		case id(6): // made to cross, and the payee has come home since
+			return Held{Home: 1, Away: 3, Debit: account("1a"), Payee: account("1b"), Amount: 10, Vow: true}, true
+		case id(5): // the same, with a payee who is elsewhere now
+			return Held{Home: 1, Away: 1, Debit: account("1a"), Payee: account("2b"), Amount: 10, Vow: true}, true
 		}
 		return Held{}, false
 	}
@@ -99,6 +103,12 @@ func TestMake(t *testing.T) {
 		{"void 8", "home 1: as-is"},
 		{"void 8; 2a>2b 1", "shard-mismatch transfers[0].kind"},
 		{"2a>2b 1; void 8", "shard-mismatch transfers[1].hold"},
+		{"post 6", "home 1: collect"},
+		{"post 6; 1a>1c 1", "home 1: collect as-is"},
+		{"post 6 3; 1a>2c 1", "home 1 away 2: collect cross"},
+		{"2a>1c 1; post 6", "shard-mismatch transfers[1].hold"},
+		{"void 6", "home 1: let"},
+		{"post 5", "home 1 away 2: claim"},
 		{"post 7", "hold-missing transfers[0].hold"},
 		{"hold 1a>1b 5; post 101", "home 1: as-is as-is"},
 		{"hold 1a>2b 5; post 101", "shard-mismatch transfers[1].hold"},
@@ -118,7 +128,7 @@ func describe(p *Payment, code holdfast.Code, field string) string {
 	if p.Crosses() {
 		text += fmt.Sprintf(" away %d", p.Away)
 	}
-	names := [...]string{"as-is", "local", "cross", "far", "claim", "vow", "let"}
+	names := [...]string{"as-is", "local", "cross", "far", "claim", "vow", "let", "collect"}
 	for i := range p.legs {
 		if i == 0 {
 			text += ":"

@@ -13,13 +13,14 @@ import (
 
 const plantedTimeout = time.Duration(0)
 
-func plantedAnyLand() bool         { return false }
-func plantedDoneAtDepart() bool    { return false }
-func plantedAckUnsettled() bool    { return false }
-func plantedMessageKept() bool     { return false }
-func plantedDepartTimeout() bool   { return false }
-func plantedUnknownRefused() bool  { return false }
-func plantedRefusedLanded() bool   { return false }
-func plantedNotFoundRefused() bool { return false }
+func plantedAnyLand() bool          { return false }
+func plantedDoneAtDepart() bool     { return false }
+func plantedAckUnsettled() bool     { return false }
+func plantedMessageKept() bool      { return false }
+func plantedDepartTimeout() bool    { return false }
+func plantedUnknownRefused() bool   { return false }
+func plantedRefusedLanded() bool    { return false }
+func plantedNotFoundRefused() bool  { return false }
+func plantedOriginsForgotten() bool { return false }
 
 func plantFreshLand(*holdfast.Txn, holdfast.Time) {}

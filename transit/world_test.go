@@ -177,6 +177,10 @@ func (v view) Decided(s holdfast.ShardID, id holdfast.ID) (*holdfast.Txn, holdfa
 	return &d.txn, d.outcome, ok && !v.blind
 }
 
+func (view) Places(p *Payment) []holdfast.ShardID { return []holdfast.ShardID{p.Away} }
+
+func (view) Whereto(p *Payment) (holdfast.ShardID, bool, bool) { return p.Away, true, true }
+
 // holdOf looks where a site would: for a hold of that id, and for the record of one that crosses.
 func (w *world) holdOf(hold holdfast.ID) (Held, bool) {
 	for i, h := range w.shards {

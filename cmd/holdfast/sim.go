@@ -14,6 +14,7 @@ type simFlags struct {
 	seeds, steps  int
 	seed          uint64
 	trace, pebble bool
+	slots         bool
 	sites, shards int
 	json          string
 }
@@ -37,6 +38,7 @@ gives the same run, byte for byte; a seed that fails prints how to run it again.
 	flags.BoolVar(&f.pebble, "pebble", false, "store with the real engine on a disk in memory: slower")
 	flags.IntVar(&f.sites, "sites", 0, "`N` sites, 3 or 5; 0: drawn from the seed")
 	flags.IntVar(&f.shards, "shards", 0, "`N` shards; 0: drawn from the seed")
+	flags.BoolVar(&f.slots, "slots", false, "slots move between the shards; with --shards 2 or 3")
 	flags.IntVar(&f.steps, "steps", 0, "`N` events with faults; 0: drawn from the seed")
 	jsonFlag(cmd, &f.json)
 	return cmd
@@ -61,7 +63,7 @@ func simulate(cmd *cobra.Command, f *simFlags) error {
 	if f.trace && f.seeds != 1 {
 		return badUsage(cmd, errors.New("--trace is for a single seed: leave --seeds out"))
 	}
-	o := sim.Options{Sites: f.sites, Shards: f.shards, Steps: f.steps}
+	o := sim.Options{Sites: f.sites, Shards: f.shards, Steps: f.steps, Slots: f.slots}
 	if f.pebble {
 		o.Disk = sim.PebbleDisk
 	}

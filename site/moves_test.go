@@ -1,0 +1,131 @@
+package site
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"testing"
+	"time"
+
+	"holdfast"
+	"holdfast/ledger"
+	"holdfast/shard"
+)
+
+// traffic pays without a break, and notes what went wrong and the longest time between two payments that were done.
+type traffic struct {
+	f     *fleet
+	from  holdfast.AccountID
+	to    holdfast.AccountID
+	done  int
+	gap   time.Duration
+	wrong []holdfast.Outcome
+}
+
+func (x *traffic) run(stop <-chan struct{}) {
+	last := time.Now()
+	for n := 0; ; n++ {
+		select {
+		case <-stop:
+			return
+		default:
+		}
+		s := x.f.all()[n%len(x.f.all())]
+		pay := x.f.pay(x.from, x.to, 1)
+		outcomes, err := s.Submit(context.Background(), []holdfast.Txn{pay}, false)
+		if err != nil || outcomes[0].Status != holdfast.Done {
+			x.wrong = append(x.wrong, outcomes...)
+			continue
+		}
+		x.done++
+		x.gap = max(x.gap, time.Since(last))
+		last = time.Now()
+	}
+}
+
+// awaitMove waits until every site knows that a slot is in a shard, and nothing of it is left in another.
+func (f *fleet) awaitMove(slot holdfast.Slot, from, to holdfast.ShardID) {
+	f.t.Helper()
+	eventually(f.t, "the slot has moved", func() bool {
+		for _, s := range f.all() {
+			gone := false
+			err := s.Read(context.Background(), from, shard.Linearizable, func(v *shard.View) error {
+				v.State(func(state *ledger.State) {
+					g, _ := state.Gates()
+					gone = g.Of(slot) == ledger.GateGone
+				})
+				return nil
+			})
+			if err != nil || !gone || s.ShardMap().ShardOf(slot) != to {
+				return false
+			}
+		}
+		return true
+	})
+}
+
+// TestASlotMovesUnderLoad: its owners pay and are paid while it moves, no request fails, and nothing is lost, doubled or left
+// behind. How long they waited is told.
+func TestASlotMovesUnderLoad(t *testing.T) {
+	f := newFleet(t, 3, 2)
+	s := f.site(1)
+	nomad, spouse := account(t, 1, 10), account(t, 2, 10)   // in the slot that moves
+	neighbour, far := account(t, 3, 20), account(t, 4, 900) // who stay in shards 1 and 2
+	bank := account(t, 5, 20)
+	f.mustDo(s, f.open(nomad, spouse))
+	f.mustDo(s, f.open(neighbour))
+	f.mustDo(s, f.open(far))
+	f.mustDo(s, f.open(bank))
+	for _, to := range []holdfast.AccountID{nomad, spouse, neighbour, far} {
+		f.mustDo(s, f.pay(bank, to, 100_000))
+	}
+	early := f.pay(nomad, neighbour, 7)
+	first := f.mustDo(s, early)
+	hold := holdfast.Txn{ID: f.id(), Transfers: []holdfast.Transfer{
+		{Kind: holdfast.Hold, Debit: nomad, Credit: neighbour, Amount: 500, Timeout: time.Hour},
+	}}
+	f.mustDo(s, hold)
+
+	all := []*traffic{
+		{f: f, from: nomad, to: spouse},
+		{f: f, from: nomad, to: neighbour},
+		{f: f, from: neighbour, to: nomad},
+		{f: f, from: nomad, to: far},
+		{f: f, from: far, to: nomad},
+		{f: f, from: bank, to: neighbour},
+	}
+	stop := make(chan struct{})
+	var running sync.WaitGroup
+	for _, x := range all {
+		running.Go(func() { x.run(stop) })
+	}
+	if err := s.MoveSlot(context.Background(), 10, 2); err != nil {
+		t.Error(err)
+	}
+	f.awaitMove(10, 1, 2)
+	close(stop)
+	running.Wait()
+	for _, x := range all {
+		if len(x.wrong) > 0 || x.done == 0 {
+			t.Errorf("%s to %s: %d done; %+v", x.from, x.to, x.done, x.wrong)
+		}
+		t.Logf("%s to %s: %d done, the longest gap was %s", x.from, x.to, x.done, x.gap)
+	}
+	for _, again := range f.all() {
+		if o := f.mustDo(again, early); !o.Replay || o.Position != first.Position {
+			t.Errorf("a payment of before the move, through site %d again: %+v, first it was %+v", again.cfg.Site, o, first)
+		}
+	}
+	post := holdfast.Txn{ID: f.id(), Transfers: []holdfast.Transfer{{Kind: holdfast.Post, Hold: hold.ID, Amount: 400}}}
+	f.mustDo(f.site(2), post)
+	f.settled()
+	paid := func(i int) holdfast.Amount { return holdfast.Amount(all[i].done) }
+	f.mustHold(s, nomad, 100_000-7-400-paid(0)-paid(1)+paid(2)-paid(3)+paid(4))
+	f.mustHold(s, spouse, 100_000+paid(0))
+	f.mustHold(s, neighbour, 100_000+7+400+paid(1)-paid(2)+paid(5))
+	f.mustHold(s, far, 100_000+paid(3)-paid(4))
+	f.audit()
+	if err := s.MoveSlot(context.Background(), 10, 1); !errors.Is(err, ErrSlotBusy) {
+		t.Errorf("it moves back at once: %v", err)
+	}
+}

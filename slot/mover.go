@@ -1,0 +1,515 @@
+package slot
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"slices"
+
+	"holdfast"
+	"holdfast/ledger"
+	"holdfast/transit"
+)
+
+// Config says how patient a [Mover] is. Times are nanoseconds.
+type Config struct {
+	Shard holdfast.ShardID // whose leader it stands beside
+	// Ebb is how long nothing departs from a slot before that is lifted again, because something is still under way; 0: 100 ms.
+	Ebb holdfast.Time
+	// Pause is how long to wait before the next attempt; 0: 500 ms.
+	Pause holdfast.Time
+	// Wait is how long a proposal may go unanswered; 0: 3 s.
+	Wait holdfast.Time
+	// Page is how many accounts one transaction may change, and how few may differ before a slot is shut; 0: 512.
+	Page int
+}
+
+func (c Config) withDefaults() Config {
+	c.Ebb, c.Pause, c.Wait = cmp.Or(c.Ebb, 100e6), cmp.Or(c.Pause, 500e6), cmp.Or(c.Wait, 3e9)
+	c.Page = cmp.Or(c.Page, maxAccounts)
+	return c
+}
+
+// Proposal is something to be proposed to a shard.
+type Proposal struct {
+	To  holdfast.ShardID
+	Txn holdfast.Txn
+}
+
+// Flip is a change of the shard map: the slot is in shard To, and was in Origins before.
+type Flip struct {
+	Slot    holdfast.Slot
+	To      holdfast.ShardID
+	Origins []transit.Origin
+}
+
+// Work is what a mover wants done now. The proposal should be answered by a call of Answered; the flip is asked for again until
+// the View shows it.
+type Work struct {
+	Proposal *Proposal
+	Flip     *Flip
+}
+
+// Mover moves the slots that are to leave one shard, one after the other. It is not safe for concurrent use.
+type Mover struct {
+	config   Config
+	contents contents
+	move     holdfast.ID // the one that the fields below are about
+	asked    holdfast.ID // the proposal under way; zero: none
+	until    holdfast.Time
+	seen     map[holdfast.ShardID]uint64 // which version of the note a look has to have: ours was done
+	quiet    holdfast.Time               // do nothing before
+	ebbing   holdfast.Time               // since when nothing departs; 0: it does
+	broken   error                       // a page was refused
+	err      error
+}
+
+// New makes a mover that knows nothing.
+func New(c Config) *Mover { return &Mover{config: c.withDefaults()} }
+
+// Err says why the move at hand does not go on, if there is a reason that does not pass by itself.
+func (m *Mover) Err() error { return errors.Join(m.broken, m.err) }
+
+// Mark is the transaction, for shard from, that begins the move of a slot; it is refused when something about the slot changes
+// meanwhile. ok is false when the slot cannot move now: it is under way already, has not quite come, or cannot be read.
+func Mark(v View, slot holdfast.Slot, from, to holdfast.ShardID, move holdfast.ID) (t holdfast.Txn, ok bool) {
+	s, ok := look(v, from, slot)
+	if !ok || s.gate() != ledger.GateOpen || from == to {
+		return t, false
+	}
+	if s.noteVersion > 0 && s.note.Stage == Here { // the shard that it came from still has to see that it is here
+		if before, ok := look(v, s.note.Other, slot); !ok || !before.of(s.note.Move, Gone) {
+			return t, false
+		}
+	}
+	note := Note{Move: move, Stage: Leaving, Other: to}
+	if s.noteVersion > 0 {
+		note.Origins = s.note.Origins
+	}
+	return signed(move, from, holdfast.Txn{Records: s.change(ledger.GateMarked, note)}), true
+}
+
+// Unmark is the transaction, for shard from, by which a move is not wanted any more. It stops unless it is decided already.
+func Unmark(v View, slot holdfast.Slot, from holdfast.ShardID) (t holdfast.Txn, ok bool) {
+	s, ok := look(v, from, slot)
+	if !ok || s.noteVersion == 0 || s.note.Stage != Leaving {
+		return t, false
+	}
+	note := s.note
+	note.Stage = Unwanted
+	return signed(note.Move, from, holdfast.Txn{Records: s.change(s.gate(), note)}), true
+}
+
+// Step says what to do now.
+func (m *Mover) Step(now holdfast.Time, v View) (w Work) {
+	if !m.asked.IsZero() && now < m.until {
+		return w
+	}
+	m.asked = holdfast.ID{}
+	here, ok := m.next(v)
+	if !ok || now < m.quiet {
+		return w
+	}
+	if here.note.Move != m.move || here.slot != m.contents.slot {
+		*m = Mover{config: m.config, move: here.note.Move, contents: contents{slot: here.slot, move: here.note.Move}}
+	}
+	there, ok := look(v, here.note.Other, here.slot)
+	if !ok || here.noteVersion < m.seen[here.shard] || there.noteVersion < m.seen[there.shard] {
+		return w
+	}
+	if !m.contents.gather(v, here.shard) {
+		return w
+	}
+	switch here.note.Stage {
+	case Arriving:
+		return m.quit(now, &here)
+	case Quit:
+		return m.clear(now, v, &here)
+	}
+	if there.of(m.move, Here) {
+		return m.forward(now, v, &here, &there)
+	}
+	return m.approach(now, v, &here, &there)
+}
+
+// next is the first slot of the shard about which there is something to do.
+func (m *Mover) next(v View) (s standing, ok bool) {
+	idle := false
+	if !v.State(m.config.Shard, func(s *ledger.State) {
+		g, known := s.Gates()
+		idle = known && len(g.Slots()) == 0
+	}) || idle {
+		return s, false
+	}
+	s, ok = look(v, m.config.Shard, 0)
+	if !ok {
+		return s, false
+	}
+	for _, slot := range s.gates.Slots() {
+		switch s.gates.Of(slot) {
+		case ledger.GateMarked, ledger.GateEbbing, ledger.GateShut, ledger.GateArriving:
+			if s, ok = look(v, m.config.Shard, slot); ok && s.noteVersion > 0 && (s.note.Stage != Arriving || forsaken(v, &s)) {
+				return s, true
+			}
+		}
+	}
+	return s, false
+}
+
+// forsaken reports that a slot will not arrive: the shard where it is has given the move up before it knew of this shard's part.
+func forsaken(v View, s *standing) bool {
+	there, ok := look(v, s.note.Other, s.slot)
+	return ok && (there.of(s.note.Move, Stayed) || there.noteVersion > s.note.Asked && there.note.Move != s.note.Move)
+}
+
+// propose asks for a transaction.
+func (m *Mover) propose(now holdfast.Time, to holdfast.ShardID, t holdfast.Txn) Work {
+	if plantedPageAgain() {
+		t.Acks = []uint64{uint64(now)} // of which there are none: it is another transaction each time
+	}
+	t = signed(m.move, to, t)
+	m.asked, m.until = t.ID, now+m.config.Wait
+	return Work{Proposal: &Proposal{To: to, Txn: t}}
+}
+
+// Answered takes the answer to a proposal. One about a proposal that is not waited for any more is no error.
+func (m *Mover) Answered(now holdfast.Time, p *Proposal, o holdfast.Outcome) {
+	if p.Txn.ID != m.asked {
+		return
+	}
+	m.asked = holdfast.ID{}
+	switch {
+	case o.Status == holdfast.Done:
+		m.done(p)
+	case o.Status != holdfast.Refused:
+		m.quiet = now + m.config.Pause/10
+	case slices.Contains(outdated, o.Code): // made from an older look: look again
+	case p.To != m.config.Shard:
+		m.broken = fmt.Errorf("shard %d refuses to take the slot: %s", p.To, o.Code)
+	default:
+		m.err = fmt.Errorf("shard %d refuses to let the slot go: %s", p.To, o.Code)
+		m.quiet = now + m.config.Pause
+	}
+}
+
+// outdated are the refusals of what was made from an older look. Ids of legs are all our own, and come before the versions.
+var outdated = []holdfast.Code{
+	holdfast.CodeTransferIDTaken, holdfast.CodeRecordVersionMismatch, holdfast.CodeRecordExists, holdfast.CodeRecordMissing,
+}
+
+// done notes which version of the note the next look must have.
+func (m *Mover) done(p *Proposal) {
+	if m.seen == nil {
+		m.seen = map[holdfast.ShardID]uint64{}
+	}
+	for _, r := range p.Txn.Records {
+		if r.Key == ledger.NoteKey(m.contents.slot) && r.Expect != holdfast.AnyVersion {
+			m.seen[p.To] = max(m.seen[p.To], r.Expect+1)
+		}
+	}
+}
+
+// approach is everything before the move is decided.
+func (m *Mover) approach(now holdfast.Time, v View, here, there *standing) Work {
+	switch {
+	case here.note.Stage == Unwanted || m.broken != nil || there.of(m.move, Quit, Gone):
+		return m.giveUp(now, here, there)
+	case !there.of(m.move, Arriving):
+		return m.arrive(now, here, there)
+	}
+	shut := here.gate() == ledger.GateShut
+	if shut && plantedMapBeforeFinish() && v.ShardOf(ownerOf(here.slot)) != there.shard {
+		return Work{Flip: &Flip{here.slot, there.shard, Leave(here.note.Origins, here.shard, applied(v, here.shard))}}
+	}
+	p, ok := m.page(now, v, here, there, shut)
+	switch {
+	case !ok:
+		return Work{}
+	case shut && !p.left:
+		return m.finish(now, v, p, here, there)
+	case shut || p.left:
+		p.txn.Records = append(p.txn.Records, there.touch())
+		return m.propose(now, there.shard, p.txn)
+	case here.gate() == ledger.GateMarked: // what still differs is little
+		m.ebbing = 0
+		return m.propose(now, here.shard, holdfast.Txn{Records: here.change(ledger.GateEbbing, here.note)})
+	}
+	return m.ebb(now, v, here)
+}
+
+// arrive opens the move in the other shard. What is left there of one that was given up has to be put back before.
+func (m *Mover) arrive(now holdfast.Time, here, there *standing) Work {
+	note := Note{Move: m.move, Stage: Arriving, Other: here.shard, Asked: here.noteVersion}
+	switch {
+	case here.gate() != ledger.GateMarked || there.note.Stage == Quit:
+		return Work{} // what is seen of the other shard is old; or it is putting back
+	case there.note.Stage == Arriving:
+		return m.quit(now, there)
+	}
+	return m.propose(now, there.shard, holdfast.Txn{Records: there.change(ledger.GateArriving, note)})
+}
+
+// page is what the other shard lacks, as much as fits.
+func (m *Mover) page(now holdfast.Time, v View, here, there *standing, shut bool) (p *page, ok bool) {
+	p = &page{limit: m.config.Page}
+	if shut && plantedFinishEarly() {
+		return p, true
+	}
+	unknown := false
+	whole, ok := m.contents.each(v, here.shard, there.shard, allHolds, func(x *pair) bool {
+		if p.full() {
+			return false
+		}
+		p.take(x, there.shard, here.shard, shut)
+		for i := range x.missing {
+			if !shut || plantedHoldsLeft() {
+				break
+			}
+			if p.full() {
+				p.left = true
+				break
+			}
+			held, known := m.heldOf(v, here, &x.missing[i])
+			if unknown = !known; unknown {
+				return false
+			}
+			held.Home = there.shard
+			through := held.Away
+			if through == there.shard {
+				through = here.shard
+			}
+			p.holding(m.move, &x.missing[i], &held, through, now)
+		}
+		return true
+	})
+	p.left = p.left || !whole
+	return p, ok && !unknown
+}
+
+// owed is a hold as callers know it.
+type owed struct {
+	transit.Held
+	hold holdfast.ID
+}
+
+// heldOf tells whose a hold is, and by which id callers know it.
+func (m *Mover) heldOf(v View, here *standing, h *ledger.OpenHold) (o owed, ok bool) {
+	o.hold, o.Held = h.ID, transit.Held{Home: here.shard, Debit: h.Debit, Payee: h.Credit, Amount: h.Amount, As: h.ID}
+	if h.ID.Reserved() {
+		written, err := m.written(v, here, h.ID, &o.hold)
+		if err != nil {
+			m.broken = fmt.Errorf("hold %s of shard %d: %w", h.ID, here.shard, err)
+			return o, false
+		}
+		if written == nil {
+			return o, false
+		}
+		o.Payee = written.Payee
+	}
+	o.Away = v.ShardOf(o.Payee.Owner)
+	if o.Payee.Owner.Slot() == here.slot {
+		o.Away = here.note.Other
+	}
+	return o, true
+}
+
+var errNoPayee = errors.New("there is no record of its payee")
+
+// written reads the record of a hold that crosses or has moved; nil: it cannot be read just now.
+func (m *Mover) written(v View, here *standing, id holdfast.ID, name *holdfast.ID) (*transit.Held, error) {
+	*name = id.Unshadow()
+	if !id.IsShadow() {
+		r, found, ok := v.Record(here.shard, nameKey(id))
+		if !ok {
+			return nil, nil
+		}
+		if !found || len(r.Body) != len(name) {
+			return nil, errNoPayee
+		}
+		*name = holdfast.ID(r.Body)
+	}
+	r, found, ok := v.Record(here.shard, transit.HeldKey(*name))
+	switch {
+	case !ok:
+		return nil, nil
+	case !found:
+		return nil, errNoPayee
+	}
+	held, err := transit.ReadHeld(r.Body)
+	return &held, err
+}
+
+// ebb waits until nothing of the slot is under way to other shards, but not for long.
+func (m *Mover) ebb(now holdfast.Time, v View, here *standing) Work {
+	if m.ebbing == 0 {
+		m.ebbing = now
+	}
+	drained, ok := drained(v, here)
+	switch {
+	case !ok:
+		return Work{}
+	case drained || plantedShutUndrained():
+		return m.propose(now, here.shard, holdfast.Txn{Records: here.change(ledger.GateShut, here.note)})
+	case now-m.ebbing > m.config.Ebb:
+		m.quiet = now + m.config.Pause
+		return m.propose(now, here.shard, holdfast.Txn{Records: here.change(ledger.GateMarked, here.note)})
+	}
+	return Work{}
+}
+
+// drained reports that no payment to another shard is under way with a payer in the slot.
+func drained(v View, here *standing) (drained, ok bool) {
+	const many = 1024
+	for after := uint64(0); ; {
+		var list []holdfast.Queued
+		if !v.State(here.shard, func(s *ledger.State) { list = s.Outbox(after, many) }) {
+			return false, false
+		}
+		for _, q := range list {
+			after = q.Seq
+			if q.Topic != transit.Topic {
+				continue
+			}
+			p, err := transit.Read(q.Body)
+			if err != nil || slices.ContainsFunc(p.Payers(), func(o holdfast.Owner) bool { return o.Slot() == here.slot }) {
+				return false, true
+			}
+		}
+		if len(list) < many {
+			return true, true
+		}
+	}
+}
+
+// finish decides the move, with the last page: from here on there is only forward.
+func (m *Mover) finish(now holdfast.Time, v View, p *page, here, there *standing) Work {
+	note := Note{Move: m.move, Stage: Here, Other: here.shard, Origins: Leave(here.note.Origins, here.shard, applied(v, here.shard))}
+	p.txn.Records = append(p.txn.Records, there.change(ledger.GateOpen, note)...)
+	return m.propose(now, there.shard, p.txn)
+}
+
+// applied is an index behind that of the entry which shut the slot.
+func applied(v View, at holdfast.ShardID) (index uint64) {
+	v.State(at, func(s *ledger.State) { index, _ = s.Applied() })
+	return index
+}
+
+// giveUp ends a move that is not decided: first the other shard, so that it cannot be decided any more.
+func (m *Mover) giveUp(now holdfast.Time, here, there *standing) Work {
+	if there.of(m.move, Arriving) && !plantedStayUnasked() {
+		return m.quit(now, there)
+	}
+	// While the slot is not shut the other shard cannot have decided. Afterwards it has to have said that it will not.
+	if here.gate() == ledger.GateShut && !there.of(m.move, Quit, Gone) && !plantedStayUnasked() {
+		return Work{}
+	}
+	note := here.note
+	note.Stage = Stayed
+	return m.propose(now, here.shard, holdfast.Txn{Records: here.change(ledger.GateOpen, note)})
+}
+
+// quit makes sure that a slot does not arrive.
+func (m *Mover) quit(now holdfast.Time, s *standing) Work {
+	note := s.note
+	note.Stage = Quit
+	return m.propose(now, s.shard, holdfast.Txn{Records: s.change(ledger.GateArriving, note)})
+}
+
+// forward is everything after the move is decided.
+func (m *Mover) forward(now holdfast.Time, v View, here, there *standing) (w Work) {
+	if v.ShardOf(ownerOf(here.slot)) != there.shard {
+		w.Flip = &Flip{here.slot, there.shard, there.note.Origins}
+	}
+	p, ok := m.release(now, v, here, there)
+	if !ok {
+		return w
+	}
+	if !p.empty() {
+		w.Proposal = m.own(now, here, p).Proposal
+		return w
+	}
+	if w.Flip != nil {
+		return w
+	}
+	return m.clear(now, v, here)
+}
+
+// own proposes a page to the shard that the slot leaves.
+func (m *Mover) own(now holdfast.Time, here *standing, p *page) Work {
+	p.txn.Records = append(p.txn.Records, here.touch())
+	return m.propose(now, here.shard, p.txn)
+}
+
+// release takes holds off the accounts that have moved: those of payers in the slot are in the other shard by now, and those of
+// other payers take on the form of holds whose payee is there.
+func (m *Mover) release(now holdfast.Time, v View, here, there *standing) (p *page, ok bool) {
+	p = &page{limit: m.config.Page}
+	held, unknown := map[holdfast.ID]bool{}, false // both sides of a hold may be in the slot
+	_, ok = m.contents.each(v, here.shard, 0, maxLegs, func(x *pair) bool {
+		for i := range x.holds {
+			h := &x.holds[i]
+			if p.full() {
+				return false
+			}
+			if held[h.ID] {
+				continue
+			}
+			held[h.ID] = true
+			p.n++
+			to, known := m.heldOf(v, here, h)
+			if unknown = !known; unknown {
+				return false
+			}
+			p.void(h.ID)
+			if h.Debit.Owner.Slot() == here.slot {
+				to.Home = there.shard
+				to.As = moved(m.move, h.ID)
+				p.names(&to)
+			} else {
+				to.Away = there.shard
+				p.holding(m.move, h, &to, there.shard, now)
+			}
+		}
+		return true
+	})
+	return p, ok && !unknown
+}
+
+// clear puts the balances of accounts that are not served here any more where they have come from or gone to, and ends the move
+// when there are none.
+func (m *Mover) clear(now holdfast.Time, v View, here *standing) Work {
+	p := &page{limit: m.config.Page}
+	whole, ok := m.contents.each(v, here.shard, 0, maxLegs, func(x *pair) bool {
+		for i := range x.holds { // of a move that was given up: they are where they were
+			p.void(x.holds[i].ID)
+			to, known := m.heldOf(v, here, &x.holds[i])
+			to.Home, to.As = here.note.Other, holdfast.ID{}
+			if known {
+				p.names(&to)
+			}
+		}
+		if x.from.Balance() != 0 {
+			p.n++
+			p.balance(x.from.ID, x.from.Balance(), 0, here.shard, here.note.Other)
+		}
+		return !p.full()
+	})
+	switch {
+	case !ok:
+		return Work{}
+	case !p.empty() || !whole:
+		return m.own(now, here, p)
+	}
+	note := here.note
+	note.Stage = Gone
+	return m.propose(now, here.shard, holdfast.Txn{Records: here.change(ledger.GateGone, note)})
+}
+
+// ownerOf is some owner of the slot.
+func ownerOf(slot holdfast.Slot) holdfast.Owner {
+	o, err := holdfast.NewOwner(0, slot)
+	if err != nil {
+		panic(err)
+	}
+	return o
+}

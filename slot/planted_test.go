@@ -1,0 +1,55 @@
+//go:build planted
+
+package slot
+
+import (
+	"flag"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+
+	"holdfast/ledger"
+	"holdfast/transit"
+)
+
+// TestPlantedFaultsAreSeen: the property test notices every mistake of moving a slot.
+func TestPlantedFaultsAreSeen(t *testing.T) {
+	if name := os.Getenv("PLANT"); name != "" {
+		*faults[name] = true
+		for key, value := range map[string]string{"checks": "3000", "steps": "100", "nofailfile": "true", "shrinktime": "1s"} {
+			if err := flag.Set("rapid."+key, value); err != nil {
+				t.Fatal(err)
+			}
+		}
+		TestMovesLoseNothing(t)
+		return
+	}
+	for name := range faults {
+		c := exec.Command(os.Args[0], "-test.run=^TestPlantedFaultsAreSeen$")
+		c.Env = append(os.Environ(), "PLANT="+name)
+		out, err := c.CombinedOutput()
+		if err == nil {
+			t.Errorf("nobody noticed %s", name)
+			continue
+		}
+		what := string(out)
+		for line := range strings.Lines(what) {
+			if strings.Contains(line, "world_test.go") && !strings.Contains(line, "draw") {
+				what = line
+			}
+		}
+		t.Logf("%s: %.300s", name, strings.TrimSpace(what))
+	}
+}
+
+var faults = map[string]*bool{
+	"PageAgain":        &PlantedPageAgain,
+	"ShutUndrained":    &PlantedShutUndrained,
+	"FinishEarly":      &PlantedFinishEarly,
+	"HoldsLeft":        &PlantedHoldsLeft,
+	"StayUnasked":      &PlantedStayUnasked,
+	"MapBeforeFinish":  &PlantedMapBeforeFinish,
+	"OriginsForgotten": &transit.PlantedOriginsForgotten,
+	"GateLeaks":        &ledger.PlantedGateLeaks,
+}
