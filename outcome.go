@@ -10,7 +10,8 @@ const (
 	Unknown Status = iota
 	// Done: it is in the log of a majority and has been applied.
 	Done
-	// Refused: it moved nothing and never will; the refusal is remembered under its id.
+	// Refused: it moved nothing. The refusal is remembered under its id, and the same transaction never will; only refusals that say that
+	// an id was taken (id-taken, transfer-id-taken), or that a hold is not due, are judged again when they are asked again.
 	Refused
 	// NotExecuted: it never entered the log (malformed, overloaded, no majority). The same id may be sent again.
 	NotExecuted

@@ -8,6 +8,7 @@ import (
 
 	"holdfast"
 	"holdfast/client"
+	"holdfast/guard"
 	"holdfast/site"
 )
 
@@ -115,6 +116,16 @@ func TestExamineConfigs(t *testing.T) {
 		{"two fleets", func(_, b *site.Config) { b.Cluster = "other" }, []string{"critical config-differs"}},
 		{"shards", func(_, b *site.Config) { b.Shards = 8 }, []string{"critical config-differs"}},
 		{"timing", func(_, b *site.Config) { b.Timing.ElectionTicks++ }, []string{"advice config-differs"}},
+		{"one key, two names", func(a, b *site.Config) {
+			a.Keys, b.Keys = []site.APIKey{{Name: "boss", SHA256: guard.Hash{1}}}, []site.APIKey{{Name: "boss2", SHA256: guard.Hash{1}}}
+		}, []string{"critical keys-differ"}},
+		{"keys that are missing", func(a, b *site.Config) {
+			a.Keys, b.Keys = []site.APIKey{{Name: "a", SHA256: guard.Hash{1}}}, []site.APIKey{{Name: "b", SHA256: guard.Hash{2}}}
+		}, []string{"warning keys-differ", "warning keys-differ"}},
+		{"the same keys", func(a, b *site.Config) {
+			a.Keys = []site.APIKey{{Name: "a", SHA256: guard.Hash{1}}}
+			b.Keys = a.Keys
+		}, nil},
 		{"one does not know the other", func(a, _ *site.Config) { a.Peers = a.Peers[1:] }, []string{"warning config-unknown-peer"}},
 		{"a carrier without a listener", func(_, b *site.Config) { b.Link.Listen = b.Link.Listen[:1] }, []string{"critical config-no-listener"}},
 	} {

@@ -2,11 +2,13 @@ package doctor
 
 import (
 	"fmt"
+	"maps"
 	"net/netip"
 	"slices"
 	"time"
 
 	"holdfast"
+	"holdfast/guard"
 	"holdfast/site"
 )
 
@@ -234,8 +236,32 @@ func (f *findings) pair(a, b *site.Config) {
 	if a.Timing != b.Timing {
 		f.add(Advice, "config-differs", do, "[timing] differs: sites suspect each other at different times")
 	}
+	f.keys(a, b)
 	f.knows(a, b)
 	f.knows(b, a)
+}
+
+// keys reports API keys that are not the same at both sites. The name is part of what makes an idempotency key the caller's own: one secret
+// under two names would let a payment be made once under each.
+func (f *findings) keys(a, b *site.Config) {
+	names := map[guard.Hash]string{}
+	for _, k := range a.Keys {
+		names[k.SHA256] = k.Name
+	}
+	for _, k := range b.Keys {
+		name, known := names[k.SHA256]
+		switch {
+		case !known:
+			f.add(Warning, "keys-differ", "give every site the same [[api_key]] sections", "the key %q of site %d is not known at site %d: its callers cannot move on", k.Name, b.Site, a.Site)
+		case name != k.Name:
+			f.add(Critical, "keys-differ", "give the key one name at every site, at once: until then its callers may be charged twice",
+				"one API key is called %q at site %d and %q at site %d: the same idempotency key means two payments", name, a.Site, k.Name, b.Site)
+		}
+		delete(names, k.SHA256)
+	}
+	for _, name := range slices.Sorted(maps.Values(names)) {
+		f.add(Warning, "keys-differ", "give every site the same [[api_key]] sections", "the key %q of site %d is not known at site %d: its callers cannot move on", name, a.Site, b.Site)
+	}
 }
 
 // knows reports that one site cannot reach the other by what it is configured for.

@@ -29,8 +29,14 @@ func RequestID(p Principal, key string) (holdfast.ID, error) {
 	id := holdfast.ID(sum[:16])
 	id[6] = id[6]&0x0f | 0x80
 	id[8] = id[8]&0x3f | 0x80
+	if string(id[:4]) == expiryPrefix {
+		id[0] ^= 0x80 // ids of this form are the platform's own: without this, one key in four thousand millions would never be good
+	}
 	return id, nil
 }
+
+// expiryPrefix begins the ids of expiries, which callers cannot take (ledger.ExpiryTxn).
+const expiryPrefix = "expi"
 
 func checkIdempotencyKey(key string) error {
 	switch {

@@ -611,3 +611,32 @@ func TestAnswersAreSignedForWhoAsks(t *testing.T) {
 		t.Error("an answer was signed for nobody")
 	}
 }
+
+// TestCursorsOfEveryPageAreRead: one transaction may change an account by each of its lists.
+func TestCursorsOfEveryPageAreRead(t *testing.T) {
+	for skip, ok := range map[uint32]bool{0: true, holdfast.MaxLegs + 1500: true, 2 * holdfast.MaxLegs: true, 2*holdfast.MaxLegs + 1: false} {
+		want := shard.Cursor{Time: 7, Skip: skip}
+		if got, err := readCursor(cursorText(want)); (err == nil) != ok || ok && got != want {
+			t.Errorf("%+v, %v; want %+v, %t", got, err, want, ok)
+		}
+	}
+}
+
+func FuzzCursor(f *testing.F) {
+	f.Add("")
+	f.Add(cursorText(shard.Cursor{Time: 7, Skip: 3}))
+	f.Fuzz(func(t *testing.T, text string) {
+		if c, err := readCursor(text); err == nil && cursorText(c) != text && text != "" && c != (shard.Cursor{}) {
+			t.Errorf("%q was read as %+v, which is %q", text, c, cursorText(c))
+		}
+	})
+}
+
+func TestBalancesOfTheFutureAreNotKnown(t *testing.T) {
+	for text, ok := range map[string]bool{"2015-05-27T09:00:00Z": true, "2100-01-01T00:00:00Z": false, "1969-12-31T23:59:59Z": false, "noon": false} {
+		q := query{"at": {text}}
+		if _, given, err := q.at(); !given || (err == nil) != ok {
+			t.Errorf("%s: %v; want good: %t", text, err, ok)
+		}
+	}
+}

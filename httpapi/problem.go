@@ -139,7 +139,7 @@ var (
 	edgeIDMismatch  = edgeCode{"id-mismatch", http.StatusBadRequest, "The Idempotency-Key header and the id in the body differ: send one of them, or the same UUID in both."}
 	edgeNoKey       = edgeCode{"unauthenticated", http.StatusUnauthorized, "Send an API key: Authorization: Bearer hf_..."}
 	edgeForbidden   = edgeCode{"forbidden", http.StatusForbidden, "The role of this API key does not allow it."}
-	edgeNotFound    = edgeCode{"not-found", http.StatusNotFound, "There is no such thing."}
+	edgeNotFound    = edgeCode{"not-found", http.StatusNotFound, "There is nothing of this name: check it in the request."}
 	edgeMethod      = edgeCode{"method-not-allowed", http.StatusMethodNotAllowed, "The path exists, but not with this method: see the Allow header."}
 	edgeTooLarge    = edgeCode{"body-too-large", http.StatusRequestEntityTooLarge, "The body is above 4 MiB: send less at once."}
 	edgeBodyBroken  = edgeCode{"body-broken", http.StatusBadRequest, "The body ended before its announced length: send the request again."}

@@ -96,7 +96,10 @@ func (q query) at() (t time.Time, given bool, err error) {
 		return t, false, nil
 	}
 	if t, err = time.Parse(time.RFC3339Nano, text); err != nil || t.Year() < 1970 || t.Year() > 2261 {
-		return t, true, edgeMalformed.field("at", "the moment is a time of RFC 3339, for example 2015-05-27T09:00:00Z")
+		return t, true, edgeMalformed.field("at", "the moment is a time of RFC 3339 from 1970 on, for example 2015-05-27T09:00:00Z")
+	}
+	if t.After(time.Now()) {
+		return t, true, edgeMalformed.field("at", "the moment is yet to come, and what will have been paid by then is not known: leave it out for now")
 	}
 	return t, true, nil
 }
@@ -238,7 +241,7 @@ func (a *api) lookIn(
 			return nil
 		}
 	}
-	return edgeNotFound.problem("")
+	return edgeNotFound.problem("Nothing is known under this id: check it, and ask for accounts by owner.purpose.asset, for all else by its UUID.")
 }
 
 type statementBody struct {
@@ -323,12 +326,16 @@ func cursorText(c shard.Cursor) string {
 	return base64.RawURLEncoding.EncodeToString(binary.BigEndian.AppendUint32(b, c.Skip))
 }
 
+// maxSkip is how many lines of one time an account can have: one transaction may change it as an account and by a transfer, as often as
+// its lists are long.
+const maxSkip = 2 * holdfast.MaxLegs
+
 func readCursor(text string) (shard.Cursor, error) {
 	if text == "" {
 		return shard.Cursor{}, nil
 	}
 	b, err := base64.RawURLEncoding.Strict().DecodeString(text)
-	if err != nil || len(b) != 12 || binary.BigEndian.Uint64(b)>>63 != 0 || binary.BigEndian.Uint32(b[8:]) > holdfast.MaxLegs {
+	if err != nil || len(b) != 12 || binary.BigEndian.Uint64(b)>>63 != 0 || binary.BigEndian.Uint32(b[8:]) > maxSkip {
 		return shard.Cursor{}, edgeMalformed.field("cursor", "this is no cursor: send the \"next\" of the page before, unchanged")
 	}
 	return shard.Cursor{Time: holdfast.Time(binary.BigEndian.Uint64(b)), Skip: binary.BigEndian.Uint32(b[8:])}, nil

@@ -12,6 +12,7 @@ import (
 type outbox struct {
 	list []queued
 	gaps int
+	size int    // bytes of the messages
 	next uint64 // Seq of the next message
 }
 
@@ -20,7 +21,10 @@ type queued struct {
 	gone bool
 }
 
-func (o *outbox) add(q holdfast.Queued) { o.list = append(o.list, queued{Queued: q}) }
+func (o *outbox) add(q holdfast.Queued) {
+	o.list = append(o.list, queued{Queued: q})
+	o.size += len(q.Topic) + len(q.Body)
+}
 
 // at returns the place of the first message with a Seq of at least seq.
 func (o *outbox) at(seq uint64) int {
@@ -36,11 +40,17 @@ func (o *outbox) has(seq uint64) bool {
 // remove drops a message that the outbox has.
 func (o *outbox) remove(seq uint64) {
 	q := &o.list[o.at(seq)]
+	o.size -= len(q.Topic) + len(q.Body)
 	*q = queued{Queued: holdfast.Queued{Seq: seq}, gone: true}
 	if o.gaps++; 2*o.gaps >= len(o.list) {
 		o.list = slices.DeleteFunc(o.list, func(q queued) bool { return q.gone })
 		o.gaps = 0
 	}
+}
+
+// OutboxSize is how many messages are undelivered, and how many bytes they have.
+func (s *State) OutboxSize() (messages, bytes int) {
+	return len(s.outbox.list) - s.outbox.gaps, s.outbox.size
 }
 
 // Outbox returns up to max undelivered messages with a Seq above after, in order.

@@ -105,6 +105,19 @@ func (g *Segment) Account(ordinal uint32) holdfast.Account {
 	return holdfast.Account{ID: a.id(), Limit: a.limit, Code: rest.code, Ref: rest.ref, Opened: rest.opened}
 }
 
+// Size is about how many bytes the segment takes on disk, rather too many than too few.
+func (g *Segment) Size() (n uint64) {
+	const row = 128 // of an account, an id or a reference, with its keys
+	n = uint64(len(g.IDs)+2*len(g.Rows)+len(g.Refs)+len(g.Opened)+len(g.Closed)) * row
+	for i := range g.Records {
+		n += row + uint64(len(g.Records[i].Key)+len(g.Records[i].Body))
+	}
+	for i := range g.Queued {
+		n += row + uint64(len(g.Queued[i].Topic)+len(g.Queued[i].Body))
+	}
+	return n
+}
+
 // newSegment opens a segment with a little more room than the one before it needed, so that it seldom has to move while it fills.
 func newSegment(firstRow uint64, before *Segment) *Segment {
 	g := &Segment{firstRow: firstRow, byKey: map[string]uint32{}, byIndex: map[string][]uint32{}}

@@ -12,7 +12,8 @@ import (
 
 // CareBounds say when a disk is too slow or too full to lead on. The zero value is replaced by the defaults.
 type CareBounds struct {
-	// Write is how long one write may be under way, beyond the time that its size explains (64 MiB/s). 0: 150 ms.
+	// Write is how long one write may be under way, beyond the time that its size explains (64 MiB/s). 0: 400 ms: disks that are shared stand still
+	// for a third of a second now and then, and an election costs about as much as it would save.
 	Write time.Duration
 	// Median is how long half of the writes of the last two seconds may take, likewise. 0: 50 ms.
 	Median time.Duration
@@ -24,7 +25,7 @@ type CareBounds struct {
 }
 
 func (b CareBounds) withDefaults() CareBounds {
-	b.Write = orElse(b.Write, 150*time.Millisecond)
+	b.Write = orElse(b.Write, 400*time.Millisecond)
 	b.Median = orElse(b.Median, 50*time.Millisecond)
 	b.Uneven = orElse(b.Uneven, 20*time.Millisecond)
 	b.CoolDown = orElse(b.CoolDown, 10*time.Second)

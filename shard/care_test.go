@@ -39,10 +39,10 @@ func TestCareJudgesADisk(t *testing.T) {
 		{"some slow ones among fast ones", func(c *Care) time.Duration { return wrote(c, wrote(c, 0, 20, ms), 9, 120*ms) }, false, false, true},
 		{"most are slow", func(c *Care) time.Duration { return wrote(c, wrote(c, 0, 9, ms), 10, 60*ms) }, false, true, false},
 		{"too few to tell", func(c *Care) time.Duration { return wrote(c, 0, 4, 140*ms) }, false, false, true},
-		{"one hangs", func(c *Care) time.Duration { c.WriteBegins(0, 100); return 151 * ms }, false, true, false},
-		{"one takes long, and is not done", func(c *Care) time.Duration { c.WriteBegins(0, 100); return 149 * ms }, false, false, true},
+		{"one hangs", func(c *Care) time.Duration { c.WriteBegins(0, 100); return 401 * ms }, false, true, false},
+		{"one takes long, and is not done", func(c *Care) time.Duration { c.WriteBegins(0, 100); return 399 * ms }, false, false, true},
 		{"a large one", func(c *Care) time.Duration { c.WriteBegins(0, 64<<20); return 1100 * ms }, false, false, true},
-		{"a large one hangs", func(c *Care) time.Duration { c.WriteBegins(0, 64<<20); return 1200 * ms }, false, true, false},
+		{"a large one hangs", func(c *Care) time.Duration { c.WriteBegins(0, 64<<20); return 1450 * ms }, false, true, false},
 		{
 			"one seems to hang, and the process did not run",
 			func(c *Care) time.Duration { c.Look(1, 10*ms); c.WriteBegins(20*ms, 100); return 900 * ms },
@@ -52,10 +52,10 @@ func TestCareJudgesADisk(t *testing.T) {
 			"one hangs while the process runs",
 			func(c *Care) time.Duration {
 				c.WriteBegins(20*ms, 100)
-				for now := 10 * ms; now < 170*ms; now += 25 * ms {
+				for now := 10 * ms; now < 430*ms; now += 25 * ms {
 					c.Look(1, now)
 				}
-				return 190 * ms
+				return 440 * ms
 			},
 			false, true, false,
 		},

@@ -178,6 +178,50 @@ func TestFollowerFetchesCheckpoint(t *testing.T) {
 }
 
 // A payment that is sent again changes nothing and makes no row, and yet its entry has to be replayed after a crash.
+// TestManyBytesMakeACheckpoint: rows of any size are bounded by what they weigh, not by how many they are.
+func TestManyBytesMakeACheckpoint(t *testing.T) {
+	tune := func(h *HostConfig, _ *store.Options) {
+		h.Machine.SealBytes, h.Machine.SealAge = 4096, holdfast.Time(time.Hour)
+	}
+	bubble(t, 1, tune, func(f *fleet) {
+		mustDone(f, f.pay(openTxn(1, 1, 2)))
+		for n := range uint64(200) {
+			mustDone(f, f.pay(payTxn(2+n, 1, 2, 1)))
+		}
+		f.until("a checkpoint", func() bool { return f.host(1).Status()[0].Checkpoint > 0 })
+	})
+}
+
+// TestACheckpointWaitsForSpace, and the site goes on: an engine that runs out of space would end it.
+func TestACheckpointWaitsForSpace(t *testing.T) {
+	var disk *sickDisk
+	tune := func(h *HostConfig, s *store.Options) {
+		h.Machine.SealBytes, h.Machine.SealAge = 4096, holdfast.Time(time.Hour)
+		disk = newSickDisk(s.FS)
+		s.FS = disk
+	}
+	bubble(t, 1, tune, func(f *fleet) {
+		mustDone(f, f.pay(openTxn(1, 1, 2)))
+		disk.full.Store(true)
+		var b Batch
+		for n := range uint64(200) { // until the full disk has been noticed
+			txn := payTxn(2+n, 1, 2, 1)
+			b.Add(&txn)
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		if _, err := f.host(1).Submit(ctx, testShard, true, b); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(5 * time.Second) // bubble time
+		if st := f.host(1).Status()[0]; st.Checkpoint > 0 || st.OutOfService != nil {
+			t.Fatalf("a checkpoint at %d on a full disk, or %v", st.Checkpoint, st.OutOfService)
+		}
+		disk.full.Store(false)
+		f.until("a checkpoint", func() bool { return f.host(1).Status()[0].Checkpoint > 0 })
+	})
+}
+
 func TestEntriesThatChangeNothingMakeACheckpoint(t *testing.T) {
 	rare := func(h *HostConfig, _ *store.Options) {
 		h.Machine = MachineConfig{SealAge: holdfast.Time(time.Hour), SealEntries: 50}

@@ -38,7 +38,8 @@ type life struct {
 
 	persisting sync.Mutex // held while a segment of this life is persisted; guards ended
 	ended      bool
-	persisted  signal // the store has one segment more
+	ending     atomic.Bool // ended soon
+	persisted  signal      // the store has one segment more
 	applier    sync.WaitGroup
 }
 
@@ -481,6 +482,9 @@ func (l *life) persist(g *ledger.Segment, seal time.Duration) {
 	if l.ended {
 		return
 	}
+	if !l.awaitSpace(g) {
+		return
+	}
 	made := CheckpointMade{Shard: l.seat.id, Index: g.Meta.Index, Began: time.Now(), Seal: seal}
 	if err := l.seat.shard.Persist(g); err != nil {
 		l.fail(fmt.Errorf("persisting the segment up to entry %d: %w", g.Meta.Index, err))
@@ -512,8 +516,36 @@ func (l *life) end() {
 	l.replica.reads.refuse(ErrNoQuorum)
 }
 
+// spacePause is how often a checkpoint that has no room looks for some.
+const spacePause = 500 * time.Millisecond
+
+// awaitSpace waits until the disk has room for a segment, with as much again for what the engine rewrites: a checkpoint can wait, for the
+// log has everything, and an engine that runs out of space ends the process. false: this life is over.
+func (l *life) awaitSpace(g *ledger.Segment) bool {
+	need, said := 2*g.Size(), false
+	for {
+		_, free, err := l.seat.host.config.Store.DiskFull()
+		if err != nil || free >= need { // an error is reported by those who write
+			return true
+		}
+		if !said {
+			said = true
+			l.seat.host.config.Logger.Warn("a checkpoint waits for space", "shard", l.seat.id, "entry", g.Meta.Index, "free", free, "needed", need)
+		}
+		select {
+		case <-time.After(spacePause):
+			if l.ending.Load() {
+				return false
+			}
+		case <-l.seat.host.ctx.Done():
+			return false
+		}
+	}
+}
+
 // stopPersisting waits for the segment that is being persisted; the store gets no other of this life.
 func (l *life) stopPersisting() {
+	l.ending.Store(true)
 	l.persisting.Lock()
 	defer l.persisting.Unlock()
 	l.ended = true

@@ -17,6 +17,9 @@ type MachineConfig struct {
 	// SealEntries is how many log entries the open segment may span, whatever they changed; 0: 256k. Entries that change
 	// nothing, such as payments that are sent again, make no rows, and yet each has to be replayed after a crash.
 	SealEntries uint64
+	// SealBytes is how many bytes of log entries the open segment may come from; 0: 64 MiB. Records and messages make rows of any size, and
+	// a segment has to fit onto the disk beside the log.
+	SealBytes int
 	// MaxSealed is how many sealed segments may wait for the store before Apply has to wait; 0: 6.
 	MaxSealed int
 }
@@ -25,6 +28,7 @@ func (c MachineConfig) withDefaults() MachineConfig {
 	c.SealRows = orElse(c.SealRows, 256<<10)
 	c.SealAge = orElse(c.SealAge, 10e9)
 	c.SealEntries = orElse(c.SealEntries, 256<<10)
+	c.SealBytes = orElse(c.SealBytes, 64<<20)
 	c.MaxSealed = orElse(c.MaxSealed, 6)
 	return c
 }
@@ -44,6 +48,7 @@ type Machine struct {
 	applied uint64
 	opened  holdfast.Time // when the open segment was first seen to have a row; 0: it has none
 	before  uint64        // the last entry before the open segment
+	bytes   int           // of entries since before
 	sealed  int           // segments handed out and not persisted
 	force   bool          // seal as soon as there is anything
 	replays bool          // the log is being replayed, and nobody waits for a checkpoint
@@ -100,6 +105,7 @@ func (m *Machine) Apply(e Entry, room []holdfast.Outcome) (Applied, error) {
 		return done, fmt.Errorf("applying entry %d of term %d: %w", e.Index, e.Term, err)
 	}
 	m.applied, m.term = e.Index, e.Term
+	m.bytes += len(data)
 	done.Outcomes = out[len(room):]
 	if len(data) > 0 {
 		h, _, err := ledger.ReadEntry(data)
@@ -146,7 +152,7 @@ func (m *Machine) Seal(now holdfast.Time) *ledger.Segment {
 	g := m.state.Seal()
 	g.Meta.Term = m.term
 	g.Meta.Members = m.members.Append(nil)
-	m.opened, m.force, m.before = 0, false, m.applied
+	m.opened, m.force, m.before, m.bytes = 0, false, m.applied, 0
 	m.sealed++
 	return g
 }
@@ -156,11 +162,11 @@ func (m *Machine) Seal(now holdfast.Time) *ledger.Segment {
 const whileReplaying = 4
 
 func (m *Machine) due(pending int, now holdfast.Time) bool {
-	rows, entries := m.config.SealRows, m.config.SealEntries
+	rows, entries, bytes := m.config.SealRows, m.config.SealEntries, m.config.SealBytes
 	if m.replays {
-		return pending >= whileReplaying*rows || m.applied-m.before >= whileReplaying*entries
+		return pending >= whileReplaying*rows || m.applied-m.before >= whileReplaying*entries || m.bytes >= whileReplaying*bytes
 	}
-	return pending >= rows || m.applied-m.before >= entries || m.opened > 0 && now-m.opened >= m.config.SealAge
+	return pending >= rows || m.applied-m.before >= entries || m.bytes >= bytes || m.opened > 0 && now-m.opened >= m.config.SealAge
 }
 
 // Replaying says whether the log is being replayed: then checkpoints are made less often.

@@ -90,6 +90,14 @@ func (o *Options) rerun(seed uint64) string {
 	if o.Slots {
 		text += " --slots"
 	}
+	for _, f := range []struct {
+		name string
+		on   bool
+	}{{"calm", o.Calm}, {"rot", o.Rot}, {"unrest", o.Unrest}, {"moves", o.Moves}} {
+		if f.on {
+			text += " --" + f.name
+		}
+	}
 	return text + " --trace"
 }
 

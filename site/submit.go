@@ -118,6 +118,9 @@ func (s *Site) sort(ctx context.Context, txns []holdfast.Txn, bulk bool, outcome
 		if code == holdfast.CodeOK {
 			p, code, field = s.place(ctx, t)
 		}
+		if code == holdfast.CodeOK && len(t.Messages) > 0 {
+			code, field = s.takesMessages(ctx, p.Home, t.Messages)
+		}
 		if code != holdfast.CodeOK {
 			outcomes[i].Status, outcomes[i].Code, outcomes[i].Field = holdfast.NotExecuted, code, field
 			continue
@@ -130,6 +133,34 @@ func (s *Site) sort(ctx context.Context, txns []holdfast.Txn, bulk bool, outcome
 		loads = add(loads, group{id: p.Home, away: p.Away, bulk: bulk}, t, i, (len(txns)-i)/s.cfg.Shards+1)
 	}
 	return loads, crossings
+}
+
+// Bounds of an outbox for callers: messages that nobody takes stay in memory and in every checkpoint.
+const (
+	mostMessages     = 1 << 16
+	mostMessageBytes = 64 << 20
+)
+
+// takesMessages says why a shard takes no further messages of callers: there is no shard that they could go to, or too many wait for one
+// that does not take them.
+func (s *Site) takesMessages(ctx context.Context, home holdfast.ShardID, list []holdfast.Message) (holdfast.Code, string) {
+	for i := range list {
+		if s.known(list[i].To) != nil {
+			return holdfast.CodeMessageInvalid, fmt.Sprintf("messages[%d].to", i)
+		}
+	}
+	full := false
+	err := s.host.Read(ctx, home, shard.Stale, func(v *shard.View) error {
+		v.State(func(state *ledger.State) {
+			messages, bytes := state.OutboxSize()
+			full = messages+len(list) > mostMessages || bytes > mostMessageBytes
+		})
+		return nil
+	})
+	if full && err == nil { // a replica that cannot be asked here is the leader's to judge
+		return holdfast.CodeOverloaded, "messages"
+	}
+	return holdfast.CodeOK, ""
 }
 
 // plainBytes is the room that a payment takes when it is encoded, in most cases.

@@ -242,7 +242,7 @@ func audit(cmd *cobra.Command, t *target) error {
 
 // unproved fails an audit in which no replica was compared with another, in a fleet that has others.
 func unproved(a *client.Audit, sites int) {
-	if a.Compared > 0 || sites <= 1 {
+	if a.Compared > 0 || sites <= 1 || !a.OK {
 		return
 	}
 	a.OK = false

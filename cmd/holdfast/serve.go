@@ -39,9 +39,10 @@ directory, it makes an API key when it first starts, and shows it that once.
 With --config it is one of the sites of a fleet. The file is strict: a field nobody knows, or a value that makes no
 sense, stops the start. --print-config shows every field with its explanation and the value it has.
 
-A site whose disk is damaged does not start, and says which directory it is. Nothing is deleted for you. With other sites
-running, move the data directory aside and start again: the site rebuilds itself from them, under a new identity. A site
-that is alone needs its directory from a backup.
+A site of a fleet that finds damage in what it has stored takes no part any more; as soon as a majority of the others proves that it has
+everything, it wipes its own copy and rebuilds itself from them, under a new identity. When the store cannot even be opened, it does
+not start, says which directory it is, and deletes nothing: with other sites running, move the directory aside and start again. A
+site that is alone keeps its data and needs its directory from a backup.
 
 SIGTERM or Ctrl-C stop it in order: leaderships are handed over, what is under way is finished.`,
 		Example: `  holdfast serve
@@ -211,7 +212,7 @@ func (s *server) run(ctx context.Context, ready func(took time.Duration) error) 
 	}
 
 	// Then the site: disk, links, replicas. It returns when this site has found its place in the fleet.
-	if err := s.site.Start(ctx); err != nil {
+	if err := s.startSite(ctx); err != nil {
 		return errors.Join(err, s.closeHTTP(context.Background()))
 	}
 
@@ -240,6 +241,28 @@ func (s *server) run(ctx context.Context, ready func(took time.Duration) error) 
 	stop, cancel := context.WithTimeout(context.Background(), s.cfg.Timing.Stop.Std()+time.Second)
 	defer cancel()
 	return errors.Join(end, s.site.Stop(stop), s.closeHTTP(stop))
+}
+
+// startSite starts the site, and gives up on a start that does not come to an end: because the disk has failed meanwhile, or because this
+// process was told to stop. The engine may then wait for ever for a disk that is full; the end of the process ends that too.
+func (s *server) startSite(ctx context.Context) error {
+	started := make(chan error, 1)
+	go func() { started <- s.site.Start(ctx) }()
+	select {
+	case err := <-started:
+		return err
+	case end := <-s.fatal:
+		return fmt.Errorf("the site must not go on: %w", end)
+	case <-ctx.Done():
+	}
+	select {
+	case err := <-started:
+		return err // nil: it is stopped in order
+	case end := <-s.fatal:
+		return fmt.Errorf("the site must not go on: %w", end)
+	case <-time.After(s.cfg.Timing.Stop.Std()):
+		return fmt.Errorf("told to stop while starting, and the start did not end within %v: %w", s.cfg.Timing.Stop, context.Cause(ctx))
+	}
 }
 
 // hurry asks for the priority of the configuration. Not to get it is no reason to stop.

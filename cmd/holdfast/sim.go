@@ -14,6 +14,8 @@ type simFlags struct {
 	seeds, steps  int
 	seed          uint64
 	trace, pebble bool
+	calm, rot     bool
+	unrest, moves bool
 	slots         bool
 	sites, shards int
 	json          string
@@ -35,6 +37,10 @@ gives the same run, byte for byte; a seed that fails prints how to run it again.
 	flags.IntVar(&f.seeds, "seeds", 1, "`N` fleets, with seeds from --seed on")
 	flags.Uint64Var(&f.seed, "seed", 1, "the first seed, `N`")
 	flags.BoolVar(&f.trace, "trace", false, "print every event of a single run")
+	flags.BoolVar(&f.calm, "calm", false, "no faults at all")
+	flags.BoolVar(&f.rot, "rot", false, "no fault but a stored checkpoint that was altered")
+	flags.BoolVar(&f.unrest, "unrest", false, "no faults but those around elections")
+	flags.BoolVar(&f.moves, "moves", false, "no faults but crashes, cuts, and disks and sites that come and go")
 	flags.BoolVar(&f.pebble, "pebble", false, "store with the real engine on a disk in memory: slower")
 	flags.IntVar(&f.sites, "sites", 0, "`N` sites, 3 or 5; 0: drawn from the seed")
 	flags.IntVar(&f.shards, "shards", 0, "`N` shards; 0: drawn from the seed")
@@ -63,7 +69,7 @@ func simulate(cmd *cobra.Command, f *simFlags) error {
 	if f.trace && f.seeds != 1 {
 		return badUsage(cmd, errors.New("--trace is for a single seed: leave --seeds out"))
 	}
-	o := sim.Options{Sites: f.sites, Shards: f.shards, Steps: f.steps, Slots: f.slots}
+	o := sim.Options{Sites: f.sites, Shards: f.shards, Steps: f.steps, Slots: f.slots, Calm: f.calm, Rot: f.rot, Unrest: f.unrest, Moves: f.moves}
 	if f.pebble {
 		o.Disk = sim.PebbleDisk
 	}
