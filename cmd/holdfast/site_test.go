@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -89,16 +90,25 @@ func (f *fleetOf) configure(n int, knows ...int) {
 	f.configs[n] = c
 }
 
+// freeLoopback is an address for a site that listens later. Its port is below those that the kernel hands out by itself, because by
+// then it could have become the other end of some connection; and no other call gets it.
 func freeLoopback(t *testing.T) string {
 	t.Helper()
 	pid := os.Getpid()
-	l, err := net.Listen("tcp", fmt.Sprintf("127.%d.%d.%d:0", 101+pid>>16%100, pid>>8&255, pid&255))
-	if err != nil {
-		t.Fatal(err)
+	for port := 20_000 + taken.Add(1); port < 32_000; port = 20_000 + taken.Add(1) {
+		address := fmt.Sprintf("127.%d.%d.%d:%d", 101+pid>>16%100, pid>>8&255, pid&255, port)
+		if l, err := net.Listen("tcp", address); err == nil {
+			if err := l.Close(); err != nil {
+				t.Fatal(err)
+			}
+			return address
+		}
 	}
-	defer l.Close()
-	return l.Addr().String()
+	t.Fatal("no port is free")
+	return ""
 }
+
+var taken atomic.Int32 // ports
 
 func (f *fleetOf) start(n int) {
 	f.t.Helper()
