@@ -45,8 +45,8 @@ var plants = []struct {
 	{
 		"checkpoint installed over acknowledged entries", &shard.PlantedInstallAnyway,
 		Options{},
-		[]string{"forgotten"},
-		"what the checkpoint does not have was acknowledged and committed",
+		[]string{"forgotten", "stopped"},
+		"what the checkpoint does not have was acknowledged and committed; a leader that believes the acknowledgement stops the replica",
 	},
 	{
 		"first entry after a restart skipped", &shard.PlantedSkipAfterRestart,
