@@ -34,7 +34,7 @@ var house = []struct {
 	{"site", []string{"", "ledger", "transit", "slot", "guard", "store", "shard", "link"}},
 	{"httpapi", []string{"", "guard", "shard", "site", "ledger", "transit", "proof"}},
 	{"client", []string{""}},                               // what an integrator imports: no part of the server
-	{"doctor", []string{"", "client", "guard", "site"}},             // reads configurations, and asks as any client does
+	{"doctor", []string{"", "client", "guard", "site"}},    // reads configurations, and asks as any client does
 	{"evidence", []string{"", "client", "check", "proof"}}, // judges a file, and asks nobody
 	{"drill", []string{"", "client", "fault", "check", "retail", "link", "site", "guard", "proof", "evidence", "drill/rivals"}}, // pays through client only
 	{"drill/rivals", []string{"", "fault", "link"}}, // carries bytes in other ways than link does, and compares
