@@ -160,18 +160,17 @@ func (s *Site) keepShards(ctx context.Context) {
 
 // lookAtMap takes over the map from this site's own replica of the first shard; or, when it may not have the latest, from the others.
 func (s *Site) lookAtMap(ctx context.Context, ask bool) error {
+	if ask && s.Ready() != nil {
+		s.askMap(ctx)
+	}
 	if !s.shards.seen.Load() {
-		with, cancel := context.WithTimeout(ctx, s.cfg.Timing.QuorumSilence.Std())
+		with, cancel := context.WithTimeout(ctx, s.cfg.Timing.Request.Std()/2)
 		defer cancel()
 		if s.learnMap(with) == nil {
 			return nil
 		}
 	}
-	err := s.refreshMap(ctx)
-	if ask && s.Ready() != nil {
-		s.askMap(ctx)
-	}
-	return err
+	return s.refreshMap(ctx)
 }
 
 // askMap asks all peers for the map, and takes the newest.

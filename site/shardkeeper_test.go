@@ -177,6 +177,18 @@ func TestABirthSurvivesItsDriver(t *testing.T) {
 	f.restart()
 	f.born(4)
 	f.mustDo(f.site(3), f.pay(a, b, 1))
+	was := f.replicaFor(2, 4)
+	f.until("a replica of it is rebuilt", func() (string, bool) {
+		err := f.site(2).Rebuild(context.Background(), 4, false)
+		return fmt.Sprint(err), err == nil
+	})
+	f.until("it votes again", func() (string, bool) {
+		now := f.replicaFor(2, 4)
+		list := f.site(2).host.Status()[3].Members
+		return fmt.Sprint(now, list), now != was && len(list) == 3 && slices.Contains(list, shard.Member{Replica: shard.ReplicaID(now), Site: 2, Role: shard.Voter})
+	})
+	f.born(4)
+	f.oneList(4)
 	f.audit()
 }
 
@@ -338,7 +350,7 @@ func TestASiteJoinsAGrownFleet(t *testing.T) {
 	f := newFleet(t, 3, 2)
 	f.addShard(1, "grow")
 	f.born(3)
-	f.newcomers(4, 5)
+	f.newcomers(4, 5, 6)
 	five := f.configs[5]
 	five.Shards = 3
 	f.configs[5] = five
@@ -350,10 +362,18 @@ func TestASiteJoinsAGrownFleet(t *testing.T) {
 		s := f.site(5)
 		return fmt.Sprint(voters(s), s.Ready()), fmt.Sprint(voters(s)) == "[1 2 3 4 5]" && s.Ready() == nil && len(s.ShardIDs()) == 3 && s.extent.Load().first == 2
 	})
-	f.addShard(5, "grow-more") // and the next shard is founded by all five
+	f.start(6)
+	learn := f.request(SiteAdd, 6, 0)
+	learn.Learner = true
+	f.change(1, learn)
+	f.addShard(5, "grow-more") // the next shard is founded by all five, and copied by the sixth
 	f.born(4)
-	if r, _ := f.site(5).host.Report(4); len(r.Members.Founders) != 5 {
-		t.Errorf("the fourth shard was founded by %+v", r.Members.Founders)
+	for _, s := range f.all() {
+		f.until("it is a member everywhere", func() (string, bool) {
+			r, err := s.host.Report(4)
+			six := slices.ContainsFunc(s.host.Status()[3].Members, func(m shard.Member) bool { return m.Site == 6 && m.Role == shard.Learner })
+			return fmt.Sprint(r, err), err == nil && len(r.Members.Founders) == 5 && six
+		})
 	}
 	for n, shards := range map[holdfast.SiteID]int{2: 4, 3: 3} {
 		c := f.configs[n]
