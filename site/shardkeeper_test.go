@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"holdfast"
 	"holdfast/shard"
@@ -96,10 +97,12 @@ func TestAShardIsBornUnderLoad(t *testing.T) {
 		running.Go(func() { x.run(stop) })
 	}
 	version := s.ShardMapVersion()
+	began := time.Now()
 	if at := f.addShard(2, "split-1"); at != 3 {
 		t.Errorf("the third shard is number %d", at)
 	}
 	f.born(3)
+	t.Logf("from the order until every site can use the shard: %s", time.Since(began))
 	f.oneList(3)
 	if at, err := f.site(3).AddShard(t.Context(), "split-1", version); at != 3 || err != nil {
 		t.Errorf("the same order again: shard %d, %v", at, err)
