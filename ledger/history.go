@@ -55,7 +55,12 @@ func (s *State) Forget(g *Segment) {
 		panic(fmt.Sprintf("ledger: segment up to entry %d is forgotten out of order; %d are sealed", g.Meta.Index, len(s.sealed)))
 	}
 	s.sealed = slices.Delete(s.sealed, 0, 1)
+	s.forgotten = g.Meta.Index
 }
+
+// Forgotten is the last entry of the newest segment that was forgotten; 0: none was. Who reads memory and Past, and finds it
+// unchanged in between, has missed nothing.
+func (s *State) Forgotten() uint64 { return s.forgotten }
 
 // FindRecent tells where an id was used, if that is not forgotten yet.
 func (s *State) FindRecent(id holdfast.ID) (Trace, bool) {

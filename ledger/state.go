@@ -28,6 +28,8 @@ type State struct {
 	sealed []*Segment // the oldest first
 	spare  *Segment   // to be opened next; nil: Seal makes one
 
+	forgotten uint64 // the last entry that only Past knows
+
 	restoring *Meta // between RestoreMeta and Restored
 	indexed   bool  // the accounts of the checkpoint can be found
 	provide   func(memory [][]byte)

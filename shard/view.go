@@ -312,16 +312,12 @@ func (v *View) Record(key string) (holdfast.Record, bool, error) {
 }
 
 // Records returns up to max records that carry an index key, with a Key above after, in order of Key.
-func (v *View) Records(index, after string, max int) ([]holdfast.Record, error) {
-	var list []holdfast.Record
+func (v *View) Records(index, after string, max int) (list []holdfast.Record, err error) {
 	for len(list) < max {
-		var recent []holdfast.Record
-		v.State(func(s *ledger.State) { recent = s.RecentByIndex(index, after, max) })
-		stored, err := v.history.Records(index, after, max)
+		page, end, err := v.recordPage(index, after, max)
 		if err != nil {
 			return nil, fmt.Errorf("records of an index: %w", err)
 		}
-		page, end := v.mergeRecords(recent, stored, max)
 		list = append(list, page...)
 		if end == "" {
 			break
@@ -331,24 +327,54 @@ func (v *View) Records(index, after string, max int) ([]holdfast.Record, error) 
 	return list[:min(max, len(list))], nil
 }
 
+// pageTries is how often a page is read beside the payments before they have to wait for it.
+const pageTries = 8
+
+// recordPage reads one page of memory and disk together. What memory forgets in between could be missed, or be found as it was
+// before: then both are read again.
+func (v *View) recordPage(index, after string, max int) (page []holdfast.Record, end string, err error) {
+	var before uint64
+	v.State(func(s *ledger.State) { before = s.Forgotten() })
+	for range pageTries {
+		stored, err := v.history.Records(index, after, max)
+		if err != nil {
+			return nil, "", err
+		}
+		now := before
+		v.State(func(s *ledger.State) {
+			if now = s.Forgotten(); now == before {
+				page, end = mergeRecords(s, stored, index, after, max)
+			}
+		})
+		if now == before {
+			return page, end, nil
+		}
+		before = now
+	}
+	v.State(func(s *ledger.State) {
+		var stored []holdfast.Record
+		if stored, err = v.history.Records(index, after, max); err == nil {
+			page, end = mergeRecords(s, stored, index, after, max)
+		}
+	})
+	return page, end, err
+}
+
 // mergeRecords drops what memory knows better, and stops where a full page of either side ends: behind it the other side may
 // have more. end is where to go on, "" when everything has been seen.
-func (v *View) mergeRecords(recent, stored []holdfast.Record, max int) (page []holdfast.Record, end string) {
-	for _, list := range [][]holdfast.Record{recent, stored} {
+func mergeRecords(s *ledger.State, stored []holdfast.Record, index, after string, max int) (page []holdfast.Record, end string) {
+	page = s.RecentByIndex(index, after, max)
+	for _, list := range [][]holdfast.Record{page, stored} {
 		if len(list) == max && (end == "" || list[max-1].Key < end) {
 			end = list[max-1].Key
 		}
 	}
-	page = slices.Clone(recent)
-	v.State(func(s *ledger.State) {
-		for _, r := range stored {
-			if _, newer := s.RecentRecord(r.Key); !newer {
-				page = append(page, r)
-			}
+	for _, r := range stored {
+		if _, newer := s.RecentRecord(r.Key); !newer {
+			page = append(page, r)
 		}
-	})
+	}
 	slices.SortFunc(page, func(a, b holdfast.Record) int { return cmp.Compare(a.Key, b.Key) })
-	page = slices.CompactFunc(page, func(a, b holdfast.Record) bool { return a.Key == b.Key })
 	if end != "" {
 		page = slices.DeleteFunc(page, func(r holdfast.Record) bool { return r.Key > end })
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"holdfast"
+	"holdfast/store"
 )
 
 // look runs fn on the only site's view.
@@ -115,5 +116,60 @@ func checkRecords(t *testing.T, v *View, n int) {
 	}
 	if diff := cmp.Diff(list, paged); diff != "" {
 		t.Fatalf("records by pages of 7: %s", diff)
+	}
+}
+
+// Records are listed as of one moment, while they are made, changed and deleted, and while checkpoints take them from memory to disk.
+// A list that was put together of two moments has been taken for a corrupt disk.
+func TestRecordsAreListedAsOfOneMoment(t *testing.T) {
+	f := newFleet(t, 1, func(hc *HostConfig, _ *store.Options) { hc.Machine.SealRows = 1 })
+	defer f.close()
+	mustDone(f, f.pay(openTxn(1, 1, 2)))
+	const docs = 200
+	change := func(n int) holdfast.Txn {
+		x := holdfast.Txn{ID: testID(uint64(10 + n))}
+		for i := range docs {
+			c := holdfast.RecordChange{Key: fmt.Sprintf("doc-%04d", i), Expect: holdfast.AnyVersion, Delete: n%3 == 2}
+			if !c.Delete {
+				c.Index, c.Body = []string{"ix"}, fmt.Append(nil, n)
+			}
+			x.Records = append(x.Records, c)
+		}
+		return x
+	}
+	stop, done := make(chan struct{}), make(chan int)
+	go func() {
+		reads := 0
+		defer func() { done <- reads }()
+		for ; ; reads++ {
+			select {
+			case <-stop:
+				return
+			default:
+			}
+			var list []holdfast.Record
+			err := f.host(1).Read(context.Background(), testShard, Stale, func(v *View) (err error) {
+				list, err = v.Records("ix", "", 2*docs)
+				return err
+			})
+			whole := len(list) == 0 || len(list) == docs
+			for i := range list {
+				whole = whole && string(list[i].Body) == string(list[0].Body)
+			}
+			if err != nil || !whole {
+				t.Errorf("read %d: %d records, not of one moment, or %v", reads, len(list), err)
+				return
+			}
+		}
+	}()
+	for n := range 90 {
+		mustDone(f, f.pay(change(n)))
+	}
+	close(stop)
+	if reads := <-done; reads < 10 {
+		t.Errorf("only %d reads: nothing was tried", reads)
+	}
+	if s := f.host(1).Status()[0]; s.OutOfService != nil {
+		t.Error(s.OutOfService)
 	}
 }

@@ -160,37 +160,41 @@ func after(prefix []byte) []byte {
 	}
 }
 
-// Records returns up to max records that carry the index key, with a Key above after, in order of Key.
-func (sh *Shard) Records(index, after string, max int) ([]holdfast.Record, error) {
-	keys, err := sh.indexed(index, after, max)
-	if err != nil {
-		return nil, err
-	}
-	out := make([]holdfast.Record, 0, len(keys))
-	for _, key := range keys {
-		record, found, err := sh.Record(key)
-		if err != nil {
-			return nil, err
-		}
-		if !found {
-			return nil, &ErrCorrupt{Shard: sh.id, Key: recordKey(nil, sh.id, key), What: "an index names a record that is not there"}
-		}
-		out = append(out, record)
-	}
-	return out, nil
-}
-
-// indexed returns the keys of records under an index key.
-func (sh *Shard) indexed(index, after string, max int) (keys []string, err error) {
-	prefix := indexPrefix(nil, sh.id, index)
-	start := append(slices.Clone(prefix), after...)
+// Records returns up to max records that carry the index key, with a Key above after, in order of Key: all of them as one
+// checkpoint has them, whatever is persisted meanwhile.
+func (sh *Shard) Records(index, after string, max int) (out []holdfast.Record, err error) {
 	err = sh.with(func(it *pebble.Iterator) error {
-		for ok := it.SeekGE(append(start, 0)); ok && bytes.HasPrefix(it.Key(), prefix) && len(keys) < max; ok = it.Next() {
-			keys = append(keys, string(it.Key()[len(prefix):]))
+		for _, key := range sh.indexed(it, index, after, max) {
+			at := recordKey(nil, sh.id, key)
+			if !it.SeekGE(at) || !bytes.Equal(it.Key(), at) {
+				if it.Error() != nil {
+					return nil // with reports it
+				}
+				return &ErrCorrupt{Shard: sh.id, Key: at, What: "an index names a record that is not there"}
+			}
+			value, err := it.ValueAndErr()
+			if err != nil {
+				return sh.readError(0, at, err)
+			}
+			record, err := readRecord(at, value)
+			if err != nil {
+				return err
+			}
+			out = append(out, record)
 		}
 		return nil
 	})
-	return keys, err
+	return out, err
+}
+
+// indexed returns the keys of records under an index key.
+func (sh *Shard) indexed(it *pebble.Iterator, index, after string, max int) (keys []string) {
+	prefix := indexPrefix(nil, sh.id, index)
+	start := append(slices.Clone(prefix), after...)
+	for ok := it.SeekGE(append(start, 0)); ok && bytes.HasPrefix(it.Key(), prefix) && len(keys) < max; ok = it.Next() {
+		keys = append(keys, string(it.Key()[len(prefix):]))
+	}
+	return keys
 }
 
 // Outbox returns up to max undelivered messages of the checkpoint with a Seq above after, in order.
