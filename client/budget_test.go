@@ -1,6 +1,8 @@
 package client
 
 import (
+	"net"
+	"net/http/httptest"
 	"testing"
 	"time"
 )
@@ -39,5 +41,50 @@ func TestBudget(t *testing.T) {
 	}
 	if got != budgetMost {
 		t.Errorf("an hour earned %d attempts, want %d", got, budgetMost)
+	}
+}
+
+// While nothing can be reached at all, callers try again and again, and burden nobody. When a site is there again, each of them gets
+// its answer: what they tried in vain must not have used up what they may ask.
+func TestAnOutageOfEverythingUsesNothingUp(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.77:0")
+	if err != nil {
+		t.Skip(err) // not every system has more than one loopback address
+	}
+	address := l.Addr().String()
+	l.Close()
+	c, err := New(Config{Sites: []string{"http://" + address}, Hedge: -1, Timeout: 4 * time.Second})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	const callers = 2000
+	errs := make(chan error, callers)
+	for range callers {
+		go func() {
+			pay := testTransfer
+			pay.ID = c.NewID()
+			_, err := c.Pay(t.Context(), pay)
+			errs <- err
+		}()
+	}
+	time.Sleep(500 * time.Millisecond) // an outage takes its time
+	if l, err = net.Listen("tcp", address); err != nil {
+		t.Fatal(err)
+	}
+	s := httptest.NewUnstartedServer(problem(422, "exceeds-credits", "refused"))
+	s.Listener.Close()
+	s.Listener = l
+	s.Start()
+	defer s.Close()
+	late := 0
+	for range callers {
+		if err := <-errs; err != nil {
+			late++
+			t.Log(err)
+		}
+	}
+	if late > 0 {
+		t.Errorf("%d of %d callers got no answer within 3 s of the end of an outage", late, callers)
 	}
 }

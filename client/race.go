@@ -94,6 +94,7 @@ type race struct {
 	results  chan result // room for every attempt that can be under way, so that none ever blocks
 	entries  []entry     // in the order of preference
 	open     int         // attempts under way
+	reached  bool        // an attempt has got as far as a site
 	maybe    bool        // an attempt ended without telling whether it was executed
 	last     error       // why the last attempt was not the last word
 }
@@ -345,10 +346,9 @@ func (r *race) start(next time.Time) time.Time {
 	return r.deadline
 }
 
-// asked reports whether the call has been sent anywhere: what follows is asking again.
-func (r *race) asked() bool {
-	return slices.ContainsFunc(r.entries, func(e entry) bool { return e.tries > 0 })
-}
+// asked reports whether some site has, or may have, work with this call: what follows is asking again. While no site can be reached at
+// all, callers try again and again and burden nobody; that must not use up what they may ask when one can.
+func (r *race) asked() bool { return r.reached || r.open > 0 }
 
 // best is the site to ask now: of those that are not being asked, the one that was asked least. If there is none, the
 // second result is when there may be one.
@@ -385,6 +385,7 @@ func (r *race) settle(res *result) bool {
 
 // judge tells whether a result is the last word. If it is that for a part of the request only, the race is for the rest.
 func (r *race) judge(res *result) verdict {
+	r.reached = r.reached || res.err == nil || res.maybe
 	v := r.c.judge(res.q, res)
 	r.maybe = r.maybe || res.maybe
 	if v == goOn || res.q.rest == nil {
