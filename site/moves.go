@@ -19,6 +19,7 @@ import (
 type moves struct {
 	cancel context.CancelFunc
 	done   sync.WaitGroup
+	stuck  stuck
 }
 
 const (
@@ -64,6 +65,7 @@ func (s *Site) runMoves(ctx context.Context, id holdfast.ShardID) {
 		lead := s.host.Leader(id)
 		if !lead.Self {
 			mover = nil
+			s.moves.stuck.note(id, nil)
 			timer.Reset(moveIdle)
 			continue
 		}
@@ -71,10 +73,12 @@ func (s *Site) runMoves(ctx context.Context, id holdfast.ShardID) {
 			mover, term, told = slot.New(slot.Config{Shard: id, Wait: holdfast.Time(2 * slotMoveWait)}), lead.Term, nil
 		}
 		timer.Reset(s.stepMove(ctx, id, mover))
-		if err := mover.Err(); err != nil && told == nil {
-			told = err
-			s.log.Warn("a slot does not move", "shard", id, "err", err)
+		err := mover.Err()
+		s.moves.stuck.note(id, err)
+		if err != nil && told == nil {
+			s.event(Event{Kind: EventSlotStuck, Shard: id, Detail: err.Error()})
 		}
+		told = err
 	}
 }
 
@@ -139,53 +143,14 @@ func (s *Site) flip(ctx context.Context, f *slot.Flip) error {
 			next.been[slot] = list
 		}
 		next.slots[f.Slot], next.been[f.Slot] = f.To, f.Origins
-		if err := s.writeMap(ctx, &next); !errors.Is(err, ErrMapChanged) {
+		err = s.writeMap(ctx, &next)
+		if err == nil {
+			s.event(Event{Kind: EventSlotMoved, Shard: f.To, Site: s.cfg.Site, Detail: fmt.Sprintf("slot %d is in shard %d now, and was in shard %d", f.Slot, f.To, old.ShardOf(f.Slot))})
+		}
+		if !errors.Is(err, ErrMapChanged) {
 			return err
 		}
 	}
-}
-
-// ErrSlotBusy says that a slot cannot move just now: it is moving, or has come too lately.
-var ErrSlotBusy = errors.New("the slot is on its way already, or has not been where it is for long enough: try again later")
-
-// MoveSlot begins the move of a slot to another shard, and returns when that is decided upon in the log; the move goes on by
-// itself. The map of the fleet says when the slot has moved.
-func (s *Site) MoveSlot(ctx context.Context, slotID holdfast.Slot, to holdfast.ShardID) error {
-	if err := s.known(to); err != nil {
-		return err
-	}
-	if slotID >= holdfast.Slots {
-		return fmt.Errorf("slot %d is not within 0-%d", slotID, holdfast.Slots-1)
-	}
-	ctx, cancel := s.within(ctx)
-	defer cancel()
-	m, err := s.readMap(ctx, shard.Linearizable)
-	if err != nil {
-		return err
-	}
-	from := m.ShardOf(slotID)
-	if from == to {
-		return fmt.Errorf("slot %d is in shard %d already", slotID, to)
-	}
-	var note holdfast.Record
-	if err := s.Read(ctx, from, shard.Linearizable, func(v *shard.View) (err error) {
-		note, _, err = v.Record(ledger.NoteKey(slotID))
-		return err
-	}); err != nil {
-		return err
-	}
-	if age := holdfast.TimeOf(time.Now()) - note.Changed; len(m.been[slotID]) > 0 && age < holdfast.Time(10*s.cfg.Timing.Request.Std()) {
-		return ErrSlotBusy // a copy of a request could live through both moves
-	}
-	t, ok := slot.Mark(moveView{s, ctx, directory{m}}, slotID, from, to, freshID(time.Now()))
-	if !ok {
-		return ErrSlotBusy
-	}
-	out, err := s.proposeOwn(ctx, from, &t)
-	if err == nil && out.Status != holdfast.Done {
-		err = fmt.Errorf("%w: %s (%s)", ErrSlotBusy, out.Status, out.Code)
-	}
-	return err
 }
 
 // moveView is what a mover sees: the replicas of this site, which has one of every shard.

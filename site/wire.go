@@ -25,6 +25,9 @@ const (
 	methodMembers  = "members"
 	methodOrder    = "member-order"
 	methodChange   = "site-change"
+
+	methodSlotRates = "slot-rates"
+	methodStuck     = "slot-stuck"
 )
 
 const wireVersion = 1

@@ -70,34 +70,68 @@ func New(c Config) *Mover { return &Mover{config: c.withDefaults()} }
 // Err says why the move at hand does not go on, if there is a reason that does not pass by itself.
 func (m *Mover) Err() error { return errors.Join(m.broken, m.err) }
 
-// Mark is the transaction, for shard from, that begins the move of a slot; it is refused when something about the slot changes
-// meanwhile. ok is false when the slot cannot move now: it is under way already, has not quite come, or cannot be read.
-func Mark(v View, slot holdfast.Slot, from, to holdfast.ShardID, move holdfast.ID) (t holdfast.Txn, ok bool) {
-	s, ok := look(v, from, slot)
-	if !ok || s.gate() != ledger.GateOpen || from == to {
-		return t, false
+// Mark is the transaction, for shard from, that begins the moves of slots, all or none; it is refused when something about one of
+// them changes meanwhile. move gives each move its id. ok is false when a slot cannot move now, which is blocked: it is under way
+// already, has not quite come, or cannot be read.
+func Mark(
+	v View, slots []holdfast.Slot, from, to holdfast.ShardID, move func(holdfast.Slot) holdfast.ID,
+) (t holdfast.Txn, blocked holdfast.Slot, ok bool) {
+	if from == to || len(slots) == 0 {
+		return t, blocked, false
 	}
-	if s.noteVersion > 0 && s.note.Stage == Here { // the shard that it came from still has to see that it is here
-		if before, ok := look(v, s.note.Other, slot); !ok || !before.of(s.note.Move, Gone) {
-			return t, false
+	var first standing // whose look at the gates is the oldest: what has changed since is noticed by its version
+	for i, slot := range slots {
+		s, ok := look(v, from, slot)
+		if !ok || s.gate() != ledger.GateOpen || !s.arrived(v) {
+			return t, slot, false
 		}
+		if i == 0 {
+			first = s
+		}
+		note := Note{Move: move(slot), Stage: Leaving, Other: to}
+		if s.noteVersion > 0 {
+			note.Origins = s.note.Origins
+		}
+		first.gates.Set(slot, ledger.GateMarked)
+		t.Records = append(t.Records, s.noted(note))
 	}
-	note := Note{Move: move, Stage: Leaving, Other: to}
-	if s.noteVersion > 0 {
-		note.Origins = s.note.Origins
-	}
-	return signed(move, from, holdfast.Txn{Records: s.change(ledger.GateMarked, note)}), true
+	t.Records = append(t.Records, first.gated())
+	return signed(move(slots[0]), from, t), blocked, true
 }
 
-// Unmark is the transaction, for shard from, by which a move is not wanted any more. It stops unless it is decided already.
-func Unmark(v View, slot holdfast.Slot, from holdfast.ShardID) (t holdfast.Txn, ok bool) {
-	s, ok := look(v, from, slot)
-	if !ok || s.noteVersion == 0 || s.note.Stage != Leaving {
-		return t, false
+// arrived reports that the shard from which a slot has come sees that it is here: until then it may not go on.
+func (s *standing) arrived(v View) bool {
+	if s.noteVersion == 0 || s.note.Stage != Here {
+		return true
 	}
-	note := s.note
-	note.Stage = Unwanted
-	return signed(note.Move, from, holdfast.Txn{Records: s.change(s.gate(), note)}), true
+	before, ok := look(v, s.note.Other, s.slot)
+	return ok && before.of(s.note.Move, Gone)
+}
+
+// Unmark is the transaction, for shard from, by which moves are not wanted any more: those among the slots that are under way and
+// not decided as far as can be seen. Each stops unless it is decided already. ok is false when there is none.
+func Unmark(v View, slots []holdfast.Slot, from holdfast.ShardID) (t holdfast.Txn, unwanted []holdfast.Slot, ok bool) {
+	var first standing
+	for _, slot := range slots {
+		s, ok := look(v, from, slot)
+		if !ok || s.noteVersion == 0 || s.note.Stage != Leaving {
+			continue
+		}
+		if there, ok := look(v, s.note.Other, slot); !ok || there.of(s.note.Move, Here) {
+			continue
+		}
+		if len(unwanted) == 0 {
+			first = s
+		}
+		note := s.note
+		note.Stage = Unwanted
+		t.Records, unwanted = append(t.Records, s.noted(note)), append(unwanted, slot)
+	}
+	if len(unwanted) == 0 {
+		return t, nil, false
+	}
+	t.Records = append(t.Records, first.gated())
+	return signed(first.note.Move, from, t), unwanted, true
 }
 
 // Step says what to do now.
@@ -319,7 +353,7 @@ var errNoPayee = errors.New("there is no record of its payee")
 func (m *Mover) written(v View, here *standing, id holdfast.ID, name *holdfast.ID) (*transit.Held, error) {
 	*name = id.Unshadow()
 	if !id.IsShadow() {
-		r, found, ok := v.Record(here.shard, nameKey(id))
+		r, found, ok := v.Record(here.shard, NameKey(id))
 		if !ok {
 			return nil, nil
 		}

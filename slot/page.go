@@ -110,7 +110,7 @@ func (p *page) holding(move holdfast.ID, h *ledger.OpenHold, o *owed, through ho
 	p.open(t.Credit)
 	p.txn.Transfers = append(p.txn.Transfers, t)
 	p.names(o)
-	p.txn.Records = append(p.txn.Records, holdfast.RecordChange{Key: nameKey(o.As), Expect: holdfast.AnyVersion, Body: o.hold[:]})
+	p.txn.Records = append(p.txn.Records, holdfast.RecordChange{Key: NameKey(o.As), Expect: holdfast.AnyVersion, Body: o.hold[:]})
 }
 
 // names writes the record that says where a hold is and whose it is.

@@ -261,7 +261,7 @@ func (c *Courier) look(now holdfast.Time, p *parcel, v View) {
 	for _, at := range v.Places(&p.payment) {
 		q := p.payment.At(at)
 		txn, o, found := v.Decided(at, q.LandID())
-		if found && q.isLand(txn) {
+		if found && q.IsLand(txn) {
 			c.learn(now, p, &o)
 			return
 		}
