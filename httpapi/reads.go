@@ -546,7 +546,7 @@ func (a *api) getAccountHolds(ctx context.Context, x *exchange) error {
 	if err != nil {
 		return err
 	}
-	var list []ledger.OpenHold
+	var list []shownHold
 	err = a.look(ctx, x, id, mode, func(_ site.Stay, v *shard.View) (found bool, err error) {
 		if _, found = v.Account(id); found {
 			list, err = callersHolds(v, id)
@@ -558,14 +558,31 @@ func (a *api) getAccountHolds(ctx context.Context, x *exchange) error {
 	}
 	body := holdsBody{Holds: []holdBody{}}
 	for i := range list {
-		body.Holds = append(body.Holds, holdBodyOf(&list[i], ledger.HoldOpen, x.shard))
+		h := &list[i]
+		if h.moved {
+			before, found, err := a.site.Hold(ctx, h.ID, shard.Stale)
+			if err != nil {
+				return a.unanswered(err)
+			}
+			if found {
+				h.Time = before.Time
+			}
+		}
+		body.Holds = append(body.Holds, holdBodyOf(&h.OpenHold, ledger.HoldOpen, x.shard))
 	}
 	return x.sendJSON(http.StatusOK, body)
 }
 
-// callersHolds lists the open holds of an account as their callers know them.
-func callersHolds(v *shard.View, id holdfast.AccountID) (list []ledger.OpenHold, err error) {
+// shownHold is an open hold as its caller knows it.
+type shownHold struct {
+	ledger.OpenHold
+	moved bool // it was made anew when one of its owners moved: where it was first stands when it was opened
+}
+
+// callersHolds lists the open holds of an account.
+func callersHolds(v *shard.View, id holdfast.AccountID) (list []shownHold, err error) {
 	for _, h := range v.HoldsOf(id, maxHolds) {
+		moved := false
 		if h.ID.Reserved() {
 			name, err := site.CallersHold(v, h.ID)
 			if err != nil {
@@ -581,10 +598,10 @@ func callersHolds(v *shard.View, id holdfast.AccountID) (list []ledger.OpenHold,
 				return list, err
 			}
 			if found {
-				h = shown
+				moved, h = !h.ID.IsShadow(), shown
 			}
 		}
-		list = append(list, h)
+		list = append(list, shownHold{h, moved})
 	}
 	return list, nil
 }

@@ -255,7 +255,7 @@ func (m *Mover) approach(now holdfast.Time, v View, here, there *standing) Work 
 	if shut && plantedMapBeforeFinish() && v.ShardOf(ownerOf(here.slot)) != there.shard {
 		return Work{Flip: &Flip{here.slot, there.shard, Leave(here.note.Origins, here.shard, applied(v, here.shard))}}
 	}
-	p, ok := m.page(now, v, here, there, shut)
+	p, ok := m.page(v, here, there, shut)
 	switch {
 	case !ok:
 		return Work{}
@@ -284,8 +284,8 @@ func (m *Mover) arrive(now holdfast.Time, here, there *standing) Work {
 }
 
 // page is what the other shard lacks, as much as fits.
-func (m *Mover) page(now holdfast.Time, v View, here, there *standing, shut bool) (p *page, ok bool) {
-	p = &page{limit: m.config.Page}
+func (m *Mover) page(v View, here, there *standing, shut bool) (p *page, ok bool) {
+	p = &page{limit: m.config.Page, now: clock(v, here.shard)}
 	if shut && plantedFinishEarly() {
 		return p, true
 	}
@@ -312,7 +312,7 @@ func (m *Mover) page(now holdfast.Time, v View, here, there *standing, shut bool
 			if through == there.shard {
 				through = here.shard
 			}
-			p.holding(m.move, &x.missing[i], &held, through, now)
+			p.holding(m.move, &x.missing[i], &held, through)
 		}
 		return true
 	})
@@ -422,6 +422,13 @@ func (m *Mover) finish(now holdfast.Time, v View, p *page, here, there *standing
 	return m.propose(now, there.shard, p.txn)
 }
 
+// clock is the time to which the log of a shard has come. What is left of a hold is counted by it: the times of a [Mover] are those of the
+// process that steps it, and say nothing about holds.
+func clock(v View, at holdfast.ShardID) (now holdfast.Time) {
+	v.State(at, func(s *ledger.State) { _, now = s.Applied() })
+	return now
+}
+
 // applied is an index behind that of the entry which shut the slot.
 func applied(v View, at holdfast.ShardID) (index uint64) {
 	v.State(at, func(s *ledger.State) { index, _ = s.Applied() })
@@ -454,7 +461,7 @@ func (m *Mover) forward(now holdfast.Time, v View, here, there *standing) (w Wor
 	if v.ShardOf(ownerOf(here.slot)) != there.shard {
 		w.Flip = &Flip{here.slot, there.shard, there.note.Origins}
 	}
-	p, ok := m.release(now, v, here, there)
+	p, ok := m.release(v, here, there)
 	if !ok {
 		return w
 	}
@@ -476,8 +483,8 @@ func (m *Mover) own(now holdfast.Time, here *standing, p *page) Work {
 
 // release takes holds off the accounts that have moved: those of payers in the slot are in the other shard by now, and those of
 // other payers take on the form of holds whose payee is there.
-func (m *Mover) release(now holdfast.Time, v View, here, there *standing) (p *page, ok bool) {
-	p = &page{limit: m.config.Page}
+func (m *Mover) release(v View, here, there *standing) (p *page, ok bool) {
+	p = &page{limit: m.config.Page, now: clock(v, here.shard)}
 	held, unknown := map[holdfast.ID]bool{}, false // both sides of a hold may be in the slot
 	_, ok = m.contents.each(v, here.shard, 0, maxLegs, func(x *pair) bool {
 		for i := range x.holds {
@@ -501,7 +508,7 @@ func (m *Mover) release(now holdfast.Time, v View, here, there *standing) (p *pa
 				p.names(&to)
 			} else {
 				to.Away = there.shard
-				p.holding(m.move, h, &to, there.shard, now)
+				p.holding(m.move, h, &to, there.shard)
 			}
 		}
 		return true
