@@ -20,13 +20,19 @@ type moves struct {
 	cancel context.CancelFunc
 	done   sync.WaitGroup
 	stuck  stuck
+
+	looking sync.Mutex // whoever holds it looks at the map for all who wait for a new one
+
+	mu   sync.Mutex
+	shut map[holdfast.Slot]time.Time // slots of shards led from here, since when their owners wait
 }
 
 const (
 	moveIdle     = 20 * time.Millisecond // between two looks whether a slot is to move
 	moveBusy     = 2 * time.Millisecond  // between two looks while one does
 	slotMoveWait = 3 * time.Second       // for an answer
-	lookAfter    = 5 * time.Millisecond  // after an answer "moved"
+	lookAfter    = 3 * time.Millisecond  // after an answer "moved"
+	looksAgain   = 8                     // before the same shard is asked once more
 )
 
 func (s *Site) startMoves(context.Context) error {
@@ -86,9 +92,7 @@ func (s *Site) runMoves(ctx context.Context, id holdfast.ShardID) {
 func (s *Site) stepMove(ctx context.Context, id holdfast.ShardID, mover *slot.Mover) time.Duration {
 	v := moveView{s, ctx, directory{s.ShardMap()}}
 	work := mover.Step(s.courierTime(), v)
-	if work.Proposal == nil && work.Flip == nil {
-		busy := false
-		v.State(id, func(state *ledger.State) { busy = underWay(state) })
+	if busy := s.watchGates(v, id); work.Proposal == nil && work.Flip == nil {
 		if busy {
 			return moveBusy
 		}
@@ -117,12 +121,50 @@ func (s *Site) stepMove(ctx context.Context, id holdfast.ShardID, mover *slot.Mo
 	return moveBusy
 }
 
-// underWay reports that a slot is leaving.
-func underWay(state *ledger.State) bool {
-	g, _ := state.Gates()
-	return slices.ContainsFunc(g.Slots(), func(slot holdfast.Slot) bool {
-		return g.Of(slot) == ledger.GateEbbing || g.Of(slot) == ledger.GateShut || g.Of(slot) == ledger.GateMarked
-	})
+// watchGates reports that a slot is leaving. It notes since when its owners wait, and has what has left for other shards brought to its
+// end soon: until then the slot cannot be shut.
+func (s *Site) watchGates(v moveView, id holdfast.ShardID) (busy bool) {
+	var gates ledger.Gates
+	v.State(id, func(state *ledger.State) { gates, _ = state.Gates() })
+	for _, slot := range gates.Slots() {
+		switch gate := gates.Of(slot); gate {
+		case ledger.GateMarked, ledger.GateEbbing, ledger.GateShut:
+			busy = true
+			s.moves.note(slot, gate)
+			if gate == ledger.GateEbbing {
+				s.hurryCourier(v.ctx, id)
+			}
+		}
+	}
+	return busy
+}
+
+// note remembers since when a slot is shut.
+func (m *moves) note(slot holdfast.Slot, gate ledger.Gate) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.shut == nil {
+		m.shut = map[holdfast.Slot]time.Time{}
+	}
+	_, known := m.shut[slot]
+	switch {
+	case gate != ledger.GateShut:
+		delete(m.shut, slot)
+	case !known:
+		m.shut[slot] = time.Now()
+	}
+}
+
+// waited is how long a slot was shut, in words.
+func (m *moves) waited(slot holdfast.Slot) string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	since, known := m.shut[slot]
+	if !known { // somebody else shut it
+		return ""
+	}
+	delete(m.shut, slot)
+	return fmt.Sprintf("; its owners waited for about %d ms", time.Since(since).Milliseconds())
 }
 
 // flip writes into the map where a slot is now, unless it stands there.
@@ -145,7 +187,8 @@ func (s *Site) flip(ctx context.Context, f *slot.Flip) error {
 		next.slots[f.Slot], next.been[f.Slot] = f.To, f.Origins
 		err = s.writeMap(ctx, &next)
 		if err == nil {
-			s.event(Event{Kind: EventSlotMoved, Shard: f.To, Site: s.cfg.Site, Detail: fmt.Sprintf("slot %d is in shard %d now, and was in shard %d", f.Slot, f.To, old.ShardOf(f.Slot))})
+			s.event(Event{Kind: EventSlotMoved, Shard: f.To, Site: s.cfg.Site, Detail: fmt.Sprintf("slot %d is in shard %d now, and was in shard %d%s",
+				f.Slot, f.To, old.ShardOf(f.Slot), s.moves.waited(f.Slot))})
 		}
 		if !errors.Is(err, ErrMapChanged) {
 			return err
@@ -203,17 +246,27 @@ func (s *Site) lookup(ctx context.Context) transit.Lookup {
 	}
 }
 
-// awaitMap waits a moment and looks at the map again; false: there is no time left.
+// awaitMap waits until this site knows of a newer map, but not for long: a slot may also be served again where it was. One of those
+// who wait looks for all. false: there is no time left.
 func (s *Site) awaitMap(ctx context.Context) bool {
-	timer := time.NewTimer(lookAfter)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-timer.C:
-	}
-	if err := s.refreshMap(ctx); err != nil && ctx.Err() == nil {
-		s.log.Debug("the shard map could not be read here", "err", err)
+	known := s.ShardMapVersion()
+	ticker := time.NewTicker(lookAfter)
+	defer ticker.Stop()
+	for range looksAgain {
+		select {
+		case <-ctx.Done():
+			return false
+		case <-ticker.C:
+		}
+		if s.moves.looking.TryLock() {
+			if err := s.refreshMap(ctx); err != nil && ctx.Err() == nil {
+				s.log.Debug("the shard map could not be read here", "err", err)
+			}
+			s.moves.looking.Unlock()
+		}
+		if s.ShardMapVersion() != known {
+			break
+		}
 	}
 	return ctx.Err() == nil
 }

@@ -189,8 +189,16 @@ func (s *Site) ShardMapVersion() uint64 { return s.ShardMap().Version }
 // refreshMap takes over the map of this site's replica of the first shard. The map only says where to ask first and where
 // leaders belong; a site with an old one asks in the wrong place and is sent on.
 func (s *Site) refreshMap(ctx context.Context) error {
-	m, err := s.readMap(ctx, shard.Stale)
-	if err != nil {
+	var m *ShardMap
+	err := s.Read(ctx, mapShard, shard.Stale, func(v *shard.View) error {
+		r, found, err := v.Record(mapRecord)
+		if err != nil || !found || r.Version <= s.ShardMap().Version { // while a slot moves this is asked often: it is not read in vain
+			return err
+		}
+		m, err = readShardMap(r.Body, r.Version, s.cfg.Shards, s.sites())
+		return err
+	})
+	if err != nil || m == nil {
 		return err
 	}
 	if m.Version > s.shardMap.Load().Version {

@@ -61,6 +61,9 @@ type Mover struct {
 	quiet    holdfast.Time               // do nothing before
 	ebbing   holdfast.Time               // since when nothing departs; 0: it does
 	broken   error                       // a page was refused
+	deciding holdfast.ID                 // the proposal that decides the move
+	flip     Flip                        // that follows from it
+	decided  bool                        // it was done
 	err      error
 }
 
@@ -149,6 +152,9 @@ func (m *Mover) Step(now holdfast.Time, v View) (w Work) {
 	}
 	there, ok := look(v, here.note.Other, here.slot)
 	if !ok || here.noteVersion < m.seen[here.shard] || there.noteVersion < m.seen[there.shard] {
+		if m.decided && v.ShardOf(ownerOf(m.flip.Slot)) != m.flip.To { // the answer was faster than the log
+			w.Flip = &m.flip
+		}
 		return w
 	}
 	if !m.contents.gather(v, here.shard) {
@@ -214,6 +220,7 @@ func (m *Mover) Answered(now holdfast.Time, p *Proposal, o holdfast.Outcome) {
 	m.asked = holdfast.ID{}
 	switch {
 	case o.Status == holdfast.Done:
+		m.decided = m.decided || p.Txn.ID == m.deciding
 		m.done(p)
 	case o.Status != holdfast.Refused:
 		m.quiet = now + m.config.Pause/10
@@ -419,7 +426,10 @@ func drained(v View, here *standing) (drained, ok bool) {
 func (m *Mover) finish(now holdfast.Time, v View, p *page, here, there *standing) Work {
 	note := Note{Move: m.move, Stage: Here, Other: here.shard, Origins: Leave(here.note.Origins, here.shard, applied(v, here.shard))}
 	p.txn.Records = append(p.txn.Records, there.change(ledger.GateOpen, note)...)
-	return m.propose(now, there.shard, p.txn)
+	m.flip = Flip{here.slot, there.shard, note.Origins}
+	w := m.propose(now, there.shard, p.txn)
+	m.deciding = m.asked
+	return w
 }
 
 // clock is the time to which the log of a shard has come. What is left of a hold is counted by it: the times of a [Mover] are those of the

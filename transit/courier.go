@@ -285,6 +285,15 @@ func (c *Courier) learn(now holdfast.Time, p *parcel, land *holdfast.Outcome) {
 	}
 }
 
+// Hurry has every land whose fate is not known looked for in the next step: somebody waits until nothing is under way.
+func (c *Courier) Hurry(now holdfast.Time) {
+	for _, p := range c.parcels {
+		if p != nil && !p.gone && p.stage == finding && now < p.land {
+			p.due, p.pause = now, c.config.Look
+		}
+	}
+}
+
 // Landed takes the answer to a land: to one of this courier, or what the site that took the request tells. An answer about a
 // payment that is not known here, or that is settled, is no error.
 func (c *Courier) Landed(now holdfast.Time, payment holdfast.ID, land holdfast.Outcome) {
