@@ -3,6 +3,7 @@ package drill
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"holdfast"
@@ -169,6 +170,7 @@ type Wandering struct {
 	Fault  int
 	Owners int           // that asked for something meanwhile
 	Asked  int           // payments
+	Pause  time.Duration // the longest stretch in which one of those who probe acknowledged none of its probes
 	Within time.Duration // the longest wait of one of them for a payment to another owner of the slot
 	Across time.Duration // and to or from owners who were elsewhere
 }
@@ -191,8 +193,11 @@ func (r *run) wandering(faults []Fault) (list []Wandering) {
 func (b *book) wandering(n *nomads, f *Fault) (w Wandering) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	owners := map[holdfast.Owner]bool{}
+	owners, acks := map[holdfast.Owner]bool{}, map[holdfast.Owner][]time.Duration{}
 	for _, p := range b.each(0) {
+		if p.sample.Kind == Probed && p.sample.Status == holdfast.Done && n.has(p.payment.debit) {
+			acks[p.payment.debit.Owner] = append(acks[p.payment.debit.Owner], p.sample.Ended)
+		}
 		debit, credit := n.has(p.payment.debit), n.has(p.payment.credit)
 		if p.payment.id.IsZero() || !debit && !credit || !p.sample.Kind.payment() || p.sample.Due > f.Healed || p.sample.Ended < f.At {
 			continue
@@ -210,18 +215,22 @@ func (b *book) wandering(n *nomads, f *Fault) (w Wandering) {
 			w.Across = max(w.Across, p.sample.Latency())
 		}
 	}
+	for _, times := range acks {
+		slices.Sort(times)
+		w.Pause = max(w.Pause, pause(times, f.At, f.Healed))
+	}
 	w.Owners = len(owners)
 	return w
 }
 
 func (w *Wandering) reasons(f *Fault, bound time.Duration) (out []string) {
-	if w.Within > bound {
-		out = append(out, fmt.Sprintf("%s of %s: one of its owners waited for %.0f ms, above the bound of %.0f ms", f.Kind, f.Target, millis(w.Within), millis(bound)))
+	if w.Pause > bound {
+		out = append(out, fmt.Sprintf("%s of %s: a pause of %.0f ms for one of its owners, above the bound of %.0f ms", f.Kind, f.Target, millis(w.Pause), millis(bound)))
 	}
 	return out
 }
 
 func (w *Wandering) remark() string {
-	return fmt.Sprintf("%d owners of the slot asked for %s payments while it moved, and waited at most %.0f ms for those among themselves, %.0f ms for those to or from others",
-		w.Owners, thousands(int64(w.Asked)), millis(w.Within), millis(w.Across))
+	return fmt.Sprintf("%d owners of the slot asked for %s payments while it moved: the longest pause of one of them %.0f ms; the longest wait for a payment among them %.0f ms, to or from others %.0f ms",
+		w.Owners, thousands(int64(w.Asked)), millis(w.Pause), millis(w.Within), millis(w.Across))
 }

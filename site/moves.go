@@ -90,7 +90,7 @@ func (s *Site) runMoves(ctx context.Context, id holdfast.ShardID) {
 
 // stepMove does what is due, and says how long to wait until the next step.
 func (s *Site) stepMove(ctx context.Context, id holdfast.ShardID, mover *slot.Mover) time.Duration {
-	v := moveView{s, ctx, directory{s.ShardMap()}}
+	v := moveView{s, ctx, directory{s.ShardMap().record()}}
 	work := mover.Step(s.courierTime(), v)
 	if busy := s.watchGates(v, id); work.Proposal == nil && work.Flip == nil {
 		if busy {
@@ -99,6 +99,7 @@ func (s *Site) stepMove(ctx context.Context, id holdfast.ShardID, mover *slot.Mo
 		return moveIdle
 	}
 	var both sync.WaitGroup
+	began := time.Now()
 	if f := work.Flip; f != nil {
 		both.Go(func() {
 			if err := s.flip(ctx, f); err != nil && ctx.Err() == nil {
@@ -118,7 +119,27 @@ func (s *Site) stepMove(ctx context.Context, id holdfast.ShardID, mover *slot.Mo
 		})
 	}
 	both.Wait()
-	return moveBusy
+	return s.restAfter(v, id, work.Proposal, time.Since(began))
+}
+
+// restAfter leaves the processors to payments after a page for which nobody waits: as long as it took when accounts are copied, and
+// twice that when what has moved away is cleared.
+func (s *Site) restAfter(v moveView, id holdfast.ShardID, p *slot.Proposal, took time.Duration) time.Duration {
+	const few = 64
+	if p == nil || len(p.Txn.Transfers) < few {
+		return 0
+	}
+	if p.To == id {
+		return 2 * took
+	}
+	var gates ledger.Gates
+	v.State(id, func(state *ledger.State) { gates, _ = state.Gates() })
+	for _, slot := range gates.Slots() {
+		if gates.Of(slot) == ledger.GateShut {
+			return 0
+		}
+	}
+	return took
 }
 
 // watchGates reports that a slot is leaving. It notes since when its owners wait, and has what has left for other shards brought to its
@@ -179,13 +200,7 @@ func (s *Site) flip(ctx context.Context, f *slot.Flip) error {
 		if old.ShardOf(f.Slot) == f.To {
 			return s.refreshMap(ctx)
 		}
-		next := *old
-		next.been = map[holdfast.Slot][]transit.Origin{}
-		for slot, list := range old.been {
-			next.been[slot] = list
-		}
-		next.slots[f.Slot], next.been[f.Slot] = f.To, f.Origins
-		err = s.writeMap(ctx, &next)
+		err = s.writeMap(ctx, old.with(f))
 		if err == nil {
 			s.event(Event{Kind: EventSlotMoved, Shard: f.To, Site: s.cfg.Site, Detail: fmt.Sprintf("slot %d is in shard %d now, and was in shard %d%s",
 				f.Slot, f.To, old.ShardOf(f.Slot), s.moves.waited(f.Slot))})
@@ -246,10 +261,69 @@ func (s *Site) lookup(ctx context.Context) transit.Lookup {
 	}
 }
 
-// awaitMap waits until this site knows of a newer map, but not for long: a slot may also be served again where it was. One of those
+// with is the map when a slot has moved.
+func (m *ShardMap) with(f *slot.Flip) *ShardMap {
+	next := *m
+	next.written, next.been = nil, map[holdfast.Slot][]transit.Origin{}
+	for slot, list := range m.been {
+		next.been[slot] = list
+	}
+	next.slots[f.Slot], next.been[f.Slot] = f.To, f.Origins
+	return &next
+}
+
+// foresee uses the map as it will be for slots whose move is decided, as the replicas here tell: owners who wait need not wait until it is
+// written. A newer map takes the place of this one, whatever it says.
+func (s *Site) foresee(ctx context.Context) error {
+	m := s.ShardMap()
+	next := m
+	for _, id := range s.ShardIDs() {
+		var gates ledger.Gates
+		err := s.Read(ctx, id, shard.Stale, func(v *shard.View) error {
+			v.State(func(state *ledger.State) { gates, _ = state.Gates() })
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		for _, of := range gates.Slots() {
+			gate := gates.Of(of)
+			if m.ShardOf(of) != id || gate != ledger.GateShut && gate != ledger.GateGone {
+				continue
+			}
+			f, err := s.decided(ctx, id, of)
+			if err != nil {
+				return err
+			}
+			if f != nil {
+				next = next.with(f)
+			}
+		}
+	}
+	if next != m {
+		next.written = m.record()
+		s.shardMap.CompareAndSwap(m, next)
+	}
+	return nil
+}
+
+// decided is what the map will say of a slot that leaves a shard; nil: that is not decided, as far as is known here.
+func (s *Site) decided(ctx context.Context, from holdfast.ShardID, of holdfast.Slot) (*slot.Flip, error) {
+	here, _, err := s.noteOf(ctx, from, of, shard.Stale)
+	if err != nil || here == nil {
+		return nil, err
+	}
+	there, _, err := s.noteOf(ctx, here.Other, of, shard.Stale)
+	if err != nil || there == nil || there.Move != here.Move || there.Stage != slot.Here {
+		return nil, err
+	}
+	return &slot.Flip{Slot: of, To: here.Other, Origins: there.Origins}, nil
+}
+
+// awaitMap waits until this site knows of a new map, but not for long: a slot may also be served again where it was. One of those
 // who wait looks for all. false: there is no time left.
 func (s *Site) awaitMap(ctx context.Context) bool {
-	known := s.ShardMapVersion()
+	known := s.ShardMap()
 	ticker := time.NewTicker(lookAfter)
 	defer ticker.Stop()
 	for range looksAgain {
@@ -259,12 +333,12 @@ func (s *Site) awaitMap(ctx context.Context) bool {
 		case <-ticker.C:
 		}
 		if s.moves.looking.TryLock() {
-			if err := s.refreshMap(ctx); err != nil && ctx.Err() == nil {
+			if err := errors.Join(s.refreshMap(ctx), s.foresee(ctx)); err != nil && ctx.Err() == nil {
 				s.log.Debug("the shard map could not be read here", "err", err)
 			}
 			s.moves.looking.Unlock()
 		}
-		if s.ShardMapVersion() != known {
+		if s.ShardMap() != known {
 			break
 		}
 	}

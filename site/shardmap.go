@@ -36,6 +36,16 @@ type ShardMap struct {
 	slots   [holdfast.Slots]holdfast.ShardID
 	// been is where slots were before that have moved, oldest first; see docs/decisions/0011-moving-slots.md.
 	been map[holdfast.Slot][]transit.Origin
+	// written is the map as it stands in the log, of one that foresees more; nil: this is it.
+	written *ShardMap
+}
+
+// record is the map as it stands in the log.
+func (m *ShardMap) record() *ShardMap {
+	if m.written != nil {
+		return m.written
+	}
+	return m
 }
 
 // newShardMap spreads the slots evenly over the shards, and their homes over the sites in order of number.

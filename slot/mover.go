@@ -20,13 +20,15 @@ type Config struct {
 	Pause holdfast.Time
 	// Wait is how long a proposal may go unanswered; 0: 3 s.
 	Wait holdfast.Time
-	// Page is how many accounts one transaction may change, and how few may differ before a slot is shut; 0: 512.
+	// Page is how many accounts one transaction may change; 0: 512.
 	Page int
+	// Few is how few accounts differ when a slot is shut, unless so many change that it never comes to that; 0: 32.
+	Few int
 }
 
 func (c Config) withDefaults() Config {
 	c.Ebb, c.Pause, c.Wait = cmp.Or(c.Ebb, 100e6), cmp.Or(c.Pause, 500e6), cmp.Or(c.Wait, 3e9)
-	c.Page = cmp.Or(c.Page, maxAccounts)
+	c.Page, c.Few = cmp.Or(c.Page, maxAccounts), cmp.Or(c.Few, 32)
 	return c
 }
 
@@ -61,6 +63,7 @@ type Mover struct {
 	quiet    holdfast.Time               // do nothing before
 	ebbing   holdfast.Time               // since when nothing departs; 0: it does
 	broken   error                       // a page was refused
+	last     int                         // accounts in the latest page
 	deciding holdfast.ID                 // the proposal that decides the move
 	flip     Flip                        // that follows from it
 	decided  bool                        // it was done
@@ -268,7 +271,8 @@ func (m *Mover) approach(now holdfast.Time, v View, here, there *standing) Work 
 		return Work{}
 	case shut && !p.left:
 		return m.finish(now, v, p, here, there)
-	case shut || p.left:
+	case shut || p.left || m.worth(p.n):
+		m.last = p.n
 		p.txn.Records = append(p.txn.Records, there.touch())
 		return m.propose(now, there.shard, p.txn)
 	case here.gate() == ledger.GateMarked: // what still differs is little
@@ -276,6 +280,12 @@ func (m *Mover) approach(now holdfast.Time, v View, here, there *standing) Work 
 		return m.propose(now, here.shard, holdfast.Txn{Records: here.change(ledger.GateEbbing, here.note)})
 	}
 	return m.ebb(now, v, here)
+}
+
+// worth reports that one more page is copied before the slot shuts, because owners would wait for it: as long as there is much less to
+// copy each time.
+func (m *Mover) worth(n int) bool {
+	return n > m.config.Few && (m.last >= m.config.Page || 2*n < m.last)
 }
 
 // arrive opens the move in the other shard. What is left there of one that was given up has to be put back before.

@@ -88,8 +88,8 @@ nothing was acknowledged for 300 ms, Multipath TCP, and the link that sites use.
 root on Linux; elsewhere over relays, and without Multipath TCP. Sites themselves can use neither of the other two.
 
 slot-move breaks nothing either. One slot of three shards, with 5,000 quiet accounts and a dozen that pay and are paid all the
-time, moves to a shard that is led from another site, and 20 s later back. No request may fail, no owner of the slot may wait for
-more than 200 ms for a payment to another one of it, and the probes are payments between its owners.
+time, moves to a shard that is led from another site, and 20 s later back. No request may fail, and neither the slot
+nor any one of its owners may pause for more than 200 ms: each pays another one every 40 ms.
 
 busy-machine breaks nothing and lets no site fail: it passes when there was no election at all. Its load is half of what the
 machine carries beside the busy processes, measured for 3 s before it begins (64 callers, each waiting for its answers), unless
