@@ -57,12 +57,8 @@ func newDrillRunWith(play player) *cobra.Command {
 	return newDrillRunOf(&drillFlags{play: play, compete: drill.Compete})
 }
 
-func newDrillRunOf(f *drillFlags) *cobra.Command {
-	f.o = drill.Defaults()
-	cmd := &cobra.Command{
-		Use:   "run NAME|all",
-		Short: "Run a scenario, or all of them",
-		Long: `Run a scenario, or all of them, and say whether every promise was kept. It fails when an acknowledged payment is lost,
+// drillRunText is the long text of drill run.
+const drillRunText = `Run a scenario, or all of them, and say whether every promise was kept. It fails when an acknowledged payment is lost,
 doubled or altered, when the books do not balance or the replicas differ, when the answers cannot be put into one order,
 when a request had no definite answer at its deadline of 2 s, or when payments paused for longer than the scenario allows.
 
@@ -103,7 +99,14 @@ leader-handover and all-kill, 13 s for those of carriers, 14 s for site-cut, sit
 {"results": [...], "summaries": [...]}: every run as it would be alone, and for each scenario the numbers of runs and of those
 that passed, the first seed, median and worst of their longest pauses, and the sums of failed requests, leader changes and
 lost, duplicated and altered payments; for carriers also how many of their faults brought no election and no failed request, and
-median and worst of how much longer 99 of 100 waited and of the bytes. One run that fails makes the exit status 1.`,
+median and worst of how much longer 99 of 100 waited and of the bytes. One run that fails makes the exit status 1.`
+
+func newDrillRunOf(f *drillFlags) *cobra.Command {
+	f.o = drill.Defaults()
+	cmd := &cobra.Command{
+		Use:   "run NAME|all",
+		Short: "Run a scenario, or all of them",
+		Long:  drillRunText,
 		Example: `  holdfast drill run site-cut
   holdfast drill run site-kill --seed 7 --rate 500 --json -
   holdfast drill run site-cut --runs 8 --json out/site-cut.json
