@@ -123,7 +123,7 @@ func (c *accounts) addUnindexed(a account, rest accountRest) (ordinal uint32) {
 // indexAll makes the index of all accounts, of which none may be in it. It goes from part to part, so that it works within
 // the cache: one by one in the order in which they came would take five times as long. If an account is there twice it is
 // returned. provide, if there is one, hears of the memory that it takes.
-func (c *accounts) indexAll(provide func([]byte)) (twice *account) {
+func (c *accounts) indexAll(provide func([][]byte)) (twice *account) {
 	var ends [len(accountIndex{}) + 1]uint32
 	for i := range c.hot.len {
 		ends[c.hot.at(i).id().Hash()>>56+1]++
@@ -149,19 +149,15 @@ func (c *accounts) indexAll(provide func([]byte)) (twice *account) {
 	return nil
 }
 
-// reserve gives every empty part i room for counts[i+1] numbers, all of it in one piece.
-func (x *accountIndex) reserve(counts *[len(accountIndex{}) + 1]uint32, provide func([]byte)) {
-	total := 0
+// reserve gives every empty part i room for counts[i+1] numbers.
+func (x *accountIndex) reserve(counts *[len(accountIndex{}) + 1]uint32, provide func([][]byte)) {
+	var room [][]byte
 	for i := range x {
-		total += roomFor(counts[i+1])
+		x[i].grow(roomFor(counts[i+1]))
+		room = append(room, unsafe.Slice((*byte)(unsafe.Pointer(&x[i].slots[0])), 8*len(x[i].slots)))
 	}
-	slots := make([]uint64, total)
 	if provide != nil {
-		provide(unsafe.Slice((*byte)(unsafe.Pointer(&slots[0])), 8*total))
-	}
-	for i := range x {
-		n := roomFor(counts[i+1])
-		x[i].slots, slots = slots[:n:n], slots[n:]
+		provide(room)
 	}
 }
 

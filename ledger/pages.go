@@ -6,7 +6,7 @@ import "unsafe"
 // another goroutine can read the elements that do not change any more. T holds no pointers: the collector skips pages.
 type pages[T any] struct {
 	dir   []*[pageSize]T
-	spare [][pageSize]T // pages that nothing is on yet
+	spare [][][pageSize]T // pieces of pages that nothing is on yet
 	len   uint32
 }
 
@@ -28,21 +28,28 @@ func (p *pages[T]) add() (i uint32, element *T) {
 }
 
 func (p *pages[T]) page() (page *[pageSize]T) {
+	for len(p.spare) > 0 && len(p.spare[0]) == 0 {
+		p.spare = p.spare[1:]
+	}
 	if len(p.spare) == 0 {
 		return new([pageSize]T)
 	}
-	page, p.spare = &p.spare[0], p.spare[1:]
+	page, p.spare[0] = &p.spare[0][0], p.spare[0][1:]
 	return page
 }
 
-// reserve makes room for n elements more in one piece, and returns that piece as the bytes it is, for bytes of no meaning: see
-// State.Reserve.
-func (p *pages[T]) reserve(n uint64) (room []byte) {
-	if n == 0 {
-		return nil
+// reservePages are reserved in one piece: a piece of memory that was in use before, if only in part, is cleared first.
+const reservePages = 512
+
+// reserve makes room for n elements more, and returns that room as the bytes it is, for bytes of no meaning: see State.Reserve.
+func (p *pages[T]) reserve(n uint64) (room [][]byte) {
+	for left := (n + pageSize - 1) / pageSize; left > 0; {
+		piece := make([][pageSize]T, min(left, reservePages))
+		p.spare = append(p.spare, piece)
+		room = append(room, unsafe.Slice((*byte)(unsafe.Pointer(&piece[0])), uintptr(len(piece))*unsafe.Sizeof(piece[0])))
+		left -= uint64(len(piece))
 	}
-	p.spare = make([][pageSize]T, (n+pageSize-1)/pageSize)
-	return unsafe.Slice((*byte)(unsafe.Pointer(&p.spare[0])), uintptr(len(p.spare))*unsafe.Sizeof(p.spare[0]))
+	return room
 }
 
 // view is the list as it is now, for another goroutine.

@@ -23,15 +23,19 @@ func (s *State) RestoreMeta(m Meta) {
 
 // Reserve makes room at once for the accounts that the Meta counts. Memory that the system has never given out comes page by page,
 // each at the price of an interruption; provide is told early which memory will be written, so that it may have the system bring it
-// beside the loading. It must neither read nor write it. Calling Reserve is optional; it comes right after RestoreMeta.
-func (s *State) Reserve(provide func(memory []byte)) {
+// beside the loading, in this order. It must neither read nor write it. Calling Reserve is optional; it comes right after RestoreMeta.
+func (s *State) Reserve(provide func(memory [][]byte)) {
 	n := s.restoring.Accounts
 	if n > maxReserved {
 		return // no such fleet: let the loading find out what is wrong
 	}
 	s.provide = provide
-	provide(s.accounts.hot.reserve(n))
-	provide(s.accounts.rest.reserve(n))
+	hot, rest := s.accounts.hot.reserve(n), s.accounts.rest.reserve(n)
+	var both [][]byte
+	for i := range hot { // as they will be filled
+		both = append(both, hot[i], rest[i])
+	}
+	provide(both)
 }
 
 const maxReserved = 1 << 30

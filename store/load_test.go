@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"testing"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -53,4 +54,61 @@ func TestManyAccountsAreLoaded(t *testing.T) {
 		t.Fatal(err)
 	}
 	must[*ledger.State](t)(w.sh.Load())
+}
+
+// What is left to be compacted after a crash waits until the site works again, and is done then.
+func TestNothingIsCompactedBeforeTheFirstCheckpoint(t *testing.T) {
+	o := testOptions(vfs.NewMem(), new(deaths))
+	s := mustOpen(t, o)
+	w := newWorld(t, s, 1)
+	w.openAccounts(2000)
+	segment := func() {
+		for range 20 {
+			w.done(w.pay(w.newID(false)))
+		}
+		w.checkpoint()
+	}
+	for range 30 {
+		segment()
+	}
+	if s.state.Metrics().Compact.Count == 0 {
+		t.Fatal("nothing was compacted while 30 checkpoints were written")
+	}
+	for s.state.Metrics().Compact.NumInProgress > 0 { // what is under way would go on
+		time.Sleep(time.Millisecond)
+	}
+	for _, c := range s.compactions {
+		c.mu.Lock()
+		c.settled = false // from here on a backlog gathers
+		c.mu.Unlock()
+	}
+	for range 30 {
+		g := w.seal()
+		if err := w.sh.Persist(g); err != nil {
+			t.Fatal(err)
+		}
+		w.state.Forget(g)
+		for _, c := range s.compactions {
+			c.mu.Lock()
+			c.settled = false
+			c.mu.Unlock()
+		}
+		for range 20 {
+			w.done(w.pay(w.newID(false)))
+		}
+	}
+	mustClose(t, s)
+
+	s = mustOpen(t, o)
+	defer func() { mustClose(t, s) }()
+	w.restart(s)
+	if n := s.state.Metrics().Compact.Count; n > 0 {
+		t.Errorf("%d compactions before the first checkpoint", n)
+	}
+	segment()
+	for deadline := time.Now().Add(20 * time.Second); s.state.Metrics().Compact.Count == 0; time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("nothing was compacted after the first checkpoint")
+		}
+	}
 }

@@ -7,19 +7,16 @@ import "sync"
 // happens beside the work that needs the memory.
 type provider struct{ done sync.WaitGroup }
 
-const (
-	provideAtLeast = 16 << 20 // less is not worth it
-	providePiece   = 4 << 20
-)
+// provideAtLeast is the smallest piece that is worth asking for.
+const provideAtLeast = 1 << 20
 
-// provide returns at once. The memory comes from its beginning to its end.
-func (p *provider) provide(memory []byte) {
-	if len(memory) < provideAtLeast {
-		return
-	}
+// provide returns at once. The pieces come one after the other.
+func (p *provider) provide(memory [][]byte) {
 	p.done.Go(func() {
-		for len(memory) > 0 && populate(memory[:min(providePiece, len(memory))]) == nil {
-			memory = memory[min(providePiece, len(memory)):]
+		for _, piece := range memory {
+			if len(piece) >= provideAtLeast && populate(piece) != nil {
+				return
+			}
 		}
 	})
 }
