@@ -314,10 +314,10 @@ func (f *fleet) agree() {
 		first := uint64(0)
 		for _, id := range f.sites {
 			h := f.host(id)
-			if h == nil || h.seats[testShard].life.Load() == nil {
+			if h == nil || h.at(testShard).life.Load() == nil {
 				return false
 			}
-			index, _ := h.seats[testShard].life.Load().machine.Digest()
+			index, _ := h.at(testShard).life.Load().machine.Digest()
 			if first == 0 {
 				first = index
 			}
@@ -329,7 +329,7 @@ func (f *fleet) agree() {
 	})
 	var want uint64
 	for i, id := range f.sites {
-		_, digest := f.host(id).seats[testShard].life.Load().machine.Digest()
+		_, digest := f.host(id).at(testShard).life.Load().machine.Digest()
 		if i == 0 {
 			want = digest
 		}

@@ -127,7 +127,8 @@ type CheckpointMade struct {
 // segments. See DESIGN.md for who owns what.
 type Host struct {
 	config HostConfig
-	seats  map[holdfast.ShardID]*seat
+	seats  atomic.Pointer[seats] // replaced as a whole under adding when a shard comes; none is ever taken out
+	adding sync.Mutex
 	disk   *diskQueue
 	shelf  *persistQueue
 	exp    exports
@@ -152,29 +153,32 @@ func NewHost(c HostConfig) (*Host, error) {
 	if err != nil {
 		return nil, err
 	}
-	h := &Host{config: c, seats: map[holdfast.ShardID]*seat{}, disk: newDiskQueue(), shelf: newPersistQueue()}
+	h := &Host{config: c, disk: newDiskQueue(), shelf: newPersistQueue()}
+	h.seats.Store(&seats{})
 	h.epoch, h.care = time.Now(), NewCare(c.Care)
 	h.well.Store(true)
 	h.SetSites(c.Sites)
 	h.exp.init()
 	h.ctx, h.cancel = context.WithCancel(context.Background())
 	for _, id := range c.Shards {
-		if h.seats[id] != nil {
+		if h.at(id) != nil {
 			return nil, fmt.Errorf("shard: shard %d is listed twice", id)
 		}
-		h.seats[id] = newSeat(h, id)
+		h.seats.Store(h.seats.Load().with(newSeat(h, id)))
 	}
 	return h, nil
 }
 
 // Start starts the goroutines. Shards that are not born yet go on asking the other sites until they are.
 func (h *Host) Start() {
-	h.started.Store(true)
 	h.spawn(h.writeLoop)
 	h.spawn(h.persistLoop)
 	h.spawn(h.watchDisk)
 	h.spawn(h.careLoop)
-	for _, s := range h.seats {
+	h.adding.Lock()
+	defer h.adding.Unlock()
+	h.started.Store(true)
+	for _, s := range *h.seats.Load() {
 		h.spawn(s.run)
 	}
 }
@@ -186,7 +190,7 @@ func (h *Host) spawn(f func()) {
 // Stop refuses new work, answers whoever waits, and waits for the goroutines until ctx ends. What was acknowledged is on disk.
 // The store stays open.
 func (h *Host) Stop(ctx context.Context) error {
-	for _, s := range h.seats {
+	for _, s := range *h.seats.Load() {
 		s.intake.Close(ErrStopping)
 	}
 	h.cancel()
@@ -221,7 +225,7 @@ func (h *Host) die(err error) {
 }
 
 func (h *Host) seat(id holdfast.ShardID) (*seat, error) {
-	s := h.seats[id]
+	s := h.at(id)
 	if s == nil {
 		return nil, fmt.Errorf("shard %d: %w", id, ErrNoShard)
 	}
@@ -230,7 +234,7 @@ func (h *Host) seat(id holdfast.ShardID) (*seat, error) {
 
 // Receive takes a message that another site's host gave to Send. It never blocks; when too much waits, messages are dropped.
 func (h *Host) Receive(from holdfast.SiteID, shard holdfast.ShardID, payload []byte) {
-	if s := h.seats[shard]; s != nil {
+	if s := h.at(shard); s != nil {
 		s.inbox.message(from, payload)
 	}
 }
@@ -293,7 +297,7 @@ func (h *Host) Read(ctx context.Context, shard holdfast.ShardID, mode ReadMode, 
 
 // Leader is who leads a shard, as this site knows it.
 func (h *Host) Leader(shard holdfast.ShardID) Leadership {
-	if s := h.seats[shard]; s != nil {
+	if s := h.at(shard); s != nil {
 		return *s.lead.Load()
 	}
 	return Leadership{}
@@ -302,7 +306,7 @@ func (h *Host) Leader(shard holdfast.ShardID) Leadership {
 // LeaderChanged returns a channel that is closed at the next change of the leader of a shard, as this site knows it. Call it
 // before Leader, and nothing is missed.
 func (h *Host) LeaderChanged(shard holdfast.ShardID) <-chan struct{} {
-	if s := h.seats[shard]; s != nil {
+	if s := h.at(shard); s != nil {
 		return s.changed.wait()
 	}
 	return nil
@@ -360,8 +364,8 @@ type ShardStatus struct {
 // Status describes the replicas of this site, in order of shard. It may be a tenth of a second old.
 func (h *Host) Status() []ShardStatus {
 	var list []ShardStatus
-	for _, id := range h.config.Shards {
-		list = append(list, h.seats[id].describe())
+	for _, s := range *h.seats.Load() {
+		list = append(list, s.describe())
 	}
 	return list
 }

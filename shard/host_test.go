@@ -324,7 +324,7 @@ func TestCorruptReplicaIsRebuilt(t *testing.T) {
 		}
 		sick := others(f, f.leader())[0]
 		before := f.host(sick).Status()[0].Node.Replica
-		f.host(sick).seats[testShard].life.Load().fail(&store.ErrCorrupt{Shard: testShard, Index: 3, What: "test"})
+		f.host(sick).at(testShard).life.Load().fail(&store.ErrCorrupt{Shard: testShard, Index: 3, What: "test"})
 		f.until("the rebuilt replica to vote", func() bool { return votes(f, f.leader(), sick, before) })
 		mustDone(f, f.pay(payTxn(100, 1, 2, 1)))
 		f.agree()
@@ -347,7 +347,7 @@ func TestCorruptReplicaWaitsForTheOthers(t *testing.T) {
 		disk := f.kill(dead)
 		mustDone(f, f.pay(payTxn(2, 1, 2, 7))) // on the disks of the leader and of the one that is about to be corrupt
 		before := f.host(sick).Status()[0].Node.Replica
-		f.host(sick).seats[testShard].life.Load().fail(&store.ErrCorrupt{Shard: testShard, Index: 3, What: "test"})
+		f.host(sick).at(testShard).life.Load().fail(&store.ErrCorrupt{Shard: testShard, Index: 3, What: "test"})
 		f.until("the corrupt replica to say what it waits for", func() bool { return f.host(sick).Status()[0].Waits != "" })
 		time.Sleep(10 * time.Second) // bubble time: it must not change its mind
 		st := f.host(sick).Status()[0]
@@ -380,7 +380,7 @@ func TestTwoCorruptReplicas(t *testing.T) {
 		mustDone(f, f.pay(payTxn(2, 1, 2, 7)))
 		sick := others(f, f.leader())
 		for _, id := range sick {
-			f.host(id).seats[testShard].life.Load().fail(&store.ErrCorrupt{Shard: testShard, Index: 3, What: "test"})
+			f.host(id).at(testShard).life.Load().fail(&store.ErrCorrupt{Shard: testShard, Index: 3, What: "test"})
 		}
 		for _, id := range sick {
 			f.until("both to wait", func() bool { return f.host(id).Status()[0].Waits != "" })
@@ -412,7 +412,7 @@ func TestRebuild(t *testing.T) {
 		f.until("the rebuilt replica to vote", func() bool { return votes(f, f.leader(), one, before) })
 		f.agree()
 
-		f.host(one).seats[testShard].life.Load().fail(ledger.ErrDigest{Index: 3, Ours: 1, Theirs: 2})
+		f.host(one).at(testShard).life.Load().fail(ledger.ErrDigest{Index: 3, Ours: 1, Theirs: 2})
 		f.until("the differing replica to be out", func() bool { return f.host(one).Status()[0].OutOfService != nil })
 		time.Sleep(5 * time.Second) // bubble time
 		before = ReplicaID(f.host(one).config.Store.Shard(testShard).Identity().Replica)
@@ -445,7 +445,7 @@ func TestDifferingReplicaLeavesService(t *testing.T) {
 	bubble(t, 3, nil, func(f *fleet) {
 		mustDone(f, f.pay(openTxn(1, 1, 2)))
 		sick := f.leader()
-		f.host(sick).seats[testShard].life.Load().fail(ledger.ErrDigest{Index: 3, Ours: 1, Theirs: 2})
+		f.host(sick).at(testShard).life.Load().fail(ledger.ErrDigest{Index: 3, Ours: 1, Theirs: 2})
 		f.until("the sick replica to be out", func() bool { return f.host(sick).Status()[0].OutOfService != nil })
 		if _, err := f.balance(sick, testAccount(2), Stale); !errors.Is(err, ErrOutOfService) {
 			t.Errorf("even a stale read: %v, want ErrOutOfService", err)
@@ -465,7 +465,7 @@ func TestDigestsAreCompared(t *testing.T) {
 	bubble(t, 3, nil, func(f *fleet) {
 		mustDone(f, f.pay(openTxn(1, 1, 2)))
 		sick := others(f, f.leader())[0]
-		m := f.host(sick).seats[testShard].life.Load().machine
+		m := f.host(sick).at(testShard).life.Load().machine
 		f.agree()
 		m.mu.Lock()
 		other := ledger.New() // a state that has seen as many entries, and other ones

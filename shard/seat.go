@@ -33,6 +33,10 @@ type seat struct {
 	pulling atomic.Bool
 	joining atomic.Bool
 
+	later    bool                    // it is born in a running fleet: see Host.AddShard
+	founders atomic.Pointer[Members] // of a shard that is born later, as the fleet has decided; nil: not told
+	foretold signal                  // founders were told
+
 	requests sync.Pool // of *call
 	readings sync.Pool // of *reading
 
@@ -42,7 +46,7 @@ type seat struct {
 }
 
 func newSeat(h *Host, id holdfast.ShardID) *seat {
-	s := &seat{host: h, id: id, shard: h.config.Store.Shard(id), intake: NewIntake(), orders: make(chan *rebuildOrder)}
+	s := &seat{host: h, id: id, shard: h.config.Store.Shard(id), intake: NewIntake(), orders: make(chan *rebuildOrder), foretold: newSignal()}
 	s.inbox.wake = newSignal()
 	s.lead.Store(&Leadership{})
 	s.requests.New = func() any { return newCall() }
@@ -353,9 +357,6 @@ func (s *seat) random() (b [8]byte, err error) {
 // errStopped ends a life because the host stops.
 var errStopped = errors.New("the host is stopping")
 
-// birthPause is how long an unborn replica waits before it asks the others again.
-const birthPause = 100 * time.Millisecond
-
 // birth returns when this replica has members to begin with.
 func (s *seat) birth() error {
 	for {
@@ -367,7 +368,7 @@ func (s *seat) birth() error {
 			return nil
 		}
 		self := Report{Site: s.host.config.Site, Replica: ReplicaID(id.Replica)}
-		born := Decide(self, s.host.config.Sites, s.askReports())
+		born := s.decide(self)
 		if born.Kind != BirthWait {
 			id.Born, id.Birth = true, born.Founders.Append(nil)
 			s.host.config.OnEvent(Event{Kind: EventBorn, Shard: s.id, Text: born.Kind.String()})
@@ -375,7 +376,8 @@ func (s *seat) birth() error {
 		}
 		s.refuseMail(ErrNoQuorum)
 		select {
-		case <-time.After(birthPause):
+		case <-time.After(s.birthPause()):
+		case <-s.foretold:
 		case <-s.host.ctx.Done():
 			return errStopped
 		}

@@ -53,11 +53,7 @@ func (h *Host) Serve(ctx context.Context, from holdfast.SiteID, method string, p
 	payload = payload[2:]
 	switch method {
 	case methodBirth:
-		r, err := s.report()
-		if err != nil {
-			return nil, err
-		}
-		return r.Append(nil), nil
+		return s.serveBirth()
 	case methodStanding:
 		return s.standing(ctx).Append(nil), nil
 	case methodJoin:

@@ -319,7 +319,7 @@ func (s *storm) judge() {
 		if n := s.nodes[id]; n.fatal != nil {
 			s.t.Errorf("site %d stopped: %v", id, n.fatal)
 		}
-		machine := s.host(id).seats[testShard].life.Load().machine
+		machine := s.host(id).at(testShard).life.Load().machine
 		if err := machine.Look(func(v *View) error { return s.reconcile(id, v) }); err != nil {
 			s.t.Errorf("site %d: %v", id, err)
 		}

@@ -50,7 +50,7 @@ func (h *Host) careLoop() {
 }
 
 func (h *Host) leadsAny() bool {
-	for _, s := range h.seats {
+	for _, s := range *h.seats.Load() {
 		if s.lead.Load().Self {
 			return true
 		}
@@ -89,8 +89,7 @@ func (h *Host) askHealth() []Health {
 func (h *Host) yield(own Health, others []Health) {
 	ctx, cancel := context.WithTimeout(h.ctx, healthWait)
 	defer cancel()
-	for _, id := range h.config.Shards {
-		s := h.seats[id]
+	for _, s := range *h.seats.Load() {
 		if !s.lead.Load().Self {
 			continue
 		}
@@ -100,7 +99,7 @@ func (h *Host) yield(own Health, others []Health) {
 			if err != nil || status.State != "leader" {
 				return err
 			}
-			h.tend(func(c *Care, now time.Duration) { what = c.Decide(id, own, status, others, now) })
+			h.tend(func(c *Care, now time.Duration) { what = c.Decide(s.id, own, status, others, now) })
 			s.refuses.Store(what.Refuse)
 			if what.To == 0 {
 				return nil
@@ -108,7 +107,7 @@ func (h *Host) yield(own Health, others []Health) {
 			return r.TransferTo(what.To)
 		})
 		if err == nil && what.To != 0 {
-			h.config.OnEvent(Event{Kind: EventYields, Shard: id, Text: troubleOf(own)})
+			h.config.OnEvent(Event{Kind: EventYields, Shard: s.id, Text: troubleOf(own)})
 		}
 	}
 }

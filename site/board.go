@@ -1,6 +1,7 @@
 package site
 
 import (
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -18,7 +19,9 @@ type seat struct {
 // board shows who leads each shard. It is written from two sides: by this site's own replica, which is usually the first
 // to know, and by what the leaders of the other sites say of themselves, which is all there is while this site's replica
 // is being rebuilt.
-type board struct{ shards []*boardShard }
+type board struct {
+	shards atomic.Pointer[[]*boardShard] // replaced as a whole when a shard comes
+}
 
 type boardShard struct {
 	seat atomic.Pointer[seat] // read without a lock on the way of each payment
@@ -37,20 +40,31 @@ type claim struct {
 }
 
 func newBoard(shards int) *board {
-	b := &board{shards: make([]*boardShard, shards)}
-	for i := range b.shards {
-		b.shards[i] = &boardShard{claims: map[holdfast.SiteID]claim{}}
-		b.shards[i].seat.Store(&seat{changed: make(chan struct{})})
-	}
+	b := &board{}
+	b.shards.Store(&[]*boardShard{})
+	b.grow(shards)
 	return b
 }
 
+// grow makes room for as many shards. It is called by one goroutine at a time.
+func (b *board) grow(shards int) {
+	list := slices.Clone(*b.shards.Load())
+	for len(list) < shards {
+		s := &boardShard{claims: map[holdfast.SiteID]claim{}}
+		s.seat.Store(&seat{changed: make(chan struct{})})
+		list = append(list, s)
+	}
+	b.shards.Store(&list)
+}
+
+func (b *board) shard(id holdfast.ShardID) *boardShard { return (*b.shards.Load())[id-1] }
+
 // seat is who leads now. The shard must exist.
-func (b *board) seat(id holdfast.ShardID) *seat { return b.shards[id-1].seat.Load() }
+func (b *board) seat(id holdfast.ShardID) *seat { return b.shard(id).seat.Load() }
 
 // own takes what this site's replica says. It reports whether the seat has changed.
 func (b *board) own(id holdfast.ShardID, leader holdfast.SiteID, term uint64) bool {
-	s := b.shards[id-1]
+	s := b.shard(id)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.own = claim{leader, term}
@@ -60,7 +74,7 @@ func (b *board) own(id holdfast.ShardID, leader holdfast.SiteID, term uint64) bo
 // heard takes what a peer says: the terms of all shards it leads. What it does not name, it does not lead any more. A nil
 // map takes back all it has said. It reports the shards whose seat has changed.
 func (b *board) heard(from holdfast.SiteID, leads map[holdfast.ShardID]uint64) (changed []holdfast.ShardID) {
-	for i, s := range b.shards {
+	for i, s := range *b.shards.Load() {
 		id := holdfast.ShardID(i + 1)
 		term, leading := leads[id]
 		s.mu.Lock()
@@ -102,7 +116,7 @@ func (s *boardShard) resolve() bool {
 // elections is how many terms with a leader this site has seen of a shard since it started. Terms that came and went between
 // two looks, or elected nobody, are not among them.
 func (b *board) elections(id holdfast.ShardID) uint64 {
-	s := b.shards[id-1]
+	s := b.shard(id)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.elections

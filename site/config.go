@@ -38,8 +38,9 @@ type Config struct {
 	// journal of all payments: put it on a disk that keeps its promise when it says that data is safe (fsync).
 	Data string `toml:"data"`
 
-	// How many shards the fleet has, 1-256, the same at every site. All owners of a slot are in one shard: shard
-	// slot*shards/1000+1. It cannot be changed once there are accounts.
+	// How many shards the fleet is born with, 1-256, the same at every site. All owners of a slot are in one shard: shard
+	// slot*shards/1000+1, until the slot is moved. It is not changed here once there are accounts: further shards are born by
+	// order, in the fleet as it runs, and each site remembers them beside its data.
 	Shards int `toml:"shards"`
 
 	// The HTTP API.

@@ -42,9 +42,6 @@ func (c *couriers) full(home, away holdfast.ShardID) bool {
 }
 
 func (s *Site) startCouriers(context.Context) error {
-	if s.cfg.Shards == 1 {
-		return nil
-	}
 	s.couriers.posts = map[holdfast.ShardID]*post{}
 	var ctx context.Context
 	ctx, s.couriers.cancel = context.WithCancel(context.Background())
@@ -69,7 +66,11 @@ func (s *Site) runCouriers(ctx context.Context) {
 			return
 		case <-ticker.C:
 		}
-		for _, id := range s.ShardIDs() {
+		ids := s.ShardIDs()
+		if len(ids) == 1 {
+			continue // nothing crosses
+		}
+		for _, id := range ids {
 			s.stepCourier(ctx, id)
 		}
 	}

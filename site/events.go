@@ -37,6 +37,8 @@ const (
 	EventMajority     EventKind = "majority"       // it does no longer
 	EventHome         EventKind = "home"           // a leadership was given back to the site where it is at home
 	EventMap          EventKind = "shard-map"      // this site has learnt of a new shard map
+	EventShards       EventKind = "shards"         // a shard has a place here from now on, or can be used
+	EventShardStep    EventKind = "shard-step"     // a step of the birth of a shard was ordered here
 	EventSites        EventKind = "sites"          // this site has learnt of a new list of sites
 	EventSiteStep     EventKind = "site-step"      // a step of a change of sites was ordered here
 	EventSiteDone     EventKind = "site-done"      // a change of sites is over

@@ -86,6 +86,9 @@ func (s *Site) Shards(ctx context.Context) []ShardStatus {
 	}
 	var list []ShardStatus
 	for _, st := range s.host.Status() {
+		if int(st.Shard) > s.extent.Load().now {
+			continue // it is being born: see ShardBirths
+		}
 		list = append(list, s.shardStatus(ctx, st))
 	}
 	return list

@@ -232,6 +232,9 @@ func reached(mask uint8, carriers int) []string {
 func (s *Site) shardFacts(all map[holdfast.SiteID]vitals) (list []shardFacts) {
 	m := s.ShardMap()
 	for _, st := range s.host.Status() {
+		if !m.has(st.Shard) {
+			continue // it is being born: there is nothing in it to lose
+		}
 		f := shardFacts{shard: st.Shard, leader: s.board.seat(st.Shard).leader, home: m.Home(st.Shard)}
 		f.rate = all[f.leader].rates[st.Shard]
 		for _, member := range st.Members {

@@ -50,9 +50,6 @@ func (s *Site) keepHomes(ctx context.Context) {
 			return
 		case <-ticker.C:
 		}
-		if err := s.refreshMap(ctx); err != nil && ctx.Err() == nil {
-			s.log.Debug("the shard map could not be read here", "err", err)
-		}
 		now := s.watch.now()
 		for _, p := range s.peers() {
 			h.note(now, p.Site, s.wellPeer(p.Site))
@@ -78,7 +75,7 @@ func (s *Site) guests() (list []guest) {
 	m := s.ShardMap()
 	for _, st := range s.host.Status() {
 		home := m.Home(st.Shard)
-		if home == s.cfg.Site || !st.Node.Leader.Self {
+		if home == 0 || home == s.cfg.Site || !st.Node.Leader.Self {
 			continue
 		}
 		g := guest{shard: st.Shard, home: home}

@@ -17,14 +17,16 @@ import (
 
 // moves carries slots to other shards: for every shard one goroutine, which steps a slot.Mover while the shard is led from here.
 type moves struct {
+	done sync.WaitGroup
+
+	mu     sync.Mutex      // guards what follows
+	ctx    context.Context // nil: not started, or stopped
 	cancel context.CancelFunc
-	done   sync.WaitGroup
-	stuck  stuck
+	of     int                         // shards whose movers run
+	shut   map[holdfast.Slot]time.Time // slots of shards led from here, since when their owners wait
 
+	stuck   stuck
 	looking sync.Mutex // whoever holds it looks at the map for all who wait for a new one
-
-	mu   sync.Mutex
-	shut map[holdfast.Slot]time.Time // slots of shards led from here, since when their owners wait
 }
 
 const (
@@ -36,22 +38,35 @@ const (
 )
 
 func (s *Site) startMoves(context.Context) error {
-	if s.cfg.Shards == 1 {
-		return nil
-	}
-	var ctx context.Context
-	ctx, s.moves.cancel = context.WithCancel(context.Background())
-	for _, id := range s.ShardIDs() {
-		s.moves.done.Go(func() { s.runMoves(ctx, id) })
-	}
+	s.moves.mu.Lock()
+	s.moves.ctx, s.moves.cancel = context.WithCancel(context.Background())
+	s.moves.mu.Unlock()
+	s.moveAll()
 	return nil
 }
 
-func (s *Site) stopMoves(context.Context) error {
-	if s.moves.cancel != nil {
-		s.moves.cancel()
-		s.moves.done.Wait()
+// moveAll starts the movers of shards that have none yet. A single shard needs none: there is nowhere to go.
+func (s *Site) moveAll() {
+	m := &s.moves
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	ids := s.ShardIDs()
+	if m.ctx == nil || len(ids) == 1 {
+		return
 	}
+	ctx := m.ctx
+	for _, id := range ids[min(m.of, len(ids)):] {
+		m.done.Go(func() { s.runMoves(ctx, id) })
+	}
+	m.of = max(m.of, len(ids))
+}
+
+func (s *Site) stopMoves(context.Context) error {
+	s.moves.mu.Lock()
+	s.moves.cancel()
+	s.moves.ctx = nil
+	s.moves.mu.Unlock()
+	s.moves.done.Wait()
 	return nil
 }
 

@@ -79,6 +79,16 @@ func (f *fleet) moveSlots(s *Site, to holdfast.ShardID, slots ...SlotRange) Slot
 	return p
 }
 
+// tryMove orders the move of one slot, if that is possible now.
+func (f *fleet) tryMove(s *Site, slot holdfast.Slot, to holdfast.ShardID) error {
+	q := SlotRequest{Slots: []SlotRange{{slot, slot}}, To: to}
+	p, err := s.PlanSlots(context.Background(), q)
+	if err == nil {
+		err = s.ApplySlots(context.Background(), q, p.ID)
+	}
+	return err
+}
+
 func refused(err error, why string) bool {
 	var r PlanRefused
 	return errors.As(err, &r) && strings.Contains(r.Why, why)

@@ -63,6 +63,9 @@ func (s *Site) IssueOwner(ctx context.Context) (holdfast.Owner, error) {
 
 // reserve takes the next block. When another site was faster it takes none, and the caller tries again.
 func (o *owners) reserve(ctx context.Context) error {
+	if err := o.site.sure(); err != nil {
+		return fmt.Errorf("%w: %w", shard.ErrNoQuorum, err)
+	}
 	first, version, err := o.free(ctx)
 	if err != nil {
 		return err

@@ -21,7 +21,7 @@ func (s *Site) ShardOfAccount(id holdfast.AccountID) holdfast.ShardID {
 	if !ok {
 		at, _, ok = id.Moving()
 	}
-	if ok && int(at) <= s.cfg.Shards {
+	if ok && int(at) <= s.extent.Load().now {
 		return at
 	}
 	return s.ShardOf(id.Owner)
@@ -32,12 +32,17 @@ func (s *Site) ShardOfAccount(id holdfast.AccountID) holdfast.ShardID {
 func (s *Site) ShardOfKey(key string) holdfast.ShardID {
 	h := fnv.New64a()
 	h.Write([]byte(key)) // never fails
-	return s.founding.ShardOf(holdfast.Slot(h.Sum64() % holdfast.Slots))
+	return s.founding.Load().ShardOf(holdfast.Slot(h.Sum64() % holdfast.Slots))
 }
 
-// ShardIDs lists all shards.
-func (s *Site) ShardIDs() []holdfast.ShardID {
-	ids := make([]holdfast.ShardID, s.cfg.Shards)
+// ShardIDs lists all shards, as far as this site knows. One that is being born is not among them.
+func (s *Site) ShardIDs() []holdfast.ShardID { return shardIDs(s.extent.Load().now) }
+
+// seatIDs lists all shards that have a place here, one that is being born among them.
+func (s *Site) seatIDs() []holdfast.ShardID { return shardIDs(s.extent.Load().seats) }
+
+func shardIDs(n int) []holdfast.ShardID {
+	ids := make([]holdfast.ShardID, n)
 	for i := range ids {
 		ids[i] = holdfast.ShardID(i + 1)
 	}
@@ -47,7 +52,7 @@ func (s *Site) ShardIDs() []holdfast.ShardID {
 // place says where a well-formed transaction belongs: to the shard of its accounts, to two of them if it can cross, or, without
 // accounts, to that of its hold, then that of its records.
 func (s *Site) place(ctx context.Context, t *holdfast.Txn) (p transit.Payment, code holdfast.Code, field string) {
-	if s.cfg.Shards == 1 {
+	if s.extent.Load().now == 1 {
 		return transit.Payment{Home: 1, Txn: t}, holdfast.CodeOK, ""
 	}
 	var failed error
@@ -124,6 +129,9 @@ func heldIn(v *shard.View, at holdfast.ShardID, id holdfast.ID) (transit.Held, b
 }
 
 func (s *Site) placeRecords(t *holdfast.Txn) (at holdfast.ShardID, code holdfast.Code, field string) {
+	if s.sure() != nil {
+		return 0, holdfast.CodeNoLeader, "" // nobody could say yet which shard has them
+	}
 	fits := func(key string) bool {
 		id := s.ShardOfKey(key)
 		if at == 0 {

@@ -29,7 +29,7 @@ const maxHops = 8
 // the last time counts.
 func (s *Site) ReadAccount(ctx context.Context, id holdfast.AccountID, mode shard.ReadMode, fn func(Stay, *shard.View) error) error {
 	at := s.ShardOfAccount(id)
-	if s.cfg.Shards == 1 || id.OfShard() {
+	if len(s.ShardMap().Homes) == 1 || id.OfShard() {
 		return s.Read(ctx, at, mode, func(v *shard.View) error { return fn(Stay{Shard: at}, v) })
 	}
 	for hop := range maxHops {

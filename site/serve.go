@@ -34,6 +34,8 @@ func (h handler) Serve(ctx context.Context, from holdfast.SiteID, method string,
 		return nil, h.site.serveHandOver(ctx, payload)
 	case method == methodVitals:
 		return h.site.serveVitals(), nil
+	case method == methodMap:
+		return h.site.serveMap(), nil
 	case servesFleet(method):
 		return h.site.serveFleet(ctx, method, payload)
 	case method == methodDigest:
@@ -98,7 +100,7 @@ func (s *Site) pulse() pulse {
 	}
 	p.ready = s.running.Load() && !p.stopping && p.digestOK && s.watch.majority.Load().heard
 	p.diskFull, p.diskFree = s.disk.look(s.store)
-	for _, id := range s.ShardIDs() {
+	for _, id := range s.seatIDs() {
 		if seat := s.board.seat(id); seat.leader == s.cfg.Site {
 			p.leads[id] = seat.term
 		}

@@ -29,13 +29,19 @@ const mapFormat = 1
 // movedFormat is that of a map of which slots have moved: a release that does not know how to route those must not use it.
 const movedFormat = 2
 
+// bornFormat is that of a map of a fleet in which shards were born, or one is being born: a release that does not know how they come
+// must not use it. Slots may have moved or not.
+const bornFormat = 3
+
 // ShardMap says which shard has which slots, and where each shard is at home: the site that leads it when all is well.
 type ShardMap struct {
 	Version uint64            // of the record; 0: nobody has changed anything, and the map follows from the configuration
 	Homes   []holdfast.SiteID // of shard i+1
 	slots   [holdfast.Slots]holdfast.ShardID
 	// been is where slots were before that have moved, oldest first; see docs/decisions/0011-moving-slots.md.
-	been map[holdfast.Slot][]transit.Origin
+	been  map[holdfast.Slot][]transit.Origin
+	first int    // shards that the fleet was born with
+	birth *birth // of one more that is under way; nil: none is
 	// written is the map as it stands in the log, of one that foresees more; nil: this is it.
 	written *ShardMap
 }
@@ -50,7 +56,7 @@ func (m *ShardMap) record() *ShardMap {
 
 // newShardMap spreads the slots evenly over the shards, and their homes over the sites in order of number.
 func newShardMap(shards int, sites []holdfast.SiteID) *ShardMap {
-	m := &ShardMap{Homes: make([]holdfast.SiteID, shards)}
+	m := &ShardMap{Homes: make([]holdfast.SiteID, shards), first: shards}
 	sites = slices.Sorted(slices.Values(sites))
 	for i := range m.Homes {
 		m.Homes[i] = sites[i%len(sites)]
@@ -64,8 +70,24 @@ func newShardMap(shards int, sites []holdfast.SiteID) *ShardMap {
 // ShardOf is the shard that has a slot.
 func (m *ShardMap) ShardOf(slot holdfast.Slot) holdfast.ShardID { return m.slots[slot] }
 
-// Home is the site that leads a shard when all is well.
-func (m *ShardMap) Home(id holdfast.ShardID) holdfast.SiteID { return m.Homes[id-1] }
+// Home is the site that leads a shard when all is well; 0 for one that is not in the map.
+func (m *ShardMap) Home(id holdfast.ShardID) holdfast.SiteID {
+	if !m.has(id) {
+		return 0
+	}
+	return m.Homes[id-1]
+}
+
+// has reports whether a shard is in the map. One that is being born is not.
+func (m *ShardMap) has(id holdfast.ShardID) bool { return id >= 1 && int(id) <= len(m.Homes) }
+
+// seats is how many shards a site of this map has a place for.
+func (m *ShardMap) seats() int {
+	if m.birth != nil {
+		return len(m.Homes) + 1
+	}
+	return len(m.Homes)
+}
 
 // Stretch is slots one after the other that are in one shard, both ends included.
 type Stretch struct {
@@ -102,6 +124,8 @@ type mapText struct {
 	Slots  []Stretch         `json:"slots"`
 	Homes  []holdfast.SiteID `json:"homes"`
 	Moved  []movedText       `json:"moved,omitempty"`
+	First  int               `json:"first,omitempty"`
+	Birth  *birth            `json:"birth,omitempty"`
 }
 
 // movedText is a slot that has moved, and where it was.
@@ -124,6 +148,9 @@ func (m *ShardMap) encode() []byte {
 		}
 		text.Moved, text.Format = append(text.Moved, moved), movedFormat
 	}
+	if m.birth != nil || len(m.Homes) > m.first {
+		text.Format, text.First, text.Birth = bornFormat, m.first, m.birth
+	}
 	b, err := json.Marshal(text)
 	if err != nil {
 		panic(err) // numbers only
@@ -131,19 +158,35 @@ func (m *ShardMap) encode() []byte {
 	return b
 }
 
-// readShardMap reads a record written by encode, for a fleet of so many shards and these sites.
-func readShardMap(body []byte, version uint64, shards int, sites []holdfast.SiteID) (*ShardMap, error) {
+// fits reports whether the parts of the text are those of its format.
+func (t *mapText) fits() bool {
+	grown := t.First > 0 && t.First <= len(t.Homes) && len(t.Homes) <= MaxShards && (t.Birth != nil || len(t.Homes) > t.First)
+	switch t.Format {
+	case mapFormat:
+		return len(t.Moved) == 0 && t.First == 0 && t.Birth == nil
+	case movedFormat:
+		return len(t.Moved) > 0 && t.First == 0 && t.Birth == nil
+	}
+	return t.Format == bornFormat && grown && (t.Birth == nil || int(t.Birth.Shard) == len(t.Homes)+1 && t.Birth.check() == nil)
+}
+
+// readShardMap reads a record written by encode, for a fleet that was born with so many shards, and these sites. A map of a fleet in
+// which others were born says itself how many there were at first.
+func readShardMap(body []byte, version uint64, first int, sites []holdfast.SiteID) (*ShardMap, error) {
 	var text mapText
 	decoder := json.NewDecoder(bytes.NewReader(body))
 	decoder.DisallowUnknownFields()
 	if err := decoder.Decode(&text); err != nil {
 		return nil, fmt.Errorf("record %s, version %d: %w", mapRecord, version, err)
 	}
-	if text.Format != mapFormat && text.Format != movedFormat || (text.Format == movedFormat) != (len(text.Moved) > 0) {
-		return nil, fmt.Errorf("record %s, version %d has format %d, this release knows %d and %d: upgrade this site",
-			mapRecord, version, text.Format, mapFormat, movedFormat)
+	if !text.fits() {
+		return nil, fmt.Errorf("record %s, version %d is not of its format, %d, or of a newer one; this release knows up to %d: upgrade this site",
+			mapRecord, version, text.Format, bornFormat)
 	}
-	m := &ShardMap{Version: version, Homes: text.Homes}
+	m, shards := &ShardMap{Version: version, Homes: text.Homes, first: first, birth: text.Birth}, first
+	if text.Format == bornFormat {
+		m.first, shards = text.First, len(text.Homes)
+	}
 	if len(m.Homes) != shards || slices.ContainsFunc(m.Homes, func(s holdfast.SiteID) bool { return !slices.Contains(sites, s) }) {
 		return nil, fmt.Errorf("record %s, version %d: homes %v are not one of the sites %v for each of %d shards", mapRecord, version, m.Homes, sites, shards)
 	}
@@ -205,17 +248,13 @@ func (s *Site) refreshMap(ctx context.Context) error {
 		if err != nil || !found || r.Version <= s.ShardMap().Version { // while a slot moves this is asked often: it is not read in vain
 			return err
 		}
-		m, err = readShardMap(r.Body, r.Version, s.cfg.Shards, s.sites())
+		m, err = readShardMap(r.Body, r.Version, s.extent.Load().first, s.sites())
 		return err
 	})
 	if err != nil || m == nil {
 		return err
 	}
-	if m.Version > s.shardMap.Load().Version {
-		s.shardMap.Store(m)
-		s.event(Event{Kind: EventMap, Detail: fmt.Sprintf("shard map version %d: homes %v", m.Version, m.Homes)})
-	}
-	return nil
+	return s.adoptMap(m)
 }
 
 func (s *Site) readMap(ctx context.Context, mode shard.ReadMode) (m *ShardMap, err error) {
@@ -225,10 +264,10 @@ func (s *Site) readMap(ctx context.Context, mode shard.ReadMode) (m *ShardMap, e
 			return err
 		}
 		if !found {
-			m = newShardMap(s.cfg.Shards, s.configured())
+			m = newShardMap(s.extent.Load().first, s.configured())
 			return nil
 		}
-		m, err = readShardMap(r.Body, r.Version, s.cfg.Shards, s.sites())
+		m, err = readShardMap(r.Body, r.Version, s.extent.Load().first, s.sites())
 		return err
 	})
 	return m, err
@@ -252,6 +291,9 @@ func (s *Site) SetHome(ctx context.Context, id holdfast.ShardID, home holdfast.S
 	if err != nil || old.Home(id) == home {
 		return err
 	}
+	if !old.has(id) {
+		return fmt.Errorf("shard %d of %d: %w", id, len(old.Homes), shard.ErrNoShard)
+	}
 	next := *old
 	next.Homes = slices.Clone(old.Homes)
 	next.Homes[id-1] = home
@@ -260,17 +302,28 @@ func (s *Site) SetHome(ctx context.Context, id holdfast.ShardID, home holdfast.S
 
 // writeMap proposes a map made from the version it names.
 func (s *Site) writeMap(ctx context.Context, m *ShardMap) error {
-	txn := holdfast.Txn{ID: freshID(time.Now()), Records: []holdfast.RecordChange{{Key: mapRecord, Expect: m.Version, Body: m.encode()}}}
+	return s.writeMapWith(ctx, m, holdfast.Txn{})
+}
+
+// writeMapWith writes a map together with what else is in a transaction, all or nothing.
+func (s *Site) writeMapWith(ctx context.Context, m *ShardMap, txn holdfast.Txn) error {
+	txn.ID = freshID(time.Now())
+	txn.Records = append(txn.Records, holdfast.RecordChange{Key: mapRecord, Expect: m.Version, Body: m.encode()})
 	out, err := s.proposeOwn(ctx, mapShard, &txn)
 	switch {
 	case err != nil:
 		return err
 	case out.Status == holdfast.Done:
 		return s.refreshMap(ctx)
-	case out.Code == holdfast.CodeRecordVersionMismatch, out.Code == holdfast.CodeRecordExists:
+	case outdated(out.Code):
 		return ErrMapChanged
 	}
 	return fmt.Errorf("the shard map was not written: %s (%s)", out.Status, out.Code)
+}
+
+// outdated reports a code that says that a record has another version than a transaction was made from.
+func outdated(c holdfast.Code) bool {
+	return c == holdfast.CodeRecordVersionMismatch || c == holdfast.CodeRecordExists || c == holdfast.CodeRecordMissing
 }
 
 // proposeOwn proposes a transaction of the platform's own to a shard, whatever the map says, and waits for its outcome.

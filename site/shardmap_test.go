@@ -162,9 +162,10 @@ func TestAMapOfSlotsThatMoved(t *testing.T) {
 
 // TestRecordsWithoutOwnersStay: a record that belongs to no owner is found where it was, whatever slots have moved.
 func TestRecordsWithoutOwnersStay(t *testing.T) {
-	s := &Site{founding: newShardMap(2, []holdfast.SiteID{1})}
+	s := &Site{}
+	s.founding.Store(newShardMap(2, []holdfast.SiteID{1}))
 	at := s.ShardOfKey(ownerRecord)
-	moved := *s.founding
+	moved := *s.founding.Load()
 	for slot := range moved.slots {
 		moved.slots[slot] = 3 - moved.slots[slot]
 	}

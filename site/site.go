@@ -54,7 +54,9 @@ type Site struct {
 
 	proposer proposer // the host, or a stand-in in tests
 	shardMap atomic.Pointer[ShardMap]
-	founding *ShardMap // the map that the fleet was born with
+	founding atomic.Pointer[ShardMap] // the map that the fleet was born with
+	extent   atomic.Pointer[extent]
+	shards   shardKeeper
 	homes    homes
 	fleet    fleetKeeper
 	moves    moves
@@ -102,8 +104,9 @@ func Open(cfg Config, o Options) (*Site, error) {
 	}
 	s.lanes.Store(&map[laneKey]*lane{})
 	s.watch.site = cfg.Site
-	s.founding = newShardMap(cfg.Shards, s.configured())
-	s.shardMap.Store(s.founding)
+	s.extent.Store(&extent{cfg.Shards, cfg.Shards, cfg.Shards})
+	s.founding.Store(newShardMap(cfg.Shards, s.configured()))
+	s.shardMap.Store(s.founding.Load())
 	s.events = newEvents(s.log, o.OnEvent)
 	s.metrics = newMetrics(s)
 	s.owners = newOwners(s)
@@ -140,6 +143,7 @@ func (s *Site) Ready() error {
 		return shard.ErrNoQuorum
 	}
 	status := s.host.Status()
+	status = status[:min(len(status), s.extent.Load().now)] // one that is being born keeps nobody waiting
 	for i := range status {
 		if st := &status[i]; st.Born && st.OutOfService == nil && st.Applied < st.Node.Commit && !st.CaughtUp {
 			return stillApplies(st)
@@ -161,6 +165,9 @@ func (s *Site) Ready() error {
 		if !st.CaughtUp {
 			return stillApplies(st)
 		}
+	}
+	if !s.shards.seen.Load() {
+		return errors.New("the shard map was not seen yet since this site started: requests could go where their owners are no more")
 	}
 	return nil
 }
@@ -215,8 +222,8 @@ func (s *Site) readOnce(ctx context.Context, id holdfast.ShardID, fn func(*shard
 
 // known reports an error for a shard that does not exist, or while there is nothing to ask.
 func (s *Site) known(id holdfast.ShardID) error {
-	if id < 1 || int(id) > s.cfg.Shards {
-		return fmt.Errorf("shard %d of %d: %w", id, s.cfg.Shards, shard.ErrNoShard)
+	if x := s.extent.Load(); id < 1 || int(id) > x.seats {
+		return fmt.Errorf("shard %d of %d: %w", id, x.now, shard.ErrNoShard)
 	}
 	if !s.running.Load() {
 		return fmt.Errorf("%w: %w", shard.ErrStopping, ErrNotReady)
@@ -229,7 +236,7 @@ func (s *Site) lane(to holdfast.SiteID, bulk bool) *lane { return (*s.lanes.Load
 
 // leadsAny reports whether a replica here leads its shard.
 func (s *Site) leadsAny() bool {
-	for _, id := range s.ShardIDs() {
+	for _, id := range s.seatIDs() {
 		if s.host != nil && s.host.Leader(id).Self {
 			return true
 		}

@@ -21,7 +21,7 @@ import (
 
 func servesFleet(method string) bool {
 	switch method {
-	case methodRoster, methodAbout, methodProbe, methodMembers, methodOrder, methodChange, methodSlotRates, methodStuck:
+	case methodRoster, methodAbout, methodProbe, methodMembers, methodOrder, methodChange, methodBirthAt, methodSlotRates, methodStuck:
 		return true
 	}
 	return false
@@ -43,6 +43,8 @@ func (s *Site) serveFleet(ctx context.Context, method string, payload []byte) ([
 		return serveJSON(payload, func(q stuckRequest) (stuckAnswer, error) { return stuckAnswer{s.moves.stuck.get(q.Shard)}, nil })
 	case methodOrder:
 		return serveJSON(payload, func(q orderRequest) (struct{}, error) { return struct{}{}, s.orderHere(ctx, q) })
+	case methodBirthAt:
+		return json.Marshal(s.shards.doing.Load())
 	}
 	return json.Marshal(s.fleet.doing.Load())
 }
@@ -80,8 +82,10 @@ type aboutAnswer struct {
 	HTTP      string          `json:"http"`
 	Addresses []string        `json:"addresses"`
 	Roster    uint64          `json:"roster"`
-	Shards    []replicaAbout  `json:"shards"`
-	Moves     int             `json:"moves"` // of slots, that its release can take part in; 0: none
+	Shards    []replicaAbout  `json:"shards"` // that have a place there
+	First     int             `json:"first"`  // shards that the fleet was born with, as it knows; 0: it is of an older release, and cannot take in more
+	Map       uint64          `json:"map"`    // version of the shard map that it follows, on disk too
+	Moves     int             `json:"moves"`  // of slots, that its release can take part in; 0: none
 }
 
 // replicaAbout is its replica of a shard.
@@ -98,7 +102,8 @@ func (s *Site) about() aboutAnswer {
 	if r := s.fleet.roster.Load(); r != nil {
 		a.Roster = r.Version
 	}
-	for _, id := range s.ShardIDs() {
+	a.First, a.Map = s.extent.Load().first, s.ShardMapVersion() // the map before the replicas: what it names is among them
+	for _, id := range s.seatIDs() {
 		var about replicaAbout
 		if r, err := s.host.Report(id); err == nil { // without an answer it has none: asked again
 			about = replicaAbout{Replica: uint64(r.Replica), Founded: foundedBy(r.Members)}
@@ -218,12 +223,13 @@ func (s *Site) orderHere(ctx context.Context, q orderRequest) error {
 func (s *Site) fleetNow(ctx context.Context, r *Roster) (shards []shardNow, sites []siteNow, abouts map[holdfast.SiteID]aboutAnswer) {
 	ctx, cancel := context.WithTimeout(ctx, probeWait)
 	defer cancel()
-	shards, sites = make([]shardNow, s.cfg.Shards), make([]siteNow, len(r.Sites))
-	founded := make([]uint64, s.cfg.Shards)
+	ids, first := s.ShardIDs(), s.extent.Load().first
+	shards, sites = make([]shardNow, len(ids)), make([]siteNow, len(r.Sites))
+	founded := make([]uint64, len(ids))
 	abouts = map[holdfast.SiteID]aboutAnswer{}
 	var mu sync.Mutex // guards abouts
 	var all sync.WaitGroup
-	for i, id := range s.ShardIDs() {
+	for i, id := range ids {
 		all.Go(func() { shards[i], founded[i] = s.shardNow(ctx, id) })
 	}
 	for i, listed := range r.Sites {
@@ -242,7 +248,7 @@ func (s *Site) fleetNow(ctx context.Context, r *Roster) (shards []shardNow, site
 	all.Wait()
 	for i := range sites {
 		if a, ok := abouts[sites[i].site]; ok {
-			sites[i].roster, sites[i].trouble = a.Roster, a.trouble(founded)
+			sites[i].roster, sites[i].trouble = a.Roster, a.trouble(first, founded)
 		}
 	}
 	return shards, sites, abouts
@@ -255,12 +261,17 @@ func (s *Site) askAbout(ctx context.Context, id holdfast.SiteID) (aboutAnswer, e
 	return askJSON[aboutAnswer](ctx, s, id, methodAbout, struct{}{})
 }
 
-// trouble says why a site cannot take part.
-func (a *aboutAnswer) trouble(founded []uint64) string {
-	if len(a.Shards) != len(founded) {
-		return fmt.Sprintf("is configured for %d shards, the fleet has %d", len(a.Shards), len(founded))
+// trouble says why a site cannot take part in a fleet that was born with so many shards, and founded those that it has.
+func (a *aboutAnswer) trouble(first int, founded []uint64) string {
+	switch {
+	case a.First == 0 && first < len(founded):
+		return "does not know how shards are born: upgrade it first"
+	case a.First == 0 && len(a.Shards) != first, a.First != 0 && a.First != first:
+		return fmt.Sprintf("is configured for %d shards, the fleet was born with %d", cmp.Or(a.First, len(a.Shards)), first)
+	case len(a.Shards) < len(founded):
+		return fmt.Sprintf("knows of %d shards yet, the fleet has %d", len(a.Shards), len(founded))
 	}
-	for i, r := range a.Shards {
+	for i, r := range a.Shards[:len(founded)] {
 		if r.Founded != 0 && founded[i] != 0 && r.Founded != founded[i] {
 			return fmt.Sprintf("holds the books of another fleet (shard %d): stop it, empty its data directory, start it again", i+1)
 		}
@@ -335,6 +346,12 @@ func (s *Site) makePlan(ctx context.Context, q SiteRequest) (p SitePlan, target 
 	if m, err = s.readMap(ctx, shard.Linearizable); err != nil {
 		return p, nil, nil, err
 	}
+	if err := s.adoptMap(m); err != nil {
+		return p, nil, nil, err
+	}
+	if b := m.birth; b != nil {
+		return p, nil, nil, refuse("shard %d is being born: wait for its end", b.Shard)
+	}
 	f := planFacts{homes: m.Homes, mapped: m.Version}
 	var abouts map[holdfast.SiteID]aboutAnswer
 	f.shards, f.sites, abouts = s.fleetNow(ctx, r)
@@ -357,10 +374,7 @@ func (s *Site) makePlan(ctx context.Context, q SiteRequest) (p SitePlan, target 
 // described is the list while there is no record: the sites that have a replica of some shard, with what each says of itself. One that
 // does not answer is entered as this site's configuration knows it. A site that is configured and has nothing is still to come.
 func described(r *Roster, shards []shardNow, abouts map[holdfast.SiteID]aboutAnswer) (*Roster, error) {
-	r = r.clone()
-	r.Sites = slices.DeleteFunc(r.Sites, func(x ListedSite) bool {
-		return !slices.ContainsFunc(shards, func(s shardNow) bool { return s.at(x.Site) != nil })
-	})
+	r = r.among(shards)
 	r.Least = min(fewVoters, len(r.Sites))
 	if len(r.Sites) == 0 {
 		return nil, refuse("no shard has a leader that answers")
@@ -379,6 +393,15 @@ func described(r *Roster, shards []shardNow, abouts map[holdfast.SiteID]aboutAns
 		}
 	}
 	return r, nil
+}
+
+// among is the list without sites that have a replica of none of these shards.
+func (r *Roster) among(shards []shardNow) *Roster {
+	r = r.clone()
+	r.Sites = slices.DeleteFunc(r.Sites, func(x ListedSite) bool {
+		return !slices.ContainsFunc(shards, func(s shardNow) bool { return s.at(x.Site) != nil })
+	})
+	return r
 }
 
 // probeFrom asks every site that answers to reach the one that comes.
@@ -423,6 +446,8 @@ func (s *Site) writeRoster(ctx context.Context, r *Roster, m *ShardMap) error {
 	txn := holdfast.Txn{ID: freshID(time.Now()), Records: []holdfast.RecordChange{{Key: rosterRecord, Expect: r.Version, Body: r.encode()}}}
 	if m.Version == 0 || !slices.Equal(next.Homes, m.Homes) {
 		txn.Records = append(txn.Records, holdfast.RecordChange{Key: mapRecord, Expect: m.Version, Body: next.encode()})
+	} else { // what the map says besides homes, a birth that is under way above all, must not have changed either
+		txn.Preconditions = []holdfast.Precondition{{Key: mapRecord, Version: m.Version}}
 	}
 	out, err := s.proposeOwn(ctx, mapShard, &txn)
 	switch {
@@ -430,7 +455,7 @@ func (s *Site) writeRoster(ctx context.Context, r *Roster, m *ShardMap) error {
 		return err
 	case out.Status == holdfast.Done:
 		return nil
-	case out.Code == holdfast.CodeRecordVersionMismatch, out.Code == holdfast.CodeRecordExists:
+	case outdated(out.Code):
 		return ErrPlanStale
 	}
 	return fmt.Errorf("the list of sites was not written: %s (%s)", out.Status, out.Code)
@@ -452,6 +477,9 @@ func (s *Site) driveChange(ctx context.Context) {
 	r := s.fleet.roster.Load()
 	if r == nil || r.Change == nil || !s.host.Leader(mapShard).Self {
 		s.fleet.doing.Store(nil)
+		return
+	}
+	if err := s.learnMap(ctx); err != nil { // no shard is born while a change is under way: these are all that it has to go through
 		return
 	}
 	shards, sites, abouts := s.fleetNow(ctx, r)
@@ -556,7 +584,7 @@ func (s *Site) SiteChange(ctx context.Context) *SiteChangeStatus {
 	if r == nil || r.Change == nil {
 		return nil
 	}
-	st := &SiteChangeStatus{SiteChange: *r.Change, Of: s.cfg.Shards}
+	st := &SiteChangeStatus{SiteChange: *r.Change, Of: s.extent.Load().now}
 	at := s.fleet.doing.Load()
 	if leader := s.board.seat(mapShard).leader; at == nil && leader != 0 && leader != s.cfg.Site && s.running.Load() {
 		ctx, cancel := context.WithTimeout(ctx, s.cfg.Timing.QuorumSilence.Std())

@@ -2,7 +2,6 @@ package site
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -115,15 +114,15 @@ func (s *Site) noteOf(ctx context.Context, id holdfast.ShardID, of holdfast.Slot
 
 // slotFacts gathers what a plan is made from.
 func (s *Site) slotFacts(ctx context.Context, q SlotRequest) (f *slotFacts, err error) {
-	if err := s.known(q.To); err != nil && !errors.Is(err, shard.ErrStopping) {
-		return nil, refuse("there is no shard %d: this fleet has %d", q.To, len(s.ShardIDs()))
-	}
 	f = &slotFacts{to: q.To, now: time.Now(), settle: 10 * s.cfg.Timing.Request.Std(), metas: map[holdfast.ShardID]ledger.Meta{}}
 	if f.slots, err = slotList(q.Slots); err != nil {
 		return nil, err
 	}
 	if f.shardMap, err = s.mapNow(ctx); err != nil {
 		return nil, err
+	}
+	if !f.shardMap.has(q.To) {
+		return nil, refuse("there is no shard %d: this fleet has %d", q.To, len(f.shardMap.Homes))
 	}
 	from, err := f.shardMap.source(f.slots, f.to)
 	if err != nil {

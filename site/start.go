@@ -39,6 +39,8 @@ func (s *Site) steps() []step {
 		// After them, because requests need all of the above. On the way down the gate closes first, and after the leaderships have
 		// been handed over, so that requests under way go on at the new leaders.
 		{"requests", s.openGate, s.closeGate},
+		// Reads what requests read, and makes room for shards that come.
+		{"shard map", s.startShards, s.stopShards},
 		// Last of all, because it only moves what runs.
 		{"homes", s.startHomes, s.stopHomes},
 		// Beside them, because it moves leaders too, and makes room for sites that come.
@@ -63,7 +65,7 @@ func (s *Site) Start(ctx context.Context) error {
 		}
 		s.undo = append(s.undo, st)
 	}
-	detail := fmt.Sprintf("version %s, %d shards, %d peers", s.opts.Version, s.cfg.Shards, len(s.peers()))
+	detail := fmt.Sprintf("version %s, %d shards, %d peers", s.opts.Version, s.extent.Load().now, len(s.peers()))
 	s.event(Event{Kind: EventStart, Site: s.cfg.Site, Detail: detail})
 	return nil
 }
@@ -104,7 +106,7 @@ func (s *Site) openStore(context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	if err := claimDirectory(s.cfg); err != nil {
+	if err := s.claim(); err != nil {
 		return errors.Join(err, s.store.Close())
 	}
 	if err := s.recallRoster(); err != nil {
@@ -122,7 +124,7 @@ func (s *Site) closeStore(context.Context) error {
 
 func (s *Site) makeHost(context.Context) (err error) {
 	s.host, err = shard.NewHost(shard.HostConfig{
-		Site: s.cfg.Site, Sites: s.configured(), Shards: s.ShardIDs(), Store: s.store,
+		Site: s.cfg.Site, Sites: s.configured(), Shards: shardIDs(s.extent.Load().first), Store: s.store,
 		Send:       func(to holdfast.SiteID, id holdfast.ShardID, payload []byte) { s.link.Send(to, id, payload) },
 		SendUrgent: func(to holdfast.SiteID, id holdfast.ShardID, payload []byte) { s.link.SendUrgent(to, id, payload) },
 		Call: func(ctx context.Context, to holdfast.SiteID, method string, payload []byte) ([]byte, error) {
@@ -134,10 +136,14 @@ func (s *Site) makeHost(context.Context) (err error) {
 		},
 	})
 	s.proposer = s.host
-	if err == nil {
-		s.host.SetSites(s.sites())
+	if err != nil {
+		return err
 	}
-	return err
+	s.host.SetSites(s.sites())
+	for _, id := range s.seatIDs() {
+		s.host.AddShard(id) // one that was born later; the others are there
+	}
+	return nil
 }
 
 func (s *Site) checkpointMade(c shard.CheckpointMade) {
@@ -245,11 +251,12 @@ func (s *Site) handOverAll(ctx context.Context) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.cfg.Timing.Stop.Std()/handOverShare)
 	defer cancel()
-	done := make(chan error, s.cfg.Shards)
-	for _, id := range s.ShardIDs() {
+	all := s.seatIDs()
+	done := make(chan error, len(all))
+	for _, id := range all {
 		go func() { done <- s.handOverFrom(ctx, id) }() // every one is waited for below
 	}
-	for range s.cfg.Shards {
+	for range all {
 		if err := <-done; err != nil {
 			s.log.Warn("leadership was not handed over before stopping", "err", err)
 		}

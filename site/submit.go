@@ -131,7 +131,7 @@ func (s *Site) sort(ctx context.Context, txns []holdfast.Txn, bulk bool, outcome
 			depart := p.Depart()
 			t = &depart
 		}
-		loads = add(loads, group{id: p.Home, away: p.Away, bulk: bulk}, t, i, (len(txns)-i)/s.cfg.Shards+1)
+		loads = add(loads, group{id: p.Home, away: p.Away, bulk: bulk}, t, i, (len(txns)-i)/s.extent.Load().now+1)
 	}
 	return loads, crossings
 }
@@ -146,7 +146,7 @@ const (
 // that does not take them.
 func (s *Site) takesMessages(ctx context.Context, home holdfast.ShardID, list []holdfast.Message) (holdfast.Code, string) {
 	for i := range list {
-		if s.known(list[i].To) != nil {
+		if to := list[i].To; to < 1 || int(to) > s.extent.Load().now {
 			return holdfast.CodeMessageInvalid, fmt.Sprintf("messages[%d].to", i)
 		}
 	}

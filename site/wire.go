@@ -25,6 +25,8 @@ const (
 	methodMembers  = "members"
 	methodOrder    = "member-order"
 	methodChange   = "site-change"
+	methodMap      = "shard-map"
+	methodBirthAt  = "shard-birth"
 
 	methodSlotRates = "slot-rates"
 	methodStuck     = "slot-stuck"
