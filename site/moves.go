@@ -141,7 +141,10 @@ func (s *Site) stepMove(ctx context.Context, id holdfast.ShardID, mover *slot.Mo
 // twice that when what has moved away is cleared.
 func (s *Site) restAfter(v moveView, id holdfast.ShardID, p *slot.Proposal, took time.Duration) time.Duration {
 	const few = 64
-	if p == nil || len(p.Txn.Transfers) < few {
+	if p == nil {
+		return moveBusy // a map that could not be written is tried again
+	}
+	if len(p.Txn.Transfers) < few {
 		return 0
 	}
 	if p.To == id {

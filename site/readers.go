@@ -36,7 +36,8 @@ func (s *Site) ReadAccount(ctx context.Context, id holdfast.AccountID, mode shar
 		if hop >= maxHops/2 { // replicas here know of the move by halves
 			mode = shard.Linearizable
 		}
-		next, err := s.readAt(ctx, at, id.Owner.Slot(), mode, fn)
+		moved := hop > 0 || len(s.ShardMap().been[id.Owner.Slot()]) > 0
+		next, err := s.readAt(ctx, at, id.Owner.Slot(), mode, moved, fn)
 		if err != nil || next == 0 {
 			return err
 		}
@@ -45,17 +46,17 @@ func (s *Site) ReadAccount(ctx context.Context, id holdfast.AccountID, mode shar
 	return fmt.Errorf("account %s was not found where it is said to be, %d times: %w", id, maxHops, shard.ErrTimeout)
 }
 
-// readAt reads in a shard that may have a slot; next is where to go on, 0: fn has seen what there is.
+// readAt reads in a shard that may have a slot, which has moved before or not; next is where to go on, 0: fn has seen what there is.
 func (s *Site) readAt(
-	ctx context.Context, at holdfast.ShardID, of holdfast.Slot, mode shard.ReadMode, fn func(Stay, *shard.View) error,
+	ctx context.Context, at holdfast.ShardID, of holdfast.Slot, mode shard.ReadMode, moved bool, fn func(Stay, *shard.View) error,
 ) (next holdfast.ShardID, err error) {
 	var before, after serving
 	err = s.Read(ctx, at, mode, func(v *shard.View) (err error) {
-		if before, err = servingOf(v, of); err != nil || before.elsewhere() {
+		if before, err = servingOf(v, of, moved); err != nil || before.elsewhere() {
 			return err
 		}
 		if err = fn(Stay{at, before.origins}, v); err == nil {
-			after, err = servingOf(v, of)
+			after, err = servingOf(v, of, false)
 		}
 		return err
 	})
@@ -89,7 +90,9 @@ type serving struct {
 // elsewhere reports that the slot is served by the other shard.
 func (g *serving) elsewhere() bool { return g.gate == ledger.GateGone || g.gate == ledger.GateArriving }
 
-func servingOf(v *shard.View, of holdfast.Slot) (g serving, err error) {
+// servingOf reads the note of a slot only if there is something to say: most slots have never moved, and looking for what is not
+// there costs a look at the disk.
+func servingOf(v *shard.View, of holdfast.Slot, moved bool) (g serving, err error) {
 	var gates ledger.Gates
 	known := false
 	v.State(func(s *ledger.State) { gates, known = s.Gates() })
@@ -104,7 +107,9 @@ func servingOf(v *shard.View, of holdfast.Slot) (g serving, err error) {
 			}
 		}
 	}
-	g.gate = gates.Of(of)
+	if g.gate = gates.Of(of); g.gate == ledger.GateOpen && !moved {
+		return g, nil
+	}
 	r, found, err := v.Record(ledger.NoteKey(of))
 	if err != nil || !found {
 		return g, err
