@@ -70,7 +70,7 @@ func TestReadersFollowAMoveAsItGoesOn(t *testing.T) {
 	}
 	// A site that has not heard of the move asks where the slot was, and is sent on.
 	old := f.site(3)
-	old.shardMap.Store(old.founding)
+	old.shardMap.Store(old.founding.Load())
 	err := old.ReadAccount(ctx, nomad, shard.Linearizable, func(stay Stay, v *shard.View) error {
 		a, _ := v.Account(nomad)
 		if stay.Shard != 2 || len(stay.Origins) != 1 || stay.Origins[0].Shard != 1 || a.Balance() != holdfast.Amount(acked.Load()) {
