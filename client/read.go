@@ -351,11 +351,8 @@ func (c *Client) Sites(ctx context.Context) ([]Site, error) {
 
 // Shards lists the shards as the answering site sees them.
 func (c *Client) Shards(ctx context.Context) ([]Shard, error) {
-	var w struct {
-		Shards []Shard `json:"shards"`
-	}
-	err := c.get(ctx, "/v1/shards", &w)
-	return w.Shards, err
+	m, err := c.ShardMap(ctx)
+	return m.Shards, err
 }
 
 // Survival asks a site what would happen now if something failed.

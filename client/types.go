@@ -108,6 +108,7 @@ type Shard struct {
 	Shard     holdfast.ShardID `json:"shard"`
 	Leader    holdfast.SiteID  `json:"leader"` // 0: none known just now
 	Home      holdfast.SiteID  `json:"home"`   // that leads when all is well
+	Slots     []SlotRange      `json:"slots"`  // of owners that are in it
 	Term      uint64           `json:"term"`
 	Commit    uint64           `json:"commit"`
 	Applied   uint64           `json:"applied"`

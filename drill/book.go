@@ -95,6 +95,7 @@ type book struct {
 
 	// crosses tells which payments go from one shard to another; nil: none does. Set before anything is written.
 	crosses func(debit, credit holdfast.AccountID) bool
+	nomads  *nomads // nil: nobody moves. Set before anything is written
 }
 
 func newBook() *book { return &book{why: map[string]int{}} }
@@ -173,6 +174,10 @@ func (b *book) histories(shards []holdfast.ShardID, settled map[holdfast.ID]hold
 			continue // it is in the order of two shards; what it did to whom is checked by balances and statements
 		}
 		if op, ok := p.op(i, settled, end); ok {
+			if n := b.nomads; n != nil && n.from == p.sample.Shard {
+				// What moved is in the order of two logs. Their times are in order too: a slot waits while it moves.
+				op.Outcome.Position = holdfast.Position{Index: uint64(op.Outcome.Time)}
+			}
 			h := &out[slices.Index(shards, p.sample.Shard)]
 			h.Ops = append(h.Ops, op)
 		}

@@ -178,18 +178,21 @@ func (l *load) read(ctx, until context.Context, c *shardCast) {
 		accounts = append(accounts, c.merchant) // with several shards it is paid from elsewhere, which is no part of the shard's order
 	}
 	l.every(until, readEvery, func(n int, due time.Duration) {
-		l.readOne(ctx, l.clients[n%len(l.clients)], c.id, accounts[n%len(accounts)], due)
+		l.readOne(ctx, l.clients[n%len(l.clients)], c, accounts[n%len(accounts)], due)
 	})
 }
 
-func (l *load) readOne(ctx context.Context, from *client.Client, shard holdfast.ShardID, id holdfast.AccountID, due time.Duration) {
+func (l *load) readOne(ctx context.Context, from *client.Client, c *shardCast, id holdfast.AccountID, due time.Duration) {
 	ctx, cancel := context.WithTimeout(ctx, payDeadline)
 	defer cancel()
 	called := l.clock()
 	a, err := from.Account(ctx, id)
-	s := Sample{Shard: shard, Kind: ReadBack, Due: due, Ended: l.clock(), Status: holdfast.Done}
+	s := Sample{Shard: c.id, Kind: ReadBack, Due: due, Ended: l.clock(), Status: holdfast.Done}
 	if err != nil {
 		s.Status = holdfast.Unknown
+	}
+	if n := l.book.nomads; n.has(id) {
+		a = n.grossed(a, c)
 	}
 	l.book.write(page{sample: s, read: &check.Read{Account: a, Found: true}, called: called}, err)
 }

@@ -233,7 +233,7 @@ func (r *reading) take(part *check.Report, sent map[holdfast.ID]check.Ack) {
 	for i := range part.Done {
 		o := part.Done[i].Outcome
 		ack := sent[o.ID]
-		r.totals.add(ack.Txn, r.crosses)
+		r.totals.add(ack.Txn)
 		if ack.Outcome.Status == holdfast.Unknown {
 			r.settled[o.ID] = o
 		}
@@ -269,17 +269,13 @@ type totals struct {
 	moved    holdfast.Amount
 }
 
-// add adds what is done. All transfers of a drill are immediate. Those that cross move through an account between the shards at
-// either end, and so move twice.
-func (t *totals) add(txn *holdfast.Txn, crosses func(*holdfast.Transfer) bool) {
+// add adds what is done. All transfers of a drill are immediate.
+func (t *totals) add(txn *holdfast.Txn) {
 	for i := range txn.Transfers {
 		x := &txn.Transfers[i]
 		t.account(x.Debit).DebitsPosted += x.Amount
 		t.account(x.Credit).CreditsPosted += x.Amount
 		t.moved += x.Amount
-		if crosses(x) {
-			t.moved += x.Amount
-		}
 	}
 }
 

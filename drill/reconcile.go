@@ -342,6 +342,9 @@ func (p *prover) accounts() (all []holdfast.AccountID) {
 	for _, name := range p.world.trade.Customers {
 		all = append(all, p.world.customers[name])
 	}
+	if n := p.world.nomads; n != nil {
+		all = append(append(all, n.savers...), n.payers...)
+	}
 	return all
 }
 
@@ -361,15 +364,21 @@ func (p *prover) balancesAt(ctx context.Context, m *member, wanted map[holdfast.
 		at[id] = i
 	}
 	var start []holdfast.Account
+	shown := func(a holdfast.Account) holdfast.Account {
+		if p.world.nomads.has(a.ID) {
+			return netted(a)
+		}
+		return a
+	}
 	for _, a := range wanted {
-		start = append(start, *a)
+		start = append(start, shown(*a))
 	}
 	return check.Balances(start, nil, nil, all, func(id holdfast.AccountID) (holdfast.Account, bool, error) {
 		r := replies[at[id]]
 		if client.IsNotFound(r.err) {
 			return r.account, false, nil
 		}
-		return r.account, true, r.err
+		return shown(r.account), true, r.err
 	})
 }
 
@@ -388,6 +397,15 @@ func (p *prover) audit(ctx context.Context) error {
 			accounts += a.Shards[i].Accounts
 			moved += turnover(a.Shards[i].Assets)
 		}
+		// What crosses moves twice, at either end; and balances of owners who move are no payments.
+		for i := range a.Transit {
+			moved -= a.Transit[i].Landed
+		}
+		carried, err := p.carried(ctx, m)
+		if err != nil {
+			return err
+		}
+		moved -= carried
 		for _, problem := range a.Problems {
 			p.findings = append(p.findings, fmt.Sprintf("audit of %s: %s", m.name, problem))
 		}
@@ -400,6 +418,24 @@ func (p *prover) audit(ctx context.Context) error {
 	p.add("The books balance", ok, "debits equal credits at %d sites, recounted over %d accounts; £%s moved, no penny of it unasked",
 		len(p.fleet.sites), accounts, inPounds(p.moved))
 	return nil
+}
+
+// carried is what balances of owners who moved have added to the turnover of the shards, as one site knows.
+func (p *prover) carried(ctx context.Context, m *member) (sum holdfast.Amount, err error) {
+	if p.world.nomads == nil {
+		return 0, nil
+	}
+	for i := range p.world.shards {
+		for j := range p.world.shards {
+			id := holdfast.Moving(p.world.shards[i].id, p.world.shards[j].id, pounds)
+			a, err := retried(ctx, func(ctx context.Context) (holdfast.Account, error) { return m.own.Account(ctx, id) })
+			if err != nil && !client.IsNotFound(err) {
+				return 0, fmt.Errorf("ask %s for %s: %w", m.name, id, err)
+			}
+			sum += a.DebitsPosted + a.CreditsPosted
+		}
+	}
+	return sum, nil
 }
 
 // turnover is the sum of all debits ever posted, if it equals that of all credits; else it is no sum that could be right.

@@ -25,6 +25,11 @@ func (e *Evidence) remarks(fault int) (out []string) {
 			out = append(out, words)
 		}
 	}
+	for i := range e.Moves {
+		if e.Moves[i].Fault == fault {
+			out = append(out, e.Moves[i].remark())
+		}
+	}
 	if e.Smooth != nil {
 		for i := range e.Smooth.Faults {
 			if w := &e.Smooth.Faults[i]; w.Fault == fault {

@@ -51,6 +51,8 @@ func (o *Options) Check(s *Scenario) error {
 		return fmt.Errorf("%d sites: a drill has 3 or 5, so that a majority remains when one fails", o.Sites)
 	case o.Shards < 1 || o.Shards > 64:
 		return fmt.Errorf("%d shards: a drill on one machine has 1 to 64", o.Shards)
+	case o.Shards < 2 && s.moves:
+		return fmt.Errorf("%d shard: the scenario %s needs 2 or more, for a slot to go from one to another", o.Shards, s.Name)
 	case o.Sites < s.Sites:
 		return fmt.Errorf("%d sites: the scenario %s needs %d, in three cities", o.Sites, s.Name, s.Sites)
 	case o.Carriers < 1 || o.Carriers > 4:
@@ -78,6 +80,7 @@ type Evidence struct {
 	Reigns   []Reign
 	Pauses   [][]ShardPause // of each fault, by shard
 	Smooth   *Smoothness    // nil: no carrier was broken
+	Moves    []Wandering    // of the faults in which a slot moved
 	Traffic  []Reading      // of the carriers
 	Forecast []*Comparison  // of the faults of which the fleet said something
 	Signed   *evidence.Run  // nil: Options.Sign was not set
@@ -162,6 +165,11 @@ func prepare(s Scenario, o Options) (_ *run, err error) {
 	if r.world, err = newWorld(trade, o.Shards); err != nil {
 		return nil, err
 	}
+	if s.moves {
+		if err := r.world.settleNomads(); err != nil {
+			return nil, err
+		}
+	}
 	dir, err := os.MkdirTemp("", "holdfast-drill-")
 	if err != nil {
 		return nil, fmt.Errorf("make a directory for the sites: %w", err)
@@ -171,7 +179,7 @@ func prepare(s Scenario, o Options) (_ *run, err error) {
 	}
 	r.book = newBook()
 	if o.Shards > 1 {
-		r.book.crosses = r.world.crosses
+		r.book.crosses, r.book.nomads = r.world.crosses, r.world.nomads
 	}
 	return r, nil
 }
@@ -200,7 +208,7 @@ func (r *run) clock() time.Duration { return time.Since(r.started) - time.Durati
 // begin brings up the fleet and everything the load stands on.
 func (r *run) begin(ctx context.Context) (err error) {
 	r.throne = newThrone(r.fleet, r.clock)
-	r.stage = &stage{fleet: r.fleet, throne: r.throne, clock: r.clock, length: r.o.Load, rand: r.rand, carriers: r.o.Carriers, foretells: r.scenario.foretells}
+	r.stage = &stage{fleet: r.fleet, throne: r.throne, clock: r.clock, length: r.o.Load, rand: r.rand, carriers: r.o.Carriers, foretells: r.scenario.foretells, nomads: r.world.nomads}
 	r.meter = &meter{cables: r.fleet.net, clock: r.clock}
 	if r.load, err = newLoad(r.fleet, r.book, r.clock); err != nil {
 		return err
@@ -219,7 +227,7 @@ func (r *run) begin(ctx context.Context) (err error) {
 	if err := r.load.settle(ctx, r.world, r.world.funding(rounds, ids(r.rand, time.Now()))); err != nil {
 		return err
 	}
-	if err := r.crowd(ctx); err != nil || !r.scenario.undisturbed() {
+	if err := r.crowd(ctx); err != nil || !r.scenario.undisturbed() && !r.scenario.moves {
 		return err
 	}
 	r.view.say("waiting until every shard is led from its home")
@@ -253,6 +261,10 @@ func (r *run) play(ctx context.Context) []error {
 		id := ids(rand.New(rand.NewPCG(r.o.Seed, 10+uint64(i))), time.Now())
 		callers.Go(func() { r.load.probe(ctx, until, c, id) })
 		callers.Go(func() { r.load.read(ctx, until, c) })
+	}
+	if n := r.world.nomads; n != nil {
+		id := ids(rand.New(rand.NewPCG(r.o.Seed, 5)), time.Now())
+		callers.Go(func() { r.load.wander(ctx, until, n, id) })
 	}
 	played := make(chan error, 1)
 	go func() { played <- r.scenario.play(ctx, r.stage) }()
@@ -357,6 +369,9 @@ func (r *run) findings(e *Evidence, p *prover, broken []error) (out []string) {
 	} else {
 		out = append(out, disturbed(e.Faults, e.Reigns, e.Length)...)
 	}
+	for i := range e.Moves {
+		out = append(out, e.Moves[i].reasons(&e.Faults[e.Moves[i].Fault], e.Bound)...)
+	}
 	if r.scenario.smooth && e.Smooth != nil {
 		out = append(out, e.Smooth.reasons(e.Faults, r.o.Carriers)...)
 	}
@@ -379,6 +394,7 @@ func (r *run) findings(e *Evidence, p *prover, broken []error) (out []string) {
 // compare works out everything that is not in the result: carriers, forecasts, clients on the wrong side.
 func (r *run) compare(e *Evidence) {
 	e.Traffic = r.meter.history()
+	e.Moves = r.wandering(e.Faults)
 	e.Smooth = smoothness(e.Faults, e.Samples, e.Traffic, e.Length)
 	for i := range e.Faults {
 		if c := compare(i, &e.Faults[i], e.Pauses[i], e.Reigns, e.Samples, e.Length); c != nil {

@@ -19,12 +19,13 @@ type Scenario struct {
 	play  func(ctx context.Context, s *stage) error
 
 	// What the drill has unless the caller wants more; 0: the default of all.
-	Sites, Carriers int
+	Sites, Carriers, Shards int
 
 	calm      bool // nothing is broken: an election is one that nobody wanted, and fails the drill
 	smooth    bool // carriers are broken, never the last one: no election, and nobody waits noticeably longer
 	foretells bool // every word of the forecasts has to come true
 	strands   bool // clients that reach the wrong side only are part of it
+	moves     bool // owners move from shard to shard
 }
 
 // Fit sets what the caller has not asked for to what the scenario has by default.
@@ -33,7 +34,7 @@ func (s *Scenario) Fit(o *Options, asked func(option string) bool) {
 		option string
 		value  *int
 		want   int
-	}{{"rate", &o.Rate, s.rate()}, {"sites", &o.Sites, s.Sites}, {"carriers", &o.Carriers, s.Carriers}} {
+	}{{"rate", &o.Rate, s.rate()}, {"sites", &o.Sites, s.Sites}, {"carriers", &o.Carriers, s.Carriers}, {"shards", &o.Shards, s.Shards}} {
 		if x.want != 0 && !asked(x.option) {
 			*x.value = x.want
 		}
@@ -71,6 +72,7 @@ const (
 	demoBound     = time.Second            // the machine is a laptop that does other things too
 	outageBound   = 5 * time.Second        // nothing runs at all: as long as a process takes to start and read its log
 	smoothBound   = 200 * time.Millisecond // longer than any hiccup of a disk; what callers notice is compared more finely
+	moveBound     = 200 * time.Millisecond // of the owners of a slot that moves
 	busyBound     = payDeadline            // nothing fails, the machine is slow: as long as every caller still gets an answer
 )
 
@@ -114,6 +116,10 @@ var scenarios = []Scenario{
 	{
 		Name: "site-replace", Story: "The site that leads is killed (SIGKILL) for good, and a new one takes its place.",
 		Load: 20 * time.Second, least: 10 * time.Second, bound: failoverBound, play: playSiteReplace,
+	},
+	{
+		Name: "slot-move", Story: "A slot with busy owners moves to a shard that is led from another site, and back.",
+		Load: 32 * time.Second, least: 30 * time.Second, bound: moveBound, play: playSlotMove, Shards: 3, moves: true,
 	},
 	{
 		Name: "busy-machine", Story: "Half of the load this machine can carry, while a process that never rests keeps every core busy.",

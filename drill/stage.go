@@ -26,6 +26,7 @@ type stage struct {
 	foretells bool      // forecasts are what the scenario is about
 	stranded  *stranded // nil: nobody is on the wrong side of anything
 	newIDs    func() func() holdfast.ID
+	nomads    *nomads // nil: nobody moves
 
 	mu     sync.Mutex
 	faults []Fault

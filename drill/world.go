@@ -25,6 +25,7 @@ type world struct {
 	shards    []shardCast
 	customers map[string]holdfast.AccountID
 	merchants map[string]holdfast.AccountID // by customer: whom the customer buys from
+	nomads    *nomads                       // nil: nobody moves
 }
 
 // shardCast is who is in one shard.
@@ -52,6 +53,7 @@ const (
 	codeOrder
 	codeRefund
 	codeProbe
+	codeWander
 )
 
 func newWorld(trade *retail.Trade, shards int) (*world, error) {
@@ -95,9 +97,9 @@ func (w *world) cast(a holdfast.AccountID) *shardCast {
 	return &w.shards[int(a.Owner.Slot())*len(w.shards)/holdfast.Slots]
 }
 
-// crosses reports a payment whose payer and payee are in different shards.
+// crosses reports a payment whose payer and payee are in different shards, at some time at least.
 func (w *world) crosses(debit, credit holdfast.AccountID) bool {
-	return w.cast(debit) != w.cast(credit)
+	return w.cast(debit) != w.cast(credit) || w.nomads.has(debit) != w.nomads.has(credit)
 }
 
 // paid lists whose statements together have every payment of the load.
@@ -136,6 +138,9 @@ type grant struct {
 func (w *world) grants(c *shardCast, rounds int) (all []grant) {
 	for _, payer := range c.payers {
 		all = append(all, grant{payer, probeFund})
+	}
+	if n := w.nomads; n != nil && n.from == c.id {
+		all = append(all, n.grants()...)
 	}
 	for _, name := range w.trade.Customers {
 		if a := w.customers[name]; w.cast(a) == c {

@@ -211,6 +211,9 @@ func addsUp(account holdfast.AccountID, lines []client.Line) error {
 		} else {
 			debits, credits = l.DebitsPosted, l.CreditsPosted // opening, or the parts of a hold: its sums are taken as they are
 		}
+		if i+1 < len(lines) && lines[i+1].Shard != l.Shard && l.Balance() == credits-debits {
+			debits, credits = l.DebitsPosted, l.CreditsPosted // the owner has moved to another shard: the balance went along, the sums begin anew
+		}
 		if l.DebitsPosted != debits || l.CreditsPosted != credits {
 			return fmt.Errorf("at %s it shows %d debits and %d credits; its lines come to %d and %d", l.Txn, l.DebitsPosted, l.CreditsPosted, debits, credits)
 		}

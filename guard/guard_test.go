@@ -24,8 +24,9 @@ func TestRights(t *testing.T) {
 		{guard.MoveLeaders, false, false, true},
 		{guard.RebuildReplicas, false, false, true},
 		{guard.ChangeSites, false, false, true},
+		{guard.MoveSlots, false, false, true},
 		{0, false, false, false},
-		{guard.ChangeSites + 1, false, false, false},
+		{guard.MoveSlots + 1, false, false, false},
 	}
 	for _, row := range rows {
 		for role, want := range map[guard.Role]bool{

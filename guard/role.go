@@ -71,6 +71,8 @@ const (
 	RebuildReplicas
 	// ChangeSites adds, replaces and retires sites.
 	ChangeSites
+	// MoveSlots moves slots of owners from one shard to another.
+	MoveSlots
 )
 
 // rights is the one table of who may do what: the least role an action needs.
@@ -84,6 +86,7 @@ var rights = map[Action]Role{
 	MoveLeaders:      Operator,
 	RebuildReplicas:  Operator,
 	ChangeSites:      Operator,
+	MoveSlots:        Operator,
 }
 
 var actionNames = map[Action]string{
@@ -96,6 +99,7 @@ var actionNames = map[Action]string{
 	MoveLeaders:      "move-leaders",
 	RebuildReplicas:  "rebuild-replicas",
 	ChangeSites:      "change-sites",
+	MoveSlots:        "move-slots",
 }
 
 // String names the action, for error texts and logs.

@@ -7,6 +7,7 @@ import (
 	"holdfast"
 	"holdfast/ledger"
 	"holdfast/shard"
+	"holdfast/site"
 	"holdfast/transit"
 )
 
@@ -37,7 +38,10 @@ func (a *api) movementIn(ctx context.Context, v *shard.View, t *holdfast.Txn, n 
 	if leg := p.HomeLeg(n); leg != holdfast.NoLeg {
 		as.leg, as.transfer = leg, p.Shown(leg)
 	}
-	return as, nil
+	if !as.transfer.Hold.IsZero() {
+		as.transfer.Hold, err = site.CallersHold(v, as.transfer.Hold)
+	}
+	return as, err
 }
 
 // landed shows the leg of a land: who paid stands at home, as far as this site knows it.
@@ -103,20 +107,28 @@ func atHome(f *shard.FoundTransfer) bool {
 	return !slices.ContainsFunc(f.Txn.Messages, func(m holdfast.Message) bool { return m.Topic == transit.Topic })
 }
 
-// findHold looks for a hold by the caller's id, and shows its payee.
-func findHold(v *shard.View, id holdfast.ID) (h ledger.OpenHold, state ledger.HoldState, found bool, err error) {
-	if h, state, found, err = v.Hold(id); found || err != nil {
-		return h, state, found, err
-	}
-	r, found, err := v.Record(transit.HeldKey(id))
-	if err != nil || !found {
+// findHold looks in one shard for a hold, by the caller's id or that in its books, and shows it as its caller knows it.
+func findHold(v *shard.View, as holdfast.ID) (h ledger.OpenHold, state ledger.HoldState, found bool, err error) {
+	id, err := site.CallersHold(v, as)
+	if err != nil {
 		return h, state, false, err
+	}
+	r, crosses, err := v.Record(transit.HeldKey(id))
+	if err != nil || !crosses {
+		h, state, found, err = v.Hold(as)
+		return h, state, found, err
 	}
 	held, err := transit.ReadHeld(r.Body)
 	if err != nil {
 		return h, state, false, err
 	}
-	if h, state, found, err = v.Hold(id.Shadow()); found {
+	if as == id {
+		as = held.ID(id)
+	}
+	if h, state, found, err = v.Hold(as); !found && err == nil {
+		h, state, found, err = v.Hold(id) // where it began, before it moved
+	}
+	if found {
 		h.ID, h.Credit = id, held.Payee
 	}
 	return h, state, found, err
@@ -131,13 +143,6 @@ func (a *api) decidedIn(ctx context.Context, f shard.Found, mode shard.ReadMode)
 	if !p.Crosses() || f.Outcome.Status != holdfast.Done {
 		return p.Txn, p.Departed(f.Outcome), nil
 	}
-	var land holdfast.Outcome
-	err = a.site.Read(ctx, p.Away, mode, func(v *shard.View) error {
-		there, found, err := v.Txn(p.LandID())
-		if found {
-			land = there.Outcome
-		}
-		return err
-	})
+	land, err := a.site.Landed(ctx, &p, mode)
 	return p.Txn, p.Outcome(f.Outcome, land), err
 }

@@ -15,6 +15,7 @@ import (
 	"holdfast/guard"
 	"holdfast/shard"
 	"holdfast/site"
+	"holdfast/transit"
 )
 
 // fake is a site that answers as it is told and remembers what it was asked.
@@ -28,6 +29,7 @@ type fake struct {
 	forced   bool
 	plan     error
 	asked    site.SiteRequest
+	slots    site.SlotRequest
 
 	mu   sync.Mutex
 	txns []holdfast.Txn
@@ -62,6 +64,22 @@ func (f *fake) IssueOwner(context.Context) (holdfast.Owner, error) { return 2088
 
 func (f *fake) Read(context.Context, holdfast.ShardID, shard.ReadMode, func(*shard.View) error) error {
 	return f.read
+}
+
+func (f *fake) ReadAccount(context.Context, holdfast.AccountID, shard.ReadMode, func(site.Stay, *shard.View) error) error {
+	return f.read
+}
+
+func (f *fake) ReadOrigin(context.Context, transit.Origin, func(*shard.View) error) error {
+	return f.read
+}
+
+func (f *fake) Hold(context.Context, holdfast.ID, shard.ReadMode) (h site.HoldNow, found bool, err error) {
+	return h, false, f.read
+}
+
+func (f *fake) Landed(context.Context, *transit.Payment, shard.ReadMode) (land holdfast.Outcome, err error) {
+	return land, f.read
 }
 
 func (f *fake) ShardOf(holdfast.Owner) holdfast.ShardID            { return 1 }
@@ -103,6 +121,27 @@ func (f *fake) PlanSites(_ context.Context, q site.SiteRequest) (site.SitePlan, 
 func (f *fake) ApplySites(_ context.Context, q site.SiteRequest, _ string) error {
 	f.asked = q
 	return f.plan
+}
+
+func (f *fake) PlanSlots(_ context.Context, q site.SlotRequest) (site.SlotPlan, error) {
+	f.slots = q
+	return site.SlotPlan{
+		ID: "def", From: 1, To: 2, Slots: q.Slots, Accounts: 7, Pause: 90 * time.Millisecond,
+		Shards: []site.PlannedShard{{Shard: 1, Name: "hangzhou", Slots: [2]int{500, 450}, Rate: [2]float64{30, 20}}},
+	}, f.plan
+}
+
+func (f *fake) ApplySlots(_ context.Context, q site.SlotRequest, _ string) error {
+	f.slots = q
+	return f.plan
+}
+
+func (f *fake) KeepSlots(_ context.Context, slots []site.SlotRange) ([]site.SlotRange, error) {
+	return slots, f.plan
+}
+
+func (f *fake) SlotMoves(context.Context) []site.SlotMove {
+	return []site.SlotMove{{Slots: site.SlotRange{From: 10, To: 12}, From: 1, To: 2, Stage: site.StageCopies, Why: "it waits"}}
 }
 
 func (f *fake) SetHome(context.Context, holdfast.ShardID, holdfast.SiteID) error { return nil }

@@ -23,6 +23,7 @@ import (
 	"holdfast/proof"
 	"holdfast/shard"
 	"holdfast/site"
+	"holdfast/transit"
 )
 
 // Site is what the API needs of a site; *[site.Site] is one. Each part may be used by many requests at once.
@@ -49,6 +50,13 @@ type Books interface {
 	// Read calls fn with the books of a shard as they are now (or, stale, as this site knows them) and returns its error,
 	// or one of package shard that says why there is no answer. fn must not keep the view.
 	Read(ctx context.Context, id holdfast.ShardID, mode shard.ReadMode, fn func(*shard.View) error) error
+	// ReadAccount does the same with the books of the shard that has an account now; fn may be called several times, and the last
+	// time counts. ReadOrigin reads a shard where the slot of the account was before.
+	ReadAccount(ctx context.Context, id holdfast.AccountID, mode shard.ReadMode, fn func(site.Stay, *shard.View) error) error
+	ReadOrigin(ctx context.Context, o transit.Origin, fn func(*shard.View) error) error
+	// Hold finds a hold by its caller's id, wherever it is now. Landed is what became of a payment between shards where its payees were.
+	Hold(ctx context.Context, id holdfast.ID, mode shard.ReadMode) (site.HoldNow, bool, error)
+	Landed(ctx context.Context, p *transit.Payment, mode shard.ReadMode) (holdfast.Outcome, error)
 	// ShardOf is the shard of an owner, ShardOfAccount that of an account, ShardOfKey that of a record without an owner, ShardIDs are all shards.
 	ShardOf(o holdfast.Owner) holdfast.ShardID
 	ShardOfAccount(id holdfast.AccountID) holdfast.ShardID
@@ -66,6 +74,12 @@ type Fleet interface {
 	// PlanSites works out what a change of sites would do, ApplySites orders it. Both refuse with [site.PlanRefused].
 	PlanSites(ctx context.Context, q site.SiteRequest) (site.SitePlan, error)
 	ApplySites(ctx context.Context, q site.SiteRequest, plan string) error
+	// PlanSlots works out what moving slots to another shard would do, ApplySlots orders it, KeepSlots gives moves up that are not
+	// decided, and SlotMoves lists those that are under way. All but the last refuse with [site.PlanRefused].
+	PlanSlots(ctx context.Context, q site.SlotRequest) (site.SlotPlan, error)
+	ApplySlots(ctx context.Context, q site.SlotRequest, plan string) error
+	KeepSlots(ctx context.Context, slots []site.SlotRange) ([]site.SlotRange, error)
+	SlotMoves(ctx context.Context) []site.SlotMove
 	Shards(ctx context.Context) []site.ShardStatus
 	ShardMapVersion() uint64
 	// SetHome writes into the shard map where a shard is at home: its leadership goes there, and goes back there. HandOver

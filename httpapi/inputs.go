@@ -155,6 +155,21 @@ type siteApplyIn struct {
 	Body siteApplyBody
 }
 
+type slotPlanIn struct {
+	deadlineIn
+	Body slotRequestBody
+}
+
+type slotApplyIn struct {
+	deadlineIn
+	Body slotApplyBody
+}
+
+type slotStayIn struct {
+	deadlineIn
+	Body slotStayBody
+}
+
 type handOverIn struct {
 	deadlineIn
 	ID   uint16 `path:"id" doc:"Number of the shard"`

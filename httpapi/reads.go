@@ -16,6 +16,7 @@ import (
 	"holdfast/ledger"
 	"holdfast/shard"
 	"holdfast/site"
+	"holdfast/transit"
 )
 
 const (
@@ -199,15 +200,7 @@ func (a *api) getAccount(ctx context.Context, x *exchange) error {
 	if err != nil {
 		return err
 	}
-	var account holdfast.Account
-	err = a.look(ctx, x, id, mode, func(v *shard.View) (found bool, err error) {
-		if past {
-			account, found, err = v.AccountAt(id, holdfast.TimeOf(at))
-		} else {
-			account, found = v.Account(id)
-		}
-		return found, err
-	})
+	account, err := a.accountOf(ctx, x, id, mode, at, past)
 	if err != nil {
 		return err
 	}
@@ -218,9 +211,23 @@ func (a *api) getAccount(ctx context.Context, x *exchange) error {
 	return x.sendJSON(http.StatusOK, body)
 }
 
-// look reads the shard of an account. What is not found is a problem, 404.
-func (a *api) look(ctx context.Context, x *exchange, id holdfast.AccountID, mode shard.ReadMode, fn func(*shard.View) (bool, error)) error {
-	return a.lookIn(ctx, x, []holdfast.ShardID{a.site.ShardOfAccount(id)}, mode, fn)
+// look reads the shard that has an account. What is not found is a problem, 404.
+func (a *api) look(
+	ctx context.Context, x *exchange, id holdfast.AccountID, mode shard.ReadMode, fn func(site.Stay, *shard.View) (bool, error),
+) error {
+	found := false
+	err := a.site.ReadAccount(ctx, id, mode, func(stay site.Stay, v *shard.View) (err error) {
+		x.shard = stay.Shard
+		found, err = fn(stay, v)
+		return err
+	})
+	switch {
+	case err != nil:
+		return a.unanswered(err)
+	case !found:
+		return nothingFound()
+	}
+	return nil
 }
 
 // lookIn reads shards one after another until one has what is asked for. An id alone does not tell its shard.
@@ -241,6 +248,10 @@ func (a *api) lookIn(
 			return nil
 		}
 	}
+	return nothingFound()
+}
+
+func nothingFound() error {
 	return edgeNotFound.problem("Nothing is known under this id: check it, and ask for accounts by owner.purpose.asset, for all else by its UUID.")
 }
 
@@ -277,29 +288,16 @@ func (a *api) getStatement(ctx context.Context, x *exchange) error {
 	if err != nil {
 		return err
 	}
-	body := statementBody{Account: id.String(), Lines: []lineBody{}}
-	err = a.look(ctx, x, id, mode, func(v *shard.View) (bool, error) {
-		if _, found := v.Account(id); !found {
-			return false, nil
-		}
-		lines, next, err := v.Statement(id, cursor, limit)
-		for i := range lines {
-			if err == nil {
-				body.Lines, err = a.appendLine(ctx, body.Lines, v, x.shard, &lines[i])
-			}
-		}
-		body.Next = cursorText(next)
-		return true, err
-	})
+	lines, next, err := a.statementOf(ctx, x, id, mode, cursor, limit)
 	if err != nil {
 		return err
 	}
-	return x.sendJSON(http.StatusOK, body)
+	return x.sendJSON(http.StatusOK, statementBody{Account: id.String(), Lines: lines, Next: cursorText(next)})
 }
 
 var sides = map[ledger.RowKind]string{ledger.RowChange: "change", ledger.RowDebit: "debit", ledger.RowCredit: "credit"}
 
-func (a *api) appendLine(ctx context.Context, lines []lineBody, v *shard.View, id holdfast.ShardID, l *shard.Line) ([]lineBody, error) {
+func (a *api) lineOf(ctx context.Context, v *shard.View, id holdfast.ShardID, l *shard.Line) (lineBody, error) {
 	b := lineBody{Side: sides[l.Kind], sumsBody: sumsBody{
 		int64(l.DebitsPosted), int64(l.CreditsPosted), int64(l.DebitsPending), int64(l.CreditsPending), int64(l.CreditsPosted - l.DebitsPosted),
 	}}
@@ -307,14 +305,14 @@ func (a *api) appendLine(ctx context.Context, lines []lineBody, v *shard.View, i
 	if l.Transfer != nil {
 		m, err := a.movementIn(ctx, v, l.Txn, l.Leg)
 		if err != nil {
-			return lines, err
+			return b, err
 		}
 		b.Transaction = m.txn.String()
 		if err := b.fill(v, &m); err != nil {
-			return lines, err
+			return b, err
 		}
 	}
-	return append(lines, b), nil
+	return b, nil
 }
 
 // Cursors are opaque to callers: the time of the last line and how many with that time were shown.
@@ -438,8 +436,8 @@ func (a *api) getTransfersByRef(ctx context.Context, x *exchange) error {
 		err := a.site.Read(ctx, id, mode, func(v *shard.View) error {
 			list, err := v.ByRef(ref, maxByRef)
 			for i := range list {
-				if list[i].Transfer.ID.IsShadow() && !list[i].Txn.ID.IsShadow() && !atHome(&list[i]) {
-					continue // shown where it landed, if it did
+				if list[i].Transfer.ID.IsShadow() && !list[i].Txn.ID.IsShadow() && !atHome(&list[i]) || ledger.OfMove(list[i].Txn) {
+					continue // shown where it landed, if it did; or made anew in a move
 				}
 				m, wrong := a.movementOf(ctx, v, id, &list[i])
 				body.Transfers, err = append(body.Transfers, m), errors.Join(err, wrong)
@@ -517,18 +515,22 @@ func (a *api) getHold(ctx context.Context, x *exchange) error {
 	if err != nil {
 		return err
 	}
-	var body holdBody
-	err = a.lookUp(ctx, x, func(v *shard.View) (bool, error) {
-		h, state, found, err := findHold(v, id)
-		if found {
-			body = holdBodyOf(&h, state, x.shard)
-		}
-		return found, err
-	})
+	q, err := x.query("consistency")
 	if err != nil {
 		return err
 	}
-	return x.sendJSON(http.StatusOK, body)
+	mode, err := q.mode()
+	if err != nil {
+		return err
+	}
+	h, found, err := a.site.Hold(ctx, id, mode)
+	switch x.shard = h.Shard; {
+	case err != nil:
+		return a.unanswered(err)
+	case !found:
+		return nothingFound()
+	}
+	return x.sendJSON(http.StatusOK, holdBodyOf(&h.OpenHold, h.State, h.Shard))
 }
 
 func (a *api) getAccountHolds(ctx context.Context, x *exchange) error {
@@ -544,28 +546,62 @@ func (a *api) getAccountHolds(ctx context.Context, x *exchange) error {
 	if err != nil {
 		return err
 	}
-	body := holdsBody{Holds: []holdBody{}}
-	err = a.look(ctx, x, id, mode, func(v *shard.View) (bool, error) {
-		if _, found := v.Account(id); !found {
-			return false, nil
+	var list []shownHold
+	err = a.look(ctx, x, id, mode, func(_ site.Stay, v *shard.View) (found bool, err error) {
+		if _, found = v.Account(id); found {
+			list, err = callersHolds(v, id)
 		}
-		for _, h := range v.HoldsOf(id, maxHolds) {
-			if h.ID.IsShadow() {
-				shown, _, found, err := findHold(v, h.ID.Unshadow())
-				if err != nil {
-					return true, err
-				}
-				if !found {
-					continue // a payment under way to another shard: it is no hold that anybody could post
-				}
-				h = shown
-			}
-			body.Holds = append(body.Holds, holdBodyOf(&h, ledger.HoldOpen, x.shard))
-		}
-		return true, nil
+		return found, err
 	})
 	if err != nil {
 		return err
 	}
+	body := holdsBody{Holds: []holdBody{}}
+	for i := range list {
+		h := &list[i]
+		if h.moved {
+			before, found, err := a.site.Hold(ctx, h.ID, shard.Stale)
+			if err != nil {
+				return a.unanswered(err)
+			}
+			if found {
+				h.Time = before.Time
+			}
+		}
+		body.Holds = append(body.Holds, holdBodyOf(&h.OpenHold, ledger.HoldOpen, x.shard))
+	}
 	return x.sendJSON(http.StatusOK, body)
+}
+
+// shownHold is an open hold as its caller knows it.
+type shownHold struct {
+	ledger.OpenHold
+	moved bool // it was made anew when one of its owners moved: where it was first stands when it was opened
+}
+
+// callersHolds lists the open holds of an account.
+func callersHolds(v *shard.View, id holdfast.AccountID) (list []shownHold, err error) {
+	for _, h := range v.HoldsOf(id, maxHolds) {
+		moved := false
+		if h.ID.Reserved() {
+			name, err := site.CallersHold(v, h.ID)
+			if err != nil {
+				return list, err
+			}
+			if _, held, err := v.Record(transit.HeldKey(name)); err != nil {
+				return list, err
+			} else if !held {
+				continue // a payment under way to another shard: it is no hold that anybody could post
+			}
+			shown, _, found, err := findHold(v, h.ID)
+			if err != nil {
+				return list, err
+			}
+			if found {
+				moved, h = !h.ID.IsShadow(), shown
+			}
+		}
+		list = append(list, shownHold{h, moved})
+	}
+	return list, nil
 }

@@ -181,6 +181,7 @@ func (a *api) fleetRoutes(r *router) {
 			"the same plan again is done and changes nothing. There is no transaction that an Idempotency-Key could name: it may be sent and changes nothing.",
 		action: guard.ChangeSites, handle: a.postSiteApply,
 	})
+	a.slotRoutes(r)
 	add[struct{}, jsonOut[auditBody]](r, operation{
 		name: "audit", method: get, path: "/v1/audit", tag: tagFleet, summary: "Recount the books and compare the replicas",
 		action: guard.ReadFleet, handle: a.getAudit,
@@ -192,4 +193,30 @@ func (a *api) fleetRoutes(r *router) {
 		name: "readyz", method: get, path: "/readyz", tag: tagFleet, summary: "The site takes requests and hears a majority", free: true, handle: a.getReady,
 	})
 	r.mount(operation{name: "metrics", method: get, path: "/metrics", free: true, handle: a.getMetrics})
+}
+
+func (a *api) slotRoutes(r *router) {
+	add[slotPlanIn, jsonOut[slotPlanBody]](r, operation{
+		name: "plan-slots", method: post, path: "/v1/slots/plan", tag: tagFleet, summary: "Show what moving slots to another shard would do",
+		text: "It changes nothing. Which accounts and open holds would move, what each of the two shards has and carries now and after, which " +
+			"single losses would be survived before, while a slot is on its way, and after, and about how long its owners would wait. Refused with " +
+			"not-now, saying why, when the slots are in several shards or there already, when one is on its way or has come too lately, and when " +
+			"a site does not know how to move slots. There is no transaction that an Idempotency-Key could name: it may be sent and changes nothing.",
+		action: guard.MoveSlots, handle: a.postSlotPlan,
+	})
+	add[slotApplyIn, jsonOut[slotOrderedBody]](r, operation{
+		name: "apply-slots", method: post, path: "/v1/slots/apply", tag: tagFleet, summary: "Order the moves that a plan has shown",
+		text: "The request and the id of its plan; refused with plan-stale when the shard map has changed since. It is answered when the order " +
+			"stands in the log; the fleet moves the slots by itself, one after the other, whatever fails meanwhile, and /v1/shards shows how far that is. " +
+			"No payment fails: those of a slot that is on its way wait and go where it is. Ordering the same plan again is done and changes " +
+			"nothing. There is no transaction that an Idempotency-Key could name: it may be sent and changes nothing.",
+		action: guard.MoveSlots, handle: a.postSlotApply,
+	})
+	add[slotStayIn, jsonOut[slotKeptBody]](r, operation{
+		name: "stay-slots", method: post, path: "/v1/slots/stay", tag: tagFleet, summary: "Give up moves that are not decided yet",
+		text: "The slots stay in the shard where they are, and what was copied is put back. Refused with not-now when no move of these slots " +
+			"is under way, or all are decided. Asking again may find nothing left to give up. There is no transaction that an Idempotency-Key " +
+			"could name: it may be sent and changes nothing.",
+		action: guard.MoveSlots, handle: a.postSlotStay,
+	})
 }

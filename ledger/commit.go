@@ -17,7 +17,7 @@ func (s *State) applyGeneral(t *holdfast.Txn, raw []byte, out *[]holdfast.Outcom
 	if trace, known, err := s.find(t.ID, tag); known || err != nil {
 		return s.replay(t.ID, trace, raw, out, err)
 	}
-	if s.cur.own = ownRecord(t); !s.cur.own {
+	if s.cur.own = OfMove(t); !s.cur.own {
 		if barred, err := s.barred(t); barred || err != nil {
 			*out = append(*out, moved(t.ID))
 			return err

@@ -120,8 +120,9 @@ func (s *State) loadGates() error {
 	return err
 }
 
-// ownRecord reports a transaction that passes gates and frozen accounts.
-func ownRecord(t *holdfast.Txn) bool {
+// OfMove reports a transaction of the platform's own that has to do with a move of slots. It passes gates and frozen accounts, and what it
+// moves is not moved from anybody to anybody.
+func OfMove(t *holdfast.Txn) bool {
 	for i := range t.Records {
 		if rest, ours := strings.CutPrefix(t.Records[i].Key, GatesKey); ours && (rest == "" || rest[0] == '/') {
 			return true
@@ -196,10 +197,19 @@ func moved(id holdfast.ID) holdfast.Outcome {
 // SlotAccounts calls use with the accounts of a slot among the next max accounts from the one with the number from on, in the
 // order in which they came to this replica. It returns the number to go on from; done: that was all there is now.
 func (s *State) SlotAccounts(slot holdfast.Slot, from uint32, max int, use func(holdfast.AccountID)) (next uint32, done bool) {
+	return s.Owned(from, max, func(id holdfast.AccountID) {
+		if id.Owner.Slot() == slot {
+			use(id)
+		}
+	})
+}
+
+// Owned calls use with the accounts of owners among the next max accounts from the one with the number from on, like
+// [State.SlotAccounts].
+func (s *State) Owned(from uint32, max int, use func(holdfast.AccountID)) (next uint32, done bool) {
 	end := min(from+uint32(max), s.accounts.hot.len)
 	for i := from; i < end; i++ {
-		a := s.accounts.hot.at(i)
-		if id := a.id(); id.Owner.Slot() == slot && !id.OfShard() {
+		if id := s.accounts.hot.at(i).id(); !id.OfShard() {
 			use(id)
 		}
 	}

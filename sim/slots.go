@@ -138,7 +138,7 @@ func (n *nomads) wander() {
 	to := holdfast.ShardID(1 + (int(from)+n.f.e.rng.IntN(len(n.f.shards)-1))%len(n.f.shards))
 	n.moves++
 	move := n.f.worlds[0].id()
-	if t, ok := slot.Mark(route{r.p, n.now()}, s, from, to, move); ok {
+	if t, _, ok := slot.Mark(route{r.p, n.now()}, []holdfast.Slot{s}, from, to, func(holdfast.Slot) holdfast.ID { return move }); ok {
 		n.moved[s] = n.f.e.now
 		n.stats.Marked++
 		n.f.e.logf("slot %d is to move from shard %d to %d", s, from, to)
@@ -155,7 +155,7 @@ func (n *nomads) regret(s holdfast.Slot, from holdfast.ShardID) {
 	if r == nil {
 		return
 	}
-	if t, ok := slot.Unmark(route{r.p, n.now()}, s, from); ok {
+	if t, _, ok := slot.Unmark(route{r.p, n.now()}, []holdfast.Slot{s}, from); ok {
 		n.f.e.logf("slot %d is to stay in shard %d", s, from)
 		r.p.submit(from, &t, false, func(holdfast.Outcome) {})
 	}

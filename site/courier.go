@@ -102,6 +102,17 @@ func (s *Site) stepCourier(ctx context.Context, id holdfast.ShardID) {
 	}
 }
 
+// hurryCourier lets the courier of a shard look now for what has landed.
+func (s *Site) hurryCourier(ctx context.Context, id holdfast.ShardID) {
+	c := &s.couriers
+	c.mu.Lock()
+	if p := c.posts[id]; p != nil {
+		p.courier.Hurry(s.courierTime())
+	}
+	c.mu.Unlock()
+	s.stepCourier(ctx, id)
+}
+
 // deliver proposes in calls of bounded size and reports every outcome to the courier. Called with the lock held; the answers
 // take it again.
 func (s *Site) deliver(

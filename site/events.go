@@ -42,6 +42,8 @@ const (
 	EventSites        EventKind = "sites"          // this site has learnt of a new list of sites
 	EventSiteStep     EventKind = "site-step"      // a step of a change of sites was ordered here
 	EventSiteDone     EventKind = "site-done"      // a change of sites is over
+	EventSlotMoved    EventKind = "slot-moved"     // a slot is in another shard now
+	EventSlotStuck    EventKind = "slot-stuck"     // loud: a slot does not move, or was given up
 	EventFragile      EventKind = "fragile"        // loud: some single loss would stop a shard
 	EventSturdy       EventKind = "sturdy"         // none would any more
 	EventCourier      EventKind = "courier"        // loud: a payment between shards cannot be brought to its end
@@ -59,7 +61,7 @@ const (
 var eventLevels = map[EventKind]slog.Level{
 	EventCut: slog.LevelWarn, EventFragile: slog.LevelWarn, EventAlone: slog.LevelWarn, EventRejoin: slog.LevelWarn,
 	EventOutOfService: slog.LevelError, EventCorrupt: slog.LevelError, EventWaits: slog.LevelError, EventWiped: slog.LevelWarn,
-	EventYields: slog.LevelWarn, EventCourier: slog.LevelError,
+	EventYields: slog.LevelWarn, EventCourier: slog.LevelError, EventSlotStuck: slog.LevelWarn,
 }
 
 // eventsKept is how many events are remembered.

@@ -91,6 +91,7 @@ func (s *Site) keepForecasts(ctx context.Context) {
 	defer ticker.Stop()
 	for {
 		s.forecasts.own.Store(s.takeVitals(ctx))
+		s.meter.tick(s.watch.now())
 		s.tellSurvival(s.paint(s.askVitals(ctx)).survive(time.Now()))
 		select {
 		case <-ctx.Done():

@@ -22,14 +22,19 @@ type moves struct {
 	mu     sync.Mutex      // guards what follows
 	ctx    context.Context // nil: not started, or stopped
 	cancel context.CancelFunc
-	of     int // shards whose movers run
+	of     int                         // shards whose movers run
+	shut   map[holdfast.Slot]time.Time // slots of shards led from here, since when their owners wait
+
+	stuck   stuck
+	looking sync.Mutex // whoever holds it looks at the map for all who wait for a new one
 }
 
 const (
 	moveIdle     = 20 * time.Millisecond // between two looks whether a slot is to move
 	moveBusy     = 2 * time.Millisecond  // between two looks while one does
 	slotMoveWait = 3 * time.Second       // for an answer
-	lookAfter    = 5 * time.Millisecond  // after an answer "moved"
+	lookAfter    = 3 * time.Millisecond  // after an answer "moved"
+	looksAgain   = 8                     // before the same shard is asked once more
 )
 
 func (s *Site) startMoves(context.Context) error {
@@ -81,6 +86,7 @@ func (s *Site) runMoves(ctx context.Context, id holdfast.ShardID) {
 		lead := s.host.Leader(id)
 		if !lead.Self {
 			mover = nil
+			s.moves.stuck.note(id, nil)
 			timer.Reset(moveIdle)
 			continue
 		}
@@ -88,26 +94,27 @@ func (s *Site) runMoves(ctx context.Context, id holdfast.ShardID) {
 			mover, term, told = slot.New(slot.Config{Shard: id, Wait: holdfast.Time(2 * slotMoveWait)}), lead.Term, nil
 		}
 		timer.Reset(s.stepMove(ctx, id, mover))
-		if err := mover.Err(); err != nil && told == nil {
-			told = err
-			s.log.Warn("a slot does not move", "shard", id, "err", err)
+		err := mover.Err()
+		s.moves.stuck.note(id, err)
+		if err != nil && told == nil {
+			s.event(Event{Kind: EventSlotStuck, Shard: id, Detail: err.Error()})
 		}
+		told = err
 	}
 }
 
 // stepMove does what is due, and says how long to wait until the next step.
 func (s *Site) stepMove(ctx context.Context, id holdfast.ShardID, mover *slot.Mover) time.Duration {
-	v := moveView{s, ctx, directory{s.ShardMap()}}
+	v := moveView{s, ctx, directory{s.ShardMap().record()}}
 	work := mover.Step(s.courierTime(), v)
-	if work.Proposal == nil && work.Flip == nil {
-		busy := false
-		v.State(id, func(state *ledger.State) { busy = underWay(state) })
+	if busy := s.watchGates(v, id); work.Proposal == nil && work.Flip == nil {
 		if busy {
 			return moveBusy
 		}
 		return moveIdle
 	}
 	var both sync.WaitGroup
+	began := time.Now()
 	if f := work.Flip; f != nil {
 		both.Go(func() {
 			if err := s.flip(ctx, f); err != nil && ctx.Err() == nil {
@@ -127,15 +134,76 @@ func (s *Site) stepMove(ctx context.Context, id holdfast.ShardID, mover *slot.Mo
 		})
 	}
 	both.Wait()
-	return moveBusy
+	return s.restAfter(v, id, work.Proposal, time.Since(began))
 }
 
-// underWay reports that a slot is leaving.
-func underWay(state *ledger.State) bool {
-	g, _ := state.Gates()
-	return slices.ContainsFunc(g.Slots(), func(slot holdfast.Slot) bool {
-		return g.Of(slot) == ledger.GateEbbing || g.Of(slot) == ledger.GateShut || g.Of(slot) == ledger.GateMarked
-	})
+// restAfter leaves the processors to payments after a page for which nobody waits: as long as it took when accounts are copied, and
+// twice that when what has moved away is cleared.
+func (s *Site) restAfter(v moveView, id holdfast.ShardID, p *slot.Proposal, took time.Duration) time.Duration {
+	const few = 64
+	if p == nil {
+		return moveBusy // a map that could not be written is tried again
+	}
+	if len(p.Txn.Transfers) < few {
+		return 0
+	}
+	if p.To == id {
+		return 2 * took
+	}
+	var gates ledger.Gates
+	v.State(id, func(state *ledger.State) { gates, _ = state.Gates() })
+	for _, slot := range gates.Slots() {
+		if gates.Of(slot) == ledger.GateShut {
+			return 0
+		}
+	}
+	return took
+}
+
+// watchGates reports that a slot is leaving. It notes since when its owners wait, and has what has left for other shards brought to its
+// end soon: until then the slot cannot be shut.
+func (s *Site) watchGates(v moveView, id holdfast.ShardID) (busy bool) {
+	var gates ledger.Gates
+	v.State(id, func(state *ledger.State) { gates, _ = state.Gates() })
+	for _, slot := range gates.Slots() {
+		switch gate := gates.Of(slot); gate {
+		case ledger.GateMarked, ledger.GateEbbing, ledger.GateShut:
+			busy = true
+			s.moves.note(slot, gate)
+			if gate == ledger.GateEbbing {
+				s.hurryCourier(v.ctx, id)
+			}
+		}
+	}
+	return busy
+}
+
+// note remembers since when a slot is shut.
+func (m *moves) note(slot holdfast.Slot, gate ledger.Gate) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.shut == nil {
+		m.shut = map[holdfast.Slot]time.Time{}
+	}
+	_, known := m.shut[slot]
+	switch {
+	case gate != ledger.GateShut:
+		delete(m.shut, slot)
+	case !known:
+		m.shut[slot] = time.Now()
+	}
+}
+
+// waited is how long a slot was shut, in words.
+func (m *moves) waited(slot holdfast.Slot) string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	since, known := m.shut[slot]
+	if !known { // somebody else shut it
+		return ""
+	}
+	delete(m.shut, slot)
+	return fmt.Sprintf("; its owners waited for about %d ms", time.Since(since).Milliseconds())
 }
 
 // flip writes into the map where a slot is now, unless it stands there.
@@ -150,62 +218,15 @@ func (s *Site) flip(ctx context.Context, f *slot.Flip) error {
 		if old.ShardOf(f.Slot) == f.To {
 			return s.refreshMap(ctx)
 		}
-		next := *old
-		next.been = map[holdfast.Slot][]transit.Origin{}
-		for slot, list := range old.been {
-			next.been[slot] = list
+		err = s.writeMap(ctx, old.with(f))
+		if err == nil {
+			s.event(Event{Kind: EventSlotMoved, Shard: f.To, Site: s.cfg.Site, Detail: fmt.Sprintf("slot %d is in shard %d now, and was in shard %d%s",
+				f.Slot, f.To, old.ShardOf(f.Slot), s.moves.waited(f.Slot))})
 		}
-		next.slots[f.Slot], next.been[f.Slot] = f.To, f.Origins
-		if err := s.writeMap(ctx, &next); !errors.Is(err, ErrMapChanged) {
+		if !errors.Is(err, ErrMapChanged) {
 			return err
 		}
 	}
-}
-
-// ErrSlotBusy says that a slot cannot move just now: it is moving, or has come too lately.
-var ErrSlotBusy = errors.New("the slot is on its way already, or has not been where it is for long enough: try again later")
-
-// MoveSlot begins the move of a slot to another shard, and returns when that is decided upon in the log; the move goes on by
-// itself. The map of the fleet says when the slot has moved.
-func (s *Site) MoveSlot(ctx context.Context, slotID holdfast.Slot, to holdfast.ShardID) error {
-	if err := s.known(to); err != nil {
-		return err
-	}
-	if slotID >= holdfast.Slots {
-		return fmt.Errorf("slot %d is not within 0-%d", slotID, holdfast.Slots-1)
-	}
-	ctx, cancel := s.within(ctx)
-	defer cancel()
-	m, err := s.readMap(ctx, shard.Linearizable)
-	if err != nil {
-		return err
-	}
-	if !m.has(to) {
-		return fmt.Errorf("shard %d of %d: %w", to, len(m.Homes), shard.ErrNoShard)
-	}
-	from := m.ShardOf(slotID)
-	if from == to {
-		return fmt.Errorf("slot %d is in shard %d already", slotID, to)
-	}
-	var note holdfast.Record
-	if err := s.Read(ctx, from, shard.Linearizable, func(v *shard.View) (err error) {
-		note, _, err = v.Record(ledger.NoteKey(slotID))
-		return err
-	}); err != nil {
-		return err
-	}
-	if age := holdfast.TimeOf(time.Now()) - note.Changed; len(m.been[slotID]) > 0 && age < holdfast.Time(10*s.cfg.Timing.Request.Std()) {
-		return ErrSlotBusy // a copy of a request could live through both moves
-	}
-	t, ok := slot.Mark(moveView{s, ctx, directory{m}}, slotID, from, to, freshID(time.Now()))
-	if !ok {
-		return ErrSlotBusy
-	}
-	out, err := s.proposeOwn(ctx, from, &t)
-	if err == nil && out.Status != holdfast.Done {
-		err = fmt.Errorf("%w: %s (%s)", ErrSlotBusy, out.Status, out.Code)
-	}
-	return err
 }
 
 // moveView is what a mover sees: the replicas of this site, which has one of every shard.
@@ -258,17 +279,86 @@ func (s *Site) lookup(ctx context.Context) transit.Lookup {
 	}
 }
 
-// awaitMap waits a moment and looks at the map again; false: there is no time left.
-func (s *Site) awaitMap(ctx context.Context) bool {
-	timer := time.NewTimer(lookAfter)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-timer.C:
+// with is the map when a slot has moved.
+func (m *ShardMap) with(f *slot.Flip) *ShardMap {
+	next := *m
+	next.written, next.been = nil, map[holdfast.Slot][]transit.Origin{}
+	for slot, list := range m.been {
+		next.been[slot] = list
 	}
-	if err := s.refreshMap(ctx); err != nil && ctx.Err() == nil {
-		s.log.Debug("the shard map could not be read here", "err", err)
+	next.slots[f.Slot], next.been[f.Slot] = f.To, f.Origins
+	return &next
+}
+
+// foresee uses the map as it will be for slots whose move is decided, as the replicas here tell: owners who wait need not wait until it is
+// written. A newer map takes the place of this one, whatever it says.
+func (s *Site) foresee(ctx context.Context) error {
+	m := s.ShardMap()
+	next := m
+	for _, id := range s.ShardIDs() {
+		var gates ledger.Gates
+		err := s.Read(ctx, id, shard.Stale, func(v *shard.View) error {
+			v.State(func(state *ledger.State) { gates, _ = state.Gates() })
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		for _, of := range gates.Slots() {
+			gate := gates.Of(of)
+			if m.ShardOf(of) != id || gate != ledger.GateShut && gate != ledger.GateGone {
+				continue
+			}
+			f, err := s.decided(ctx, id, of)
+			if err != nil {
+				return err
+			}
+			if f != nil {
+				next = next.with(f)
+			}
+		}
+	}
+	if next != m {
+		next.written = m.record()
+		s.shardMap.CompareAndSwap(m, next)
+	}
+	return nil
+}
+
+// decided is what the map will say of a slot that leaves a shard; nil: that is not decided, as far as is known here.
+func (s *Site) decided(ctx context.Context, from holdfast.ShardID, of holdfast.Slot) (*slot.Flip, error) {
+	here, _, err := s.noteOf(ctx, from, of, shard.Stale)
+	if err != nil || here == nil {
+		return nil, err
+	}
+	there, _, err := s.noteOf(ctx, here.Other, of, shard.Stale)
+	if err != nil || there == nil || there.Move != here.Move || there.Stage != slot.Here {
+		return nil, err
+	}
+	return &slot.Flip{Slot: of, To: here.Other, Origins: there.Origins}, nil
+}
+
+// awaitMap waits until this site knows of a new map, but not for long: a slot may also be served again where it was. One of those
+// who wait looks for all. false: there is no time left.
+func (s *Site) awaitMap(ctx context.Context) bool {
+	known := s.ShardMap()
+	ticker := time.NewTicker(lookAfter)
+	defer ticker.Stop()
+	for range looksAgain {
+		select {
+		case <-ctx.Done():
+			return false
+		case <-ticker.C:
+		}
+		if s.moves.looking.TryLock() {
+			if err := errors.Join(s.refreshMap(ctx), s.foresee(ctx)); err != nil && ctx.Err() == nil {
+				s.log.Debug("the shard map could not be read here", "err", err)
+			}
+			s.moves.looking.Unlock()
+		}
+		if s.ShardMap() != known {
+			break
+		}
 	}
 	return ctx.Err() == nil
 }

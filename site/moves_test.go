@@ -3,6 +3,7 @@ package site
 import (
 	"context"
 	"errors"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -64,6 +65,35 @@ func (f *fleet) awaitMove(slot holdfast.Slot, from, to holdfast.ShardID) {
 	})
 }
 
+// moveSlots orders a move as an operator does: plan, look, apply.
+func (f *fleet) moveSlots(s *Site, to holdfast.ShardID, slots ...SlotRange) SlotPlan {
+	f.t.Helper()
+	q := SlotRequest{Slots: slots, To: to}
+	p, err := s.PlanSlots(context.Background(), q)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	if err := s.ApplySlots(context.Background(), q, p.ID); err != nil {
+		f.t.Fatal(err)
+	}
+	return p
+}
+
+// tryMove orders the move of one slot, if that is possible now.
+func (f *fleet) tryMove(s *Site, slot holdfast.Slot, to holdfast.ShardID) error {
+	q := SlotRequest{Slots: []SlotRange{{slot, slot}}, To: to}
+	p, err := s.PlanSlots(context.Background(), q)
+	if err == nil {
+		err = s.ApplySlots(context.Background(), q, p.ID)
+	}
+	return err
+}
+
+func refused(err error, why string) bool {
+	var r PlanRefused
+	return errors.As(err, &r) && strings.Contains(r.Why, why)
+}
+
 // TestASlotMovesUnderLoad: its owners pay and are paid while it moves, no request fails, and nothing is lost, doubled or left
 // behind. How long they waited is told.
 func TestASlotMovesUnderLoad(t *testing.T) {
@@ -99,9 +129,7 @@ func TestASlotMovesUnderLoad(t *testing.T) {
 	for _, x := range all {
 		running.Go(func() { x.run(stop) })
 	}
-	if err := s.MoveSlot(context.Background(), 10, 2); err != nil {
-		t.Error(err)
-	}
+	f.moveSlots(s, 2, SlotRange{10, 10})
 	f.awaitMove(10, 1, 2)
 	close(stop)
 	running.Wait()
@@ -125,7 +153,8 @@ func TestASlotMovesUnderLoad(t *testing.T) {
 	f.mustHold(s, neighbour, 100_000+7+400+paid(1)-paid(2)+paid(5))
 	f.mustHold(s, far, 100_000+paid(3)-paid(4))
 	f.audit()
-	if err := s.MoveSlot(context.Background(), 10, 1); !errors.Is(err, ErrSlotBusy) {
+	back := SlotRequest{Slots: []SlotRange{{10, 10}}, To: 1}
+	if _, err := s.PlanSlots(context.Background(), back); !refused(err, "has come to shard 2 a moment ago") {
 		t.Errorf("it moves back at once: %v", err)
 	}
 }

@@ -14,9 +14,14 @@ import (
 // ShardOf is the shard of an owner.
 func (s *Site) ShardOf(o holdfast.Owner) holdfast.ShardID { return s.ShardMap().ShardOf(o.Slot()) }
 
-// ShardOfAccount is the shard that has an account: that of its owner, but for those through which payments between shards pass.
+// ShardOfAccount is the shard that has an account: that of its owner, but for those through which payments between shards,
+// and balances of owners who move, pass.
 func (s *Site) ShardOfAccount(id holdfast.AccountID) holdfast.ShardID {
-	if at, _, ok := id.InTransit(); ok && int(at) <= s.extent.Load().now {
+	at, _, ok := id.InTransit()
+	if !ok {
+		at, _, ok = id.Moving()
+	}
+	if ok && int(at) <= s.extent.Load().now {
 		return at
 	}
 	return s.ShardOf(id.Owner)
@@ -83,22 +88,25 @@ func (s *Site) place(ctx context.Context, t *holdfast.Txn) (p transit.Payment, c
 // its shard says where it has gone.
 func (s *Site) findHold(ctx context.Context, id holdfast.ID) (held transit.Held, found bool, err error) {
 	for _, mode := range []shard.ReadMode{shard.Stale, shard.Linearizable} {
-		err = nil
-		held, found = transit.FindHeld(s.ShardIDs(), func(at holdfast.ShardID) (h transit.Held, there bool) {
-			failed := s.Read(ctx, at, mode, func(v *shard.View) (err error) {
-				h, there, err = heldIn(v, at, id)
-				return err
-			})
-			if failed != nil {
-				err = failed
-			}
-			return h, there && failed == nil
-		})
-		if found {
+		if held, found, err = s.findHoldBy(ctx, id, mode); found {
 			return held, true, nil
 		}
 	}
 	return held, false, err
+}
+
+func (s *Site) findHoldBy(ctx context.Context, id holdfast.ID, mode shard.ReadMode) (held transit.Held, found bool, err error) {
+	held, found = transit.FindHeld(s.ShardIDs(), func(at holdfast.ShardID) (h transit.Held, there bool) {
+		failed := s.Read(ctx, at, mode, func(v *shard.View) (err error) {
+			h, there, err = heldIn(v, at, id)
+			return err
+		})
+		if failed != nil {
+			err = failed
+		}
+		return h, there && failed == nil
+	})
+	return held, found, err
 }
 
 // heldIn looks for a hold in one shard: one that crosses or has moved has a record, any other stands under its own id.

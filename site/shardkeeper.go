@@ -208,7 +208,7 @@ func birthKey(id string) string { return holdfast.ReservedPrefix + "birth/" + id
 const birthIndex = holdfast.ReservedPrefix + "births"
 
 // AddShard orders that one more shard is born, without a slot, and returns its number when that stands in the log of the first one.
-// From then on the fleet carries it out by itself; [Site.ShardBirths] tells how far it is, and [Site.MoveSlot] brings slots to it when
+// From then on the fleet carries it out by itself; [Site.ShardBirths] tells how far it is, and [Site.ApplySlots] brings slots to it when
 // it is there. id names the order: asked again with it, whatever has happened since, the answer is the same shard. version is that of the
 // map that the order was made from: [ErrMapChanged] when there is another. The error is a [PlanRefused] when no shard can be born now.
 func (s *Site) AddShard(ctx context.Context, id string, version uint64) (holdfast.ShardID, error) {

@@ -107,7 +107,7 @@ func TestAShardIsBornUnderLoad(t *testing.T) {
 	if at, err := f.site(3).AddShard(t.Context(), "split-1", version); at != 3 || err != nil {
 		t.Errorf("the same order again: shard %d, %v", at, err)
 	}
-	eventually(t, "the slot is to move", func() bool { return s.MoveSlot(t.Context(), 10, 3) == nil })
+	eventually(t, "the slot is to move", func() bool { return f.tryMove(s, 10, 3) == nil })
 	f.awaitMove(10, 1, 3)
 	before := f.applied(3)
 	eventually(t, "some payments in the new shard", func() bool { return f.applied(3) > before+50 })
@@ -311,12 +311,12 @@ func TestABirthIsRefused(t *testing.T) {
 	if _, err := s.AddShard(t.Context(), "No Such/Name", 0); !errors.As(err, new(PlanRefused)) {
 		t.Errorf("an order with a bad id: %v", err)
 	}
-	if err := s.MoveSlot(t.Context(), 10, 3); !errors.Is(err, shard.ErrNoShard) {
+	if err := f.tryMove(s, 10, 3); !errors.As(err, new(PlanRefused)) {
 		t.Errorf("a slot moves to a shard that is not there: %v", err)
 	}
 	f.byHand(3, 1, "other")
 	refused("shard 3 is being born already, by order other")
-	if err := s.MoveSlot(t.Context(), 10, 3); !errors.Is(err, shard.ErrNoShard) {
+	if err := f.tryMove(s, 10, 3); !errors.As(err, new(PlanRefused)) {
 		t.Errorf("a slot moves to a shard that is not born: %v", err)
 	}
 	if _, err := s.PlanSites(t.Context(), f.request(SiteRetire, 2, 0)); !errors.As(err, new(PlanRefused)) || !strings.Contains(err.Error(), "shard 3 is being born") {
@@ -412,7 +412,7 @@ func TestAFleetOfOneGetsShards(t *testing.T) {
 	f.mustDo(s, f.pay(c, a, 70))
 	f.addShard(1, "second")
 	f.born(2)
-	eventually(t, "the slot is to move", func() bool { return s.MoveSlot(t.Context(), 10, 2) == nil })
+	eventually(t, "the slot is to move", func() bool { return f.tryMove(s, 10, 2) == nil })
 	f.awaitMove(10, 1, 2)
 	f.mustDo(s, f.pay(a, b, 5))
 	f.mustDo(s, f.pay(a, c, 7))

@@ -42,6 +42,16 @@ type ShardMap struct {
 	been  map[holdfast.Slot][]transit.Origin
 	first int    // shards that the fleet was born with
 	birth *birth // of one more that is under way; nil: none is
+	// written is the map as it stands in the log, of one that foresees more; nil: this is it.
+	written *ShardMap
+}
+
+// record is the map as it stands in the log.
+func (m *ShardMap) record() *ShardMap {
+	if m.written != nil {
+		return m.written
+	}
+	return m
 }
 
 // newShardMap spreads the slots evenly over the shards, and their homes over the sites in order of number.
@@ -232,8 +242,16 @@ func (s *Site) ShardMapVersion() uint64 { return s.ShardMap().Version }
 // refreshMap takes over the map of this site's replica of the first shard. The map only says where to ask first and where
 // leaders belong; a site with an old one asks in the wrong place and is sent on.
 func (s *Site) refreshMap(ctx context.Context) error {
-	m, err := s.readMap(ctx, shard.Stale)
-	if err != nil {
+	var m *ShardMap
+	err := s.Read(ctx, mapShard, shard.Stale, func(v *shard.View) error {
+		r, found, err := v.Record(mapRecord)
+		if err != nil || !found || r.Version <= s.ShardMap().Version { // while a slot moves this is asked often: it is not read in vain
+			return err
+		}
+		m, err = readShardMap(r.Body, r.Version, s.extent.Load().first, s.sites())
+		return err
+	})
+	if err != nil || m == nil {
 		return err
 	}
 	return s.adoptMap(m)

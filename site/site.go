@@ -60,6 +60,7 @@ type Site struct {
 	homes    homes
 	fleet    fleetKeeper
 	moves    moves
+	meter    slotMeter
 
 	forecasts forecaster
 	couriers  couriers

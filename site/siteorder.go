@@ -21,7 +21,7 @@ import (
 
 func servesFleet(method string) bool {
 	switch method {
-	case methodRoster, methodAbout, methodProbe, methodMembers, methodOrder, methodChange, methodBirthAt:
+	case methodRoster, methodAbout, methodProbe, methodMembers, methodOrder, methodChange, methodBirthAt, methodSlotRates, methodStuck:
 		return true
 	}
 	return false
@@ -37,6 +37,10 @@ func (s *Site) serveFleet(ctx context.Context, method string, payload []byte) ([
 		return serveJSON(payload, func(q probeRequest) (probeAnswer, error) { return s.probe(ctx, q), nil })
 	case methodMembers:
 		return serveJSON(payload, func(q membersRequest) (membersAnswer, error) { return s.membersHere(ctx, q.Shard) })
+	case methodSlotRates:
+		return json.Marshal(s.slotRatesHere())
+	case methodStuck:
+		return serveJSON(payload, func(q stuckRequest) (stuckAnswer, error) { return stuckAnswer{s.moves.stuck.get(q.Shard)}, nil })
 	case methodOrder:
 		return serveJSON(payload, func(q orderRequest) (struct{}, error) { return struct{}{}, s.orderHere(ctx, q) })
 	case methodBirthAt:
@@ -81,6 +85,7 @@ type aboutAnswer struct {
 	Shards    []replicaAbout  `json:"shards"` // that have a place there
 	First     int             `json:"first"`  // shards that the fleet was born with, as it knows; 0: it is of an older release, and cannot take in more
 	Map       uint64          `json:"map"`    // version of the shard map that it follows, on disk too
+	Moves     int             `json:"moves"`  // of slots, that its release can take part in; 0: none
 }
 
 // replicaAbout is its replica of a shard.
@@ -90,7 +95,7 @@ type replicaAbout struct {
 }
 
 func (s *Site) about() aboutAnswer {
-	a := aboutAnswer{Site: s.cfg.Site, Name: s.cfg.Name, City: s.cfg.City, Addresses: s.cfg.advertised()}
+	a := aboutAnswer{Site: s.cfg.Site, Name: s.cfg.Name, City: s.cfg.City, Addresses: s.cfg.advertised(), Moves: movesFormat}
 	if host, _, err := net.SplitHostPort(s.cfg.HTTP.Listen); err == nil && dialable(s.cfg.HTTP.Listen) && !net.ParseIP(host).IsLoopback() {
 		a.HTTP = "http://" + s.cfg.HTTP.Listen // what it listens on for a proxy beside it is of no use to others
 	}

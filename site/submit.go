@@ -125,6 +125,7 @@ func (s *Site) sort(ctx context.Context, txns []holdfast.Txn, bulk bool, outcome
 			outcomes[i].Status, outcomes[i].Code, outcomes[i].Field = holdfast.NotExecuted, code, field
 			continue
 		}
+		s.meter.count(t)
 		if t = p.Txn; !p.Plain() {
 			crossings = append(crossings, crossing{p, i})
 			depart := p.Depart()

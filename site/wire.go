@@ -27,6 +27,9 @@ const (
 	methodChange   = "site-change"
 	methodMap      = "shard-map"
 	methodBirthAt  = "shard-birth"
+
+	methodSlotRates = "slot-rates"
+	methodStuck     = "slot-stuck"
 )
 
 const wireVersion = 1

@@ -70,12 +70,19 @@ func (s *standing) of(move holdfast.ID, list ...Stage) bool {
 
 // change is the records that make a stage of another: gate and note, if neither has changed meanwhile.
 func (s *standing) change(gate ledger.Gate, note Note) []holdfast.RecordChange {
-	gates := s.gates
-	gates.Set(s.slot, gate)
-	return []holdfast.RecordChange{
-		{Key: ledger.GatesKey, Expect: s.gatesVersion, Body: ledger.AppendGates(nil, &gates)},
-		{Key: ledger.NoteKey(s.slot), Expect: s.noteVersion, Body: note.Append(nil)},
-	}
+	next := *s
+	next.gates.Set(s.slot, gate)
+	return []holdfast.RecordChange{next.gated(), s.noted(note)}
+}
+
+// gated is the table of gates as it is to be, if it has not changed since it was read.
+func (s *standing) gated() holdfast.RecordChange {
+	return holdfast.RecordChange{Key: ledger.GatesKey, Expect: s.gatesVersion, Body: ledger.AppendGates(nil, &s.gates)}
+}
+
+// noted is a new note, if the old one has not changed since it was read.
+func (s *standing) noted(note Note) holdfast.RecordChange {
+	return holdfast.RecordChange{Key: ledger.NoteKey(s.slot), Expect: s.noteVersion, Body: note.Append(nil)}
 }
 
 // touch is the note once more: whatever else was made from the same look is refused.
@@ -172,5 +179,5 @@ func moved(move, hold holdfast.ID) holdfast.ID {
 	return holdfast.ID(sum[:16]).Own(hold)
 }
 
-// nameKey is the key of the record that says which hold one is that has moved: its id as callers know it.
-func nameKey(moved holdfast.ID) string { return ledger.GatesKey + "/hold/" + moved.String() }
+// NameKey is the key of the record that says which hold one is that has moved: its id as callers know it.
+func NameKey(moved holdfast.ID) string { return ledger.GatesKey + "/hold/" + moved.String() }

@@ -20,13 +20,15 @@ type Config struct {
 	Pause holdfast.Time
 	// Wait is how long a proposal may go unanswered; 0: 3 s.
 	Wait holdfast.Time
-	// Page is how many accounts one transaction may change, and how few may differ before a slot is shut; 0: 512.
+	// Page is how many accounts one transaction may change; 0: 512.
 	Page int
+	// Few is how few accounts differ when a slot is shut, unless so many change that it never comes to that; 0: 32.
+	Few int
 }
 
 func (c Config) withDefaults() Config {
 	c.Ebb, c.Pause, c.Wait = cmp.Or(c.Ebb, 100e6), cmp.Or(c.Pause, 500e6), cmp.Or(c.Wait, 3e9)
-	c.Page = cmp.Or(c.Page, maxAccounts)
+	c.Page, c.Few = cmp.Or(c.Page, maxAccounts), cmp.Or(c.Few, 32)
 	return c
 }
 
@@ -61,6 +63,10 @@ type Mover struct {
 	quiet    holdfast.Time               // do nothing before
 	ebbing   holdfast.Time               // since when nothing departs; 0: it does
 	broken   error                       // a page was refused
+	last     int                         // accounts in the latest page
+	deciding holdfast.ID                 // the proposal that decides the move
+	flip     Flip                        // that follows from it
+	decided  bool                        // it was done
 	err      error
 }
 
@@ -70,34 +76,68 @@ func New(c Config) *Mover { return &Mover{config: c.withDefaults()} }
 // Err says why the move at hand does not go on, if there is a reason that does not pass by itself.
 func (m *Mover) Err() error { return errors.Join(m.broken, m.err) }
 
-// Mark is the transaction, for shard from, that begins the move of a slot; it is refused when something about the slot changes
-// meanwhile. ok is false when the slot cannot move now: it is under way already, has not quite come, or cannot be read.
-func Mark(v View, slot holdfast.Slot, from, to holdfast.ShardID, move holdfast.ID) (t holdfast.Txn, ok bool) {
-	s, ok := look(v, from, slot)
-	if !ok || s.gate() != ledger.GateOpen || from == to {
-		return t, false
+// Mark is the transaction, for shard from, that begins the moves of slots, all or none; it is refused when something about one of
+// them changes meanwhile. move gives each move its id. ok is false when a slot cannot move now, which is blocked: it is under way
+// already, has not quite come, or cannot be read.
+func Mark(
+	v View, slots []holdfast.Slot, from, to holdfast.ShardID, move func(holdfast.Slot) holdfast.ID,
+) (t holdfast.Txn, blocked holdfast.Slot, ok bool) {
+	if from == to || len(slots) == 0 {
+		return t, blocked, false
 	}
-	if s.noteVersion > 0 && s.note.Stage == Here { // the shard that it came from still has to see that it is here
-		if before, ok := look(v, s.note.Other, slot); !ok || !before.of(s.note.Move, Gone) {
-			return t, false
+	var first standing // whose look at the gates is the oldest: what has changed since is noticed by its version
+	for i, slot := range slots {
+		s, ok := look(v, from, slot)
+		if !ok || s.gate() != ledger.GateOpen || !s.arrived(v) {
+			return t, slot, false
 		}
+		if i == 0 {
+			first = s
+		}
+		note := Note{Move: move(slot), Stage: Leaving, Other: to}
+		if s.noteVersion > 0 {
+			note.Origins = s.note.Origins
+		}
+		first.gates.Set(slot, ledger.GateMarked)
+		t.Records = append(t.Records, s.noted(note))
 	}
-	note := Note{Move: move, Stage: Leaving, Other: to}
-	if s.noteVersion > 0 {
-		note.Origins = s.note.Origins
-	}
-	return signed(move, from, holdfast.Txn{Records: s.change(ledger.GateMarked, note)}), true
+	t.Records = append(t.Records, first.gated())
+	return signed(move(slots[0]), from, t), blocked, true
 }
 
-// Unmark is the transaction, for shard from, by which a move is not wanted any more. It stops unless it is decided already.
-func Unmark(v View, slot holdfast.Slot, from holdfast.ShardID) (t holdfast.Txn, ok bool) {
-	s, ok := look(v, from, slot)
-	if !ok || s.noteVersion == 0 || s.note.Stage != Leaving {
-		return t, false
+// arrived reports that the shard from which a slot has come sees that it is here: until then it may not go on.
+func (s *standing) arrived(v View) bool {
+	if s.noteVersion == 0 || s.note.Stage != Here {
+		return true
 	}
-	note := s.note
-	note.Stage = Unwanted
-	return signed(note.Move, from, holdfast.Txn{Records: s.change(s.gate(), note)}), true
+	before, ok := look(v, s.note.Other, s.slot)
+	return ok && before.of(s.note.Move, Gone)
+}
+
+// Unmark is the transaction, for shard from, by which moves are not wanted any more: those among the slots that are under way and
+// not decided as far as can be seen. Each stops unless it is decided already. ok is false when there is none.
+func Unmark(v View, slots []holdfast.Slot, from holdfast.ShardID) (t holdfast.Txn, unwanted []holdfast.Slot, ok bool) {
+	var first standing
+	for _, slot := range slots {
+		s, ok := look(v, from, slot)
+		if !ok || s.noteVersion == 0 || s.note.Stage != Leaving {
+			continue
+		}
+		if there, ok := look(v, s.note.Other, slot); !ok || there.of(s.note.Move, Here) {
+			continue
+		}
+		if len(unwanted) == 0 {
+			first = s
+		}
+		note := s.note
+		note.Stage = Unwanted
+		t.Records, unwanted = append(t.Records, s.noted(note)), append(unwanted, slot)
+	}
+	if len(unwanted) == 0 {
+		return t, nil, false
+	}
+	t.Records = append(t.Records, first.gated())
+	return signed(first.note.Move, from, t), unwanted, true
 }
 
 // Step says what to do now.
@@ -115,6 +155,9 @@ func (m *Mover) Step(now holdfast.Time, v View) (w Work) {
 	}
 	there, ok := look(v, here.note.Other, here.slot)
 	if !ok || here.noteVersion < m.seen[here.shard] || there.noteVersion < m.seen[there.shard] {
+		if m.decided && v.ShardOf(ownerOf(m.flip.Slot)) != m.flip.To { // the answer was faster than the log
+			w.Flip = &m.flip
+		}
 		return w
 	}
 	if !m.contents.gather(v, here.shard) {
@@ -180,6 +223,7 @@ func (m *Mover) Answered(now holdfast.Time, p *Proposal, o holdfast.Outcome) {
 	m.asked = holdfast.ID{}
 	switch {
 	case o.Status == holdfast.Done:
+		m.decided = m.decided || p.Txn.ID == m.deciding
 		m.done(p)
 	case o.Status != holdfast.Refused:
 		m.quiet = now + m.config.Pause/10
@@ -221,13 +265,14 @@ func (m *Mover) approach(now holdfast.Time, v View, here, there *standing) Work 
 	if shut && plantedMapBeforeFinish() && v.ShardOf(ownerOf(here.slot)) != there.shard {
 		return Work{Flip: &Flip{here.slot, there.shard, Leave(here.note.Origins, here.shard, applied(v, here.shard))}}
 	}
-	p, ok := m.page(now, v, here, there, shut)
+	p, ok := m.page(v, here, there, shut)
 	switch {
 	case !ok:
 		return Work{}
 	case shut && !p.left:
 		return m.finish(now, v, p, here, there)
-	case shut || p.left:
+	case shut || p.left || m.worth(p.n):
+		m.last = p.n
 		p.txn.Records = append(p.txn.Records, there.touch())
 		return m.propose(now, there.shard, p.txn)
 	case here.gate() == ledger.GateMarked: // what still differs is little
@@ -235,6 +280,12 @@ func (m *Mover) approach(now holdfast.Time, v View, here, there *standing) Work 
 		return m.propose(now, here.shard, holdfast.Txn{Records: here.change(ledger.GateEbbing, here.note)})
 	}
 	return m.ebb(now, v, here)
+}
+
+// worth reports that one more page is copied before the slot shuts, because owners would wait for it: as long as there is much less to
+// copy each time.
+func (m *Mover) worth(n int) bool {
+	return n > m.config.Few && (m.last >= m.config.Page || 2*n < m.last)
 }
 
 // arrive opens the move in the other shard. What is left there of one that was given up has to be put back before.
@@ -250,8 +301,8 @@ func (m *Mover) arrive(now holdfast.Time, here, there *standing) Work {
 }
 
 // page is what the other shard lacks, as much as fits.
-func (m *Mover) page(now holdfast.Time, v View, here, there *standing, shut bool) (p *page, ok bool) {
-	p = &page{limit: m.config.Page}
+func (m *Mover) page(v View, here, there *standing, shut bool) (p *page, ok bool) {
+	p = &page{limit: m.config.Page, now: clock(v, here.shard)}
 	if shut && plantedFinishEarly() {
 		return p, true
 	}
@@ -278,7 +329,7 @@ func (m *Mover) page(now holdfast.Time, v View, here, there *standing, shut bool
 			if through == there.shard {
 				through = here.shard
 			}
-			p.holding(m.move, &x.missing[i], &held, through, now)
+			p.holding(m.move, &x.missing[i], &held, through)
 		}
 		return true
 	})
@@ -319,7 +370,7 @@ var errNoPayee = errors.New("there is no record of its payee")
 func (m *Mover) written(v View, here *standing, id holdfast.ID, name *holdfast.ID) (*transit.Held, error) {
 	*name = id.Unshadow()
 	if !id.IsShadow() {
-		r, found, ok := v.Record(here.shard, nameKey(id))
+		r, found, ok := v.Record(here.shard, NameKey(id))
 		if !ok {
 			return nil, nil
 		}
@@ -385,7 +436,17 @@ func drained(v View, here *standing) (drained, ok bool) {
 func (m *Mover) finish(now holdfast.Time, v View, p *page, here, there *standing) Work {
 	note := Note{Move: m.move, Stage: Here, Other: here.shard, Origins: Leave(here.note.Origins, here.shard, applied(v, here.shard))}
 	p.txn.Records = append(p.txn.Records, there.change(ledger.GateOpen, note)...)
-	return m.propose(now, there.shard, p.txn)
+	m.flip = Flip{here.slot, there.shard, note.Origins}
+	w := m.propose(now, there.shard, p.txn)
+	m.deciding = m.asked
+	return w
+}
+
+// clock is the time to which the log of a shard has come. What is left of a hold is counted by it: the times of a [Mover] are those of the
+// process that steps it, and say nothing about holds.
+func clock(v View, at holdfast.ShardID) (now holdfast.Time) {
+	v.State(at, func(s *ledger.State) { _, now = s.Applied() })
+	return now
 }
 
 // applied is an index behind that of the entry which shut the slot.
@@ -420,7 +481,7 @@ func (m *Mover) forward(now holdfast.Time, v View, here, there *standing) (w Wor
 	if v.ShardOf(ownerOf(here.slot)) != there.shard {
 		w.Flip = &Flip{here.slot, there.shard, there.note.Origins}
 	}
-	p, ok := m.release(now, v, here, there)
+	p, ok := m.release(v, here, there)
 	if !ok {
 		return w
 	}
@@ -442,8 +503,8 @@ func (m *Mover) own(now holdfast.Time, here *standing, p *page) Work {
 
 // release takes holds off the accounts that have moved: those of payers in the slot are in the other shard by now, and those of
 // other payers take on the form of holds whose payee is there.
-func (m *Mover) release(now holdfast.Time, v View, here, there *standing) (p *page, ok bool) {
-	p = &page{limit: m.config.Page}
+func (m *Mover) release(v View, here, there *standing) (p *page, ok bool) {
+	p = &page{limit: m.config.Page, now: clock(v, here.shard)}
 	held, unknown := map[holdfast.ID]bool{}, false // both sides of a hold may be in the slot
 	_, ok = m.contents.each(v, here.shard, 0, maxLegs, func(x *pair) bool {
 		for i := range x.holds {
@@ -467,7 +528,7 @@ func (m *Mover) release(now holdfast.Time, v View, here, there *standing) (p *pa
 				p.names(&to)
 			} else {
 				to.Away = there.shard
-				p.holding(m.move, h, &to, there.shard, now)
+				p.holding(m.move, h, &to, there.shard)
 			}
 		}
 		return true

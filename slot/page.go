@@ -22,9 +22,10 @@ const (
 type page struct {
 	txn    holdfast.Txn
 	opened map[holdfast.AccountID]bool
-	limit  int  // how many accounts it may change
-	n      int  // accounts that it changes
-	left   bool // there is more than fits, or that needs a page of its own
+	now    holdfast.Time // in the log of the shard where the slot is
+	limit  int           // how many accounts it may change
+	n      int           // accounts that it changes
+	left   bool          // there is more than fits, or that needs a page of its own
 }
 
 // open opens an account of the shard itself, once.
@@ -98,19 +99,19 @@ func (p *page) flags(x *pair) {
 }
 
 // holding makes a hold anew, in the form that crosses, at the shard where its payer is now.
-func (p *page) holding(move holdfast.ID, h *ledger.OpenHold, o *owed, through holdfast.ShardID, now holdfast.Time) {
+func (p *page) holding(move holdfast.ID, h *ledger.OpenHold, o *owed, through holdfast.ShardID) {
 	o.As = moved(move, h.ID)
 	t := holdfast.Transfer{
 		ID: o.As, Kind: holdfast.Hold, Debit: o.Debit, Credit: holdfast.InTransit(o.Home, through, o.Debit.Asset),
 		Amount: o.Amount, Code: h.Code, Ref: h.Ref,
 	}
 	if h.Due != 0 {
-		t.Timeout = time.Duration(min(max(1, h.Due-now), holdfast.Time(holdfast.MaxHoldTimeout)))
+		t.Timeout = time.Duration(min(max(1, h.Due-p.now), holdfast.Time(holdfast.MaxHoldTimeout)))
 	}
 	p.open(t.Credit)
 	p.txn.Transfers = append(p.txn.Transfers, t)
 	p.names(o)
-	p.txn.Records = append(p.txn.Records, holdfast.RecordChange{Key: nameKey(o.As), Expect: holdfast.AnyVersion, Body: o.hold[:]})
+	p.txn.Records = append(p.txn.Records, holdfast.RecordChange{Key: NameKey(o.As), Expect: holdfast.AnyVersion, Body: o.hold[:]})
 }
 
 // names writes the record that says where a hold is and whose it is.

@@ -423,14 +423,15 @@ func (w *world) mark(slot int, to holdfast.ShardID) {
 		w.letters, w.oldest = nil, len(w.charts)-1
 	}
 	w.moves++
-	if t, ok := Mark(view{w, from}, holdfast.Slot(slot), from, to, id(5000+w.moves)); ok {
+	move := func(holdfast.Slot) holdfast.ID { return id(5000 + w.moves) }
+	if t, _, ok := Mark(view{w, from}, []holdfast.Slot{holdfast.Slot(slot)}, from, to, move); ok {
 		w.letters = append(w.letters, letter{from, t, func(holdfast.Outcome) {}, false})
 	}
 }
 
 func (w *world) unmark(slot int) {
 	from := w.chart().at[slot]
-	if t, ok := Unmark(view{w, from}, holdfast.Slot(slot), from); ok {
+	if t, _, ok := Unmark(view{w, from}, []holdfast.Slot{holdfast.Slot(slot)}, from); ok {
 		w.letters = append(w.letters, letter{from, t, func(holdfast.Outcome) {}, false})
 	}
 }

@@ -261,7 +261,7 @@ func (c *Courier) look(now holdfast.Time, p *parcel, v View) {
 	for _, at := range v.Places(&p.payment) {
 		q := p.payment.At(at)
 		txn, o, found := v.Decided(at, q.LandID())
-		if found && q.isLand(txn) {
+		if found && q.IsLand(txn) {
 			c.learn(now, p, &o)
 			return
 		}
@@ -282,6 +282,15 @@ func (c *Courier) look(now holdfast.Time, p *parcel, v View) {
 func (c *Courier) learn(now holdfast.Time, p *parcel, land *holdfast.Outcome) {
 	if fate := FateOf(land); fate != Open {
 		p.stage, p.fate, p.due, p.pause = knowing, fate, now, c.config.Pause
+	}
+}
+
+// Hurry has every land whose fate is not known looked for in the next step: somebody waits until nothing is under way.
+func (c *Courier) Hurry(now holdfast.Time) {
+	for _, p := range c.parcels {
+		if p != nil && !p.gone && p.stage == finding && now < p.land {
+			p.due, p.pause = now, c.config.Look
+		}
 	}
 }
 

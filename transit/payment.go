@@ -220,9 +220,9 @@ func (p *Payment) landing(i int) holdfast.Transfer {
 	return t
 }
 
-// isLand reports whether a transaction that stands under the id of the land is the land, or its [Payment.Refusal]. It is
+// IsLand reports whether a transaction that stands under the id of the land is the land, or its [Payment.Refusal]. It is
 // neither when the same caller's id was used for a payment from another shard.
-func (p *Payment) isLand(t *holdfast.Txn) bool {
+func (p *Payment) IsLand(t *holdfast.Txn) bool {
 	if plantedAnyLand() {
 		return true
 	}

@@ -78,7 +78,7 @@ func TestRefusal(t *testing.T) {
 		if code, field := ledger.CheckLogged(&refusal); code != holdfast.CodeOK {
 			t.Fatalf("%s: the refusal is malformed: %s %s", text, code, field)
 		}
-		if refusal.ID != p.LandID() || !p.isLand(&refusal) {
+		if refusal.ID != p.LandID() || !p.IsLand(&refusal) {
 			t.Errorf("%s: the refusal does not stand for the land", text)
 		}
 		s := ledger.New()

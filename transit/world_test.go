@@ -140,7 +140,7 @@ func (w *world) auditPair(h, a holdfast.ShardID) {
 		}
 		amount := crossing(&p)
 		waiting += amount
-		if d, ok := w.shard(a).decided[p.LandID()]; ok && p.isLand(&d.txn) && d.outcome.Status == holdfast.Done {
+		if d, ok := w.shard(a).decided[p.LandID()]; ok && p.IsLand(&d.txn) && d.outcome.Status == holdfast.Done {
 			landed += amount
 		}
 	}

@@ -65,6 +65,8 @@ The API key is read from the environment: HOLDFAST_KEY. Any role will do.`,
 type fleetStatus struct {
 	OK       bool               `json:"ok"`
 	Change   *client.SiteChange `json:"site_change,omitempty"` // that is under way
+	Map      uint64             `json:"map_version"`
+	Moves    []client.SlotMove  `json:"slot_moves"` // that are under way
 	Sites    []client.Site      `json:"sites"`
 	Shards   []client.Shard     `json:"shards"`
 	Survival client.Survival    `json:"survival"`
@@ -97,9 +99,23 @@ func status(cmd *cobra.Command, t *target) error {
 		}
 		fmt.Fprintf(w, "%5d  %-14s %8d %13d %12d %9d %9d  %s\n", x.Shard, leader, x.Term, x.Applied, x.Commit, x.Accounts, x.Holds, shardState(x))
 	}
+	s.tellSlots(w)
 	tellChange(w, s.Change)
 	s.tellSurvival(w, names)
 	return verdict(cmd, t.file, s, s.OK)
+}
+
+// tellSlots shows which shard has which slots, where there are several, and which of them move.
+func (s *fleetStatus) tellSlots(w io.Writer) {
+	if len(s.Shards) > 1 {
+		fmt.Fprintf(w, "\nSHARD  SLOTS (version %d of the shard map)\n", s.Map)
+		for i := range s.Shards {
+			fmt.Fprintf(w, "%5d  %s\n", s.Shards[i].Shard, cmp.Or(inWords(s.Shards[i].Slots), "none"))
+		}
+	}
+	if len(s.Moves) > 0 {
+		fmt.Fprintf(w, "\nMOVES OF SLOTS under way:\n%s", movesInWords(s.Moves))
+	}
 }
 
 // tellSurvival shows what each loss would do.
@@ -140,11 +156,12 @@ func lossName(x *client.Forecast, names map[holdfast.SiteID]string) string {
 }
 
 func askStatus(ctx context.Context, c *client.Client) (s fleetStatus, err error) {
-	var siteErr, shardErr, survivalErr error
+	var siteErr, survivalErr error
 	var fleet client.Fleet
 	fleet, siteErr = c.Fleet(ctx)
 	s.Sites, s.Change = fleet.Sites, fleet.Change
-	s.Shards, shardErr = c.Shards(ctx)
+	shards, shardErr := c.ShardMap(ctx)
+	s.Shards, s.Moves, s.Map = shards.Shards, shards.Moves, shards.Version
 	s.Survival, survivalErr = c.Survival(ctx)
 	if err := errors.Join(siteErr, shardErr, survivalErr); err != nil {
 		return s, fmt.Errorf("ask the fleet: %w", err)

@@ -57,12 +57,8 @@ func newDrillRunWith(play player) *cobra.Command {
 	return newDrillRunOf(&drillFlags{play: play, compete: drill.Compete})
 }
 
-func newDrillRunOf(f *drillFlags) *cobra.Command {
-	f.o = drill.Defaults()
-	cmd := &cobra.Command{
-		Use:   "run NAME|all",
-		Short: "Run a scenario, or all of them",
-		Long: `Run a scenario, or all of them, and say whether every promise was kept. It fails when an acknowledged payment is lost,
+// drillRunText is the long text of drill run.
+const drillRunText = `Run a scenario, or all of them, and say whether every promise was kept. It fails when an acknowledged payment is lost,
 doubled or altered, when the books do not balance or the replicas differ, when the answers cannot be put into one order,
 when a request had no definite answer at its deadline of 2 s, or when payments paused for longer than the scenario allows.
 
@@ -87,19 +83,30 @@ carriers silently and heals it, and compares three ways: one TCP connection that
 nothing was acknowledged for 300 ms, Multipath TCP, and the link that sites use. It runs in network namespaces, which takes
 root on Linux; elsewhere over relays, and without Multipath TCP. Sites themselves can use neither of the other two.
 
+slot-move breaks nothing either. One slot of three shards, with 5,000 quiet accounts and a dozen that pay and are paid all the
+time, moves to a shard that is led from another site, and 20 s later back. No request may fail, and neither the slot
+nor any one of its owners may pause for more than 200 ms: each pays another one every 40 ms.
+
 busy-machine breaks nothing and lets no site fail: it passes when there was no election at all. Its load is half of what the
 machine carries beside the busy processes, measured for 3 s before it begins (64 callers, each waiting for its answers), unless
 --rate says otherwise; it says how much that is.
 
 The faults need their time: --duration takes 5 s or more for busy-machine, 10 s for site-add and site-replace, 12 s for
-leader-handover and all-kill, 13 s for those of carriers, 14 s for site-cut, site-kill and those of five sites, 26 s for forecast
-and for all, 20 s for the others.
+leader-handover and all-kill, 13 s for those of carriers, 14 s for site-cut, site-kill and those of five sites, 26 s for forecast,
+30 s for slot-move and for all, 20 s for the others.
 
 --json writes the result of one run as one object, and those of all scenarios as a list of such objects. With --runs it writes
 {"results": [...], "summaries": [...]}: every run as it would be alone, and for each scenario the numbers of runs and of those
 that passed, the first seed, median and worst of their longest pauses, and the sums of failed requests, leader changes and
 lost, duplicated and altered payments; for carriers also how many of their faults brought no election and no failed request, and
-median and worst of how much longer 99 of 100 waited and of the bytes. One run that fails makes the exit status 1.`,
+median and worst of how much longer 99 of 100 waited and of the bytes. One run that fails makes the exit status 1.`
+
+func newDrillRunOf(f *drillFlags) *cobra.Command {
+	f.o = drill.Defaults()
+	cmd := &cobra.Command{
+		Use:   "run NAME|all",
+		Short: "Run a scenario, or all of them",
+		Long:  drillRunText,
 		Example: `  holdfast drill run site-cut
   holdfast drill run site-kill --seed 7 --rate 500 --json -
   holdfast drill run site-cut --runs 8 --json out/site-cut.json
@@ -115,7 +122,7 @@ median and worst of how much longer 99 of 100 waited and of the bytes. One run t
 	flags.IntVar(&f.runs, "runs", 1, "run each scenario `N` times, with seeds from --seed on, and sum up")
 	flags.Uint64Var(&f.o.Seed, "seed", f.o.Seed, "`N` that chooses ids and the exact moments of the faults")
 	flags.IntVar(&f.o.Sites, "sites", f.o.Sites, "`N` sites, 3 or 5; where a scenario needs 5, that many by default")
-	flags.IntVar(&f.o.Shards, "shards", f.o.Shards, "`N` shards")
+	flags.IntVar(&f.o.Shards, "shards", f.o.Shards, "`N` shards; where owners move between them, 3 by default")
 	flags.IntVar(&f.o.Carriers, "carriers", f.o.Carriers, "`N` cables between each two sites; where a scenario breaks one of them, 2 by default")
 	flags.IntVar(&f.o.Rate, "rate", f.o.Rate, "`N` payments a second on average, besides the probes")
 	flags.DurationVar(&f.o.Load, "duration", 0, "how long the load runs (`D` like 30s); by default as long as the scenario needs")
@@ -201,12 +208,12 @@ func (f *drillFlags) runAll(cmd *cobra.Command, list []drill.Scenario, every boo
 }
 
 // options are those of one scenario: what was not said has the scenario's own default. Where every scenario is asked for, those that
-// need more sites or carriers than was said have them.
+// need more sites, carriers or shards than was said have them.
 func (f *drillFlags) options(cmd *cobra.Command, s *drill.Scenario, every bool) drill.Options {
 	o := f.o
 	s.Fit(&o, cmd.Flags().Changed)
 	if every {
-		o.Sites, o.Carriers = max(o.Sites, s.Sites), max(o.Carriers, s.Carriers)
+		o.Sites, o.Carriers, o.Shards = max(o.Sites, s.Sites), max(o.Carriers, s.Carriers), max(o.Shards, s.Shards)
 	}
 	return o
 }

@@ -355,9 +355,9 @@ func inBytes(n uint64) string {
 
 func newShard() *cobra.Command {
 	return group(
-		"shard", "Repair what a site holds of a shard",
-		"Repair what a site holds of a shard.",
-		newShardRebuild(),
+		"shard", "Move owners between shards, and repair what a site holds of a shard",
+		`Move owners between shards while payments go on: first a plan, then the order; and repair what a site holds of a shard.`,
+		newShardMove(), newShardStay(), newShardRebuild(),
 	)
 }
 

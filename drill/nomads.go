@@ -1,0 +1,236 @@
+package drill
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"holdfast"
+	"holdfast/client"
+)
+
+// Owners who move: one slot, with busy owners and many others, goes to a shard that is led from another site, and comes back.
+
+// nomads are the owners of the slot that moves, besides the cast of its shard, which is in that slot too, and its customers.
+type nomads struct {
+	slot     holdfast.Slot
+	from, to holdfast.ShardID
+	savers   []holdfast.AccountID // many, in whose accounts nothing happens
+	payers   []holdfast.AccountID // who pay owners of other shards all the time
+	shops    []holdfast.AccountID // of those
+}
+
+const (
+	manySavers     = 5000
+	saverSequence  = 100_000
+	wandererNumber = 50
+	wanderers      = 4
+	wanderEvery    = 10 * time.Millisecond // between two payments from the slot that moves to other shards
+	savings        = holdfast.Amount(100)
+)
+
+// settleNomads puts the owners into the world who are to move: those in the slot of the cast of the shard before the last one, which is
+// not the one that has the map if there are three. They go to the last.
+func (w *world) settleNomads() error {
+	from, to := &w.shards[max(0, len(w.shards)-2)], &w.shards[len(w.shards)-1]
+	n := &nomads{slot: from.till.Owner.Slot(), from: from.id, to: to.id, shops: []holdfast.AccountID{w.shards[0].merchant, to.merchant}}
+	if w.shards[0].id == from.id {
+		n.shops = n.shops[1:]
+	}
+	add := func(list *[]holdfast.AccountID, sequence uint32, many int) error {
+		for i := range many {
+			owner, err := holdfast.NewOwner(sequence+uint32(i), n.slot)
+			if err != nil {
+				return err
+			}
+			*list = append(*list, holdfast.AccountID{Owner: owner, Purpose: wallet, Asset: pounds})
+		}
+		return nil
+	}
+	if err := add(&n.savers, saverSequence, manySavers); err != nil {
+		return err
+	}
+	w.nomads = n
+	return add(&n.payers, wandererNumber, wanderers)
+}
+
+// has reports whether an account is in the slot that moves.
+func (n *nomads) has(a holdfast.AccountID) bool { return n != nil && a.Owner.Slot() == n.slot }
+
+func (n *nomads) grants() (all []grant) {
+	for _, a := range n.savers {
+		all = append(all, grant{a, savings})
+	}
+	for _, a := range n.payers {
+		all = append(all, grant{a, probeFund})
+	}
+	return all
+}
+
+// wander pays from the slot that moves to other shards until the context until ends.
+func (l *load) wander(ctx, until context.Context, n *nomads, id func() holdfast.ID) {
+	l.every(until, wanderEvery, func(i int, due time.Duration) {
+		t := holdfast.Transfer{
+			ID: id(), Kind: holdfast.Immediate, Debit: n.payers[i%len(n.payers)], Credit: n.shops[i%len(n.shops)], Amount: 1, Code: codeWander,
+		}
+		l.pay(ctx, l.clients[i%len(l.clients)], &t, Sample{Shard: n.from, Kind: Replayed, Due: due})
+	})
+}
+
+// netted is an account by its balance alone: when a slot moves, balances go along and sums begin anew.
+func netted(a holdfast.Account) holdfast.Account {
+	out := holdfast.Account{ID: a.ID, Limit: a.Limit, DebitsPending: a.DebitsPending, CreditsPending: a.CreditsPending}
+	if b := a.Balance(); b < 0 {
+		out.DebitsPosted = -b
+	} else {
+		out.CreditsPosted = b
+	}
+	return out
+}
+
+// grossed gives back the sums of an account that is only ever paid, or only ever pays once it was funded.
+func (n *nomads) grossed(a holdfast.Account, c *shardCast) holdfast.Account {
+	out := netted(a)
+	if a.ID != c.till {
+		out.DebitsPosted, out.CreditsPosted = probeFund-a.Balance(), probeFund
+	}
+	return out
+}
+
+// moveSlot orders a move as an operator does, and waits until every site says that it is over. Only then is the plan made that says
+// that the slot may go: one that has come a moment ago stays for a while.
+func (s *stage) moveSlot(ctx context.Context, slot holdfast.Slot, to holdfast.ShardID) error {
+	ctx, cancel := context.WithTimeout(ctx, changeTime)
+	defer cancel()
+	c, err := s.fleet.connectFrom(0)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	q := client.SlotRequest{Slots: []client.SlotRange{{From: slot, To: slot}}, To: to}
+	fault := -1
+	order := func() error {
+		p, err := c.PlanSlots(ctx, q)
+		if err != nil {
+			return err
+		}
+		if fault < 0 {
+			fault = s.begin("slot-move", fmt.Sprintf("slot %d to shard %d", slot, to))
+		}
+		return c.ApplySlots(ctx, q, p.Plan)
+	}
+	if err := insist(ctx, order); err != nil {
+		return fmt.Errorf("move slot %d to shard %d: %w", slot, to, err)
+	}
+	for _, m := range s.fleet.sites {
+		if err := insist(ctx, func() error { return there(ctx, m, slot, to) }); err != nil {
+			return fmt.Errorf("slot %d does not come to shard %d, as %s says: %w", slot, to, m.name, err)
+		}
+	}
+	s.healed(fault)
+	return nil
+}
+
+// there reports by an error that a site does not see a slot in a shard yet, or something of its move is left to do.
+func there(ctx context.Context, m *member, slot holdfast.Slot, to holdfast.ShardID) error {
+	now, err := m.own.ShardMap(ctx)
+	if err != nil {
+		return err
+	}
+	if len(now.Moves) > 0 {
+		return fmt.Errorf("%w: %s, %s", errUnderWay, now.Moves[0].Stage, now.Moves[0].Why)
+	}
+	for _, s := range now.Shards {
+		for _, r := range s.Slots {
+			if s.Shard == to && r.From <= slot && slot <= r.To {
+				return nil
+			}
+		}
+	}
+	return errUnderWay
+}
+
+func playSlotMove(ctx context.Context, s *stage) error {
+	n := s.nomads
+	if err := s.until(ctx, 0.12); err != nil {
+		return err
+	}
+	if err := s.moveSlot(ctx, n.slot, n.to); err != nil {
+		return err
+	}
+	if err := s.until(ctx, 0.8); err != nil {
+		return err
+	}
+	return s.moveSlot(ctx, n.slot, n.from)
+}
+
+// Wandering is how long the owners of a slot waited while it moved, by every answer that they got.
+type Wandering struct {
+	Fault  int
+	Owners int           // that asked for something meanwhile
+	Asked  int           // payments
+	Pause  time.Duration // the longest stretch in which one of those who probe acknowledged none of its probes
+	Within time.Duration // the longest wait of one of them for a payment to another owner of the slot
+	Across time.Duration // and to or from owners who were elsewhere
+}
+
+// wandering measures the moves among the faults.
+func (r *run) wandering(faults []Fault) (list []Wandering) {
+	if r.world.nomads == nil {
+		return nil
+	}
+	for i := range faults {
+		if w := r.book.wandering(r.world.nomads, &faults[i]); w.Asked > 0 {
+			w.Fault = i
+			list = append(list, w)
+		}
+	}
+	return list
+}
+
+// wandering looks at the payments of a slot that were asked for before a move was over, and answered after it had begun.
+func (b *book) wandering(n *nomads, f *Fault) (w Wandering) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	owners, acks := map[holdfast.Owner]bool{}, map[holdfast.Owner][]time.Duration{}
+	for _, p := range b.each(0) {
+		if p.sample.Kind == Probed && p.sample.Status == holdfast.Done && n.has(p.payment.debit) {
+			acks[p.payment.debit.Owner] = append(acks[p.payment.debit.Owner], p.sample.Ended)
+		}
+		debit, credit := n.has(p.payment.debit), n.has(p.payment.credit)
+		if p.payment.id.IsZero() || !debit && !credit || !p.sample.Kind.payment() || p.sample.Due > f.Healed || p.sample.Ended < f.At {
+			continue
+		}
+		w.Asked++
+		if debit {
+			owners[p.payment.debit.Owner] = true
+		}
+		if credit {
+			owners[p.payment.credit.Owner] = true
+		}
+		if debit && credit {
+			w.Within = max(w.Within, p.sample.Latency())
+		} else {
+			w.Across = max(w.Across, p.sample.Latency())
+		}
+	}
+	for _, times := range acks {
+		slices.Sort(times)
+		w.Pause = max(w.Pause, pause(times, f.At, f.Healed))
+	}
+	w.Owners = len(owners)
+	return w
+}
+
+func (w *Wandering) reasons(f *Fault, bound time.Duration) (out []string) {
+	if w.Pause > bound {
+		out = append(out, fmt.Sprintf("%s of %s: a pause of %.0f ms for one of its owners, above the bound of %.0f ms", f.Kind, f.Target, millis(w.Pause), millis(bound)))
+	}
+	return out
+}
+
+func (w *Wandering) remark() string {
+	return fmt.Sprintf("%d owners of the slot asked for %s payments while it moved: the longest pause of one of them %.0f ms; the longest wait for a payment among them %.0f ms, to or from others %.0f ms",
+		w.Owners, thousands(int64(w.Asked)), millis(w.Pause), millis(w.Within), millis(w.Across))
+}

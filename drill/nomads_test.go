@@ -1,0 +1,101 @@
+package drill
+
+import (
+	"testing"
+	"time"
+
+	"holdfast"
+)
+
+// nomadWorld is a world of three shards with a slot that moves.
+func nomadWorld(t *testing.T) *world {
+	t.Helper()
+	w := testWorld(t, 3)
+	if err := w.settleNomads(); err != nil {
+		t.Fatal(err)
+	}
+	return w
+}
+
+// The slot that moves has the cast of its shard, many others, and a way to other shards; and it leaves a shard that has not the map.
+func TestNomadsAreInOneSlot(t *testing.T) {
+	w := nomadWorld(t)
+	n := w.nomads
+	if n.from != 2 || n.to != 3 || len(n.savers) != manySavers || len(n.payers) != wanderers || len(n.shops) != 2 {
+		t.Fatalf("from %d to %d, %d savers, %d payers, %d shops", n.from, n.to, len(n.savers), len(n.payers), len(n.shops))
+	}
+	cast := &w.shards[n.from-1]
+	for _, a := range append(append([]holdfast.AccountID{cast.till, cast.merchant, cast.bank}, cast.payers...), append(n.savers, n.payers...)...) {
+		if !n.has(a) || w.cast(a).id != n.from {
+			t.Errorf("%s is in slot %d of shard %d", a, a.Owner.Slot(), w.cast(a).id)
+		}
+	}
+	for _, shop := range n.shops {
+		if n.has(shop) || !w.crosses(n.payers[0], shop) {
+			t.Errorf("%s does not take payments from another shard", shop)
+		}
+	}
+	if w.crosses(cast.payers[0], cast.till) {
+		t.Error("a probe within the slot never crosses")
+	}
+	granted := map[holdfast.AccountID]bool{}
+	for _, g := range w.grants(cast, 1) {
+		granted[g.to] = true
+	}
+	if !granted[n.savers[0]] || !granted[n.payers[3]] {
+		t.Error("those who move have nothing")
+	}
+}
+
+// What is compared of accounts whose sums begin anew is their balance.
+func TestAccountsThatMovedAreComparedByBalance(t *testing.T) {
+	w := nomadWorld(t)
+	c := &w.shards[1]
+	moved := holdfast.Account{ID: c.payers[0], CreditsPosted: probeFund - 70, DebitsPosted: 30} // 70 were paid before the move
+	if a := w.nomads.grossed(moved, c); a.CreditsPosted != probeFund || a.DebitsPosted != 100 {
+		t.Errorf("a payer: %+v", a)
+	}
+	if a := w.nomads.grossed(holdfast.Account{ID: c.till, CreditsPosted: 100}, c); a.CreditsPosted != 100 || a.DebitsPosted != 0 {
+		t.Errorf("the till: %+v", a)
+	}
+	if a := netted(holdfast.Account{DebitsPosted: 7, CreditsPosted: 2}); a.DebitsPosted != 5 || a.CreditsPosted != 0 {
+		t.Errorf("below zero: %+v", a)
+	}
+}
+
+// The pause of a slot's owner is the longest stretch without an answer to it, whatever others were answered; waits are those of all payments
+// that the move could have touched.
+func TestWandering(t *testing.T) {
+	w := nomadWorld(t)
+	c := &w.shards[1]
+	b := newBook()
+	b.nomads = w.nomads
+	next := byte(0)
+	paid := func(kind SampleKind, from, to holdfast.AccountID, due, ended time.Duration) {
+		next++
+		s := Sample{Shard: c.id, Kind: kind, Due: due, Ended: ended, Status: holdfast.Done}
+		b.write(page{sample: s, payment: payment{id: holdfast.ID{next}, debit: from, credit: to, amount: 1}}, nil)
+	}
+	const ms = time.Millisecond
+	for at := 0 * ms; at < 1000*ms; at += 40 * ms {
+		paid(Probed, c.payers[0], c.till, at, at+10*ms)
+		if at < 400*ms || at >= 640*ms {
+			paid(Probed, c.payers[1], c.till, at, at+10*ms)
+		}
+	}
+	paid(Replayed, c.payers[2], c.merchant, 500*ms, 590*ms)
+	paid(Replayed, w.nomads.payers[0], w.nomads.shops[0], 500*ms, 700*ms)
+	paid(Replayed, c.payers[2], c.merchant, 100*ms, 299*ms) // before the move
+	paid(Replayed, w.shards[0].payers[0], w.shards[0].till, 500*ms, 900*ms)
+	f := Fault{Kind: "slot-move", Target: "slot 334 to shard 3", At: 300 * ms, Healed: 800 * ms}
+	x := b.wandering(w.nomads, &f)
+	if x.Pause != 280*ms || x.Within != 90*ms || x.Across != 200*ms || x.Owners != 6 {
+		t.Errorf("%+v", x)
+	}
+	if out := x.reasons(&f, moveBound); len(out) != 1 || out[0] != "slot-move of slot 334 to shard 3: a pause of 280 ms for one of its owners, above the bound of 200 ms" {
+		t.Errorf("%q", out)
+	}
+	if out := x.reasons(&f, 300*ms); out != nil {
+		t.Errorf("%q", out)
+	}
+}

@@ -1,0 +1,235 @@
+package site
+
+import (
+	"context"
+	"fmt"
+
+	"holdfast"
+	"holdfast/ledger"
+	"holdfast/shard"
+	"holdfast/slot"
+	"holdfast/transit"
+)
+
+// Readers follow owners who have moved: to the shard that has them now, whatever this site's map says, and to those where they have been
+// before for what happened there. What a move itself did (balances that are carried over, holds that are made anew) is no part of
+// anybody's history.
+
+// Stay is where an account is served.
+type Stay struct {
+	Shard   holdfast.ShardID
+	Origins []transit.Origin // where its slot has been before, oldest first, each shard once
+}
+
+// maxHops bounds how often a reader is sent on. Each hop is a move; the last of them are linearizable.
+const maxHops = 8
+
+// ReadAccount calls fn with the books of the shard that has an account, as [Site.Read] does: linearizably that is the shard where the
+// account is served at that moment, also when this site has not heard of its move yet. fn may be called several times; what it did
+// the last time counts.
+func (s *Site) ReadAccount(ctx context.Context, id holdfast.AccountID, mode shard.ReadMode, fn func(Stay, *shard.View) error) error {
+	at := s.ShardOfAccount(id)
+	if len(s.ShardMap().Homes) == 1 || id.OfShard() {
+		return s.Read(ctx, at, mode, func(v *shard.View) error { return fn(Stay{Shard: at}, v) })
+	}
+	for hop := range maxHops {
+		if hop >= maxHops/2 { // replicas here know of the move by halves
+			mode = shard.Linearizable
+		}
+		moved := hop > 0 || len(s.ShardMap().been[id.Owner.Slot()]) > 0
+		next, err := s.readAt(ctx, at, id.Owner.Slot(), mode, moved, fn)
+		if err != nil || next == 0 {
+			return err
+		}
+		at = next
+	}
+	return fmt.Errorf("account %s was not found where it is said to be, %d times: %w", id, maxHops, shard.ErrTimeout)
+}
+
+// readAt reads in a shard that may have a slot, which has moved before or not; next is where to go on, 0: fn has seen what there is.
+func (s *Site) readAt(
+	ctx context.Context, at holdfast.ShardID, of holdfast.Slot, mode shard.ReadMode, moved bool, fn func(Stay, *shard.View) error,
+) (next holdfast.ShardID, err error) {
+	var before, after serving
+	err = s.Read(ctx, at, mode, func(v *shard.View) (err error) {
+		if before, err = servingOf(v, of, moved); err != nil || before.elsewhere() {
+			return err
+		}
+		if err = fn(Stay{at, before.origins}, v); err == nil {
+			after, err = servingOf(v, of, false)
+		}
+		return err
+	})
+	switch {
+	case err != nil:
+		return 0, err
+	case before.elsewhere():
+		return before.other, nil
+	case after.elsewhere():
+		return after.other, nil
+	case after.gate != ledger.GateShut:
+		return 0, nil
+	}
+	// Nobody is served while the slot is shut, until the other shard has decided that it is there: then its books count, and these are
+	// being cleared. What was read here before that decision was the latest there is.
+	there, _, err := s.noteOf(ctx, after.other, of, mode)
+	if err == nil && there != nil && there.Move == after.move && there.Stage == slot.Here {
+		next = after.other
+	}
+	return next, err
+}
+
+// serving is what a shard says about serving a slot.
+type serving struct {
+	gate    ledger.Gate
+	move    holdfast.ID
+	other   holdfast.ShardID // of the last move
+	origins []transit.Origin
+}
+
+// elsewhere reports that the slot is served by the other shard.
+func (g *serving) elsewhere() bool { return g.gate == ledger.GateGone || g.gate == ledger.GateArriving }
+
+// servingOf reads the note of a slot only if there is something to say: most slots have never moved, and looking for what is not
+// there costs a look at the disk.
+func servingOf(v *shard.View, of holdfast.Slot, moved bool) (g serving, err error) {
+	var gates ledger.Gates
+	known := false
+	v.State(func(s *ledger.State) { gates, known = s.Gates() })
+	if !known {
+		r, found, err := v.Record(ledger.GatesKey)
+		if err != nil {
+			return g, err
+		}
+		if found {
+			if gates, err = ledger.ReadGates(r.Body); err != nil {
+				return g, err
+			}
+		}
+	}
+	if g.gate = gates.Of(of); g.gate == ledger.GateOpen && !moved {
+		return g, nil
+	}
+	r, found, err := v.Record(ledger.NoteKey(of))
+	if err != nil || !found {
+		return g, err
+	}
+	note, err := slot.ReadNote(r.Body)
+	g.move, g.other, g.origins = note.Move, note.Other, note.Origins
+	return g, err
+}
+
+// ReadOrigin calls fn with the books of a shard where a slot has been, with all that ever happened to the slot there up to its last leave.
+func (s *Site) ReadOrigin(ctx context.Context, o transit.Origin, fn func(*shard.View) error) error {
+	for _, mode := range []shard.ReadMode{shard.Stale, shard.Linearizable} {
+		late := false
+		err := s.Read(ctx, o.Shard, mode, func(v *shard.View) error {
+			index, _ := v.Applied()
+			if late = index < o.Index; late {
+				return nil
+			}
+			return fn(v)
+		})
+		if !late || err != nil {
+			return err
+		}
+	}
+	return fmt.Errorf("shard %d is not known here up to entry %d: %w", o.Shard, o.Index, shard.ErrTimeout)
+}
+
+// HoldNow is a hold as its caller knows it, wherever it is.
+type HoldNow struct {
+	ledger.OpenHold // under the id of its caller, from payer to payee
+	State           ledger.HoldState
+	Shard           holdfast.ShardID // that has it now, or where it ended
+}
+
+// Hold looks for a hold by its caller's id and follows it to where it has moved with its payer.
+func (s *Site) Hold(ctx context.Context, id holdfast.ID, mode shard.ReadMode) (h HoldNow, found bool, err error) {
+	for range maxHops {
+		held, found, err := s.findHoldBy(ctx, id, shard.Stale)
+		if !found && mode != shard.Stale {
+			held, found, err = s.findHoldBy(ctx, id, mode)
+		}
+		if !found {
+			return h, false, err
+		}
+		as := id
+		if held.Vow {
+			as = held.ID(id)
+		}
+		err = s.Read(ctx, held.Home, mode, func(v *shard.View) (err error) {
+			h.OpenHold, h.State, found, err = v.Hold(as)
+			return err
+		})
+		if err != nil {
+			return h, false, err
+		}
+		if !found || h.State == ledger.HoldMoved { // it has moved since it was looked for here
+			if err := s.Read(ctx, held.Home, shard.Linearizable, func(*shard.View) error { return nil }); err != nil {
+				return h, false, err
+			}
+			continue
+		}
+		h.Shard, h.ID, h.Debit, h.Credit = held.Home, id, held.Debit, held.Payee
+		if !held.As.IsZero() {
+			h.Time, err = s.openedAt(ctx, id, h.Time)
+		}
+		return h, err == nil, err
+	}
+	return h, false, fmt.Errorf("hold %s was not found where it is said to be, %d times: %w", id, maxHops, shard.ErrTimeout)
+}
+
+// openedAt is when a hold that has moved was opened: where it began it stands under the id of its caller, or the shadow of that.
+func (s *Site) openedAt(ctx context.Context, id holdfast.ID, opened holdfast.Time) (holdfast.Time, error) {
+	for _, at := range s.ShardIDs() {
+		err := s.Read(ctx, at, shard.Stale, func(v *shard.View) error {
+			for _, as := range []holdfast.ID{id, id.Shadow()} {
+				first, _, found, err := v.Hold(as)
+				if err != nil {
+					return err
+				}
+				if found {
+					opened = min(opened, first.Time)
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return opened, err
+		}
+	}
+	return opened, nil
+}
+
+// CallersHold is the id by which its caller knows a hold that has the id as in a shard's books: another one when the hold crosses shards
+// or has moved.
+func CallersHold(v *shard.View, as holdfast.ID) (holdfast.ID, error) {
+	if !as.Reserved() || as.IsShadow() {
+		return as.Unshadow(), nil
+	}
+	r, found, err := v.Record(slot.NameKey(as))
+	if err != nil || !found || len(r.Body) != len(as) {
+		return as, err
+	}
+	return holdfast.ID(r.Body), nil
+}
+
+// Landed is what became of the land of a payment that crosses, wherever its payees were when it came; the zero Outcome: nothing is known.
+func (s *Site) Landed(ctx context.Context, p *transit.Payment, mode shard.ReadMode) (land holdfast.Outcome, err error) {
+	d := directory{s.ShardMap()}
+	for _, at := range p.Places(d) {
+		q := p.At(at)
+		err := s.Read(ctx, at, mode, func(v *shard.View) error {
+			f, found, err := v.Txn(q.LandID())
+			if found && err == nil && q.IsLand(f.Txn) {
+				land = f.Outcome
+			}
+			return err
+		})
+		if err != nil || !land.ID.IsZero() {
+			return land, err
+		}
+	}
+	return land, nil
+}
