@@ -50,6 +50,8 @@ const (
 	EventMembers      EventKind = "members"        // a shard's voters have changed
 	EventInstalled    EventKind = "installed"      // a checkpoint of another site was installed
 	EventOutOfService EventKind = "out-of-service" // loud: a replica differs from the others and answers nothing
+	EventBack         EventKind = "back-in-service" // it is known to be right after all
+	EventOthersDiffer EventKind = "others-differ"   // loud: a majority has the state of the replica here, and others have another one
 	EventCorrupt      EventKind = "corrupt"        // loud: a disk does not hold what was written; the replica has left service
 	EventWaits        EventKind = "rebuild-waits"  // loud: a corrupt replica may not be wiped, because others do not hold its data for certain
 	EventYields       EventKind = "yields"         // loud: a leadership goes to a site with a better disk
@@ -59,7 +61,7 @@ const (
 var eventLevels = map[EventKind]slog.Level{
 	EventCut: slog.LevelWarn, EventFragile: slog.LevelWarn, EventAlone: slog.LevelWarn, EventRejoin: slog.LevelWarn,
 	EventOutOfService: slog.LevelError, EventCorrupt: slog.LevelError, EventWaits: slog.LevelError, EventWiped: slog.LevelWarn,
-	EventYields: slog.LevelWarn, EventCourier: slog.LevelError,
+	EventOthersDiffer: slog.LevelError, EventYields: slog.LevelWarn, EventCourier: slog.LevelError,
 }
 
 // eventsKept is how many events are remembered.
@@ -135,18 +137,62 @@ func (s *Site) hostEvent(e shard.Event) {
 		s.countVoters()
 	case shard.EventInstalled:
 		v.Kind = EventInstalled
+		s.outs.returns(e.Shard)
 	case shard.EventCorrupt:
 		v.Kind = EventCorrupt
-		s.differs.CompareAndSwap(false, len(s.peers()) == 0) // with peers it may be rebuilt from them
+		if len(s.peers()) == 0 { // with peers it may be rebuilt from them
+			s.outs.leaves(e.Shard)
+		}
 	case shard.EventYields:
 		v.Kind = EventYields
 	case shard.EventWaits:
 		v.Kind = EventWaits
 	case shard.EventWiped:
 		v.Kind = EventWiped
+		s.outs.returns(e.Shard)
 	case shard.EventOutOfService:
 		v.Kind = EventOutOfService
-		s.differs.Store(true)
+		s.outs.leaves(e.Shard)
+	case shard.EventBack:
+		v.Kind = EventBack
+		s.outs.returns(e.Shard)
+	case shard.EventOthersDiffer:
+		v.Kind = EventOthersDiffer
 	}
 	s.event(v)
+}
+
+// outs are the shards whose replica here answers nothing until somebody has looked. While there is one the site is not ready.
+type outs struct {
+	mu     sync.Mutex
+	shards map[holdfast.ShardID]bool
+	failed bool // this site must stop: nothing returns
+}
+
+func (o *outs) leaves(id holdfast.ShardID) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.shards == nil {
+		o.shards = map[holdfast.ShardID]bool{}
+	}
+	o.shards[id] = true
+}
+
+// returns is for a replica that serves again, or was rebuilt or replaced and so is another one.
+func (o *outs) returns(id holdfast.ShardID) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	delete(o.shards, id)
+}
+
+func (o *outs) all() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.failed = true
+}
+
+func (o *outs) any() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.failed || len(o.shards) > 0
 }
