@@ -95,7 +95,7 @@ func (m *Machine) Hear(o *Opinion) {
 	own := m.opinion(0, 0)
 	p, theirs, met := own.meet(o)
 	switch {
-	case !met:
+	case !met || PlantedOpinionUnheard:
 	case p.Digest == theirs:
 		delete(m.record.wrong, o.Replica)
 	case !m.record.wrong[o.Replica]:

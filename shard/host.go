@@ -257,7 +257,7 @@ func (h *Host) Submit(ctx context.Context, shard holdfast.ShardID, bulk bool, b 
 	if lead := s.lead.Load(); !lead.Self {
 		return nil, s.notLeading(lead)
 	}
-	if s.doubt.Load() != nil {
+	if s.doubt() != nil {
 		return nil, NotLeaderError{Shard: shard} // it leads in name only, until another can
 	}
 	if h.full.Load() {

@@ -38,10 +38,11 @@ type life struct {
 
 	persisting sync.Mutex // held while a segment of this life is persisted; guards ended
 	ended      bool
-	ending     atomic.Bool // ended soon
-	quarrels   atomic.Bool // the others are being asked whether the state is right
-	blamed     string      // what was said last about others that differ; the goroutine that asks
-	persisted  signal      // the store has one segment more
+	ending     atomic.Bool           // ended soon
+	doubt      atomic.Pointer[error] // why the state is in doubt, once the others could not settle it at once; nil: it is not
+	quarrels   atomic.Bool           // the others are being asked whether the state is right
+	blamed     string                // what was said last about others that differ; the goroutine that asks
+	persisted  signal                // the store has one segment more
 	applier    sync.WaitGroup
 }
 
@@ -106,8 +107,8 @@ func (s *seat) live() error {
 	}
 	s.life.Store(l)
 	l.applier.Go(l.applyLoop)
-	if l.machine.Doubted() { // from an entry that was replayed
-		l.quarrel()
+	if !l.machine.Doubted() {
+		s.back("it has begun anew from its disk")
 	}
 	err = l.loop()
 	l.end()
@@ -201,7 +202,7 @@ func (l *life) loop() error {
 // that was held up must hear its leader before it suspects it. again: a checkpoint was installed.
 func (l *life) step(now holdfast.Time, ticked bool) (again bool, err error) {
 	m := l.seat.inbox.take()
-	l.replica.SetDoubted(l.machine.Doubted())
+	l.quarrel(l.machine.Doubted())
 	for _, x := range m.messages {
 		if err := l.replica.Step(x.from, x.payload); errors.Is(err, ErrNotForUs) {
 			l.seat.host.config.Logger.Debug("message ignored", "shard", l.seat.id, "err", err)
@@ -318,7 +319,7 @@ func (l *life) tick(now holdfast.Time) error {
 	if l.ticks%upkeepTicks == 0 {
 		l.commit.ask(l.ticks%digestTicks == 0)
 		l.publish()
-		if l.seat.doubt.Load() != nil {
+		if l.doubt.Load() != nil {
 			l.seat.intake.Refuse(NotLeaderError{Shard: l.seat.id})
 		}
 	}
@@ -431,9 +432,11 @@ func (l *life) apply(e Entry) error {
 	if err != nil {
 		return err
 	}
-	if l.machine.Doubted() {
-		l.quarrel()
-	} else if waiting {
+	switch {
+	case !waiting:
+	case l.machine.Doubted():
+		l.answers.Abandon(done.Nonce, holdfast.TimeOf(time.Now()))
+	default:
 		l.answers.Settle(done.Nonce, done.Outcomes, holdfast.TimeOf(time.Now()))
 	}
 	l.tell(func(n *news) {

@@ -17,11 +17,27 @@ const quarrelPause = 200 * time.Millisecond
 // after one round, and sites that start together need some.
 const openAfter = 3
 
-// quarrel is begun when the state is in doubt; one at a time runs. It goes on until the doubt is over or this life is.
-func (l *life) quarrel() {
-	l.seat.inbox.wake.set() // consensus has to know
-	if !l.quarrels.Swap(true) {
+// quarrel tells the replica whether its state is in doubt, and begins to ask the others when it is. One goroutine at a time asks,
+// until the doubt is over or this life is. Consensus goroutine.
+func (l *life) quarrel(doubted bool) {
+	l.replica.SetDoubted(doubted)
+	if doubted && !l.quarrels.Swap(true) {
 		l.seat.host.spawn(l.settle)
+	}
+}
+
+// doubt is why the replica answers nothing although it runs; nil: it does.
+func (s *seat) doubt() *error {
+	if l := s.life.Load(); l != nil {
+		return l.doubt.Load()
+	}
+	return nil
+}
+
+// back says that a replica is in service again of which something else was said.
+func (s *seat) back(why string) {
+	if s.doubted.Swap(false) {
+		s.host.config.OnEvent(Event{Kind: EventBack, Shard: s.id, Text: "the replica is in service again: " + why})
 	}
 }
 
@@ -100,9 +116,7 @@ func (s *seat) serveOpinion(from holdfast.SiteID, payload []byte) ([]byte, error
 		return nil, fmt.Errorf("%s of site %d: %w", methodOpinion, from, errors.Join(errShortCall, err))
 	}
 	l.machine.Hear(&theirs)
-	if l.machine.Doubted() {
-		l.quarrel()
-	}
+	s.inbox.wake.set() // it may be in doubt now
 	own := l.machine.Opinion(s.host.config.Site, s.replica())
 	return own.Append(nil), nil
 }
@@ -110,9 +124,8 @@ func (s *seat) serveOpinion(from holdfast.SiteID, payload []byte) ([]byte, error
 // trusted ends a doubt.
 func (l *life) trusted(why string) {
 	s := l.seat
-	if s.doubt.Swap(nil) != nil {
-		s.host.config.OnEvent(Event{Kind: EventBack, Shard: s.id, Text: "the replica is in service again: " + why})
-	}
+	l.doubt.Store(nil)
+	s.back(why)
 	l.persisted.set() // what waited because there was no room goes on
 	s.judged.send()
 	s.inbox.wake.set()
@@ -135,9 +148,10 @@ func (l *life) blame(cause ledger.ErrDigest, differ []holdfast.SiteID) {
 func (l *life) openly(cause ledger.ErrDigest) {
 	s := l.seat
 	out := fmt.Errorf("%w; no majority of the voters has told that it has one state or the other", cause)
-	if s.doubt.Swap(&out) != nil {
+	if l.doubt.Swap(&out) != nil {
 		return
 	}
+	s.doubted.Store(true)
 	s.intake.Refuse(NotLeaderError{Shard: s.id})
 	s.judged.send()
 	s.host.config.OnEvent(Event{
@@ -145,6 +159,12 @@ func (l *life) openly(cause ledger.ErrDigest) {
 		Text: "the replica answers nothing until it knows whether its state is right: bring the other sites back; or, if they cannot decide, " +
 			"order the one that is right to be trusted",
 	})
+	switch { // whoever has changed this meanwhile may have looked before it was said
+	case s.life.Load() != l && s.out.Load() == nil:
+		s.back("it has begun anew from its disk")
+	case !l.machine.Doubted():
+		l.trusted("somebody has decided that its state is right")
+	}
 }
 
 // yieldTo hands a leadership, which is good for nothing while the state is in doubt, to a replica that is not in doubt.
@@ -170,7 +190,7 @@ func (s *seat) sure(ctx context.Context, l *life) error {
 	for {
 		judged := s.judged.wait()
 		switch {
-		case s.life.Load() != l || s.doubt.Load() != nil:
+		case s.life.Load() != l || l.doubt.Load() != nil:
 			return s.absent()
 		case !l.machine.Doubted():
 			return nil

@@ -94,14 +94,9 @@ func (r *Replica) Applied(index uint64, last holdfast.Time) error {
 	return nil
 }
 
-// SetDoubted says whether the state may be wrong. Then this replica does not lead if another can, proposes nothing, and tells nobody what
-// became of what it has proposed. It votes and stores as ever: the log does not depend on the state.
-func (r *Replica) SetDoubted(yes bool) {
-	if yes && !r.Node.doubted {
-		r.config.Answers.lose(ErrLost)
-	}
-	r.Node.doubted = yes
-}
+// SetDoubted says whether the state may be wrong. Then this replica does not lead if another can, and proposes nothing. It votes
+// and stores as ever: the log does not depend on the state. Whoever applies its entries has to abandon those who wait for them.
+func (r *Replica) SetDoubted(yes bool) { r.Node.doubted = yes }
 
 // Output proposes what can be proposed now and returns what has to happen outside.
 func (r *Replica) Output(now holdfast.Time) (Output, error) {

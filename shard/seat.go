@@ -25,7 +25,7 @@ type seat struct {
 	changed broadcast // of lead
 	life    atomic.Pointer[life]
 	out     atomic.Pointer[error]  // why it is out of service
-	doubt   atomic.Pointer[error]  // why the state is in doubt, once the others could not settle it at once; nil: it is not
+	doubted atomic.Bool            // it was said that the replica is out of service because of a doubt
 	judged  broadcast              // a doubt was settled, or could not be
 	waits   atomic.Pointer[string] // what it waits for before it wipes its disk; nil: nothing
 	corrupt atomic.Bool            // it is out of service because of its disk
@@ -227,7 +227,7 @@ func (s *seat) absent() error {
 	if out := s.out.Load(); out != nil {
 		return fmt.Errorf("shard %d: %w: %w", s.id, ErrOutOfService, *out)
 	}
-	if doubt := s.doubt.Load(); doubt != nil {
+	if doubt := s.doubt(); doubt != nil {
 		return fmt.Errorf("shard %d: %w: %w", s.id, ErrOutOfService, *doubt)
 	}
 	if s.host.ctx.Err() != nil {
@@ -281,7 +281,6 @@ func (s *seat) run() {
 // quiet takes the replica off the stage between lives.
 func (s *seat) quiet(err error) {
 	s.life.Store(nil)
-	s.doubt.Store(nil)
 	s.judged.send()
 	s.setLead(Leadership{})
 	s.intake.Refuse(NotLeaderError{Shard: s.id})
@@ -446,7 +445,7 @@ func (s *seat) describe() ShardStatus {
 	st.Node.Leader = *s.lead.Load()
 	if out := s.out.Load(); out != nil {
 		st.OutOfService = *out
-	} else if doubt := s.doubt.Load(); doubt != nil {
+	} else if doubt := s.doubt(); doubt != nil {
 		st.OutOfService = *doubt
 	}
 	if waits := s.waits.Load(); waits != nil {

@@ -57,6 +57,9 @@ const (
 func Judge(own *Opinion, since uint64, members Members, others []Opinion) Verdict {
 	all := append([]Opinion{*own}, others...)
 	verdict := Undecided
+	if PlantedNobodyAsked {
+		return Wrong
+	}
 	for _, p := range own.Points {
 		digest, ok := agreed(p.Index, members, all)
 		switch {

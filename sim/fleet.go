@@ -44,7 +44,7 @@ type fleet struct {
 	closing       bool // no new work: what is under way comes to its end
 	calm          bool
 	options       Options
-	bulk          int  // the largest batch of the bulk client; 0: there is none
+	bulk          int      // the largest batch of the bulk client; 0: there is none
 	rotten        *process // where a checkpoint was altered on purpose; nil: nowhere
 	noticed       bool     // and the replica there took itself out of service
 }

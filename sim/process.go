@@ -608,7 +608,9 @@ func (r *replica) apply() {
 		}
 		r.applied(&done)
 		_, last := r.machine.Applied()
-		if r.doubt(); !r.machine.Doubted() {
+		if r.doubt(); r.machine.Doubted() {
+			r.answers.Abandon(done.Nonce, r.p.clock())
+		} else {
 			r.answers.Settle(done.Nonce, done.Outcomes, r.p.clock())
 		}
 		if r.failed(r.core.Applied(done.Index, last)) {
