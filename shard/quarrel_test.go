@@ -227,3 +227,61 @@ func TestOpinionOnTheWire(t *testing.T) {
 		}
 	}
 }
+
+// TestAStateInDoubtIsKept: no checkpoint is made of it and nothing is proposed from it, memory stays bounded, and all that ends with the
+// doubt.
+func TestAStateInDoubtIsKept(t *testing.T) {
+	three := NewMembers([]Member{{Replica: 1, Site: 1}, {Replica: 2, Site: 2}, {Replica: 3, Site: 3}})
+	m := &Machine{config: MachineConfig{SealEntries: 1}.withDefaults(), state: ledger.New(), members: three}
+	apply := func(says uint64) {
+		t.Helper()
+		index, digest := m.state.Checked()
+		data := ledger.AppendDigest(nil, Nonce{}, holdfast.Time(10+index), index, digest+says)
+		if _, err := m.Apply(Entry{Index: m.applied + 1, Term: 1, Data: data}, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	apply(0)
+	apply(0)
+	if m.Doubted() {
+		t.Fatal("in doubt, and nothing differs")
+	}
+	apply(1)
+	if cause, ok := m.Doubt(); !ok || !m.Doubted() || cause.Index != 2 {
+		t.Fatalf("doubt %v, %t after a digest that differs", cause, ok)
+	}
+	if m.Full() {
+		t.Error("full before there is much")
+	}
+	apply(0)
+	m.NeedCheckpoint()
+	if g := m.Seal(1); g != nil {
+		t.Errorf("a checkpoint at %d of a state in doubt", g.Meta.Index)
+	}
+	if !m.Full() {
+		t.Error("not full with four times what a segment takes")
+	}
+	if u := m.Upkeep(100, true); u.DigestDue {
+		t.Error("a state in doubt proposes its digest")
+	}
+	at2 := m.record.points[1]
+	stranger := Opinion{Site: 2, Replica: 9, Points: []Point{at2}}
+	if v, _ := m.Judge(1, 1, []Opinion{stranger}); v != Undecided || !m.Doubted() {
+		t.Errorf("a stranger decides: %d", v)
+	}
+	agrees := Opinion{Site: 2, Replica: 2, Points: []Point{at2}}
+	differs := Opinion{Site: 3, Replica: 3, Points: []Point{{at2.Index, at2.Digest + 1}}}
+	if v, who := m.Judge(1, 1, []Opinion{agrees, differs}); v != Right || m.Doubted() || !slices.Equal(who, []holdfast.SiteID{3}) {
+		t.Errorf("verdict %d, differ %v", v, who)
+	}
+	if m.Hear(&differs); m.Doubted() {
+		t.Error("in doubt again because of one that is known to differ")
+	}
+	if m.Full() || m.Seal(2) == nil {
+		t.Error("the doubt is over, and no checkpoint is made")
+	}
+	differs.Site, differs.Replica = 2, 2
+	if m.Hear(&differs); !m.Doubted() {
+		t.Error("another voter differs, and there is no doubt")
+	}
+}
