@@ -34,7 +34,7 @@ type current struct {
 // Apply applies one log entry and appends one outcome per transaction of it to out. Indexes must rise by one; times must
 // rise. Empty data is an entry without meaning for the ledger (raft's own): only the index moves. data is not kept.
 //
-// An error means that the entry cannot be understood, that or that the past cannot be read. The state may then be half changed and
+// An error means that the entry cannot be understood, or that the past cannot be read. The state may then be half changed and
 // must be thrown away. A digest that differs is no error, see [State.TakeDifference]: the entry is in the log for ever, and the
 // replicas that are right must get past it as well.
 func (s *State) Apply(index uint64, data []byte, past Past, out []holdfast.Outcome) ([]holdfast.Outcome, error) {
