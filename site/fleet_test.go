@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"net"
 	"os"
 	"path/filepath"
@@ -100,9 +101,14 @@ func (f *fleet) lay(from, to holdfast.SiteID, targets []string) (addresses []str
 	return addresses
 }
 
+// freeAddress is where a site of a test will listen. Connections come from 127.0.0.1, and could take its port there before the site
+// does; so it is at another loopback address, where the system has more than one.
 func freeAddress(t testing.TB) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := net.Listen("tcp", fmt.Sprintf("127.%d.%d.%d:0", 1+rand.IntN(254), rand.IntN(256), 1+rand.IntN(254)))
+	if err != nil {
+		l, err = net.Listen("tcp", "127.0.0.1:0")
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
