@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -182,6 +183,33 @@ func TestARestartIsChecked(t *testing.T) {
 		spoil(&worse)
 		if err := g.check(t.Context(), worse, r); err == nil {
 			t.Errorf("nobody sees: %s", plant)
+		}
+	}
+}
+
+// TestNoCheckpointWhileTheLogIsFilled: one that came all the same would be measured as a restart from a short log. No bound of a replica
+// may be left at what it is by default.
+func TestNoCheckpointWhileTheLogIsFilled(t *testing.T) {
+	v := reflect.ValueOf(noCheckpoints)
+	for i := range v.NumField() {
+		if name := v.Type().Field(i).Name; strings.HasPrefix(name, "Seal") && v.Field(i).IsZero() {
+			t.Errorf("a victim that makes no checkpoints leaves %s at its default", name)
+		}
+	}
+	for _, x := range []struct {
+		victim Victim
+		told   told
+		whole  bool
+	}{
+		{Victim{Entries: 1000}, told{checkpoint: 50, index: 1050}, true},
+		{Victim{Entries: 1000}, told{checkpoint: 50, index: 1090}, true},
+		{Victim{Entries: 1000}, told{checkpoint: 51, index: 1050}, false},
+		{Victim{Entries: 1000}, told{checkpoint: 742, index: 1050}, false},
+		{Victim{Entries: 1000}, told{checkpoint: 1060, index: 1050}, false},
+		{Victim{}, told{checkpoint: 1000, index: 1001}, true}, // it makes batches, with checkpoints
+	} {
+		if err := x.victim.filled(&x.told); (err == nil) != x.whole {
+			t.Errorf("%d entries wanted, checkpoint at %d of %d: %v", x.victim.Entries, x.told.checkpoint, x.told.index, err)
 		}
 	}
 }

@@ -99,6 +99,9 @@ func restarts(ctx context.Context, o *Options) (list []Result, err error) {
 // restart kills a victim, starts a site in its place, and measures and checks that.
 func (g *ground) restart(ctx context.Context, v Victim, length time.Duration) (Result, error) {
 	told, err := g.sacrifice(ctx, v, length)
+	if err == nil {
+		err = v.filled(&told)
+	}
 	if err != nil {
 		return Result{}, err
 	}
@@ -116,6 +119,16 @@ func (g *ground) restart(ctx context.Context, v Victim, length time.Duration) (R
 		"layout": "one process of this program, asked over HTTP",
 	}}
 	return r, g.check(ctx, told, &r)
+}
+
+// filled is an error when a checkpoint has come while the victim filled its log, or afterwards: then less is replayed than the case says,
+// and its number would be too good.
+func (v *Victim) filled(t *told) error {
+	if left := int(t.index - t.checkpoint); v.Entries > 0 && left < v.Entries {
+		return fmt.Errorf("the log is to hold %d entries since the last checkpoint when the site is killed, and holds %d: "+
+			"a checkpoint came at entry %d of %d; nothing was measured", v.Entries, left, t.checkpoint, t.index)
+	}
+	return nil
 }
 
 // told is what a victim has told.

@@ -53,6 +53,9 @@ type BalanceTold struct {
 	Credits holdfast.Amount `json:"credits"`
 }
 
+// noCheckpoints has every bound there is: one that was forgotten once let a checkpoint come in the middle of the filling.
+var noCheckpoints = shard.MachineConfig{SealRows: math.MaxInt, SealAge: math.MaxInt64, SealEntries: math.MaxUint64, SealBytes: math.MaxInt}
+
 const (
 	fewestAccounts = 10
 	mostAccounts   = 50_000_000
@@ -79,7 +82,7 @@ func (v *Victim) Live(ctx context.Context, cfg site.Config, orders io.Reader, ou
 	case v.Open:
 		o.Machine = shard.MachineConfig{SealAge: holdfast.Time(200 * time.Millisecond)} // nobody has to wait for the last checkpoint
 	case v.Entries > 0:
-		o.Machine = shard.MachineConfig{SealRows: math.MaxInt, SealAge: math.MaxInt64, SealEntries: math.MaxUint64}
+		o.Machine = noCheckpoints
 		o.Replica = shard.ReplicaConfig{BulkChunk: 1, BulksInFlight: 1024}
 	}
 	c := &committer{o: &Options{}, sites: 1, cast: newCast(v.Accounts), patience: 5 * time.Minute}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"strings"
 	"sync"
 	"testing"
@@ -220,6 +221,19 @@ func TestACheckpointWaitsForSpace(t *testing.T) {
 		disk.full.Store(false)
 		f.until("a checkpoint", func() bool { return f.host(1).Status()[0].Checkpoint > 0 })
 	})
+}
+
+// TestABoundMayBeAsLargeAsANumber: it says "never", also while the log is replayed, when each bound counts four times.
+func TestABoundMayBeAsLargeAsANumber(t *testing.T) {
+	never := MachineConfig{SealRows: math.MaxInt, SealAge: math.MaxInt64, SealEntries: math.MaxUint64, SealBytes: math.MaxInt}
+	m := &Machine{config: never, applied: 1 << 40, bytes: 1 << 50}
+	if m.large(1<<40, 1) || m.large(1<<40, whileReplaying) {
+		t.Error("a segment is too large for a bound that no segment reaches")
+	}
+	m.config = MachineConfig{SealRows: 10, SealEntries: 1 << 41, SealBytes: 1 << 51}
+	if !m.large(40, whileReplaying) || m.large(39, whileReplaying) || !m.large(10, 1) || m.large(9, 1) {
+		t.Error("10 rows, or four times as many, is not where it becomes too large")
+	}
 }
 
 func TestEntriesThatChangeNothingMakeACheckpoint(t *testing.T) {

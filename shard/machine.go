@@ -177,7 +177,7 @@ func (m *Machine) due(pending int, now holdfast.Time) bool {
 
 // large reports whether the open segment has reached some multiple of its bounds.
 func (m *Machine) large(pending, times int) bool {
-	return pending >= times*m.config.SealRows || m.applied-m.before >= uint64(times)*m.config.SealEntries || m.bytes >= times*m.config.SealBytes
+	return pending/times >= m.config.SealRows || (m.applied-m.before)/uint64(times) >= m.config.SealEntries || m.bytes/times >= m.config.SealBytes
 }
 
 // Replaying says whether the log is being replayed: then checkpoints are made less often.
