@@ -70,6 +70,7 @@ var codes = map[Code]codeInfo{
 	CodeStopping:     {"stopping", "Not executed: this site is shutting down. Send the same id to another site."},
 	CodeDeadline:     {"deadline", "Not executed: the deadline passed while it waited in a queue. Send the same id again, here or to another site."},
 	CodeMoved:        {"moved", "Not executed: the owner is moving to another shard just now. Send the same id again."},
+	CodeStarting:     {"starting", "Not executed: this site is still starting. Send the same id to another site, or here again in a moment."},
 
 	CodeUnknown: {"outcome-unknown", "The outcome is not known yet. Ask again with the same id: it is done at most once."},
 }

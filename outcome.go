@@ -113,9 +113,10 @@ const (
 	CodeDiskFull     Code = 202
 	CodeNoLeader     Code = 203 // no leader within the deadline, and nothing was proposed
 	CodeOutOfService Code = 204 // this replica has taken itself out of service
-	CodeStopping     Code = 205
+	CodeStopping     Code = 205 // this site is shutting down, or has to stop
 	CodeDeadline     Code = 206 // the deadline passed while it waited, and nothing was proposed
 	CodeMoved        Code = 207 // the slot of an owner is moving to another shard, or has moved; decided by the log, and not remembered
+	CodeStarting     Code = 208 // this site does not take requests yet
 
 	// CodeUnknown goes with Status Unknown: proposed, and not heard of since. Ask again by the same id.
 	CodeUnknown Code = 250

@@ -112,6 +112,7 @@ var statuses = map[holdfast.Code]int{
 	holdfast.CodeStopping:     http.StatusServiceUnavailable,
 	holdfast.CodeDeadline:     http.StatusServiceUnavailable,
 	holdfast.CodeMoved:        http.StatusServiceUnavailable,
+	holdfast.CodeStarting:     http.StatusServiceUnavailable,
 
 	holdfast.CodeUnknown: http.StatusGatewayTimeout,
 }

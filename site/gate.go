@@ -10,6 +10,7 @@ import (
 type gate struct {
 	inside   atomic.Int64
 	closed   atomic.Bool
+	used     atomic.Bool // it was open, or was shut for good before that
 	draining atomic.Bool // somebody waits for empty
 	once     sync.Once
 	empty    chan struct{} // closed when nothing is inside any more
@@ -17,15 +18,24 @@ type gate struct {
 
 func newGate() *gate {
 	g := &gate{empty: make(chan struct{})}
-	g.shut()
+	g.closed.Store(true)
 	return g
 }
 
 // open lets in. A gate is opened once, before it is used.
-func (g *gate) open() { g.closed.Store(false) }
+func (g *gate) open() {
+	g.closed.Store(false)
+	g.used.Store(true)
+}
+
+// fresh reports whether the gate is still to be opened. Asked before enter, it tells why enter lets nobody in.
+func (g *gate) fresh() bool { return !g.used.Load() }
 
 // shut lets nobody in any more and waits for nobody.
-func (g *gate) shut() { g.closed.Store(true) }
+func (g *gate) shut() {
+	g.used.Store(true)
+	g.closed.Store(true)
+}
 
 // enter lets n in, unless the gate is closed. Counting before looking makes sure that close sees whoever got in.
 func (g *gate) enter(n int) bool {

@@ -69,11 +69,14 @@ func (s *Site) serveSubmit(ctx context.Context, payload []byte) ([]byte, error) 
 }
 
 func (s *Site) serveGroup(ctx context.Context, g group) (a answer) {
-	if err := s.known(g.id); err != nil {
+	switch err := s.known(g.id); {
+	case errors.Is(err, ErrStarting):
+		return answer{err: shard.ErrStopping} // which every release knows as an answer after which nothing was executed
+	case err != nil:
 		return answer{err: err}
 	}
 	switch s.admit(g.Count()) {
-	case holdfast.CodeStopping:
+	case holdfast.CodeStopping, holdfast.CodeStarting:
 		return answer{err: shard.ErrStopping}
 	case holdfast.CodeOverloaded:
 		return answer{err: shard.ErrOverloaded}

@@ -33,7 +33,10 @@ type Options struct {
 }
 
 // ErrNotReady is the error of everything that needs a site that has started and not yet stopped.
-var ErrNotReady = errors.New("this site is not ready: it is starting or stopping")
+var ErrNotReady = errors.New("this site takes no requests")
+
+// ErrStarting says that it takes none yet, and will in a moment.
+var ErrStarting = errors.New("this site is still starting: ask again in a moment, or another site")
 
 // Site is the process of one data centre. Open makes it, Start brings it up; its other methods may be called at any time
 // and by many goroutines at once.
@@ -134,7 +137,7 @@ func (s *Site) Ready() error {
 	retired := s.retired()
 	switch {
 	case !s.running.Load() || s.stopping.Load():
-		return ErrNotReady
+		return s.closed()
 	case retired != nil:
 		return retired
 	case s.outs.any():
@@ -226,9 +229,17 @@ func (s *Site) known(id holdfast.ShardID) error {
 		return fmt.Errorf("shard %d of %d: %w", id, x.now, shard.ErrNoShard)
 	}
 	if !s.running.Load() {
-		return fmt.Errorf("%w: %w", shard.ErrStopping, ErrNotReady)
+		return s.closed()
 	}
 	return nil
+}
+
+// closed says why this site takes nothing in: it is on its way up, or down.
+func (s *Site) closed() error {
+	if s.gate.fresh() {
+		return fmt.Errorf("%w: %w", ErrNotReady, ErrStarting)
+	}
+	return fmt.Errorf("%w: %w", ErrNotReady, shard.ErrStopping)
 }
 
 // lane is the way to another site, nil for one that was never heard of.

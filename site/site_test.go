@@ -539,6 +539,33 @@ func TestStopIsFinal(t *testing.T) {
 	}
 }
 
+// TestASiteThatStartsSaysSo, and not that it is shutting down. To another site it says what every release understands.
+func TestASiteThatStartsSaysSo(t *testing.T) {
+	f := newFleet(t, 1, 1)
+	f.stop(1)
+	s, err := Open(f.configs[1], Options{OnFatal: func(error) {}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := account(t, 1, 1)
+	if o := submit(t, s, f.open(a)); o.Status != holdfast.NotExecuted || o.Code != holdfast.CodeStarting {
+		t.Errorf("before the start: %s %s", o.Status, o.Code)
+	}
+	if err := s.Ready(); !errors.Is(err, ErrNotReady) || !errors.Is(err, ErrStarting) || errors.Is(err, shard.ErrStopping) {
+		t.Errorf("before the start: %v", err)
+	}
+	if _, err := balance(t, s, a); !errors.Is(err, ErrStarting) {
+		t.Errorf("a read before the start: %v", err)
+	}
+	if x := s.serveGroup(t.Context(), group{id: 1}); !errors.Is(x.err, shard.ErrStopping) {
+		t.Errorf("another site is told %v", x.err)
+	}
+	s.die(errors.New("planted"))
+	if o := submit(t, s, f.open(a)); o.Code != holdfast.CodeStopping {
+		t.Errorf("a site that must stop before it has started: %s", o.Code)
+	}
+}
+
 // TestAReplicaInDoubtIsReported: a site whose replica cannot tell whether it is right is not ready, its audit says so and looks at the
 // other shards, and it is ready again when the others have answered.
 func TestAReplicaInDoubtIsReported(t *testing.T) {

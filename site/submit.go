@@ -38,7 +38,11 @@ func (s *Site) Submit(ctx context.Context, txns []holdfast.Txn, bulk bool) ([]ho
 
 // admit counts transactions in, or says why they cannot come in.
 func (s *Site) admit(n int) holdfast.Code {
+	fresh := s.gate.fresh()
 	if !s.gate.enter(n) {
+		if fresh {
+			return holdfast.CodeStarting
+		}
 		return holdfast.CodeStopping
 	}
 	if s.gate.inside.Load() > int64(s.cfg.Limits.Pending) {
