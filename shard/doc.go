@@ -29,6 +29,8 @@
 //	shard not here                                              ErrNoShard           not executed
 //	raft.ErrStepPeerNotFound, ErrStepLocalMsg                   none                 a stranger's message: ignored
 //	raft.ErrCompacted while sending                             none                 the follower is offered a checkpoint
-//	raft.ErrUnavailable, ErrSnapOutOfDate                       ErrInvariant         fatal: what was proposed is unknown
+//	raft.ErrUnavailable: the log lacks what it has acknowledged ErrInvariant         fatal: what was proposed is unknown
+//	raft.ErrSnapOutOfDate, or whatever else the library does
+//	not expect of its storage (ours gives none of it)           ErrInvariant         fatal: what was proposed is unknown
 //	any other error                                             itself               unknown: what nobody classified may have happened
 package shard

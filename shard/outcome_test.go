@@ -67,12 +67,14 @@ type desk struct {
 	writes  []Write
 }
 
-func newDesk(t *testing.T) *desk {
+func newDesk(t *testing.T) *desk { return newDeskOn(t, func(l *memoryLog) Log { return l }) }
+
+func newDeskOn(t *testing.T, disk func(*memoryLog) Log) *desk {
 	d := &desk{T: t, log: &memoryLog{entries: make([]Entry, 1)}, now: 1e18}
 	founders := NewMembers([]Member{{Replica: 1, Site: 1}})
 	var err error
 	d.replica, err = NewReplica(ReplicaConfig{
-		Node:   NodeConfig{Shard: 1, Replica: 1, Log: d.log, Checkpoint: Checkpoint{Members: founders}},
+		Node:   NodeConfig{Shard: 1, Replica: 1, Log: disk(d.log), Checkpoint: Checkpoint{Members: founders}},
 		Intake: NewIntake(), Answers: NewAnswers(),
 	}, 0)
 	d.must(err)

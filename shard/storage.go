@@ -3,6 +3,7 @@ package shard
 import (
 	"errors"
 	"fmt"
+	"runtime"
 
 	"go.etcd.io/raft/v3"
 	pb "go.etcd.io/raft/v3/raftpb"
@@ -137,6 +138,12 @@ func caught(err *error) {
 		*err = p.err
 	case brokenInvariant:
 		*err = fmt.Errorf("%w: %s", ErrInvariant, p.text)
+	case runtime.Error:
+		panic(p) // a fault of the program, which says where it is
+	case error: // the library panics with what it does not expect of its storage
+		*err = fmt.Errorf("%w: %w", ErrInvariant, p)
+	case string:
+		*err = fmt.Errorf("%w: %s", ErrInvariant, p)
 	default:
 		panic(p)
 	}
