@@ -41,7 +41,8 @@ type Signed struct {
 	Certificate string // Holdfast-Certificate
 }
 
-// askSigned is what the signature has to cover: question, status and content.
+// askSigned is what the signature has to cover: question, status and content. It is proof.Ask, which an integrator's client does not
+// import, because package proof speaks of certificates of the link; a test of package drill holds the two together.
 const askSigned = `site=("@method";req "@path";req "@query";req "@status" "content-digest");keyid;alg="ecdsa-p256-sha256"`
 
 // Client talks to the sites of one fleet. It may be used by many goroutines at once.

@@ -1,7 +1,9 @@
 package client
 
 import (
+	"cmp"
 	"fmt"
+	"strings"
 	"time"
 
 	"holdfast"
@@ -144,6 +146,23 @@ type Forecast struct {
 	Worst    float64            `json:"worst_pause_ms"`
 	Loads    []SiteLoad         `json:"loads"`
 	Breaks   string             `json:"breaks"` // the first thing that would go wrong, in words
+}
+
+// Name says in a few words what is lost. A site without a name in names is called by its number.
+func (f *Forecast) Name(names map[holdfast.SiteID]string) string {
+	var who []string
+	for _, id := range f.Sites {
+		who = append(who, cmp.Or(names[id], fmt.Sprintf("site %d", id)))
+	}
+	switch f.Loss {
+	case "carrier":
+		return fmt.Sprintf("carrier %d everywhere", f.Carrier)
+	case "city":
+		return "the city " + f.City
+	case "cable":
+		return fmt.Sprintf("cable %d %s", f.Carrier, strings.Join(who, " - "))
+	}
+	return strings.Join(who, " and ")
 }
 
 // Move is a shard that would get another leader.

@@ -173,27 +173,13 @@ func (f *findings) survival(x *Fleet) {
 		l := &x.Survival.Losses[i]
 		single := l.Loss != "sites"
 		if !l.Survives && single {
-			f.add(Critical, "loss-not-survived", "see holdfast status for the whole list", "without %s: %s", lossOf(l), l.Breaks)
+			f.add(Critical, "loss-not-survived", "see holdfast status for the whole list", "without %s: %s", l.Name(nil), l.Breaks)
 		}
 		for _, s := range l.Loads {
 			if single && s.Peak > 0 && s.Rate > s.Peak {
 				f.add(Warning, "capacity-missing", "add capacity there, or spread the leaders",
-					"without %s, site %d would carry %.0f payments a second, and has been measured to carry %.0f", lossOf(l), s.Site, s.Rate, s.Peak)
+					"without %s, site %d would carry %.0f payments a second, and has been measured to carry %.0f", l.Name(nil), s.Site, s.Rate, s.Peak)
 			}
 		}
 	}
-}
-
-func lossOf(l *client.Forecast) string {
-	var who []string
-	for _, id := range l.Sites {
-		who = append(who, fmt.Sprintf("site %d", id))
-	}
-	switch l.Loss {
-	case "carrier":
-		return fmt.Sprintf("carrier %d everywhere", l.Carrier)
-	case "cable":
-		return fmt.Sprintf("carrier %d between %s", l.Carrier, strings.Join(who, " and "))
-	}
-	return strings.Join(who, " and ")
 }

@@ -72,13 +72,18 @@ func (f *fleet) keep(came *member, went holdfast.SiteID) {
 func (f *fleet) final() *fleet {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	now := &fleet{dir: f.dir, rtt: f.rtt, key: f.key, net: f.net, spawn: f.spawn, made: f.made, damage: map[holdfast.SiteID]Damage{}}
+	now := f.around()
 	for _, m := range slices.Concat(f.sites, f.came) {
 		if !slices.Contains(f.went, m.id) {
 			now.sites = append(now.sites, m)
 		}
 	}
 	return now
+}
+
+// around is this fleet without its sites: what they run in.
+func (f *fleet) around() *fleet {
+	return &fleet{dir: f.dir, rtt: f.rtt, key: f.key, net: f.net, spawn: f.spawn, made: f.made, damage: map[holdfast.SiteID]Damage{}}
 }
 
 // closeCame ends the processes of sites that came.

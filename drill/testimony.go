@@ -7,7 +7,6 @@ import (
 	"path/filepath"
 	"sync"
 
-	"holdfast"
 	"holdfast/client"
 	"holdfast/evidence"
 	"holdfast/proof"
@@ -33,7 +32,7 @@ func (t *testimony) hear(s client.Signed) {
 
 // swear has every site of the fleet sign what it answers from now on. The returned fleet is for asking; close ends its clients.
 func (f *fleet) swear(t *testimony) (sworn *fleet, closeAll func(), err error) {
-	sworn = &fleet{dir: f.dir, rtt: f.rtt, key: f.key, net: f.net, spawn: f.spawn, made: f.made, damage: map[holdfast.SiteID]Damage{}}
+	sworn = f.around()
 	closeAll = func() {
 		for _, m := range sworn.sites {
 			m.own.Close()

@@ -131,7 +131,7 @@ func TestApplyErrors(t *testing.T) {
 }
 
 // failing is a store whose disk is broken.
-type failing struct{ *memory }
+type failing struct{}
 
 var errDisk = errors.New("disk is broken")
 

@@ -56,6 +56,16 @@ func TestManyAccountsAreLoaded(t *testing.T) {
 	must[*ledger.State](t)(w.sh.Load())
 }
 
+// unsettle makes a store wait with its compactions as if it had just been opened. A store that is opened again before each checkpoint would
+// not do instead: each checkpoint ends that time, and what is waiting is compacted at once.
+func unsettle(s *Store) {
+	for _, c := range s.compactions {
+		c.mu.Lock()
+		c.settled = false
+		c.mu.Unlock()
+	}
+}
+
 // What is left to be compacted after a crash waits until the site works again, and is done then.
 func TestNothingIsCompactedBeforeTheFirstCheckpoint(t *testing.T) {
 	o := testOptions(vfs.NewMem(), new(deaths))
@@ -77,22 +87,14 @@ func TestNothingIsCompactedBeforeTheFirstCheckpoint(t *testing.T) {
 	for s.state.Metrics().Compact.NumInProgress > 0 { // what is under way would go on
 		time.Sleep(time.Millisecond)
 	}
-	for _, c := range s.compactions {
-		c.mu.Lock()
-		c.settled = false // from here on a backlog gathers
-		c.mu.Unlock()
-	}
+	unsettle(s) // from here on a backlog gathers
 	for range 30 {
 		g := w.seal()
 		if err := w.sh.Persist(g); err != nil {
 			t.Fatal(err)
 		}
 		w.state.Forget(g)
-		for _, c := range s.compactions {
-			c.mu.Lock()
-			c.settled = false
-			c.mu.Unlock()
-		}
+		unsettle(s)
 		for range 20 {
 			w.done(w.pay(w.newID(false)))
 		}

@@ -127,7 +127,7 @@ func (s *fleetStatus) tellSurvival(w io.Writer, names map[holdfast.SiteID]string
 		if len(x.Moves) > 0 {
 			pause = fmt.Sprintf("%.0f ms", x.Pause)
 		}
-		fmt.Fprintf(w, "%-35s %16d   %-10s  %s\n", lossName(x, names), len(x.Moves), pause, cmp.Or(x.Breaks, "nothing"))
+		fmt.Fprintf(w, "%-35s %16d   %-10s  %s\n", x.Name(names), len(x.Moves), pause, cmp.Or(x.Breaks, "nothing"))
 	}
 	switch {
 	case len(s.Sites) == 1:
@@ -137,22 +137,6 @@ func (s *fleetStatus) tellSurvival(w io.Writer, names map[holdfast.SiteID]string
 	default:
 		fmt.Fprintf(w, "\nFRAGILE: %s.\n", s.Survival.Weakest)
 	}
-}
-
-func lossName(x *client.Forecast, names map[holdfast.SiteID]string) string {
-	var who []string
-	for _, id := range x.Sites {
-		who = append(who, cmp.Or(names[id], fmt.Sprintf("site %d", id)))
-	}
-	switch x.Loss {
-	case "carrier":
-		return fmt.Sprintf("carrier %d everywhere", x.Carrier)
-	case "city":
-		return "the city " + x.City
-	case "cable":
-		return fmt.Sprintf("cable %d %s", x.Carrier, strings.Join(who, " - "))
-	}
-	return strings.Join(who, " and ")
 }
 
 func askStatus(ctx context.Context, c *client.Client) (s fleetStatus, err error) {
