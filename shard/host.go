@@ -104,6 +104,9 @@ const (
 	EventOthersDiffer
 	// EventBack: a replica that was out of service because nobody could tell whether it is right is in service again.
 	EventBack
+	// EventSpoilt: a checkpoint that another site has sent contradicts itself and was not installed. It is fetched again, elsewhere if
+	// somebody else has one.
+	EventSpoilt
 )
 
 // Event is one thing that happened.
@@ -112,7 +115,7 @@ type Event struct {
 	Shard  holdfast.ShardID
 	Leader Leadership // EventLeader
 	Text   string
-	Err    error // EventOutOfService, EventCorrupt, EventWaits, EventWiped, EventOthersDiffer
+	Err    error // EventOutOfService, EventCorrupt, EventWaits, EventWiped, EventOthersDiffer, EventSpoilt
 }
 
 // CheckpointMade says what a checkpoint cost. The store works beside the payments; they stand still only for Seal and Waited.

@@ -362,7 +362,7 @@ func (l *life) emit(now holdfast.Time) error {
 			l.commit.ask(false)
 		}
 		if out.Offer != nil {
-			s.startPull(*out.Offer, l.replica.applied)
+			s.startPull(*out.Offer, s.senders(out.Offer.Site, l.replica.Members()), l.replica.applied)
 		}
 		if !l.replica.HasOutput() {
 			return nil
@@ -601,12 +601,15 @@ func (l *life) install(p *pulled) (again bool, err error) {
 	}
 	l.end()
 	meta, err := p.data.Install()
-	if err != nil {
-		return false, fmt.Errorf("installing the checkpoint of site %d: %w", p.offer.Site, err)
+	if ConditionOf(err) == Corrupt && l.seat.shard.Damage() == nil {
+		return true, l.seat.spoiled(p, err)
 	}
-	l.seat.announce = &p.offer
+	if err != nil {
+		return false, fmt.Errorf("installing the checkpoint of site %d: %w", p.from, err)
+	}
+	l.seat.announce, l.seat.spoilt = &p.offer, nil
 	l.seat.host.config.OnEvent(Event{
-		Kind: EventInstalled, Shard: l.seat.id, Text: fmt.Sprintf("checkpoint at entry %d of site %d", meta.Index, p.offer.Site),
+		Kind: EventInstalled, Shard: l.seat.id, Text: fmt.Sprintf("checkpoint at entry %d of site %d", meta.Index, p.from),
 	})
 	return true, nil
 }

@@ -42,7 +42,8 @@ type seat struct {
 	requests sync.Pool // of *call
 	readings sync.Pool // of *reading
 
-	announce *Offer // consensus goroutine: whom to tell that a checkpoint was installed
+	announce *Offer            // consensus goroutine: whom to tell that a checkpoint was installed
+	spoilt   []holdfast.SiteID // consensus goroutine: whose checkpoints contradicted themselves since the last that was installed
 	pulls    sync.WaitGroup
 	stopPull context.CancelFunc // consensus goroutine: ends the pull under way; nil: there was none
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -170,13 +171,43 @@ func (s *seat) serveChunk(from holdfast.SiteID, payload []byte) ([]byte, error) 
 // pulled is a checkpoint that has been fetched completely.
 type pulled struct {
 	offer Offer
+	from  holdfast.SiteID // not always the one that offered it
 	index uint64
 	term  uint64
 	data  *store.Import
 }
 
+// senders are the sites to ask for a checkpoint, in turn: the one that offers it, and nobody else, for what was fetched of one checkpoint
+// is of no use for that of another site. But when the last that it sent contradicted itself, the other voters come first.
+func (s *seat) senders(offers holdfast.SiteID, members Members) []holdfast.SiteID {
+	if !slices.Contains(s.spoilt, offers) {
+		return []holdfast.SiteID{offers}
+	}
+	var list []holdfast.SiteID
+	for _, m := range members.List {
+		if m.Role&Voter != 0 && m.Site != s.host.config.Site && !slices.Contains(s.spoilt, m.Site) {
+			list = append(list, m.Site)
+		}
+	}
+	return append(list, offers)
+}
+
+// spoiled is for a checkpoint that contradicts itself. Nothing was installed, so that says nothing of the disk here: the replica begins
+// anew from what it has, and asks again.
+func (s *seat) spoiled(p *pulled, err error) error {
+	if !slices.Contains(s.spoilt, p.from) {
+		s.spoilt = append(s.spoilt, p.from)
+	}
+	s.host.config.OnEvent(Event{
+		Kind: EventSpoilt, Shard: s.id, Err: err,
+		Text: fmt.Sprintf("the checkpoint that site %d has sent is not what it should be: nothing was installed, and it is fetched again, "+
+			"from another site if one has it; if this repeats, look at the memory and the disk of both sites", p.from),
+	})
+	return p.data.Discard()
+}
+
 // startPull fetches a checkpoint beside everything else. Offers that come meanwhile are ignored.
-func (s *seat) startPull(o Offer, applied uint64) {
+func (s *seat) startPull(o Offer, from []holdfast.SiteID, applied uint64) {
 	if s.host.config.Call == nil || s.pulling.Swap(true) {
 		return
 	}
@@ -186,12 +217,16 @@ func (s *seat) startPull(o Offer, applied uint64) {
 	s.host.spawn(func() {
 		defer s.pulls.Done()
 		defer s.pulling.Store(false)
-		p, err := s.pull(ctx, o, applied)
-		if err != nil {
-			s.host.config.Logger.Warn("fetching a checkpoint was interrupted", "shard", s.id, "site", o.Site, "err", err)
-			return // the leader repeats its offer, and we go on where we stopped
+		for _, site := range from {
+			p, err := s.pull(ctx, site, applied)
+			if err == nil {
+				p.offer = o
+				s.inbox.arrived(p)
+				return
+			}
+			s.host.config.Logger.Warn("fetching a checkpoint was interrupted", "shard", s.id, "site", site, "err", err)
 		}
-		s.inbox.arrived(p)
+		// The leader repeats its offer, and we go on where we stopped.
 	})
 }
 
@@ -204,23 +239,26 @@ func (s *seat) ask(ctx context.Context, site holdfast.SiteID, method string, pay
 	return s.host.config.Call(ctx, site, method, payload)
 }
 
-func (s *seat) pull(ctx context.Context, o Offer, applied uint64) (*pulled, error) {
-	answer, err := s.ask(ctx, o.Site, methodExport, binary.BigEndian.AppendUint64(appendShard(nil, s.id), applied))
+func (s *seat) pull(ctx context.Context, from holdfast.SiteID, applied uint64) (*pulled, error) {
+	answer, err := s.ask(ctx, from, methodExport, binary.BigEndian.AppendUint64(appendShard(nil, s.id), applied))
 	if err != nil {
 		return nil, err
 	}
 	if len(answer) != 24 {
-		return nil, fmt.Errorf("%s of site %d: answer of %d bytes", methodExport, o.Site, len(answer))
+		return nil, fmt.Errorf("%s of site %d: answer of %d bytes", methodExport, from, len(answer))
 	}
 	id := binary.BigEndian.Uint64(answer)
-	p := &pulled{offer: o, index: binary.BigEndian.Uint64(answer[8:]), term: binary.BigEndian.Uint64(answer[16:])}
+	p := &pulled{from: from, index: binary.BigEndian.Uint64(answer[8:]), term: binary.BigEndian.Uint64(answer[16:])}
+	if p.index <= applied {
+		return nil, fmt.Errorf("the checkpoint of site %d is at entry %d, and %d is applied here", from, p.index, applied)
+	}
 	if p.data, err = s.shard.Import(id); err != nil {
 		return nil, fmt.Errorf("resuming the import: %w", err)
 	}
 	for !p.data.Complete() {
 		n := p.data.Next()
 		request := binary.BigEndian.AppendUint64(appendShard(nil, s.id), id)
-		chunk, err := s.ask(ctx, o.Site, methodChunk, binary.BigEndian.AppendUint32(request, n))
+		chunk, err := s.ask(ctx, from, methodChunk, binary.BigEndian.AppendUint32(request, n))
 		if err != nil {
 			return nil, fmt.Errorf("chunk %d: %w", n, err)
 		}

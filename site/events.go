@@ -57,13 +57,14 @@ const (
 	EventCorrupt      EventKind = "corrupt"         // loud: a disk does not hold what was written; the replica has left service
 	EventWaits        EventKind = "rebuild-waits"   // loud: a corrupt replica may not be wiped, because others do not hold its data for certain
 	EventYields       EventKind = "yields"          // loud: a leadership goes to a site with a better disk
+	EventSpoilt       EventKind = "bad-checkpoint"  // loud: another site has sent a checkpoint that contradicts itself
 	EventWiped        EventKind = "wiped"           // loud: a replica forgets all it has and joins again under a new identity
 )
 
 var eventLevels = map[EventKind]slog.Level{
 	EventCut: slog.LevelWarn, EventFragile: slog.LevelWarn, EventAlone: slog.LevelWarn, EventRejoin: slog.LevelWarn,
 	EventOutOfService: slog.LevelError, EventCorrupt: slog.LevelError, EventWaits: slog.LevelError, EventWiped: slog.LevelWarn,
-	EventOthersDiffer: slog.LevelError, EventYields: slog.LevelWarn, EventCourier: slog.LevelError, EventSlotStuck: slog.LevelWarn,
+	EventSpoilt: slog.LevelError, EventOthersDiffer: slog.LevelError, EventYields: slog.LevelWarn, EventCourier: slog.LevelError, EventSlotStuck: slog.LevelWarn,
 }
 
 // eventsKept is how many events are remembered.
@@ -160,6 +161,8 @@ func (s *Site) hostEvent(e shard.Event) {
 		s.outs.returns(e.Shard)
 	case shard.EventOthersDiffer:
 		v.Kind = EventOthersDiffer
+	case shard.EventSpoilt:
+		v.Kind = EventSpoilt
 	}
 	s.event(v)
 }
