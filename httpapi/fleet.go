@@ -219,7 +219,7 @@ func (a *api) postRebuild(ctx context.Context, x *exchange) error {
 
 type trustedBody struct {
 	Shard   uint16 `json:"shard"`
-	Trusted bool   `json:"trusted" doc:"The replica takes its own state for the right one until it starts again"`
+	Trusted bool   `json:"trusted" doc:"The replica takes its own state for the right one, until it is wiped"`
 }
 
 // postTrust ends the doubt of the replica here by decision.

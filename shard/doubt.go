@@ -18,13 +18,16 @@ const (
 	keptDoubts = 16
 )
 
-// record is what a replica knows of digests. It lives as long as the machine.
+// record is what a replica knows of digests. It lives as long as the machine; of trusted and wrong, the disk has what somebody has
+// decided.
 type record struct {
-	points  []Point            // of the last digest entries, in order
-	settled []Point            // where a doubt was settled, in order
-	since   uint64             // the state is in doubt from this entry on; 0: it is not
-	cause   ledger.ErrDigest   // of the doubt
-	wrong   map[ReplicaID]bool // voters that are known to differ: they say nothing new
+	points  []Point              // of the last digest entries, in order
+	settled []Point              // where a doubt was settled, in order
+	since   uint64               // the state is in doubt from this entry on; 0: it is not
+	cause   ledger.ErrDigest     // of the doubt
+	wrong   map[ReplicaID]uint64 // voters that are known to differ, and a point from which on: they say nothing new
+	trusted Point                // up to here somebody has decided that this state is right; zero: nobody has
+	unsaved bool                 // of that the disk does not have all
 }
 
 func (r *record) note(index, digest uint64) {
@@ -58,8 +61,14 @@ func (m *Machine) Doubt() (ledger.ErrDigest, bool) {
 
 // compared takes what the entry just applied has shown.
 func (m *Machine) compared() {
-	m.record.note(m.state.Checked())
-	if d, found := m.state.TakeDifference(); found {
+	index, digest := m.state.Checked()
+	m.record.note(index, digest)
+	d, found := m.state.TakeDifference()
+	switch t := m.record.trusted; {
+	case t.Index > 0 && index == t.Index && digest != t.Digest: // the log gives another state now than the one that was trusted
+		m.record.trusted, m.record.wrong, m.record.unsaved = Point{}, nil, true
+		m.doubt(ledger.ErrDigest{Index: index, Ours: digest, Theirs: t.Digest})
+	case found && d.Index > t.Index:
 		m.doubt(d)
 	}
 }
@@ -97,8 +106,8 @@ func (m *Machine) Hear(o *Opinion) {
 	switch {
 	case !met || PlantedOpinionUnheard:
 	case p.Digest == theirs:
-		delete(m.record.wrong, o.Replica)
-	case !m.record.wrong[o.Replica]:
+		m.record.forgive(o.Replica)
+	case !m.record.judged(&own, o):
 		m.doubt(ledger.ErrDigest{Index: p.Index, Ours: p.Digest, Theirs: theirs})
 	}
 }
@@ -112,7 +121,12 @@ func (m *Machine) Judge(at holdfast.SiteID, id ReplicaID, others []Opinion) (v V
 	if m.record.since == 0 {
 		return Right, nil
 	}
-	if v = Judge(&own, m.record.since, m.members, others); v == Right {
+	v = Judge(&own, m.record.since, m.members, others)
+	if v == Undecided && m.stands(&own, others) {
+		m.trust()
+		v = Right
+	}
+	if v == Right {
 		differ = m.believe(&own, others)
 	}
 	return v, differ
@@ -123,16 +137,16 @@ func (m *Machine) Believe(others []Opinion) []holdfast.SiteID {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	own := m.opinion(0, 0)
+	if m.record.since > 0 {
+		m.trust()
+	}
 	return m.believe(&own, others)
 }
 
 func (m *Machine) believe(own *Opinion, others []Opinion) (differ []holdfast.SiteID) {
-	if m.record.wrong == nil {
-		m.record.wrong = map[ReplicaID]bool{}
-	}
 	for i := range others {
 		if p, theirs, met := own.meet(&others[i]); met && p.Digest != theirs {
-			m.record.wrong[others[i].Replica] = true
+			m.record.blame(others[i].Replica, p.Index)
 			differ = append(differ, others[i].Site)
 		}
 	}

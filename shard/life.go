@@ -126,6 +126,9 @@ func (s *seat) load() (*life, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := machine.Recall(s.shard.Trust(), s.replica()); err != nil {
+		return nil, fmt.Errorf("shard %d: %w", s.id, err)
+	}
 	l := &life{seat: s, machine: machine, answers: NewAnswers(), persisted: newSignal(), behind: min(s.shard.Hard().Commit, s.shard.LastIndex())}
 	l.commit.wake = newSignal()
 	if err := l.begin(from); err != nil {

@@ -78,7 +78,8 @@ func (l *life) round(open bool) (again bool) {
 	verdict, differ := l.machine.Judge(s.host.config.Site, s.replica(), list)
 	switch verdict {
 	case Right:
-		l.trusted("a majority of the voters has the same state")
+		s.keep(l)
+		l.trusted("a majority of the voters has the same state, or somebody has decided for it")
 		l.blame(cause, differ)
 		return false
 	case Wrong:
@@ -116,9 +117,24 @@ func (s *seat) serveOpinion(from holdfast.SiteID, payload []byte) ([]byte, error
 		return nil, fmt.Errorf("%s of site %d: %w", methodOpinion, from, errors.Join(errShortCall, err))
 	}
 	l.machine.Hear(&theirs)
+	s.keep(l)
 	s.inbox.wake.set() // it may be in doubt now
 	own := l.machine.Opinion(s.host.config.Site, s.replica())
 	return own.Append(nil), nil
+}
+
+// keep stores what was decided, if that has changed. An error is that of a store that is dead, and its owner hears of it, or of a replica
+// that is damaged and about to be wiped.
+func (s *seat) keep(l *life) {
+	s.keeping.Lock()
+	defer s.keeping.Unlock()
+	b, unsaved := l.machine.Decision(l.replica.Node.config.Replica) // the disk may have been wiped meanwhile
+	if !unsaved {
+		return
+	}
+	if err := s.shard.SetTrust(b); err != nil {
+		s.host.config.Logger.Warn("a decision about the state was not stored", "shard", s.id, "err", err)
+	}
 }
 
 // trusted ends a doubt.
@@ -157,7 +173,7 @@ func (l *life) openly(cause ledger.ErrDigest) {
 	s.host.config.OnEvent(Event{
 		Kind: EventOutOfService, Shard: s.id, Err: out,
 		Text: "the replica answers nothing until it knows whether its state is right: bring the other sites back; or, if they cannot decide, " +
-			"order the one that is right to be trusted",
+			"order the one that is right to be trusted, and then another to be rebuilt with force",
 	})
 	switch { // whoever has changed this meanwhile may have looked before it was said
 	case s.life.Load() != l && s.out.Load() == nil:
@@ -207,7 +223,8 @@ func (s *seat) sure(ctx context.Context, l *life) error {
 
 // Trust is an operator's decision that the state of this site's replica is the right one, when it is in doubt and the others cannot
 // decide because no majority has the same. The replica leads as soon as it can, and those that differ learn it from a majority
-// once one of them was rebuilt. It holds until the next start. For a replica that is not in doubt it does nothing.
+// once one of them was rebuilt. It is stored, and holds until the replica is wiped or its log gives another state than now. For a replica
+// that is not in doubt it does nothing.
 func (h *Host) Trust(shard holdfast.ShardID) error {
 	s, err := h.seat(shard)
 	if err != nil {
@@ -220,7 +237,9 @@ func (h *Host) Trust(shard holdfast.ShardID) error {
 	if !l.machine.Doubted() {
 		return nil
 	}
-	l.machine.Believe(s.askOpinions(l))
+	differ := l.machine.Believe(s.askOpinions(l))
+	s.keep(l)
+	s.host.config.Logger.Warn("somebody has decided that the state of this replica is right", "shard", s.id, "differ", differ)
 	l.trusted("somebody has decided that its state is right")
 	return nil
 }

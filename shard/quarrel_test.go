@@ -209,6 +209,26 @@ func TestJudge(t *testing.T) {
 			t.Errorf("%s: %d, want %d", x.what, got, x.want)
 		}
 	}
+	doubts := func(o Opinion) Opinion { o.Doubts = true; return o }
+	for _, x := range []struct {
+		what   string
+		others []Opinion
+		want   Verdict
+	}{
+		{"nobody answers", nil, Undecided},
+		{"one agrees", []Opinion{op(2, Point{20, 7})}, Right},
+		{"one agrees, one in doubt differs", []Opinion{op(2, Point{20, 7}), doubts(op(3, Point{20, 8}))}, Right},
+		{"one agrees, one differs", []Opinion{op(2, Point{20, 7}), op(3, Point{20, 8})}, Undecided},
+		{"one in doubt agrees", []Opinion{doubts(op(2, Point{20, 7}))}, Undecided},
+		{"one agrees before the difference only", []Opinion{op(2, Point{10, 5})}, Undecided},
+		{"two differ", []Opinion{op(2, Point{20, 8}), op(3, Point{20, 8})}, Wrong},
+		{"a stranger agrees", []Opinion{{Site: 2, Replica: 9, Points: []Point{{20, 7}}}}, Undecided},
+	} {
+		own := op(4, Point{10, 5}, Point{20, 7})
+		if got := Judge(&own, 20, three, x.others); got != x.want {
+			t.Errorf("a learner, %s: %d, want %d", x.what, got, x.want)
+		}
+	}
 	own := op(1, Point{1, 9})
 	if got := Judge(&own, 1, Members{List: []Member{voter(1)}}, nil); got != Right {
 		t.Errorf("the only voter is %d, want right", got)

@@ -27,6 +27,7 @@ type seat struct {
 	out     atomic.Pointer[error]  // why it is out of service
 	doubted atomic.Bool            // it was said that the replica is out of service because of a doubt
 	judged  broadcast              // a doubt was settled, or could not be
+	keeping sync.Mutex             // held while a decision is stored
 	waits   atomic.Pointer[string] // what it waits for before it wipes its disk; nil: nothing
 	corrupt atomic.Bool            // it is out of service because of its disk
 	orders  chan *rebuildOrder     // for a replica out of service
@@ -325,7 +326,8 @@ func (s *seat) survive(err error) bool {
 	case Differs:
 		s.host.config.OnEvent(Event{
 			Kind: EventOutOfService, Shard: s.id, Err: err,
-			Text: "the replica has taken itself out of service: look at the error, then use Rebuild or fsck",
+			Text: "the replica has taken itself out of service and keeps its data: copy the data directory, start the site again, and if it " +
+				"differs still, order it to be rebuilt",
 		})
 		return s.outOfService(err, false)
 	default:

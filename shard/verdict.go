@@ -53,7 +53,8 @@ const (
 )
 
 // Judge compares a replica's opinion with those of others. since is the index of the difference that made it doubt: agreement before it
-// proves nothing. Only voters count, one that has the opinion itself included; of a joint configuration, a majority of each half.
+// proves nothing. Only voters count, one that has the opinion itself included; of a joint configuration, a majority of each half. A replica
+// without a vote has the state of the voters that serve, or does not know.
 func Judge(own *Opinion, since uint64, members Members, others []Opinion) Verdict {
 	all := append([]Opinion{*own}, others...)
 	verdict := Undecided
@@ -66,6 +67,31 @@ func Judge(own *Opinion, since uint64, members Members, others []Opinion) Verdic
 		case !ok:
 		case digest != p.Digest:
 			return Wrong
+		case p.Index >= since:
+			verdict = Right
+		}
+	}
+	if m, ok := members.Find(own.Replica); verdict == Undecided && (!ok || m.Role&(Voter|OldVoter) == 0) {
+		return learnt(own, since, members, others)
+	}
+	return verdict
+}
+
+// learnt is the verdict of a replica without a vote, which no majority counts: all it has is what it was taught. It is right when it has
+// the state of a voter that serves, and no voter that serves has another. Were it to wait for a majority, one that is to be the second
+// of two with the right state would wait for its vote, and for a place in memory to hear that it has it.
+func learnt(own *Opinion, since uint64, members Members, others []Opinion) Verdict {
+	verdict := Undecided
+	for i := range others {
+		o := &others[i]
+		if v, ok := members.Find(o.Replica); !ok || v.Site != o.Site || v.Role&(Voter|OldVoter) == 0 || o.Doubts {
+			continue
+		}
+		p, theirs, met := own.meet(o)
+		switch {
+		case !met:
+		case p.Digest != theirs:
+			return Undecided
 		case p.Index >= since:
 			verdict = Right
 		}

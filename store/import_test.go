@@ -219,3 +219,44 @@ func TestWipe(t *testing.T) {
 		t.Errorf("shards on the disk: %v", ids)
 	}
 }
+
+// TestWhatWasDecidedIsAboutOneState: it survives a crash, and goes with the state it is about.
+func TestWhatWasDecidedIsAboutOneState(t *testing.T) {
+	from, _, _ := source(t, testOptions(vfs.NewMem(), new(deaths)))
+	for name, replace := range map[string]func(*Shard) error{
+		"wiped": (*Shard).Wipe,
+		"installed": func(sh *Shard) error {
+			e := must[*Export](t)(from.sh.Export())
+			im := must[*Import](t)(sh.Import(e.ID))
+			pull(t, e, im, 1<<20)
+			_, err := im.Install()
+			return errors.Join(err, e.Close())
+		},
+	} {
+		fs := vfs.NewCrashableMem()
+		o := testOptions(fs, new(deaths))
+		w := target(t, o)
+		if w.sh.Trust() != nil {
+			t.Errorf("%s: something was decided before anybody has", name)
+		}
+		for _, text := range []string{"the first", "the second"} {
+			if err := w.sh.SetTrust([]byte(text)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		s := mustOpen(t, o2(o, fs.CrashClone(vfs.CrashCloneCfg{})))
+		sh := s.Shard(testShard)
+		if got := string(sh.Trust()); got != "the second" {
+			t.Errorf("%s: after a crash: %q", name, got)
+		}
+		if err := replace(sh); err != nil {
+			t.Fatal(err)
+		}
+		if got := sh.Trust(); got != nil {
+			t.Errorf("%s: %q is still there", name, got)
+		}
+		mustClose(t, s)
+		mustClose(t, w.s)
+	}
+	mustClose(t, from.s)
+}

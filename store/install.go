@@ -166,7 +166,7 @@ func (sh *Shard) endPlan(p *installPlan) error {
 // settleWiped reads nothing: what is wiped may be damaged.
 func (sh *Shard) settleWiped(batch *pebble.Batch, _ *installPlan) error {
 	var errs []error
-	for _, kind := range []byte{kindHard, kindIdentity, kindLost} {
+	for _, kind := range []byte{kindHard, kindIdentity, kindLost, kindTrust} {
 		errs = append(errs, batch.Delete(shardKey(sh.id, kind), nil))
 	}
 	return errors.Join(errs...)
@@ -186,7 +186,8 @@ func (sh *Shard) settleInstalled(batch *pebble.Batch, p *installPlan) error {
 	identity.Born = true
 	hardKey, identityKey := shardKey(sh.id, kindHard), shardKey(sh.id, kindIdentity)
 	return errors.Join(
-		batch.Set(hardKey, appendHard(hardKey, hard), nil), batch.Set(identityKey, appendIdentity(identityKey, identity), nil))
+		batch.Set(hardKey, appendHard(hardKey, hard), nil), batch.Set(identityKey, appendIdentity(identityKey, identity), nil),
+		batch.Delete(shardKey(sh.id, kindTrust), nil)) // it was about another state
 }
 
 func (s *Store) installDir(sh *Shard) string { return s.stagePath(fmt.Sprintf("install-%d", sh.id)) }

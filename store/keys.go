@@ -15,6 +15,7 @@ const (
 	kindIdentity = 'i' // log
 	kindInstall  = 'j' // log: a checkpoint is being installed
 	kindLost     = 'd' // log: something was lost that had been promised
+	kindTrust    = 'v' // log: what somebody has decided about the state
 
 	kindAccount  = 'a' // state: account
 	kindBlock    = 'b' // state: account, Time of the first row

@@ -3,6 +3,7 @@ package store
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/cockroachdb/pebble/v2"
 
@@ -184,6 +185,46 @@ func (sh *Shard) SetIdentity(id Identity) error {
 	defer sh.mu.Unlock()
 	sh.identity = id
 	return nil
+}
+
+const formatTrust = 1
+
+func appendTrust(key, trust []byte) []byte { return sealed(key, append([]byte{formatTrust}, trust...)) }
+
+func readTrust(key, value []byte) ([]byte, error) {
+	b, err := unsealed(key, value, formatTrust)
+	return slices.Clone(b), err
+}
+
+// Trust returns what SetTrust was given last; nil when that was nothing, or was about a state that was wiped or replaced since. It must not
+// be changed.
+func (sh *Shard) Trust() []byte {
+	sh.mu.RLock()
+	defer sh.mu.RUnlock()
+	return sh.trust
+}
+
+// SetTrust stores, synced, what somebody who answers for it has decided about the state of this replica. Errors are fatal, except
+// that a damaged replica answers [ErrCorrupt].
+func (sh *Shard) SetTrust(trust []byte) error {
+	if err := sh.usable(); err != nil {
+		return err
+	}
+	key := shardKey(sh.id, kindTrust)
+	if err := sh.store.log.Set(key, appendTrust(key, trust), pebble.Sync); err != nil {
+		return sh.store.die(fmt.Errorf("writing what was decided about shard %d: %w", sh.id, err))
+	}
+	if err := sh.store.promise(true, sh.standing()); err != nil {
+		return err
+	}
+	sh.decide(slices.Clone(trust))
+	return nil
+}
+
+func (sh *Shard) decide(trust []byte) {
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	sh.trust = trust
 }
 
 // LastIndex is the index of the last entry; that of the checkpoint when there is none after it; 0 for an empty replica.

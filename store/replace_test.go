@@ -227,7 +227,7 @@ func (c *change) fail(t *testing.T, at, percent int) (left *vfs.MemFS, err error
 // TestWipeOfWhatCannotBeRead wipes a replica whose hard state, identity, or plan is not what was written: whatever is wrong with it,
 // it can be wiped.
 func TestWipeOfWhatCannotBeRead(t *testing.T) {
-	for _, kind := range []byte{kindHard, kindIdentity, kindInstall, kindLost, kindEntry} {
+	for _, kind := range []byte{kindHard, kindIdentity, kindInstall, kindLost, kindTrust, kindEntry} {
 		disk := vfs.NewCrashableMem()
 		o := testOptions(disk, new(deaths))
 		w := target(t, o)

@@ -21,6 +21,7 @@ type Shard struct {
 	mu       sync.RWMutex // guards what follows, up to the blank line; never held during I/O
 	hard     HardState
 	identity Identity
+	trust    []byte // replaced, never changed
 	last     uint64 // index of the last entry
 	tail     tail
 	meta     *ledger.Meta // of the checkpoint; nil: none yet. Replaced, never changed
@@ -124,11 +125,13 @@ func (sh *Shard) reload() error {
 	meta, err3 := readSmall(sh, sh.store.state, kindMeta, readMeta)
 	known, err4 := readSmall(sh, sh.store.state, kindRanges, readRanges)
 	last, err5 := sh.lastOnDisk()
-	if err := errors.Join(err, err2, err3, err4, err5); err != nil {
+	trust, err6 := readSmall(sh, sh.store.log, kindTrust, readTrust)
+	if err := errors.Join(err, err2, err3, err4, err5, err6); err != nil {
 		sh.know(hard, identity, nil, nil, 0)
 		return err
 	}
 	sh.know(hard, identity, meta, known, last)
+	sh.decide(trust)
 	if meta != nil && meta.Index > last {
 		return &ErrCorrupt{
 			Shard: sh.id, Index: last + 1,

@@ -411,8 +411,9 @@ func newShardTrust() *cobra.Command {
 no majority of the voters has the same state, so that none of them serves: two voters, or sites that are gone for good. With
 a majority the replicas decide by themselves.
 
-The replica leads and answers again; those that differ stay out of service, and are then rebuilt. The decision holds until the
-site starts again. Nobody looks for what another replica has and this one has not: look at the books of each before.
+The replica leads and answers again; those that differ stay out of service, and are then rebuilt, the first of them with --force.
+The decision is stored: it holds when the site starts again. Nobody looks for what another replica has and this one has not: look
+at the books of each before.
 
 The API key is read from the environment: HOLDFAST_KEY. It has to be an operator's.`,
 		Example: "  holdfast shard trust 1 --site http://10.0.0.1:8080",
