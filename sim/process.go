@@ -239,16 +239,33 @@ func (r *replica) join(id shard.ReplicaID) {
 	}
 }
 
-// admit is the other site's half of ask: the leader adds the stranger as a learner, and tells it from which members the log
-// begins.
+// admit is the other site's half of ask: the leader adds the stranger as a learner. Whoever knows it as a member tells it from which members
+// the log begins: one that was given a vote before it was told may be needed for the election of a leader who could tell it.
 func (p *process) admit(stranger *replica, id shard.ReplicaID, life int) {
 	if !p.up {
 		return
 	}
 	r := p.replicas[stranger.shard-1]
-	if r.core == nil || r.out || !r.core.Leader().Self {
+	if r.core == nil || r.out {
 		return
 	}
+	if r.core.Leader().Self {
+		r.take(stranger, id)
+	}
+	if _, ok := r.core.Members().Find(id); ok {
+		founders := shard.NewMembers(r.core.Members().Founders).Append(nil)
+		p.f.net.send(p.site, stranger.p.site, func() {
+			if stranger.p.up && stranger.p.life == life {
+				stranger.admitted(id, founders)
+			}
+		})
+	}
+	r.pump()
+}
+
+// take makes a leader add a stranger.
+func (r *replica) take(stranger *replica, id shard.ReplicaID) {
+	p := r.p
 	o, left := p.f.oracle(r.shard), r.core.Members().List
 	err := r.core.Admit(id, stranger.p.site)
 	if err == nil && !slices.ContainsFunc(left, func(m shard.Member) bool { return m.Site == stranger.p.site }) {
@@ -260,15 +277,6 @@ func (p *process) admit(stranger *replica, id shard.ReplicaID, life int) {
 	if err != nil && !tolerable(err) {
 		p.f.e.logf("site %d shard %d: admitting %x: %v", p.site, r.shard, uint64(id), err)
 	}
-	if _, ok := r.core.Members().Find(id); ok {
-		founders := shard.NewMembers(r.core.Members().Founders).Append(nil)
-		p.f.net.send(p.site, stranger.p.site, func() {
-			if stranger.p.up && stranger.p.life == life {
-				stranger.admitted(id, founders)
-			}
-		})
-	}
-	r.pump()
 }
 
 func (r *replica) admitted(id shard.ReplicaID, founders []byte) {
@@ -652,6 +660,7 @@ func (r *replica) fetch(o *shard.Offer) {
 	}
 	r.fetching = true
 	f, machine, from, offer := r.p.f, r.machine, r.p.f.sites[o.Site-1], *o
+	asked := machine.Doubted() // then the others have been asked already
 	f.e.logf("site %d shard %d: fetches checkpoint %d from site %d", r.p.site, r.shard, o.Index, o.Site)
 	r.p.after(time.Second, func() {
 		if r.machine == machine {
@@ -672,7 +681,7 @@ func (r *replica) fetch(o *shard.Offer) {
 			return
 		}
 		f.net.send(from.site, r.p.site, func() {
-			if r.p.up && r.p.life == life && r.machine == machine && r.fetching {
+			if r.p.up && r.p.life == life && r.machine == machine && r.fetching && (asked || !machine.Doubted()) {
 				r.install(x, &offer)
 			}
 		})
