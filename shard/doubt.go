@@ -21,13 +21,14 @@ const (
 // record is what a replica knows of digests. It lives as long as the machine; of trusted and wrong, the disk has what somebody has
 // decided.
 type record struct {
-	points  []Point              // of the last digest entries, in order
-	settled []Point              // where a doubt was settled, in order
-	since   uint64               // the state is in doubt from this entry on; 0: it is not
-	cause   ledger.ErrDigest     // of the doubt
-	wrong   map[ReplicaID]uint64 // voters that are known to differ, and a point from which on: they say nothing new
-	trusted Point                // up to here somebody has decided that this state is right; zero: nobody has
-	unsaved bool                 // of that the disk does not have all
+	points  []Point               // of the last digest entries, in order
+	settled []Point               // where a doubt was settled, in order
+	since   uint64                // the state is in doubt from this entry on; 0: it is not
+	cause   ledger.ErrDigest      // of the doubt
+	wrong   map[ReplicaID]uint64  // voters that are known to differ, and a point from which on: they say nothing new
+	trusted Point                 // up to here somebody has decided that this state is right; zero: nobody has
+	unsaved bool                  // of that the disk does not have all
+	heard   map[ReplicaID]Opinion // of those who differ from a state that somebody has decided for: what they said last
 }
 
 func (r *record) note(index, digest uint64) {
@@ -107,7 +108,7 @@ func (m *Machine) Hear(o *Opinion) {
 	case !met || PlantedOpinionUnheard:
 	case p.Digest == theirs:
 		m.record.forgive(o.Replica)
-	case !m.record.judged(&own, o):
+	case !m.record.judged(&own, o) || m.outvoted(o):
 		m.doubt(ledger.ErrDigest{Index: p.Index, Ours: p.Digest, Theirs: theirs})
 	}
 }

@@ -41,6 +41,7 @@ type life struct {
 	ending     atomic.Bool           // ended soon
 	doubt      atomic.Pointer[error] // why the state is in doubt, once the others could not settle it at once; nil: it is not
 	quarrels   atomic.Bool           // the others are being asked whether the state is right
+	asked      atomic.Bool           // they have been, at least once since this doubt began
 	blamed     string                // what was said last about others that differ; the goroutine that asks
 	persisted  signal                // the store has one segment more
 	applier    sync.WaitGroup
@@ -365,7 +366,7 @@ func (l *life) emit(now holdfast.Time) error {
 			l.commit.ask(false)
 		}
 		if out.Offer != nil {
-			s.startPull(*out.Offer, s.senders(out.Offer.Site, l.replica.Members()), l.replica.applied)
+			s.startPull(*out.Offer, s.senders(out.Offer.Site, l.replica.Members()), l.replica.applied, l.asked.Load())
 		}
 		if !l.replica.HasOutput() {
 			return nil
@@ -600,6 +601,10 @@ func (l *life) install(p *pulled) (again bool, err error) {
 		return false, err
 	}
 	if held && !PlantedInstallAnyway {
+		return false, p.data.Discard()
+	}
+	if l.machine.Doubted() && !p.asked {
+		// Its sender may be the one that is wrong, and did not know. Whoever still gives one away after it was asked has no doubt.
 		return false, p.data.Discard()
 	}
 	l.end()

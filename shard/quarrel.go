@@ -71,6 +71,7 @@ func (l *life) round(open bool) (again bool) {
 	if s.life.Load() != l {
 		return true
 	}
+	l.asked.Store(true)
 	cause, doubt := l.machine.Doubt()
 	if !doubt {
 		return false // somebody has decided
@@ -140,6 +141,7 @@ func (s *seat) keep(l *life) {
 // trusted ends a doubt.
 func (l *life) trusted(why string) {
 	s := l.seat
+	l.asked.Store(false)
 	l.doubt.Store(nil)
 	s.back(why)
 	l.persisted.set() // what waited because there was no room goes on
@@ -221,10 +223,14 @@ func (s *seat) sure(ctx context.Context, l *life) error {
 	}
 }
 
+// ErrDecided is in the chain of the error of [Host.Trust] when another replica serves with another state already.
+var ErrDecided = errors.New("another replica is taken for the right one already: rebuild this one, or the other first")
+
 // Trust is an operator's decision that the state of this site's replica is the right one, when it is in doubt and the others cannot
 // decide because no majority has the same. The replica leads as soon as it can, and those that differ learn it from a majority
 // once one of them was rebuilt. It is stored, and holds until the replica is wiped or its log gives another state than now. For a replica
-// that is not in doubt it does nothing.
+// that is not in doubt it does nothing. A majority with another state, should there be one after all, is stronger. [ErrDecided]: another
+// replica serves.
 func (h *Host) Trust(shard holdfast.ShardID) error {
 	s, err := h.seat(shard)
 	if err != nil {
@@ -237,7 +243,11 @@ func (h *Host) Trust(shard holdfast.ShardID) error {
 	if !l.machine.Doubted() {
 		return nil
 	}
-	differ := l.machine.Believe(s.askOpinions(l))
+	list := s.askOpinions(l)
+	if site := l.machine.opposed(list); site != 0 {
+		return fmt.Errorf("shard %d: %w: site %d serves with another state", shard, ErrDecided, site)
+	}
+	differ := l.machine.Believe(list)
 	s.keep(l)
 	s.host.config.Logger.Warn("somebody has decided that the state of this replica is right", "shard", s.id, "differ", differ)
 	l.trusted("somebody has decided that its state is right")

@@ -172,6 +172,7 @@ func (s *seat) serveChunk(from holdfast.SiteID, payload []byte) ([]byte, error) 
 type pulled struct {
 	offer Offer
 	from  holdfast.SiteID // not always the one that offered it
+	asked bool            // when it was begun, all others had been asked about the doubt that there was
 	index uint64
 	term  uint64
 	data  *store.Import
@@ -207,7 +208,7 @@ func (s *seat) spoiled(p *pulled, err error) error {
 }
 
 // startPull fetches a checkpoint beside everything else. Offers that come meanwhile are ignored.
-func (s *seat) startPull(o Offer, from []holdfast.SiteID, applied uint64) {
+func (s *seat) startPull(o Offer, from []holdfast.SiteID, applied uint64, asked bool) {
 	if s.host.config.Call == nil || s.pulling.Swap(true) {
 		return
 	}
@@ -220,7 +221,7 @@ func (s *seat) startPull(o Offer, from []holdfast.SiteID, applied uint64) {
 		for _, site := range from {
 			p, err := s.pull(ctx, site, applied)
 			if err == nil {
-				p.offer = o
+				p.offer, p.asked = o, asked
 				s.inbox.arrived(p)
 				return
 			}

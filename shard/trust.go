@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+
+	"holdfast"
 )
 
 // Somebody may decide that the state of a replica is right when no majority can: see [Host.Trust]. It has to hold when a voter that differs
@@ -55,6 +57,42 @@ func (r *record) judged(own, o *Opinion) bool {
 	}
 	r.blame(o.Replica, from)
 	return true
+}
+
+// outvoted reports whether those who differ from a state that somebody has decided for turn out to be a majority with one other state: one
+// of them may not have been there when it was decided. Then they are right, and this replica has to ask, and hear it.
+func (m *Machine) outvoted(o *Opinion) bool {
+	r := &m.record
+	if r.trusted.Index == 0 {
+		return false
+	}
+	if r.heard == nil {
+		r.heard = map[ReplicaID]Opinion{}
+	}
+	maps.DeleteFunc(r.heard, func(id ReplicaID, _ Opinion) bool { _, ok := m.members.Find(id); return !ok })
+	r.heard[o.Replica] = *o
+	own := m.opinion(0, 0)
+	list := make([]Opinion, 0, len(r.heard))
+	for _, id := range slices.Sorted(maps.Keys(r.heard)) {
+		list = append(list, r.heard[id])
+	}
+	return Judge(&own, r.trusted.Index, m.members, list) == Wrong
+}
+
+// opposed is a voter that serves with another state than this one; 0: there is none. It would put itself in doubt unless somebody had decided
+// for it.
+func (m *Machine) opposed(others []Opinion) holdfast.SiteID {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	own := m.opinion(0, 0)
+	for i := range others {
+		o := &others[i]
+		v, ok := m.members.Find(o.Replica)
+		if p, theirs, met := own.meet(o); ok && v.Site == o.Site && v.Role&(Voter|OldVoter) != 0 && !o.Doubts && met && p.Digest != theirs {
+			return o.Site
+		}
+	}
+	return 0
 }
 
 // stands reports that somebody has decided for this state, and that every other voter has answered and differs since before that. Then

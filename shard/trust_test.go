@@ -3,6 +3,7 @@ package shard
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -206,6 +207,95 @@ func TestAThirdSiteSettlesIt(t *testing.T) {
 		f.agree()
 		for _, id := range f.sites {
 			mustBalance(f, id, 2, 106)
+		}
+	})
+}
+
+// TestAMajorityIsStrongerThanTrust: somebody has decided for the wrong one while a third site was away. When that comes back, two of three
+// have another state, and the one that was trusted hears it although it knew that one of them differs.
+func TestAMajorityIsStrongerThanTrust(t *testing.T) {
+	bubble(t, 3, rare, func(f *fleet) {
+		disks := strays(f, 1)
+		f.start(1, disks[1])
+		f.start(2, disks[2])
+		untilOut(f, 1, 2)
+		trust(f, 1)
+		serves(f, 1, 100)
+		f.start(3, disks[3])
+		f.until("the verdict on the one that was trusted", func() bool { return f.host(1).at(testShard).out.Load() != nil })
+		mustDone(f, f.pay(payTxn(200, 1, 2, 1), 2, 3))
+		for _, id := range []holdfast.SiteID{2, 3} {
+			f.until("those that are right in service", func() bool { return outOfService(f, id) == nil })
+			mustBalance(f, id, 2, 107)
+		}
+	})
+}
+
+// TestOnlyOneIsTrusted: two that serve with two states would answer two things.
+func TestOnlyOneIsTrusted(t *testing.T) {
+	bubble(t, 2, rare, func(f *fleet) {
+		for id, disk := range strays(f, 1) {
+			f.start(id, disk)
+		}
+		untilOut(f, 1, 2)
+		trust(f, 2)
+		if err := f.host(1).Trust(testShard); !errors.Is(err, ErrDecided) || outOfService(f, 1) == nil {
+			t.Errorf("the second one is trusted as well: %v", err)
+		}
+		serves(f, 2, 100)
+	})
+}
+
+// TestNothingIsInstalledForADoubt that came while it was fetched: its sender may be the one that is wrong, and did not know.
+func TestNothingIsInstalledForADoubt(t *testing.T) {
+	var deaf, held atomic.Bool // nobody answers who is right; the last chunk is on its way
+	var on atomic.Pointer[chan struct{}]
+	tune := func(h *HostConfig, s *store.Options) {
+		smallWindow(h, s)
+		call := h.Call
+		h.Call = func(ctx context.Context, to holdfast.SiteID, method string, payload []byte) ([]byte, error) {
+			if method == methodOpinion && deaf.Load() {
+				return nil, errCut
+			}
+			answer, err := call(ctx, to, method, payload)
+			if wait := on.Load(); method == methodChunk && err == nil && answer[0] == 1 && wait != nil {
+				held.Store(true)
+				<-*wait
+			}
+			return answer, err
+		}
+	}
+	bubble(t, 3, tune, func(f *fleet) {
+		mustDone(f, f.pay(openTxn(1, 1, 2)))
+		time.Sleep(2500 * time.Millisecond) // bubble time: until there is a digest
+		f.agree()
+		away := others(f, f.leader())[0]
+		m := f.host(away).at(testShard).life.Load().machine
+		f.isolate(away, true)
+		for n := range uint64(100) {
+			mustDone(f, f.pay(payTxn(n+2, 1, 2, 1), others(f, away)...))
+		}
+		time.Sleep(3 * time.Second) // bubble time: until checkpoints have moved on
+		wait := make(chan struct{})
+		on.Store(&wait)
+		f.isolate(away, false)
+		f.until("the last chunk", held.Load)
+		deaf.Store(true)
+		m.mu.Lock()
+		p := m.record.points[len(m.record.points)-1]
+		m.doubt(ledger.ErrDigest{Index: p.Index, Ours: p.Digest, Theirs: p.Digest + 1})
+		m.mu.Unlock()
+		on.Store(nil)
+		close(wait)
+		time.Sleep(500 * time.Millisecond) // bubble time
+		if saw(f, away, EventInstalled) || !m.Doubted() {
+			t.Error("a replica in doubt takes what another has, who was not asked")
+		}
+		deaf.Store(false)
+		f.agree()
+		mustBalance(f, away, 2, 100)
+		if !saw(f, away, EventInstalled) {
+			t.Error("it was not fetched again")
 		}
 	})
 }
