@@ -120,6 +120,15 @@ func TestNomadsOfASplit(t *testing.T) {
 	if c := &w.shards[1]; len(in) != 166 || !n.has(c.till) || !n.has(c.merchant) || !n.has(c.payers[7]) {
 		t.Errorf("owners are in %d slots; the till is in slot %d", len(in), c.till.Owner.Slot())
 	}
+	c := &w.shards[1]
+	for _, a := range []holdfast.AccountID{n.savers[manySavers-1], n.payers[3], w.shards[0].till} {
+		if !w.crosses(a, c.till) || !w.crosses(c.till, a) {
+			t.Errorf("%s and the till are in two shards for a while", a)
+		}
+	}
+	if w.crosses(c.payers[0], c.till) {
+		t.Error("a probe within a slot never crosses")
+	}
 	f := Fault{Kind: "shard-split", Target: "shard 2"}
 	x := Wandering{Slots: 166, Owners: 12, Asked: 1000, Pause: 90 * time.Millisecond}
 	if got := x.remark(); !strings.HasPrefix(got, "12 owners of the 166 slots that moved, one after the other, asked for 1,000 payments meanwhile: the longest pause") || x.reasons(&f, moveBound) != nil {

@@ -100,9 +100,10 @@ func (w *world) cast(a holdfast.AccountID) *shardCast {
 	return &w.shards[int(a.Owner.Slot())*len(w.shards)/holdfast.Slots]
 }
 
-// crosses reports a payment whose payer and payee are in different shards, at some time at least.
+// crosses reports a payment whose payer and payee are in different shards, at some time at least: slots move one after the other.
 func (w *world) crosses(debit, credit holdfast.AccountID) bool {
-	return w.cast(debit) != w.cast(credit) || w.nomads.has(debit) != w.nomads.has(credit)
+	moves := w.nomads.has(debit) || w.nomads.has(credit)
+	return w.cast(debit) != w.cast(credit) || moves && debit.Owner.Slot() != credit.Owner.Slot()
 }
 
 // paid lists whose statements together have every payment of the load.
