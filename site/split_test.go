@@ -406,9 +406,10 @@ func TestASplitIsGivenUpBeforeTheBirth(t *testing.T) {
 	if st := f.splitOver("abc"); st.State != SplitGivenUp || st.Moved != 0 {
 		t.Errorf("%+v", st)
 	}
-	if m := f.site(1).ShardMap(); m.birth != nil || len(m.Homes) != 2 {
-		t.Errorf("left in the map: %+v", m.birth)
-	}
+	f.until("nothing is left in the map", func() (string, bool) {
+		m := f.site(1).ShardMap()
+		return fmt.Sprintf("%+v, %v", m.birth, m.Homes), m.birth == nil && len(m.Homes) == 2
+	})
 	f.start(3)
 	f.ready()
 	p := f.split(1, SplitRequest{Shard: 1, Slots: []SlotRange{{499, 499}}})
