@@ -282,7 +282,7 @@ func (s *Site) splitStep(ctx context.Context, x *shardSplit) (what string, err e
 		what = "gives the birth up"
 		err = s.writeMapWith(ctx, now.shardMap.abandoned(), holdfast.Txn{Records: []holdfast.RecordChange{x.at(splitGivenUp).change()}})
 	case splitClose:
-		return s.closeSplit(ctx, x, next)
+		return s.closeSplit(ctx, x, now, next)
 	default:
 		return next.why, nil
 	}
@@ -299,8 +299,11 @@ func (s *Site) markSlots(ctx context.Context, x *shardSplit, m *ShardMap, slots 
 	if !ok {
 		return fmt.Errorf("slot %d is on its way, or has not quite come", blocked)
 	}
-	if now, err := s.splitOf(ctx, x.Plan); err != nil || now == nil || now.version != x.version {
+	switch now, err := s.splitOf(ctx, x.Plan); {
+	case err != nil:
 		return err
+	case now == nil || now.version != x.version:
+		return errSplitChanged
 	}
 	return s.proposeTo(ctx, x.From, &t)
 }
@@ -316,17 +319,16 @@ func (s *Site) proposeTo(ctx context.Context, id holdfast.ShardID, t *holdfast.T
 
 // closeSplit ends an order. One that was given up ends only behind a fence: what its driver of before has made, and not proposed yet, would
 // mark slots afterwards.
-func (s *Site) closeSplit(ctx context.Context, x *shardSplit, next splitMove) (what string, err error) {
-	if what = "ends"; x.Stage == splitUnwanted && s.ShardMap().has(x.To) {
-		t, ok := slot.Fence(moveView{s, ctx, directory{s.ShardMap()}}, x.From)
+func (s *Site) closeSplit(ctx context.Context, x *shardSplit, now *splitNow, next splitMove) (what string, err error) {
+	if what = "ends"; x.Stage == splitUnwanted && now.shardMap.has(x.To) { // before that there was nowhere to move
+		t, ok := slot.Fence(moveView{s, ctx, directory{now.shardMap}}, x.From)
 		if !ok {
 			return what, fmt.Errorf("shard %d cannot be read here", x.From)
 		}
 		if err := s.proposeTo(ctx, x.From, &t); err != nil {
 			return what, err
 		}
-		now, err := s.splitNow(ctx, x)
-		if err != nil {
+		if now, err = s.splitNow(ctx, x); err != nil {
 			return what, err
 		}
 		if next = x.next(now); next.kind != splitClose {
