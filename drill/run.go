@@ -166,7 +166,7 @@ func prepare(s Scenario, o Options) (_ *run, err error) {
 		return nil, err
 	}
 	if s.moves {
-		if err := r.world.settleNomads(); err != nil {
+		if err := r.world.settleNomads(s.splits); err != nil {
 			return nil, err
 		}
 	}

@@ -26,6 +26,7 @@ type Scenario struct {
 	foretells bool // every word of the forecasts has to come true
 	strands   bool // clients that reach the wrong side only are part of it
 	moves     bool // owners move from shard to shard
+	splits    bool // to one that is born for them
 }
 
 // Fit sets what the caller has not asked for to what the scenario has by default.
@@ -80,6 +81,9 @@ const (
 // is compared within one run, because between two runs a machine changes more than the fault does.
 const smoothLoad = 13 * time.Second
 
+// splitLoad is longer than a hundred and more slots take that move one after the other.
+const splitLoad = 45 * time.Second
+
 var scenarios = []Scenario{
 	{
 		Name: "site-cut", Story: "Every cable of the site that leads goes silent for a while; nobody is told.",
@@ -120,6 +124,14 @@ var scenarios = []Scenario{
 	{
 		Name: "slot-move", Story: "A slot with busy owners moves to a shard that is led from another site, and back.",
 		Load: 32 * time.Second, least: 30 * time.Second, bound: moveBound, play: playSlotMove, Shards: 3, moves: true,
+	},
+	{
+		Name: "shard-split", Story: "A shard is born, and takes over half of the slots of another one, with busy owners.",
+		Load: splitLoad, bound: moveBound, play: playShardSplit, Shards: 3, moves: true, splits: true,
+	},
+	{
+		Name: "shard-split-kill", Story: "A shard is split, and in the midst of it the site that leads it is killed (SIGKILL) and started again.",
+		Load: splitLoad, bound: failoverBound + moveBound, play: playShardSplitKill, Shards: 3, moves: true, splits: true,
 	},
 	{
 		Name: "busy-machine", Story: "Half of the load this machine can carry, while a process that never rests keeps every core busy.",

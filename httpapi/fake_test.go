@@ -31,6 +31,7 @@ type fake struct {
 	plan     error
 	asked    site.SiteRequest
 	slots    site.SlotRequest
+	split    site.SplitRequest
 
 	mu   sync.Mutex
 	txns []holdfast.Txn
@@ -143,6 +144,30 @@ func (f *fake) KeepSlots(_ context.Context, slots []site.SlotRange) ([]site.Slot
 
 func (f *fake) SlotMoves(context.Context) []site.SlotMove {
 	return []site.SlotMove{{Slots: site.SlotRange{From: 10, To: 12}, From: 1, To: 2, Stage: site.StageCopies, Why: "it waits"}}
+}
+
+func (f *fake) PlanSplit(_ context.Context, q site.SplitRequest) (site.SplitPlan, error) {
+	f.split = q
+	return site.SplitPlan{
+		SlotPlan: site.SlotPlan{ID: "fed", From: q.Shard, To: 4, Slots: []site.SlotRange{{From: 500, To: 665}}, Pause: 80 * time.Millisecond},
+		Home:     3, HomeName: "beijing", Founders: []holdfast.SiteID{1, 2, 3}, Share: 0.5, Birth: 600 * time.Millisecond,
+		Loads: []site.PlannedLoad{{Site: 3, Name: "beijing", Shards: 2, Now: 10, After: 25}},
+	}, f.plan
+}
+
+func (f *fake) ApplySplit(_ context.Context, q site.SplitRequest, _ string) error {
+	f.split = q
+	return f.plan
+}
+
+func (f *fake) CancelSplit(_ context.Context, from holdfast.ShardID) (site.SplitStatus, error) {
+	return site.SplitStatus{Plan: "fed", From: from, To: 4, State: site.SplitStays, Of: 166}, f.plan
+}
+
+func (f *fake) ShardSplits(context.Context) ([]site.SplitStatus, error) {
+	return []site.SplitStatus{{
+		Plan: "fed", From: 2, To: 4, Home: 3, Slots: []site.SlotRange{{From: 500, To: 665}}, State: site.SplitBirth, Doing: "waits: site 3 does not answer", Of: 166,
+	}}, nil
 }
 
 func (f *fake) SetHome(context.Context, holdfast.ShardID, holdfast.SiteID) error { return nil }

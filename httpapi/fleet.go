@@ -110,10 +110,11 @@ type shardsBody struct {
 	Map    uint64         `json:"map_version" doc:"Of the shard map as this site knows it; 0: it was never changed"`
 	Shards []shardBody    `json:"shards"`
 	Moves  []slotMoveBody `json:"moves" doc:"Slots that are on their way to another shard"`
+	Splits []splitBody    `json:"splits" doc:"Splits of shards that were ordered, those that are over too"`
 }
 
 func (a *api) getShards(ctx context.Context, x *exchange) error {
-	body := shardsBody{Map: a.site.ShardMapVersion(), Shards: []shardBody{}, Moves: a.moves(ctx)}
+	body := shardsBody{Map: a.site.ShardMapVersion(), Shards: []shardBody{}, Moves: a.moves(ctx), Splits: a.splits(ctx)}
 	for _, s := range a.site.Shards(ctx) {
 		b := shardBody{
 			Shard: uint16(s.Shard), Leader: uint16(s.Leader), Term: s.Term, Commit: s.Commit, Applied: s.Applied, Digest: hex16(s.Digest),

@@ -80,6 +80,12 @@ type Fleet interface {
 	ApplySlots(ctx context.Context, q site.SlotRequest, plan string) error
 	KeepSlots(ctx context.Context, slots []site.SlotRange) ([]site.SlotRange, error)
 	SlotMoves(ctx context.Context) []site.SlotMove
+	// PlanSplit works out what splitting a shard would do, ApplySplit orders it, CancelSplit gives it up as far as that is possible still,
+	// and ShardSplits lists those that were ordered. All but the last refuse with [site.PlanRefused].
+	PlanSplit(ctx context.Context, q site.SplitRequest) (site.SplitPlan, error)
+	ApplySplit(ctx context.Context, q site.SplitRequest, plan string) error
+	CancelSplit(ctx context.Context, from holdfast.ShardID) (site.SplitStatus, error)
+	ShardSplits(ctx context.Context) ([]site.SplitStatus, error)
 	Shards(ctx context.Context) []site.ShardStatus
 	ShardMapVersion() uint64
 	// SetHome writes into the shard map where a shard is at home: its leadership goes there, and goes back there. HandOver

@@ -176,6 +176,24 @@ type slotStayIn struct {
 	Body slotStayBody
 }
 
+type splitPlanIn struct {
+	deadlineIn
+	ID   uint16 `path:"id" doc:"Number of the shard that is to be split"`
+	Body splitRequestBody
+}
+
+type splitApplyIn struct {
+	deadlineIn
+	ID   uint16 `path:"id" doc:"Number of the shard that is to be split"`
+	Body splitApplyBody
+}
+
+type splitCancelIn struct {
+	deadlineIn
+	ID   uint16 `path:"id" doc:"Number of the shard that is being split"`
+	Body struct{}
+}
+
 type handOverIn struct {
 	deadlineIn
 	ID   uint16 `path:"id" doc:"Number of the shard"`

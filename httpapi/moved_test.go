@@ -201,6 +201,7 @@ func TestReadersFollowAnOwnerWhoMoves(t *testing.T) {
 	b.done(b.Void(ctx, b.NewID(), across.ID))
 	b.settleTo(0)
 	b.holdIs(across, "voided")
+	b.holdIs(near, "posted") // made anew where she went, and posted across shards there
 	if m, err := b.Transfer(ctx, post); err != nil || m.Hold != near.ID || m.Debit != b.alice || m.Credit != b.shop || m.Amount != 400 {
 		t.Errorf("the post of a hold that has moved: %+v, %v", m, err)
 	}
@@ -225,6 +226,9 @@ func TestReadersFollowAnOwnerWhoMoves(t *testing.T) {
 
 	b.move(10, 1)
 	b.same("alice has come back", away, b.look(b.alice, moments))
+	b.holdIs(across, "voided")
+	b.holdIs(near, "posted")
+	b.holdIs(over, "posted")
 	pay(b.alice, b.shop, 1)
 	last := b.look(b.alice, moments)
 	if diff := cmp.Diff(away.lines, last.lines[1:]); diff != "" {

@@ -190,6 +190,7 @@ func (a *api) fleetRoutes(r *router) {
 		action: guard.ChangeSites, handle: a.postSiteApply,
 	})
 	a.slotRoutes(r)
+	a.splitRoutes(r)
 	add[struct{}, jsonOut[auditBody]](r, operation{
 		name: "audit", method: get, path: "/v1/audit", tag: tagFleet, summary: "Recount the books and compare the replicas",
 		action: guard.ReadFleet, handle: a.getAudit,
@@ -226,5 +227,32 @@ func (a *api) slotRoutes(r *router) {
 			"is under way, or all are decided. Asking again may find nothing left to give up. There is no transaction that an Idempotency-Key " +
 			"could name: it may be sent and changes nothing.",
 		action: guard.MoveSlots, handle: a.postSlotStay,
+	})
+}
+
+func (a *api) splitRoutes(r *router) {
+	add[splitPlanIn, jsonOut[splitPlanBody]](r, operation{
+		name: "plan-split", method: post, path: "/v1/shards/{id}/split/plan", tag: tagFleet, summary: "Show what splitting a shard would do",
+		text: "It changes nothing. Which shard would be born and where it would be led; which slots would go to it, with how many accounts and open " +
+			"holds and how much of the load; what each site would lead; which single losses would be survived before, while a slot is on its way, and " +
+			"after; and about how long its owners would wait. Refused with not-now, saying why, when a split, a birth of a shard or a change of sites " +
+			"is under way, when a site does not answer or does not know how, and when there is nothing to divide. There is no transaction that " +
+			"an Idempotency-Key could name: it may be sent and changes nothing.",
+		action: guard.SplitShards, handle: a.postSplitPlan,
+	})
+	add[splitApplyIn, jsonOut[slotOrderedBody]](r, operation{
+		name: "apply-split", method: post, path: "/v1/shards/{id}/split/apply", tag: tagFleet, summary: "Order the split that a plan has shown",
+		text: "The slots that the plan has shown, and its id; refused with plan-stale when the shard map or the list of sites has changed since. It is " +
+			"answered when the order stands in the log; the fleet lets the shard be born and moves the slots by itself, one after the other, whatever " +
+			"fails meanwhile, and /v1/shards shows how far that is. No payment fails. Ordering the same plan again is done and changes nothing. " +
+			"There is no transaction that an Idempotency-Key could name: it may be sent and changes nothing.",
+		action: guard.SplitShards, handle: a.postSplitApply,
+	})
+	add[splitCancelIn, jsonOut[splitBody]](r, operation{
+		name: "cancel-split", method: post, path: "/v1/shards/{id}/split/cancel", tag: tagFleet, summary: "Give up the split of a shard that is under way",
+		text: "While the founders of the new shard are not named, nothing is left of it. Later that shard is born, and the slots stay whose moves are not " +
+			"decided; those that have come to it are there, and can be moved back. Refused with not-now when no split of the shard is under way. " +
+			"Asking again while it is being given up is done. There is no transaction that an Idempotency-Key could name: it may be sent and changes nothing.",
+		action: guard.SplitShards, handle: a.postSplitCancel,
 	})
 }

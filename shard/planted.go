@@ -19,6 +19,7 @@ const (
 	PlantedWipeUnasked      = false
 	PlantedOpinionUnheard   = false
 	PlantedNobodyAsked      = false
+	PlantedLaterFounds      = false
 
 	PlantedTooFewVoters     = false
 	PlantedRemovedLeads     = false

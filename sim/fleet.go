@@ -33,6 +33,7 @@ type fleet struct {
 
 	crossings *crossings // nil: there is one shard
 	nomads    *nomads    // nil: no slot moves
+	births    *nursery   // nil: no shard is born
 
 	message raftpb.Message // room to look into messages
 
@@ -136,6 +137,9 @@ func (f *fleet) result(seed uint64) Result {
 	if f.nomads != nil {
 		r.Slots = f.nomads.stats
 	}
+	if f.births != nil {
+		r.Births = f.births.stats
+	}
 	if f.e.failed != nil {
 		r.Invariant, r.Failure, r.Tail = f.e.failed.invariant, f.e.failed.text, f.e.trace.last()
 	}
@@ -181,6 +185,9 @@ func newFleet(seed uint64, o Options, traced bool) *fleet {
 		if o.Slots {
 			f.nomads = newNomads(f)
 		}
+		if o.Births {
+			f.births = newNursery(f)
+		}
 	}
 	f.e.logf("seed %d: %d sites, %d shards, %d clients", seed, sites, shards, len(f.clients))
 	return f
@@ -220,6 +227,9 @@ func (f *fleet) run(o Options) {
 	}
 	if f.nomads != nil {
 		f.nomads.start()
+	}
+	if f.births != nil {
+		f.births.start()
 	}
 	if o.Rot {
 		f.e.after(1200*time.Millisecond, f.rot)
@@ -271,6 +281,9 @@ func (f *fleet) endRotten() {
 // found gives every disk its identity and the first list of members.
 func (f *fleet) found() {
 	for i := range f.shards {
+		if f.shards[i].confs = []*config{{}}; f.births.young(i) {
+			continue // it is founded later
+		}
 		var founders []shard.Member
 		var ids []uint64
 		for _, p := range f.sites {
@@ -278,7 +291,6 @@ func (f *fleet) found() {
 			founders = append(founders, shard.Member{Replica: shard.ReplicaID(ids[len(ids)-1]), Site: p.site})
 		}
 		birth := shard.NewMembers(founders).Append(nil)
-		f.shards[i].confs = []*config{{}}
 		for _, m := range founders {
 			f.shards[i].confs[0].voters = append(f.shards[i].confs[0].voters, m.Replica)
 		}

@@ -59,6 +59,7 @@ type replica struct {
 	segments []*ledger.Segment // to be persisted
 	pumping  bool
 	fetching bool
+	asking   bool // to be let in
 	ticks    int
 	refuses  bool // the disk is full, and nobody else can lead
 	out      bool // took itself out of service
@@ -132,6 +133,9 @@ func (r *replica) start() {
 		return
 	}
 	id := r.volume.Identity()
+	if r.p.f.births.of(r.shard) && !id.Born && len(id.Birth) == 0 {
+		return // it waits for its place
+	}
 	if id.Replica == 0 {
 		id.Replica = r.p.f.identity()
 		if err := r.volume.SetIdentity(id); err != nil {

@@ -29,6 +29,7 @@ type Options struct {
 	Rot    bool      // no faults but one: a stored checkpoint is altered so that only the digests of the replicas can tell
 	Unrest bool      // no faults but those around elections: some mistakes show only when terms follow each other quickly
 	Slots  bool      // slots move between the shards, if there are several, and those who pay between shards are their owners
+	Births bool      // the last shard is born while the others are at work, if there are several
 	Moves  bool      // no faults but crashes, cuts, and disks and sites that come and go: some mistakes show only when members change often
 	Trace  io.Writer // every event as a line of text; nil: only the tail is kept
 }
@@ -43,7 +44,8 @@ type Result struct {
 	Rerun     string   // the command line that runs it again
 	Stats     Stats
 	Slots     SlotStats // of a run in which slots move
-	TraceHash uint64    // over all events; the same seed and options give the same hash
+	Births    BirthStats
+	TraceHash uint64 // over all events; the same seed and options give the same hash
 }
 
 // Stats counts what happened in a run, so that a test can see that nothing it promises to try was never tried.
@@ -89,6 +91,9 @@ func (o *Options) rerun(seed uint64) string {
 	}
 	if o.Slots {
 		text += " --slots"
+	}
+	if o.Births {
+		text += " --births"
 	}
 	for _, f := range []struct {
 		name string

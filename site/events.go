@@ -38,7 +38,8 @@ const (
 	EventHome         EventKind = "home"            // a leadership was given back to the site where it is at home
 	EventMap          EventKind = "shard-map"       // this site has learnt of a new shard map
 	EventShards       EventKind = "shards"          // a shard has a place here from now on, or can be used
-	EventShardStep    EventKind = "shard-step"      // a step of the birth of a shard was ordered here
+	EventShardStep    EventKind = "shard-step"      // a step of the birth or the split of a shard was ordered here
+	EventSplit        EventKind = "shard-split"     // a shard was split, or the split of it was given up
 	EventSites        EventKind = "sites"           // this site has learnt of a new list of sites
 	EventSiteStep     EventKind = "site-step"       // a step of a change of sites was ordered here
 	EventSiteDone     EventKind = "site-done"       // a change of sites is over

@@ -60,6 +60,7 @@ type Site struct {
 	founding atomic.Pointer[ShardMap] // the map that the fleet was born with
 	extent   atomic.Pointer[extent]
 	shards   shardKeeper
+	splits   splits
 	homes    homes
 	fleet    fleetKeeper
 	moves    moves

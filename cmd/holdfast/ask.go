@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -63,13 +64,14 @@ The API key is read from the environment: HOLDFAST_KEY. Any role will do.`,
 }
 
 type fleetStatus struct {
-	OK       bool               `json:"ok"`
-	Change   *client.SiteChange `json:"site_change,omitempty"` // that is under way
-	Map      uint64             `json:"map_version"`
-	Moves    []client.SlotMove  `json:"slot_moves"` // that are under way
-	Sites    []client.Site      `json:"sites"`
-	Shards   []client.Shard     `json:"shards"`
-	Survival client.Survival    `json:"survival"`
+	OK       bool                `json:"ok"`
+	Change   *client.SiteChange  `json:"site_change,omitempty"` // that is under way
+	Map      uint64              `json:"map_version"`
+	Moves    []client.SlotMove   `json:"slot_moves"`   // that are under way
+	Splits   []client.ShardSplit `json:"shard_splits"` // likewise
+	Sites    []client.Site       `json:"sites"`
+	Shards   []client.Shard      `json:"shards"`
+	Survival client.Survival     `json:"survival"`
 }
 
 func status(cmd *cobra.Command, t *target) error {
@@ -113,6 +115,9 @@ func (s *fleetStatus) tellSlots(w io.Writer) {
 			fmt.Fprintf(w, "%5d  %s\n", s.Shards[i].Shard, cmp.Or(inWords(s.Shards[i].Slots), "none"))
 		}
 	}
+	for i := range s.Splits {
+		fmt.Fprintf(w, "\nSPLIT OF A SHARD under way: %s", splitInWords(&s.Splits[i]))
+	}
 	if len(s.Moves) > 0 {
 		fmt.Fprintf(w, "\nMOVES OF SLOTS under way:\n%s", movesInWords(s.Moves))
 	}
@@ -146,6 +151,7 @@ func askStatus(ctx context.Context, c *client.Client) (s fleetStatus, err error)
 	s.Sites, s.Change = fleet.Sites, fleet.Change
 	shards, shardErr := c.ShardMap(ctx)
 	s.Shards, s.Moves, s.Map = shards.Shards, shards.Moves, shards.Version
+	s.Splits = slices.DeleteFunc(shards.Splits, func(x client.ShardSplit) bool { return x.Over() })
 	s.Survival, survivalErr = c.Survival(ctx)
 	if err := errors.Join(siteErr, shardErr, survivalErr); err != nil {
 		return s, fmt.Errorf("ask the fleet: %w", err)

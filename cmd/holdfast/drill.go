@@ -87,13 +87,18 @@ slot-move breaks nothing either. One slot of three shards, with 5,000 quiet acco
 time, moves to a shard that is led from another site, and 20 s later back. No request may fail, and neither the slot
 nor any one of its owners may pause for more than 200 ms: each pays another one every 40 ms.
 
+shard-split lets a fourth shard be born, at home at another site, and gives it 166 of the 333 slots of the second one, with their
+5,000 quiet accounts, the dozen, and some hundred customers. No request may fail, and no owner may pause for more than 200 ms. In
+shard-split-kill the site that leads the second shard is killed when a third of the slots have moved, and started again 3 s later:
+the split goes on, and the bound is that of an election more.
+
 busy-machine breaks nothing and lets no site fail: it passes when there was no election at all. Its load is half of what the
 machine carries beside the busy processes, measured for 3 s before it begins (64 callers, each waiting for its answers), unless
 --rate says otherwise; it says how much that is.
 
 The faults need their time: --duration takes 5 s or more for busy-machine, 10 s for site-add and site-replace, 12 s for
 leader-handover and all-kill, 13 s for those of carriers, 14 s for site-cut, site-kill and those of five sites, 26 s for forecast,
-30 s for slot-move and for all, 20 s for the others.
+30 s for slot-move, 45 s for those of splits and for all, 20 s for the others.
 
 --json writes the result of one run as one object, and those of all scenarios as a list of such objects. With --runs it writes
 {"results": [...], "summaries": [...]}: every run as it would be alone, and for each scenario the numbers of runs and of those
