@@ -161,6 +161,9 @@ func (s *stage) alone(c carrierFault) carrierFault {
 
 // playCarrierCut cuts a carrier everywhere, then the other, then the first again.
 func playCarrierCut(ctx context.Context, s *stage) error {
+	if s.round > 0 {
+		return s.inTurn(ctx, laterTurns, func(carrier int) carrierFault { return s.alone(everywhere(carrier, 0, 0)) })
+	}
 	for i, at := range []float64{0.16, 0.44, 0.72} {
 		if err := s.hurt(ctx, s.alone(everywhere(i%s.carriers+1, at, at+0.14))); err != nil {
 			return err
@@ -170,19 +173,15 @@ func playCarrierCut(ctx context.Context, s *stage) error {
 }
 
 // twice hurts one carrier after the other, after a cut that shows what one alone takes: of two seconds, because how many payments
-// share a frame varies from moment to moment.
+// share a frame varies from moment to moment. In later rounds that is known.
 func twice(ctx context.Context, s *stage, harm func(carrier int) carrierFault) error {
+	if s.round > 0 {
+		return s.inTurn(ctx, laterTurns, harm)
+	}
 	if err := s.hurt(ctx, s.alone(everywhere(2, 0.12, 0.30))); err != nil {
 		return err
 	}
-	for i, at := range []float64{0.42, 0.71} {
-		c := harm(i%s.carriers + 1)
-		c.from, c.until = at, at+0.15
-		if err := s.hurt(ctx, c); err != nil {
-			return err
-		}
-	}
-	return nil
+	return s.inTurn(ctx, []turn{{0.42, 0.57}, {0.71, 0.86}}, harm)
 }
 
 // playCarrierCutPair cuts a carrier between the site that leads and one other.

@@ -42,7 +42,7 @@ var long = map[string]string{
 	"holdfast shard trust 1 --site http://10.0.0.1:8080":                    "two replicas that differ: TestTrustDecides of package shard has them",
 	"holdfast bench restart --accounts 2000 --entries 2000 --length 2s":     "TestBenchesOfProcesses runs it",
 	"holdfast bench history --transfers 400000 --length 1s":                 "TestBenchesOfProcesses runs it",
-	"holdfast drill run carrier-cut --runs 100 --json out/carrier-cut.json": "half an hour",
+	"holdfast drill run carrier-cut --rounds 100 --json out/carrier-cut.json": "ten minutes",
 	"holdfast drill run site-cut --sites 5 --shards 8 --carriers 2":         "half a minute",
 	"holdfast drill run carrier-rivals --runs 3 --report out/rivals.html":   "half a minute, and root",
 }
