@@ -343,7 +343,7 @@ func TestPlansThatWouldStopAShard(t *testing.T) {
 		{"1 2 3", "1* 2 3", nil, func(f *planFacts) { f.reached[2] = []string{"no way"} }, add, "site-2 does not reach site 6: no way"},
 		{"1 2 3", "1* 2 3", nil, func(f *planFacts) { f.roster.Change = &SiteChange{Kind: SiteAdd, Site: 5} }, add, "a change is under way already: add site 5"},
 		{"1 2 3 5", "1* 2 3", nil, func(f *planFacts) { f.roster.Change = &SiteChange{Kind: SiteAdd, Site: 5} }, retire(5), ""}, // it is given up
-		{"1 2 3 4l", "1* 2 3 4l?", []holdfast.SiteID{4}, nil, add, ""}, // nothing waits for a learner, a change of sites neither
+		{"1 2 3 4l", "1* 2 3 4l?", []holdfast.SiteID{4}, nil, add, ""},                                                          // nothing waits for a learner, a change of sites neither
 		{"1 2 3 4l", "1* 2 3? 4l?", []holdfast.SiteID{3, 4}, nil, func() SiteRequest { q := add; q.Kind, q.Old = SiteReplace, 3; return q }(), ""},
 		{"1 2 3 4l", "1* 2 3 4l?", []holdfast.SiteID{4}, nil, retire(4), ""},
 		{"1 2 3", "1* 2 3", nil, nil, func() SiteRequest { q := add; q.Site = 10; return q }(), "site 10 is not within 1-9"},
