@@ -129,7 +129,7 @@ func (r *Round) disturbed(e *Evidence) {
 }
 
 // waited compares how long callers waited. The single cut of the first round of some scenarios is there to measure bytes.
-func (r *Round) waited(e *Evidence, w *waits) {
+func (r *Round) waited(e *Evidence, w *waiting) {
 	kind, left := e.Faults[r.Faults[len(r.Faults)-1]].Kind, 0
 	var lists, calm [][]time.Duration
 	for _, i := range r.Faults {

@@ -23,11 +23,13 @@ func inRounds(wait func(round int, broken bool, due time.Duration) time.Duration
 		}
 	}
 	for due := time.Duration(0); due < e.Length; due += 5 * ms {
-		broken := false
+		round, broken := int(due/roundLoad), false
 		for i := range e.Faults {
-			broken = broken || felt(e.Faults, i, e.Length).has(due)
+			if felt(e.Faults, i, e.Length).has(due) { // it may be felt when the next round has begun
+				round, broken = e.Faults[i].round, true
+			}
 		}
-		e.Samples = append(e.Samples, Sample{Shard: 1, Kind: Probed, Due: due, Ended: due + wait(int(due/roundLoad), broken, due), Status: holdfast.Done})
+		e.Samples = append(e.Samples, Sample{Shard: 1, Kind: Probed, Due: due, Ended: due + wait(round, broken, due), Status: holdfast.Done})
 	}
 	return e
 }

@@ -26,9 +26,9 @@ type Summary struct {
 // CarrierSummary is what the faults of carriers did in several runs.
 type CarrierSummary struct {
 	Faults       int    `json:"faults"`
-	Undisturbed  int    `json:"undisturbed"` // of them: no election, no failed request
-	Rise         Spread `json:"p99_rise_ms"` // of each run
-	Cost         Spread `json:"bytes_times"` // of one carrier alone
+	Undisturbed  int    `json:"undisturbed"`             // of them: no election, no failed request
+	Rise         Spread `json:"p99_rise_ms"`             // of each run
+	Cost         Spread `json:"bytes_times"`             // of one carrier alone
 	Rounds       int    `json:"rounds,omitempty"`        // that were judged one by one, in runs of several
 	Passed       int    `json:"rounds_passed,omitempty"` // of them
 	rises, costs []float64

@@ -113,17 +113,17 @@ func smoothness(faults []Fault, samples []Sample, reads []Reading, stalls []Stal
 	return out
 }
 
-// waits are how long callers waited, by what was broken when they came: one that waits through a whole fault is counted in it. Who
+// waiting is how long callers waited, by what was broken when they came: one that waits through a whole fault is counted in it. Who
 // waited for the machine itself is left out, whatever was broken.
-type waits struct {
+type waiting struct {
 	normal []span
 	calm   [][]time.Duration // of each stretch of normal
 	faults [][]time.Duration // of each fault
 	left   []int             // how many of each fault are left out
 }
 
-func sortWaits(faults []Fault, samples []Sample, stalls []Stall, end time.Duration) *waits {
-	w := &waits{normal: quiet(faults, end), faults: make([][]time.Duration, len(faults)), left: make([]int, len(faults))}
+func sortWaits(faults []Fault, samples []Sample, stalls []Stall, end time.Duration) *waiting {
+	w := &waiting{normal: quiet(faults, end), faults: make([][]time.Duration, len(faults)), left: make([]int, len(faults))}
 	w.calm = make([][]time.Duration, len(w.normal))
 	dark := shadows(stalls)
 	for i := range samples {
@@ -149,7 +149,7 @@ func sortWaits(faults []Fault, samples []Sample, stalls []Stall, end time.Durati
 }
 
 // stood is which share of the time the machine stood still, while nothing was broken and while a carrier was.
-func (w *waits) stood(faults []Fault, stalls []Stall, end time.Duration) (calm, broken float64) {
+func (w *waiting) stood(faults []Fault, stalls []Stall, end time.Duration) (calm, broken float64) {
 	share := func(list []span) float64 {
 		var still, all time.Duration
 		for _, s := range list {
