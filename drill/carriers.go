@@ -55,7 +55,7 @@ func (s *stage) hurt(ctx context.Context, c carrierFault) error {
 	if err := s.until(ctx, c.from); err != nil {
 		return err
 	}
-	if err := s.fleet.rejoined(ctx); err != nil {
+	if err := errors.Join(rest(ctx, s.clears-s.clock()), s.fleet.rejoined(ctx)); err != nil {
 		return err
 	}
 	told := s.foretell(ctx, c.loss())
@@ -73,10 +73,15 @@ func (s *stage) hurt(ctx context.Context, c carrierFault) error {
 	}
 	s.fleet.markCarrier(c.carrier, Whole)
 	s.healed(i)
+	if c.order.Do == orderLossy {
+		// What was lost three times in a row comes out, and everything behind it, after 7 times the delay: until then two sites may
+		// have nothing but the other carrier, and to break that one would be another fault than it says.
+		s.clears = s.clock() + 7*c.order.Delay
+	}
 	return nil
 }
 
-// rejoined waits until every site uses every carrier to every other.
+// rejoined waits until every site uses every carrier to every other, and none is late.
 func (f *fleet) rejoined(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, rejoinTime)
 	defer cancel()
@@ -100,7 +105,7 @@ func (f *fleet) unused(ctx context.Context) (string, error) {
 		}
 		for i := range sites {
 			for n, c := range sites[i].Carriers {
-				if !sites[i].Self && !c.Connected {
+				if !sites[i].Self && (!c.Connected || c.Stalled) {
 					return fmt.Sprintf("carrier %d from %s to %s", n+1, m.name, SiteName(sites[i].Site)), nil
 				}
 			}

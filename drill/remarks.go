@@ -72,7 +72,7 @@ func (e *Evidence) Comparisons() (out []string) {
 				100*s.StoodCalm, 100*s.StoodFaults))
 		}
 		if len(e.Rounds) > 0 {
-			out = append(out, roundWords(e.Rounds))
+			out = append(out, roundWords(e))
 		}
 		if s.Cost() > 0 {
 			out = append(out, fmt.Sprintf("%s bytes for a payment over all carriers, %s over one alone: %.2f times as many.", thousands(int64(s.All)), thousands(int64(s.Alone)), s.Cost()))

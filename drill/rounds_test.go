@@ -10,9 +10,9 @@ import (
 	"holdfast"
 )
 
-// inRounds is a run of three rounds that never was: in each, two cuts of 1.2 s, and callers wait so long as wait says.
+// inRounds is a run of three rounds that never was: in each, two cuts of 1 s, and callers wait so long as wait says.
 func inRounds(wait func(round int, broken bool, due time.Duration) time.Duration) *Evidence {
-	e := &Evidence{Length: 15 * time.Second, Bound: smoothBound}
+	e := &Evidence{Length: 3 * roundLoad, Bound: smoothBound}
 	for n := range 3 {
 		at := time.Duration(n) * roundLoad
 		for i, share := range laterTurns {
@@ -44,9 +44,9 @@ func TestEveryRoundIsJudgedByItself(t *testing.T) {
 			return 12 * ms
 		}
 	}
-	hiccup := func(_ int, _ bool, due time.Duration) time.Duration { // from 6.1 s to 6.2 s, in the first fault of the second round
-		if due >= 6100*ms && due < 6200*ms {
-			return 6200*ms - due + 12*ms
+	hiccup := func(_ int, _ bool, due time.Duration) time.Duration { // from 6.5 s to 6.6 s, in the first fault of the second round
+		if due >= 6500*ms && due < 6600*ms {
+			return 6600*ms - due + 12*ms
 		}
 		return 12 * ms
 	}
@@ -60,16 +60,16 @@ func TestEveryRoundIsJudgedByItself(t *testing.T) {
 		{"5 ms longer", slowRound(1, 5*ms), nil, [3]string{}},
 		{"6 ms longer", slowRound(1, 6*ms), nil, [3]string{1: "6.0 ms longer"}},
 		{"a hiccup of one fault", hiccup, nil, [3]string{1: "ms longer"}},
-		{"the same, and the machine stood still", hiccup, func(e *Evidence) { e.Stalls = []Stall{{6100 * ms, 6200 * ms}} }, [3]string{}},
+		{"the same, and the machine stood still", hiccup, func(e *Evidence) { e.Stalls = []Stall{{6500 * ms, 6600 * ms}} }, [3]string{}},
 		{"it stood still at another time", hiccup, func(e *Evidence) { e.Stalls = []Stall{{7100 * ms, 7200 * ms}} }, [3]string{1: "ms longer"}},
 		{"it stood still nearly always", calm, func(e *Evidence) {
-			for at := 10 * time.Second; at < 15*time.Second; at += 20 * ms {
+			for at := 10 * time.Second; at < 16*time.Second; at += 20 * ms {
 				if at%(100*ms) > 0 {
 					e.Stalls = append(e.Stalls, Stall{at, at + 10*ms})
 				}
 			}
 		}, [3]string{2: "nothing is known"}},
-		{"an election", calm, func(e *Evidence) { e.Reigns = []Reign{{1, 1, 1, 0}, {1, 1, 2, 6 * time.Second}} }, [3]string{1: "1 election in carrier-cut of carrier 1"}},
+		{"an election", calm, func(e *Evidence) { e.Reigns = []Reign{{1, 1, 1, 0}, {1, 1, 2, 6500 * ms}} }, [3]string{1: "1 election in carrier-cut of carrier 1"}},
 		{"a failed request", calm, func(e *Evidence) { e.Result.Faults[5].FailedRequests = 2 }, [3]string{2: "2 failed requests in carrier-cut of carrier 2"}},
 		{"a pause", calm, func(e *Evidence) { e.Result.Faults[0].PauseMillis = 201 }, [3]string{0: "a pause of 201 ms"}},
 		{"nobody pays", calm, func(e *Evidence) { e.Samples = e.Samples[:2000] }, [3]string{2: "nothing is measured"}},
@@ -150,5 +150,53 @@ func TestRoundsTakeTheirTime(t *testing.T) {
 	}
 	if o.Check(&cut) == nil {
 		t.Error("a drill that breaks no carrier has no rounds")
+	}
+}
+
+// What stretches without a fault differ by is allowed for, up to a bound.
+func TestNoiseIsAllowedFor(t *testing.T) {
+	for _, c := range []struct {
+		hiccup, rise time.Duration // in a stretch of the first round without a fault; in the faults of the last
+		noise        time.Duration
+		passes       bool
+	}{
+		{0, 5 * ms, 0, true},
+		{0, 6 * ms, 0, false},
+		{8 * ms, 13 * ms, 8 * ms, true},
+		{8 * ms, 14 * ms, 8 * ms, false},
+		{40 * ms, 15 * ms, noiseBound, true},
+		{40 * ms, 16 * ms, noiseBound, false},
+	} {
+		e := inRounds(func(round int, broken bool, due time.Duration) time.Duration {
+			switch {
+			case broken && round == 2:
+				return 12*ms + c.rise
+			case due >= 3*time.Second && due < 3040*ms:
+				return 12*ms + c.hiccup
+			}
+			return 12 * ms
+		})
+		e.Rounds = judgeRounds(e, 3, nil)
+		if e.Noise != c.noise || e.Rounds[2].Passed() != c.passes || !e.Rounds[0].Passed() || !e.Rounds[1].Passed() {
+			t.Errorf("%+v: a noise of %v, %q", c, e.Noise, roundReasons(e.Rounds))
+		}
+	}
+}
+
+// What every round does cannot hide behind noise: all rounds together are held to the bound alone.
+func TestNoiseHidesNothingThatComesBack(t *testing.T) {
+	e := inRounds(func(_ int, broken bool, due time.Duration) time.Duration {
+		if broken || due >= 3*time.Second && due < 3040*ms {
+			return 20 * ms
+		}
+		return 12 * ms
+	})
+	e.Rounds = judgeRounds(e, 3, nil)
+	if passedRounds(e.Rounds) != 3 {
+		t.Errorf("%q", roundReasons(e.Rounds))
+	}
+	got := strings.Join(smoothness(e.Faults, e.Samples, nil, nil, e.Length).reasons(e.Faults, 3), "; ")
+	if !strings.Contains(got, "8.0 ms longer") {
+		t.Errorf("%q", got)
 	}
 }

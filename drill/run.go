@@ -88,6 +88,7 @@ type Evidence struct {
 	Pauses   [][]ShardPause // of each fault, by shard
 	Smooth   *Smoothness    // nil: no carrier was broken
 	Rounds   []Round        // of a drill of carriers that has several
+	Noise    time.Duration  // by how much stretches without a fault differ from each other, where there are rounds
 	Stalls   []Stall        // in which the machine stood still for everybody
 	Moves    []Wandering    // of the faults in which a slot moved
 	Traffic  []Reading      // of the carriers

@@ -26,6 +26,7 @@ type stage struct {
 	round    int           // that is played, from 0
 	begins   time.Duration // when it does
 	troubles map[int]error // rounds that could not be played to their end
+	clears   time.Duration // when nothing that a lossy carrier has lost is in its line any more
 
 	carriers  int
 	foretells bool      // forecasts are what the scenario is about
