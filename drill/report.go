@@ -211,6 +211,9 @@ type foretoldRow struct {
 func foretoldRows(e *Evidence) (rows []foretoldRow) {
 	for _, c := range e.Forecast {
 		for _, g := range c.Grouped() {
+			if g.Right && len(e.Rounds) > 0 {
+				continue // of so many only what was wrong is worth a line
+			}
 			row := foretoldRow{Right: g.Right, Fault: faultName(&e.Faults[c.Fault]), Shards: strings.Join(g.Shards, ", "), Foretold: g.Foretold, Fact: g.Fact}
 			if strings.HasPrefix(g.Foretold, "moves") {
 				row.PauseForetold = fmt.Sprintf("%.0f ms, at most %.0f", millis(c.Pause), millis(c.Worst))

@@ -116,11 +116,13 @@ func judgeRounds(e *Evidence, played int, troubles map[int]error) []Round {
 	return rounds
 }
 
-// disturbed looks for elections, requests that failed, and pauses.
+// disturbed looks for elections that the drill itself has not forced, requests that failed, and pauses.
 func (r *Round) disturbed(e *Evidence) {
+	still := lapses(e.Traffic, listens(time.Duration(e.Result.RTTMillis*1e6)))
 	for _, i := range r.Faults {
 		f := &e.Result.Faults[i]
-		if n := len(anew(e.Reigns, felt(e.Faults, i, e.Length))); n > 0 {
+		elected := slices.DeleteFunc(anew(e.Reigns, felt(e.Faults, i, e.Length)), func(x Reign) bool { return during(still, x.From) != nil })
+		if n := len(elected); n > 0 {
 			r.Reasons = append(r.Reasons, fmt.Sprintf("%s in %s of %s", plural(n, "election"), f.Kind, f.Target))
 		}
 		if f.FailedRequests > 0 {
@@ -254,7 +256,11 @@ func roundPlot(e *Evidence, width float64) template.HTML {
 		step *= 2
 	}
 	for at := math.Ceil(low/step) * step; at <= high; at += step {
-		p.rule(share(at), fmt.Sprintf("%+.0f ms", at))
+		label := "0 ms"
+		if at != 0 {
+			label = fmt.Sprintf("%+.0f ms", at)
+		}
+		p.rule(share(at), label)
 	}
 	p.level("bound", share(millis(riseBound+e.Noise)))
 	x := func(i int) float64 { return p.left + (p.width-p.left-p.right)*(float64(i)+0.5)/float64(len(e.Rounds)) }

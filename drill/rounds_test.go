@@ -12,7 +12,7 @@ import (
 
 // inRounds is a run of three rounds that never was: in each, two cuts of 1 s, and callers wait so long as wait says.
 func inRounds(wait func(round int, broken bool, due time.Duration) time.Duration) *Evidence {
-	e := &Evidence{Length: 3 * roundLoad, Bound: smoothBound}
+	e := &Evidence{Length: 3 * roundLoad, Bound: smoothBound, Result: Result{RTTMillis: 10}}
 	for n := range 3 {
 		at := time.Duration(n) * roundLoad
 		for i, share := range laterTurns {
@@ -70,6 +70,10 @@ func TestEveryRoundIsJudgedByItself(t *testing.T) {
 			}
 		}, [3]string{2: "nothing is known"}},
 		{"an election", calm, func(e *Evidence) { e.Reigns = []Reign{{1, 1, 1, 0}, {1, 1, 2, 6500 * ms}} }, [3]string{1: "1 election in carrier-cut of carrier 1"}},
+		{"an election that the drill's own cables forced", calm, func(e *Evidence) {
+			e.Reigns = []Reign{{1, 1, 1, 0}, {1, 1, 2, 6500 * ms}}
+			e.Traffic = []Reading{{At: 6300 * ms}, {At: 6400 * ms, Tardy: 120 * ms}}
+		}, [3]string{}},
 		{"a failed request", calm, func(e *Evidence) { e.Result.Faults[5].FailedRequests = 2 }, [3]string{2: "2 failed requests in carrier-cut of carrier 2"}},
 		{"a pause", calm, func(e *Evidence) { e.Result.Faults[0].PauseMillis = 201 }, [3]string{0: "a pause of 201 ms"}},
 		{"nobody pays", calm, func(e *Evidence) { e.Samples = e.Samples[:2000] }, [3]string{2: "nothing is measured"}},
