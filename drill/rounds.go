@@ -162,8 +162,9 @@ func (r *Round) waited(e *Evidence, w *waiting) {
 	}
 }
 
-// noiseBound is the most that is allowed for: a machine that varies by more cannot tell.
-const noiseBound = 2 * riseBound
+// noiseBound is the most that is allowed for: what one hiccup of 50 ms does to the slowest hundredth of a round. A machine that varies by
+// more cannot tell.
+const noiseBound = 4 * riseBound
 
 // noise is by how much 99 of 100 wait longer in some stretches without a fault than in those around them, the worst of all: what the judge
 // would find where nothing was broken. The stretches are taken together until they have as many payments as the faults of a round: of

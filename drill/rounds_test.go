@@ -168,8 +168,8 @@ func TestNoiseIsAllowedFor(t *testing.T) {
 		{0, 6 * ms, 0, false},
 		{8 * ms, 13 * ms, 8 * ms, true},
 		{8 * ms, 14 * ms, 8 * ms, false},
-		{40 * ms, 15 * ms, noiseBound, true},
-		{40 * ms, 16 * ms, noiseBound, false},
+		{40 * ms, noiseBound + 5*ms, noiseBound, true},
+		{40 * ms, noiseBound + 6*ms, noiseBound, false},
 	} {
 		e := inRounds(func(round int, broken bool, due time.Duration) time.Duration {
 			switch {
