@@ -167,6 +167,10 @@ func TestExamineFleet(t *testing.T) {
 	}{
 		{"sound", func(*Fleet) {}, nil},
 		{"a site is gone", func(x *Fleet) { x.Sites[1] = client.Site{Site: 2} }, []string{"critical site-unreachable"}},
+		{"a learner is gone", func(x *Fleet) { x.Sites[1] = client.Site{Site: 2, Role: "learner"} }, []string{"warning learner-unreachable"}},
+		{"a learner is far", func(x *Fleet) {
+			x.RoundTrip, x.Sites[2].RoundTrip, x.Sites[2].Role = 10*time.Millisecond, 90, "learner"
+		}, nil},
 		{"a site starts", func(x *Fleet) { x.Sites[1].Ready = false }, []string{"warning site-not-ready"}},
 		{"a replica differs", func(x *Fleet) { x.Sites[1].DigestOK = false }, []string{"critical replica-differs"}},
 		{"a disk is full", func(x *Fleet) { x.Sites[1].DiskFull = true }, []string{"critical disk-low"}},

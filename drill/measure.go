@@ -58,6 +58,7 @@ type Fault struct {
 
 	Foretold *client.Forecast // what the fleet said about it just before; nil: nothing
 	alone    bool             // while it lasts, one carrier is left and no more
+	round    int              // that it is part of, from 0
 }
 
 // Reign is a stretch of time in which one site led a shard.

@@ -71,6 +71,13 @@ func (e *Evidence) Comparisons() (out []string) {
 				out = append(out, fmt.Sprintf("In all %d faults of %s, 99 of 100 waited at most %.1f ms: %s.", k.Faults, k.Kind, millis(k.P99), longer(millis(s.Rise(k.P99)))))
 			}
 		}
+		if s.StoodCalm+s.StoodFaults > 0 {
+			out = append(out, fmt.Sprintf("The machine itself stood still for %.1f %% of the time while nothing was broken, and for %.1f %% of that in the faults: who waited for that is left out.",
+				100*s.StoodCalm, 100*s.StoodFaults))
+		}
+		if len(e.Rounds) > 0 {
+			out = append(out, roundWords(e))
+		}
 		if s.Cost() > 0 {
 			out = append(out, fmt.Sprintf("%s bytes for a payment over all carriers, %s over one alone: %.2f times as many.", thousands(int64(s.All)), thousands(int64(s.Alone)), s.Cost()))
 		}

@@ -24,6 +24,7 @@ type Options struct {
 	Carriers int             // cables between each two sites, 1 to 4
 	Rate     int             // payments a second, on average, besides the probes; or HalfLoad
 	Load     time.Duration   // how long the load runs; 0: as the scenario has it
+	Rounds   int             // of a drill of carriers: how often its faults are played under one load; 0: once
 	RTT      time.Duration   // round trip between each two sites
 	Events   int             // how many of the recorded events are replayed; 0: Rate times Load; or AllEvents
 	Busy     int             // processes beside the sites in busy-machine; 0: as many as there are cores
@@ -64,6 +65,12 @@ func (o *Options) Check(s *Scenario) error {
 		return fmt.Errorf("%d busy processes: 0 to %d", o.Busy, MaxBusy)
 	case o.RTT < 0 || o.RTT > 200*time.Millisecond:
 		return fmt.Errorf("round trip %v: 0 to 200ms", o.RTT)
+	case o.Rounds < 0 || o.Rounds > MaxRounds:
+		return fmt.Errorf("%d rounds: 1 to %d", o.Rounds, MaxRounds)
+	case o.Rounds > 1 && !s.smooth:
+		return fmt.Errorf("%d rounds: only the drills of carriers have any, and %s is none", o.Rounds, s.Name)
+	case o.Rounds > 1 && o.Load != 0:
+		return fmt.Errorf("duration %v: with %d rounds the load takes %v", o.Load, o.Rounds, s.loadOf(o.Rounds))
 	case o.Load != 0 && o.Load < s.Least():
 		return fmt.Errorf("duration %v: the scenario %s needs %v or more to break things and mend them; without --duration it takes %v", o.Load, s.Name, s.Least(), s.Load)
 	}
@@ -79,6 +86,9 @@ type Evidence struct {
 	Reigns   []Reign
 	Pauses   [][]ShardPause // of each fault, by shard
 	Smooth   *Smoothness    // nil: no carrier was broken
+	Rounds   []Round        // of a drill of carriers that has several
+	Noise    time.Duration  // by how much stretches without a fault differ from each other, where there are rounds
+	Stalls   []Stall        // in which the machine stood still for everybody
 	Moves    []Wandering    // of the faults in which a slot moved
 	Traffic  []Reading      // of the carriers
 	Forced   []string       // elections that the drill itself forced, where nobody wanted any
@@ -116,6 +126,7 @@ type run struct {
 	stranded *stranded // nil: the scenario has none
 	view     *viewer
 
+	metronome  *metronome // nil: nobody's waits are compared
 	neighbours neighbours // beside the sites
 	said       string     // about them and the load
 }
@@ -146,7 +157,7 @@ func Run(ctx context.Context, s Scenario, o Options) (_ *Evidence, err error) {
 func prepare(s Scenario, o Options) (_ *run, err error) {
 	r := &run{o: o, scenario: s, rand: rand.New(rand.NewPCG(o.Seed, 1)), started: time.Now()}
 	if r.o.Load == 0 {
-		r.o.Load = s.Load
+		r.o.Load = s.loadOf(o.Rounds)
 	}
 	trade, err := retail.Load()
 	if err != nil {
@@ -190,7 +201,7 @@ func (r *run) finish(e *Evidence, err error) error {
 		r.load.close()
 	}
 	r.view.stop()
-	err = errors.Join(err, r.neighbours.stop(), r.fleet.close())
+	err = errors.Join(err, r.neighbours.stop(), r.metronome.close(), r.fleet.close())
 	failed := err != nil || e == nil || !e.Result.Passed()
 	if !failed && !r.o.Keep {
 		return os.RemoveAll(r.fleet.dir)
@@ -214,6 +225,11 @@ func (r *run) begin(ctx context.Context) (err error) {
 		return err
 	}
 	r.strand()
+	if r.scenario.smooth {
+		if r.metronome, err = newMetronome(r.fleet.dir, r.clock); err != nil {
+			return err
+		}
+	}
 	r.sampler = &sampler{client: r.load.clients[0], book: r.book, rand: rand.New(rand.NewPCG(r.o.Seed, 2))}
 	r.view = startViewer(r)
 	r.view.say(fmt.Sprintf("starting %d sites as %d processes, %v apart", r.o.Sites, r.o.Sites, r.o.RTT))
@@ -256,6 +272,7 @@ func (r *run) play(ctx context.Context) []error {
 	watchers.Go(func() { r.throne.watch(watch) })
 	watchers.Go(func() { r.sampler.watch(watch) })
 	watchers.Go(func() { r.meter.watch(watch) })
+	watchers.Go(func() { r.metronome.watch(watch) })
 	for i := range r.world.shards {
 		c := &r.world.shards[i]
 		id := ids(rand.New(rand.NewPCG(r.o.Seed, 10+uint64(i))), time.Now())
@@ -267,7 +284,7 @@ func (r *run) play(ctx context.Context) []error {
 		callers.Go(func() { r.load.wander(ctx, until, n, id) })
 	}
 	played := make(chan error, 1)
-	go func() { played <- r.scenario.play(ctx, r.stage) }()
+	go func() { played <- r.stage.playRounds(ctx, &r.scenario, r.o.Rounds) }()
 	r.view.say(r.scenario.Story)
 	errs := []error{r.load.replay(ctx, errands), <-played, rest(ctx, r.o.Load-r.clock())}
 	over()
@@ -375,6 +392,7 @@ func (r *run) findings(e *Evidence, p *prover, broken []error) (out []string) {
 	}
 	if r.scenario.smooth && e.Smooth != nil {
 		out = append(out, e.Smooth.reasons(e.Faults, r.o.Carriers)...)
+		out = append(out, roundReasons(e.Rounds)...)
 	}
 	for _, c := range e.Forecast {
 		out = append(out, c.reasons(&e.Faults[c.Fault], r.scenario.foretells)...)
@@ -399,7 +417,11 @@ func (r *run) compare(e *Evidence) {
 		_, e.Forced = elections(e.Reigns, lapses(e.Traffic, listens(r.o.RTT)))
 	}
 	e.Moves = r.wandering(e.Faults)
-	e.Smooth = smoothness(e.Faults, e.Samples, e.Traffic, e.Length)
+	e.Stalls = r.metronome.stalls()
+	e.Smooth = smoothness(e.Faults, e.Samples, e.Traffic, e.Stalls, e.Length)
+	if r.o.Rounds > 1 {
+		e.Rounds = judgeRounds(e, r.o.Rounds, r.stage.troubles)
+	}
 	for i := range e.Faults {
 		if c := compare(i, &e.Faults[i], e.Pauses[i], e.Reigns, e.Samples, e.Length); c != nil {
 			e.Forecast = append(e.Forecast, c)

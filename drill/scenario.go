@@ -25,6 +25,7 @@ type Scenario struct {
 	smooth    bool // carriers are broken, never the last one: no election, and nobody waits noticeably longer
 	foretells bool // every word of the forecasts has to come true
 	strands   bool // clients that reach the wrong side only are part of it
+	steady    bool // nothing that votes is touched: no election
 	moves     bool // owners move from shard to shard
 	splits    bool // to one that is born for them
 }
@@ -61,7 +62,7 @@ func (s *Scenario) Bound(rtt time.Duration) time.Duration {
 }
 
 // undisturbed reports a scenario in which every shard has one leader from beginning to end.
-func (s *Scenario) undisturbed() bool { return s.calm || s.smooth }
+func (s *Scenario) undisturbed() bool { return s.calm || s.smooth || s.steady }
 
 // hurtsCarriers reports a scenario that is about one carrier of several.
 func (s *Scenario) hurtsCarriers() bool { return s.smooth || s.foretells || s.Name == "demo" }
@@ -73,6 +74,7 @@ const (
 	demoBound     = time.Second            // the machine is a laptop that does other things too
 	outageBound   = 5 * time.Second        // nothing runs at all: as long as a process takes to start and read its log
 	smoothBound   = 200 * time.Millisecond // longer than any hiccup of a disk; what callers notice is compared more finely
+	learnerBound  = 200 * time.Millisecond // nobody waits for a learner; longer than most hiccups of a disk
 	moveBound     = 200 * time.Millisecond // of the owners of a slot that moves
 	busyBound     = payDeadline            // nothing fails, the machine is slow: as long as every caller still gets an answer
 )
@@ -120,6 +122,10 @@ var scenarios = []Scenario{
 	{
 		Name: "site-replace", Story: "The site that leads is killed (SIGKILL) for good, and a new one takes its place.",
 		Load: 20 * time.Second, least: 10 * time.Second, bound: failoverBound, play: playSiteReplace,
+	},
+	{
+		Name: "site-learner", Story: "A site far away is added that holds a copy and has no vote; then it is cut off for a while.",
+		Load: 20 * time.Second, least: 10 * time.Second, bound: learnerBound, play: playSiteLearner, steady: true,
 	},
 	{
 		Name: "slot-move", Story: "A slot with busy owners moves to a shard that is led from another site, and back.",

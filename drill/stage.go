@@ -19,8 +19,14 @@ type stage struct {
 	fleet  *fleet
 	throne *throne
 	clock  func() time.Duration // since the start of the load
-	length time.Duration        // of the load
+	length time.Duration        // of the load, or of the round of it that is played
 	rand   *rand.Rand
+
+	// Of a drill of carriers that has several rounds:
+	round    int           // that is played, from 0
+	begins   time.Duration // when it does
+	troubles map[int]error // rounds that could not be played to their end
+	clears   time.Duration // when nothing that a lossy carrier has lost is in its line any more
 
 	carriers  int
 	foretells bool      // forecasts are what the scenario is about
@@ -33,10 +39,10 @@ type stage struct {
 	last   time.Time // something was mended
 }
 
-// until waits for a share of the load to have passed, give or take a few heartbeats.
+// until waits for a share of the load, or of the round, to have passed, give or take a few heartbeats.
 func (s *stage) until(ctx context.Context, share float64) error {
 	jitter := time.Duration(s.rand.Int64N(int64(60 * time.Millisecond)))
-	return rest(ctx, time.Duration(share*float64(s.length))+jitter-s.clock())
+	return rest(ctx, s.begins+time.Duration(share*float64(s.length))+jitter-s.clock())
 }
 
 // leader is the site that leads the first shard, waiting for there to be one; 0 when there is none for long.
@@ -120,7 +126,7 @@ func (s *stage) breaks(ctx context.Context, kind, target string, id holdfast.Sit
 func (s *stage) begin(kind, target string) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.faults = append(s.faults, Fault{Kind: kind, Target: target, At: s.clock()})
+	s.faults = append(s.faults, Fault{Kind: kind, Target: target, At: s.clock(), round: s.round})
 	return len(s.faults) - 1
 }
 

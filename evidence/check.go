@@ -349,6 +349,7 @@ func (j *judge) audits() {
 		if !last.OK || !last.Balanced || last.Site != id {
 			j.breaks("audit", "the last audit of site %d (by site %d) is not good: %s", id, last.Site, strings.Join(last.Problems, "; "))
 		}
+		j.whole(id, last)
 		for i := range t.audits {
 			for _, s := range t.audits[i].Shards {
 				key := fmt.Sprintf("shard %d at entry %d", s.Shard, s.Index)
@@ -361,5 +362,37 @@ func (j *judge) audits() {
 			}
 		}
 	}
-	j.prove("every site has audited its books and found them right; %d digests were compared", compared)
+	j.prove("every site has audited its books in %d shards and found them right; %d digests were compared", len(j.shards()), compared)
+}
+
+// whole checks that an audit is of all shards: of those that other sites have audited, and of those that are on any statement. A book
+// that nobody has recounted would be missed by nobody.
+func (j *judge) whole(id holdfast.SiteID, a *client.Audit) {
+	audited := map[holdfast.ShardID]bool{}
+	for _, s := range a.Shards {
+		audited[s.Shard] = true
+	}
+	for _, shard := range j.shards() {
+		if !audited[shard] {
+			j.breaks("audit", "the last audit of site %d leaves shard %d out", id, shard)
+		}
+	}
+}
+
+// shards are those that anything signed is about, in order.
+func (j *judge) shards() []holdfast.ShardID {
+	all := map[holdfast.ShardID]bool{}
+	for _, t := range j.sites {
+		for i := range t.audits {
+			for _, s := range t.audits[i].Shards {
+				all[s.Shard] = true
+			}
+		}
+		for _, lines := range t.lines {
+			for i := range lines {
+				all[lines[i].Shard] = true
+			}
+		}
+	}
+	return slices.Sorted(maps.Keys(all))
 }

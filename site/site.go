@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -88,6 +89,13 @@ type laneKey struct {
 	bulk bool
 }
 
+// sealAge is how old what has changed may become at a site before it makes a checkpoint: another time at each. All replicas see the same
+// entries at the same moment, so with one time for all they would make their checkpoints at once, again and again, and nobody would be
+// left to make a quick majority.
+func sealAge(id holdfast.SiteID) holdfast.Time {
+	return holdfast.Time((10 + int64(id)%8) * int64(time.Second))
+}
+
 // Open makes a site of a checked configuration. Nothing is opened or started before [Site.Start].
 func Open(cfg Config, o Options) (*Site, error) {
 	if err := cfg.Check(); err != nil {
@@ -101,6 +109,9 @@ func Open(cfg Config, o Options) (*Site, error) {
 	}
 	if o.OnFatal == nil {
 		o.OnFatal = func(err error) { panic(err) }
+	}
+	if o.Machine.SealAge == 0 {
+		o.Machine.SealAge = sealAge(cfg.Site)
 	}
 	s := &Site{
 		cfg: cfg, opts: o, log: o.Logger.With("site", cfg.Site),

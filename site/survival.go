@@ -122,13 +122,14 @@ func (p *picture) cityLosses() (list []loss) {
 	return list
 }
 
-// cities are how many different ones the sites are in.
+// cities are how many different ones there are voters in: a copy without a vote in a third city saves no fleet.
 func (p *picture) cities() int {
 	in := map[string]bool{}
 	for _, s := range p.sites {
-		in[s.city] = in[s.city] || s.city != ""
+		votes := slices.ContainsFunc(p.shards, func(x shardFacts) bool { return slices.Contains(x.voters, s.site) })
+		in[s.city] = in[s.city] || s.city != "" && votes
 	}
-	delete(in, "")
+	maps.DeleteFunc(in, func(_ string, votes bool) bool { return !votes })
 	return len(in)
 }
 

@@ -51,7 +51,7 @@ func newStatus() *cobra.Command {
 		Short: "Show the sites of a running fleet, who leads, and how far each replica is",
 		Long: `Show the sites of a running fleet as one of them sees it: who can be reached, who leads which shard, how far
 each replica is; and what would happen now if a carrier, a cable, a site or two sites failed: which shards would move
-or stop, and for how long. The exit status is 1 when a site cannot be reached, a shard has no leader, a replica has
+or stop, and for how long. The exit status is 1 when a site with a vote cannot be reached, a shard has no leader, a replica has
 taken itself out of service, or the fleet would not survive some single loss.
 
 The API key is read from the environment: HOLDFAST_KEY. Any role will do.`,
@@ -86,11 +86,11 @@ func status(cmd *cobra.Command, t *target) error {
 	}
 	w := words(cmd, t.file)
 	names := map[holdfast.SiteID]string{}
-	fmt.Fprintln(w, "SITE                 STATE        ROUND TRIP   LEADS  VERSION")
+	fmt.Fprintln(w, "SITE                 ROLE      STATE        ROUND TRIP   LEADS  VERSION")
 	for i := range s.Sites {
 		x := &s.Sites[i]
 		names[x.Site] = x.Name
-		fmt.Fprintf(w, "%-2d %-17s %-12s %8.1f ms  %5d  %s\n", x.Site, x.Name, siteState(x), x.RoundTrip, len(x.Leads), x.Version)
+		fmt.Fprintf(w, "%-2d %-17s %-9s %-12s %8.1f ms  %5d  %s\n", x.Site, x.Name, x.Role, siteState(x), x.RoundTrip, len(x.Leads), x.Version)
 	}
 	fmt.Fprintln(w, "\nSHARD  LEADER             TERM       APPLIED       COMMIT  ACCOUNTS     HOLDS  DIGEST")
 	for i := range s.Shards {
@@ -158,7 +158,8 @@ func askStatus(ctx context.Context, c *client.Client) (s fleetStatus, err error)
 	}
 	s.OK = s.Survival.Survives || len(s.Sites) == 1
 	for i := range s.Sites {
-		s.OK = s.OK && s.Sites[i].Reachable && s.Sites[i].DigestOK
+		x := &s.Sites[i]
+		s.OK = s.OK && (x.Reachable || x.Role == "learner") && x.DigestOK
 	}
 	for i := range s.Shards {
 		s.OK = s.OK && s.Shards[i].Leader != 0 && s.Shards[i].InService

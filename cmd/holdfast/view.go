@@ -276,7 +276,7 @@ func title(target string) string {
 	var all []string
 	for name := range strings.SplitSeq(target, "+") {
 		name, direction, one := strings.Cut(name, ":")
-		for id := range holdfast.SiteID(drill.MaxSites) {
+		for id := range holdfast.SiteID(drill.MaxSites + 1) { // one may come
 			if strings.EqualFold(drill.SiteName(id+1), name) {
 				name = drill.SiteName(id + 1)
 			}
