@@ -3,6 +3,7 @@ package shard
 import (
 	"context"
 	"crypto/rand"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -124,7 +125,7 @@ type CheckpointMade struct {
 
 // Host runs the replicas of one site: it owns the goroutines, the clock and the disk's queue, and decides nothing. Per shard
 // one goroutine steps consensus and one applies; one goroutine per site writes and fsyncs for all shards, one persists
-// segments. See DESIGN.md for who owns what.
+// segments, one is the clock of all. See DESIGN.md for who owns what.
 type Host struct {
 	config HostConfig
 	seats  map[holdfast.ShardID]*seat
@@ -133,6 +134,10 @@ type Host struct {
 	exp    exports
 	full   atomic.Bool // the disk is nearly full
 	sites  atomic.Pointer[[]holdfast.SiteID]
+	order  []*seat // by shard
+
+	beatMu sync.Mutex
+	beats  *Beats // guarded by beatMu
 
 	epoch  time.Time // where Care's clock begins
 	careMu sync.Mutex
@@ -163,7 +168,15 @@ func NewHost(c HostConfig) (*Host, error) {
 			return nil, fmt.Errorf("shard: shard %d is listed twice", id)
 		}
 		h.seats[id] = newSeat(h, id)
+		h.order = append(h.order, h.seats[id])
 	}
+	life, err := randomFrom(c.Random)
+	if err != nil {
+		return nil, err
+	}
+	h.beats = NewBeats(BeatConfig{
+		Site: c.Site, Life: binary.BigEndian.Uint64(life[:]), HeartbeatTicks: c.Timing.HeartbeatTicks, ElectionTicks: c.Timing.ElectionTicks,
+	})
 	return h, nil
 }
 
@@ -173,6 +186,7 @@ func (h *Host) Start() {
 	h.spawn(h.writeLoop)
 	h.spawn(h.persistLoop)
 	h.spawn(h.watchDisk)
+	h.spawn(h.keepTime)
 	h.spawn(h.careLoop)
 	for _, s := range h.seats {
 		h.spawn(s.run)
@@ -230,6 +244,10 @@ func (h *Host) seat(id holdfast.ShardID) (*seat, error) {
 
 // Receive takes a message that another site's host gave to Send. It never blocks; when too much waits, messages are dropped.
 func (h *Host) Receive(from holdfast.SiteID, shard holdfast.ShardID, payload []byte) {
+	if shard == beatShard {
+		h.hearBeat(from, payload)
+		return
+	}
 	if s := h.seats[shard]; s != nil {
 		s.inbox.message(from, payload)
 	}
@@ -299,6 +317,17 @@ func (h *Host) Leader(shard holdfast.ShardID) Leadership {
 	return Leadership{}
 }
 
+// Applied is the last entry that the replica of a shard here has applied; 0: there is none. It costs next to nothing: whoever
+// watches a state can tell by it that nothing has changed.
+func (h *Host) Applied(shard holdfast.ShardID) uint64 {
+	if s := h.seats[shard]; s != nil {
+		if l := s.life.Load(); l != nil {
+			return l.applied.Load()
+		}
+	}
+	return 0
+}
+
 // LeaderChanged returns a channel that is closed at the next change of the leader of a shard, as this site knows it. Call it
 // before Leader, and nothing is missed.
 func (h *Host) LeaderChanged(shard holdfast.ShardID) <-chan struct{} {
@@ -355,6 +384,7 @@ type ShardStatus struct {
 	WaitingSingles int
 	WaitingBulks   int
 	Pulling        bool // a checkpoint is being fetched
+	Asleep         bool // nothing has happened for some time: it costs nothing until something does
 }
 
 // Status describes the replicas of this site, in order of shard. It may be a tenth of a second old.

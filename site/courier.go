@@ -24,7 +24,9 @@ type couriers struct {
 type post struct {
 	term    uint64
 	courier *transit.Courier
-	told    error // of the courier, as was told last
+	told    error  // of the courier, as was told last
+	idle    bool   // nothing was under way at the last step
+	applied uint64 // what its outbox had come from then
 }
 
 const (
@@ -90,7 +92,12 @@ func (s *Site) stepCourier(ctx context.Context, id holdfast.ShardID) {
 		p = &post{term: lead.Term, courier: transit.NewCourier(transit.CourierConfig{Home: id, Wait: holdfast.Time(2 * courierWait)})}
 		c.posts[id] = p
 	}
+	applied := s.host.Applied(id)
+	if p.idle && p.applied == applied {
+		return // most shards have nothing for others most of the time
+	}
 	work := p.courier.Step(s.courierTime(), courierView{s, ctx, id})
+	p.idle, p.applied = work.Next == 0 && applied > 0, applied
 	for _, b := range work.Lands {
 		s.deliver(ctx, group{id: b.To}, b.List, p.courier.Landed)
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"holdfast"
@@ -15,11 +16,23 @@ import (
 	"holdfast/transit"
 )
 
-// moves carries slots to other shards: for every shard one goroutine, which steps a slot.Mover while the shard is led from here.
+// moves carries slots to other shards: for every shard one goroutine, which steps a slot.Mover while the shard is led from here. It
+// is woken when there may be something to do: a fleet in which no slot moves pays nothing for those that could.
 type moves struct {
-	cancel context.CancelFunc
-	done   sync.WaitGroup
+	cancel  context.CancelFunc
+	done    sync.WaitGroup
+	carters []*carter
 }
+
+// carter is who moves the slots of one shard.
+type carter struct {
+	shard holdfast.ShardID
+	wake  chan struct{}            // of one place
+	idle  atomic.Pointer[moveMark] // where it found nothing to do; nil: it has to look
+}
+
+// moveMark is a state of a shard as its leader sees it.
+type moveMark struct{ term, applied uint64 }
 
 const (
 	moveIdle     = 20 * time.Millisecond // between two looks whether a slot is to move
@@ -35,8 +48,11 @@ func (s *Site) startMoves(context.Context) error {
 	var ctx context.Context
 	ctx, s.moves.cancel = context.WithCancel(context.Background())
 	for _, id := range s.ShardIDs() {
-		s.moves.done.Go(func() { s.runMoves(ctx, id) })
+		c := &carter{shard: id, wake: make(chan struct{}, 1)}
+		s.moves.carters = append(s.moves.carters, c)
+		s.moves.done.Go(func() { s.runMoves(ctx, c) })
 	}
+	s.moves.done.Go(func() { s.wakeMovers(ctx) })
 	return nil
 }
 
@@ -48,8 +64,36 @@ func (s *Site) stopMoves(context.Context) error {
 	return nil
 }
 
+// wakeMovers wakes those whose shard is led here and has changed since they found nothing to do.
+func (s *Site) wakeMovers(ctx context.Context) {
+	ticker := time.NewTicker(moveIdle)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+		for _, c := range s.moves.carters {
+			now, leads := s.moveMark(c.shard)
+			if idle := c.idle.Load(); !leads || idle != nil && *idle == now {
+				continue
+			}
+			select {
+			case c.wake <- struct{}{}:
+			default:
+			}
+		}
+	}
+}
+
+func (s *Site) moveMark(id holdfast.ShardID) (m moveMark, leads bool) {
+	lead := s.host.Leader(id)
+	return moveMark{lead.Term, s.host.Applied(id)}, lead.Self
+}
+
 // runMoves steps the mover of a shard. Every reign gets a new one.
-func (s *Site) runMoves(ctx context.Context, id holdfast.ShardID) {
+func (s *Site) runMoves(ctx context.Context, c *carter) {
 	var mover *slot.Mover
 	var term uint64
 	var told error
@@ -60,35 +104,44 @@ func (s *Site) runMoves(ctx context.Context, id holdfast.ShardID) {
 		case <-ctx.Done():
 			return
 		case <-timer.C:
+		case <-c.wake:
 		}
-		lead := s.host.Leader(id)
-		if !lead.Self {
+		now, leads := s.moveMark(c.shard)
+		if !leads {
 			mover = nil
-			timer.Reset(moveIdle)
 			continue
 		}
-		if mover == nil || term != lead.Term {
-			mover, term, told = slot.New(slot.Config{Shard: id, Wait: holdfast.Time(2 * slotMoveWait)}), lead.Term, nil
+		if mover == nil || term != now.term {
+			mover, term, told = slot.New(slot.Config{Shard: c.shard, Wait: holdfast.Time(2 * slotMoveWait)}), now.term, nil
 		}
-		timer.Reset(s.stepMove(ctx, id, mover))
+		if pause := s.stepMove(ctx, c.shard, mover); pause > 0 {
+			c.idle.Store(nil)
+			timer.Reset(pause)
+		} else {
+			c.idle.Store(&now) // as it was before the step: what came meanwhile is looked at
+		}
 		if err := mover.Err(); err != nil && told == nil {
 			told = err
-			s.log.Warn("a slot does not move", "shard", id, "err", err)
+			s.log.Warn("a slot does not move", "shard", c.shard, "err", err)
 		}
 	}
 }
 
-// stepMove does what is due, and says how long to wait until the next step.
+// stepMove does what is due, and says how long to wait until the next step; 0: until something has changed, for no slot of the shard
+// has ever moved.
 func (s *Site) stepMove(ctx context.Context, id holdfast.ShardID, mover *slot.Mover) time.Duration {
 	v := moveView{s, ctx, directory{s.ShardMap()}}
 	work := mover.Step(s.courierTime(), v)
 	if work.Proposal == nil && work.Flip == nil {
-		busy := false
-		v.State(id, func(state *ledger.State) { busy = underWay(state) })
-		if busy {
+		busy, ever := false, true
+		v.State(id, func(state *ledger.State) { busy, ever = underWay(state) })
+		switch {
+		case busy:
 			return moveBusy
+		case ever:
+			return moveIdle
 		}
-		return moveIdle
+		return 0
 	}
 	var both sync.WaitGroup
 	if f := work.Flip; f != nil {
@@ -113,12 +166,13 @@ func (s *Site) stepMove(ctx context.Context, id holdfast.ShardID, mover *slot.Mo
 	return moveBusy
 }
 
-// underWay reports that a slot is leaving.
-func underWay(state *ledger.State) bool {
+// underWay reports that a slot is leaving, and whether any has ever moved.
+func underWay(state *ledger.State) (leaves, ever bool) {
 	g, _ := state.Gates()
-	return slices.ContainsFunc(g.Slots(), func(slot holdfast.Slot) bool {
+	slots := g.Slots()
+	return slices.ContainsFunc(slots, func(slot holdfast.Slot) bool {
 		return g.Of(slot) == ledger.GateEbbing || g.Of(slot) == ledger.GateShut || g.Of(slot) == ledger.GateMarked
-	})
+	}), len(slots) > 0
 }
 
 // flip writes into the map where a slot is now, unless it stands there.
