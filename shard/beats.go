@@ -38,9 +38,11 @@ type BeatConfig struct {
 type Beats struct {
 	config BeatConfig
 	ticks  uint64 // also the number of the latest beat
-	epoch  uint64 // of the list
-	led    map[holdfast.ShardID]ledAsleep
-	peers  map[holdfast.SiteID]*beatPeer
+	// Part is how many ticks have passed since the last call of Tick, where several are passed at once.
+	Part  int
+	epoch uint64 // of the list
+	led   map[holdfast.ShardID]ledAsleep
+	peers map[holdfast.SiteID]*beatPeer
 }
 
 // ledAsleep is a shard that is led here and asleep.
@@ -90,6 +92,9 @@ func (b *Beats) peer(site holdfast.SiteID) *beatPeer {
 
 // doubtAfter is after how many ticks without a beat nobody sleeps on: just before an election could begin.
 func (b *Beats) doubtAfter() int { return max(b.config.ElectionTicks-2, b.config.HeartbeatTicks+1) }
+
+// unheardAfter is that for a confirmation of a beat, which takes a round trip and the time between two beats of either side.
+func (b *Beats) unheardAfter() int { return b.config.ElectionTicks }
 
 // silence is for how many ticks a site has not been heard.
 func (b *Beats) silence(site holdfast.SiteID) int { return b.peer(site).silent }
@@ -170,7 +175,7 @@ func (b *Beats) Hear(from holdfast.SiteID, beat []byte) (list map[holdfast.Shard
 	if number <= p.heard {
 		return nil, nil
 	}
-	p.heard, p.silent, p.echo, p.knows = number, 0, echo, knows
+	p.heard, p.silent, p.echo, p.knows = number, -b.Part, echo, knows
 	if beat[1] == 1 {
 		if p.list, err = readSlumbers(beat[beatHead:]); err != nil {
 			return nil, err

@@ -41,6 +41,11 @@ type HostConfig struct {
 	OnFatal func(error)
 	// OnEvent hears what an operator wants to know; it must not block. May be nil.
 	OnEvent func(Event)
+	// OnApplied hears that the replica of a shard has applied something; it must not block. May be nil.
+	OnApplied func(holdfast.ShardID)
+	// OnHeard hears that another site has heard a beat which left this one then, and that this is known here: the way is open in both
+	// directions. It must not block. May be nil.
+	OnHeard func(from holdfast.SiteID, left time.Time)
 	// OnCheckpoint hears of every checkpoint that was made; it must not block. May be nil.
 	OnCheckpoint func(CheckpointMade)
 
@@ -68,6 +73,12 @@ func (c HostConfig) withDefaults() (HostConfig, error) {
 	}
 	if c.OnEvent == nil {
 		c.OnEvent = func(Event) {}
+	}
+	if c.OnApplied == nil {
+		c.OnApplied = func(holdfast.ShardID) {}
+	}
+	if c.OnHeard == nil {
+		c.OnHeard = func(holdfast.SiteID, time.Time) {}
 	}
 	if c.OnCheckpoint == nil {
 		c.OnCheckpoint = func(CheckpointMade) {}
@@ -138,10 +149,13 @@ type Host struct {
 
 	beatMu sync.Mutex
 	beats  *Beats // guarded by beatMu
+	sent   [256]sentBeat
+	ticked time.Time // when the clock ticked last
 
 	epoch  time.Time // where Care's clock begins
 	careMu sync.Mutex
-	care   *Care // guarded by careMu
+	stir   signal // there is something to care for
+	care   *Care  // guarded by careMu
 	well   atomic.Bool
 
 	ctx     context.Context // ends when the host stops
@@ -157,7 +171,7 @@ func NewHost(c HostConfig) (*Host, error) {
 	if err != nil {
 		return nil, err
 	}
-	h := &Host{config: c, seats: map[holdfast.ShardID]*seat{}, disk: newDiskQueue(), shelf: newPersistQueue()}
+	h := &Host{config: c, seats: map[holdfast.ShardID]*seat{}, disk: newDiskQueue(), shelf: newPersistQueue(), stir: newSignal()}
 	h.epoch, h.care = time.Now(), NewCare(c.Care)
 	h.well.Store(true)
 	h.SetSites(c.Sites)
@@ -410,6 +424,7 @@ func (h *Host) watchDisk() {
 		} else if h.full.Swap(full) != full {
 			h.config.Logger.Warn("disk space", "full", full, "free", free)
 			h.tend(func(c *Care, _ time.Duration) { c.Space(full) })
+			h.stir.set()
 		}
 		select {
 		case <-t.C:

@@ -433,10 +433,15 @@ func (l *life) applyLoop() {
 				return
 			}
 		}
+		if len(list) > 0 {
+			l.seat.host.config.OnApplied(l.seat.id)
+		}
 		if upkeep {
 			l.seal()
 			u := l.machine.Upkeep(holdfast.TimeOf(time.Now()), digest)
-			l.tell(func(n *news) { n.upkeep = &u })
+			if u.Soon || l.seat.rest.Load() == nil { // what sleeps is not woken for nothing
+				l.tell(func(n *news) { n.upkeep = &u })
+			}
 		}
 	}
 }

@@ -32,7 +32,7 @@ func (b *Beats) Doze(id holdfast.ShardID, r *Replica) (*Rest, error) {
 		return nil, nil
 	}
 	rest := &Rest{shard: id, site: lead.Site, word: word}
-	if b.silence(lead.Site) > b.config.HeartbeatTicks || !b.Keeps(rest) {
+	if b.silence(lead.Site) > restBeats*b.config.HeartbeatTicks || !b.Keeps(rest) {
 		return nil, nil
 	}
 	return rest, r.Hear(lead.Site, word) // its clock counts from the beat on, as Rouse does
@@ -52,7 +52,7 @@ func (b *Beats) dozeLeader(id holdfast.ShardID, r *Replica) (*Rest, error) {
 			continue
 		}
 		// Active, because one check of the majority may come before the answer to the first heartbeat after the sleep.
-		if p.Match != status.Commit && !PlantedSleepUnmatched || p.State != "replicate" || p.Role != Voter || !p.Active || b.unheard(p.Site) > b.doubtAfter() {
+		if p.Match != status.Commit && !PlantedSleepUnmatched || p.State != "replicate" || p.Role != Voter || !p.Active || b.unheard(p.Site) > b.unheardAfter() {
 			return nil, nil
 		}
 		l.with = append(l.with, p.Member)
@@ -70,7 +70,7 @@ func (b *Beats) Keeps(rest *Rest) bool {
 	}
 	l, ok := b.led[rest.shard]
 	for _, m := range l.with {
-		ok = ok && b.unheard(m.Site) <= b.doubtAfter()
+		ok = ok && b.unheard(m.Site) <= b.unheardAfter() && b.silence(m.Site) <= b.doubtAfter()
 	}
 	return ok
 }
@@ -83,14 +83,14 @@ func (b *Beats) Rouse(r *Replica, rest *Rest) {
 		for _, m := range b.led[rest.shard].with {
 			missed = max(missed, b.unheard(m.Site))
 		}
-		if missed <= b.doubtAfter() {
-			missed = 0
+		if missed <= b.config.HeartbeatTicks*restBeats {
+			missed = 0 // all is well
 		}
 		b.Unlist(rest.shard)
 	} else {
 		missed = b.silence(rest.site)
 	}
-	r.Node.overslept(min(missed, b.config.ElectionTicks))
+	r.Node.overslept(max(0, min(missed, b.config.ElectionTicks)))
 }
 
 // Unlist takes a shard that is led here off the list: nobody vouches for its leader any more, whether it sleeps or not.

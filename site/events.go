@@ -147,4 +147,5 @@ func (s *Site) hostEvent(e shard.Event) {
 		s.differs.Store(true)
 	}
 	s.event(v)
+	s.watch.tell() // what it leads, and whether it is fit to, may be news
 }

@@ -21,6 +21,7 @@ import (
 type moves struct {
 	cancel  context.CancelFunc
 	done    sync.WaitGroup
+	stir    stir
 	carters []*carter
 }
 
@@ -66,14 +67,18 @@ func (s *Site) stopMoves(context.Context) error {
 
 // wakeMovers wakes those whose shard is led here and has changed since they found nothing to do.
 func (s *Site) wakeMovers(ctx context.Context) {
-	ticker := time.NewTicker(moveIdle)
-	defer ticker.Stop()
+	timer := time.NewTimer(moveIdle)
+	defer timer.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case <-ticker.C:
+		case <-timer.C:
 		}
+		if !s.moves.stir.wait(ctx) {
+			return
+		}
+		timer.Reset(moveIdle)
 		for _, c := range s.moves.carters {
 			now, leads := s.moveMark(c.shard)
 			if idle := c.idle.Load(); !leads || idle != nil && *idle == now {
