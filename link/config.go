@@ -37,7 +37,7 @@ type Config struct {
 // Timing holds the durations of a link.
 type Timing struct {
 	Silence    time.Duration // without a sign of life for so long a connection is given up and dialled anew; default 300 ms
-	Ping       time.Duration // between pings on a connection; default Silence/3
+	Ping       time.Duration // between pings on a connection; default 2/5 of Silence
 	RedialMin  time.Duration // first pause before dialling again; default 20 ms
 	RedialMax  time.Duration // longest pause; default 300 ms
 	CallBudget time.Duration // deadline of calls whose context has none; default 10 s
@@ -75,7 +75,7 @@ const maxCarriers = 8
 
 func (t Timing) withDefaults() Timing {
 	t.Silence = cmp.Or(t.Silence, 300*time.Millisecond)
-	t.Ping = cmp.Or(t.Ping, t.Silence/3)
+	t.Ping = cmp.Or(t.Ping, t.Silence*2/5)
 	t.RedialMin = cmp.Or(t.RedialMin, 20*time.Millisecond)
 	t.RedialMax = cmp.Or(t.RedialMax, 300*time.Millisecond)
 	t.CallBudget = cmp.Or(t.CallBudget, 10*time.Second)

@@ -238,8 +238,8 @@ const (
 	sitePhase = 3 * time.Millisecond
 	// newsTime is how often a site says what it is while nothing has changed, and beats prove that the way is open.
 	newsTime = time.Second
-	// wakeTime is what the periods of a site at rest are multiples of: that of beats.
-	wakeTime = 20 * time.Millisecond
+	// wakeTime is what the periods of a site at rest are multiples of: the time between beats.
+	wakeTime = 40 * time.Millisecond
 )
 
 // confirmed notes that a peer has heard what left here then.
