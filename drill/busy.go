@@ -100,7 +100,7 @@ func (l *load) capacity(ctx context.Context, w *world, id func() holdfast.ID) fl
 }
 
 // probes a second that go beside the payments of the load.
-func probeRate(shards int) int { return shards * int(time.Second/probeEvery) }
+func probeRate(shards int) int { return shards * int(time.Second/probePace(shards)) }
 
 // halfOf is the rate of payments besides the probes that makes half of a capacity.
 func halfOf(capacity float64, shards int) int {

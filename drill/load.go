@@ -17,10 +17,12 @@ import (
 const (
 	// payDeadline is how long a payment may take. Beyond it the caller goes home not knowing.
 	payDeadline = 2 * time.Second
-	// probeEvery is the distance between two probes of a shard, and so the resolution of pauses.
-	probeEvery = 5 * time.Millisecond
-	// readEvery is the distance between two linearizable reads of a shard.
-	readEvery = 20 * time.Millisecond
+	// probeEvery is the distance between two probes, over all shards; readEvery that between two linearizable reads.
+	probeEvery = 2500 * time.Microsecond
+	readEvery  = 10 * time.Millisecond
+	// Of one shard they are not nearer to each other than these.
+	probeLeast = 5 * time.Millisecond
+	readLeast  = 20 * time.Millisecond
 	// maxUnderWay bounds the payments that wait for an answer. At the deadline of 2 s it is reached at 8,000 payments a second
 	// that nobody answers.
 	maxUnderWay = 16_384
@@ -130,7 +132,7 @@ func (l *load) run(ctx context.Context, e *errand, order chan holdfast.Status) h
 		}
 		due = max(due, l.clockIfLater(e.due))
 	}
-	s := Sample{Shard: e.shard, Kind: Replayed, Due: due}
+	s := Sample{Shard: e.shard, Kind: Replayed, Due: due, Crosses: l.book.crosses != nil && l.book.crosses(e.transfer.Debit, e.transfer.Credit)}
 	return l.pay(ctx, l.clients[e.number%len(l.clients)], &e.transfer, s)
 }
 
@@ -156,9 +158,15 @@ func (l *load) pay(ctx context.Context, c *client.Client, t *holdfast.Transfer, 
 	return out.Status
 }
 
-// probe sends one penny to the till of a shard every 5 ms until the context until ends; the answers may come later.
-func (l *load) probe(ctx, until context.Context, c *shardCast, id func() holdfast.ID) {
-	l.every(until, probeEvery, func(n int, due time.Duration) {
+// probePace is the distance between two probes of a shard where there are so many, and so the resolution of pauses: 5 ms with one or two.
+// With more shards on one machine they would soon be most of its load, and the drill would measure its own probes.
+func probePace(shards int) time.Duration { return max(probeLeast, time.Duration(shards)*probeEvery) }
+
+func readPace(shards int) time.Duration { return max(readLeast, time.Duration(shards)*readEvery) }
+
+// probe sends one penny to the till of a shard at an even pace until the context until ends; the answers may come later.
+func (l *load) probe(ctx, until context.Context, pace time.Duration, c *shardCast, id func() holdfast.ID) {
+	l.every(until, pace, func(n int, due time.Duration) {
 		t := probePayment(c, n, id())
 		l.pay(ctx, l.clients[0], &t, Sample{Shard: c.id, Kind: Probed, Due: due})
 	})
@@ -172,12 +180,12 @@ func probePayment(c *shardCast, n int, id holdfast.ID) holdfast.Transfer {
 }
 
 // read reads the accounts of the probes, linearizably, until the context until ends.
-func (l *load) read(ctx, until context.Context, c *shardCast) {
+func (l *load) read(ctx, until context.Context, pace time.Duration, c *shardCast) {
 	accounts := append([]holdfast.AccountID{c.till}, c.payers...)
 	if l.book.crosses == nil {
 		accounts = append(accounts, c.merchant) // with several shards it is paid from elsewhere, which is no part of the shard's order
 	}
-	l.every(until, readEvery, func(n int, due time.Duration) {
+	l.every(until, pace, func(n int, due time.Duration) {
 		l.readOne(ctx, l.clients[n%len(l.clients)], c.id, accounts[n%len(accounts)], due)
 	})
 }

@@ -14,6 +14,7 @@ import (
 	"holdfast"
 	"holdfast/evidence"
 	"holdfast/retail"
+	"holdfast/site"
 )
 
 // Options of a run. [Options.Check] says what is allowed.
@@ -41,7 +42,7 @@ const AllEvents = -1
 
 // Defaults are the options of a drill of which nothing was said.
 func Defaults() Options {
-	return Options{Seed: 1, Sites: 3, Shards: 1, Carriers: 1, Rate: 300, RTT: 10 * time.Millisecond}
+	return Options{Seed: 1, Sites: 3, Shards: site.FleetShards, Carriers: 1, Rate: 300, RTT: 10 * time.Millisecond}
 }
 
 // Check reports the first option that makes no sense.
@@ -85,11 +86,13 @@ type Evidence struct {
 	Checks   []Check
 	Sites    []string
 	Bound    time.Duration // the longest pause that passes
-	Length   time.Duration // from the start of the load to its last answer
-	Started  time.Time
-	Machine  []Fact
-	Load     string // what ran beside the sites and how much load that left room for; "" where nothing did
-	Kept     string // directory with data and logs of the sites; "" when it was removed
+	// StayBound is that of a shard that was led from a site which stayed.
+	StayBound time.Duration
+	Length    time.Duration // from the start of the load to its last answer
+	Started   time.Time
+	Machine   []Fact
+	Load      string // what ran beside the sites and how much load that left room for; "" where nothing did
+	Kept      string // directory with data and logs of the sites; "" when it was removed
 }
 
 // Fact is a line of a table.
@@ -219,7 +222,10 @@ func (r *run) begin(ctx context.Context) (err error) {
 	if err := r.load.settle(ctx, r.world, r.world.funding(rounds, ids(r.rand, time.Now()))); err != nil {
 		return err
 	}
-	if err := r.crowd(ctx); err != nil || !r.scenario.undisturbed() {
+	if err := r.fleet.place(ctx); err != nil {
+		return err
+	}
+	if err := r.crowd(ctx); err != nil || !r.scenario.undisturbed() && r.o.Shards == 1 {
 		return err
 	}
 	r.view.say("waiting until every shard is led from its home")
@@ -251,8 +257,8 @@ func (r *run) play(ctx context.Context) []error {
 	for i := range r.world.shards {
 		c := &r.world.shards[i]
 		id := ids(rand.New(rand.NewPCG(r.o.Seed, 10+uint64(i))), time.Now())
-		callers.Go(func() { r.load.probe(ctx, until, c, id) })
-		callers.Go(func() { r.load.read(ctx, until, c) })
+		callers.Go(func() { r.load.probe(ctx, until, probePace(r.o.Shards), c, id) })
+		callers.Go(func() { r.load.read(ctx, until, readPace(r.o.Shards), c) })
 	}
 	played := make(chan error, 1)
 	go func() { played <- r.scenario.play(ctx, r.stage) }()
@@ -301,7 +307,7 @@ func (r *run) judge(ctx context.Context, broken []error) *Evidence {
 	e := &Evidence{
 		Signed:   signed,
 		Scenario: r.scenario, Samples: samples, Faults: r.stage.history(), Reigns: r.throne.history(),
-		Checks: p.checks, Bound: r.scenario.Bound(r.o.RTT), Length: r.view.length(), Started: r.started, Machine: machine(r.o.Version),
+		Checks: p.checks, Bound: r.scenario.Bound(r.o.RTT), StayBound: r.scenario.StayBound(r.o.RTT), Length: r.view.length(), Started: r.started, Machine: machine(r.o.Version),
 	}
 	for _, m := range r.fleet.sites {
 		e.Sites = append(e.Sites, m.name)
@@ -318,7 +324,7 @@ func (r *run) judge(ctx context.Context, broken []error) *Evidence {
 
 // result fills everything but the verdict.
 func (r *run) result(e *Evidence, p *prover) Result {
-	q := latencies(e.Samples)
+	q := latencies(e.Samples, anyPayment)
 	out := Result{
 		Scenario: r.scenario.Name, Seed: r.o.Seed, Sites: r.o.Sites, Shards: r.o.Shards, Carriers: r.o.Carriers,
 		RTTMillis: millis(r.o.RTT), Input: retail.Name, Payments: count(e.Samples),
@@ -331,7 +337,7 @@ func (r *run) result(e *Evidence, p *prover) Result {
 	for i := range r.world.shards {
 		shards = append(shards, r.world.shards[i].id)
 	}
-	for i, x := range effects(e.Faults, e.Samples, e.Reigns, shards, e.Length) {
+	for i, x := range effects(e.Faults, e.Samples, e.Reigns, shards, r.o.Sites, e.Length) {
 		f := &e.Faults[i]
 		e.Pauses = append(e.Pauses, x.pauses)
 		out.Faults = append(out.Faults, FaultResult{
@@ -357,6 +363,7 @@ func (r *run) findings(e *Evidence, p *prover, broken []error) (out []string) {
 	} else {
 		out = append(out, disturbed(e.Faults, e.Reigns, e.Length)...)
 	}
+	out = append(out, disturbedStays(e.Faults, e.Pauses, e.StayBound)...)
 	if r.scenario.smooth && e.Smooth != nil {
 		out = append(out, e.Smooth.reasons(e.Faults, r.o.Carriers)...)
 	}

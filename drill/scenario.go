@@ -29,6 +29,9 @@ type Scenario struct {
 
 // Fit sets what the caller has not asked for to what the scenario has by default.
 func (s *Scenario) Fit(o *Options, asked func(option string) bool) {
+	if o.Shards > 1 && !asked("rate") {
+		o.Rate = Defaults().Rate / crossingCost
+	}
 	for _, x := range []struct {
 		option string
 		value  *int
@@ -39,6 +42,10 @@ func (s *Scenario) Fit(o *Options, asked func(option string) bool) {
 		}
 	}
 }
+
+// crossingCost is how many log entries an order takes that goes from one shard to another, and with several shards most do: so many times
+// fewer of them are the same load.
+const crossingCost = 3
 
 // rate of a scenario whose load is measured when nobody says how much it is.
 func (s *Scenario) rate() int {
@@ -53,9 +60,11 @@ func (s *Scenario) Least() time.Duration { return cmp.Or(s.least, s.Load) }
 
 // Bound is the longest pause that passes at a round trip: with sites so far apart that leaders are suspected later than the
 // default of 100 ms, the bound grows in proportion.
-func (s *Scenario) Bound(rtt time.Duration) time.Duration {
+func (s *Scenario) Bound(rtt time.Duration) time.Duration { return s.stretched(s.bound, rtt) }
+
+func (s *Scenario) stretched(bound, rtt time.Duration) time.Duration {
 	const tick, ticks = 10 * time.Millisecond, 10
-	return s.bound * time.Duration(electionTicks(rtt, tick, ticks)) / ticks
+	return bound * time.Duration(electionTicks(rtt, tick, ticks)) / ticks
 }
 
 // undisturbed reports a scenario in which every shard has one leader from beginning to end.
