@@ -291,7 +291,7 @@ func TestOutcomesThatAreNotDone(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			c := newTestClient(t, Config{Hedge: 10 * time.Millisecond, Timeout: 150 * time.Millisecond}, newSiteFor(t, row.site))
+			c := newTestClient(t, Config{Hedge: 10 * time.Millisecond, Timeout: time.Second}, newSiteFor(t, row.site))
 			id := c.NewID()
 			pay := testTransfer
 			pay.ID = id

@@ -3,7 +3,6 @@ package client
 import (
 	"context"
 	"encoding"
-	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -339,25 +338,6 @@ func (c *Client) TransfersByRef(ctx context.Context, ref holdfast.Ref) ([]Moveme
 		}
 	}
 	return list, nil
-}
-
-// Record reads one business document.
-func (c *Client) Record(ctx context.Context, key string) (holdfast.Record, error) {
-	var w struct {
-		Key     string    `json:"key"`
-		Version uint64    `json:"version"`
-		Index   []string  `json:"index"`
-		Body    string    `json:"body"`
-		Changed time.Time `json:"changed"`
-	}
-	if err := c.get(ctx, "/v1/records/"+url.PathEscape(key), &w); err != nil {
-		return holdfast.Record{}, err
-	}
-	body, err := base64.StdEncoding.DecodeString(w.Body)
-	if err != nil {
-		return holdfast.Record{}, fmt.Errorf("the body of the record cannot be read: %w", err)
-	}
-	return holdfast.Record{Key: w.Key, Version: w.Version, Index: w.Index, Body: body, Changed: holdfast.TimeOf(w.Changed)}, nil
 }
 
 // Sites lists the sites of the fleet as the answering site sees them.

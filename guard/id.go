@@ -29,10 +29,15 @@ func RequestID(p Principal, key string) (holdfast.ID, error) {
 	id := holdfast.ID(sum[:16])
 	id[6] = id[6]&0x0f | 0x80
 	id[8] = id[8]&0x3f | 0x80
+	return callers(id), nil
+}
+
+// callers keeps out of the ids that are the platform's own: without it, one key in four thousand millions would never be good.
+func callers(id holdfast.ID) holdfast.ID {
 	if string(id[:4]) == expiryPrefix {
-		id[0] ^= 0x80 // ids of this form are the platform's own: without this, one key in four thousand millions would never be good
+		id[0] ^= 0x80
 	}
-	return id, nil
+	return id
 }
 
 // expiryPrefix begins the ids of expiries, which callers cannot take (ledger.ExpiryTxn).

@@ -396,3 +396,64 @@ func TestBodiesOfTheQuickStart(t *testing.T) {
 		}
 	}
 }
+
+func TestRecordsAreFoundByAnIndexKey(t *testing.T) {
+	b := newBank(t, 3)
+	write := func(key string, expect uint64, index ...string) holdfast.RecordChange {
+		return holdfast.RecordChange{Key: key, Expect: expect, Index: index, Body: []byte("body of " + key)}
+	}
+	all := []holdfast.RecordChange{
+		write("trade/1", 0, "buyer/1", "open"), write("trade/2", 0, "buyer/2"), write("trade/3", 0, "buyer/1"), write("trade/4", 0, "open"),
+		write("trade/5 ü&=", 0, "buyer/1"), write("trade/6", 0, "buyer/1"),
+	}
+	for _, r := range all {
+		b.done(b.Submit(t.Context(), holdfast.Txn{Records: []holdfast.RecordChange{r}}))
+	}
+	b.done(b.Submit(t.Context(), holdfast.Txn{Records: []holdfast.RecordChange{write("trade/3", 1, "buyer/2")}}))
+	b.done(b.Submit(t.Context(), holdfast.Txn{Records: []holdfast.RecordChange{{Key: "trade/6", Expect: 1, Delete: true}}}))
+	find := func(index string, limit int) (keys []string) {
+		for after, first := "", true; first || after != ""; first = false {
+			page, next, err := b.RecordsPage(t.Context(), index, after, limit)
+			if err != nil || len(page) > limit {
+				t.Fatalf("%d records, %v", len(page), err)
+			}
+			for _, r := range page {
+				if string(r.Body) != "body of "+r.Key {
+					t.Errorf("%s has the body %q", r.Key, r.Body)
+				}
+				keys = append(keys, r.Key)
+			}
+			after = next
+		}
+		return keys
+	}
+	for index, want := range map[string][]string{
+		"buyer/1": {"trade/1", "trade/5 ü&="}, "buyer/2": {"trade/2", "trade/3"}, "open": {"trade/1", "trade/4"}, "buyer/3": nil,
+	} {
+		for _, limit := range []int{1, 2, 1000} {
+			if diff := cmp.Diff(want, find(index, limit)); diff != "" {
+				t.Errorf("%s, %d on a page: %s", index, limit, diff)
+			}
+		}
+	}
+	var keys []string
+	for r, err := range b.Records(t.Context(), "open") {
+		if err != nil {
+			t.Fatal(err)
+		}
+		keys = append(keys, r.Key)
+	}
+	if diff := cmp.Diff([]string{"trade/1", "trade/4"}, keys); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestAPageKeepsRecordsOfOneKeyTogether(t *testing.T) {
+	a, b, c := holdfast.Record{Key: "a"}, holdfast.Record{Key: "b"}, holdfast.Record{Key: "c"}
+	if p := recordPage([]holdfast.Record{b, c, a, b}, 2); len(p.Records) != 3 || p.Next != "b" {
+		t.Errorf("%+v", p)
+	}
+	if p := recordPage([]holdfast.Record{a, b, b}, 2); len(p.Records) != 3 || p.Next != "" {
+		t.Errorf("%+v", p)
+	}
+}

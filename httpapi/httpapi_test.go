@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"reflect"
 	"regexp"
 	"slices"
@@ -419,10 +420,13 @@ func TestParametersAreReadStrictly(t *testing.T) {
 		"/v1/accounts/" + wallet + "/statement?limit=0":    "limit",
 		"/v1/accounts/" + wallet + "/statement?limit=1001": "limit",
 		"/v1/accounts/" + wallet + "/statement?cursor=zzz": "cursor",
-		"/v1/transfers":                 "ref",
-		"/v1/transfers?ref=17":          "ref",
-		"/v1/transfers/17":              "id",
-		"/v1/holds/" + uuid1 + "?x=%zz": "query",
+		"/v1/transfers":                                 "ref",
+		"/v1/transfers?ref=17":                          "ref",
+		"/v1/transfers/17":                              "id",
+		"/v1/holds/" + uuid1 + "?x=%zz":                 "query",
+		"/v1/records":                                   "index",
+		"/v1/records?index=a&limit=-1":                  "limit",
+		"/v1/records?index=" + strings.Repeat("x", 201): "index",
 	} {
 		status, h, body := ask(t, api, "GET", path, readerKey, "")
 		if p := problemIn(t, h, body); status != 400 || p.Field != field {
@@ -535,7 +539,7 @@ func TestDocument(t *testing.T) {
 	for _, item := range doc.Paths {
 		operations += len(item)
 	}
-	if operations != 28 {
+	if operations != 29 {
 		t.Errorf("%d operations are documented", operations)
 	}
 	for _, ref := range regexp.MustCompile(`"#/components/schemas/([^"]+)"`).FindAllStringSubmatch(body, -1) {
@@ -639,4 +643,42 @@ func TestBalancesOfTheFutureAreNotKnown(t *testing.T) {
 			t.Errorf("%s: %v; want good: %t", text, err, ok)
 		}
 	}
+}
+
+// FuzzRequest sends any path, parameters, headers and body to the whole API: whatever comes in is answered in full, and what is
+// refused is refused in the form that callers rely on. Nothing sent by a caller is an error of the server.
+func FuzzRequest(f *testing.F) {
+	for _, path := range []string{
+		"/v1/accounts/" + wallet, "/v1/accounts/" + wallet + "/statement", "/v1/transfers", "/v1/transactions", "/v1/holds", "/v1/holds/" + uuid1 + "/post",
+		"/v1/records", "/v1/records/a%2Fb", "/v1/owners", "/v1/shards/1/leader", "/v1/shards/1/home", "/v1/sites", "/v1/sites/plan", "/v1/survival", "/readyz", "/metrics",
+	} {
+		f.Add(byte(0), path, "at=2015-05-27T09:00:00Z", uuid1, "250ms", "{}")
+		f.Add(byte(1), path, "consistency=stale&limit=1000", "", "0s", `{"transfers":[{"amount":1}]}`)
+		f.Add(byte(2), path, "x=%zz", "\x00", "-1", "[")
+	}
+	methods := []string{"GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "BREW"}
+	f.Fuzz(func(t *testing.T, method byte, path, query, id, deadline, body string) {
+		target, err := url.Parse(path)
+		if err != nil || target.Host != "" || !strings.HasPrefix(target.Path, "/") {
+			t.Skip("no server would hand that on")
+		}
+		target.RawQuery = query
+		r := httptest.NewRequestWithContext(t.Context(), "GET", "/", strings.NewReader(body))
+		r.Method, r.URL = methods[int(method)%len(methods)], target
+		r.Header = http.Header{"Authorization": {"Bearer " + operatorKey}, idempotencyHeader: {id}, deadlineHeader: {deadline}}
+		w := httptest.NewRecorder()
+		newTestAPI(&fake{}).ServeHTTP(w, r)
+		switch kind := w.Header().Get("Content-Type"); {
+		case w.Code == http.StatusInternalServerError:
+			t.Errorf("%s %s: %d %s", r.Method, target, w.Code, w.Body)
+		case kind == "application/problem+json":
+			if p := problemIn(t, w.Header(), w.Body.String()); p.Status != w.Code || p.Title == "" || p.Type == "" {
+				t.Errorf("%s %s: %d, %+v", r.Method, target, w.Code, p)
+			}
+		case w.Code >= http.StatusBadRequest:
+			t.Errorf("%s %s: %d as %q: no problem document", r.Method, target, w.Code, kind)
+		case strings.HasPrefix(kind, "application/json") && !json.Valid(w.Body.Bytes()):
+			t.Errorf("%s %s: %s is no JSON", r.Method, target, w.Body)
+		}
+	})
 }

@@ -132,6 +132,13 @@ type recordIn struct {
 	modeIn
 }
 
+type recordsIn struct {
+	Index string `query:"index" required:"true" maxLength:"200" doc:"A key that is among the index keys of the records"`
+	After string `query:"after" maxLength:"200" doc:"The next of the page before; left out for the first one"`
+	Limit int    `query:"limit" minimum:"1" maximum:"1000" doc:"Records on a page; 100 if left out"`
+	modeIn
+}
+
 type rebuildIn struct {
 	deadlineIn
 	ID   uint16 `path:"id" doc:"Number of the shard"`

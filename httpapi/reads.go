@@ -569,27 +569,3 @@ func (a *api) getAccountHolds(ctx context.Context, x *exchange) error {
 	}
 	return x.sendJSON(http.StatusOK, body)
 }
-
-type recordBody struct {
-	Key     string   `json:"key"`
-	Version uint64   `json:"version" doc:"Counts its changes from 1"`
-	Index   []string `json:"index" doc:"Keys under which it can be found"`
-	Body    string   `json:"body" contentEncoding:"base64"`
-	Changed string   `json:"changed" format:"date-time"`
-}
-
-func (a *api) getRecord(ctx context.Context, x *exchange) error {
-	key := x.r.PathValue("key")
-	if len(key) > holdfast.MaxRecordKey {
-		return edgeMalformed.field("key", "the key of a record has at most %d bytes", holdfast.MaxRecordKey)
-	}
-	var r holdfast.Record
-	err := a.lookUp(ctx, x, func(v *shard.View) (found bool, err error) {
-		r, found, err = v.Record(key)
-		return found, err
-	})
-	if err != nil {
-		return err
-	}
-	return x.sendJSON(http.StatusOK, recordBody{r.Key, r.Version, append([]string{}, r.Index...), base64Text(r.Body), r.Changed.String()})
-}

@@ -107,6 +107,11 @@ func (a *api) paymentRoutes(r *router) {
 		name: "read-record", method: get, path: "/v1/records/{key}", tag: tagPayments, summary: "Read a business document",
 		action: guard.ReadMoney, handle: a.getRecord,
 	})
+	add[recordsIn, jsonOut[recordsBody]](r, operation{
+		name: "find-records", method: get, path: "/v1/records", tag: tagPayments, summary: "Find business documents by an index key",
+		text:   "Of every shard, in the order of their keys, page by page.",
+		action: guard.ReadMoney, handle: a.getRecords,
+	})
 }
 
 func (a *api) holdRoutes(r *router) {

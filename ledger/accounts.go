@@ -1,6 +1,10 @@
 package ledger
 
-import "holdfast"
+import (
+	"unsafe"
+
+	"holdfast"
+)
 
 // account is the part of an account that a transfer needs: one cache line, no pointers.
 type account struct {
@@ -118,17 +122,17 @@ func (c *accounts) addUnindexed(a account, rest accountRest) (ordinal uint32) {
 
 // indexAll makes the index of all accounts, of which none may be in it. It goes from part to part, so that it works within
 // the cache: one by one in the order in which they came would take five times as long. If an account is there twice it is
-// returned.
-func (c *accounts) indexAll() (twice *account) {
+// returned. provide, if there is one, hears of the memory that it takes.
+func (c *accounts) indexAll(provide func([][]byte)) (twice *account) {
 	var ends [len(accountIndex{}) + 1]uint32
 	for i := range c.hot.len {
 		ends[c.hot.at(i).id().Hash()>>56+1]++
 	}
+	sorted := make([]uint64, c.hot.len)
+	c.index.reserve(&ends, provide)
 	for i := range c.index {
-		c.index[i].grow(roomFor(ends[i+1]))
 		ends[i+1] += ends[i]
 	}
-	sorted := make([]uint64, c.hot.len)
 	for i := range c.hot.len {
 		hash := c.hot.at(i).id().Hash()
 		place := &ends[hash>>56]
@@ -143,6 +147,18 @@ func (c *accounts) indexAll() (twice *account) {
 		start = ends[i]
 	}
 	return nil
+}
+
+// reserve gives every empty part i room for counts[i+1] numbers.
+func (x *accountIndex) reserve(counts *[len(accountIndex{}) + 1]uint32, provide func([][]byte)) {
+	var room [][]byte
+	for i := range x {
+		x[i].grow(roomFor(counts[i+1]))
+		room = append(room, unsafe.Slice((*byte)(unsafe.Pointer(&x[i].slots[0])), 8*len(x[i].slots)))
+	}
+	if provide != nil {
+		provide(room)
+	}
 }
 
 func (c *accounts) indexPart(part *table, sorted []uint64) (twice *account) {

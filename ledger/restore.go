@@ -21,6 +21,25 @@ func (s *State) RestoreMeta(m Meta) {
 	s.gatesKnown = false
 }
 
+// Reserve makes room at once for the accounts that the Meta counts. Memory that the system has never given out comes page by page,
+// each at the price of an interruption; provide is told early which memory will be written, so that it may have the system bring it
+// beside the loading, in this order. It must neither read nor write it. Calling Reserve is optional; it comes right after RestoreMeta.
+func (s *State) Reserve(provide func(memory [][]byte)) {
+	n := s.restoring.Accounts
+	if n > maxReserved {
+		return // no such fleet: let the loading find out what is wrong
+	}
+	s.provide = provide
+	hot, rest := s.accounts.hot.reserve(n), s.accounts.rest.reserve(n)
+	var both [][]byte
+	for i := range hot { // as they will be filled
+		both = append(both, hot[i], rest[i])
+	}
+	provide(both)
+}
+
+const maxReserved = 1 << 30
+
 // RestoreAccount adds an account of the checkpoint; all accounts come before the first hold. One that is there twice is found
 // by RestoreHold or Restored.
 func (s *State) RestoreAccount(a *holdfast.Account) error {
@@ -42,7 +61,7 @@ func (s *State) restoreIndex() error {
 		return nil
 	}
 	s.indexed = true
-	if twice := s.accounts.indexAll(); twice != nil {
+	if twice := s.accounts.indexAll(s.provide); twice != nil {
 		return fmt.Errorf("checkpoint %d has account %s twice", s.index, twice.id())
 	}
 	return nil
@@ -91,7 +110,7 @@ func (s *State) Restored() error {
 	if m == nil {
 		return errors.New("no checkpoint is being restored: call RestoreMeta first")
 	}
-	s.restoring = nil
+	s.restoring, s.provide = nil, nil
 	if err := s.restoreIndex(); err != nil {
 		return err
 	}

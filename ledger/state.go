@@ -30,6 +30,7 @@ type State struct {
 
 	restoring *Meta // between RestoreMeta and Restored
 	indexed   bool  // the accounts of the checkpoint can be found
+	provide   func(memory [][]byte)
 
 	// Scratch, reused from one transaction to the next.
 	cur       current

@@ -80,6 +80,46 @@ func TestWhatIsMalformedGoesNoFurther(t *testing.T) {
 	}
 }
 
+// Messages of callers that nobody takes are not for the memory of the platform to keep without bound; payments go on.
+func TestMessagesThatNobodyTakesAreBounded(t *testing.T) {
+	f := newFleet(t, 1, 1)
+	s := f.site(1)
+	a, b := account(t, 1, 1), account(t, 2, 2)
+	f.mustDo(s, f.open(a, b))
+	large := make([]holdfast.Message, 30)
+	for i := range large {
+		large[i] = holdfast.Message{To: 1, Topic: "test", Body: make([]byte, holdfast.MaxRecordBody-1)}
+	}
+	for sent := 0; ; sent += len(large) {
+		o := submit(t, s, holdfast.Txn{ID: f.id(), Messages: large})
+		if o.Status == holdfast.Done && sent*holdfast.MaxRecordBody < 2*mostMessageBytes {
+			continue
+		}
+		if o.Status != holdfast.NotExecuted || o.Code != holdfast.CodeOverloaded || o.Field != "messages" || sent*holdfast.MaxRecordBody < mostMessageBytes {
+			t.Fatalf("after %d messages: %+v", sent, o)
+		}
+		break
+	}
+	if o := submit(t, s, holdfast.Txn{ID: f.id(), Messages: []holdfast.Message{{To: 2, Topic: "test"}}}); o.Code != holdfast.CodeMessageInvalid {
+		t.Errorf("a message to a shard that is not there: %+v", o)
+	}
+	f.mustDo(s, f.pay(a, b, 5))
+}
+
+// An audit that could not compare with anybody proves nothing about the replicas, and says so.
+func TestAnAuditThatComparedNothingIsNoProof(t *testing.T) {
+	f := newFleet(t, 3, 1)
+	f.audit()
+	f.net.CutSite(1)
+	audit, err := f.site(1).Audit(t.Context())
+	if err != nil || audit.Compared != 0 || audit.OK() || len(audit.Problems) == 0 {
+		t.Errorf("cut off: %+v, %v", audit, err)
+	}
+	if !audit.Agree || !audit.Balanced {
+		t.Errorf("nobody was heard to disagree: %+v", audit)
+	}
+}
+
 func TestHoldsAreFoundInTheirShard(t *testing.T) {
 	f := newFleet(t, 1, 4)
 	s := f.site(1)

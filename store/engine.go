@@ -14,28 +14,30 @@ import (
 const engineFormat = pebble.FormatValueSeparation
 
 const (
-	bloomBits     = 10 // per key: one in a hundred look-ups of an id that is not there reads a block in vain
-	idBlockBytes  = 4 << 10
-	separateBytes = 512 // entries at least this big live in blob files, where compaction never rewrites them
+	bloomBits     = 10       // per key: one in a hundred look-ups of an id that is not there reads a block in vain
+	engineBlock   = 16 << 10 // a start reads all accounts and much of the log, and pays for each block; a look-up reads one or two
+	separateBytes = 512      // entries at least this big live in blob files, where compaction never rewrites them
 )
 
 func (s *Store) commonOptions(name string) *pebble.Options {
 	o := &pebble.Options{
-		Cache:              s.cache,
-		FS:                 watched{s.opts.FS, s.witness},
-		FormatMajorVersion: engineFormat,
-		Logger:             engineLogger{s, s.opts.Logger.With("db", name)},
-		EventListener:      s.listener(name),
-		MaxOpenFiles:       4096,
-		// One compaction at a time: it shares the machine with payments.
+		Cache:                      s.cache,
+		FS:                         watched{s.opts.FS, s.witness},
+		FormatMajorVersion:         engineFormat,
+		Logger:                     engineLogger{s, s.opts.Logger.With("db", name)},
+		EventListener:              s.listener(name),
+		MaxOpenFiles:               4096,
 		CompactionConcurrencyRange: func() (int, int) { return 1, 1 },
 	}
+	c := newCompactions()
+	s.compactions = append(s.compactions, c)
+	o.Experimental.CompactionScheduler = c
 	// An ingestion is over when its tables are in their place, not when they wait for a flush.
 	o.Experimental.DisableIngestAsFlushable = func() bool { return true }
 	// What is stored is packed already, or random ids; compressing costs more CPU than it saves disk.
 	o.ApplyCompressionSettings(func() pebble.DBCompressionSettings { return pebble.DBCompressionNone })
 	for i := range o.Levels {
-		o.Levels[i].BlockSize = idBlockBytes
+		o.Levels[i].BlockSize = engineBlock
 		o.Levels[i].IndexBlockSize = 64 << 10
 	}
 	return o

@@ -146,7 +146,7 @@ func (f *fsck) accounts() (err error) {
 	if err != nil || meta == nil {
 		return err
 	}
-	return f.shard.scanAccounts(snapshot, func(a *holdfast.Account) error {
+	return f.shard.scanAccounts(snapshot, f.shard.allAccounts(), func(a *holdfast.Account) error {
 		row, found, err := f.shard.BalanceAt(a.ID, meta.Time)
 		if err != nil {
 			return err

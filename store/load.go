@@ -1,8 +1,11 @@
 package store
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"runtime"
+	"sync"
 
 	"github.com/cockroachdb/pebble/v2"
 
@@ -28,7 +31,12 @@ func (sh *Shard) Load() (state *ledger.State, err error) {
 		return state, nil
 	}
 	state.RestoreMeta(*meta)
-	if err := sh.restore(snapshot, state); err != nil {
+	room := provider{}
+	defer room.end()
+	if meta.Accounts >= manyAccounts {
+		state.Reserve(room.provide)
+	}
+	if err := sh.restore(snapshot, state, meta.Accounts); err != nil {
 		return nil, fmt.Errorf("loading the checkpoint of shard %d at %d: %w", sh.id, meta.Index, err)
 	}
 	if err := state.Restored(); err != nil {
@@ -37,8 +45,11 @@ func (sh *Shard) Load() (state *ledger.State, err error) {
 	return state, nil
 }
 
-func (sh *Shard) restore(r pebble.Reader, state *ledger.State) error {
-	if err := sh.restoreAccounts(r, state); err != nil {
+// manyAccounts are worth more than one core.
+const manyAccounts = 100_000
+
+func (sh *Shard) restore(r pebble.Reader, state *ledger.State, accounts uint64) error {
+	if err := sh.restoreAccounts(r, state, accounts); err != nil {
 		return err
 	}
 	var failed error
@@ -58,43 +69,149 @@ func (sh *Shard) restore(r pebble.Reader, state *ledger.State) error {
 	})
 }
 
-// restoreAccounts reads and decodes on one core while another fills the memory: with millions of accounts it is the longest
-// part of a start.
-func (sh *Shard) restoreAccounts(r pebble.Reader, state *ledger.State) error {
-	const parts, size = 4, 1024
-	empty, full := make(chan []holdfast.Account, parts), make(chan []holdfast.Account, parts)
-	for range parts {
-		empty <- make([]holdfast.Account, 0, size)
+// restoreAccounts reads and decodes on some cores while another fills the memory: with millions of accounts it is the longest
+// part of a start. Few accounts come in the order of their ids; that of many is whatever it is, and no one else ever sees it.
+func (sh *Shard) restoreAccounts(r pebble.Reader, state *ledger.State, accounts uint64) error {
+	ranges := []accountRange{sh.allAccounts()}
+	readers := 1
+	if accounts >= manyAccounts {
+		var err error
+		if ranges, err = sh.accountRanges(r); err != nil {
+			return err
+		}
+		readers = min(runtime.GOMAXPROCS(0), maxReaders)
 	}
-	var read error // set before full is closed
-	go func() {    // ends before this method does: full is read to its end
-		defer close(full)
-		part := <-empty
-		read = sh.scanAccounts(r, func(a *holdfast.Account) error {
-			if part = append(part, *a); len(part) == size {
-				full <- part
-				part = <-empty
-			}
-			return nil
-		})
-		full <- part
+	read := newAccountReaders(sh, r, ranges)
+	for range readers {
+		read.done.Go(read.run)
+	}
+	go func() {
+		read.done.Wait()
+		close(read.full)
 	}()
 	var failed error
-	for part := range full {
+	for part := range read.full {
 		for i := range part {
 			if failed == nil {
 				failed = state.RestoreAccount(&part[i])
 			}
 		}
-		empty <- part[:0]
+		read.empty <- part[:0]
 	}
-	return errors.Join(read, failed)
+	return errors.Join(read.err, failed)
 }
 
-// scanAccounts calls use with every account of the checkpoint in the order of their ids. The account is reused.
-func (sh *Shard) scanAccounts(r pebble.Reader, use func(*holdfast.Account) error) error {
+const (
+	maxReaders   = 4
+	accountParts = 2 * maxReaders // on their way from the readers
+	accountsPart = 1024           // in one
+)
+
+// accountReaders share the ranges: whoever is done with one takes the next.
+type accountReaders struct {
+	shard       *Shard
+	from        pebble.Reader
+	empty, full chan []holdfast.Account
+	done        sync.WaitGroup
+
+	mu     sync.Mutex
+	ranges []accountRange
+	err    error
+}
+
+// accountRange is from a key up to but without another.
+type accountRange struct{ lo, hi []byte }
+
+func (sh *Shard) allAccounts() accountRange {
+	return accountRange{shardKey(sh.id, kindAccount), shardKey(sh.id, kindAccount+1)}
+}
+
+func newAccountReaders(sh *Shard, r pebble.Reader, ranges []accountRange) *accountReaders {
+	a := &accountReaders{
+		shard: sh, from: r, ranges: ranges,
+		empty: make(chan []holdfast.Account, accountParts), full: make(chan []holdfast.Account, accountParts),
+	}
+	for range accountParts {
+		a.empty <- make([]holdfast.Account, 0, accountsPart)
+	}
+	return a
+}
+
+// run ends when there is no range left, or when any reader had an error.
+func (a *accountReaders) run() {
+	for {
+		next, ok := a.next()
+		if !ok {
+			return
+		}
+		part := <-a.empty
+		err := a.shard.scanAccounts(a.from, next, func(x *holdfast.Account) error {
+			if part = append(part, *x); len(part) == accountsPart {
+				a.full <- part
+				part = <-a.empty
+			}
+			return nil
+		})
+		a.full <- part
+		a.fail(err)
+	}
+}
+
+func (a *accountReaders) next() (next accountRange, ok bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if len(a.ranges) == 0 || a.err != nil {
+		return next, false
+	}
+	next, a.ranges = a.ranges[0], a.ranges[1:]
+	return next, true
+}
+
+func (a *accountReaders) fail(err error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.err = errors.Join(a.err, err)
+}
+
+// accountRanges cuts the accounts into ranges of owners, equally wide between the first and the last. Numbers of owners are given
+// out in rows, so most of them will be about equally full.
+func (sh *Shard) accountRanges(r pebble.Reader) ([]accountRange, error) {
+	const n = 64
+	all := sh.allAccounts()
+	first, last, err := sh.outermost(r, all)
+	if err != nil {
+		return nil, err
+	}
+	var list []accountRange
+	lo := all.lo
+	for i := range uint64(n) {
+		next := binary.BigEndian.AppendUint64(shardKey(sh.id, kindAccount), first+(last-first)/n*(i+1))
+		list = append(list, accountRange{lo, next})
+		lo = next
+	}
+	list[n-1].hi = all.hi
+	return list, nil
+}
+
+// outermost are the first and the last owner of the accounts in a range.
+func (sh *Shard) outermost(r pebble.Reader, within accountRange) (first, last uint64, err error) {
+	it, err := r.NewIter(&pebble.IterOptions{LowerBound: within.lo, UpperBound: within.hi})
+	if err != nil {
+		return 0, 0, sh.readError(0, nil, err)
+	}
+	if it.First() && len(it.Key()) >= keyHead+8 {
+		first = binary.BigEndian.Uint64(it.Key()[keyHead:])
+	}
+	if it.Last() && len(it.Key()) >= keyHead+8 {
+		last = binary.BigEndian.Uint64(it.Key()[keyHead:])
+	}
+	return first, max(first, last), sh.closed(it)
+}
+
+// scanAccounts calls use with every account of a range of the checkpoint in the order of their ids. The account is reused.
+func (sh *Shard) scanAccounts(r pebble.Reader, within accountRange, use func(*holdfast.Account) error) error {
 	a := new(holdfast.Account)
-	return sh.scan(r, shardKey(sh.id, kindAccount), shardKey(sh.id, kindAccount+1), func(key, value []byte) error {
+	return sh.scan(r, within.lo, within.hi, func(key, value []byte) error {
 		if err := readAccount(key, value, a); err != nil {
 			return err
 		}

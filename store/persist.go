@@ -68,6 +68,9 @@ func (sh *Shard) Persist(g *ledger.Segment) error {
 		return err
 	}
 	sh.publish(&g.Meta, known)
+	for _, c := range sh.store.compactions {
+		c.settle()
+	}
 	return sh.store.expireExports()
 }
 

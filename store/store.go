@@ -31,6 +31,8 @@ type Store struct {
 	fatal  atomic.Pointer[fatal] // why the store is dead; nil while it lives
 	closed atomic.Bool
 
+	compactions []*compactions // of the databases
+
 	mu         sync.Mutex // guards what follows
 	shards     map[holdfast.ShardID]*Shard
 	exports    map[*Export]struct{}
