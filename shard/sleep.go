@@ -128,7 +128,7 @@ func (n *Node) Stir() { n.stirred = true }
 // election by itself.
 func (n *Node) overslept(ticks int) {
 	for range ticks {
-		//lint:ignore SA1019 the clock is all that it moves on, and no other call does only that
+		// The clock is all that it moves on, and no other call does only that.
 		n.raft.TickQuiesced()
 	}
 }

@@ -57,12 +57,7 @@ func newDrillRunWith(play player) *cobra.Command {
 	return newDrillRunOf(&drillFlags{play: play, compete: drill.Compete})
 }
 
-func newDrillRunOf(f *drillFlags) *cobra.Command {
-	f.o = drill.Defaults()
-	cmd := &cobra.Command{
-		Use:   "run NAME|all",
-		Short: "Run a scenario, or all of them",
-		Long: `Run a scenario, or all of them, and say whether every promise was kept. It fails when an acknowledged payment is lost,
+const drillRunHelp = `Run a scenario, or all of them, and say whether every promise was kept. It fails when an acknowledged payment is lost,
 doubled or altered, when the books do not balance or the replicas differ, when the answers cannot be put into one order,
 when a request had no definite answer at its deadline of 2 s, or when payments paused for longer than the scenario allows.
 
@@ -102,7 +97,14 @@ and for all, 20 s for the others.
 that passed, the first seed, median and worst of their longest pauses, and the sums of failed requests, leader changes and
 lost, duplicated and altered payments; for carriers also how many of their faults brought no election and no failed request, and
 median and worst of how much longer 99 of 100 waited and of the bytes; where sites were lost, median and worst of the longest pause of
-a shard that was led from one that stayed. One run that fails makes the exit status 1.`,
+a shard that was led from one that stayed. One run that fails makes the exit status 1.`
+
+func newDrillRunOf(f *drillFlags) *cobra.Command {
+	f.o = drill.Defaults()
+	cmd := &cobra.Command{
+		Use:   "run NAME|all",
+		Short: "Run a scenario, or all of them",
+		Long:  drillRunHelp,
 		Example: `  holdfast drill run site-cut
   holdfast drill run site-kill --seed 7 --rate 500 --json -
   holdfast drill run site-cut --runs 8 --json out/site-cut.json
