@@ -85,6 +85,7 @@ type Node struct {
 	lastChange  uint64 // as leader: index of the newest membership change that may be in the log
 	reluctant   bool   // another site should lead
 	orphaned    int    // ticks without a known leader
+	stirred     bool   // something has happened since the last tick; see sleep.go
 	duel        bool   // another candidate asked for our vote in the term we stand in
 	offer       *Offer
 	messages    []Message
@@ -279,6 +280,7 @@ func (n *Node) Step(from holdfast.SiteID, payload []byte) (err error) {
 		n.learnSite(ReplicaID(m.GetFrom()), from)
 	}
 	if m.GetType() == pb.MsgSnap {
+		n.stirred = true
 		return n.stepOffer(m)
 	}
 	if m.GetType() == pb.MsgProp { // forwarding is off everywhere, so nobody sends these
@@ -287,6 +289,7 @@ func (n *Node) Step(from holdfast.SiteID, payload []byte) (err error) {
 	if m.GetType() == pb.MsgReadIndex && n.leader.Self && !n.Ready() {
 		return nil // as for ReadIndex; the asker repeats
 	}
+	n.stirred = n.stirred || stirs(m.GetType())
 	n.ignore(n.raft.Step(m))
 	n.noticeDuel(m)
 	return nil
@@ -365,6 +368,7 @@ func (n *Node) Propose(data []byte) (err error) {
 	if !n.leader.Self {
 		return n.notLeader()
 	}
+	n.stirred = true
 	return n.proposed(n.raft.Propose(data))
 }
 
@@ -413,6 +417,7 @@ func (n *Node) ProposeMembers(change MemberChange) (err error) {
 	if n.members.tooFew(next) && !PlantedTooFewVoters {
 		return ErrTooFewVoters
 	}
+	n.stirred = true
 	if err := n.proposed(n.raft.ProposeConfChange(cc)); err != nil {
 		return err
 	}
@@ -428,6 +433,7 @@ func (n *Node) ReadIndex(id uint64) (err error) {
 	if n.leader.Self && !n.Ready() {
 		return nil
 	}
+	n.stirred = true
 	n.raft.ReadIndex(binary.BigEndian.AppendUint64(nil, id))
 	return nil
 }
@@ -439,6 +445,7 @@ func (n *Node) TransferTo(id ReplicaID) (err error) {
 	if !n.leader.Self {
 		return n.notLeader()
 	}
+	n.stirred = true
 	n.raft.TransferLeader(uint64(id))
 	return nil
 }
@@ -446,6 +453,7 @@ func (n *Node) TransferTo(id ReplicaID) (err error) {
 // Campaign asks for an election now.
 func (n *Node) Campaign() (err error) {
 	defer caught(&err)
+	n.stirred = true
 	n.ignore(n.raft.Campaign())
 	return nil
 }
@@ -662,6 +670,9 @@ func (n *Node) post(m *pb.Message) error {
 	to := ReplicaID(m.GetTo())
 	if m.GetType() == pb.MsgSnap {
 		n.snapshotted[to] = 0
+	}
+	if m.GetType() == pb.MsgHeartbeatResp && string(m.GetContext()) == beatMark {
+		return nil
 	}
 	if m.GetType() == pb.MsgPreVote && n.reluctant && n.orphaned < patience*n.config.ElectionTicks {
 		return nil

@@ -125,6 +125,7 @@ func (s *Site) hostEvent(e shard.Event) {
 	switch e.Kind {
 	case shard.EventLeader:
 		s.board.own(e.Shard, e.Leader.Site, e.Leader.Term)
+		s.changed(e.Shard)
 		v.Kind, v.Site, v.Term = EventLeader, e.Leader.Site, e.Leader.Term
 	case shard.EventBorn:
 		v.Kind = EventBorn
@@ -151,4 +152,5 @@ func (s *Site) hostEvent(e shard.Event) {
 		s.differs.Store(true)
 	}
 	s.event(v)
+	s.watch.tell() // what it leads, and whether it is fit to, may be news
 }
