@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"time"
 
@@ -128,23 +129,32 @@ type mapText struct {
 	Birth  *birth            `json:"birth,omitempty"`
 }
 
-// movedText is a slot that has moved, and where it was.
-type movedText struct {
-	Slot holdfast.Slot `json:"slot"`
-	Been []beenText    `json:"been"`
-}
+// movedText is a slot that has moved, and then shard and index of each place where it was: in few bytes, because there may be a thousand.
+type movedText []uint64
 
-type beenText struct {
-	Shard holdfast.ShardID `json:"shard"`
-	Index uint64           `json:"index"`
+// mapRoom is what the text of a map may take: the most that a record has, and some of it kept for homes and births.
+const mapRoom = holdfast.MaxRecordBody - 8<<10
+
+// fitsMoved reports whether the map has room for these slots in another shard, wherever they will have been up to.
+func (m *ShardMap) fitsMoved(slots []holdfast.Slot, to holdfast.ShardID) bool {
+	next := *m
+	next.been = maps.Clone(m.been)
+	if next.been == nil {
+		next.been = map[holdfast.Slot][]transit.Origin{}
+	}
+	for _, slot := range slots {
+		next.been[slot] = append(slices.Clone(next.been[slot]), transit.Origin{Shard: m.slots[slot], Index: math.MaxInt64})
+		next.slots[slot] = to
+	}
+	return len(next.encode()) <= mapRoom
 }
 
 func (m *ShardMap) encode() []byte {
 	text := mapText{Format: mapFormat, Slots: m.Stretches(), Homes: m.Homes}
 	for _, slot := range slices.Sorted(maps.Keys(m.been)) {
-		moved := movedText{Slot: slot}
+		moved := movedText{uint64(slot)}
 		for _, o := range m.been[slot] {
-			moved.Been = append(moved.Been, beenText(o))
+			moved = append(moved, uint64(o.Shard), o.Index)
 		}
 		text.Moved, text.Format = append(text.Moved, moved), movedFormat
 	}
@@ -207,18 +217,20 @@ func readShardMap(body []byte, version uint64, first int, sites []holdfast.SiteI
 }
 
 func (m *ShardMap) readMoved(list []movedText, shards int) error {
-	for i, x := range list {
-		if x.Slot >= holdfast.Slots || i > 0 && x.Slot <= list[i-1].Slot || len(x.Been) == 0 {
-			return fmt.Errorf("record %s, version %d: slot %d has been in %d shards, and does not follow in order", mapRecord, m.Version, x.Slot, len(x.Been))
+	last := -1
+	for _, x := range list {
+		if len(x) < 3 || len(x)%2 == 0 || x[0] >= holdfast.Slots || int(x[0]) <= last {
+			return fmt.Errorf("record %s, version %d: %d is not a slot that follows on %d, and the shards where it has been", mapRecord, m.Version, x, last)
 		}
-		if m.been == nil {
+		if last = int(x[0]); m.been == nil {
 			m.been = map[holdfast.Slot][]transit.Origin{}
 		}
-		for _, o := range x.Been {
-			if o.Shard < 1 || int(o.Shard) > shards || o.Index == 0 {
-				return fmt.Errorf("record %s, version %d: slot %d was in shard %d up to entry %d", mapRecord, m.Version, x.Slot, o.Shard, o.Index)
+		for places := x[1:]; len(places) > 0; places = places[2:] {
+			if places[0] < 1 || places[0] > uint64(shards) || places[1] == 0 {
+				return fmt.Errorf("record %s, version %d: slot %d was in shard %d up to entry %d", mapRecord, m.Version, last, places[0], places[1])
 			}
-			m.been[x.Slot] = append(m.been[x.Slot], transit.Origin(o))
+			slot := holdfast.Slot(last)
+			m.been[slot] = append(m.been[slot], transit.Origin{Shard: holdfast.ShardID(places[0]), Index: places[1]})
 		}
 	}
 	return nil

@@ -4,10 +4,13 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"holdfast"
 	"holdfast/transit"
@@ -55,6 +58,51 @@ func TestABadShardMapIsNotTakenOver(t *testing.T) {
 		}
 		if m, err := readShardMap([]byte(bad), 4, 2, []holdfast.SiteID{1, 2, 3}); err == nil {
 			t.Errorf("%s: %s was read as %v", row.name, bad, m)
+		}
+	}
+}
+
+// A map may say of every slot where it was; the record that it is in has an end, and a plan beyond it is refused before anything moves.
+func TestAMapOfMovedSlots(t *testing.T) {
+	sites := []holdfast.SiteID{1, 2, 3}
+	m := newShardMap(8, sites)
+	m.been = map[holdfast.Slot][]transit.Origin{}
+	rounds := 0
+	for ; rounds < 100; rounds++ {
+		var slots []holdfast.Slot
+		for slot := holdfast.Slot(rounds % 2); slot < holdfast.Slots; slot += 2 {
+			slots = append(slots, slot)
+		}
+		to := holdfast.ShardID(rounds%8 + 1)
+		if !m.fitsMoved(slots, to) {
+			break
+		}
+		for _, slot := range slots {
+			m.been[slot] = append(m.been[slot], transit.Origin{Shard: m.slots[slot], Index: uint64(1e9) + uint64(slot)})
+			m.slots[slot] = to
+		}
+		body := m.encode()
+		back, err := readShardMap(body, 2, 8, sites)
+		if err != nil || back.slots != m.slots {
+			t.Fatalf("round %d: %v", rounds, err)
+		}
+		if diff := cmp.Diff(m.been, back.been); diff != "" {
+			t.Fatalf("round %d: %s", rounds, diff)
+		}
+		if len(body) > holdfast.MaxRecordBody {
+			t.Fatalf("round %d: %d bytes, which no record has", rounds, len(body))
+		}
+	}
+	if rounds == 0 || rounds == 100 {
+		t.Errorf("%d rounds fitted", rounds)
+	}
+	good := string(m.encode())
+	first := fmt.Sprintf("[0,%d,%d", m.been[0][0].Shard, m.been[0][0].Index)
+	for name, bad := range map[string]string{
+		"a slot beyond the end": "[1000,1,5", "a shard that is not there": "[0,9,5", "no shard": "[0,0,5", "no entry": "[0,1,0", "half a place": "[0,1,5,7",
+	} {
+		if _, err := readShardMap([]byte(strings.Replace(good, first, bad, 1)), 2, 8, sites); !strings.Contains(good, first) || err == nil {
+			t.Errorf("%s was read", name)
 		}
 	}
 }
@@ -151,7 +199,7 @@ func TestAMapOfSlotsThatMoved(t *testing.T) {
 	if !bytes.Contains(plain, []byte(`"format":1`)) || !bytes.Contains(body, []byte(`"format":2`)) {
 		t.Errorf("formats of\n%s\n%s", plain, body)
 	}
-	for _, wrong := range [][2]string{{`"format":2`, `"format":1`}, {`"index":5`, `"index":0`}, {`"shard":2,"index":5`, `"shard":3,"index":5`}, {`"slot":7`, `"slot":1000`}} {
+	for _, wrong := range [][2]string{{`"format":2`, `"format":1`}, {`[7,2,5,`, `[7,2,0,`}, {`[7,2,5,`, `[7,3,5,`}, {`[7,2,5,`, `[1000,2,5,`}} {
 		if bad := bytes.Replace(body, []byte(wrong[0]), []byte(wrong[1]), 1); bytes.Equal(bad, body) {
 			t.Errorf("%s is not in it", wrong[0])
 		} else if _, err := readShardMap(bad, 9, 2, sites); err == nil {

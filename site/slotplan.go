@@ -213,6 +213,9 @@ func (f *slotFacts) fit(from holdfast.ShardID) error {
 			return refuse("shard %d has no leader that answers", id)
 		}
 	}
+	if !f.shardMap.fitsMoved(f.slots, f.to) {
+		return refuse("the shard map has no room for where these slots have been (%d bytes in all): move fewer, or slots that lie side by side and have not moved before", mapRoom)
+	}
 	for _, slot := range f.slots {
 		if f.gates.Of(slot) != ledger.GateOpen {
 			return refuse("slot %d is on its way already: holdfast status shows how far it is", slot)
