@@ -114,6 +114,18 @@ func (c *Client) Rebuild(ctx context.Context, shard holdfast.ShardID, force bool
 	return c.fetch(ctx, q, new(struct{}))
 }
 
+// Trust decides, at the one site of this client, that the state of its replica of a shard is right, when replicas differ and no majority
+// has the same. It asks once.
+func (c *Client) Trust(ctx context.Context, shard holdfast.ShardID) error {
+	if len(c.sites) != 1 {
+		return errors.New("the replica of one site is trusted: make a client of that site alone")
+	}
+	q := &request{
+		method: http.MethodPost, path: fmt.Sprintf("/v1/shards/%d/trust", shard), key: c.NewID().String(), body: []byte(`{}`), alone: true, once: true,
+	}
+	return c.fetch(ctx, q, new(struct{}))
+}
+
 // post sends what takes long by its nature and may be repeated.
 func (c *Client) post(ctx context.Context, path string, body, v any) error {
 	text, err := json.Marshal(body)

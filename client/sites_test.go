@@ -22,6 +22,8 @@ func TestSitesArePlannedAndApplied(t *testing.T) {
 			io.WriteString(w, `{"plan":"abc","list_version":3,"map_version":7,"before":{"voters":[1,2,3],"majority":2},"steps":[{"shard":1,"text":"x","copy_bytes":5}],"after":{"voters":[1,2,3,4],"majority":3},"copy_bytes":5,"notes":["n"]}`)
 		case "/v1/sites/apply":
 			io.WriteString(w, `{"plan":"abc","ordered":true}`)
+		case "/v1/shards/3/trust":
+			io.WriteString(w, `{"shard":3,"trusted":true}`)
 		default:
 			w.Header().Set("Content-Type", "application/problem+json")
 			w.WriteHeader(http.StatusConflict)
@@ -49,8 +51,11 @@ func TestSitesArePlannedAndApplied(t *testing.T) {
 	if err := c.Rebuild(ctx, 2, true); err == nil || !strings.Contains(err.Error(), "site 3 does not answer") {
 		t.Errorf("a rebuild that is refused: %v", err)
 	}
+	if err := c.Trust(ctx, 3); err != nil {
+		t.Error(err)
+	}
 	want := `[GET /v1/sites  POST /v1/sites/plan {"kind":"replace","site":4,"old":3,"name":"beijing","addresses":["10.0.0.4:7001"]} ` +
-		`POST /v1/sites/apply {"kind":"replace","site":4,"old":3,"name":"beijing","addresses":["10.0.0.4:7001"],"plan":"abc"} POST /v1/shards/2/rebuild {"force":true}]`
+		`POST /v1/sites/apply {"kind":"replace","site":4,"old":3,"name":"beijing","addresses":["10.0.0.4:7001"],"plan":"abc"} POST /v1/shards/2/rebuild {"force":true} POST /v1/shards/3/trust {}]`
 	if got := fmt.Sprint(asked); got != want {
 		t.Errorf("asked\n%s\nwant\n%s", got, want)
 	}
@@ -59,7 +64,7 @@ func TestSitesArePlannedAndApplied(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer two.Close()
-	if err := two.Rebuild(ctx, 2, false); err == nil || len(asked) != 4 {
+	if err := two.Rebuild(ctx, 2, false); err == nil || len(asked) != 5 {
 		t.Errorf("a rebuild at any of two sites: %v, asked %d times", err, len(asked))
 	}
 }

@@ -67,7 +67,7 @@ const (
 	RestrictAccounts
 	// MoveLeaders hands the leadership of a shard to another site.
 	MoveLeaders
-	// RebuildReplicas wipes a site's replica of a shard, so that it joins again.
+	// RebuildReplicas wipes a site's replica of a shard, so that it joins again, or decides that its state is the right one.
 	RebuildReplicas
 	// ChangeSites adds, replaces and retires sites.
 	ChangeSites

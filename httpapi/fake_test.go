@@ -26,6 +26,7 @@ type fake struct {
 	handOver error
 	forecast bool // something has been worked out
 	rebuild  error
+	trusted  holdfast.ShardID
 	forced   bool
 	plan     error
 	asked    site.SiteRequest
@@ -150,6 +151,11 @@ func (f *fake) HandOver(context.Context, holdfast.ShardID, holdfast.SiteID) erro
 
 func (f *fake) Rebuild(_ context.Context, _ holdfast.ShardID, force bool) error {
 	f.forced = force
+	return f.rebuild
+}
+
+func (f *fake) Trust(_ context.Context, id holdfast.ShardID) error {
+	f.trusted = id
 	return f.rebuild
 }
 

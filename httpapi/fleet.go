@@ -217,6 +217,34 @@ func (a *api) postRebuild(ctx context.Context, x *exchange) error {
 	return x.sendJSON(http.StatusOK, rebuiltBody{uint16(id), true})
 }
 
+type trustedBody struct {
+	Shard   uint16 `json:"shard"`
+	Trusted bool   `json:"trusted" doc:"The replica takes its own state for the right one until it starts again"`
+}
+
+// postTrust ends the doubt of the replica here by decision.
+func (a *api) postTrust(ctx context.Context, x *exchange) error {
+	id, err := x.pathShard()
+	if err != nil {
+		return err
+	}
+	text, err := x.body()
+	if err != nil {
+		return err
+	}
+	s := newScanner(text)
+	for range s.members(nil) {
+		continue // there are none
+	}
+	if err := s.end(); err != nil {
+		return err
+	}
+	if err := a.site.Trust(ctx, id); err != nil {
+		return notNow(err)
+	}
+	return x.sendJSON(http.StatusOK, trustedBody{uint16(id), true})
+}
+
 // notNow tells the operator why; the error's own text is for operators.
 func notNow(err error) error {
 	p := edgeNotNow.problem(err.Error())

@@ -88,6 +88,8 @@ type Fleet interface {
 	HandOver(ctx context.Context, id holdfast.ShardID, to holdfast.SiteID) error
 	// Rebuild wipes this site's own replica of a shard, so that it joins again; only when that can lose nothing, unless force.
 	Rebuild(ctx context.Context, id holdfast.ShardID, force bool) error
+	// Trust decides that the state of this site's own replica of a shard is right, when replicas differ and no majority has the same.
+	Trust(ctx context.Context, id holdfast.ShardID) error
 	Audit(ctx context.Context) (site.Audit, error)
 	// Survival is what would happen if something failed; false while nothing has been worked out.
 	Survival() (site.Survival, bool)

@@ -271,7 +271,7 @@ func TestManyWithAKeyAreRefused(t *testing.T) {
 func TestOptionalKeys(t *testing.T) {
 	for path, body := range map[string]string{
 		"/v1/accounts": `{"id":"` + wallet + `"}`, "/v1/accounts/" + wallet + "/freeze": "", "/v1/accounts/" + wallet + "/thaw": "",
-		"/v1/accounts/" + wallet + "/close": "", "/v1/owners": "", "/v1/shards/1/leader": `{"site":2}`, "/v1/shards/1/rebuild": `{}`,
+		"/v1/accounts/" + wallet + "/close": "", "/v1/owners": "", "/v1/shards/1/leader": `{"site":2}`, "/v1/shards/1/rebuild": `{}`, "/v1/shards/1/trust": `{}`,
 		"/v1/sites/plan": `{"kind":"retire","site":4}`, "/v1/sites/apply": `{"kind":"retire","site":4,"plan":"abc"}`,
 		"/v1/slots/plan": `{"slots":[{"from":1,"to":2}],"to":2}`, "/v1/slots/apply": `{"slots":[{"from":1,"to":2}],"to":2,"plan":"abc"}`,
 		"/v1/slots/stay": `{"slots":[{"from":1,"to":2}]}`,
@@ -288,7 +288,7 @@ func TestOptionalKeys(t *testing.T) {
 		}
 	}
 	_, _, doc := ask(t, newTestAPI(&fake{}), "GET", "/openapi.json", "", "")
-	for text, want := range map[string]int{"The Idempotency-Key is therefore optional": 4, "Idempotency-Key could name": 8, "a batch with an Idempotency-Key is refused": 1} {
+	for text, want := range map[string]int{"The Idempotency-Key is therefore optional": 4, "Idempotency-Key could name": 9, "a batch with an Idempotency-Key is refused": 1} {
 		if got := strings.Count(doc, text); got != want {
 			t.Errorf("the document says %q %d times, want %d", text, got, want)
 		}
@@ -474,6 +474,21 @@ func TestRebuild(t *testing.T) {
 	}
 }
 
+func TestTrust(t *testing.T) {
+	f := &fake{}
+	api := newTestAPI(f)
+	if status, _, body := ask(t, api, "POST", "/v1/shards/3/trust", operatorKey, `{}`); status != 200 || f.trusted != 3 {
+		t.Errorf("%d %s, trusted %d", status, body, f.trusted)
+	}
+	if status, _, body := ask(t, api, "POST", "/v1/shards/3/trust", operatorKey, `{"force":true}`); status != 400 {
+		t.Errorf("a member that there is not: %d %s", status, body)
+	}
+	f.trusted = 0
+	if status, _, _ := ask(t, api, "POST", "/v1/shards/3/trust", tellerKey, `{}`); status != 403 || f.trusted != 0 {
+		t.Errorf("a teller: %d", status)
+	}
+}
+
 func TestNotReady(t *testing.T) {
 	status, h, body := ask(t, newTestAPI(&fake{ready: errors.New("no majority")}), "GET", "/readyz", "", "")
 	if p := problemIn(t, h, body); status != 503 || p.Code != "not-ready" || !strings.Contains(p.Detail, "no majority") {
@@ -541,7 +556,7 @@ func TestDocument(t *testing.T) {
 	for _, item := range doc.Paths {
 		operations += len(item)
 	}
-	if operations != 32 {
+	if operations != 33 {
 		t.Errorf("%d operations are documented", operations)
 	}
 	for _, ref := range regexp.MustCompile(`"#/components/schemas/([^"]+)"`).FindAllStringSubmatch(body, -1) {

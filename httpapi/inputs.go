@@ -145,6 +145,12 @@ type rebuildIn struct {
 	Body rebuildBody
 }
 
+type trustIn struct {
+	deadlineIn
+	ID   uint16 `path:"id" doc:"Number of the shard"`
+	Body struct{}
+}
+
 type sitePlanIn struct {
 	deadlineIn
 	Body siteRequestBody

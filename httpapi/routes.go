@@ -166,6 +166,14 @@ func (a *api) fleetRoutes(r *router) {
 			"that an Idempotency-Key could name: it may be sent and changes nothing.",
 		action: guard.RebuildReplicas, handle: a.postRebuild,
 	})
+	add[trustIn, jsonOut[trustedBody]](r, operation{
+		name: "trust", method: post, path: "/v1/shards/{id}/trust", tag: tagFleet, summary: "Decide that the state of the replica of the site that is asked is right",
+		text: "For replicas that differ when no majority of the voters has the same state: two voters, or sites that are gone for good. " +
+			"The replica leads and answers again; those that differ stay out of service until they are rebuilt. It holds until the " +
+			"site starts again. What the others have and this one has not is not looked for: audit the books of each first. For a replica " +
+			"that is not in doubt it changes nothing. There is no transaction that an Idempotency-Key could name: it may be sent and changes nothing.",
+		action: guard.RebuildReplicas, handle: a.postTrust,
+	})
 	add[sitePlanIn, jsonOut[sitePlanBody]](r, operation{
 		name: "plan-sites", method: post, path: "/v1/sites/plan", tag: tagFleet, summary: "Show what adding, replacing or retiring a site would do",
 		text: "It changes nothing. Step by step: who would vote, how many of them have to store a payment, which single losses the fleet would " +

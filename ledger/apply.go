@@ -6,8 +6,8 @@ import (
 	"holdfast"
 )
 
-// ErrDigest is returned by Apply when this replica's state was not the one that the proposer of a digest entry had. One of
-// the two is wrong: the replica must take itself out of service, loudly.
+// ErrDigest says that this replica's state was not the one that the proposer of a digest entry had, or that another replica has.
+// One of the two is wrong; which, only a majority of the replicas can tell.
 type ErrDigest struct {
 	Index  uint64 // the entry after which the digests differ
 	Ours   uint64
@@ -16,7 +16,7 @@ type ErrDigest struct {
 
 // Error names the entry and both digests.
 func (e ErrDigest) Error() string {
-	return fmt.Sprintf("state differs from the proposer's: digest after entry %d is %016x here and %016x there",
+	return fmt.Sprintf("state differs from that of another replica: digest after entry %d is %016x here and %016x there",
 		e.Index, e.Ours, e.Theirs)
 }
 
@@ -34,8 +34,9 @@ type current struct {
 // Apply applies one log entry and appends one outcome per transaction of it to out. Indexes must rise by one; times must
 // rise. Empty data is an entry without meaning for the ledger (raft's own): only the index moves. data is not kept.
 //
-// An error means that the entry cannot be understood, that the past cannot be read, or [ErrDigest]. The state may then
-// be half changed and must be thrown away.
+// An error means that the entry cannot be understood, or that the past cannot be read. The state may then be half changed and
+// must be thrown away. A digest that differs is no error, see [State.TakeDifference]: the entry is in the log for ever, and the
+// replicas that are right must get past it as well.
 func (s *State) Apply(index uint64, data []byte, past Past, out []holdfast.Outcome) ([]holdfast.Outcome, error) {
 	if index != s.index+1 {
 		return out, fmt.Errorf("entry %d cannot follow entry %d", index, s.index)
@@ -79,13 +80,15 @@ func (s *State) applyBody(h *Header, body []byte, out []holdfast.Outcome) ([]hol
 
 // applyDigest compares with what was saved at the digest entry before. A proposal that speaks of an older one, made by a
 // leader that had not applied the last, compares nothing.
+//
+// Whether the digests are the same or not, nothing but what was checked depends on the entry.
 func (s *State) applyDigest(body []byte) error {
 	index, theirs, err := readDigest(body)
 	if err != nil {
 		return err
 	}
 	if index != 0 && index == s.checkedIndex && theirs != s.checkedDigest && !plantedDigestIgnored() {
-		return ErrDigest{Index: index, Ours: s.checkedDigest, Theirs: theirs}
+		s.difference = ErrDigest{Index: index, Ours: s.checkedDigest, Theirs: theirs}
 	}
 	s.checkedIndex, s.checkedDigest = s.cur.index, uint64(s.digest)
 	return nil

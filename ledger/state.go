@@ -13,6 +13,7 @@ type State struct {
 	digest        digest
 	checkedIndex  uint64
 	checkedDigest uint64
+	difference    ErrDigest // found since it was asked for last; Index 0: none
 	txns          uint64
 	transfers     uint64
 
@@ -56,6 +57,13 @@ func (s *State) Digest() uint64 { return uint64(s.digest) }
 
 // Checked returns the last digest entry that was applied and the digest there: what the next digest entry should carry.
 func (s *State) Checked() (index, digest uint64) { return s.checkedIndex, s.checkedDigest }
+
+// TakeDifference returns the last difference that a digest entry has shown since the last call, and forgets it. It is a fact for
+// whoever can ask the other replicas: the state goes on either way, with its own digest as the one that was checked.
+func (s *State) TakeDifference() (d ErrDigest, found bool) {
+	d, s.difference = s.difference, ErrDigest{}
+	return d, d.Index != 0
+}
 
 // Meta returns what Seal would write now, less Term and Members.
 func (s *State) Meta() Meta {

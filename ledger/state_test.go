@@ -13,7 +13,8 @@ import (
 	"holdfast"
 )
 
-// TestDigestDisagrees: a digest entry that was proposed from another state is an ErrDigest; one about something older is not.
+// TestDigestDisagrees: a digest entry that was proposed from another state is a difference; one about something older is none. The
+// state goes on either way: a wrong proposal must not stop those that are right.
 func TestDigestDisagrees(t *testing.T) {
 	s := New()
 	apply := func(data []byte) error {
@@ -29,9 +30,19 @@ func TestDigestDisagrees(t *testing.T) {
 	must(t, apply(AppendDigest(nil, [16]byte{}, 11, index, digest)))
 	must(t, apply(AppendDigest(nil, [16]byte{}, 12, index, digest+1))) // not the last one: nothing to compare with
 	index, digest = s.Checked()
-	err := apply(AppendDigest(nil, [16]byte{}, 13, index, digest+1))
-	if want := (ErrDigest{Index: index, Ours: digest, Theirs: digest + 1}); !errors.Is(err, want) {
-		t.Fatalf("got %v, want %v", err, want)
+	if d, found := s.TakeDifference(); found {
+		t.Fatalf("a difference without one: %v", d)
+	}
+	must(t, apply(AppendDigest(nil, [16]byte{}, 13, index, digest+1)))
+	d, found := s.TakeDifference()
+	if want := (ErrDigest{Index: index, Ours: digest, Theirs: digest + 1}); !found || d != want {
+		t.Fatalf("got %v, want %v", d, want)
+	}
+	if d, found := s.TakeDifference(); found {
+		t.Fatalf("the difference is told twice: %v", d)
+	}
+	if at, own := s.Checked(); at != 4 || own != s.Digest() {
+		t.Fatalf("checked %d, %x after a difference, want 4 and our own digest", at, own)
 	}
 }
 

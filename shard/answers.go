@@ -85,6 +85,19 @@ func (a *Answers) Settle(nonce Nonce, outcomes []holdfast.Outcome, now holdfast.
 	}
 }
 
+// Abandon answers those who wait for the nonce of an applied entry, if anybody does here, that nobody can tell them its outcomes.
+func (a *Answers) Abandon(nonce Nonce, now holdfast.Time) {
+	if f := a.take(nonce, now); f != nil {
+		f.fail(ErrLost)
+	}
+}
+
+func (f *flight) fail(err error) {
+	for _, p := range f.parts {
+		p.request.fail(err)
+	}
+}
+
 // waits reports whether somebody waits for an entry.
 func (a *Answers) waits(nonce Nonce) bool {
 	a.mu.Lock()
@@ -148,9 +161,7 @@ func (a *Answers) lose(err error) {
 	a.order, a.single, a.bulk = nil, 0, 0
 	a.mu.Unlock()
 	for _, f := range lost {
-		for _, p := range f.parts {
-			p.request.fail(err)
-		}
+		f.fail(err)
 	}
 }
 

@@ -112,6 +112,10 @@ const (
 	EventWiped
 	// EventYields: this site hands a leadership to one with a better disk; Text says why.
 	EventYields
+	// EventOthersDiffer: a majority has the state of this replica, and others have another one.
+	EventOthersDiffer
+	// EventBack: a replica that was out of service because nobody could tell whether it is right is in service again.
+	EventBack
 )
 
 // Event is one thing that happened.
@@ -120,7 +124,7 @@ type Event struct {
 	Shard  holdfast.ShardID
 	Leader Leadership // EventLeader
 	Text   string
-	Err    error // EventOutOfService, EventCorrupt, EventWaits, EventWiped
+	Err    error // EventOutOfService, EventCorrupt, EventWaits, EventWiped, EventOthersDiffer
 }
 
 // CheckpointMade says what a checkpoint cost. The store works beside the payments; they stand still only for Seal and Waited.
@@ -283,6 +287,9 @@ func (h *Host) Submit(ctx context.Context, shard holdfast.ShardID, bulk bool, b 
 	if lead := s.lead.Load(); !lead.Self {
 		return nil, s.notLeading(lead)
 	}
+	if s.doubt() != nil {
+		return nil, NotLeaderError{Shard: shard} // it leads in name only, until another can
+	}
 	if h.full.Load() {
 		return nil, s.crowded()
 	}
@@ -318,6 +325,9 @@ func (h *Host) Read(ctx context.Context, shard holdfast.ShardID, mode ReadMode, 
 	err = l.machine.Look(fn)
 	if s.life.Load() != l { // its disk may have been wiped or replaced under the reader
 		return s.absent()
+	}
+	if sure := s.sure(ctx, l); sure != nil { // looked first: what is right now was right then, and not the other way round
+		return sure
 	}
 	if ConditionOf(err) == Corrupt {
 		l.fail(err) // found by a reader, a fault of the disk all the same

@@ -40,8 +40,11 @@ type life struct {
 
 	persisting sync.Mutex // held while a segment of this life is persisted; guards ended
 	ended      bool
-	ending     atomic.Bool // ended soon
-	persisted  signal      // the store has one segment more
+	ending     atomic.Bool           // ended soon
+	doubt      atomic.Pointer[error] // why the state is in doubt, once the others could not settle it at once; nil: it is not
+	quarrels   atomic.Bool           // the others are being asked whether the state is right
+	blamed     string                // what was said last about others that differ; the goroutine that asks
+	persisted  signal                // the store has one segment more
 	applier    sync.WaitGroup
 }
 
@@ -104,8 +107,11 @@ func (s *seat) live() error {
 	if err != nil {
 		return err
 	}
-	l.applier.Go(l.applyLoop)
 	s.life.Store(l)
+	l.applier.Go(l.applyLoop)
+	if !l.machine.Doubted() {
+		s.back("it has begun anew from its disk")
+	}
 	err = l.loop()
 	l.end()
 	return err
@@ -208,6 +214,7 @@ func (l *life) step(now holdfast.Time, ticked bool) (again bool, err error) {
 			return false, err
 		}
 	}
+	l.quarrel(l.machine.Doubted())
 	for _, x := range m.messages {
 		if err := l.replica.Step(x.from, x.payload); errors.Is(err, ErrNotForUs) {
 			l.seat.host.config.Logger.Debug("message ignored", "shard", l.seat.id, "err", err)
@@ -238,15 +245,15 @@ func (l *life) step(now holdfast.Time, ticked bool) (again bool, err error) {
 		l.rouse()
 		return l.install(m.pulled)
 	}
-	return false, l.settle(now, ticked)
+	return false, l.sleepOrWake(now, ticked)
 }
 
-// settle lets the replica sleep when there is nothing to do, and wakes it when there is.
-func (l *life) settle(now holdfast.Time, ticked bool) error {
+// sleepOrWake lets the replica sleep when there is nothing to do, and wakes it when there is.
+func (l *life) sleepOrWake(now holdfast.Time, ticked bool) error {
 	switch {
 	case l.seat.rest.Load() != nil && (l.replica.Stirred() || l.expects()):
 		l.rouse()
-	case ticked && l.seat.rest.Load() == nil && l.caughtUp && !l.expects() && !l.seat.pulling.Load():
+	case ticked && l.seat.rest.Load() == nil && l.caughtUp && !l.expects() && !l.seat.pulling.Load() && !l.machine.Doubted():
 		if err := l.doze(); err != nil || l.seat.rest.Load() == nil {
 			return err
 		}
@@ -347,6 +354,9 @@ func (l *life) tick(now holdfast.Time) error {
 	if l.ticks%upkeepTicks == 0 {
 		l.commit.ask(l.ticks%digestTicks == 0)
 		l.publish()
+		if l.doubt.Load() != nil {
+			l.seat.intake.Refuse(NotLeaderError{Shard: l.seat.id})
+		}
 	}
 	l.replica.SetReluctant(!l.seat.host.well.Load())
 	if l.ticks%joinTicks == 0 {
@@ -463,7 +473,11 @@ func (l *life) apply(e Entry) error {
 		return err
 	}
 	l.applied.Store(done.Index)
-	if waiting {
+	switch {
+	case !waiting:
+	case l.machine.Doubted():
+		l.answers.Abandon(done.Nonce, holdfast.TimeOf(time.Now()))
+	default:
 		l.answers.Settle(done.Nonce, done.Outcomes, holdfast.TimeOf(time.Now()))
 	}
 	l.tell(func(n *news) {
@@ -481,6 +495,9 @@ func (l *life) awaitStore() error {
 	}
 	began := time.Now()
 	for l.machine.Full() {
+		if l.ending.Load() {
+			return errStopped // a state in doubt stays full
+		}
 		select {
 		case <-l.persisted:
 		case <-l.seat.host.ctx.Done():
@@ -548,6 +565,7 @@ func (l *life) persist(g *ledger.Segment, seal time.Duration) {
 // that nothing of this life can reach the disk after it.
 func (l *life) end() {
 	l.seat.life.Store(nil) // first: readers must know before the disk is wiped or replaced
+	l.ending.Store(true)
 	l.commit.close()
 	l.persisted.set()
 	l.drain()

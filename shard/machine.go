@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 
 	"holdfast"
 	"holdfast/ledger"
@@ -41,6 +42,7 @@ type Machine struct {
 	disk   Disk
 	bodies *bodies
 
+	doubted atomic.Bool  // changed under mu
 	mu      sync.RWMutex // guards what follows
 	state   *ledger.State
 	members Members
@@ -52,6 +54,7 @@ type Machine struct {
 	sealed  int           // segments handed out and not persisted
 	force   bool          // seal as soon as there is anything
 	replays bool          // the log is being replayed, and nobody waits for a checkpoint
+	record  record        // of digests, ours and others'
 	skip    bool          // planted: the next entry is forgotten
 }
 
@@ -68,10 +71,12 @@ func LoadMachine(c MachineConfig, d Disk) (*Machine, error) {
 	if index, _ := state.Applied(); index != from.Index {
 		return nil, fmt.Errorf("%w: the checkpoint says %d, the state it holds says %d", ErrInvariant, from.Index, index)
 	}
-	return &Machine{
+	m := &Machine{
 		config: c.withDefaults(), disk: d, bodies: newBodies(d), state: state, members: from.Members, term: from.Term, applied: from.Index,
 		before: from.Index, skip: PlantedSkipAfterRestart && d.LastIndex() > from.Index,
-	}, nil
+	}
+	m.record.note(state.Checked())
+	return m, nil
 }
 
 // Applied is the result of one entry.
@@ -84,8 +89,8 @@ type Applied struct {
 }
 
 // Apply applies one committed entry. Entries come in order; one that is applied already is an error. Outcomes are appended to
-// room. Every error is final: [ledger.ErrDigest] and *store.ErrCorrupt take this replica out of service, any other stops the
-// process.
+// room. Every error is final: *store.ErrCorrupt takes this replica out of service, any other stops the process. Afterwards the
+// state may be in doubt, see Doubted.
 func (m *Machine) Apply(e Entry, room []holdfast.Outcome) (Applied, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -105,6 +110,7 @@ func (m *Machine) Apply(e Entry, room []holdfast.Outcome) (Applied, error) {
 		return done, fmt.Errorf("applying entry %d of term %d: %w", e.Index, e.Term, err)
 	}
 	m.applied, m.term = e.Index, e.Term
+	m.compared()
 	m.bytes += len(data)
 	done.Outcomes = out[len(room):]
 	if len(data) > 0 {
@@ -129,11 +135,12 @@ func (m *Machine) change(e Entry) bool {
 	return true
 }
 
-// Full reports that the store is so far behind that nothing should be applied until it has caught up.
+// Full reports that the store is so far behind that nothing should be applied until it has caught up, or that a state in doubt, of
+// which no checkpoint is made, has gathered as much as memory is meant for.
 func (m *Machine) Full() bool {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
-	return m.sealed >= m.config.MaxSealed
+	return m.sealed >= m.config.MaxSealed || m.record.since > 0 && m.large(m.state.Pending(), whileReplaying)
 }
 
 // Seal closes the open segment if it is large, long, old, or wanted by NeedCheckpoint, and returns it for [Disk.Persist]; nil
@@ -146,8 +153,8 @@ func (m *Machine) Seal(now holdfast.Time) *ledger.Segment {
 		// By the clock of whoever asks, not by the time in the log: replayed entries are old, and each would be sealed alone.
 		m.opened = now
 	}
-	if !m.due(pending, now) && !m.force || m.sealed >= m.config.MaxSealed {
-		return nil
+	if !m.due(pending, now) && !m.force || m.sealed >= m.config.MaxSealed || m.record.since > 0 {
+		return nil // a state in doubt is no checkpoint, and the doubt comes back with the entry when the log is replayed
 	}
 	g := m.state.Seal()
 	g.Meta.Term = m.term
@@ -162,11 +169,15 @@ func (m *Machine) Seal(now holdfast.Time) *ledger.Segment {
 const whileReplaying = 4
 
 func (m *Machine) due(pending int, now holdfast.Time) bool {
-	rows, entries, bytes := m.config.SealRows, m.config.SealEntries, m.config.SealBytes
 	if m.replays {
-		return pending >= whileReplaying*rows || m.applied-m.before >= whileReplaying*entries || m.bytes >= whileReplaying*bytes
+		return m.large(pending, whileReplaying)
 	}
-	return pending >= rows || m.applied-m.before >= entries || m.bytes >= bytes || m.opened > 0 && now-m.opened >= m.config.SealAge
+	return m.large(pending, 1) || m.opened > 0 && now-m.opened >= m.config.SealAge
+}
+
+// large reports whether the open segment has reached some multiple of its bounds.
+func (m *Machine) large(pending, times int) bool {
+	return pending >= times*m.config.SealRows || m.applied-m.before >= uint64(times)*m.config.SealEntries || m.bytes >= times*m.config.SealBytes
 }
 
 // Replaying says whether the log is being replayed: then checkpoints are made less often.
@@ -232,6 +243,9 @@ func (m *Machine) Upkeep(now holdfast.Time, digest bool) Upkeep {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
 	u := Upkeep{Applied: m.applied, State: m.state.Digest()}
+	if m.record.since > 0 {
+		return u // nothing is proposed from a state in doubt
+	}
 	for _, id := range m.state.DueHolds(now, maxExpiries) {
 		txn := ledger.ExpiryTxn(id)
 		u.Expire.Add(&txn)

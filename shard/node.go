@@ -84,6 +84,7 @@ type Node struct {
 	leadReady   uint64 // as leader: the index of the first entry of this term
 	lastChange  uint64 // as leader: index of the newest membership change that may be in the log
 	reluctant   bool   // another site should lead
+	doubted     bool   // the same, because the state may be wrong: see Replica.SetDoubted
 	orphaned    int    // ticks without a known leader
 	stirred     bool   // something has happened since the last tick; see sleep.go
 	duel        bool   // another candidate asked for our vote in the term we stand in
@@ -674,7 +675,7 @@ func (n *Node) post(m *pb.Message) error {
 	if m.GetType() == pb.MsgHeartbeatResp && string(m.GetContext()) == beatMark {
 		return nil
 	}
-	if m.GetType() == pb.MsgPreVote && n.reluctant && n.orphaned < patience*n.config.ElectionTicks {
+	if m.GetType() == pb.MsgPreVote && (n.reluctant || n.doubted) && n.orphaned < patience*n.config.ElectionTicks {
 		return nil
 	}
 	site, ok := n.sites[to]

@@ -17,6 +17,8 @@ const (
 	PlantedInstallAnyway    = false
 	PlantedClockBack        = false
 	PlantedWipeUnasked      = false
+	PlantedOpinionUnheard   = false
+	PlantedNobodyAsked      = false
 
 	PlantedTooFewVoters     = false
 	PlantedRemovedLeads     = false

@@ -20,6 +20,8 @@ var (
 	PlantedInstallAnyway    bool // Replica: a checkpoint is installed over a log that holds it already, dropping what follows
 	PlantedClockBack        bool // Replica: entries are stamped with the clock as it is, even after it jumped back
 	PlantedWipeUnasked      bool // MayForget: a corrupt replica is wiped without asking whether others hold its data
+	PlantedOpinionUnheard   bool // Machine.Hear: a replica believes its own proposals, whatever the others say
+	PlantedNobodyAsked      bool // Judge: whoever meets a digest that is not its own takes itself for wrong
 
 	PlantedTooFewVoters     bool // Node: a removal may leave two voters
 	PlantedRemovedLeads     bool // Node: a leader that removed itself goes on leading

@@ -168,7 +168,7 @@ func (s *seat) obey(order *rebuildOrder) bool {
 func (s *seat) mayForget(mark uint64) Forgetting {
 	began := time.Now()
 	var list []Standing
-	s.askOthers(methodStanding, func(site holdfast.SiteID, answer []byte) {
+	s.askOthers(methodStanding, appendShard(nil, s.id), func(site holdfast.SiteID, answer []byte) {
 		if x, err := ParseStanding(answer); err == nil && x.Site == site {
 			list = append(list, x)
 		}
@@ -186,6 +186,9 @@ func (s *seat) standing(ctx context.Context) Standing {
 	if s.corrupt.Load() {
 		self.Service = Condemned
 		return self
+	}
+	if l := s.life.Load(); l != nil && l.machine.Doubted() {
+		return self // nobody could be taught from it
 	}
 	var serving Standing
 	err := s.do(ctx, func(r *Replica) error {

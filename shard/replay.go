@@ -50,7 +50,8 @@ func ahead(ctx context.Context, next func() ([]Entry, error)) func() ([]Entry, e
 }
 
 // replay applies what is committed after the checkpoint. Consensus could hand the same entries out, but only after it has read all of
-// them in search of changes of membership, and on one core. It stops before such a change: that is for both to follow, in step.
+// them in search of changes of membership, and on one core. It stops before such a change: that is for both to follow, in step. It stops
+// as well after a digest that differs.
 func (l *life) replay() error {
 	ctx, cancel := context.WithCancel(l.seat.host.ctx)
 	defer cancel()
@@ -69,6 +70,9 @@ func (l *life) replay() error {
 			}
 			if err := l.again(e); err != nil {
 				return err
+			}
+			if l.machine.Doubted() {
+				return nil // the others are asked first: a state in doubt makes no checkpoints, and the rest may be long
 			}
 		}
 	}

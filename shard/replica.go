@@ -102,6 +102,10 @@ func (r *Replica) Applied(index uint64, last holdfast.Time) error {
 	return nil
 }
 
+// SetDoubted says whether the state may be wrong. Then this replica does not lead if another can, and proposes nothing. It votes
+// and stores as ever: the log does not depend on the state. Whoever applies its entries has to abandon those who wait for them.
+func (r *Replica) SetDoubted(yes bool) { r.Node.doubted = yes }
+
 // Output proposes what can be proposed now and returns what has to happen outside.
 func (r *Replica) Output(now holdfast.Time) (Output, error) {
 	if err := r.propose(now); err != nil {
@@ -143,8 +147,8 @@ func (r *Replica) propose(now holdfast.Time) error {
 		r.config.Intake.Refuse(r.notLeader())
 		return nil
 	}
-	if !r.Ready() || r.Transferring() {
-		return nil // the new leader, or the end of the hand-over, is a moment away
+	if !r.Ready() || r.Transferring() || r.Node.doubted {
+		return nil // the new leader, or the end of the hand-over or of the doubt, is a moment away
 	}
 	singles, bulks, took := r.config.Answers.underway()
 	r.pace.observe(took, int64(r.config.BulkTarget), int64(now))
@@ -266,7 +270,7 @@ func (r *Replica) nonce() (n Nonce) {
 // Upkeep proposes what the machine found to be due: a digest of the state for the others to compare. Expired holds come by
 // the intake, as bulk. Only a leader does anything.
 func (r *Replica) Upkeep(u Upkeep, now holdfast.Time) error {
-	if !u.DigestDue || !r.Ready() || r.Transferring() {
+	if !u.DigestDue || !r.Ready() || r.Transferring() || r.Node.doubted {
 		return nil
 	}
 	data := ledger.AppendDigest(nil, r.nonce(), r.stamp(now, 1), u.DigestIndex, u.Digest)

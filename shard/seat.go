@@ -25,6 +25,8 @@ type seat struct {
 	changed broadcast // of lead
 	life    atomic.Pointer[life]
 	out     atomic.Pointer[error]  // why it is out of service
+	doubted atomic.Bool            // it was said that the replica is out of service because of a doubt
+	judged  broadcast              // a doubt was settled, or could not be
 	waits   atomic.Pointer[string] // what it waits for before it wipes its disk; nil: nothing
 	corrupt atomic.Bool            // it is out of service because of its disk
 	orders  chan *rebuildOrder     // for a replica out of service
@@ -237,6 +239,9 @@ func (s *seat) absent() error {
 	if out := s.out.Load(); out != nil {
 		return fmt.Errorf("shard %d: %w: %w", s.id, ErrOutOfService, *out)
 	}
+	if doubt := s.doubt(); doubt != nil {
+		return fmt.Errorf("shard %d: %w: %w", s.id, ErrOutOfService, *doubt)
+	}
 	if s.host.ctx.Err() != nil {
 		return ErrStopping
 	}
@@ -290,6 +295,7 @@ func (s *seat) quiet(err error) {
 	s.life.Store(nil)
 	s.rest.Store(nil)
 	s.host.unlist(s.id)
+	s.judged.send()
 	s.setLead(Leadership{})
 	s.intake.Refuse(NotLeaderError{Shard: s.id})
 	s.refuseMail(ErrNoQuorum)
@@ -415,7 +421,7 @@ func (s *seat) report() (Report, error) {
 // askReports asks all other sites at once. A site that is not there yet gives no report, and without it nothing is decided.
 func (s *seat) askReports() []Report {
 	var list []Report
-	s.askOthers(methodBirth, func(site holdfast.SiteID, answer []byte) {
+	s.askOthers(methodBirth, appendShard(nil, s.id), func(site holdfast.SiteID, answer []byte) {
 		if r, err := ParseReport(answer); err == nil && r.Site == site {
 			list = append(list, r)
 		}
@@ -424,7 +430,7 @@ func (s *seat) askReports() []Report {
 }
 
 // askOthers asks all other sites at once, and gives the answers that come within a second to took, one after the other.
-func (s *seat) askOthers(method string, took func(from holdfast.SiteID, answer []byte)) {
+func (s *seat) askOthers(method string, payload []byte, took func(from holdfast.SiteID, answer []byte)) {
 	ctx, cancel := context.WithTimeout(s.host.ctx, time.Second)
 	defer cancel()
 	var mu sync.Mutex
@@ -434,7 +440,7 @@ func (s *seat) askOthers(method string, took func(from holdfast.SiteID, answer [
 			continue
 		}
 		wg.Go(func() {
-			answer, err := s.host.config.Call(ctx, site, method, appendShard(nil, s.id))
+			answer, err := s.host.config.Call(ctx, site, method, payload)
 			if err != nil {
 				return
 			}
@@ -455,6 +461,8 @@ func (s *seat) describe() ShardStatus {
 	st.Node.Leader = *s.lead.Load()
 	if out := s.out.Load(); out != nil {
 		st.OutOfService = *out
+	} else if doubt := s.doubt(); doubt != nil {
+		st.OutOfService = *doubt
 	}
 	if waits := s.waits.Load(); waits != nil {
 		st.Waits = *waits

@@ -23,6 +23,7 @@ const (
 
 	methodHealth   = methodPrefix + "health"   // nothing -> Health of the site's disk
 	methodStanding = methodPrefix + "standing" // shard -> Standing
+	methodOpinion  = methodPrefix + "opinion"  // shard, Opinion of who asks -> Opinion
 )
 
 // Serves reports whether a method of the link is for [Host.Serve].
@@ -56,8 +57,15 @@ func (h *Host) Serve(ctx context.Context, from holdfast.SiteID, method string, p
 		return s.serveBirth()
 	case methodStanding:
 		return s.standing(ctx).Append(nil), nil
+	case methodOpinion:
+		return s.serveOpinion(from, payload)
 	case methodJoin:
 		return nil, s.serveJoin(ctx, from, payload)
+	}
+	if l := s.life.Load(); l == nil || l.machine.Doubted() {
+		return nil, fmt.Errorf("%s: %w", method, s.absent()) // what it would teach may be wrong
+	}
+	switch method {
 	case methodExport:
 		return s.serveExport(from, payload)
 	case methodChunk:

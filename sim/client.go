@@ -325,6 +325,10 @@ func (p *process) read(s holdfast.ShardID, id holdfast.AccountID, answer func(in
 			answer(0, holdfast.Account{}, false, q.Err)
 			return
 		}
+		if r.machine.Doubted() {
+			answer(0, holdfast.Account{}, false, shard.ErrOutOfService)
+			return
+		}
 		r.machine.State(func(state *ledger.State) {
 			index, _ := state.Applied()
 			a, found := state.Account(id)

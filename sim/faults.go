@@ -4,6 +4,7 @@ import (
 	"slices"
 	"time"
 
+	"holdfast"
 	"holdfast/shard"
 	"holdfast/store"
 )
@@ -330,13 +331,30 @@ func (f *fleet) rot() {
 			continue
 		}
 		f.e.logf("site %d shard %d: the checkpoint rots", p.site, i+1)
-		f.rotten = true
+		f.rotten = p
 		f.shards[i].blind = true
 		p.crash()
 		p.start()
+		if f.e.chance(0.5) {
+			f.e.after(500*time.Millisecond, func() { f.crown(p, holdfast.ShardID(i+1)) })
+		}
 		return
 	}
 	f.e.after(100*time.Millisecond, f.rot)
+}
+
+// crown hands the leadership of a shard to a site: also a leader may be the one that differs, and does not see it in the log.
+func (f *fleet) crown(to *process, s holdfast.ShardID) {
+	for _, p := range f.sites {
+		r := p.replicas[s-1]
+		if !p.up || p == to || r.core == nil || r.out || !r.core.Leader().Self {
+			continue
+		}
+		if err := r.core.TransferTo(to.replicas[s-1].id()); err != nil && !tolerable(err) {
+			r.failed(err)
+		}
+		r.pump()
+	}
 }
 
 func (x *faults) jumpClock() {

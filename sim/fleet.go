@@ -45,9 +45,9 @@ type fleet struct {
 	closing       bool // no new work: what is under way comes to its end
 	calm          bool
 	options       Options
-	bulk          int  // the largest batch of the bulk client; 0: there is none
-	rotten        bool // a checkpoint was altered on purpose
-	noticed       bool // and a replica took itself out of service
+	bulk          int      // the largest batch of the bulk client; 0: there is none
+	rotten        *process // where a checkpoint was altered on purpose; nil: nowhere
+	noticed       bool     // and the replica there took itself out of service
 }
 
 // sending is how often an id has been sent, and when first.
@@ -246,13 +246,27 @@ func (f *fleet) run(o Options) {
 // rottenFor is how long a replica that differs may go unnoticed: some digest entries, and payments in between.
 const rottenFor = 6 * time.Second
 
+// rottenPays is how many payments have to follow: the replicas that are right go on.
+const rottenPays = 20
+
 // endRotten is the end of a run in which a checkpoint was altered: somebody must have noticed by then.
 func (f *fleet) endRotten() {
 	for until := f.e.now + rottenFor; !f.noticed && f.e.now < until && f.e.step(); {
 		f.stats.Steps++
 	}
-	if f.rotten && !f.noticed {
+	if f.rotten == nil {
+		return
+	}
+	if !f.noticed {
 		f.e.fail("divergence", "a replica differs from the others, and none took itself out of service")
+		return
+	}
+	paid := f.stats.Acknowledged
+	for until := f.e.now + rottenFor; f.stats.Acknowledged < paid+rottenPays && f.e.now < until && f.e.step(); {
+		f.stats.Steps++
+	}
+	if n := f.stats.Acknowledged - paid; n < rottenPays {
+		f.e.fail("liveness", "the replica that differs is out of service, and %s later only %d payments were acknowledged", rottenFor, n)
 	}
 }
 
@@ -360,7 +374,7 @@ func (f *fleet) count(t *holdfast.Txn) {
 // differs is told of a replica that took itself out of service because its state is not that of the others: nothing here
 // plants a difference, so there is a fault in the ledger.
 func (f *fleet) differs(r *replica, err error) {
-	if f.rotten {
+	if f.rotten == r.p {
 		f.noticed = true
 		return
 	}

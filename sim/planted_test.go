@@ -142,6 +142,18 @@ var plants = []struct {
 	},
 	{"a removed replica is let in again", &shard.PlantedStrangersJoin, Options{}, []string{"admitted"}, ""},
 	{"two voters are left", &shard.PlantedTooFewVoters, Options{}, []string{"voters"}, ""},
+	{
+		"a leader that differs does not listen", &shard.PlantedOpinionUnheard,
+		Options{Rot: true},
+		[]string{"divergence"},
+		"",
+	},
+	{
+		"whoever meets another digest leaves service", &shard.PlantedNobodyAsked,
+		Options{Rot: true},
+		[]string{"digest"},
+		"when the leader differs, it is the others that meet another digest",
+	},
 	{"digest mismatch ignored", &ledger.PlantedDigestIgnored, Options{Rot: true}, []string{"divergence"}, ""},
 }
 

@@ -68,6 +68,9 @@ type replica struct {
 	corrupt  bool // because of its disk: it asks the others whether it may forget
 	mark     uint64
 	round    int // of questions
+	quarrel  int // the round of questions because of a digest that differs
+	quarrels bool
+	opinions []shard.Opinion
 	heard    []shard.Standing
 	courier  *transit.Courier
 	mover    *slot.Mover
@@ -153,7 +156,7 @@ func (r *replica) load(installed bool) {
 	r.intake, r.answers = shard.NewIntake(), shard.NewAnswers()
 	r.wake()
 	r.core, r.commits, r.segments, r.applying, r.fetching, r.soon = nil, nil, nil, false, false, false
-	r.courier = nil
+	r.courier, r.quarrels = nil, false
 	if r.machine, err = shard.LoadMachine(r.p.f.machineConfig, r.volume); err != nil {
 		r.failed(err)
 		return
@@ -183,6 +186,7 @@ func (r *replica) load(installed bool) {
 	index, _ := r.machine.Applied()
 	r.p.f.e.logf("site %d shard %d: replica %x at %d, log to %d, term %d", r.p.site, r.shard, uint64(config.Node.Replica),
 		index, r.volume.LastIndex(), r.volume.Hard().Term)
+	r.doubt()
 	r.pump()
 }
 
@@ -204,6 +208,9 @@ func (r *replica) replay() error {
 				return err
 			}
 			r.applied(&done)
+			if r.machine.Doubted() {
+				return nil
+			}
 		}
 	}
 }
@@ -398,6 +405,7 @@ func (r *replica) pump() {
 	r.pumping = true
 	core := r.core
 	for core == r.core && r.p.up && r.p.f.e.failed == nil {
+		core.SetDoubted(r.machine.Doubted())
 		out, err := core.Output(r.p.clock())
 		if r.failed(err) || !r.carry(&out) {
 			break
@@ -619,7 +627,11 @@ func (r *replica) apply() {
 		}
 		r.applied(&done)
 		_, last := r.machine.Applied()
-		r.answers.Settle(done.Nonce, done.Outcomes, r.p.clock())
+		if r.doubt(); r.machine.Doubted() {
+			r.answers.Abandon(done.Nonce, r.p.clock())
+		} else {
+			r.answers.Settle(done.Nonce, done.Outcomes, r.p.clock())
+		}
 		if r.failed(r.core.Applied(done.Index, last)) {
 			return
 		}
@@ -667,7 +679,7 @@ func (r *replica) fetch(o *shard.Offer) {
 	})
 	life := r.p.life
 	f.net.send(r.p.site, o.Site, func() {
-		if !from.up || from.replicas[r.shard-1].core == nil {
+		if q := from.replicas[r.shard-1]; !from.up || q.core == nil || q.out || q.machine.Doubted() {
 			return
 		}
 		x, err := from.replicas[r.shard-1].volume.export()
@@ -724,6 +736,7 @@ func (r *replica) failed(err error) bool {
 	case condition == shard.Differs:
 		r.wake()
 		r.out = true
+		r.intake.Close(shard.ErrOutOfService)
 		r.p.f.differs(r, err)
 	default:
 		r.p.f.e.fail("stopped", "site %d shard %d stops: %v", r.p.site, r.shard, err)
@@ -796,7 +809,7 @@ func (r *replica) standing() shard.Standing {
 	switch {
 	case r.corrupt:
 		s.Service = shard.Condemned
-	case r.core != nil && !r.out:
+	case r.core != nil && !r.out && !r.machine.Doubted():
 		return r.core.Standing(r.p.site)
 	}
 	return s

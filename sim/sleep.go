@@ -42,7 +42,7 @@ func (p *process) hearBeat(from holdfast.SiteID, beat []byte) {
 
 // doze lets the replica fall asleep, if it may.
 func (r *replica) doze() {
-	if r.core == nil || r.out || r.fetching || r.soon && r.core.Leader().Self || len(r.commits) > 0 {
+	if r.core == nil || r.out || r.fetching || r.machine.Doubted() || r.soon && r.core.Leader().Self || len(r.commits) > 0 {
 		return
 	}
 	rest, err := r.p.beats.Doze(r.shard, r.core)

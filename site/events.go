@@ -30,38 +30,40 @@ type EventKind string
 const (
 	EventStart        EventKind = "start"
 	EventStop         EventKind = "stop"
-	EventLeader       EventKind = "leader"         // another site leads, or nobody does
-	EventCut          EventKind = "cut"            // loud: a site does not answer any more
-	EventHeal         EventKind = "heal"           // it answers
-	EventAlone        EventKind = "no-majority"    // loud: this site refuses what is new
-	EventMajority     EventKind = "majority"       // it does no longer
-	EventHome         EventKind = "home"           // a leadership was given back to the site where it is at home
-	EventMap          EventKind = "shard-map"      // this site has learnt of a new shard map
-	EventShards       EventKind = "shards"         // a shard has a place here from now on, or can be used
-	EventShardStep    EventKind = "shard-step"     // a step of the birth of a shard was ordered here
-	EventSites        EventKind = "sites"          // this site has learnt of a new list of sites
-	EventSiteStep     EventKind = "site-step"      // a step of a change of sites was ordered here
-	EventSiteDone     EventKind = "site-done"      // a change of sites is over
-	EventSlotMoved    EventKind = "slot-moved"     // a slot is in another shard now
-	EventSlotStuck    EventKind = "slot-stuck"     // loud: a slot does not move, or was given up
-	EventFragile      EventKind = "fragile"        // loud: some single loss would stop a shard
-	EventSturdy       EventKind = "sturdy"         // none would any more
-	EventCourier      EventKind = "courier"        // loud: a payment between shards cannot be brought to its end
-	EventBorn         EventKind = "born"           // a replica has found its place in the fleet
-	EventRejoin       EventKind = "rejoin"         // loud: an empty disk joins a living fleet in the stead of the old one
-	EventMembers      EventKind = "members"        // a shard's voters have changed
-	EventInstalled    EventKind = "installed"      // a checkpoint of another site was installed
-	EventOutOfService EventKind = "out-of-service" // loud: a replica differs from the others and answers nothing
-	EventCorrupt      EventKind = "corrupt"        // loud: a disk does not hold what was written; the replica has left service
-	EventWaits        EventKind = "rebuild-waits"  // loud: a corrupt replica may not be wiped, because others do not hold its data for certain
-	EventYields       EventKind = "yields"         // loud: a leadership goes to a site with a better disk
-	EventWiped        EventKind = "wiped"          // loud: a replica forgets all it has and joins again under a new identity
+	EventLeader       EventKind = "leader"          // another site leads, or nobody does
+	EventCut          EventKind = "cut"             // loud: a site does not answer any more
+	EventHeal         EventKind = "heal"            // it answers
+	EventAlone        EventKind = "no-majority"     // loud: this site refuses what is new
+	EventMajority     EventKind = "majority"        // it does no longer
+	EventHome         EventKind = "home"            // a leadership was given back to the site where it is at home
+	EventMap          EventKind = "shard-map"       // this site has learnt of a new shard map
+	EventShards       EventKind = "shards"          // a shard has a place here from now on, or can be used
+	EventShardStep    EventKind = "shard-step"      // a step of the birth of a shard was ordered here
+	EventSites        EventKind = "sites"           // this site has learnt of a new list of sites
+	EventSiteStep     EventKind = "site-step"       // a step of a change of sites was ordered here
+	EventSiteDone     EventKind = "site-done"       // a change of sites is over
+	EventSlotMoved    EventKind = "slot-moved"      // a slot is in another shard now
+	EventSlotStuck    EventKind = "slot-stuck"      // loud: a slot does not move, or was given up
+	EventFragile      EventKind = "fragile"         // loud: some single loss would stop a shard
+	EventSturdy       EventKind = "sturdy"          // none would any more
+	EventCourier      EventKind = "courier"         // loud: a payment between shards cannot be brought to its end
+	EventBorn         EventKind = "born"            // a replica has found its place in the fleet
+	EventRejoin       EventKind = "rejoin"          // loud: an empty disk joins a living fleet in the stead of the old one
+	EventMembers      EventKind = "members"         // a shard's voters have changed
+	EventInstalled    EventKind = "installed"       // a checkpoint of another site was installed
+	EventOutOfService EventKind = "out-of-service"  // loud: a replica differs from the others and answers nothing
+	EventBack         EventKind = "back-in-service" // it is known to be right after all
+	EventOthersDiffer EventKind = "others-differ"   // loud: a majority has the state of the replica here, and others have another one
+	EventCorrupt      EventKind = "corrupt"         // loud: a disk does not hold what was written; the replica has left service
+	EventWaits        EventKind = "rebuild-waits"   // loud: a corrupt replica may not be wiped, because others do not hold its data for certain
+	EventYields       EventKind = "yields"          // loud: a leadership goes to a site with a better disk
+	EventWiped        EventKind = "wiped"           // loud: a replica forgets all it has and joins again under a new identity
 )
 
 var eventLevels = map[EventKind]slog.Level{
 	EventCut: slog.LevelWarn, EventFragile: slog.LevelWarn, EventAlone: slog.LevelWarn, EventRejoin: slog.LevelWarn,
 	EventOutOfService: slog.LevelError, EventCorrupt: slog.LevelError, EventWaits: slog.LevelError, EventWiped: slog.LevelWarn,
-	EventYields: slog.LevelWarn, EventCourier: slog.LevelError, EventSlotStuck: slog.LevelWarn,
+	EventOthersDiffer: slog.LevelError, EventYields: slog.LevelWarn, EventCourier: slog.LevelError, EventSlotStuck: slog.LevelWarn,
 }
 
 // eventsKept is how many events are remembered.
@@ -138,19 +140,63 @@ func (s *Site) hostEvent(e shard.Event) {
 		s.countVoters()
 	case shard.EventInstalled:
 		v.Kind = EventInstalled
+		s.outs.returns(e.Shard)
 	case shard.EventCorrupt:
 		v.Kind = EventCorrupt
-		s.differs.CompareAndSwap(false, len(s.peers()) == 0) // with peers it may be rebuilt from them
+		if len(s.peers()) == 0 { // with peers it may be rebuilt from them
+			s.outs.leaves(e.Shard)
+		}
 	case shard.EventYields:
 		v.Kind = EventYields
 	case shard.EventWaits:
 		v.Kind = EventWaits
 	case shard.EventWiped:
 		v.Kind = EventWiped
+		s.outs.returns(e.Shard)
 	case shard.EventOutOfService:
 		v.Kind = EventOutOfService
-		s.differs.Store(true)
+		s.outs.leaves(e.Shard)
+	case shard.EventBack:
+		v.Kind = EventBack
+		s.outs.returns(e.Shard)
+	case shard.EventOthersDiffer:
+		v.Kind = EventOthersDiffer
 	}
 	s.event(v)
 	s.watch.tell() // what it leads, and whether it is fit to, may be news
+}
+
+// outs are the shards whose replica here answers nothing until somebody has looked. While there is one the site is not ready.
+type outs struct {
+	mu     sync.Mutex
+	shards map[holdfast.ShardID]bool
+	failed bool // this site must stop: nothing returns
+}
+
+func (o *outs) leaves(id holdfast.ShardID) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.shards == nil {
+		o.shards = map[holdfast.ShardID]bool{}
+	}
+	o.shards[id] = true
+}
+
+// returns is for a replica that serves again, or was rebuilt or replaced and so is another one.
+func (o *outs) returns(id holdfast.ShardID) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	delete(o.shards, id)
+}
+
+func (o *outs) all() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.failed = true
+}
+
+func (o *outs) any() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.failed || len(o.shards) > 0
 }

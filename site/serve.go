@@ -96,7 +96,7 @@ func (s *Site) servePulse(from holdfast.SiteID, payload []byte) ([]byte, error) 
 // pulse is what this site says of itself.
 func (s *Site) pulse() pulse {
 	p := pulse{
-		version: s.opts.Version, stopping: s.stopping.Load(), digestOK: !s.differs.Load(), leads: map[holdfast.ShardID]uint64{},
+		version: s.opts.Version, stopping: s.stopping.Load(), digestOK: !s.outs.any(), leads: map[holdfast.ShardID]uint64{},
 	}
 	p.ready = s.running.Load() && !p.stopping && p.digestOK && s.watch.majority.Load().heard
 	p.diskFull, p.diskFree = s.disk.look(s.store)
@@ -197,6 +197,16 @@ func (s *Site) Rebuild(ctx context.Context, id holdfast.ShardID, force bool) err
 	}
 	s.log.Warn("a rebuild was ordered", "shard", id, "force", force)
 	return s.host.Rebuild(ctx, id, force)
+}
+
+// Trust decides that the state of this site's own replica of a shard is the right one, when replicas differ and no majority has the
+// same. See [shard.Host.Trust].
+func (s *Site) Trust(_ context.Context, id holdfast.ShardID) error {
+	if err := s.known(id); err != nil {
+		return err
+	}
+	s.log.Warn("it was decided that the state here is right", "shard", id)
+	return s.host.Trust(id)
 }
 
 func (s *Site) serveHandOver(ctx context.Context, payload []byte) error {

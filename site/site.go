@@ -71,7 +71,7 @@ type Site struct {
 	owners    *owners
 	disk      diskWatch
 
-	differs  atomic.Bool // a replica here has found itself to differ, or corrupt with nobody to learn from
+	outs     outs // replicas here that have found themselves to differ, or corrupt with nobody to learn from
 	stopping atomic.Bool
 	running  atomic.Bool
 	fatal    sync.Once
@@ -138,7 +138,7 @@ func (s *Site) Ready() error {
 		return ErrNotReady
 	case retired != nil:
 		return retired
-	case s.differs.Load():
+	case s.outs.any():
 		return shard.ErrOutOfService
 	case !s.watch.majority.Load().heard:
 		return shard.ErrNoQuorum

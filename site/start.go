@@ -324,7 +324,7 @@ func (s *Site) awaitLeader(ctx context.Context, id holdfast.ShardID, to holdfast
 // the process hears why.
 func (s *Site) die(err error) {
 	s.fatal.Do(func() {
-		s.differs.Store(true)
+		s.outs.all()
 		s.gate.shut()
 		s.log.Error("this site must stop", "err", err)
 		s.opts.OnFatal(err)

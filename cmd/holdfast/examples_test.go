@@ -39,6 +39,7 @@ var long = map[string]string{
 	"holdfast shard move 300-349 --to 2":                                    "a fleet of several shards: the drill slot-move orders such moves",
 	"holdfast shard move 7,300-349 --to 2 --apply 1f2e3d4c5b6a --wait 10m":  "a fleet of several shards: the drill slot-move orders such moves",
 	"holdfast shard stay 300-349":                                           "a fleet of several shards: the drill slot-move orders such moves",
+	"holdfast shard trust 1 --site http://10.0.0.1:8080":                    "two replicas that differ: TestTrustDecides of package shard has them",
 	"holdfast bench restart --accounts 2000 --entries 2000 --length 2s":     "TestBenchesOfProcesses runs it",
 	"holdfast bench history --transfers 400000 --length 1s":                 "TestBenchesOfProcesses runs it",
 	"holdfast drill run carrier-cut --runs 100 --json out/carrier-cut.json": "half an hour",

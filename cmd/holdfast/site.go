@@ -357,7 +357,7 @@ func newShard() *cobra.Command {
 	return group(
 		"shard", "Move owners between shards, and repair what a site holds of a shard",
 		`Move owners between shards while payments go on: first a plan, then the order; and repair what a site holds of a shard.`,
-		newShardMove(), newShardStay(), newShardRebuild(),
+		newShardMove(), newShardStay(), newShardRebuild(), newShardTrust(),
 	)
 }
 
@@ -378,19 +378,68 @@ The API key is read from the environment: HOLDFAST_KEY. It has to be an operator
 		Example: "  holdfast shard rebuild 1 --site http://10.0.0.2:8080",
 		Args:    one("number of a shard"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			n, err := strconv.ParseUint(args[0], 10, 16)
-			if err != nil || n == 0 {
-				return badUsage(cmd, fmt.Errorf("%q is no number of a shard: they begin with 1", args[0]))
+			id, err := ownReplica(cmd, &t, args[0])
+			if err != nil {
+				return err
 			}
-			if strings.Contains(t.site, ",") {
-				return badUsage(cmd, errors.New("name one site: it is its own replica that is wiped"))
-			}
-			return rebuild(cmd, &t, holdfast.ShardID(n), force)
+			return rebuild(cmd, &t, id, force)
 		},
 	}
 	t.flags(cmd)
 	cmd.Flags().BoolVar(&force, "force", false, "ask nobody whether others hold the data")
 	return cmd
+}
+
+// ownReplica is the shard of an order that is for one site alone.
+func ownReplica(cmd *cobra.Command, t *target, arg string) (holdfast.ShardID, error) {
+	n, err := strconv.ParseUint(arg, 10, 16)
+	if err != nil || n == 0 {
+		return 0, badUsage(cmd, fmt.Errorf("%q is no number of a shard: they begin with 1", arg))
+	}
+	if strings.Contains(t.site, ",") {
+		return 0, badUsage(cmd, errors.New("name one site: the order is for its own replica"))
+	}
+	return holdfast.ShardID(n), nil
+}
+
+func newShardTrust() *cobra.Command {
+	var t target
+	cmd := &cobra.Command{
+		Use:   "trust SHARD --site URL",
+		Short: "Decide that the state of one site's replica is right, when no majority can",
+		Long: `Decide that the state of a shard's replica at the one site that is asked is the right one. It is for replicas that differ when
+no majority of the voters has the same state, so that none of them serves: two voters, or sites that are gone for good. With
+a majority the replicas decide by themselves.
+
+The replica leads and answers again; those that differ stay out of service, and are then rebuilt. The decision holds until the
+site starts again. Nobody looks for what another replica has and this one has not: look at the books of each before.
+
+The API key is read from the environment: HOLDFAST_KEY. It has to be an operator's.`,
+		Example: "  holdfast shard trust 1 --site http://10.0.0.1:8080",
+		Args:    one("number of a shard"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			id, err := ownReplica(cmd, &t, args[0])
+			if err != nil {
+				return err
+			}
+			return trust(cmd, &t, id)
+		},
+	}
+	t.flags(cmd)
+	return cmd
+}
+
+func trust(cmd *cobra.Command, t *target, id holdfast.ShardID) error {
+	c, err := t.client()
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	if err := c.Trust(cmd.Context(), id); err != nil {
+		return fmt.Errorf("trust shard %d at %s: %w", id, t.site, err)
+	}
+	fmt.Fprintf(words(cmd, t.file), "The replica of shard %d at %s takes its state for the right one: holdfast status shows whether it leads.\n", id, t.site)
+	return writeJSON(cmd, t.file, map[string]any{"shard": id, "trusted": true})
 }
 
 func rebuild(cmd *cobra.Command, t *target, id holdfast.ShardID, force bool) error {
