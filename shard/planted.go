@@ -24,6 +24,8 @@ const (
 	PlantedRemovedLeads     = false
 	PlantedCommitNotWritten = false
 	PlantedStrangersJoin    = false
+
+	PlantedSleepUnmatched = false
 )
 
 func plantedChange(_ *Node, _ Entry, cc *pb.ConfChangeV2) *pb.ConfChangeV2 { return cc }

@@ -110,6 +110,12 @@ var plants = []struct {
 	},
 	{"store: old tail kept", &store.PlantedTailKept, Options{Disk: PebbleDisk}, []string{"log"}, ""},
 	{
+		"leader sleeps while a follower lacks entries", &shard.PlantedSleepUnmatched,
+		Options{},
+		[]string{"stopped", "committed", "digest", "liveness"},
+		"the follower is told that more is committed than it has; or has nothing of that term, and is never sent it",
+	},
+	{
 		"removed voter still counts", &shard.PlantedRemovedCounts,
 		Options{Moves: true},
 		[]string{"quorum", "elected", "removed-leads"},

@@ -31,6 +31,7 @@ type process struct {
 	failing  bool          // the next fsync fails
 	full     bool          // no room for new work
 	care     *shard.Care
+	beats    *shard.Beats
 	chart    int // the version of the shard map that it has
 	syncing  bool
 	waiting  []token         // writes that no sync has been started for
@@ -57,6 +58,8 @@ type replica struct {
 	commits  []shard.Entry // to be applied
 	applying bool
 	segments []*ledger.Segment // to be persisted
+	rest     *shard.Rest       // nil: it is awake
+	soon     bool              // it will have to do something by itself
 	pumping  bool
 	fetching bool
 	ticks    int
@@ -111,6 +114,7 @@ func (p *process) start() {
 	p.up, p.syncing, p.waiting, p.failing, p.slow, p.paused = true, false, nil, false, 0, 0
 	p.care = shard.NewCare(shard.CareBounds{})
 	p.care.Space(p.full)
+	p.beats = shard.NewBeats(shard.BeatConfig{Site: p.site, Life: p.f.identity()})
 	p.f.e.logf("site %d starts", p.site)
 	if err := p.disk.open(); err != nil {
 		p.f.e.fail("disk", "site %d cannot open its disk: %v", p.site, err)
@@ -150,7 +154,8 @@ func (r *replica) start() {
 func (r *replica) load(installed bool) {
 	var err error
 	r.intake, r.answers = shard.NewIntake(), shard.NewAnswers()
-	r.core, r.commits, r.segments, r.applying, r.fetching = nil, nil, nil, false, false
+	r.wake()
+	r.core, r.commits, r.segments, r.applying, r.fetching, r.soon = nil, nil, nil, false, false, false
 	r.courier, r.quarrels = nil, false
 	if r.machine, err = shard.LoadMachine(r.p.f.machineConfig, r.volume); err != nil {
 		r.failed(err)
@@ -169,7 +174,7 @@ func (r *replica) load(installed bool) {
 			Shard: r.shard, Replica: shard.ReplicaID(r.volume.Identity().Replica), Log: r.volume, Checkpoint: checkpoint,
 			Applied: applied, MessageBytes: r.p.f.messageBytes,
 		},
-		Intake: r.intake, Answers: r.answers, SinglesInFlight: 2,
+		Intake: r.intake, Answers: r.answers, SinglesInFlight: 2, SleepTicks: r.p.f.sleepTicks,
 	}
 	binary.BigEndian.PutUint64(config.Process[:], r.p.f.identity())
 	core, err := shard.NewReplica(config, last)
@@ -292,8 +297,16 @@ func tolerable(err error) bool {
 func (p *process) tick() {
 	p.after(tick, p.tick)
 	p.tend()
+	due := p.beats.Tick()
 	for _, r := range p.replicas {
+		if r.rest != nil && p.beats.Keeps(r.rest) {
+			r.look()
+			continue
+		}
 		r.tick()
+	}
+	if due {
+		p.beat()
 	}
 }
 
@@ -309,6 +322,7 @@ func (r *replica) tick() {
 	if r.core == nil || r.out {
 		return
 	}
+	r.wake()
 	now := r.p.clock()
 	if r.failed(r.core.Tick(now)) {
 		return
@@ -327,6 +341,7 @@ func (r *replica) tick() {
 		return
 	}
 	r.pump()
+	r.doze()
 }
 
 func (r *replica) upkeep(now holdfast.Time) {
@@ -335,6 +350,7 @@ func (r *replica) upkeep(now holdfast.Time) {
 		look += holdfast.Time(2 * time.Second)
 	}
 	u := r.machine.Upkeep(look, r.ticks%(upkeepTicks*10) == 0)
+	r.soon = u.Soon
 	if u.Expire.Count() > 0 {
 		q := &shard.Request{Batch: u.Expire, Bulk: true, Answer: func(*shard.Request) {}}
 		if err := r.intake.Put(q); err != nil && !tolerable(err) {
@@ -397,6 +413,9 @@ func (r *replica) pump() {
 		r.judge()
 	}
 	r.pumping = false
+	if r.core != nil && r.rest != nil && (r.core.Stirred() || r.soon && r.core.Leader().Self) {
+		r.wake()
+	}
 }
 
 // carry does what an Output asks for; false when it asked for nothing.
@@ -715,6 +734,7 @@ func (r *replica) failed(err error) bool {
 	case condition == shard.Corrupt:
 		r.condemn()
 	case condition == shard.Differs:
+		r.wake()
 		r.out = true
 		r.intake.Close(shard.ErrOutOfService)
 		r.p.f.differs(r, err)
@@ -732,6 +752,7 @@ func (r *replica) condemn() {
 	if r.intake != nil {
 		r.intake.Close(shard.ErrOutOfService)
 	}
+	r.wake()
 	r.core, r.machine, r.commits, r.segments = nil, nil, nil, nil
 	r.out, r.corrupt, r.mark = true, true, 0
 	r.p.f.stats.Corrupt++

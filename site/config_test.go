@@ -89,6 +89,13 @@ func TestDefaultsAreGood(t *testing.T) {
 	}
 }
 
+func TestTheExampleIsOneOfThreeWithEightShards(t *testing.T) {
+	c := Example("holdfast-data", 3)
+	if p := problems(c); p != "" || len(c.Peers) != 2 || c.Shards != 8 {
+		t.Errorf("%d peers, %d shards, problems: %s", len(c.Peers), c.Shards, p)
+	}
+}
+
 func TestDecodeNamesWhatItDoesNotKnow(t *testing.T) {
 	rows := []struct{ text, want string }{
 		{"site = 1\nsiet = 2\n", "site.toml:2: siet: no such field"},
@@ -178,7 +185,7 @@ func TestAllProblemsAtOnce(t *testing.T) {
 }
 
 func TestPrintGivesBackWhatItWasGiven(t *testing.T) {
-	for _, c := range []Config{decode(t, threeSites), Embedded("d", "127.0.0.1:0")} {
+	for _, c := range []Config{decode(t, threeSites), Embedded("d", "127.0.0.1:0"), Example("d", 3)} {
 		var text bytes.Buffer
 		if err := Print(&text, c); err != nil {
 			t.Fatal(err)

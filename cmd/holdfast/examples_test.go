@@ -44,6 +44,10 @@ var long = map[string]string{
 	"holdfast bench history --transfers 400000 --length 1s":                 "TestBenchesOfProcesses runs it",
 	"holdfast drill run carrier-cut --runs 100 --json out/carrier-cut.json": "half an hour",
 	"holdfast drill run site-cut --sites 5 --shards 8 --carriers 2":         "half a minute",
+	"holdfast drill run site-cut --shards 3 --rate 100":                     "half a minute",
+	"holdfast bench commit --only 3-site-single --shards 8":                 "half a minute",
+	"holdfast bench shards --json out/bench-shards.json":                    "minutes",
+	"holdfast bench idle --shards 64 --json out/bench-idle.json":            "two minutes",
 	"holdfast drill run carrier-rivals --runs 3 --report out/rivals.html":   "half a minute, and root",
 }
 
