@@ -39,7 +39,9 @@ type Beats struct {
 	config BeatConfig
 	ticks  uint64 // also the number of the latest beat
 	// Part is how many ticks have passed since the last call of Tick, where several are passed at once.
-	Part  int
+	Part int
+	// Lame says that some replica of this site is not at work: out of service, or not let in yet. A beat vouches for none that is missing.
+	Lame  bool
 	epoch uint64 // of the list
 	led   map[holdfast.ShardID]ledAsleep
 	peers map[holdfast.SiteID]*beatPeer
@@ -55,6 +57,7 @@ type ledAsleep struct {
 // beatPeer is what is known of another site.
 type beatPeer struct {
 	life   uint64
+	lame   bool   // some replica there is not at work
 	heard  uint64 // the number of its latest beat
 	silent int    // ticks since then
 	echo   uint64 // the latest of our beats that it has heard
@@ -102,40 +105,51 @@ func (b *Beats) silence(site holdfast.SiteID) int { return b.peer(site).silent }
 // unheard is for how many ticks a site has not confirmed a beat of this one, or has not been heard: a leader needs both ways.
 func (b *Beats) unheard(site holdfast.SiteID) int {
 	p := b.peer(site)
-	if p.heard == 0 || p.echo == 0 || p.echo > b.ticks {
+	if p.heard == 0 || p.echo == 0 {
 		return never
 	}
 	return max(p.silent, int(min(b.ticks-p.echo, never)))
 }
 
+// RestTicks is how many ticks the clock of a site may pass at once while all its shards sleep and no beat is late: a beat is due then.
+func (b *Beats) RestTicks() int { return restBeats * b.config.HeartbeatTicks }
+
 const (
 	beatVersion = 1
-	beatHead    = 1 + 1 + 5*8
+	beatHead    = 1 + 1 + 6*8
 	slumberSize = 2 + 4*8
+
+	// Flags of a beat.
+	beatLists = 1
+	beatLame  = 2
 )
 
 // Beat is what to send to another site now.
 //
 //	offset size
 //	0      1    version, 1
-//	1      1    1: a list follows
+//	1      1    flags; 1: a list follows, 2: some replica of the sender is not at work
 //	2      8    life of the sender
 //	10     8    number of the beat
-//	18     8    the number of the latest beat of the receiver that the sender has heard; 0: none
-//	26     8    the epoch of the receiver's list that the sender has; 0: none
-//	34     8    the epoch of the sender's list
-//	42     ...  the list: shard (2), leader, follower, term, commit (8 each)
+//	18     8    the life of the receiver that the sender has heard; 0: none. What follows is of that life
+//	26     8    the number of the latest beat of the receiver that the sender has heard; 0: none
+//	34     8    the epoch of the receiver's list that the sender has; 0: none
+//	42     8    the epoch of the sender's list
+//	50     ...  the list: shard (2), leader, follower, term, commit (8 each)
 func (b *Beats) Beat(to holdfast.SiteID) []byte {
 	p := b.peer(to)
 	out := make([]byte, 0, beatHead)
 	out = append(out, beatVersion, 0)
-	for _, n := range []uint64{b.config.Life, b.ticks, p.heard, p.epoch, b.epoch} {
+	for _, n := range []uint64{b.config.Life, b.ticks, p.life, p.heard, p.epoch, b.epoch} {
 		out = binary.BigEndian.AppendUint64(out, n)
+	}
+	if b.Lame {
+		out[1] |= beatLame
 	}
 	if p.knows == b.epoch {
 		return out
 	}
-	out[1] = 1
+	out[1] |= beatLists
 	for _, id := range slices.Sorted(maps.Keys(b.led)) {
 		l := b.led[id]
 		for _, m := range l.with {
@@ -163,11 +177,14 @@ func (b *Beats) Hear(from holdfast.SiteID, beat []byte) (list map[holdfast.Shard
 	if len(beat) < beatHead || beat[0] != beatVersion {
 		return nil, errBeat
 	}
-	n := [5]uint64{}
+	n := [6]uint64{}
 	for i := range n {
 		n[i] = binary.BigEndian.Uint64(beat[2+8*i:])
 	}
-	life, number, echo, knows, epoch := n[0], n[1], n[2], n[3], n[4]
+	life, number, ours, echo, knows, epoch := n[0], n[1], n[2], n[3], n[4], n[5]
+	if ours != b.config.Life || echo > b.ticks {
+		echo, knows = 0, 0 // it speaks of an earlier start of this process, which had other numbers
+	}
 	p := b.peer(from)
 	if p.life != life {
 		*p = beatPeer{life: life, silent: never}
@@ -175,8 +192,8 @@ func (b *Beats) Hear(from holdfast.SiteID, beat []byte) (list map[holdfast.Shard
 	if number <= p.heard {
 		return nil, nil
 	}
-	p.heard, p.silent, p.echo, p.knows = number, -b.Part, echo, knows
-	if beat[1] == 1 {
+	p.heard, p.silent, p.echo, p.knows, p.lame = number, -b.Part, echo, knows, beat[1]&beatLame != 0
+	if beat[1]&beatLists != 0 {
 		if p.list, err = readSlumbers(beat[beatHead:]); err != nil {
 			return nil, err
 		}

@@ -9,11 +9,11 @@ import (
 // beatShard is the shard that beats are addressed to: there is none of that number.
 const beatShard holdfast.ShardID = 0
 
-// In ticks: how often a shard that is asleep is looked at for what time brings about (a segment that is old, a hold that expires), and
-// for how long the goroutine of one may be at work before nobody vouches for it any more.
 const (
-	asleepTicks = 100
-	stuckTicks  = 5
+	// lookTime is how often a shard that is asleep is looked at for what time brings about: a segment that is old, a hold that expires.
+	lookTime = time.Second
+	// stuckTicks is for how many ticks the goroutine of one may be at work before nobody vouches for it any more.
+	stuckTicks = 5
 	// restBeats is how many heartbeats apart the beats of a site are in which every shard sleeps: two of them still come before anybody
 	// doubts. A beat that is missed then costs a few needless ticks, and nothing else.
 	restBeats = 2
@@ -32,10 +32,11 @@ type heardBeat struct {
 }
 
 // keepTime is the clock of all shards: one goroutine that ticks those that are awake, and sends the beats. All shards that are awake
-// tick at one moment, so that what they say to another site then travels together. While all sleep it ticks when a beat is due.
+// tick at one moment, so that what they say to another site then travels together. While all sleep, and all beats come, it ticks when a
+// beat is due.
 func (h *Host) keepTime() {
 	tick := h.config.Timing.Tick
-	beat := tick * time.Duration(orElse(h.config.Timing.HeartbeatTicks, 2)*restBeats)
+	rest := tick * time.Duration(h.beats.RestTicks())
 	t := time.NewTimer(untilNext(tick, h.config.Site))
 	defer t.Stop()
 	for n, ticks := 0, 1; ; n += ticks {
@@ -45,11 +46,12 @@ func (h *Host) keepTime() {
 			return
 		}
 		pause := tick
-		if h.tick(n, ticks) {
-			pause = beat
+		if h.tick(n, ticks) { // nothing needs the ticks in between
+			pause = rest
 		}
 		wait := untilNext(pause, h.config.Site)
 		ticks = max(1, int((wait+tick/2)/tick))
+		h.ahead.Store(int64(ticks))
 		t.Reset(wait)
 	}
 }
@@ -64,7 +66,7 @@ func untilNext(period time.Duration, site holdfast.SiteID) time.Duration {
 // sitePhase is by how much the moments of one site are earlier than those of the one before it.
 const sitePhase = 3 * time.Millisecond
 
-// tick passes so many units of time, the n-th being the last. It reports whether every shard sleeps.
+// tick passes so many units of time, the n-th being the last. It reports whether every shard sleeps, and no beat is late.
 func (h *Host) tick(n, ticks int) (asleep bool) {
 	h.beatMu.Lock()
 	asleep, h.ticked = true, time.Now()
@@ -72,24 +74,31 @@ func (h *Host) tick(n, ticks int) (asleep bool) {
 	for range ticks {
 		due = h.beats.Tick() || due
 	}
+	looks := n%max(1, int(lookTime/h.config.Timing.Tick)) < ticks // all at one moment: to wake once for many costs less than many times for one
+	h.beats.Lame = false
 	for _, s := range *h.seats.Load() {
-		rest := s.rest.Load()
-		switch {
-		case rest == nil || !h.beats.Keeps(rest):
-			asleep = false
-			s.ticks.set()
-		case n%asleepTicks < ticks: // all at one moment: to wake once for many costs less than many times for one
-			if l := s.life.Load(); l != nil {
-				l.commit.ask(false)
-			}
-		}
-		s.watch(rest != nil)
+		asleep = s.tick(looks) && asleep
+		h.beats.Lame = h.beats.Lame || s.life.Load() == nil
 	}
 	h.beatMu.Unlock()
 	if due {
 		h.sendBeats()
 	}
 	return asleep
+}
+
+// tick passes a moment for one shard. It reports whether it sleeps and may go on without the next tick. The caller holds beatMu.
+func (s *seat) tick(looks bool) (asleep bool) {
+	rest, beats := s.rest.Load(), s.host.beats
+	s.watch(rest != nil)
+	if rest == nil || !beats.Keeps(rest) {
+		s.ticks.set()
+		return false
+	}
+	if l := s.life.Load(); l != nil && looks {
+		l.commit.ask(false)
+	}
+	return !beats.Late(rest)
 }
 
 // watch takes a shard off the list whose goroutine hangs: awake it would send no heartbeats either. Called by the clock.
@@ -117,15 +126,11 @@ func (h *Host) sendBeats() {
 
 // hearBeat takes a beat, and passes on what it says to those replicas that are awake.
 func (h *Host) hearBeat(from holdfast.SiteID, beat []byte) {
-	h.beatMu.Lock()
-	defer h.beatMu.Unlock()
-	h.beats.Part = min(int(time.Since(h.ticked)/h.config.Timing.Tick), restBeats*orElse(h.config.Timing.HeartbeatTicks, 2)-1)
-	list, err := h.beats.Hear(from, beat)
+	list, ours, err := h.takeBeat(from, beat)
 	if err != nil {
 		h.config.Logger.Debug("beat ignored", "site", from, "err", err)
 	}
-	echo := h.beats.peer(from).echo
-	if ours := h.sent[echo%uint64(len(h.sent))]; ours.number == echo && echo > 0 {
+	if ours.number > 0 {
 		h.config.OnHeard(from, ours.at)
 	}
 	for id, word := range list {
@@ -133,6 +138,19 @@ func (h *Host) hearBeat(from holdfast.SiteID, beat []byte) {
 			s.inbox.heard(&heardBeat{from, word})
 		}
 	}
+}
+
+// takeBeat returns also the latest beat of this site that the other has heard; its number is 0 when there is none.
+func (h *Host) takeBeat(from holdfast.SiteID, beat []byte) (list map[holdfast.ShardID]Slumber, ours sentBeat, err error) {
+	h.beatMu.Lock()
+	defer h.beatMu.Unlock()
+	h.beats.Part = min(int(time.Since(h.ticked)/h.config.Timing.Tick), int(h.ahead.Load())-1)
+	list, err = h.beats.Hear(from, beat)
+	echo := h.beats.peer(from).echo
+	if ours = h.sent[echo%uint64(len(h.sent))]; ours.number != echo {
+		ours = sentBeat{} // so old that it is forgotten
+	}
+	return list, ours, err
 }
 
 // unlist says that a shard that was asleep is not any more.

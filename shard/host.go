@@ -151,10 +151,12 @@ type Host struct {
 	full   atomic.Bool // the disk is nearly full
 	sites  atomic.Pointer[[]holdfast.SiteID]
 
-	beatMu sync.Mutex
-	beats  *Beats // guarded by beatMu
+	beatMu sync.Mutex // guards what follows
+	beats  *Beats
 	sent   [256]sentBeat
 	ticked time.Time // when the clock ticked last
+
+	ahead atomic.Int64 // how many ticks it will pass at once when it ticks next
 
 	epoch  time.Time // where Care's clock begins
 	careMu sync.Mutex
@@ -192,6 +194,7 @@ func NewHost(c HostConfig) (*Host, error) {
 	if err != nil {
 		return nil, err
 	}
+	h.ahead.Store(1)
 	h.beats = NewBeats(BeatConfig{
 		Site: c.Site, Life: binary.BigEndian.Uint64(life[:]), HeartbeatTicks: c.Timing.HeartbeatTicks, ElectionTicks: c.Timing.ElectionTicks,
 	})

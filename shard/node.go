@@ -87,6 +87,7 @@ type Node struct {
 	doubted     bool   // the same, because the state may be wrong: see Replica.SetDoubted
 	orphaned    int    // ticks without a known leader
 	stirred     bool   // something has happened since the last tick; see sleep.go
+	spoke       bool   // as follower: the leader has spoken since this replica fell asleep last
 	duel        bool   // another candidate asked for our vote in the term we stand in
 	offer       *Offer
 	messages    []Message
@@ -281,7 +282,7 @@ func (n *Node) Step(from holdfast.SiteID, payload []byte) (err error) {
 		n.learnSite(ReplicaID(m.GetFrom()), from)
 	}
 	if m.GetType() == pb.MsgSnap {
-		n.stirred = true
+		n.notice(m)
 		return n.stepOffer(m)
 	}
 	if m.GetType() == pb.MsgProp { // forwarding is off everywhere, so nobody sends these
@@ -290,7 +291,7 @@ func (n *Node) Step(from holdfast.SiteID, payload []byte) (err error) {
 	if m.GetType() == pb.MsgReadIndex && n.leader.Self && !n.Ready() {
 		return nil // as for ReadIndex; the asker repeats
 	}
-	n.stirred = n.stirred || stirs(m.GetType())
+	n.notice(m)
 	n.ignore(n.raft.Step(m))
 	n.noticeDuel(m)
 	return nil

@@ -26,6 +26,9 @@ const (
 	PlantedStrangersJoin    = false
 
 	PlantedSleepUnmatched = false
+	PlantedSleepOn        = false
+	PlantedSleepUnheard   = false
+	PlantedSleepVouched   = false
 )
 
 func plantedChange(_ *Node, _ Entry, cc *pb.ConfChangeV2) *pb.ConfChangeV2 { return cc }

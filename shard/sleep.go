@@ -1,6 +1,8 @@
 package shard
 
 import (
+	"slices"
+
 	pb "go.etcd.io/raft/v3/raftpb"
 
 	"holdfast"
@@ -32,9 +34,10 @@ func (b *Beats) Doze(id holdfast.ShardID, r *Replica) (*Rest, error) {
 		return nil, nil
 	}
 	rest := &Rest{shard: id, site: lead.Site, word: word}
-	if b.silence(lead.Site) > restBeats*b.config.HeartbeatTicks || !b.Keeps(rest) {
+	if b.Late(rest) || !b.Keeps(rest) {
 		return nil, nil
 	}
+	r.Node.spoke = false
 	return rest, r.Hear(lead.Site, word) // its clock counts from the beat on, as Rouse does
 }
 
@@ -52,7 +55,7 @@ func (b *Beats) dozeLeader(id holdfast.ShardID, r *Replica) (*Rest, error) {
 			continue
 		}
 		// Active, because one check of the majority may come before the answer to the first heartbeat after the sleep.
-		if p.Match != status.Commit && !PlantedSleepUnmatched || p.State != "replicate" || p.Role != Voter || !p.Active || b.unheard(p.Site) > b.unheardAfter() {
+		if p.Match != status.Commit && !PlantedSleepUnmatched || p.State != "replicate" || p.Role != Voter || !p.Active || !b.vouched(p.Member) {
 			return nil, nil
 		}
 		l.with = append(l.with, p.Member)
@@ -62,17 +65,33 @@ func (b *Beats) dozeLeader(id holdfast.ShardID, r *Replica) (*Rest, error) {
 	return &Rest{shard: id, leads: true}, nil
 }
 
+// vouched reports whether beats show of a follower all that heartbeats would: it hears its leader, is heard, and is at work.
+func (b *Beats) vouched(m Member) bool {
+	return !b.peer(m.Site).lame && (PlantedSleepUnheard || b.unheard(m.Site) <= b.unheardAfter())
+}
+
 // Keeps reports whether a replica may sleep on.
 func (b *Beats) Keeps(rest *Rest) bool {
 	if !rest.leads {
 		p := b.peer(rest.site)
-		return p.silent < b.doubtAfter() && p.list[rest.shard] == rest.word
+		return (PlantedSleepOn || p.silent < b.doubtAfter()) && p.list[rest.shard] == rest.word
 	}
 	l, ok := b.led[rest.shard]
 	for _, m := range l.with {
-		ok = ok && b.unheard(m.Site) <= b.unheardAfter() && b.silence(m.Site) <= b.doubtAfter()
+		ok = ok && b.vouched(m) && b.silence(m.Site) <= b.doubtAfter()
 	}
 	return ok
+}
+
+// Late reports whether the clock has to tick each time: a site that a sleeping replica counts on has been silent for so long that one more
+// rest of the clock could last until an election. The replica must neither wake later than that, nor refuse its vote to another one that
+// has woken.
+func (b *Beats) Late(rest *Rest) bool {
+	late := func(site holdfast.SiteID) bool { return b.silence(site)+b.RestTicks() >= b.config.ElectionTicks }
+	if !rest.leads {
+		return late(rest.site)
+	}
+	return slices.ContainsFunc(b.led[rest.shard].with, func(m Member) bool { return late(m.Site) })
 }
 
 // Rouse ends the sleep of a replica. What it has slept through while beats were missing is added to its clock: a follower
@@ -83,11 +102,11 @@ func (b *Beats) Rouse(r *Replica, rest *Rest) {
 		for _, m := range b.led[rest.shard].with {
 			missed = max(missed, b.unheard(m.Site))
 		}
-		if missed <= b.config.HeartbeatTicks*restBeats {
+		if missed <= b.RestTicks() {
 			missed = 0 // all is well
 		}
 		b.Unlist(rest.shard)
-	} else {
+	} else if !r.Node.spoke { // a leader that has just spoken was heard later than any beat
 		missed = b.silence(rest.site)
 	}
 	r.Node.overslept(max(0, min(missed, b.config.ElectionTicks)))
@@ -95,7 +114,7 @@ func (b *Beats) Rouse(r *Replica, rest *Rest) {
 
 // Unlist takes a shard that is led here off the list: nobody vouches for its leader any more, whether it sleeps or not.
 func (b *Beats) Unlist(id holdfast.ShardID) {
-	if _, ok := b.led[id]; ok {
+	if _, ok := b.led[id]; ok && !PlantedSleepVouched {
 		delete(b.led, id)
 		b.epoch++
 	}
@@ -151,5 +170,14 @@ func (n *Node) Hear(from holdfast.SiteID, s Slumber) (err error) {
 	return nil
 }
 
-// stirs reports whether a message is more than the sign of life of somebody who was alive before.
-func stirs(t pb.MessageType) bool { return t != pb.MsgHeartbeat && t != pb.MsgHeartbeatResp }
+// notice takes note of a message that has been stepped: it wakes the replica, unless it is an answer to a heartbeat, of which some come
+// late to a leader that has fallen asleep.
+func (n *Node) notice(m *pb.Message) {
+	switch m.GetType() {
+	case pb.MsgHeartbeatResp:
+		return
+	case pb.MsgHeartbeat, pb.MsgApp:
+		n.spoke = n.spoke || m.GetTerm() >= n.leader.Term
+	}
+	n.stirred = true
+}

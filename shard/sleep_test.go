@@ -8,7 +8,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cockroachdb/pebble/v2/vfs"
+	pb "go.etcd.io/raft/v3/raftpb"
+	"google.golang.org/protobuf/proto"
+
 	"holdfast"
+	"holdfast/ledger"
 	"holdfast/store"
 )
 
@@ -174,6 +179,48 @@ func TestAFollowerComesBackWhileTheOthersSleep(t *testing.T) {
 	})
 }
 
+// TestALeaderCutOffInItsSleepReadsNothingAlone: a read at a leader that slept asks a majority, as any other.
+func TestALeaderCutOffInItsSleepReadsNothingAlone(t *testing.T) {
+	bubble(t, 3, nil, func(f *fleet) {
+		mustDone(f, f.pay(openTxn(1, 1, 2)))
+		f.asleep(f.sites...)
+		old := f.leader()
+		rest := others(f, old)
+		mustBalance(f, rest[0], 2, 0) // a follower that sleeps reads at once
+		f.asleep(f.sites...)
+		f.isolate(old, true)
+		if got, err := f.balance(old, testAccount(2), Linearizable); err == nil {
+			t.Errorf("it reads %d, and nobody can tell whether that is so", got)
+		}
+		f.leader(rest...)
+		mustDone(f, f.pay(payTxn(2, 1, 2, 7), rest...))
+		if got, err := f.balance(old, testAccount(2), Linearizable); err == nil {
+			t.Errorf("it reads %d, after another one led", got)
+		}
+		f.isolate(old, false)
+		f.asleep(f.sites...)
+		mustBalance(f, old, 2, 7)
+	})
+}
+
+// TestMembersChangeWhileAShardSleeps: a disk that is replaced comes to a fleet that sleeps, and is waited for.
+func TestMembersChangeWhileAShardSleeps(t *testing.T) {
+	bubble(t, 3, nil, func(f *fleet) {
+		mustDone(f, f.pay(openTxn(1, 1, 2)))
+		f.asleep(f.sites...)
+		wiped := others(f, f.leader())[0]
+		before := f.host(wiped).Status()[0].Node.Replica
+		f.kill(wiped)
+		f.start(wiped, vfs.NewMem())
+		f.asleep(f.sites...)
+		if !votes(f, f.leader(), wiped, before) {
+			t.Error("the shard sleeps, and its new replica does not vote")
+		}
+		mustDone(f, f.pay(payTxn(2, 1, 2, 7)))
+		mustBalance(f, wiped, 2, 7)
+	})
+}
+
 func TestAHoldExpiresInASleepingShard(t *testing.T) {
 	bubble(t, 3, nil, func(f *fleet) {
 		mustDone(f, f.pay(openTxn(1, 1, 2)))
@@ -248,6 +295,130 @@ func TestBeatsSayWhatHolds(t *testing.T) {
 			t.Errorf("%d bytes are taken for a beat", len(bad))
 		}
 	}
+}
+
+// A beat that confirms beats of an earlier start of this process confirms nothing, whatever numbers the new ones have come to.
+func TestABeatOfAnEarlierLifeConfirmsNothing(t *testing.T) {
+	old, b := NewBeats(BeatConfig{Site: 1, Life: 11}), NewBeats(BeatConfig{Site: 2, Life: 22})
+	for range 5 {
+		old.Tick()
+		b.Tick()
+		_, _ = b.Hear(1, old.Beat(2))
+	}
+	again := NewBeats(BeatConfig{Site: 1, Life: 12})
+	for range 5 {
+		again.Tick()
+		b.Tick()
+		if _, err := again.Hear(2, b.Beat(1)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if again.unheard(2) != never || again.peer(2).knows != 0 || again.silence(2) != 0 {
+		t.Errorf("site 2 has heard the beat before %d ticks, and list %d, of a process that it has not heard", again.unheard(2), again.peer(2).knows)
+	}
+	_, _ = b.Hear(1, again.Beat(2))
+	_, _ = again.Hear(2, b.Beat(1))
+	b.Tick()
+	_, _ = again.Hear(2, b.Beat(1))
+	if again.unheard(2) != 0 {
+		t.Errorf("now it has, and unheard is %d", again.unheard(2))
+	}
+}
+
+// sleeper is one of three replicas of a shard, asleep, with what its site knows of the one that leads.
+func sleeper(t *testing.T) (*desk, *Beats, *Rest) {
+	t.Helper()
+	d := &desk{T: t, log: &memoryLog{entries: make([]Entry, 1)}, now: 1e18}
+	founders := NewMembers([]Member{{Replica: 1, Site: 1}, {Replica: 2, Site: 2}, {Replica: 3, Site: 3}})
+	var err error
+	d.replica, err = NewReplica(ReplicaConfig{
+		Node:   NodeConfig{Shard: 1, Replica: 1, Log: d.log, Checkpoint: Checkpoint{Members: founders}},
+		Intake: NewIntake(), Answers: NewAnswers(),
+	}, 0)
+	d.must(err)
+	lead, b := NewBeats(BeatConfig{Site: 2, Life: 22}), NewBeats(BeatConfig{Site: 1, Life: 11})
+	lead.led[1] = ledAsleep{from: 2, term: 1, with: []Member{{Replica: 1, Site: 1}}}
+	lead.Tick()
+	b.Tick()
+	list, err := b.Hear(2, lead.Beat(1))
+	d.must(err)
+	d.must(d.replica.Hear(2, list[1]))
+	d.output()
+	d.store()
+	d.must(d.replica.Tick(d.now))
+	d.output()
+	rest, err := b.Doze(1, d.replica)
+	d.must(err)
+	d.output()
+	if rest == nil {
+		t.Fatalf("it does not sleep: %+v", d.replica.Leader())
+	}
+	return d, b, rest
+}
+
+// A follower that wakes because its leader has spoken has heard it just now, however long no beat has come.
+func TestALeaderThatSpeaksIsNotSilent(t *testing.T) {
+	for range 20 { // election time-outs are random
+		d, b, rest := sleeper(t)
+		for range b.doubtAfter() - 1 {
+			b.Tick()
+		}
+		if !b.Keeps(rest) || !b.Late(rest) {
+			t.Fatal("it sleeps until a beat is in doubt, and looks closer when one is missing")
+		}
+		m := &pb.Message{Type: pb.MsgHeartbeat.Enum(), From: new(uint64(2)), To: new(uint64(1)), Term: new(uint64(1)), Commit: new(uint64(0))}
+		payload, err := proto.Marshal(m)
+		d.must(err)
+		d.must(d.replica.Step(2, append([]byte{payloadVersion}, payload...)))
+		if !d.replica.Stirred() {
+			t.Fatal("a heartbeat of its own wakes no follower: its leader is awake")
+		}
+		b.Rouse(d.replica, rest)
+		for n := range b.config.ElectionTicks - 1 {
+			d.must(d.replica.Tick(d.now))
+			if d.output(); d.replica.Leader().Leader != 2 {
+				t.Fatalf("it suspects its leader %d ticks after it spoke", n+1)
+			}
+		}
+	}
+}
+
+// One that wakes because no beat comes suspects its leader as soon as if it had been awake.
+func TestASleeperThatHearsNothingIsNotLate(t *testing.T) {
+	for range 20 {
+		d, b, rest := sleeper(t)
+		silent := 0
+		for ; b.Keeps(rest); silent++ {
+			b.Tick()
+		}
+		if silent != b.doubtAfter() {
+			t.Fatalf("it wakes after %d ticks, want %d", silent, b.doubtAfter())
+		}
+		b.Rouse(d.replica, rest)
+		for d.replica.Leader().Leader == 2 {
+			d.must(d.replica.Tick(d.now))
+			d.output()
+			silent++
+		}
+		if most := 2 * b.config.ElectionTicks; silent < b.config.ElectionTicks || silent > most {
+			t.Errorf("it suspects its leader after %d ticks, want %d to %d", silent, b.config.ElectionTicks, most)
+		}
+	}
+}
+
+// TestASleepingLeaderLearnsThatAReplicaIsOut: what its site's beats vouch for is that all replicas there are at work.
+func TestASleepingLeaderLearnsThatAReplicaIsOut(t *testing.T) {
+	bubble(t, 3, nil, func(f *fleet) {
+		mustDone(f, f.pay(openTxn(1, 1, 2)))
+		f.asleep(f.sites...)
+		sick := others(f, f.leader())[0]
+		f.host(sick).at(testShard).life.Load().fail(ledger.ErrDigest{Index: 1})
+		f.until("a leader that is awake and misses the replica", func() bool {
+			st := f.host(f.leader()).Status()[0]
+			return !st.Asleep && slices.ContainsFunc(st.Node.Followers, func(p Progress) bool { return p.Site == sick && !p.Active })
+		})
+		mustDone(f, f.pay(payTxn(2, 1, 2, 7)))
+	})
 }
 
 func TestBeatsTellSilence(t *testing.T) {

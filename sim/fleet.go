@@ -166,7 +166,7 @@ func newFleet(seed uint64, o Options, traced bool) *fleet {
 	f.sleepTicks = pick(rng, []int{1, 3, 8, 30})
 	keep := uint64(pick(rng, []int{3, 15, 60}))
 	for i := range sites {
-		f.sites = append(f.sites, &process{f: f, site: holdfast.SiteID(i + 1), disk: f.newMedium(o.Disk, shards, keep), rotten: make([]time.Duration, shards)})
+		f.sites = append(f.sites, &process{f: f, site: holdfast.SiteID(i + 1), disk: f.newMedium(o.Disk, shards, keep), rotten: make([]time.Duration, shards), heard: make([]heardBeat, sites)})
 	}
 	for i := range shards {
 		s := holdfast.ShardID(i + 1)

@@ -115,6 +115,9 @@ var plants = []struct {
 		[]string{"stopped", "committed", "digest", "liveness"},
 		"the follower is told that more is committed than it has; or has nothing of that term, and is never sent it",
 	},
+	{"follower sleeps on when its leader's site is silent", &shard.PlantedSleepOn, Options{}, []string{"sleep"}, ""},
+	{"leader sleeps on when nobody hears it", &shard.PlantedSleepUnheard, Options{}, []string{"sleep"}, ""},
+	{"site goes on to vouch for a leader that is none any more", &shard.PlantedSleepVouched, Options{}, []string{"sleep"}, ""},
 	{
 		"removed voter still counts", &shard.PlantedRemovedCounts,
 		Options{Moves: true},

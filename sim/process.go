@@ -32,7 +32,11 @@ type process struct {
 	full     bool          // no room for new work
 	care     *shard.Care
 	beats    *shard.Beats
-	chart    int // the version of the shard map that it has
+	ticks    uint64        // that have passed, in all its lives
+	stride   int           // how many pass at once next time
+	ticked   time.Duration // when some have passed last
+	heard    []heardBeat   // by site
+	chart    int           // the version of the shard map that it has
 	syncing  bool
 	waiting  []token         // writes that no sync has been started for
 	rotten   []time.Duration // by shard: since when the disk gives back what was not written; 0: it does not
@@ -60,6 +64,7 @@ type replica struct {
 	segments []*ledger.Segment // to be persisted
 	rest     *shard.Rest       // nil: it is awake
 	soon     bool              // it will have to do something by itself
+	orphaned int               // ticks in which it slept and nobody led it
 	pumping  bool
 	fetching bool
 	ticks    int
@@ -114,7 +119,7 @@ func (p *process) start() {
 	p.up, p.syncing, p.waiting, p.failing, p.slow, p.paused = true, false, nil, false, 0, 0
 	p.care = shard.NewCare(shard.CareBounds{})
 	p.care.Space(p.full)
-	p.beats = shard.NewBeats(shard.BeatConfig{Site: p.site, Life: p.f.identity()})
+	p.beats, p.stride, p.ticked = shard.NewBeats(shard.BeatConfig{Site: p.site, Life: p.f.identity()}), 1, p.f.e.now
 	p.f.e.logf("site %d starts", p.site)
 	if err := p.disk.open(); err != nil {
 		p.f.e.fail("disk", "site %d cannot open its disk: %v", p.site, err)
@@ -293,21 +298,40 @@ func tolerable(err error) bool {
 	return errors.Is(err, shard.ErrBusyMembers) || errors.Is(err, shard.ErrNotYet) || errors.Is(err, shard.ErrNotAdmitted) || errors.Is(err, shard.ErrOverloaded) || errors.As(err, new(shard.NotLeaderError))
 }
 
-// tick is one unit of time for all replicas of the site.
+// tick is one unit of time for all replicas of the site; while all of them sleep, several.
 func (p *process) tick() {
-	p.after(tick, p.tick)
 	p.tend()
-	due := p.beats.Tick()
-	for _, r := range p.replicas {
-		if r.rest != nil && p.beats.Keeps(r.rest) {
-			r.look()
-			continue
-		}
-		r.tick()
+	due, asleep := false, true
+	for range p.stride {
+		p.ticks++
+		due = p.beats.Tick() || due
 	}
+	p.ticked, p.stride, p.beats.Lame = p.f.e.now, 1, false
+	for _, r := range p.replicas {
+		asleep = r.pass() && asleep
+		p.beats.Lame = p.beats.Lame || r.core == nil || r.out
+	}
+	if !p.up {
+		return
+	}
+	p.guard()
 	if due {
 		p.beat()
 	}
+	if asleep {
+		p.stride = p.beats.RestTicks()
+	}
+	p.after(tick*time.Duration(p.stride), p.tick)
+}
+
+// pass lets a moment pass for a replica. It reports whether it sleeps and may go on without the next tick.
+func (r *replica) pass() bool {
+	if r.rest == nil || !r.p.beats.Keeps(r.rest) {
+		r.tick()
+		return false
+	}
+	r.look()
+	return r.rest != nil && !r.p.beats.Late(r.rest)
 }
 
 // In ticks: how often a leader looks for due work, one that is no member asks to be one, and the operator looks for learners that

@@ -165,7 +165,7 @@ func (s *Site) openLink(context.Context) error {
 	s.credentials.Store(credentials)
 	s.link, err = link.New(link.Config{
 		Site: s.cfg.Site, Listen: s.cfg.Link.Listen, Peers: addressesOf(s.peers()), Credentials: credentials, Handler: handler{s}, Logger: s.log,
-		Version: s.opts.Version, Timing: link.Timing{Silence: s.cfg.Timing.Silence.Std()},
+		Version: s.opts.Version, Timing: s.cfg.Timing.link(),
 	})
 	if err != nil {
 		return err
@@ -175,6 +175,17 @@ func (s *Site) openLink(context.Context) error {
 	}
 	s.openLanes(s.peers())
 	return nil
+}
+
+// link has pings leave together with beats where they are about as frequent: a site at rest then wakes once for both, and so does the
+// other one.
+func (t *Timing) link() link.Timing {
+	out := link.Timing{Silence: t.Silence.Std()}
+	beat := t.Tick.Std() * time.Duration(2*t.HeartbeatTicks)
+	if ping := (out.Silence / 6).Truncate(beat); ping > 0 {
+		out.Ping = ping
+	}
+	return out
 }
 
 func (s *Site) closeLink() error {
