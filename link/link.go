@@ -343,10 +343,11 @@ func (p *peer) owed() bool {
 	return len(live) > 1 && slices.ContainsFunc(live, (*sender).owes)
 }
 
+// owes reports whether an answer is waited for, or will be as soon as the writer has taken what is queued.
 func (s *sender) owes() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.since != 0
+	return s.since != 0 || s.queuedLocked() > 0
 }
 
 // untilNext is how long it is until the clock shows a multiple of a period. Whatever a site does again and again it does at multiples of

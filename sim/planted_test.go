@@ -117,7 +117,12 @@ var plants = []struct {
 	},
 	{"follower sleeps on when its leader's site is silent", &shard.PlantedSleepOn, Options{}, []string{"sleep"}, ""},
 	{"leader sleeps on when nobody hears it", &shard.PlantedSleepUnheard, Options{}, []string{"sleep"}, ""},
-	{"site goes on to vouch for a leader that is none any more", &shard.PlantedSleepVouched, Options{}, []string{"sleep"}, ""},
+	{
+		"site goes on to vouch for a leader that is none any more", &shard.PlantedSleepVouched,
+		Options{},
+		[]string{"sleep", "liveness"},
+		"the others sleep on, or are awake and take its beats for heartbeats: nobody campaigns",
+	},
 	{
 		"removed voter still counts", &shard.PlantedRemovedCounts,
 		Options{Moves: true},
