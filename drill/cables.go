@@ -43,6 +43,9 @@ type report struct {
 	Address string   `json:"address,omitempty"`
 	Sent    []uint64 `json:"sent,omitempty"` // bytes since the cables were laid, by carrier
 	Err     string   `json:"err,omitempty"`
+
+	// Tardy is the longest that bytes left later than they were due, since the stats before: the cables got no processor.
+	Tardy time.Duration `json:"tardy,omitempty"`
 }
 
 // What the process of the cables can be told.
@@ -129,7 +132,7 @@ func (x *exchange) carryOut(o *order) (r report, err error) {
 	case orderDeafen:
 		x.net.Deafen(o.From)
 	case orderStats:
-		r.Sent = x.sent()
+		r.Sent, r.Tardy = x.sent(), x.net.Tardy()
 	case orderHeal:
 		x.heal(o.From)
 	case orderCutFlows, orderLossy, orderFlap:
@@ -262,10 +265,10 @@ func (c *cables) do(what string, site holdfast.SiteID) error {
 	return c.order(order{Do: what, From: site})
 }
 
-// sent is how many bytes the sites have sent so far, by carrier.
-func (c *cables) sent() ([]uint64, error) {
+// stats is how many bytes the sites have sent so far, by carrier, and how late the cables were at most since it was asked before.
+func (c *cables) stats() (sent []uint64, tardy time.Duration, err error) {
 	r, err := c.tell(order{Do: orderStats})
-	return r.Sent, err
+	return r.Sent, r.Tardy, err
 }
 
 // Close ends the process, and with it every cable. A nil network has none.

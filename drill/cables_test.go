@@ -184,7 +184,7 @@ func TestOneCarrierOfTwo(t *testing.T) {
 		}
 		passes(t, near[0], far[0], "whole")
 	}
-	got, err := c.sent()
+	got, _, err := c.stats()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -21,6 +21,10 @@ type meter struct {
 type Reading struct {
 	At   time.Duration // since the start of the load
 	Sent []uint64      // bytes since the cables were laid, by carrier
+
+	// Tardy is the longest that bytes left a cable later than they were due, since the reading before: for so long the cables had no
+	// processor, and for the sites everything was cut.
+	Tardy time.Duration
 }
 
 const meterEvery = 100 * time.Millisecond
@@ -28,12 +32,12 @@ const meterEvery = 100 * time.Millisecond
 // watch reads until the context ends. Cables that do not answer are somebody else's finding.
 func (m *meter) watch(ctx context.Context) {
 	for rest(ctx, meterEvery) == nil {
-		sent, err := m.cables.sent()
+		sent, tardy, err := m.cables.stats()
 		if err != nil {
 			return
 		}
 		m.mu.Lock()
-		m.reads = append(m.reads, Reading{m.clock(), sent})
+		m.reads = append(m.reads, Reading{m.clock(), sent, tardy})
 		m.mu.Unlock()
 	}
 }

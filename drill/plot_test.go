@@ -11,7 +11,7 @@ func TestTrafficRates(t *testing.T) {
 	e := &Evidence{Length: 4 * time.Second}
 	for at := time.Duration(0); at < 4*time.Second; at += meterEvery {
 		if at < time.Second || at >= 2*time.Second {
-			e.Traffic = append(e.Traffic, Reading{at, []uint64{uint64(at / ms), 5}})
+			e.Traffic = append(e.Traffic, Reading{At: at, Sent: []uint64{uint64(at / ms), 5}})
 		}
 	}
 	rates := trafficRates(e, 0, int(e.Length/trafficStep(e)))

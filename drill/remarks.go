@@ -63,6 +63,10 @@ func (e *Evidence) Comparisons() (out []string) {
 		out = append(out, fmt.Sprintf("Half of the payments from one shard to another were answered in %.1f ms (%.1f round trips), 99 of 100 in %.1f ms.",
 			millis(q.p50), millis(q.p50)/e.Result.RTTMillis, millis(q.p99)))
 	}
+	if words := tardiness(e.Traffic); words != "" {
+		out = append(out, words)
+	}
+	out = append(out, e.Forced...)
 	if s := e.Smooth; s != nil {
 		out = append(out, fmt.Sprintf("While nothing was broken, half of the callers waited at most %.1f ms, 99 of 100 at most %.1f ms (%.1f to %.1f ms from stretch to stretch).",
 			millis(s.P50), millis(s.P99), millis(s.Quiet.Least), millis(s.Quiet.Most)))

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -82,6 +81,7 @@ type Evidence struct {
 	Smooth   *Smoothness    // nil: no carrier was broken
 	Moves    []Wandering    // of the faults in which a slot moved
 	Traffic  []Reading      // of the carriers
+	Forced   []string       // elections that the drill itself forced, where nobody wanted any
 	Forecast []*Comparison  // of the faults of which the fleet said something
 	Signed   *evidence.Run  // nil: Options.Sign was not set
 	Stranded *Stranded      // nil: nobody was on the wrong side
@@ -370,7 +370,8 @@ func (r *run) findings(e *Evidence, p *prover, broken []error) (out []string) {
 		out = append(out, fmt.Sprintf("%d payments that were refused or not executed are in the books", len(p.phantom)))
 	}
 	if r.scenario.undisturbed() {
-		out = append(out, unwanted(e.Reigns)...)
+		unwanted, _ := elections(e.Reigns, lapses(e.Traffic, listens(r.o.RTT)))
+		out = append(out, unwanted...)
 	} else {
 		out = append(out, disturbed(e.Faults, e.Reigns, e.Length)...)
 	}
@@ -400,6 +401,9 @@ func (r *run) findings(e *Evidence, p *prover, broken []error) (out []string) {
 // compare works out everything that is not in the result: carriers, forecasts, clients on the wrong side.
 func (r *run) compare(e *Evidence) {
 	e.Traffic = r.meter.history()
+	if r.scenario.undisturbed() {
+		_, e.Forced = elections(e.Reigns, lapses(e.Traffic, listens(r.o.RTT)))
+	}
 	e.Moves = r.wandering(e.Faults)
 	e.Smooth = smoothness(e.Faults, e.Samples, e.Traffic, e.Length)
 	for i := range e.Faults {
@@ -410,24 +414,6 @@ func (r *run) compare(e *Evidence) {
 	if r.stranded != nil && len(e.Faults) > 0 {
 		e.Stranded = r.stranded.found(&e.Faults[0])
 	}
-}
-
-// unwanted tells of every election since the start of the load, where there was no reason for any. A site that is elected
-// again counts as well: its payments waited.
-func unwanted(reigns []Reign) (out []string) {
-	for i, r := range reigns {
-		if r.From < 0 {
-			continue
-		}
-		for _, old := range slices.Backward(reigns[:i]) {
-			if old.Shard == r.Shard {
-				out = append(out, fmt.Sprintf("shard %d: an election that nobody wanted: %s of term %d was followed by %s of term %d, %.1f s after the start",
-					r.Shard, SiteName(old.Site), old.Term, SiteName(r.Site), r.Term, r.From.Seconds()))
-				break
-			}
-		}
-	}
-	return out
 }
 
 func firstFault(faults []Fault) time.Duration {

@@ -17,7 +17,7 @@ func carrierRun(wait func(due time.Duration) time.Duration) (faults []Fault, sam
 	}
 	var one, two uint64
 	for at := time.Duration(0); at < 10*time.Second; at += meterEvery {
-		reads = append(reads, Reading{at, []uint64{one, two}})
+		reads = append(reads, Reading{At: at, Sent: []uint64{one, two}})
 		const each = uint64(meterEvery / (5 * ms) * 1000)
 		if one += each; at < 4*time.Second || at >= 6*time.Second {
 			two += each

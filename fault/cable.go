@@ -57,6 +57,7 @@ type Cable struct {
 	held     atomic.Int64
 	accepted atomic.Uint64
 	refused  atomic.Uint64
+	tardy    atomic.Int64 // the longest that bytes left later than they were due, in nanoseconds, since somebody asked
 
 	mu     sync.Mutex
 	conns  map[*conn]struct{}
@@ -156,6 +157,20 @@ func (c *Cable) Stats() CableStats {
 	return CableStats{
 		Forward: c.bytes[0].Load(), Backward: c.bytes[1].Load(), Sent: c.sent.Load(), Held: c.held.Load(), Accepted: c.accepted.Load(),
 		Open: open, Refused: c.refused.Load(), Cut: c.line.Load().cut,
+	}
+}
+
+// Tardy is the longest that bytes which were due had to wait for this process to be given a processor, since the last call. No fibre
+// does that: whoever judges by what came over the cable has to know.
+func (c *Cable) Tardy() time.Duration { return time.Duration(c.tardy.Swap(0)) }
+
+// woke notes how late somebody woke up to let bytes out.
+func (c *Cable) woke(late time.Duration) {
+	for {
+		worst := c.tardy.Load()
+		if int64(late) <= worst || c.tardy.CompareAndSwap(worst, int64(late)) {
+			return
+		}
 	}
 }
 

@@ -287,12 +287,17 @@ func (f *flow) other() *flow { return f.conn.flows[1-f.way] }
 
 // sleep waits for a kick, at most d. It returns false when the connection is over.
 func (f *flow) sleep(d time.Duration) bool {
+	due := time.Now()
+	if d < neverDue {
+		due = due.Add(d)
+	}
 	f.timer.Reset(d)
 	select {
 	case <-f.conn.quit:
 		return false
 	case <-f.wake:
 	case <-f.timer.C:
+		f.conn.cable.woke(time.Since(due))
 	}
 	return true
 }

@@ -3,6 +3,7 @@ package fault
 import (
 	"slices"
 	"testing"
+	"time"
 )
 
 func TestSameSeedSameLosses(t *testing.T) {
@@ -25,5 +26,19 @@ func TestSameSeedSameLosses(t *testing.T) {
 	}
 	if hit < 2800 || hit > 3200 || twice < 750 || twice > 1050 || slices.Max(first) > maxDoublings {
 		t.Errorf("of 10,000, %d were lost and %d of these again, want about 3,000 and 900", hit, twice)
+	}
+}
+
+// Whoever judges by what comes over a cable can ask how late the cable itself was: the longest since it was asked before.
+func TestTardyCables(t *testing.T) {
+	c := &Cable{}
+	for _, late := range []time.Duration{3, 7, 5} {
+		c.woke(late * time.Millisecond)
+	}
+	if got := c.Tardy(); got != 7*time.Millisecond {
+		t.Errorf("late by %v, want 7ms", got)
+	}
+	if got := c.Tardy(); got != 0 {
+		t.Errorf("late by %v after nothing had happened since", got)
 	}
 }

@@ -118,6 +118,16 @@ func (n *Net) Stats() map[Route]CableStats {
 	return all
 }
 
+// Tardy is the longest [Cable.Tardy] of all cables.
+func (n *Net) Tardy() (worst time.Duration) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for _, c := range n.cables {
+		worst = max(worst, c.Tardy())
+	}
+	return worst
+}
+
 // Close closes every cable and waits for their goroutines.
 func (n *Net) Close() error {
 	n.mu.Lock()
