@@ -133,6 +133,27 @@ func (f *fleet) settled(ctx context.Context) error {
 	}
 }
 
+// place sends every leadership home that is not there, as an operator would: who is elected first at a start is chance, and sites send
+// home one shard after the other.
+func (f *fleet) place(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	return insist(ctx, func() error {
+		shards, err := f.sites[0].own.Shards(ctx)
+		if err != nil || len(f.made) == 0 || f.made[0].Shards == 1 {
+			return err
+		}
+		for i := range shards {
+			if x := &shards[i]; x.Home != 0 && x.Leader != x.Home {
+				if err := f.sites[0].own.HandOver(ctx, x.Shard, x.Home); err != nil {
+					return fmt.Errorf("send shard %d home to %s: %w", x.Shard, SiteName(x.Home), err)
+				}
+			}
+		}
+		return nil
+	})
+}
+
 // away names a shard that some site does not believe to be led from its home; "" when there is none.
 func (f *fleet) away(ctx context.Context) (string, error) {
 	for _, m := range f.sites {

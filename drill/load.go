@@ -130,7 +130,7 @@ func (l *load) run(ctx context.Context, e *errand, order chan holdfast.Status) h
 		}
 		due = max(due, l.clockIfLater(e.due))
 	}
-	s := Sample{Shard: e.shard, Kind: Replayed, Due: due}
+	s := Sample{Shard: e.shard, Kind: Replayed, Due: due, Crosses: l.book.crosses != nil && l.book.crosses(e.transfer.Debit, e.transfer.Credit)}
 	return l.pay(ctx, l.clients[e.number%len(l.clients)], &e.transfer, s)
 }
 

@@ -59,6 +59,10 @@ func longer(ms float64) string {
 
 // Comparisons says in words what was compared over the whole run, a sentence each.
 func (e *Evidence) Comparisons() (out []string) {
+	if q := latencies(e.Samples, crossed); q.p50 > 0 && e.Result.RTTMillis > 0 {
+		out = append(out, fmt.Sprintf("Half of the payments from one shard to another were answered in %.1f ms (%.1f round trips), 99 of 100 in %.1f ms.",
+			millis(q.p50), millis(q.p50)/e.Result.RTTMillis, millis(q.p99)))
+	}
 	if words := tardiness(e.Traffic); words != "" {
 		out = append(out, words)
 	}

@@ -98,11 +98,13 @@ type Evidence struct {
 	Checks   []Check
 	Sites    []string
 	Bound    time.Duration // the longest pause that passes
-	Length   time.Duration // from the start of the load to its last answer
-	Started  time.Time
-	Machine  []Fact
-	Load     string // what ran beside the sites and how much load that left room for; "" where nothing did
-	Kept     string // directory with data and logs of the sites; "" when it was removed
+	// StayBound is that of a shard that was led from a site which stayed.
+	StayBound time.Duration
+	Length    time.Duration // from the start of the load to its last answer
+	Started   time.Time
+	Machine   []Fact
+	Load      string // what ran beside the sites and how much load that left room for; "" where nothing did
+	Kept      string // directory with data and logs of the sites; "" when it was removed
 }
 
 // Fact is a line of a table.
@@ -243,7 +245,10 @@ func (r *run) begin(ctx context.Context) (err error) {
 	if err := r.load.settle(ctx, r.world, r.world.funding(rounds, ids(r.rand, time.Now()))); err != nil {
 		return err
 	}
-	if err := r.crowd(ctx); err != nil || !r.scenario.undisturbed() && !r.scenario.moves {
+	if err := r.fleet.place(ctx); err != nil {
+		return err
+	}
+	if err := r.crowd(ctx); err != nil || !r.scenario.undisturbed() && !r.scenario.moves && r.o.Shards == 1 {
 		return err
 	}
 	r.view.say("waiting until every shard is led from its home")
@@ -330,7 +335,7 @@ func (r *run) judge(ctx context.Context, broken []error) *Evidence {
 	e := &Evidence{
 		Signed:   signed,
 		Scenario: r.scenario, Samples: samples, Faults: r.stage.history(), Reigns: r.throne.history(),
-		Checks: p.checks, Bound: r.scenario.Bound(r.o.RTT), Length: r.view.length(), Started: r.started, Machine: machine(r.o.Version),
+		Checks: p.checks, Bound: r.scenario.Bound(r.o.RTT), StayBound: r.scenario.StayBound(r.o.RTT), Length: r.view.length(), Started: r.started, Machine: machine(r.o.Version),
 	}
 	for _, m := range r.fleet.sites {
 		e.Sites = append(e.Sites, m.name)
@@ -347,7 +352,7 @@ func (r *run) judge(ctx context.Context, broken []error) *Evidence {
 
 // result fills everything but the verdict.
 func (r *run) result(e *Evidence, p *prover) Result {
-	q := latencies(e.Samples)
+	q := latencies(e.Samples, anyPayment)
 	out := Result{
 		Scenario: r.scenario.Name, Seed: r.o.Seed, Sites: r.o.Sites, Shards: r.o.Shards, Carriers: r.o.Carriers,
 		RTTMillis: millis(r.o.RTT), Input: retail.Name, Payments: count(e.Samples),
@@ -360,7 +365,7 @@ func (r *run) result(e *Evidence, p *prover) Result {
 	for i := range r.world.shards {
 		shards = append(shards, r.world.shards[i].id)
 	}
-	for i, x := range effects(e.Faults, e.Samples, e.Reigns, shards, e.Length) {
+	for i, x := range effects(e.Faults, e.Samples, e.Reigns, shards, r.o.Sites, e.Length) {
 		f := &e.Faults[i]
 		e.Pauses = append(e.Pauses, x.pauses)
 		out.Faults = append(out.Faults, FaultResult{
@@ -390,6 +395,7 @@ func (r *run) findings(e *Evidence, p *prover, broken []error) (out []string) {
 	for i := range e.Moves {
 		out = append(out, e.Moves[i].reasons(&e.Faults[e.Moves[i].Fault], e.Bound)...)
 	}
+	out = append(out, disturbedStays(e.Faults, e.Pauses, e.StayBound)...)
 	if r.scenario.smooth && e.Smooth != nil {
 		out = append(out, e.Smooth.reasons(e.Faults, r.o.Carriers)...)
 		out = append(out, roundReasons(e.Rounds)...)

@@ -56,9 +56,11 @@ func (s *Scenario) Least() time.Duration { return cmp.Or(s.least, s.Load) }
 
 // Bound is the longest pause that passes at a round trip: with sites so far apart that leaders are suspected later than the
 // default of 100 ms, the bound grows in proportion.
-func (s *Scenario) Bound(rtt time.Duration) time.Duration {
+func (s *Scenario) Bound(rtt time.Duration) time.Duration { return s.stretched(s.bound, rtt) }
+
+func (s *Scenario) stretched(bound, rtt time.Duration) time.Duration {
 	const tick, ticks = 10 * time.Millisecond, 10
-	return s.bound * time.Duration(electionTicks(rtt, tick, ticks)) / ticks
+	return bound * time.Duration(electionTicks(rtt, tick, ticks)) / ticks
 }
 
 // undisturbed reports a scenario in which every shard has one leader from beginning to end.

@@ -20,7 +20,8 @@ type Summary struct {
 	Altered        int             `json:"altered"`
 	Verdict        string          `json:"verdict"` // "pass" when every run passed, else "fail"
 	Carriers       *CarrierSummary `json:"carriers,omitempty"`
-	pauses         []float64
+	Stayed         *Spread         `json:"stayed_pause_ms,omitempty"` // of each run: the longest of a shard that was led from a site which stayed
+	pauses, stays  []float64
 }
 
 // CarrierSummary is what the faults of carriers did in several runs.
@@ -82,6 +83,28 @@ func (s *Summary) add(r *Result) {
 	s.Verdict = "pass"
 	if s.Passed < s.Runs {
 		s.Verdict = "fail"
+	}
+}
+
+// AddStays adds how long those shards paused that were led from a site which stayed, if there were such.
+func (s *Series) AddStays(e *Evidence) {
+	at := slices.IndexFunc(s.Summaries, func(x Summary) bool { return x.Scenario == e.Result.Scenario })
+	if at >= 0 {
+		s.Summaries[at].addStays(e)
+	}
+}
+
+func (s *Summary) addStays(e *Evidence) {
+	longest, some := 0.0, false
+	for _, pauses := range e.Pauses {
+		if d, spared := longestStay(pauses); spared {
+			longest, some = max(longest, millis(d)), true
+		}
+	}
+	if some {
+		s.stays = append(s.stays, longest)
+		spread := spreadOf(s.stays)
+		s.Stayed = &spread
 	}
 }
 

@@ -25,6 +25,11 @@ const (
 	PlantedRemovedLeads     = false
 	PlantedCommitNotWritten = false
 	PlantedStrangersJoin    = false
+
+	PlantedSleepUnmatched = false
+	PlantedSleepOn        = false
+	PlantedSleepUnheard   = false
+	PlantedSleepVouched   = false
 )
 
 func plantedChange(_ *Node, _ Entry, cc *pb.ConfChangeV2) *pb.ConfChangeV2 { return cc }

@@ -41,6 +41,7 @@ type fleet struct {
 	messageBytes  int
 	think         time.Duration
 	impatience    float64
+	sleepTicks    int // after so many ticks without anything to do a shard falls asleep
 	faults        faults
 	closing       bool // no new work: what is under way comes to its end
 	calm          bool
@@ -166,9 +167,10 @@ func newFleet(seed uint64, o Options, traced bool) *fleet {
 	f.think = pick(rng, []time.Duration{20 * time.Millisecond, 60 * time.Millisecond, 150 * time.Millisecond})
 	f.bulk = pick(rng, []int{0, 0, 10, 60, 60, 700})
 	f.impatience = pick(rng, []float64{0, 0.05, 0.3})
+	f.sleepTicks = pick(rng, []int{1, 3, 8, 30})
 	keep := uint64(pick(rng, []int{3, 15, 60}))
 	for i := range sites {
-		f.sites = append(f.sites, &process{f: f, site: holdfast.SiteID(i + 1), disk: f.newMedium(o.Disk, shards, keep), rotten: make([]time.Duration, shards)})
+		f.sites = append(f.sites, &process{f: f, site: holdfast.SiteID(i + 1), disk: f.newMedium(o.Disk, shards, keep), rotten: make([]time.Duration, shards), heard: make([]heardBeat, sites)})
 	}
 	for i := range shards {
 		s := holdfast.ShardID(i + 1)

@@ -57,6 +57,7 @@ type Stats struct {
 	Pauses, Bulks, Corrupt, Kept, Forgotten, Yields, FullDisks       int
 	Leaders, HandOvers, MemberChanges, Snapshots, Checkpoints        int
 	Removals, TooFew, Returns, EarlyPromotions                       int
+	Slept                                                            int
 	Acknowledged, Refused, Unknown, NotExecuted, Replays, Reads      int
 	Holds, Posts, Voids, Expired, Records, Messages                  int
 	Entries                                                          int

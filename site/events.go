@@ -129,6 +129,7 @@ func (s *Site) hostEvent(e shard.Event) {
 	switch e.Kind {
 	case shard.EventLeader:
 		s.board.own(e.Shard, e.Leader.Site, e.Leader.Term)
+		s.changed(e.Shard)
 		v.Kind, v.Site, v.Term = EventLeader, e.Leader.Site, e.Leader.Term
 	case shard.EventBorn:
 		v.Kind = EventBorn
@@ -166,6 +167,7 @@ func (s *Site) hostEvent(e shard.Event) {
 		v.Kind = EventSpoilt
 	}
 	s.event(v)
+	s.watch.tell() // what it leads, and whether it is fit to, may be news
 }
 
 // outs are the shards whose replica here answers nothing until somebody has looked. While there is one the site is not ready.

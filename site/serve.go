@@ -112,7 +112,8 @@ func (s *Site) pulse() pulse {
 }
 
 func (s *Site) heardPulse(from holdfast.SiteID, p pulse) {
-	if s.watch.peer(from) != nil {
+	if peer := s.watch.peer(from); peer != nil {
+		peer.latest.Store(&p)
 		s.board.heard(from, p.leads)
 	}
 }
@@ -128,6 +129,7 @@ func (s *Site) peerBack(peer holdfast.SiteID) {
 }
 
 func (s *Site) majorityTurned(heard bool) {
+	s.watch.tell() // it is ready, or not any more
 	if heard {
 		s.event(Event{Kind: EventMajority, Site: s.cfg.Site, Detail: "this site hears a majority"})
 		return

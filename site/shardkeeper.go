@@ -78,6 +78,7 @@ func (s *Site) adoptMap(m *ShardMap) error {
 	s.shards.unsure.Store(false)
 	s.event(Event{Kind: EventMap, Detail: fmt.Sprintf("shard map version %d: homes %v", m.Version, m.Homes)})
 	s.moveAll()
+	s.changed(0)
 	return nil
 }
 
@@ -150,7 +151,7 @@ func (s *Site) keepShards(ctx context.Context) {
 			s.log.Debug("the shard map could not be read here", "err", err)
 		}
 		s.driveBirth(ctx)
-		pause := fleetTick
+		pause := untilNext(fleetTick, s.cfg.Site)
 		if s.driveSplits(ctx) || s.ShardMap().birth != nil || !s.shards.seen.Load() {
 			pause = keepSoon
 		}

@@ -118,6 +118,7 @@ func Open(cfg Config, o Options) (*Site, error) {
 		board: newBoard(cfg.Shards), watch: newWatch(cfg.Peers, cfg.Timing.QuorumSilence.Std()), gate: newGate(),
 	}
 	s.lanes.Store(&map[laneKey]*lane{})
+	s.couriers.stir, s.moves.stir = newStir(), newStir()
 	s.watch.site = cfg.Site
 	s.extent.Store(&extent{cfg.Shards, cfg.Shards, cfg.Shards})
 	s.founding.Store(newShardMap(cfg.Shards, s.configured()))

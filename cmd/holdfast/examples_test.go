@@ -47,6 +47,10 @@ var long = map[string]string{
 	"holdfast shard split 1 --slots 500-999 --apply 1f2e3d4c5b6a --wait 10m":  "the id of a plan: TestShardIsSplitByProcesses runs it",
 	"holdfast shard split 1 --cancel --wait 10m":                              "a split that is under way: TestShardIsSplitByProcesses runs it",
 	"holdfast drill run carrier-cut --rounds 100 --json out/carrier-cut.json": "ten minutes",
+	"holdfast drill run site-cut --shards 3 --rate 100":                       "half a minute",
+	"holdfast bench commit --only 3-site-single --shards 8":                   "half a minute",
+	"holdfast bench shards --json out/bench-shards.json":                      "minutes",
+	"holdfast bench idle --shards 64 --json out/bench-idle.json":              "two minutes",
 }
 
 // TestHelpExamples executes every example of every --help, against a site that runs.
