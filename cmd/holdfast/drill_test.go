@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"holdfast"
 	"holdfast/drill"
 	"holdfast/evidence"
 	"holdfast/proof"
@@ -66,9 +67,10 @@ func checkTampered(ctx context.Context, t *testing.T, file string) {
 	answer := func(r *evidence.Run, has string) int {
 		return slices.IndexFunc(r.Answers, func(a proof.Answer) bool { return strings.Contains(a.Target, has) })
 	}
+	settlement := holdfast.MustPurpose("settlement") // of merchants, whose statements are in it
 	crossing := func(r *evidence.Run) int {
 		return slices.IndexFunc(r.Receipts, func(x evidence.Receipt) bool {
-			return x.Outcome == "done" && (x.Debit.Owner.Slot() < 500) != (x.Credit.Owner.Slot() < 500)
+			return x.Outcome == "done" && x.Credit.Purpose == settlement && (x.Debit.Owner.Slot() < 500) != (x.Credit.Owner.Slot() < 500)
 		})
 	}
 	for _, row := range []struct {
@@ -81,7 +83,7 @@ func checkTampered(ctx context.Context, t *testing.T, file string) {
 		{"it went to another shard", func(r *evidence.Run) {
 			i := crossing(r)
 			other := slices.IndexFunc(r.Receipts, func(x evidence.Receipt) bool {
-				return (x.Credit.Owner.Slot() < 500) != (r.Receipts[i].Credit.Owner.Slot() < 500)
+				return x.Credit.Purpose == settlement && (x.Credit.Owner.Slot() < 500) != (r.Receipts[i].Credit.Owner.Slot() < 500)
 			})
 			r.Receipts[i].Credit = r.Receipts[other].Credit
 		}, "altered at site 1"},
