@@ -47,6 +47,8 @@ type seat struct {
 	spoilt   []holdfast.SiteID // consensus goroutine: whose checkpoints contradicted themselves since the last that was installed
 	pulls    sync.WaitGroup
 	stopPull context.CancelFunc // consensus goroutine: ends the pull under way; nil: there was none
+	silent   []holdfast.SiteID  // whoever has pulling: sites that did not say how large their checkpoint is
+	short    atomic.Pointer[shortage]
 }
 
 func newSeat(h *Host, id holdfast.ShardID) *seat {
@@ -459,5 +461,6 @@ func (s *seat) describe() ShardStatus {
 	}
 	st.WaitingSingles, st.WaitingBulks = s.intake.Waiting()
 	st.Pulling = s.pulling.Load()
+	st.NoSpace = s.short.Load().text()
 	return st
 }
