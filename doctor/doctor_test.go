@@ -185,6 +185,7 @@ func TestExamineFleet(t *testing.T) {
 		{"as far as configured", func(x *Fleet) { x.RoundTrip = 10 * time.Millisecond }, nil},
 		{"no leader", func(x *Fleet) { x.Shards[0].Leader = 0 }, []string{"critical no-leader"}},
 		{"out of service", func(x *Fleet) { x.Shards[0].InService = false }, []string{"critical replica-out-of-service"}},
+		{"no space for a checkpoint", func(x *Fleet) { x.Shards[0].Reason = "it waits" }, []string{"warning replica-behind"}},
 		{"behind", func(x *Fleet) { x.Shards[0].Members[2].Lag = 20_000 }, []string{"warning replica-lags"}},
 		{"two voters", func(x *Fleet) { x.Shards[0].Members[2].Learner = true }, []string{"critical voters-few"}},
 		{"one site, to try it", func(x *Fleet) {

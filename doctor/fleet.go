@@ -116,6 +116,8 @@ func (f *findings) shard(s *client.Shard, single bool) {
 	}
 	if !s.InService {
 		g.add(Critical, "replica-out-of-service", "see docs/runbooks; holdfast fsck names what is damaged", "the replica of the site that was asked has left service: %s", s.Reason)
+	} else if s.Reason != "" {
+		g.add(Warning, "replica-behind", "nothing if it is on its way; if it waits, do what it says", "the replica of the site that was asked is no help to the others: %s", s.Reason)
 	}
 	voters := 0
 	for _, m := range s.Members {

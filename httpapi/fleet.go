@@ -85,7 +85,7 @@ type shardBody struct {
 	Digest    string       `json:"digest" doc:"Of the state at applied, 16 hexadecimal digits"`
 	DigestOK  bool         `json:"digest_ok"`
 	InService bool         `json:"in_service" doc:"false: this replica has taken itself out of service"`
-	Reason    string       `json:"reason" doc:"Why it is out of service"`
+	Reason    string       `json:"reason" doc:"Why it is out of service, or what it waits for"`
 	Accounts  int          `json:"accounts"`
 	Holds     int          `json:"holds" doc:"Open ones"`
 	LogFirst  uint64       `json:"log_first"`

@@ -119,6 +119,9 @@ const (
 	// EventSpoilt: a checkpoint that another site has sent contradicts itself and was not installed. It is fetched again, elsewhere if
 	// somebody else has one.
 	EventSpoilt
+	// EventNoSpace: a checkpoint of another site is not fetched, or not further, because the disk has no room for it; Text says how much
+	// is missing. It goes on by itself when there is.
+	EventNoSpace
 )
 
 // Event is one thing that happened.
@@ -415,8 +418,9 @@ type ShardStatus struct {
 
 	WaitingSingles int
 	WaitingBulks   int
-	Pulling        bool // a checkpoint is being fetched
-	Asleep         bool // nothing has happened for some time: it costs nothing until something does
+	Pulling        bool   // a checkpoint is being fetched
+	Asleep         bool   // nothing has happened for some time: it costs nothing until something does
+	NoSpace        string // why none is fetched although one is needed: how much space is missing; "": nothing is
 }
 
 // Status describes the replicas of this site, in order of shard. It may be a tenth of a second old.
@@ -443,6 +447,9 @@ func (h *Host) watchDisk() {
 			h.config.Logger.Warn("disk space", "full", full, "free", free)
 			h.tend(func(c *Care, _ time.Duration) { c.Space(full) })
 			h.stir.set()
+		}
+		if full {
+			h.dropFetched()
 		}
 		select {
 		case <-t.C:

@@ -10,6 +10,7 @@ import (
 
 	"holdfast"
 	"holdfast/ledger"
+	"holdfast/store"
 )
 
 // life is one run of a replica from what its disk holds: the consensus half owned by the seat's goroutine, the apply half by
@@ -648,8 +649,14 @@ func (l *life) install(p *pulled) (again bool, err error) {
 		// Its sender may be the one that is wrong, and did not know. Whoever still gives one away after it was asked has no doubt.
 		return false, p.data.Discard()
 	}
+	if l.seat.shortOf(p.from, p.data.Room()) != nil {
+		return false, nil // it was fetched, and is installed when there is room: the leader repeats its offer
+	}
 	l.end()
 	meta, err := p.data.Install()
+	if errors.As(err, new(*store.ErrNoSpace)) || errors.Is(err, store.ErrIncomplete) {
+		return true, nil // something else has taken the room, or the site what was fetched: go on with what was there
+	}
 	if ConditionOf(err) == Corrupt && l.seat.shard.Damage() == nil {
 		return true, l.seat.spoiled(p, err)
 	}

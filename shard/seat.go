@@ -51,6 +51,8 @@ type seat struct {
 	spoilt   []holdfast.SiteID // consensus goroutine: whose checkpoints contradicted themselves since the last that was installed
 	pulls    sync.WaitGroup
 	stopPull context.CancelFunc // consensus goroutine: ends the pull under way; nil: there was none
+	silent   []holdfast.SiteID  // whoever has pulling: sites that did not say how large their checkpoint is
+	short    atomic.Pointer[shortage]
 }
 
 func newSeat(h *Host, id holdfast.ShardID) *seat {
@@ -475,5 +477,6 @@ func (s *seat) describe() ShardStatus {
 	}
 	st.WaitingSingles, st.WaitingBulks = s.intake.Waiting()
 	st.Pulling, st.Asleep = s.pulling.Load(), s.rest.Load() != nil
+	st.NoSpace = s.short.Load().text()
 	return st
 }

@@ -742,6 +742,13 @@ func (r *replica) install(x export, o *shard.Offer) {
 	if r.failed(err) || held && !shard.PlantedInstallAnyway {
 		return
 	}
+	if err := r.volume.gather(x); errors.As(err, new(*store.ErrNoSpace)) {
+		r.p.f.stats.NoRoom++
+		r.p.f.e.logf("site %d shard %d: has no room for checkpoint %d", r.p.site, r.shard, meta.Index)
+		return // the leader offers it again
+	} else if r.failed(err) {
+		return
+	}
 	r.p.f.stats.Snapshots++
 	r.p.f.e.logf("site %d shard %d: installs checkpoint %d", r.p.site, r.shard, meta.Index)
 	r.intake.Close(shard.ErrLost)
@@ -905,6 +912,8 @@ type medium interface {
 	known(i int) uint64
 	// fail makes every later call fail.
 	fail()
+	// fill takes all room from the disk, or gives it back: the log goes on, and nothing else may be written.
+	fill(full bool)
 	// crash keeps a prefix of what was not synced and reports whether something was torn. The disk is closed then.
 	crash(whole, tear int) (torn bool)
 	wipe()
@@ -917,6 +926,8 @@ type export interface{ meta() ledger.Meta }
 type volumeOf interface {
 	shard.Disk
 	export() (export, error)
+	// gather makes everything ready for install. *store.ErrNoSpace: the disk has no room for it, and what was gathered is not lost by that.
+	gather(export) error
 	install(export) error
 	// forget wipes the replica, its identity too.
 	forget() error

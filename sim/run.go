@@ -50,19 +50,19 @@ type Result struct {
 
 // Stats counts what happened in a run, so that a test can see that nothing it promises to try was never tried.
 type Stats struct {
-	Steps                                                            int
-	Virtual                                                          time.Duration
-	Sent, Dropped, Doubled                                           int
-	Crashes, Torn, Wipes, FsyncFailures, Cuts, ClockJumps, SlowDisks int
-	Pauses, Bulks, Corrupt, Kept, Forgotten, Yields, FullDisks       int
-	Leaders, HandOvers, MemberChanges, Snapshots, Checkpoints        int
-	Removals, TooFew, Returns, EarlyPromotions                       int
-	Slept                                                            int
-	Acknowledged, Refused, Unknown, NotExecuted, Replays, Reads      int
-	Holds, Posts, Voids, Expired, Records, Messages                  int
-	Entries                                                          int
-	Crossed, CrossRefused, CrossHolds, CrossPosts                    int // between shards: settled, acknowledged
-	CourierLands, Settles                                            int // proposed by couriers
+	Steps                                                              int
+	Virtual                                                            time.Duration
+	Sent, Dropped, Doubled                                             int
+	Crashes, Torn, Wipes, FsyncFailures, Cuts, ClockJumps, SlowDisks   int
+	Pauses, Bulks, Corrupt, Kept, Forgotten, Yields, FullDisks, NoRoom int
+	Leaders, HandOvers, MemberChanges, Snapshots, Checkpoints          int
+	Removals, TooFew, Returns, EarlyPromotions                         int
+	Slept                                                              int
+	Acknowledged, Refused, Unknown, NotExecuted, Replays, Reads        int
+	Holds, Posts, Voids, Expired, Records, Messages                    int
+	Entries                                                            int
+	Crossed, CrossRefused, CrossHolds, CrossPosts                      int // between shards: settled, acknowledged
+	CourierLands, Settles                                              int // proposed by couriers
 }
 
 // Add adds the counts of another run.

@@ -187,6 +187,9 @@ func shardState(s *client.Shard) string {
 	if !s.InService {
 		return "OUT OF SERVICE: " + s.Reason
 	}
+	if s.Reason != "" {
+		return s.Reason
+	}
 	return s.Digest
 }
 
