@@ -9,6 +9,8 @@ import (
 	"net/http/httptest"
 	"reflect"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -186,6 +188,53 @@ func TestPaymentsOnARealSite(t *testing.T) {
 	}
 	if _, err := b.BalanceAt(t.Context(), b.alice, time.Unix(1e9, 0)); !client.IsNotFound(err) {
 		t.Errorf("before it was opened: %v", err)
+	}
+}
+
+// TestThePastDoesNotChange asks for moments that have just been, while others pay, and asks for them again when all is over.
+func TestThePastDoesNotChange(t *testing.T) {
+	for _, shards := range []int{1, 4} {
+		b := newBank(t, shards)
+		var payers sync.WaitGroup
+		var over atomic.Bool
+		for range 8 {
+			payers.Go(func() {
+				for !over.Load() {
+					if o, err := b.Pay(b.Context(), b.transfer(b.cash, b.shop, 1)); err != nil || o.Status != holdfast.Done {
+						b.Errorf("%+v %v", o, err)
+						return
+					}
+				}
+			})
+		}
+		type answer struct {
+			at      time.Time
+			balance holdfast.Amount
+		}
+		var answers []answer
+		for range 300 {
+			at := time.Now()
+			a, err := b.BalanceAt(t.Context(), b.shop, at)
+			if err != nil {
+				t.Error(err)
+				break
+			}
+			answers = append(answers, answer{at, a.Balance()})
+		}
+		over.Store(true)
+		payers.Wait()
+		changed := 0
+		for _, first := range answers {
+			if again, err := b.BalanceAt(t.Context(), b.shop, first.at); err != nil || again.Balance() != first.balance {
+				changed++
+			}
+		}
+		if changed > 0 {
+			t.Errorf("%d shards: %d of %d answers about a past moment changed afterwards", shards, changed, len(answers))
+		}
+		if last := answers[len(answers)-1]; last.balance == 0 {
+			t.Error("nobody has paid: the test tests nothing")
+		}
 	}
 }
 

@@ -397,6 +397,7 @@ func TestEventTellsWhatHappenedAndNothingPersonal(t *testing.T) {
 func TestReadsThatCannotBeAnswered(t *testing.T) {
 	for err, want := range map[error]int{
 		shard.ErrNoQuorum: 503, shard.ErrOutOfService: 503, shard.ErrStopping: 503, context.DeadlineExceeded: 503, errors.New("disk"): 500, nil: 404,
+		shard.NotFinalError{At: 2, Until: 1}: 409, shard.ErrYetToCome: 409,
 	} {
 		api := newTestAPI(&fake{read: err})
 		for _, path := range []string{

@@ -19,6 +19,7 @@ const (
 	PlantedWipeUnasked      = false
 	PlantedOpinionUnheard   = false
 	PlantedNobodyAsked      = false
+	PlantedOpenPast         = false
 
 	PlantedTooFewVoters     = false
 	PlantedRemovedLeads     = false

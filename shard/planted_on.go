@@ -22,6 +22,7 @@ var (
 	PlantedWipeUnasked      bool // MayForget: a corrupt replica is wiped without asking whether others hold its data
 	PlantedOpinionUnheard   bool // Machine.Hear: a replica believes its own proposals, whatever the others say
 	PlantedNobodyAsked      bool // Judge: whoever meets a digest that is not its own takes itself for wrong
+	PlantedOpenPast         bool // View: a past moment is answered for while entries stamped before it may still come
 
 	PlantedTooFewVoters     bool // Node: a removal may leave two voters
 	PlantedRemovedLeads     bool // Node: a leader that removed itself goes on leading

@@ -69,6 +69,7 @@ type inbox struct {
 type mail struct {
 	messages []inMessage
 	reads    []*ReadRequest
+	pasts    []*PastRequest
 	calls    []control
 	pulled   *pulled
 }
@@ -298,6 +299,10 @@ func (s *seat) refuseMail(err error) {
 
 func (m mail) refuse(err error) {
 	for _, q := range m.reads {
+		q.Err = err
+		q.Answer(q)
+	}
+	for _, q := range m.pasts {
 		q.Err = err
 		q.Answer(q)
 	}

@@ -56,6 +56,7 @@ type Stats struct {
 	Leaders, HandOvers, MemberChanges, Snapshots, Checkpoints        int
 	Removals, TooFew, Returns, EarlyPromotions                       int
 	Acknowledged, Refused, Unknown, NotExecuted, Replays, Reads      int
+	PastReads, Closings                                              int
 	Holds, Posts, Voids, Expired, Records, Messages                  int
 	Entries                                                          int
 	Crossed, CrossRefused, CrossHolds, CrossPosts                    int // between shards: settled, acknowledged
