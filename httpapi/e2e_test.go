@@ -366,6 +366,48 @@ func TestRecordsOnARealSite(t *testing.T) {
 	b.holds(b.shop, 2, 2)
 }
 
+func TestMessagesOnARealSite(t *testing.T) {
+	for _, shards := range []int{1, 4} {
+		b := newBank(t, shards)
+		till := account(b.cash.Owner, "till")
+		b.done(b.OpenAccount(t.Context(), holdfast.AccountChange{ID: till, Limit: holdfast.LimitNone}))
+		send := func(topic, body string) holdfast.Outcome {
+			return b.done(b.Submit(t.Context(), holdfast.Txn{
+				Transfers: []holdfast.Transfer{{Kind: holdfast.Immediate, Debit: b.cash, Credit: till, Amount: 1}},
+				Messages:  []holdfast.Message{{To: 1, Topic: topic, Body: []byte(body)}},
+			}))
+		}
+		first := send("receipts", "one")
+		send("alarms", "two")
+		last := send("receipts", "\x00\xff")
+		m, err := b.Transfer(t.Context(), first.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		at := m.Shard
+		page, next, err := b.Messages(t.Context(), at, "receipts", 0, 1)
+		if err != nil || len(page) != 1 || next != page[0].Seq || page[0].Txn != first.ID || page[0].Time != first.Time || page[0].Topic != "receipts" || string(page[0].Body) != "one" {
+			t.Fatalf("%d shards: %+v, next %d, %v", shards, page, next, err)
+		}
+		rest, end, err := b.Messages(t.Context(), at, "receipts", next, 1)
+		if err != nil || len(rest) != 1 || end != 0 || rest[0].Txn != last.ID || string(rest[0].Body) != "\x00\xff" {
+			t.Fatalf("%d shards: %+v, next %d, %v", shards, rest, end, err)
+		}
+		b.done(b.Acknowledge(t.Context(), at, page[0].Seq, rest[0].Seq))
+		b.done(b.Acknowledge(t.Context(), at, page[0].Seq)) // once more is no error
+		left, _, err := b.Messages(t.Context(), at, "", 0, 100)
+		if err != nil || len(left) != 1 || left[0].Topic != "alarms" {
+			t.Errorf("%d shards: left are %+v, %v", shards, left, err)
+		}
+		if o, err := b.Acknowledge(t.Context(), at, left[0].Seq, left[0].Seq+1000); !client.IsNotFound(err) {
+			t.Errorf("%d shards: a number that no message has: %+v %v", shards, o, err)
+		}
+		if left, _, err := b.Messages(t.Context(), at, "", 0, 100); err != nil || len(left) != 1 {
+			t.Errorf("%d shards: left are %+v, %v after an acknowledgement that was refused", shards, left, err)
+		}
+	}
+}
+
 func TestFleetOnARealSite(t *testing.T) {
 	b := newBank(t, 1)
 	if err := b.Ready(t.Context()); err != nil {

@@ -113,6 +113,7 @@ var statuses = map[holdfast.Code]int{
 	holdfast.CodeDeadline:     http.StatusServiceUnavailable,
 	holdfast.CodeMoved:        http.StatusServiceUnavailable,
 	holdfast.CodeStarting:     http.StatusServiceUnavailable,
+	holdfast.CodeOutboxFull:   http.StatusTooManyRequests,
 
 	holdfast.CodeUnknown: http.StatusGatewayTimeout,
 }
