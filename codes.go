@@ -71,6 +71,7 @@ var codes = map[Code]codeInfo{
 	CodeDeadline:     {"deadline", "Not executed: the deadline passed while it waited in a queue. Send the same id again, here or to another site."},
 	CodeMoved:        {"moved", "Not executed: the owner is moving to another shard just now. Send the same id again."},
 	CodeStarting:     {"starting", "Not executed: this site is still starting. Send the same id to another site, or here again in a moment."},
+	CodeOutboxFull:   {"outbox-full", "Not executed: too many messages wait in the outbox of this shard. Read and acknowledge them (GET /v1/messages), and send the same id again."},
 
 	CodeUnknown: {"outcome-unknown", "The outcome is not known yet. Ask again with the same id: it is done at most once."},
 }

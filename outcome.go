@@ -117,6 +117,7 @@ const (
 	CodeDeadline     Code = 206 // the deadline passed while it waited, and nothing was proposed
 	CodeMoved        Code = 207 // the slot of an owner is moving to another shard, or has moved; decided by the log, and not remembered
 	CodeStarting     Code = 208 // this site does not take requests yet
+	CodeOutboxFull   Code = 209 // nobody acknowledges the messages of callers
 
 	// CodeUnknown goes with Status Unknown: proposed, and not heard of since. Ask again by the same id.
 	CodeUnknown Code = 250

@@ -100,7 +100,7 @@ func appendTxns(b []byte, txns []holdfast.Txn) ([]byte, error) {
 
 func appendTxn(b []byte, t *holdfast.Txn) ([]byte, error) {
 	if len(t.Acks) > 0 {
-		return b, fmt.Errorf("transaction %s acknowledges messages: only the platform's own courier does that", t.ID)
+		return b, fmt.Errorf("transaction %s acknowledges messages: use Client.Acknowledge for that", t.ID)
 	}
 	o := object{append(b, '{')}
 	o.id("id", t.ID)

@@ -53,7 +53,7 @@ func (r *Role) UnmarshalText(text []byte) (err error) {
 type Action uint8
 
 const (
-	// ReadMoney sees accounts, statements, transactions, transfers, holds and records.
+	// ReadMoney sees accounts, statements, transactions, transfers, holds, records and messages.
 	ReadMoney Action = iota + 1
 	// ReadFleet sees sites, shards, the audit and the metrics.
 	ReadFleet
@@ -61,7 +61,7 @@ const (
 	IssueOwners
 	// OpenAccounts makes accounts.
 	OpenAccounts
-	// MoveMoney makes transfers and holds, posts and voids them, writes records and messages.
+	// MoveMoney makes transfers and holds, posts and voids them, writes records and messages, and acknowledges these.
 	MoveMoney
 	// RestrictAccounts freezes, thaws and closes accounts.
 	RestrictAccounts

@@ -9,6 +9,8 @@ import (
 	"net/http/httptest"
 	"reflect"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -189,6 +191,53 @@ func TestPaymentsOnARealSite(t *testing.T) {
 	}
 }
 
+// TestThePastDoesNotChange asks for moments that have just been, while others pay, and asks for them again when all is over.
+func TestThePastDoesNotChange(t *testing.T) {
+	for _, shards := range []int{1, 4} {
+		b := newBank(t, shards)
+		var payers sync.WaitGroup
+		var over atomic.Bool
+		for range 8 {
+			payers.Go(func() {
+				for !over.Load() {
+					if o, err := b.Pay(b.Context(), b.transfer(b.cash, b.shop, 1)); err != nil || o.Status != holdfast.Done {
+						b.Errorf("%+v %v", o, err)
+						return
+					}
+				}
+			})
+		}
+		type answer struct {
+			at      time.Time
+			balance holdfast.Amount
+		}
+		var answers []answer
+		for range 300 {
+			at := time.Now()
+			a, err := b.BalanceAt(t.Context(), b.shop, at)
+			if err != nil {
+				t.Error(err)
+				break
+			}
+			answers = append(answers, answer{at, a.Balance()})
+		}
+		over.Store(true)
+		payers.Wait()
+		changed := 0
+		for _, first := range answers {
+			if again, err := b.BalanceAt(t.Context(), b.shop, first.at); err != nil || again.Balance() != first.balance {
+				changed++
+			}
+		}
+		if changed > 0 {
+			t.Errorf("%d shards: %d of %d answers about a past moment changed afterwards", shards, changed, len(answers))
+		}
+		if last := answers[len(answers)-1]; last.balance == 0 {
+			t.Error("nobody has paid: the test tests nothing")
+		}
+	}
+}
+
 func TestHoldsOnARealSite(t *testing.T) {
 	for _, shards := range []int{1, 4} {
 		b := newBank(t, shards)
@@ -315,6 +364,48 @@ func TestRecordsOnARealSite(t *testing.T) {
 		t.Errorf("%+v %v", r, err)
 	}
 	b.holds(b.shop, 2, 2)
+}
+
+func TestMessagesOnARealSite(t *testing.T) {
+	for _, shards := range []int{1, 4} {
+		b := newBank(t, shards)
+		till := account(b.cash.Owner, "till")
+		b.done(b.OpenAccount(t.Context(), holdfast.AccountChange{ID: till, Limit: holdfast.LimitNone}))
+		send := func(topic, body string) holdfast.Outcome {
+			return b.done(b.Submit(t.Context(), holdfast.Txn{
+				Transfers: []holdfast.Transfer{{Kind: holdfast.Immediate, Debit: b.cash, Credit: till, Amount: 1}},
+				Messages:  []holdfast.Message{{To: 1, Topic: topic, Body: []byte(body)}},
+			}))
+		}
+		first := send("receipts", "one")
+		send("alarms", "two")
+		last := send("receipts", "\x00\xff")
+		m, err := b.Transfer(t.Context(), first.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		at := m.Shard
+		page, next, err := b.Messages(t.Context(), at, "receipts", 0, 1)
+		if err != nil || len(page) != 1 || next != page[0].Seq || page[0].Txn != first.ID || page[0].Time != first.Time || page[0].Topic != "receipts" || string(page[0].Body) != "one" {
+			t.Fatalf("%d shards: %+v, next %d, %v", shards, page, next, err)
+		}
+		rest, end, err := b.Messages(t.Context(), at, "receipts", next, 1)
+		if err != nil || len(rest) != 1 || end != 0 || rest[0].Txn != last.ID || string(rest[0].Body) != "\x00\xff" {
+			t.Fatalf("%d shards: %+v, next %d, %v", shards, rest, end, err)
+		}
+		b.done(b.Acknowledge(t.Context(), at, page[0].Seq, rest[0].Seq))
+		b.done(b.Acknowledge(t.Context(), at, page[0].Seq)) // once more is no error
+		left, _, err := b.Messages(t.Context(), at, "", 0, 100)
+		if err != nil || len(left) != 1 || left[0].Topic != "alarms" {
+			t.Errorf("%d shards: left are %+v, %v", shards, left, err)
+		}
+		if o, err := b.Acknowledge(t.Context(), at, left[0].Seq, left[0].Seq+1000); !client.IsNotFound(err) {
+			t.Errorf("%d shards: a number that no message has: %+v %v", shards, o, err)
+		}
+		if left, _, err := b.Messages(t.Context(), at, "", 0, 100); err != nil || len(left) != 1 {
+			t.Errorf("%d shards: left are %+v, %v after an acknowledgement that was refused", shards, left, err)
+		}
+	}
 }
 
 func TestFleetOnARealSite(t *testing.T) {

@@ -64,6 +64,13 @@ func outcomesOf(txns []holdfast.Txn, status holdfast.Status, code holdfast.Code)
 
 func (f *fake) IssueOwner(context.Context) (holdfast.Owner, error) { return 2088000000010000, nil }
 
+func (f *fake) Acknowledge(_ context.Context, _ holdfast.ShardID, id holdfast.ID, seqs []uint64) (holdfast.Outcome, error) {
+	if f.read != nil {
+		return holdfast.Outcome{}, f.read
+	}
+	return outcomesOf([]holdfast.Txn{{ID: id, Acks: seqs}}, holdfast.Done, holdfast.CodeOK)[0], nil
+}
+
 func (f *fake) Read(context.Context, holdfast.ShardID, shard.ReadMode, func(*shard.View) error) error {
 	return f.read
 }

@@ -23,7 +23,12 @@ func (a *api) accountOf(
 	moment, latest := holdfast.TimeOf(at), holdfast.Time(0) // latest is when what account shows was written
 	var stay site.Stay
 	err = a.look(ctx, x, id, mode, func(now site.Stay, v *shard.View) (found bool, err error) {
+		if past {
+			err = v.Final(moment)
+		}
 		switch stay = now; {
+		case err != nil:
+			return false, err
 		case !past:
 			account, found = v.Account(id)
 		case len(stay.Origins) == 0:
@@ -109,6 +114,9 @@ func (a *api) statementOf(
 	err = a.look(ctx, x, id, mode, func(now site.Stay, v *shard.View) (found bool, err error) {
 		if _, found = v.Account(id); !found {
 			return false, nil
+		}
+		if err := v.Final(from.Time); err != nil {
+			return false, err // the page before came from a site that knew more: lines between could be missing
 		}
 		if stay = now; len(stay.Origins) == 0 {
 			all, next, err = a.page(ctx, v, stay.Shard, id, from, limit)

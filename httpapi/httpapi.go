@@ -41,6 +41,8 @@ type Payments interface {
 	// payments. It returns when ctx ends at the latest. What the site was not able to do is in the outcomes: an error means
 	// a call that makes no sense.
 	Submit(ctx context.Context, txns []holdfast.Txn, bulk bool) ([]holdfast.Outcome, error)
+	// Acknowledge drops messages from the outbox of a shard under the id of a transaction. site.ErrNoMessage: nothing was dropped.
+	Acknowledge(ctx context.Context, at holdfast.ShardID, id holdfast.ID, seqs []uint64) (holdfast.Outcome, error)
 	// IssueOwner gives an owner number nobody has had before.
 	IssueOwner(ctx context.Context) (holdfast.Owner, error)
 }

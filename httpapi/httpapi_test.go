@@ -20,6 +20,7 @@ import (
 	"holdfast/link"
 	"holdfast/proof"
 	"holdfast/shard"
+	"holdfast/site"
 )
 
 func TestEveryCodeHasAnHTTPStatus(t *testing.T) {
@@ -33,7 +34,7 @@ func TestEveryCodeHasAnHTTPStatus(t *testing.T) {
 			want = http.StatusBadRequest
 		case code == holdfast.CodeUnknown:
 			want = http.StatusGatewayTimeout
-		case code == holdfast.CodeOverloaded:
+		case code == holdfast.CodeOverloaded, code == holdfast.CodeOutboxFull:
 			want = http.StatusTooManyRequests
 		case code == holdfast.CodeDiskFull:
 			want = http.StatusInsufficientStorage
@@ -398,6 +399,7 @@ func TestEventTellsWhatHappenedAndNothingPersonal(t *testing.T) {
 func TestReadsThatCannotBeAnswered(t *testing.T) {
 	for err, want := range map[error]int{
 		shard.ErrNoQuorum: 503, shard.ErrOutOfService: 503, shard.ErrStopping: 503, context.DeadlineExceeded: 503, errors.New("disk"): 500, nil: 404,
+		shard.NotFinalError{At: 2, Until: 1}: 409, shard.ErrYetToCome: 409,
 	} {
 		api := newTestAPI(&fake{read: err})
 		for _, path := range []string{
@@ -429,6 +431,11 @@ func TestParametersAreReadStrictly(t *testing.T) {
 		"/v1/holds/" + uuid1 + "?x=%zz":                 "query",
 		"/v1/records":                                   "index",
 		"/v1/records?index=a&limit=-1":                  "limit",
+		"/v1/messages":                                  "shard",
+		"/v1/messages?shard=2":                          "shard",
+		"/v1/messages?shard=x":                          "shard",
+		"/v1/messages?shard=1&after=-1":                 "after",
+		"/v1/messages?shard=1&limit=1001":               "limit",
 		"/v1/records?index=" + strings.Repeat("x", 201): "index",
 	} {
 		status, h, body := ask(t, api, "GET", path, readerKey, "")
@@ -557,7 +564,7 @@ func TestDocument(t *testing.T) {
 	for _, item := range doc.Paths {
 		operations += len(item)
 	}
-	if operations != 36 {
+	if operations != 38 {
 		t.Errorf("%d operations are documented", operations)
 	}
 	for _, ref := range regexp.MustCompile(`"#/components/schemas/([^"]+)"`).FindAllStringSubmatch(body, -1) {
@@ -663,12 +670,35 @@ func TestBalancesOfTheFutureAreNotKnown(t *testing.T) {
 	}
 }
 
+func TestAcknowledgingIsReadStrictly(t *testing.T) {
+	api := newTestAPI(&fake{})
+	for body, field := range map[string]string{
+		`{"seqs":[1]}`: "shard", `{"shard":2,"seqs":[1]}`: "shard", `{"shard":1}`: "seqs", `{"shard":1,"seqs":[]}`: "seqs",
+		`{"shard":1,"seqs":[1,1]}`: "seqs", `{"shard":1,"seqs":[0]}`: "seqs[0]", `{"shard":1,"seqs":["1"]}`: "seqs[0]", `{"shard":1,"seq":1}`: "seq",
+	} {
+		status, h, text := ask(t, api, "POST", "/v1/messages/acknowledge", tellerKey, body)
+		if p := problemIn(t, h, text); status != 400 || p.Field != field {
+			t.Errorf("%s: %d %s, want the field %s", body, status, text, field)
+		}
+	}
+	for key, want := range map[string]int{readerKey: 403, tellerKey: 201} {
+		if status, _, text := ask(t, api, "POST", "/v1/messages/acknowledge", key, `{"shard":1,"seqs":[3,1]}`); status != want {
+			t.Errorf("%d %s, want %d", status, text, want)
+		}
+	}
+	api = newTestAPI(&fake{read: fmt.Errorf("message 9: %w", site.ErrNoMessage)})
+	status, h, text := ask(t, api, "POST", "/v1/messages/acknowledge", tellerKey, `{"shard":1,"seqs":[9]}`)
+	if p := problemIn(t, h, text); status != 404 || p.Field != "seqs" {
+		t.Errorf("a number that no message has: %d %s", status, text)
+	}
+}
+
 // FuzzRequest sends any path, parameters, headers and body to the whole API: whatever comes in is answered in full, and what is
 // refused is refused in the form that callers rely on. Nothing sent by a caller is an error of the server.
 func FuzzRequest(f *testing.F) {
 	for _, path := range []string{
 		"/v1/accounts/" + wallet, "/v1/accounts/" + wallet + "/statement", "/v1/transfers", "/v1/transactions", "/v1/holds", "/v1/holds/" + uuid1 + "/post",
-		"/v1/records", "/v1/records/a%2Fb", "/v1/owners", "/v1/shards/1/leader", "/v1/shards/1/home", "/v1/sites", "/v1/sites/plan", "/v1/survival", "/readyz", "/metrics",
+		"/v1/records", "/v1/records/a%2Fb", "/v1/owners", "/v1/messages", "/v1/messages/acknowledge", "/v1/shards/1/leader", "/v1/shards/1/home", "/v1/sites", "/v1/sites/plan", "/v1/survival", "/readyz", "/metrics",
 	} {
 		f.Add(byte(0), path, "at=2015-05-27T09:00:00Z", uuid1, "250ms", "{}")
 		f.Add(byte(1), path, "consistency=stale&limit=1000", "", "0s", `{"transfers":[{"amount":1}]}`)

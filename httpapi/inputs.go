@@ -54,7 +54,7 @@ type accountIn struct {
 
 type readAccountIn struct {
 	accountIn
-	At string `query:"at" format:"date-time" doc:"A past moment; now if left out"`
+	At string `query:"at" format:"date-time" doc:"A past moment; now if left out. The answer never changes: it is given when nothing can come any more that is stamped up to then"`
 }
 
 type statementIn struct {

@@ -113,6 +113,7 @@ var statuses = map[holdfast.Code]int{
 	holdfast.CodeDeadline:     http.StatusServiceUnavailable,
 	holdfast.CodeMoved:        http.StatusServiceUnavailable,
 	holdfast.CodeStarting:     http.StatusServiceUnavailable,
+	holdfast.CodeOutboxFull:   http.StatusTooManyRequests,
 
 	holdfast.CodeUnknown: http.StatusGatewayTimeout,
 }
@@ -146,6 +147,7 @@ var (
 	edgeBodyBroken  = edgeCode{"body-broken", http.StatusBadRequest, "The body ended before its announced length: send the request again."}
 	edgeBusy        = edgeCode{"overloaded", http.StatusTooManyRequests, "Not executed: this site has too many requests at once. Send the same id again after Retry-After."}
 	edgeNotNow      = edgeCode{"not-now", http.StatusConflict, "It cannot be done just now: the detail says why."}
+	edgeNotFinal    = edgeCode{"not-final", http.StatusConflict, "What had happened by that moment can still change for this site: leave out consistency=stale, or ask for an earlier moment."}
 	edgePlanStale   = edgeCode{"plan-stale", http.StatusConflict, "Nothing was done: the fleet has changed since the plan was made, or the request is another one. Make a new plan and look at it."}
 	edgeNotReady    = edgeCode{"not-ready", http.StatusServiceUnavailable, "This site does not take requests now: ask another one."}
 	edgeUnavailable = edgeCode{"unavailable", http.StatusServiceUnavailable, "The question could not be answered within the deadline. Ask again, or ask another site."}
@@ -155,7 +157,7 @@ var (
 // edgeCodes lists them all, for the documentation.
 var edgeCodes = []edgeCode{
 	edgeMalformed, edgeIDMismatch, edgeNoKey, edgeForbidden, edgeNotFound, edgeMethod, edgeTooLarge, edgeBodyBroken, edgeBusy,
-	edgeNotNow, edgePlanStale, edgeNotReady, edgeUnavailable, edgeInternal,
+	edgeNotNow, edgeNotFinal, edgePlanStale, edgeNotReady, edgeUnavailable, edgeInternal,
 }
 
 // problem makes a problem document; an empty detail is the code's own advice.

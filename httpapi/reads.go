@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
@@ -31,6 +32,10 @@ func (a *api) unanswered(err error) error {
 	switch {
 	case errors.As(err, &p):
 		return err
+	case errors.As(err, new(shard.NotFinalError)):
+		p = edgeNotFinal.problem(fmt.Sprintf("%s: leave out consistency=stale, or ask for an earlier moment", err))
+	case errors.Is(err, shard.ErrYetToCome):
+		p = edgeNotFinal.problem(fmt.Sprintf("%s: ask again when it has, and compare the clocks of the sites (holdfast doctor)", err))
 	case errors.Is(err, site.ErrNotReady):
 		p = edgeNotReady.problem("")
 	case errors.Is(err, context.DeadlineExceeded):

@@ -112,6 +112,21 @@ func (a *api) paymentRoutes(r *router) {
 		text:   "Of every shard, in the order of their keys, page by page.",
 		action: guard.ReadMoney, handle: a.getRecords,
 	})
+	a.messageRoutes(r)
+}
+
+func (a *api) messageRoutes(r *router) {
+	add[messagesIn, jsonOut[messagesBody]](r, operation{
+		name: "read-messages", method: get, path: "/v1/messages", tag: tagPayments, summary: "Read the messages of an outbox that nobody has acknowledged",
+		text: "A message is put into the outbox of its transaction's shard, and stays there until it is acknowledged. Read, do what is to " +
+			"be done, acknowledge: then each is seen at least once; seen again, it has the same shard and number.",
+		action: guard.ReadMoney, handle: a.getMessages,
+	})
+	add[acknowledgeIn, jsonOut[outcomeBody]](r, operation{
+		name: "acknowledge-messages", method: post, path: "/v1/messages/acknowledge", tag: tagPayments, summary: "Drop messages that have been dealt with",
+		text:   "All of them or none: a number that no message of callers has had is refused with 404. " + againDone + keyOptional,
+		action: guard.MoveMoney, ok: created, handle: a.postAcknowledge,
+	})
 }
 
 func (a *api) holdRoutes(r *router) {

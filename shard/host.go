@@ -322,14 +322,14 @@ func (h *Host) Read(ctx context.Context, shard holdfast.ShardID, mode ReadMode, 
 	if err != nil {
 		return err
 	}
+	l := s.life.Load() // before the question: what is confirmed for one life says nothing of the next, which may begin with less
+	if l == nil {
+		return s.absent()
+	}
 	if mode == Linearizable {
 		if err := s.confirm(ctx); err != nil {
 			return err
 		}
-	}
-	l := s.life.Load()
-	if l == nil {
-		return s.absent()
 	}
 	err = l.machine.Look(fn)
 	if s.life.Load() != l { // its disk may have been wiped or replaced under the reader

@@ -235,6 +235,9 @@ func (l *life) step(now holdfast.Time, ticked bool) (again bool, err error) {
 	for _, q := range m.reads {
 		l.replica.Read(q)
 	}
+	for _, q := range m.pasts {
+		l.replica.ClosePast(q)
+	}
 	if err := l.obey(m.calls); err != nil {
 		return false, err
 	}
@@ -578,6 +581,7 @@ func (l *life) end() {
 	l.stopPersisting()
 	l.answers.lose(ErrLost)
 	l.replica.reads.refuse(ErrNoQuorum)
+	l.replica.past.refuse(ErrNoQuorum)
 }
 
 // spacePause is how often a checkpoint that has no room looks for some.

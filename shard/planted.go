@@ -20,6 +20,7 @@ const (
 	PlantedOpinionUnheard   = false
 	PlantedNobodyAsked      = false
 	PlantedLaterFounds      = false
+	PlantedOpenPast         = false
 
 	PlantedTooFewVoters     = false
 	PlantedRemovedLeads     = false

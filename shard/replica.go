@@ -56,6 +56,7 @@ type Replica struct {
 	HoldBulk bool
 
 	reads readDesk
+	past  pastDesk
 	duty  int // ticks until the next look at the members
 	idle  int // ticks in which nothing happened
 }
@@ -68,7 +69,7 @@ func NewReplica(c ReplicaConfig, lastTime holdfast.Time) (*Replica, error) {
 		return nil, err
 	}
 	r := &Replica{Node: node, config: c, lastTime: lastTime, pace: newPace(c.BulkChunk)}
-	r.reads.limit = c.ReadTicks
+	r.reads.limit, r.past.limit, r.past.applied = c.ReadTicks, c.ReadTicks, lastTime
 	// An answer to a question of an earlier life of this replica must not be taken for one to ours.
 	r.reads.id = binary.BigEndian.Uint64(c.Process[:])
 	return r, nil
@@ -85,6 +86,7 @@ func (r *Replica) Tick(now holdfast.Time) error {
 	if err := r.reads.tick(r.Node); err != nil {
 		return err
 	}
+	r.past.tick()
 	if r.duty--; r.duty <= 0 {
 		r.duty = memberTicks
 		return r.promote()
@@ -99,6 +101,7 @@ func (r *Replica) Applied(index uint64, last holdfast.Time) error {
 		return err
 	}
 	r.reads.applied(r.Node.applied)
+	r.past.advance(last)
 	return nil
 }
 
@@ -137,6 +140,7 @@ func (r *Replica) led(now Leadership) {
 		r.config.Answers.lose(ErrLost)
 		r.config.Intake.Refuse(r.notLeader())
 	}
+	r.past.refuse(r.notLeader())
 	r.wasLeading = now.Self
 	r.reads.again()
 }
@@ -145,6 +149,7 @@ func (r *Replica) led(now Leadership) {
 func (r *Replica) propose(now holdfast.Time) error {
 	if !r.Node.leader.Self {
 		r.config.Intake.Refuse(r.notLeader())
+		r.past.refuse(r.notLeader())
 		return nil
 	}
 	if !r.Ready() || r.Transferring() || r.Node.doubted {
@@ -161,7 +166,10 @@ func (r *Replica) propose(now holdfast.Time) error {
 			break
 		}
 	}
-	return r.proposeBulks(now, bulks)
+	if err := r.proposeBulks(now, bulks); err != nil {
+		return err
+	}
+	return r.closePast(now)
 }
 
 // proposeSingles makes one entry of all single payments that wait. False: nothing waits.
@@ -226,6 +234,7 @@ func (r *Replica) send(d *entryDraft, now holdfast.Time, bulk bool) error {
 	r.config.Answers.expect(nonce, &flight{parts: d.parts, bulk: bulk, started: now})
 	err := r.Propose(data)
 	if err == nil {
+		r.past.accepted = stamp + holdfast.Time(d.count) - 1
 		return nil
 	}
 	r.config.Answers.drop(nonce)

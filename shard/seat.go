@@ -75,6 +75,7 @@ type inbox struct {
 type mail struct {
 	messages []inMessage
 	reads    []*ReadRequest
+	pasts    []*PastRequest
 	calls    []control
 	pulled   *pulled
 	beat     *heardBeat // the latest
@@ -314,6 +315,10 @@ func (s *seat) refuseMail(err error) {
 
 func (m mail) refuse(err error) {
 	for _, q := range m.reads {
+		q.Err = err
+		q.Answer(q)
+	}
+	for _, q := range m.pasts {
 		q.Err = err
 		q.Answer(q)
 	}

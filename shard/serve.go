@@ -27,6 +27,8 @@ const (
 	methodHealth   = methodPrefix + "health"   // nothing -> Health of the site's disk
 	methodStanding = methodPrefix + "standing" // shard -> Standing
 	methodOpinion  = methodPrefix + "opinion"  // shard, Opinion of who asks -> Opinion
+	methodClock    = methodPrefix + "clock"    // nothing -> the site's clock, believed or not
+	methodPast     = methodPrefix + "past"     // shard, time -> one of pastClosed, pastYetToCome; the leader answers
 )
 
 // Serves reports whether a method of the link is for [Host.Serve].
@@ -64,6 +66,8 @@ func (h *Host) Serve(ctx context.Context, from holdfast.SiteID, method string, p
 		return s.serveOpinion(from, payload)
 	case methodJoin:
 		return nil, s.serveJoin(ctx, from, payload)
+	case methodPast:
+		return s.servePast(ctx, payload)
 	}
 	if l := s.life.Load(); l == nil || l.machine.Doubted() {
 		return nil, fmt.Errorf("%s: %w", method, s.absent()) // what it would teach may be wrong

@@ -53,18 +53,23 @@ func (v *View) Account(id holdfast.AccountID) (a holdfast.Account, ok bool) {
 	return a, ok
 }
 
-// AccountAt returns an account as it stood at t; false when it was not open yet.
+// AccountAt returns an account as it stood at t; false when it was not open yet. It answers only what will never change: the error is a
+// [NotFinalError] as long as something stamped up to t may still come.
 func (v *View) AccountAt(id holdfast.AccountID, t holdfast.Time) (holdfast.Account, bool, error) {
 	var a holdfast.Account
 	var known bool
+	var open error
 	var rows []ledger.Row
 	v.State(func(s *ledger.State) {
+		if open = final(s, t); open != nil {
+			return
+		}
 		if a, known = s.Account(id); known {
 			rows = s.RecentRows(id, t+1, 1)
 		}
 	})
 	if !known || a.Opened > t {
-		return holdfast.Account{}, false, nil
+		return holdfast.Account{}, false, open
 	}
 	if len(rows) > 0 {
 		return withRow(a, &rows[0]), true, nil

@@ -35,6 +35,10 @@ func (c *client) next() {
 			return
 		}
 		if c.f.e.chance(0.25) {
+			if c.f.e.chance(0.3) {
+				c.readPast()
+				return
+			}
 			c.read()
 			return
 		}

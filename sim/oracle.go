@@ -33,8 +33,9 @@ type oracle struct {
 	last     holdfast.Time                   // the last stamp
 	never    map[holdfast.ID]bool            // abandoned after nothing but "not executed": must not be in the log
 	acks     []check.Ack
-	blind    bool   // a replica was made to differ on purpose: what follows from that is no finding
-	floor    uint64 // what the next read must have seen: everything that anybody was told
+	blind    bool          // a replica was made to differ on purpose: what follows from that is no finding
+	pledged  holdfast.Time // the latest moment that was answered for: no entry may still come that is stamped up to it
+	floor    uint64        // what the next read must have seen: everything that anybody was told
 	ops      []check.Op
 	after    func() // called when an entry is in the log; nil: there is nothing to do
 }
@@ -104,6 +105,7 @@ func (o *oracle) replay(t *truth) {
 	if h.Time <= o.last {
 		o.fail("time", "entry %d is stamped %s, not after %s", t.entry.Index, h.Time, o.last)
 	}
+	o.keepsPledge(t.entry.Index, h.Time)
 	o.last = h.Time + holdfast.Time(max(h.Count, 1)) - 1
 	t.last = o.last
 	if h.Kind != ledger.KindTxns {

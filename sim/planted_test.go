@@ -60,6 +60,7 @@ var plants = []struct {
 		[]string{"checkpoint"},
 		"the checkpoint has a state that is one entry newer than it says",
 	},
+	{"the past answered for while it is open", &shard.PlantedOpenPast, Options{}, []string{"past"}, ""},
 	{"stale leader answers a read", &shard.PlantedStaleRead, Options{}, []string{"stale-read"}, ""},
 	{"answer matched by order instead of nonce", &shard.PlantedAnyNonce, Options{}, []string{"answer"}, ""},
 	{"lost leadership answered as not executed", &shard.PlantedLostIsRefused, Options{}, []string{"phantom"}, ""},

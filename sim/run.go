@@ -59,6 +59,7 @@ type Stats struct {
 	Removals, TooFew, Returns, EarlyPromotions                         int
 	Slept                                                              int
 	Acknowledged, Refused, Unknown, NotExecuted, Replays, Reads        int
+	PastReads, Closings                                                int
 	Holds, Posts, Voids, Expired, Records, Messages                    int
 	Entries                                                            int
 	Crossed, CrossRefused, CrossHolds, CrossPosts                      int // between shards: settled, acknowledged

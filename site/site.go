@@ -195,7 +195,8 @@ func stillApplies(st *shard.ShardStatus) error {
 // Read calls fn with the books of a shard: as they are now, or, stale, as far as this site's replica knows them. It returns
 // what fn returned, or an error of package shard that says why there is no answer. A read that meets an election waits
 // for the new leader, until ctx ends or timing.request is over; a site without a majority says so at once. fn must not
-// keep the view.
+// keep the view. When fn returns [shard.NotFinalError], the past that it asks for is made final, and fn is called again; a stale read
+// gets the error.
 func (s *Site) Read(ctx context.Context, id holdfast.ShardID, mode shard.ReadMode, fn func(*shard.View) error) error {
 	if err := s.known(id); err != nil {
 		return err
@@ -215,7 +216,13 @@ func (s *Site) Read(ctx context.Context, id holdfast.ShardID, mode shard.ReadMod
 			answered = true
 			return fn(v)
 		})
-		if answered || err == nil || !errors.Is(err, shard.ErrNoQuorum) {
+		if open, ok := errors.AsType[shard.NotFinalError](err); ok {
+			if err = s.closePast(ctx, id, open.At); err == nil {
+				continue
+			}
+			answered = !mayPass(err)
+		}
+		if answered || err == nil || !mayPass(err) {
 			return err
 		}
 		p := proposal{ctx: ctx, seat: seat, majority: majority}
@@ -234,6 +241,22 @@ func (s *Site) readOnce(ctx context.Context, id holdfast.ShardID, fn func(*shard
 		ctx = with
 	}
 	return s.host.Read(ctx, id, shard.Linearizable, fn)
+}
+
+// closePast makes the past of a shard final, or ends when the majority is lost.
+func (s *Site) closePast(ctx context.Context, id holdfast.ShardID, t holdfast.Time) error {
+	if len(s.cfg.Peers) > 0 {
+		with, cancel := context.WithCancel(ctx)
+		defer cancel()
+		defer s.onLoss.add(cancel)()
+		ctx = with
+	}
+	return s.host.ClosePast(ctx, id, t)
+}
+
+// mayPass reports that a leader which was not there, or did not answer, may be there in a moment.
+func mayPass(err error) bool {
+	return errors.Is(err, shard.ErrNoQuorum) || errors.As(err, new(shard.NotLeaderError))
 }
 
 // known reports an error for a shard that does not exist, or while there is nothing to ask.

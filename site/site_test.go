@@ -95,7 +95,7 @@ func TestMessagesThatNobodyTakesAreBounded(t *testing.T) {
 		if o.Status == holdfast.Done && sent*holdfast.MaxRecordBody < 2*mostMessageBytes {
 			continue
 		}
-		if o.Status != holdfast.NotExecuted || o.Code != holdfast.CodeOverloaded || o.Field != "messages" || sent*holdfast.MaxRecordBody < mostMessageBytes {
+		if o.Status != holdfast.NotExecuted || o.Code != holdfast.CodeOutboxFull || o.Field != "messages" || sent*holdfast.MaxRecordBody < mostMessageBytes {
 			t.Fatalf("after %d messages: %+v", sent, o)
 		}
 		break
@@ -104,6 +104,23 @@ func TestMessagesThatNobodyTakesAreBounded(t *testing.T) {
 		t.Errorf("a message to a shard that is not there: %+v", o)
 	}
 	f.mustDo(s, f.pay(a, b, 5))
+	var seqs []uint64
+	err := s.Read(context.Background(), 1, shard.Linearizable, func(v *shard.View) error {
+		for _, m := range v.Messages("test", 0, holdfast.MaxLegs) {
+			seqs = append(seqs, m.Seq)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if o, err := s.Acknowledge(context.Background(), 1, f.id(), seqs); err != nil || o.Status != holdfast.Done {
+		t.Fatalf("%d messages are acknowledged: %+v %v", len(seqs), o, err)
+	}
+	f.mustDo(s, holdfast.Txn{ID: f.id(), Messages: large})
+	if _, err := s.Acknowledge(context.Background(), 1, f.id(), []uint64{1 << 40}); !errors.Is(err, ErrNoMessage) {
+		t.Errorf("a message that never was is acknowledged: %v", err)
+	}
 }
 
 // An audit that could not compare with anybody proves nothing about the replicas, and says so.

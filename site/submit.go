@@ -146,8 +146,8 @@ const (
 	mostMessageBytes = 64 << 20
 )
 
-// takesMessages says why a shard takes no further messages of callers: there is no shard that they could go to, or too many wait for one
-// that does not take them.
+// takesMessages says why a shard takes no further messages of callers: there is no shard that they could go to, or too many wait for somebody
+// who reads and acknowledges them.
 func (s *Site) takesMessages(ctx context.Context, home holdfast.ShardID, list []holdfast.Message) (holdfast.Code, string) {
 	for i := range list {
 		if to := list[i].To; to < 1 || int(to) > s.extent.Load().now {
@@ -163,7 +163,7 @@ func (s *Site) takesMessages(ctx context.Context, home holdfast.ShardID, list []
 		return nil
 	})
 	if full && err == nil { // a replica that cannot be asked here is the leader's to judge
-		return holdfast.CodeOverloaded, "messages"
+		return holdfast.CodeOutboxFull, "messages"
 	}
 	return holdfast.CodeOK, ""
 }
