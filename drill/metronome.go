@@ -24,6 +24,9 @@ type metronome struct {
 
 	mu   sync.Mutex
 	late []Stall
+
+	took [usualBeats]time.Duration // of the last beats, a ring; watch only
+	n    int                       // beats so far; watch only
 }
 
 // Stall is a stretch of the load in which the machine stood still.
@@ -34,6 +37,9 @@ const (
 	// stallLeast is how late a beat is that shows a stall. A machine that is busy and lets everybody run has beats that are 5 to 8 ms late
 	// all the time, and who pays there waits for nothing in particular.
 	stallLeast = 10 * time.Millisecond
+	// stallTimes is how many times later than usual just then it is as well: a disk that is slow for a minute does not stand still.
+	stallTimes = 3
+	usualBeats = 300 // that say what is usual: three seconds
 )
 
 func newMetronome(dir string, clock func() time.Duration) (*metronome, error) {
@@ -66,13 +72,25 @@ func (m *metronome) watch(ctx context.Context) {
 			return
 		}
 		done := m.clock()
-		if done-due >= stallLeast {
+		if m.stands(done - due) {
 			m.mu.Lock()
 			m.late = append(m.late, Stall{due, done})
 			m.mu.Unlock()
 		}
 		due = max(due+beatEvery, done)
 	}
+}
+
+// stands takes in how late a beat was, and reports whether that is a stall.
+func (m *metronome) stands(late time.Duration) bool {
+	m.took[m.n%usualBeats] = late
+	m.n++
+	if late < stallLeast {
+		return false
+	}
+	last := slices.Clone(m.took[:min(m.n, usualBeats)])
+	slices.Sort(last)
+	return late >= stallTimes*Quantile(last, 0.5)
 }
 
 // stalls tells when the machine stood still, in order of time.

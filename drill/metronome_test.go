@@ -66,3 +66,33 @@ func TestTheMetronomeSeesAStall(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// A disk that is slow all the time is usual after a while; what is much slower than that stands out still.
+func TestASlowDiskIsNoStall(t *testing.T) {
+	var m metronome
+	found := func(late time.Duration, beats int) (n int) {
+		for range beats {
+			if m.stands(late) {
+				n++
+			}
+		}
+		return n
+	}
+	if n := found(2*ms, 300); n != 0 {
+		t.Errorf("%d stalls of 2 ms", n)
+	}
+	if n := found(12*ms, 20); n != 20 {
+		t.Errorf("%d stalls, want each of 20 beats of 12 ms among beats of 2 ms", n)
+	}
+	found(12*ms, 280)
+	if n := found(12*ms, 300); n != 0 {
+		t.Errorf("%d stalls of 12 ms where that is usual", n)
+	}
+	if n := found(36*ms, 3); n != 3 {
+		t.Errorf("%d stalls, want 3 of 36 ms", n)
+	}
+	found(2*ms, 300)
+	if n := found(12*ms, 1); n != 1 {
+		t.Error("the disk was well again, and a stall of 12 ms is none")
+	}
+}

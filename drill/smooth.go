@@ -233,6 +233,10 @@ func bytesPerPayment(faults []Fault, samples []Sample, reads []Reading, end time
 			end = min(end, f.At)
 			break
 		}
+		if f.round > 0 && !f.alone { // a round in which no carrier is alone: the load may be another by then
+			end = min(end, f.At)
+			break
+		}
 		if f.alone && f.Healed > 0 {
 			one.add(reads, samples, span{f.At + afterCut, f.Healed}, true)
 			every.add(reads, samples, span{from, f.At}, false)

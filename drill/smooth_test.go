@@ -131,3 +131,24 @@ func TestAnElectionInACarrierFault(t *testing.T) {
 		t.Error("something is said of carriers where none was broken")
 	}
 }
+
+// What one carrier alone takes is compared with what all take in the rounds in which it is measured: later ones may have another load.
+func TestBytesAreComparedWithinARound(t *testing.T) {
+	faults, samples, reads := carrierRun(steady)
+	for i := range reads {
+		if reads[i].At >= 8*time.Second { // twice the bytes for a payment from here on
+			reads[i].Sent[0] *= 2
+			reads[i].Sent[1] *= 2
+		}
+	}
+	for _, c := range []struct {
+		alone bool
+		same  bool
+	}{{false, true}, {true, false}} {
+		later := Fault{Kind: "carrier-flap", Target: "carrier 1", At: 7900 * ms, Healed: 9 * time.Second, round: 1, alone: c.alone}
+		cost := smoothness(append(faults[:1:1], later), samples, reads, nil, 10*time.Second).Cost()
+		if same := cost > 1.9 && cost < 2.1; same != c.same {
+			t.Errorf("alone %v: %.2f times the bytes", c.alone, cost)
+		}
+	}
+}

@@ -17,19 +17,19 @@ import (
 	"testing"
 	"time"
 
+	"holdfast"
 	"holdfast/drill"
 	"holdfast/evidence"
 	"holdfast/proof"
 )
 
-// TestDemo runs the demo as a newcomer does, if for less long and with two shards, so that payments cross: real processes, real cables, a
-// carrier cut, a site cut, a kill.
+// TestDemo runs the demo as a newcomer does, if for less long: real processes, real cables, a carrier cut, a site cut, a kill.
 func TestDemo(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
 	dir := t.TempDir()
 	report, signed := filepath.Join(dir, "report.html"), filepath.Join(dir, "evidence.json.gz")
-	cmd := exec.CommandContext(ctx, "holdfast", "demo", "--duration", "10s", "--shards", "2", "--json", "-", "--report", report, "--evidence", signed)
+	cmd := exec.CommandContext(ctx, "holdfast", "demo", "--duration", "10s", "--json", "-", "--report", report, "--evidence", signed)
 	cmd.Env = append(os.Environ(), "TMPDIR="+dir)
 	errs := newListener("never said")
 	cmd.Stderr = errs
@@ -60,15 +60,16 @@ func TestDemo(t *testing.T) {
 	}
 }
 
-// checkTampered changes the evidence of a drill with two shards in ways that somebody might, and insists that each is found.
+// checkTampered changes the evidence of a drill in ways that somebody might, and insists that each is found.
 func checkTampered(ctx context.Context, t *testing.T, file string) {
 	t.Helper()
 	answer := func(r *evidence.Run, has string) int {
 		return slices.IndexFunc(r.Answers, func(a proof.Answer) bool { return strings.Contains(a.Target, has) })
 	}
-	crossing := func(r *evidence.Run) int {
+	settlement := holdfast.MustPurpose("settlement") // of merchants, whose statements are in it
+	paid := func(r *evidence.Run) int {
 		return slices.IndexFunc(r.Receipts, func(x evidence.Receipt) bool {
-			return x.Outcome == "done" && (x.Debit.Owner.Slot() < 500) != (x.Credit.Owner.Slot() < 500)
+			return x.Outcome == "done" && x.Credit.Purpose == settlement
 		})
 	}
 	for _, row := range []struct {
@@ -76,12 +77,12 @@ func checkTampered(ctx context.Context, t *testing.T, file string) {
 		tamper func(r *evidence.Run)
 		want   string
 	}{
-		{"the receipt of a payment between shards is left out", func(r *evidence.Run) { i := crossing(r); r.Receipts = slices.Delete(r.Receipts, i, i+1) }, "no receipt asks for it"},
-		{"it was for a penny less", func(r *evidence.Run) { r.Receipts[crossing(r)].Amount-- }, "altered at site 3"},
-		{"it went to another shard", func(r *evidence.Run) {
-			i := crossing(r)
+		{"a receipt is left out", func(r *evidence.Run) { i := paid(r); r.Receipts = slices.Delete(r.Receipts, i, i+1) }, "no receipt asks for it"},
+		{"it was for a penny less", func(r *evidence.Run) { r.Receipts[paid(r)].Amount-- }, "altered at site 3"},
+		{"it went to another merchant", func(r *evidence.Run) {
+			i := paid(r)
 			other := slices.IndexFunc(r.Receipts, func(x evidence.Receipt) bool {
-				return (x.Credit.Owner.Slot() < 500) != (r.Receipts[i].Credit.Owner.Slot() < 500)
+				return x.Credit.Purpose == settlement && x.Credit != r.Receipts[i].Credit
 			})
 			r.Receipts[i].Credit = r.Receipts[other].Credit
 		}, "altered at site 1"},
@@ -95,8 +96,8 @@ func checkTampered(ctx context.Context, t *testing.T, file string) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if crossing(&f.Runs[0]) < 0 {
-			t.Fatal("no payment went from one shard to the other")
+		if paid(&f.Runs[0]) < 0 {
+			t.Fatal("nobody was paid")
 		}
 		row.tamper(&f.Runs[0])
 		if v := f.Runs[0].Check(nil); v.OK || !strings.Contains(strings.Join(v.Broken, "\n"), row.want) {
