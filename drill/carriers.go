@@ -61,13 +61,16 @@ func (s *stage) hurt(ctx context.Context, c carrierFault) error {
 	told := s.foretell(ctx, c.loss())
 	i := s.begin(c.kind, c.target())
 	s.note(i, told, c.alone)
+	look := s.lookAt(i, c.order.Flows)
 	s.fleet.markCarrier(c.carrier, c.damage)
 	if err := s.fleet.net.order(c.order); err != nil {
 		return err
 	}
+	look.struck()
 	if err := rest(ctx, time.Duration((c.until-c.from)*float64(s.length))); err != nil { // as long as planned, also when it began late
 		return err
 	}
+	look.ending()
 	if err := s.fleet.net.do(orderHeal, 0); err != nil {
 		return err
 	}

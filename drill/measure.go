@@ -26,6 +26,8 @@ const (
 	WrongSide
 	// Prepared is what the load stands on, and what is tried when it is over. Nothing is measured by it.
 	Prepared
+	// LookedUp is the look-up of an acknowledged payment by its id. It is judged by what was found.
+	LookedUp
 )
 
 // payment reports whether the sample counts as one of the payments of the load.
@@ -61,6 +63,7 @@ type Fault struct {
 	Foretold *client.Forecast // what the fleet said about it just before; nil: nothing
 	alone    bool             // while it lasts, one carrier is left and no more
 	round    int              // that it is part of, from 0
+	seen     sighting         // that it has happened at all
 }
 
 // Reign is a stretch of time in which one site led a shard.

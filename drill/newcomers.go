@@ -119,6 +119,8 @@ func (s *stage) takeIn(ctx context.Context, q client.SiteRequest, far time.Durat
 		return nil, err
 	}
 	i := s.begin("site-"+q.Kind, strings.ToLower(m.name))
+	was, err := s.membership(ctx, q.Site)
+	s.see(i, err, func(x *sighting) { x.was, x.must = was, listed })
 	q.Name, q.Addresses = strings.ToLower(m.name), reached
 	if err := s.order(ctx, q); err != nil {
 		return nil, fmt.Errorf("%s %s: %w", q.Kind, m.name, err)
@@ -127,6 +129,8 @@ func (s *stage) takeIn(ctx context.Context, q client.SiteRequest, far time.Durat
 		return nil, err
 	}
 	s.healed(i)
+	is, err := s.becomes(ctx, q.Site, listed)
+	s.see(i, err, func(x *sighting) { x.is = is })
 	return m, nil
 }
 
@@ -134,11 +138,15 @@ func (s *stage) takeIn(ctx context.Context, q client.SiteRequest, far time.Durat
 func (s *stage) let(ctx context.Context, id holdfast.SiteID) error {
 	m := s.fleet.site(id)
 	i := s.begin("site-retire", strings.ToLower(m.name))
+	was, err := s.membership(ctx, id)
+	s.see(i, err, func(x *sighting) { x.was, x.must = was, unlisted })
 	s.fleet.keep(nil, id)
 	if err := s.order(ctx, client.SiteRequest{Kind: site.SiteRetire, Site: id}); err != nil {
 		return fmt.Errorf("retire %s: %w", m.name, err)
 	}
 	s.healed(i)
+	is, err := s.becomes(ctx, id, unlisted)
+	s.see(i, err, func(x *sighting) { x.is = is })
 	return nil
 }
 
@@ -224,9 +232,11 @@ func playSiteReplace(ctx context.Context, s *stage) error {
 	}
 	m := s.fleet.site(lost)
 	i := s.begin("site-kill", strings.ToLower(m.name))
+	look := s.lookAt(i, nil, lost)
 	if err := s.kill(ctx, m); err != nil {
 		return err
 	}
+	look.over()
 	if err := s.take(ctx, site.SiteReplace, holdfast.SiteID(len(s.fleet.sites)+1), lost); err != nil {
 		return err
 	}
@@ -251,12 +261,15 @@ func playSiteLearner(ctx context.Context, s *stage) error {
 		return err
 	}
 	i := s.begin("learner-cut", strings.ToLower(m.name))
+	look := s.lookAt(i, &flows{From: []holdfast.SiteID{m.id}, Both: true})
 	if err := s.fleet.net.do(orderCut, m.id); err != nil {
 		return err
 	}
+	look.struck()
 	if err := s.until(ctx, 0.75); err != nil {
 		return err
 	}
+	look.ending()
 	if err := s.fleet.net.do(orderHeal, m.id); err != nil {
 		return err
 	}

@@ -129,6 +129,8 @@ func (s *stage) moveSlot(ctx context.Context, slot holdfast.Slot, to holdfast.Sh
 		}
 		if fault < 0 {
 			fault = s.begin("slot-move", fmt.Sprintf("slot %d to shard %d", slot, to))
+			was, err := s.place(ctx, slot)
+			s.see(fault, err, func(x *sighting) { x.was, x.must = was, inShard(to) })
 		}
 		return c.ApplySlots(ctx, q, p.Plan)
 	}
@@ -141,6 +143,8 @@ func (s *stage) moveSlot(ctx context.Context, slot holdfast.Slot, to holdfast.Sh
 		}
 	}
 	s.healed(fault)
+	is, err := s.place(ctx, slot)
+	s.see(fault, err, func(x *sighting) { x.is = is })
 	return nil
 }
 

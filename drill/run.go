@@ -232,7 +232,7 @@ func (r *run) begin(ctx context.Context) (err error) {
 			return err
 		}
 	}
-	r.sampler = &sampler{client: r.load.clients[0], book: r.book, rand: rand.New(rand.NewPCG(r.o.Seed, 2))}
+	r.sampler = &sampler{clients: r.load.clients, book: r.book, clock: r.clock, rand: rand.New(rand.NewPCG(r.o.Seed, 2))}
 	r.view = startViewer(r)
 	r.view.say(fmt.Sprintf("starting %d sites as %d processes, %v apart", r.o.Sites, r.o.Sites, r.o.RTT))
 	up, cancel := context.WithTimeout(ctx, patience)
@@ -300,6 +300,9 @@ func (r *run) play(ctx context.Context) []error {
 	errs = append(errs, r.fleet.net.do(orderHeal, 0), r.neighbours.stop())
 	unwatch()
 	watchers.Wait()
+	if r.scenario.calm {
+		r.stage.see(0, nil, func(x *sighting) { x.work = r.neighbours.work })
+	}
 	return errs
 }
 
@@ -343,6 +346,8 @@ func (r *run) judge(ctx context.Context, broken []error) *Evidence {
 	if e.Load = r.said; e.Load != "" {
 		e.Machine = append(e.Machine, Fact{"load", e.Load})
 	}
+	looked := r.sampler.result()
+	e.Checks = append(e.Checks, looked.check())
 	e.Result = r.result(e, p)
 	r.compare(e)
 	e.Result.judge(e.Bound, r.findings(e, p, broken))
@@ -383,6 +388,8 @@ func (r *run) findings(e *Evidence, p *prover, broken []error) (out []string) {
 			out = append(out, err.Error())
 		}
 	}
+	looked := r.sampler.result()
+	out = append(out, looked.reasons()...)
 	if len(p.phantom) > 0 {
 		out = append(out, fmt.Sprintf("%d payments that were refused or not executed are in the books", len(p.phantom)))
 	}
@@ -392,6 +399,7 @@ func (r *run) findings(e *Evidence, p *prover, broken []error) (out []string) {
 	} else {
 		out = append(out, disturbed(e.Faults, e.Reigns, e.Length)...)
 	}
+	out = append(out, unseen(e.Faults, e.Reigns, e.Length)...)
 	for i := range e.Moves {
 		out = append(out, e.Moves[i].reasons(&e.Faults[e.Moves[i].Fault], e.Bound)...)
 	}

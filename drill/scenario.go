@@ -244,13 +244,13 @@ func playOneWayCut(ctx context.Context, s *stage) error {
 	if err := s.until(ctx, 0.15); err != nil {
 		return err
 	}
-	if err := s.oneWay(ctx, "outbound", s.leader(ctx), 0.4, s.mute, s.heal); err != nil {
+	if err := s.oneWay(ctx, outbound, s.leader(ctx), 0.4, s.mute, s.heal); err != nil {
 		return err
 	}
 	if err := s.until(ctx, 0.55); err != nil {
 		return err
 	}
-	return s.oneWay(ctx, "inbound", s.leader(ctx), 0.8, s.deafen, s.heal)
+	return s.oneWay(ctx, inbound, s.leader(ctx), 0.8, s.deafen, s.heal)
 }
 
 func playHandOver(ctx context.Context, s *stage) error {

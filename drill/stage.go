@@ -90,7 +90,11 @@ func (s *stage) during(ctx context.Context, kind string, id holdfast.SiteID, sha
 	if id == 0 {
 		return errNoLeader
 	}
-	return s.breaks(ctx, kind, strings.ToLower(s.fleet.site(id).name), id, share, harm, mend)
+	var f *flows
+	if kind == "site-cut" {
+		f = &flows{From: []holdfast.SiteID{id}, Both: true}
+	}
+	return s.breaks(ctx, kind, strings.ToLower(s.fleet.site(id).name), id, f, share, harm, mend)
 }
 
 // oneWay is during for a cut of one direction, which the target tells: "hangzhou:outbound" is not heard, "hangzhou:inbound"
@@ -99,10 +103,20 @@ func (s *stage) oneWay(ctx context.Context, direction string, id holdfast.SiteID
 	if id == 0 {
 		return errNoLeader
 	}
-	return s.breaks(ctx, "one-way-cut", strings.ToLower(s.fleet.site(id).name)+":"+direction, id, share, harm, mend)
+	f := &flows{From: []holdfast.SiteID{id}}
+	if direction == inbound {
+		f = &flows{To: []holdfast.SiteID{id}}
+	}
+	return s.breaks(ctx, "one-way-cut", strings.ToLower(s.fleet.site(id).name)+":"+direction, id, f, share, harm, mend)
 }
 
-func (s *stage) breaks(ctx context.Context, kind, target string, id holdfast.SiteID, share float64, harm, mend func(context.Context, *member) error) error {
+// The directions of a cut of one.
+const (
+	outbound = "outbound"
+	inbound  = "inbound"
+)
+
+func (s *stage) breaks(ctx context.Context, kind, target string, id holdfast.SiteID, f *flows, share float64, harm, mend func(context.Context, *member) error) error {
 	m := s.fleet.site(id)
 	var told *client.Forecast
 	if target == strings.ToLower(m.name) {
@@ -110,16 +124,20 @@ func (s *stage) breaks(ctx context.Context, kind, target string, id holdfast.Sit
 	}
 	i := s.begin(kind, target)
 	s.note(i, told, false)
+	look := s.lookAt(i, f, id)
 	if err := harm(ctx, m); err != nil {
 		return fmt.Errorf("%s of %s: %w", kind, m.name, err)
 	}
+	look.struck()
 	if err := s.until(ctx, share); err != nil {
 		return err
 	}
+	look.ending()
 	if err := mend(ctx, m); err != nil {
 		return fmt.Errorf("end the %s of %s: %w", kind, m.name, err)
 	}
 	s.healed(i)
+	look.over()
 	return nil
 }
 
@@ -224,6 +242,7 @@ func (s *stage) handOver(ctx context.Context) error {
 	}
 	to := s.fleet.sites[int(from)%len(s.fleet.sites)]
 	i := s.begin("leader-handover", strings.ToLower(s.fleet.site(from).name))
+	s.see(i, nil, func(x *sighting) { x.heir = to.id })
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
 	if err := s.fleet.site(from).own.HandOver(ctx, 1, to.id); err != nil {
@@ -237,6 +256,7 @@ func (s *stage) handOver(ctx context.Context) error {
 func (s *stage) restart(ctx context.Context, id holdfast.SiteID) error {
 	m := s.fleet.site(id)
 	i := s.begin("restart", strings.ToLower(m.name))
+	look := s.lookAt(i, nil, id)
 	s.fleet.mark(id, Restarting)
 	stop, cancel := context.WithTimeout(ctx, stopTime)
 	defer cancel()
@@ -247,6 +267,7 @@ func (s *stage) restart(ctx context.Context, id holdfast.SiteID) error {
 		return fmt.Errorf("start %s again: %w", m.name, err)
 	}
 	s.healed(i)
+	look.over()
 	return nil
 }
 
@@ -256,6 +277,7 @@ func (s *stage) killAll(ctx context.Context) error {
 		s.fleet.mark(m.id, Killed)
 	}
 	i := s.begin("all-kill", s.everywhere())
+	look := s.lookAt(i, nil, s.rest(nil)...)
 	if err := s.fleet.killAtOnce(); err != nil {
 		return err
 	}
@@ -272,6 +294,7 @@ func (s *stage) killAll(ctx context.Context) error {
 		s.fleet.mark(m.id, Whole)
 	}
 	s.healed(i)
+	look.over()
 	return nil
 }
 

@@ -162,6 +162,25 @@ func up(a *siteFacts, to holdfast.SiteID, carrier int) bool {
 	return carrier < len(list) && list[carrier] != ""
 }
 
+// whole reports whether nothing is missing: every site is fit, every two reach each other over every carrier, every shard is led.
+func (p *picture) whole() bool {
+	for i := range p.sites {
+		a := &p.sites[i]
+		if !a.fit {
+			return false
+		}
+		for j := range p.sites[:i] {
+			b := &p.sites[j]
+			for c := range p.carriers {
+				if !up(a, b.site, c) || !up(b, a.site, c) {
+					return false
+				}
+			}
+		}
+	}
+	return !slices.ContainsFunc(p.shards, func(s shardFacts) bool { return s.leader == 0 })
+}
+
 // candidates are the voters of a shard that would reach a majority of it, themselves included; of both its halves, if it has two.
 func (p *picture) candidates(l *loss, s *shardFacts) (list []holdfast.SiteID) {
 	for _, a := range p.voters(s.voters) {
