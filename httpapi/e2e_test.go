@@ -27,7 +27,7 @@ func TestClientAndScannerAgree(t *testing.T) {
 		t.Fatal(err)
 	}
 	f := &fake{}
-	server := httptest.NewServer(newTestAPI(f))
+	server := httptest.NewServer(asDocumented(t, newTestAPI(f)))
 	defer server.Close()
 	c := newClient(t, server.URL, operatorKey)
 	if o, err := c.Submit(t.Context(), sub.txns[0]); err != nil || o.Time != decidedAt {
@@ -78,7 +78,7 @@ func newRealSite(t *testing.T, shards int) (url string) {
 	if err := s.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	server := httptest.NewUnstartedServer(New(s, Options{Keys: testKeys, Registry: s.Registry(), Version: "test"}))
+	server := httptest.NewUnstartedServer(asDocumented(t, New(s, Options{Keys: testKeys, Registry: s.Registry(), Version: "test"})))
 	server.Config = NewServer(server.Config.Handler, nil)
 	server.Start()
 	t.Cleanup(func() {
@@ -184,7 +184,7 @@ func TestPaymentsOnARealSite(t *testing.T) {
 	if err != nil || past.Balance() != 10000 {
 		t.Errorf("%+v %v", past, err)
 	}
-	if _, err := b.BalanceAt(t.Context(), b.alice, time.Unix(1e9, 0)); !client.IsNotFound(err) {
+	if _, err := b.BalanceAt(t.Context(), b.alice, time.Unix(1e9, 0)); !client.IsNotFound(err) || !strings.Contains(err.Error(), "was opened at") {
 		t.Errorf("before it was opened: %v", err)
 	}
 }
@@ -366,6 +366,7 @@ func TestBodiesOfTheQuickStart(t *testing.T) {
 		{"/v1/holds/" + hold + "/post", "capture-4712", `{"amount":2000}`, 201, `"status":"done"`},
 		{"/v1/transfers", "order-4713", `{"debit":"2088000000020108.wallet.CNY","credit":"2088000000030206.wallet.CNY","amount":6751}`, 422, `"code":"exceeds-credits"`},
 		{"/v1/transfers", "order-4714", `{"debit":"2088000000020108.wallet.CNY","credit":"2088000000030206.wallet.CNY"}`, 400, `"field":"amount"`},
+		{"/v1/holds", "hold-4715", `{"debit":"2088000000020108.wallet.CNY","credit":"2088000000030206.wallet.CNY","amount":1,"timeout_s":9223372036}`, 400, `"field":"timeout_s"`},
 		{"/v1/accounts/2088000000020108.wallet.CNY", "", "", 200, `"balance":6750,"available":6750`},
 		{"/v1/accounts/2088000000020108.wallet.CNY/statement", "", "", 200, `"kind":"post"`},
 		{"/v1/audit", "", "", 200, `"ok":true`},

@@ -57,7 +57,7 @@ func (a *api) accountRoutes(r *router) {
 		name: "statement", method: get, path: "/v1/accounts/{id}/statement", tag: tagAccounts, summary: "Page through a statement, newest line first",
 		action: guard.ReadMoney, handle: a.getStatement,
 	})
-	add[accountIn, jsonOut[holdsBody]](r, operation{
+	add[AccountIn, jsonOut[holdsBody]](r, operation{
 		name: "account-holds", method: get, path: "/v1/accounts/{id}/holds", tag: tagAccounts, summary: "List the open holds of an account",
 		action: guard.ReadMoney, handle: a.getAccountHolds,
 	})
@@ -87,6 +87,7 @@ func (a *api) paymentRoutes(r *router) {
 			"they stand behind single payments. Each of them has an id of its own, so a batch with an Idempotency-Key is refused with 400.",
 		action: guard.OpenAccounts, ok: created, handle: a.postTransactions,
 	})
+	either[outcomesBody](r, "/v1/transactions", post, http.StatusOK)
 	add[readIn, jsonOut[decidedBody]](r, operation{
 		name: "read-transaction", method: get, path: "/v1/transactions/{id}", tag: tagPayments, summary: "What was asked, and what became of it",
 		action: guard.ReadMoney, handle: a.getTransaction,
@@ -99,7 +100,7 @@ func (a *api) paymentRoutes(r *router) {
 		name: "find-transfers", method: get, path: "/v1/transfers", tag: tagPayments, summary: "Find transfers by the caller's reference, newest first",
 		action: guard.ReadMoney, handle: a.getTransfersByRef,
 	})
-	add[readIn, jsonOut[movementBody]](r, operation{
+	add[readIn, jsonOut[MovementBody]](r, operation{
 		name: "read-transfer", method: get, path: "/v1/transfers/{id}", tag: tagPayments, summary: "Read one transfer",
 		action: guard.ReadMoney, handle: a.getTransfer,
 	})
@@ -137,11 +138,11 @@ func (a *api) holdRoutes(r *router) {
 }
 
 func (a *api) fleetRoutes(r *router) {
-	add[struct{}, jsonOut[sitesBody]](r, operation{
+	add[DeadlineIn, jsonOut[sitesBody]](r, operation{
 		name: "sites", method: get, path: "/v1/sites", tag: tagFleet, summary: "The sites, as this one sees them",
 		action: guard.ReadFleet, handle: a.getSites,
 	})
-	add[struct{}, jsonOut[shardsBody]](r, operation{
+	add[DeadlineIn, jsonOut[shardsBody]](r, operation{
 		name: "shards", method: get, path: "/v1/shards", tag: tagFleet, summary: "The shards, as this site sees them",
 		action: guard.ReadFleet, handle: a.getShards,
 	})
@@ -152,7 +153,7 @@ func (a *api) fleetRoutes(r *router) {
 			"transaction that an Idempotency-Key could name: it may be sent and changes nothing.",
 		action: guard.MoveLeaders, handle: a.postLeader,
 	})
-	add[struct{}, jsonOut[survivalBody]](r, operation{
+	add[DeadlineIn, jsonOut[survivalBody]](r, operation{
 		name: "survival", method: get, path: "/v1/survival", tag: tagFleet, summary: "What would happen now if a carrier, a cable, a site or two sites failed",
 		text: "Worked out every second from what the sites say of themselves, of the carriers between them, and of what they lead: which " +
 			"shards keep a majority, who would lead, how long they would pause, and the first thing that would break.",
@@ -190,14 +191,14 @@ func (a *api) fleetRoutes(r *router) {
 		action: guard.ChangeSites, handle: a.postSiteApply,
 	})
 	a.slotRoutes(r)
-	add[struct{}, jsonOut[auditBody]](r, operation{
+	add[DeadlineIn, jsonOut[auditBody]](r, operation{
 		name: "audit", method: get, path: "/v1/audit", tag: tagFleet, summary: "Recount the books and compare the replicas",
 		action: guard.ReadFleet, handle: a.getAudit,
 	})
-	add[struct{}, jsonOut[aliveBody]](r, operation{
+	add[DeadlineIn, jsonOut[aliveBody]](r, operation{
 		name: "livez", method: get, path: "/livez", tag: tagFleet, summary: "The process answers", free: true, handle: a.getLive,
 	})
-	add[struct{}, jsonOut[aliveBody]](r, operation{
+	add[DeadlineIn, jsonOut[aliveBody]](r, operation{
 		name: "readyz", method: get, path: "/readyz", tag: tagFleet, summary: "The site takes requests and hears a majority", free: true, handle: a.getReady,
 	})
 	r.mount(operation{name: "metrics", method: get, path: "/metrics", free: true, handle: a.getMetrics})

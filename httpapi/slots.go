@@ -10,13 +10,14 @@ import (
 	"holdfast/site"
 )
 
-type slotRequestBody struct {
+// SlotRequestBody is what an operator wants of slots.
+type SlotRequestBody struct {
 	Slots []slotsBody `json:"slots" doc:"That are to move, all of one shard: the slot of an owner number is its digits 13 to 15"`
 	To    uint16      `json:"to" doc:"Number of the shard where they are to be"`
 }
 
 type slotApplyBody struct {
-	slotRequestBody
+	SlotRequestBody
 	Plan string `json:"plan" doc:"Id of the plan that was looked at"`
 }
 
