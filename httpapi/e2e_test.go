@@ -398,6 +398,66 @@ func TestBodiesOfTheQuickStart(t *testing.T) {
 	}
 }
 
+// TestListsArePaged: whatever the size of the pages, all transfers with a reference and all open holds are seen once, newest first.
+func TestListsArePaged(t *testing.T) {
+	b, far := crossingBank(t)
+	ref := holdfast.Ref(b.NewID())
+	b.done(b.Pay(t.Context(), b.transfer(b.cash, far, 1000)))
+	for i := range 9 {
+		from, to := b.alice, b.shop
+		if i%3 == 1 {
+			from, to = far, b.shop // of the other shard
+		}
+		pay, hold := b.transfer(from, to, 5), b.transfer(b.alice, b.shop, 7)
+		pay.Ref = ref
+		b.done(b.Pay(t.Context(), pay))
+		b.done(b.Hold(t.Context(), hold))
+	}
+	b.done(b.Hold(t.Context(), b.transfer(b.alice, far, 7)))
+	b.settleTo(10 * 7)
+	transfers := func(limit int) (all []client.Movement) {
+		for cursor, first := "", true; first || cursor != ""; first = false {
+			page, next, err := b.TransfersByRefPage(t.Context(), ref, cursor, limit)
+			if err != nil || len(page) > limit {
+				t.Fatalf("%d transfers on a page of %d, %v", len(page), limit, err)
+			}
+			all, cursor = append(all, page...), next
+		}
+		return all
+	}
+	holds := func(limit int) (all []client.Hold) {
+		for cursor, first := "", true; first || cursor != ""; first = false {
+			page, next, err := b.HoldsPage(t.Context(), b.alice, cursor, limit)
+			if err != nil || len(page) > limit {
+				t.Fatalf("%d holds on a page of %d, %v", len(page), limit, err)
+			}
+			all, cursor = append(all, page...), next
+		}
+		return all
+	}
+	wantTransfers, err := b.TransfersByRef(t.Context(), ref)
+	if err != nil || len(wantTransfers) != 9 {
+		t.Fatalf("%d transfers, %v", len(wantTransfers), err)
+	}
+	wantHolds, err := b.Holds(t.Context(), b.alice)
+	if err != nil || len(wantHolds) != 10 {
+		t.Fatalf("%d holds, %v", len(wantHolds), err)
+	}
+	for i := 1; i < 9; i++ {
+		if wantTransfers[i].Time.After(wantTransfers[i-1].Time) || wantHolds[i].Opened.After(wantHolds[i-1].Opened) {
+			t.Errorf("line %d is newer than the one before", i)
+		}
+	}
+	for limit := 1; limit <= 11; limit++ {
+		if diff := cmp.Diff(wantTransfers, transfers(limit)); diff != "" {
+			t.Errorf("transfers, %d on a page: %s", limit, diff)
+		}
+		if diff := cmp.Diff(wantHolds, holds(limit)); diff != "" {
+			t.Errorf("holds, %d on a page: %s", limit, diff)
+		}
+	}
+}
+
 func TestRecordsAreFoundByAnIndexKey(t *testing.T) {
 	b := newBank(t, 3)
 	write := func(key string, expect uint64, index ...string) holdfast.RecordChange {

@@ -10,11 +10,13 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"holdfast"
+	"holdfast/ledger"
 	"holdfast/link"
 	"holdfast/proof"
 	"holdfast/shard"
@@ -711,6 +713,24 @@ func TestCursorsOfEveryPageAreRead(t *testing.T) {
 		want := shard.Cursor{Time: 7, Skip: skip}
 		if got, err := readCursor(cursorText(want)); (err == nil) != ok || ok && got != want {
 			t.Errorf("%+v, %v; want %+v, %t", got, err, want, ok)
+		}
+	}
+}
+
+func TestMarksOfEveryShardAreRead(t *testing.T) {
+	var all []mark
+	for id := range holdfast.ShardID(site.MaxShards) {
+		all = append(all, mark{id + 1, ledger.Place{Position: holdfast.Position{Index: uint64(id) << 40, Ord: uint32(id)}, Leg: holdfast.Leg(id + 1)}})
+	}
+	for n := range len(all) + 1 {
+		got, err := readMarks(marksText(all[:n]))
+		if err != nil || !slices.Equal(got, all[:n]) {
+			t.Fatalf("%d marks: %v, %v", n, got, err)
+		}
+	}
+	for _, bad := range [][]mark{{all[1], all[0]}, {all[0], all[0]}, {{0, newestPlace}}, {{1, ledger.Place{}}}, append(all[:256:256], mark{300, newestPlace})} {
+		if got, err := readMarks(marksText(bad)); err == nil {
+			t.Errorf("%v was read as %v", bad, got)
 		}
 	}
 }

@@ -70,6 +70,12 @@ type statementIn struct {
 	Cursor string `query:"cursor" doc:"The next of the page before; left out for the newest lines"`
 }
 
+type accountHoldsIn struct {
+	AccountIn
+	Limit  int    `query:"limit" minimum:"1" maximum:"1000" doc:"Holds on a page, at most: some may be left out, and more follow while there is a next; 100 if left out"`
+	Cursor string `query:"cursor" doc:"The next of the page before; left out for the newest holds"`
+}
+
 type submitIn struct {
 	KeyIn
 	Body submissionBody
@@ -130,7 +136,9 @@ type readIn struct {
 }
 
 type byRefIn struct {
-	Ref string `query:"ref" required:"true" format:"uuid" doc:"The caller's own reference"`
+	Ref    string `query:"ref" required:"true" format:"uuid" doc:"The caller's own reference"`
+	Limit  int    `query:"limit" minimum:"1" maximum:"1000" doc:"Transfers on a page; 100 if left out"`
+	Cursor string `query:"cursor" doc:"The next of the page before; left out for the newest transfers"`
 	ModeIn
 }
 

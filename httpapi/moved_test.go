@@ -184,7 +184,15 @@ func TestReadersFollowAnOwnerWhoMoves(t *testing.T) {
 	}
 	shop := b.look(b.shop, nil)
 
+	_, turned, err := b.HoldsPage(ctx, b.alice, "", 1)
+	if err != nil || turned == "" {
+		t.Errorf("the first of alice's holds: next %q, %v", turned, err)
+	}
 	b.move(10, 2)
+	var e *client.Error
+	if _, _, err := b.HoldsPage(ctx, b.alice, turned, 1); !errors.As(err, &e) || e.Field != "cursor" || !strings.Contains(e.Detail, "has moved") {
+		t.Errorf("a page that was begun before the move: %v", err)
+	}
 	b.same("alice has moved", first, b.look(b.alice, moments))
 	b.same("the shop stayed", shop, b.look(b.shop, nil))
 	b.holdIs(near, "open")

@@ -17,14 +17,9 @@ import (
 	"holdfast/ledger"
 	"holdfast/shard"
 	"holdfast/site"
-	"holdfast/transit"
 )
 
-const (
-	defaultPage = 100
-	maxHolds    = 1000
-	maxByRef    = 1000
-)
+const defaultPage = 100
 
 // unanswered is what a caller is told when the site could not look.
 func (a *api) unanswered(err error) error {
@@ -377,10 +372,6 @@ func (b *MovementBody) fill(v *shard.View, m *movement) error {
 	return nil
 }
 
-type transfersBody struct {
-	Transfers []MovementBody `json:"transfers" doc:"Newest first, at most 1,000"`
-}
-
 func (a *api) movementOf(ctx context.Context, v *shard.View, id holdfast.ShardID, f *shard.FoundTransfer) (b MovementBody, err error) {
 	m, err := a.movementIn(ctx, v, f.Txn, f.Leg)
 	if err != nil {
@@ -416,37 +407,6 @@ func (a *api) lookUp(ctx context.Context, x *exchange, fn func(*shard.View) (boo
 		return err
 	}
 	return a.lookIn(ctx, x, a.site.ShardIDs(), mode, fn)
-}
-
-func (a *api) getTransfersByRef(ctx context.Context, x *exchange) error {
-	q := x.query
-	mode, err := q.mode()
-	if err != nil {
-		return err
-	}
-	var ref holdfast.Ref
-	if err := ref.UnmarshalText([]byte(q.get("ref"))); err != nil || ref.IsZero() {
-		return edgeMalformed.field("ref", "name the reference to look for, a UUID: /v1/transfers?ref=...")
-	}
-	body := transfersBody{Transfers: []MovementBody{}}
-	for _, id := range a.site.ShardIDs() {
-		err := a.site.Read(ctx, id, mode, func(v *shard.View) error {
-			list, err := v.ByRef(ref, maxByRef)
-			for i := range list {
-				if list[i].Transfer.ID.IsShadow() && !list[i].Txn.ID.IsShadow() && !atHome(&list[i]) || ledger.OfMove(list[i].Txn) {
-					continue // shown where it landed, if it did; or made anew in a move
-				}
-				m, wrong := a.movementOf(ctx, v, id, &list[i])
-				body.Transfers, err = append(body.Transfers, m), errors.Join(err, wrong)
-			}
-			return err
-		})
-		if err != nil {
-			return a.unanswered(err)
-		}
-	}
-	slices.SortStableFunc(body.Transfers, func(p, q MovementBody) int { return strings.Compare(q.Time, p.Time) })
-	return x.sendJSON(http.StatusOK, body)
 }
 
 type decidedBody struct {
@@ -487,10 +447,6 @@ type holdBody struct {
 	Shard   uint16 `json:"shard"`
 }
 
-type holdsBody struct {
-	Holds []holdBody `json:"holds" doc:"Newest first, at most 1,000"`
-}
-
 var holdStates = map[ledger.HoldState]string{
 	ledger.HoldOpen: "open", ledger.HoldPosted: "posted", ledger.HoldVoided: "voided", ledger.HoldExpired: "expired",
 	ledger.HoldMoved: "moved",
@@ -525,74 +481,4 @@ func (a *api) getHold(ctx context.Context, x *exchange) error {
 		return nothingFound()
 	}
 	return x.sendJSON(http.StatusOK, holdBodyOf(&h.OpenHold, h.State, h.Shard))
-}
-
-func (a *api) getAccountHolds(ctx context.Context, x *exchange) error {
-	id, err := x.pathAccount()
-	if err != nil {
-		return err
-	}
-	q := x.query
-	mode, err := q.mode()
-	if err != nil {
-		return err
-	}
-	var list []shownHold
-	err = a.look(ctx, x, id, mode, func(_ site.Stay, v *shard.View) (found bool, err error) {
-		if _, found = v.Account(id); found {
-			list, err = callersHolds(v, id)
-		}
-		return found, err
-	})
-	if err != nil {
-		return err
-	}
-	body := holdsBody{Holds: []holdBody{}}
-	for i := range list {
-		h := &list[i]
-		if h.moved {
-			before, found, err := a.site.Hold(ctx, h.ID, shard.Stale)
-			if err != nil {
-				return a.unanswered(err)
-			}
-			if found {
-				h.Time = before.Time
-			}
-		}
-		body.Holds = append(body.Holds, holdBodyOf(&h.OpenHold, ledger.HoldOpen, x.shard))
-	}
-	return x.sendJSON(http.StatusOK, body)
-}
-
-// shownHold is an open hold as its caller knows it.
-type shownHold struct {
-	ledger.OpenHold
-	moved bool // it was made anew when one of its owners moved: where it was first stands when it was opened
-}
-
-// callersHolds lists the open holds of an account.
-func callersHolds(v *shard.View, id holdfast.AccountID) (list []shownHold, err error) {
-	for _, h := range v.HoldsOf(id, maxHolds) {
-		moved := false
-		if h.ID.Reserved() {
-			name, err := site.CallersHold(v, h.ID)
-			if err != nil {
-				return list, err
-			}
-			if _, held, err := v.Record(transit.HeldKey(name)); err != nil {
-				return list, err
-			} else if !held {
-				continue // a payment under way to another shard: it is no hold that anybody could post
-			}
-			shown, _, found, err := findHold(v, h.ID)
-			if err != nil {
-				return list, err
-			}
-			if found {
-				moved, h = !h.ID.IsShadow(), shown
-			}
-		}
-		list = append(list, shownHold{h, moved})
-	}
-	return list, nil
 }

@@ -57,8 +57,8 @@ func (a *api) accountRoutes(r *router) {
 		name: "statement", method: get, path: "/v1/accounts/{id}/statement", tag: tagAccounts, summary: "Page through a statement, newest line first",
 		action: guard.ReadMoney, handle: a.getStatement,
 	})
-	add[AccountIn, jsonOut[holdsBody]](r, operation{
-		name: "account-holds", method: get, path: "/v1/accounts/{id}/holds", tag: tagAccounts, summary: "List the open holds of an account",
+	add[accountHoldsIn, jsonOut[holdsBody]](r, operation{
+		name: "account-holds", method: get, path: "/v1/accounts/{id}/holds", tag: tagAccounts, summary: "Page through the open holds of an account, newest first",
 		action: guard.ReadMoney, handle: a.getAccountHolds,
 	})
 	for _, v := range []struct {
@@ -97,7 +97,7 @@ func (a *api) paymentRoutes(r *router) {
 		action: guard.MoveMoney, ok: created, handle: a.postTransfer,
 	})
 	add[byRefIn, jsonOut[transfersBody]](r, operation{
-		name: "find-transfers", method: get, path: "/v1/transfers", tag: tagPayments, summary: "Find transfers by the caller's reference, newest first",
+		name: "find-transfers", method: get, path: "/v1/transfers", tag: tagPayments, summary: "Page through the transfers with a reference of the caller, newest first",
 		action: guard.ReadMoney, handle: a.getTransfersByRef,
 	})
 	add[readIn, jsonOut[MovementBody]](r, operation{
