@@ -24,6 +24,7 @@ type fake struct {
 	read     error
 	ready    error
 	handOver error
+	home     error // of setting it
 	forecast bool // something has been worked out
 	rebuild  error
 	trusted  holdfast.ShardID
@@ -97,7 +98,7 @@ func (f *fake) ShardOfKey(string) holdfast.ShardID                 { return 1 }
 func (f *fake) ShardIDs() []holdfast.ShardID                       { return []holdfast.ShardID{1} }
 func (f *fake) Ready() error                                       { return f.ready }
 func (f *fake) Audit(context.Context) (site.Audit, error) {
-	return site.Audit{Site: 1, Balanced: true, Agree: true}, nil
+	return site.Audit{Site: 1, At: time.Unix(1, 0), Balanced: true, Agree: true}, nil
 }
 
 func (f *fake) Shards(context.Context) []site.ShardStatus {
@@ -105,7 +106,7 @@ func (f *fake) Shards(context.Context) []site.ShardStatus {
 }
 
 func (f *fake) Sites(context.Context) []site.SiteStatus {
-	return []site.SiteStatus{{Site: 1, Name: "hangzhou", Self: true}}
+	return []site.SiteStatus{{Site: 1, Name: "hangzhou", Role: site.RoleVoter, Self: true}}
 }
 
 func (f *fake) Survival() (site.Survival, bool) {
@@ -177,7 +178,7 @@ func (f *fake) ShardSplits(context.Context) ([]site.SplitStatus, error) {
 	}}, nil
 }
 
-func (f *fake) SetHome(context.Context, holdfast.ShardID, holdfast.SiteID) error { return nil }
+func (f *fake) SetHome(context.Context, holdfast.ShardID, holdfast.SiteID) error { return f.home }
 
 func (f *fake) HandOver(context.Context, holdfast.ShardID, holdfast.SiteID) error { return f.handOver }
 
@@ -219,7 +220,7 @@ func ask(t *testing.T, h http.Handler, method, path, key, body string, headers .
 		r.Header.Set(headers[i], headers[i+1])
 	}
 	w := httptest.NewRecorder()
-	h.ServeHTTP(w, r)
+	asDocumented(t, h).ServeHTTP(w, r)
 	text, err := io.ReadAll(w.Result().Body)
 	if err != nil {
 		t.Fatal(err)

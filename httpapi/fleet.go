@@ -246,13 +246,23 @@ func (a *api) postTrust(ctx context.Context, x *exchange) error {
 	return x.sendJSON(http.StatusOK, trustedBody{uint16(id), true})
 }
 
-// notNow tells the operator why; the error's own text is for operators.
+// notNow tells the operator why something was not done, or that it may have been; the error's own text is for operators.
 func notNow(err error) error {
 	p := edgeNotNow.problem(err.Error())
-	if errors.Is(err, shard.ErrNoShard) {
+	switch {
+	case errors.Is(err, site.ErrUnknown), errors.Is(err, shard.ErrLost), errors.Is(err, context.DeadlineExceeded):
+		p = notKnown(err)
+	case errors.Is(err, shard.ErrNoShard):
 		p = edgeNotFound.problem(err.Error())
 	}
 	p.cause = err
+	return p
+}
+
+// notKnown is the problem of an operator's order that may have been carried out, or be carried out yet.
+func notKnown(err error) *Problem {
+	p := problemOfCode(holdfast.CodeUnknown)
+	p.Outcome, p.Detail = holdfast.Unknown.String(), "It may have been done, or be done yet: look at /v1/shards and /v1/sites, or ask again. "+err.Error()
 	return p
 }
 

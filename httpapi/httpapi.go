@@ -115,8 +115,8 @@ type Options struct {
 	Signer func() proof.Signer
 }
 
-// MaxDeadline is the longest deadline a request can ask for with the X-Deadline-Ms header.
-const MaxDeadline = 10 * time.Second
+// MaxDeadline is the longest deadline a request can ask for with the X-Deadline-Ms header; one that does not ask has that of Options.
+const MaxDeadline = site.MaxRequest
 
 const (
 	defaultDeadline = 2 * time.Second
@@ -137,7 +137,10 @@ type api struct {
 }
 
 // New makes the handler of the API. It panics when the registry has the API's metrics already: one handler per registry.
-func New(s Site, o Options) http.Handler {
+func New(s Site, o Options) http.Handler { return routed(s, o).finish() }
+
+// routed is the router with all operations, and their document.
+func routed(s Site, o Options) *router {
 	a := &api{
 		site: s, keys: o.Keys, log: o.Logger, deadline: o.Deadline, limit: o.Limit, life: context.Background(), registry: o.Registry,
 		signer: o.Signer,
@@ -158,7 +161,7 @@ func New(s Site, o Options) http.Handler {
 	a.metrics = newMetrics(a.registry, func() float64 { return float64(a.inflight.Load()) })
 	r := newRouter(a, o.Version)
 	a.routes(r)
-	return r.finish()
+	return r
 }
 
 // NewServer wraps a handler into a server with bounds on everything a caller could make last for ever. Writing has none of

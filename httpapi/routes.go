@@ -57,8 +57,8 @@ func (a *api) accountRoutes(r *router) {
 		name: "statement", method: get, path: "/v1/accounts/{id}/statement", tag: tagAccounts, summary: "Page through a statement, newest line first",
 		action: guard.ReadMoney, handle: a.getStatement,
 	})
-	add[accountIn, jsonOut[holdsBody]](r, operation{
-		name: "account-holds", method: get, path: "/v1/accounts/{id}/holds", tag: tagAccounts, summary: "List the open holds of an account",
+	add[accountHoldsIn, jsonOut[holdsBody]](r, operation{
+		name: "account-holds", method: get, path: "/v1/accounts/{id}/holds", tag: tagAccounts, summary: "Page through the open holds of an account, newest first",
 		action: guard.ReadMoney, handle: a.getAccountHolds,
 	})
 	for _, v := range []struct {
@@ -87,6 +87,7 @@ func (a *api) paymentRoutes(r *router) {
 			"they stand behind single payments. Each of them has an id of its own, so a batch with an Idempotency-Key is refused with 400.",
 		action: guard.OpenAccounts, ok: created, handle: a.postTransactions,
 	})
+	either[outcomesBody](r, "/v1/transactions", post, http.StatusOK)
 	add[readIn, jsonOut[decidedBody]](r, operation{
 		name: "read-transaction", method: get, path: "/v1/transactions/{id}", tag: tagPayments, summary: "What was asked, and what became of it",
 		action: guard.ReadMoney, handle: a.getTransaction,
@@ -96,10 +97,10 @@ func (a *api) paymentRoutes(r *router) {
 		action: guard.MoveMoney, ok: created, handle: a.postTransfer,
 	})
 	add[byRefIn, jsonOut[transfersBody]](r, operation{
-		name: "find-transfers", method: get, path: "/v1/transfers", tag: tagPayments, summary: "Find transfers by the caller's reference, newest first",
+		name: "find-transfers", method: get, path: "/v1/transfers", tag: tagPayments, summary: "Page through the transfers with a reference of the caller, newest first",
 		action: guard.ReadMoney, handle: a.getTransfersByRef,
 	})
-	add[readIn, jsonOut[movementBody]](r, operation{
+	add[readIn, jsonOut[MovementBody]](r, operation{
 		name: "read-transfer", method: get, path: "/v1/transfers/{id}", tag: tagPayments, summary: "Read one transfer",
 		action: guard.ReadMoney, handle: a.getTransfer,
 	})
@@ -152,11 +153,11 @@ func (a *api) holdRoutes(r *router) {
 }
 
 func (a *api) fleetRoutes(r *router) {
-	add[struct{}, jsonOut[sitesBody]](r, operation{
+	add[DeadlineIn, jsonOut[sitesBody]](r, operation{
 		name: "sites", method: get, path: "/v1/sites", tag: tagFleet, summary: "The sites, as this one sees them",
 		action: guard.ReadFleet, handle: a.getSites,
 	})
-	add[struct{}, jsonOut[shardsBody]](r, operation{
+	add[DeadlineIn, jsonOut[shardsBody]](r, operation{
 		name: "shards", method: get, path: "/v1/shards", tag: tagFleet, summary: "The shards, as this site sees them",
 		action: guard.ReadFleet, handle: a.getShards,
 	})
@@ -167,7 +168,7 @@ func (a *api) fleetRoutes(r *router) {
 			"transaction that an Idempotency-Key could name: it may be sent and changes nothing.",
 		action: guard.MoveLeaders, handle: a.postLeader,
 	})
-	add[struct{}, jsonOut[survivalBody]](r, operation{
+	add[DeadlineIn, jsonOut[survivalBody]](r, operation{
 		name: "survival", method: get, path: "/v1/survival", tag: tagFleet, summary: "What would happen now if a carrier, a cable, a site or two sites failed",
 		text: "Worked out every second from what the sites say of themselves, of the carriers between them, and of what they lead: which " +
 			"shards keep a majority, who would lead, how long they would pause, and the first thing that would break.",
@@ -206,21 +207,21 @@ func (a *api) fleetRoutes(r *router) {
 	})
 	a.slotRoutes(r)
 	a.splitRoutes(r)
-	add[struct{}, jsonOut[auditBody]](r, operation{
+	add[DeadlineIn, jsonOut[auditBody]](r, operation{
 		name: "audit", method: get, path: "/v1/audit", tag: tagFleet, summary: "Recount the books and compare the replicas",
 		action: guard.ReadFleet, handle: a.getAudit,
 	})
-	add[struct{}, jsonOut[aliveBody]](r, operation{
+	add[DeadlineIn, jsonOut[aliveBody]](r, operation{
 		name: "livez", method: get, path: "/livez", tag: tagFleet, summary: "The process answers", free: true, handle: a.getLive,
 	})
-	add[struct{}, jsonOut[aliveBody]](r, operation{
+	add[DeadlineIn, jsonOut[aliveBody]](r, operation{
 		name: "readyz", method: get, path: "/readyz", tag: tagFleet, summary: "The site takes requests and hears a majority", free: true, handle: a.getReady,
 	})
 	r.mount(operation{name: "metrics", method: get, path: "/metrics", free: true, handle: a.getMetrics})
 }
 
 func (a *api) slotRoutes(r *router) {
-	add[slotPlanIn, jsonOut[slotPlanBody]](r, operation{
+	add[slotPlanIn, jsonOut[SlotPlanBody]](r, operation{
 		name: "plan-slots", method: post, path: "/v1/slots/plan", tag: tagFleet, summary: "Show what moving slots to another shard would do",
 		text: "It changes nothing. Which accounts and open holds would move, what each of the two shards has and carries now and after, which " +
 			"single losses would be survived before, while a slot is on its way, and after, and about how long its owners would wait. Refused with " +

@@ -21,7 +21,7 @@ type splitApplyBody struct {
 }
 
 type splitPlanBody struct {
-	slotPlanBody
+	SlotPlanBody
 	Home     uint16         `json:"home" doc:"Site where the new shard, to, will be at home"`
 	HomeName string         `json:"home_name"`
 	Founders []uint16       `json:"founders" doc:"Sites that vote in it from its first moment"`
@@ -118,7 +118,7 @@ func (a *api) postSplitCancel(ctx context.Context, x *exchange) error {
 
 func splitPlanBodyOf(p *site.SplitPlan) splitPlanBody {
 	b := splitPlanBody{
-		slotPlanBody: slotPlanBodyOf(&p.SlotPlan), Home: uint16(p.Home), HomeName: p.HomeName, Founders: numbers(p.Founders), Share: p.Share,
+		SlotPlanBody: slotPlanBodyOf(&p.SlotPlan), Home: uint16(p.Home), HomeName: p.HomeName, Founders: numbers(p.Founders), Share: p.Share,
 		Loads: []planLoadBody{}, Birth: wholeMillis(p.Birth), Takes: wholeMillis(p.Takes),
 	}
 	for _, l := range p.Loads {

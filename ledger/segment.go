@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"cmp"
 	"strings"
 
 	"holdfast"
@@ -71,6 +72,17 @@ type RefRow struct {
 	Prev uint32      // number, counted from 1, of the row before it in the segment with the same Ref; 0: none
 	holdfast.Position
 	Leg holdfast.Leg
+}
+
+// Place is where a transfer stands in the log; the zero Place is no transfer's.
+type Place struct {
+	holdfast.Position
+	Leg holdfast.Leg
+}
+
+// Compare orders places as the log does.
+func (p Place) Compare(q Place) int {
+	return cmp.Or(cmp.Compare(p.Index, q.Index), cmp.Compare(p.Ord, q.Ord), cmp.Compare(p.Leg, q.Leg))
 }
 
 // RecordRow is the last version of a record within a segment.

@@ -142,7 +142,7 @@ type Timing struct {
 	QuorumSilence Duration `toml:"quorum_silence"`
 
 	// How long a request may take before its caller is told that the outcome is unknown (if it was proposed) or that it
-	// was not executed. A caller may ask for less.
+	// was not executed: 100 ms to 10 s. A caller may ask for less, and for more up to 10 s.
 	Request Duration `toml:"request"`
 
 	// How long a site that has failed has to be well before the leaderships that are at home there go back to it, one by

@@ -173,6 +173,7 @@ func TestCheck(t *testing.T) {
 		{"too honest", func(c *Config) { c.Timing.QuorumSilence = Duration(40 * time.Millisecond) }, "timing.quorum_silence: 40ms is below"},
 		{"dishonest", func(c *Config) { c.Timing.QuorumSilence = Duration(400 * time.Millisecond) }, "timing.quorum_silence: 400ms is not within"},
 		{"silence", func(c *Config) { c.Timing.Silence = Duration(40 * time.Millisecond) }, "timing.silence: 40ms is below"},
+		{"too patient", func(c *Config) { c.Timing.Request = Duration(11 * time.Second) }, "timing.request: 11s is not within 100ms-10s"},
 		{"impatient", func(c *Config) { c.Timing.Request = Duration(400 * time.Millisecond) }, "timing.request: 400ms is below 4 election times"},
 		{"pending", func(c *Config) { c.Limits.Pending = 1 }, "limits.pending: 1 is not within"},
 		{"key name", func(c *Config) { c.Keys[0].Name = "" }, "api_key[0].name: "},

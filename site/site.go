@@ -194,7 +194,7 @@ func stillApplies(st *shard.ShardStatus) error {
 
 // Read calls fn with the books of a shard: as they are now, or, stale, as far as this site's replica knows them. It returns
 // what fn returned, or an error of package shard that says why there is no answer. A read that meets an election waits
-// for the new leader, until ctx ends or timing.request is over; a site without a majority says so at once. fn must not
+// for the new leader, until ctx ends (timing.request if it has no deadline, [MaxRequest] at most); a site without a majority says so at once. fn must not
 // keep the view. When fn returns [shard.NotFinalError], the past that it asks for is made final, and fn is called again; a stale read
 // gets the error.
 func (s *Site) Read(ctx context.Context, id holdfast.ShardID, mode shard.ReadMode, fn func(*shard.View) error) error {

@@ -461,7 +461,7 @@ func (s *Site) writeRoster(ctx context.Context, r *Roster, m *ShardMap) error {
 	case outdated(out.Code):
 		return ErrPlanStale
 	}
-	return fmt.Errorf("the list of sites was not written: %s (%s)", out.Status, out.Code)
+	return unwritten("the list of sites", out)
 }
 
 // leave gives the homes of sites that leave to the other voters, and moves no other.

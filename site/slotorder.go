@@ -65,7 +65,7 @@ func (s *Site) ApplySlots(ctx context.Context, q SlotRequest, plan string) error
 	case out.Status == holdfast.Refused:
 		return ErrPlanStale
 	}
-	return fmt.Errorf("the order was not heard of: %s (%s); give it again", out.Status, out.Code)
+	return unwritten("the order", out)
 }
 
 // slotsOrdered reports whether a plan was ordered: the shard where a slot is or was remembers its last move.
@@ -112,9 +112,12 @@ func (s *Site) noteOf(ctx context.Context, id holdfast.ShardID, of holdfast.Slot
 	return note, at, err
 }
 
+// settleLeast is how long a slot that has come stays at least: longer than a request may live that its caller gave the most time.
+const settleLeast = MaxRequest * 3 / 2
+
 // slotFacts gathers what a plan is made from.
 func (s *Site) slotFacts(ctx context.Context, q SlotRequest) (f *slotFacts, err error) {
-	f = &slotFacts{to: q.To, now: time.Now(), settle: 10 * s.cfg.Timing.Request.Std(), metas: map[holdfast.ShardID]ledger.Meta{}}
+	f = &slotFacts{to: q.To, now: time.Now(), settle: max(10*s.cfg.Timing.Request.Std(), settleLeast), metas: map[holdfast.ShardID]ledger.Meta{}}
 	if f.slots, err = slotList(q.Slots); err != nil {
 		return nil, err
 	}
@@ -285,7 +288,7 @@ func (s *Site) unmark(ctx context.Context, m *ShardMap, from holdfast.ShardID, s
 		case out.Status == holdfast.Done:
 			return stay, nil
 		case out.Status != holdfast.Refused:
-			return nil, fmt.Errorf("the order was not heard of: %s (%s); give it again", out.Status, out.Code)
+			return nil, unwritten("the order", out)
 		}
 	}
 }

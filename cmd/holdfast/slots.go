@@ -42,7 +42,7 @@ now and after, which sites may be lost before, meanwhile and after, and about ho
 itself, whatever fails meanwhile. The slots move one after the other: accounts are copied while payments go on, then the slot is
 shut for some round trips, then its owners go on in the other shard. No request fails; whoever asks for them meanwhile waits.
 
-Until it is decided, holdfast shard stay gives a move up. A slot that has moved stays for some seconds (ten times timing.request)
+Until it is decided, holdfast shard stay gives a move up. A slot that has moved stays for some seconds (ten times timing.request, at least 15 s)
 before it can move on.
 
 The API key is read from the environment: HOLDFAST_KEY. It has to be an operator's.`,
