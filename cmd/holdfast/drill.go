@@ -299,13 +299,14 @@ func newDemo() *cobra.Command {
 	var show bool
 	cmd := &cobra.Command{
 		Use:   "demo",
-		Short: "See real payments survive cuts and a kill, in under a minute, with the proof",
+		Short: "See real payments survive cuts and a kill, in about a minute, with the proof",
 		Long: `See real payments survive. Three sites are started as three processes, 10 ms apart, joined by two carriers. A year of
 recorded orders of a wholesaler is paid and refunded through them in half a minute. A few seconds in, one carrier is cut
 everywhere, and nothing happens: an election then fails the demo. Then every cable of the site that leads goes silent;
 later another site is killed and started again. In the end every payment that was acknowledged is looked up at
 every site, every balance is compared to the penny, and the verdict tells what was lost: nothing, or the demo fails. A pause
-of up to 1 s passes here, because the machine does other things too; the same faults as drills must pass with 500 ms.`,
+of up to 1 s passes here, because the machine does other things too; the same faults as drills must pass with 500 ms. The load
+takes 30 s; what the start of the sites and the proof add to that is the machine's affair.`,
 		Example: "  holdfast demo\n  holdfast demo --json out/demo.json --report out/demo.html --open",
 		Args:    nothing,
 		RunE: func(cmd *cobra.Command, _ []string) error {
