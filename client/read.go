@@ -347,7 +347,9 @@ func (c *Client) Transfer(ctx context.Context, id holdfast.ID) (Movement, error)
 
 // TransfersByRef lists all transfers with a reference, newest first.
 func (c *Client) TransfersByRef(ctx context.Context, ref holdfast.Ref) ([]Movement, error) {
-	return allPages(func(cursor string) ([]Movement, string, error) { return c.TransfersByRefPage(ctx, ref, cursor, MaxPage) })
+	return allPages(func(cursor string) ([]Movement, string, error) {
+		return c.TransfersByRefPage(ctx, ref, cursor, MaxPage)
+	})
 }
 
 // TransfersByRefPage reads one page of at most limit (1-[MaxPage]) transfers with a reference, newest first, from a cursor ("" for the

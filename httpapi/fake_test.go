@@ -25,7 +25,7 @@ type fake struct {
 	ready    error
 	handOver error
 	home     error // of setting it
-	forecast bool // something has been worked out
+	forecast bool  // something has been worked out
 	rebuild  error
 	trusted  holdfast.ShardID
 	forced   bool

@@ -374,8 +374,11 @@ func TestDeadlineOfARequest(t *testing.T) {
 		header     string
 		want       time.Duration
 	}{
-		{0, "", 2 * time.Second}, {6 * time.Second, "", 6 * time.Second}, {2 * time.Second, "8000", 8 * time.Second},
-		{6 * time.Second, "3000", 3 * time.Second}, {time.Minute, "", MaxDeadline},
+		{0, "", 2 * time.Second},
+		{6 * time.Second, "", 6 * time.Second},
+		{2 * time.Second, "8000", 8 * time.Second},
+		{6 * time.Second, "3000", 3 * time.Second},
+		{time.Minute, "", MaxDeadline},
 	} {
 		api := New(f, Options{Keys: testKeys, Deadline: row.configured})
 		ask(t, api, "POST", "/v1/transfers", tellerKey, pay, "Idempotency-Key", uuid1, "X-Deadline-Ms", row.header)
@@ -411,7 +414,9 @@ func TestEveryRefusalOfATransactionTellsTheOutcome(t *testing.T) {
 	tell("not-executed", tellerKey, "/v1/transfers", pay)
 	tell("not-executed", operatorKey, "/v1/accounts/nonsense/freeze", "")
 	tell("", operatorKey, "/v1/shards/1/leader", `{}`)
-	f.submit = func(context.Context, []holdfast.Txn, bool) ([]holdfast.Outcome, error) { return nil, errors.New("a fault") }
+	f.submit = func(context.Context, []holdfast.Txn, bool) ([]holdfast.Outcome, error) {
+		return nil, errors.New("a fault")
+	}
 	tell("unknown", tellerKey, "/v1/transfers", pay, "Idempotency-Key", uuid1)
 	f.submit = func(context.Context, []holdfast.Txn, bool) ([]holdfast.Outcome, error) { panic("a bug") }
 	tell("unknown", tellerKey, "/v1/transfers", pay, "Idempotency-Key", uuid1)
@@ -536,10 +541,10 @@ func TestParametersAreReadStrictly(t *testing.T) {
 		"/v1/messages?shard=1&after=-1":                 "after",
 		"/v1/messages?shard=1&limit=1001":               "limit",
 		"/v1/records?index=" + strings.Repeat("x", 201): "index",
-		"/v1/sites?x=1":                "x",
-		"/v1/shards?consistency=stale": "consistency",
-		"/v1/audit?nonsense=2":         "nonsense",
-		"/v1/survival?x":               "x",
+		"/v1/sites?x=1":                                 "x",
+		"/v1/shards?consistency=stale":                  "consistency",
+		"/v1/audit?nonsense=2":                          "nonsense",
+		"/v1/survival?x":                                "x",
 	} {
 		status, h, body := ask(t, api, "GET", path, readerKey, "")
 		if p := problemIn(t, h, body); status != 400 || p.Field != field {
