@@ -59,8 +59,8 @@ func longestStay(pauses []ShardPause) (longest time.Duration, spared bool) {
 
 // disturbedStays tells of every shard that should have noticed nothing.
 func disturbedStays(faults []Fault, pauses [][]ShardPause, bound time.Duration) (out []string) {
-	for i := range faults {
-		for _, p := range pauses[i] {
+	for i, list := range pauses {
+		for _, p := range list {
 			if !p.Stayed || p.Pause <= bound {
 				continue
 			}

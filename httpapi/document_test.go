@@ -111,7 +111,9 @@ var bodies = map[string]string{
 	"/v1/shards/{id}/leader": `{"site":2}`, "/v1/shards/{id}/rebuild": `{}`, "/v1/shards/{id}/trust": `{}`,
 	"/v1/sites/plan": `{"kind":"retire","site":4}`, "/v1/sites/apply": `{"kind":"retire","site":4,"plan":"abc"}`,
 	"/v1/slots/plan": `{"slots":[{"from":1,"to":2}],"to":2}`, "/v1/slots/apply": `{"slots":[{"from":1,"to":2}],"to":2,"plan":"abc"}`,
-	"/v1/slots/stay": `{"slots":[{"from":1,"to":2}]}`,
+	"/v1/slots/stay": `{"slots":[{"from":1,"to":2}]}`, "/v1/messages/acknowledge": `{"shard":1,"seqs":[1]}`,
+	"/v1/shards/{id}/split/plan": `{}`, "/v1/shards/{id}/split/apply": `{"slots":[{"from":1,"to":2}],"plan":"abc"}`,
+	"/v1/shards/{id}/split/cancel": `{}`,
 }
 
 var pathParameter = regexp.MustCompile(`\{(\w+)\}`)

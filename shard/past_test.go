@@ -84,7 +84,12 @@ func TestAMomentThatIsYetToCome(t *testing.T) {
 	bubble(t, 3, nil, func(f *fleet) {
 		mustDone(f, f.pay(openTxn(1, 1, 2)))
 		for _, site := range f.sites {
-			if err := f.closePast(site, now()+holdfast.Time(time.Minute)); !errors.Is(err, ErrYetToCome) {
+			var err error
+			f.until("the site to know its leader", func() bool {
+				err = f.closePast(site, now()+holdfast.Time(time.Minute))
+				return !errors.As(err, new(NotLeaderError))
+			})
+			if !errors.Is(err, ErrYetToCome) {
 				t.Fatalf("the past up to the next minute: %v", err)
 			}
 		}

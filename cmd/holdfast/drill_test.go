@@ -182,7 +182,7 @@ func checkReport(t *testing.T, file string, r drill.Result) {
 			t.Errorf("the report shows the plot %q %d times, want 2", plot, n)
 		}
 	}
-	for _, want := range []string{"<!DOCTYPE html>", "</html>", "carrier-cut · Carrier 1", "site-cut", "site-kill", "What was foretold", `class="fault"`, `class="median" d="M`, thousands(r.Payments.Acknowledged)} {
+	for _, want := range []string{"<!DOCTYPE html>", "</html>", "carrier-cut", "site-cut", "site-kill", "What was foretold", `class="fault"`, `class="median" d="M`, thousands(r.Payments.Acknowledged)} {
 		if !bytes.Contains(page, []byte(want)) {
 			t.Errorf("the report does not show %q", want)
 		}
