@@ -167,7 +167,7 @@ var plants = []struct {
 }
 
 // seedsPerPlant bounds the search for one mistake.
-const seedsPerPlant = 400
+const seedsPerPlant = 1000
 
 func TestPlantedFaultsAreFound(t *testing.T) {
 	for _, plant := range plants {
