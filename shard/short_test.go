@@ -182,7 +182,7 @@ func TestWhatWasFetchedOfTheLogIsKept(t *testing.T) {
 		f.isolate(away, false)
 		f.until("some of it to be fetched", func() bool { return len(r.of(lead)) == before })
 		f.kill(lead)
-		f.sites = slices.DeleteFunc(f.sites, func(id holdfast.SiteID) bool { return id == lead })
+		f.sites = slices.DeleteFunc(slices.Clone(f.sites), func(id holdfast.SiteID) bool { return id == lead })
 		r.mu.Lock()
 		r.left = 1 << 20
 		r.mu.Unlock()

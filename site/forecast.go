@@ -78,9 +78,11 @@ type forecaster struct {
 	latest atomic.Pointer[Survival]
 
 	// The forecaster's goroutine only:
-	txns  map[holdfast.ShardID]uint64 // done at the last making
-	at    time.Duration
-	heard map[holdfast.SiteID]heardVitals
+	txns map[holdfast.ShardID]uint64 // done at the last making
+	at   time.Duration
+
+	mu    sync.Mutex
+	heard map[holdfast.SiteID]heardVitals // guarded by mu: plans ask as well
 }
 
 // heardVitals are what a peer said last.
@@ -91,6 +93,8 @@ type heardVitals struct {
 
 // fill adds to the answers what peers said lately that did not answer now, and keeps the answers for the next time.
 func (f *forecaster) fill(answers map[holdfast.SiteID]vitals, now time.Duration) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	for id, h := range f.heard {
 		if _, answered := answers[id]; !answered && now-h.at <= vitalsAge {
 			answers[id] = h.vitals
@@ -100,6 +104,8 @@ func (f *forecaster) fill(answers map[holdfast.SiteID]vitals, now time.Duration)
 
 // keep remembers answers for when the next ones do not come.
 func (f *forecaster) keep(answers map[holdfast.SiteID]vitals, now time.Duration) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	if f.heard == nil {
 		f.heard = map[holdfast.SiteID]heardVitals{}
 	}
