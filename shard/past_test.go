@@ -32,6 +32,10 @@ func TestThePastIsAnsweredForWhenItIsFinal(t *testing.T) {
 		mustDone(f, f.pay(openTxn(1, 1, 2)))
 		for n, site := range append(others(f, f.leader()), f.leader()) {
 			mustDone(f, f.pay(payTxn(uint64(2+n), 1, 2, 1)))
+			f.until("the site to know its leader", func() bool {
+				_, err := pastBalance(f, site, 1, Linearizable)
+				return err == nil
+			})
 			moment := now() + 300e6 // the clock of that site is ahead of all others
 			for _, mode := range []ReadMode{Linearizable, Stale} {
 				if sum, err := pastBalance(f, site, moment, mode); !errors.As(err, new(NotFinalError)) {
