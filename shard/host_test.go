@@ -392,6 +392,7 @@ func TestTwoCorruptReplicas(t *testing.T) {
 	bubble(t, 3, nil, func(f *fleet) {
 		mustDone(f, f.pay(openTxn(1, 1, 2)))
 		mustDone(f, f.pay(payTxn(2, 1, 2, 7)))
+		f.agree() // a follower may not be born yet when the others have acknowledged
 		sick := others(f, f.leader())
 		for _, id := range sick {
 			f.host(id).at(testShard).life.Load().fail(&store.ErrCorrupt{Shard: testShard, Index: 3, What: "test"})
