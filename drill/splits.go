@@ -39,6 +39,8 @@ func (s *stage) split(ctx context.Context, meanwhile func(ctx context.Context, c
 		return c.ApplySplit(ctx, n.from, q, p.Plan)
 	}
 	fault := s.begin("shard-split", fmt.Sprintf("shard %d, slots %s to shard %d", n.from, n.slots, n.to))
+	was, err := s.place(ctx, n.slots.From)
+	s.see(fault, err, func(x *sighting) { x.was, x.must = was, inShard(n.to) })
 	if err := insist(ctx, order); err != nil {
 		return fmt.Errorf("split shard %d: %w", n.from, err)
 	}
@@ -54,6 +56,8 @@ func (s *stage) split(ctx context.Context, meanwhile func(ctx context.Context, c
 		}
 	}
 	s.healed(fault)
+	is, err := s.place(ctx, n.slots.To)
+	s.see(fault, err, func(x *sighting) { x.is = is })
 	return nil
 }
 
@@ -108,6 +112,7 @@ func (s *stage) killLeader(ctx context.Context, id holdfast.ShardID) error {
 	}
 	m := s.fleet.site(leader)
 	i := s.begin("site-kill", strings.ToLower(m.name))
+	look := s.lookAt(i, nil, leader)
 	if err := s.kill(ctx, m); err != nil {
 		return err
 	}
@@ -118,5 +123,6 @@ func (s *stage) killLeader(ctx context.Context, id holdfast.ShardID) error {
 		return err
 	}
 	s.healed(i)
+	look.over()
 	return nil
 }
