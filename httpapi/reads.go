@@ -101,11 +101,12 @@ func (q query) at() (t time.Time, given bool, err error) {
 	if text == "" {
 		return t, false, nil
 	}
-	if t, err = time.Parse(time.RFC3339Nano, text); err != nil || t.Year() < 1970 {
-		return t, true, edgeMalformed.field("at", "the moment is a time of RFC 3339 from 1970 on, for example 2015-05-27T09:00:00Z")
-	}
-	if t.After(time.Now()) {
+	t, err = time.Parse(time.RFC3339Nano, text)
+	switch {
+	case err == nil && t.After(time.Now()):
 		return t, true, edgeMalformed.field("at", "the moment is yet to come, and what will have been paid by then is not known: leave it out for now")
+	case err != nil || t.Year() < 1969 || holdfast.TimeOf(t) <= 0: // 0 means "now" further down; before 1678 there is no Time
+		return t, true, edgeMalformed.field("at", "the moment is a time of RFC 3339 after the begin of 1970 (UTC), for example 2015-05-27T09:00:00Z")
 	}
 	return t, true, nil
 }
