@@ -248,3 +248,18 @@ func TestDocumentKnowsNoNullAndNoNarrowNumber(t *testing.T) {
 		t.Errorf("a code has the format %s: it may be 4294967295", f)
 	}
 }
+
+// TestDocumentSaysWhatIsEasilyTakenForGranted: what a caller would not expect stands where he reads it.
+func TestDocumentSaysWhatIsEasilyTakenForGranted(t *testing.T) {
+	d := theDocument()
+	property := func(body, name string) string { return d.Components.Schemas.Map()[body].Properties[name].Description }
+	for where, text := range map[string]string{
+		"expect":  property("RecordChangeBody", "expect"),
+		"delete":  property("RecordChangeBody", "delete"),
+		"version": property("RecordBody", "version"),
+	} {
+		if !strings.Contains(text, "starts at version 1 again") {
+			t.Errorf("%s does not say that a record which was deleted has the versions of its first life again: %q", where, text)
+		}
+	}
+}
