@@ -262,4 +262,8 @@ func TestDocumentSaysWhatIsEasilyTakenForGranted(t *testing.T) {
 			t.Errorf("%s does not say that a record which was deleted has the versions of its first life again: %q", where, text)
 		}
 	}
+	trust := d.ops["POST /v1/shards/{id}/trust"].Description
+	if strings.Contains(trust, "until the site starts again") || !strings.Contains(trust, "The decision is stored") {
+		t.Errorf("the decision to trust a replica is stored: %q", trust)
+	}
 }

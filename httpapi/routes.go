@@ -185,8 +185,8 @@ func (a *api) fleetRoutes(r *router) {
 	add[trustIn, jsonOut[trustedBody]](r, operation{
 		name: "trust", method: post, path: "/v1/shards/{id}/trust", tag: tagFleet, summary: "Decide that the state of the replica of the site that is asked is right",
 		text: "For replicas that differ when no majority of the voters has the same state: two voters, or sites that are gone for good. " +
-			"The replica leads and answers again; those that differ stay out of service until they are rebuilt. It holds until the " +
-			"site starts again. What the others have and this one has not is not looked for: audit the books of each first. For a replica " +
+			"The replica leads and answers again; those that differ stay out of service until they are rebuilt. The decision " +
+			"is stored: it holds when the site starts again. What the others have and this one has not is not looked for: audit the books of each first. For a replica " +
 			"that is not in doubt it changes nothing. There is no transaction that an Idempotency-Key could name: it may be sent and changes nothing.",
 		action: guard.RebuildReplicas, handle: a.postTrust,
 	})
