@@ -37,6 +37,7 @@ type Outcome struct {
 	Replay   bool   // answered from memory: the transaction had been decided before
 	Time     Time   // when it was decided; zero unless Done or Refused
 	Position        // where in the log; zero unless Done or Refused
+	Shard    ShardID // whose log that is, as package site fills it in; no part of what is logged or sent between sites
 }
 
 // Code is every reason there is, in order of precedence: where several apply, the smallest is the answer. The numbers are

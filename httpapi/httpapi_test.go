@@ -111,12 +111,12 @@ func TestOutcomeIsWrittenAsDocumented(t *testing.T) {
 		{Status: holdfast.NotExecuted, Code: holdfast.CodeRecordInvalid, Field: `records[0]."x"`, Leg: holdfast.NoLeg},
 		{Status: holdfast.Unknown, Code: holdfast.CodeUnknown, Leg: holdfast.NoLeg},
 	} {
-		for _, in := range []holdfast.ShardID{0, 2} {
-			want, err := json.Marshal(outcomeBodyOf(&o, in))
+		for _, o.Shard = range []holdfast.ShardID{0, 2} {
+			want, err := json.Marshal(outcomeBodyOf(&o))
 			if err != nil {
 				t.Fatal(err)
 			}
-			if got := appendOutcome(nil, &o, in); string(got) != string(want) {
+			if got := appendOutcome(nil, &o); string(got) != string(want) {
 				t.Errorf("%s\nwant %s", got, want)
 			}
 		}

@@ -437,7 +437,10 @@ func (a *api) getTransaction(ctx context.Context, x *exchange) error {
 	if err != nil {
 		return a.unanswered(err)
 	}
-	return x.sendJSON(http.StatusOK, decidedBody{outcomeBodyOf(&o, x.shard), bodyOf(t)})
+	if o.Shard = 0; decided(&o) {
+		o.Shard = x.shard
+	}
+	return x.sendJSON(http.StatusOK, decidedBody{outcomeBodyOf(&o), bodyOf(t)})
 }
 
 type holdBody struct {
