@@ -136,12 +136,35 @@ func TestAHoldThatCrossesIsShownAsItsCallerMadeIt(t *testing.T) {
 
 // said is an answer as it came: an outcome, a problem document, or something that was read.
 type said struct {
-	HTTP  int
-	Code  string
-	Field string
-	Shard holdfast.ShardID
-	Index uint64
+	HTTP    int
+	Code    string
+	Field   string
+	Shard   holdfast.ShardID
+	Index   uint64
+	Debit   string
+	Credit  string
+	Amount  int64
+	State   string
+	Outcome answered
 }
+
+// answered is an outcome in an answer that has more, or only the word of a problem document.
+type answered struct {
+	Status string
+	Code   string
+	Shard  holdfast.ShardID
+}
+
+func (o *answered) UnmarshalJSON(b []byte) error {
+	type plain answered
+	if b[0] == '"' {
+		return json.Unmarshal(b, &o.Status)
+	}
+	return json.Unmarshal(b, (*plain)(o))
+}
+
+// shard is that of the answer, or of the outcome in it.
+func (a *said) shard() holdfast.ShardID { return max(a.Shard, a.Outcome.Shard) }
 
 // ask sends a request as a caller without the Go client does.
 func (b *bank) ask(path, key, body string) (a said) {

@@ -166,6 +166,8 @@ func TestDocumentDeclaresWhatIsRead(t *testing.T) {
 			"query cursor":                reads("?ref="+uuid1+"&cursor=!") == "cursor" || reads("?cursor=!") == "cursor",
 			"query at":                    reads("?at=noon") == "at",
 			"query ref":                   reads("?ref=1") == "ref",
+			"query debit":                 reads("?debit=1") == "debit",
+			"query credit":                reads("?credit=1") == "credit",
 		} {
 			if read != declared[what] {
 				t.Errorf("%s: %s is read: %t, declared: %t", name, what, read, declared[what])
@@ -260,6 +262,11 @@ func TestDocumentSaysWhatIsEasilyTakenForGranted(t *testing.T) {
 	} {
 		if !strings.Contains(text, "starts at version 1 again") {
 			t.Errorf("%s does not say that a record which was deleted has the versions of its first life again: %q", where, text)
+		}
+	}
+	for _, op := range []string{"GET /v1/transactions/{id}", "GET /v1/transfers/{id}", "POST /v1/holds", "GET /v1/holds/{id}", "POST /v1/holds/{id}/post", "POST /v1/holds/{id}/void"} {
+		if text := d.ops[op].Description; !strings.Contains(text, "unique over all payers") {
+			t.Errorf("%s does not say that an id is used once: %q", op, text)
 		}
 	}
 	trust := d.ops["POST /v1/shards/{id}/trust"].Description

@@ -85,7 +85,7 @@ func (f *fake) ReadOrigin(context.Context, transit.Origin, func(*shard.View) err
 	return f.read
 }
 
-func (f *fake) Hold(context.Context, holdfast.ID, shard.ReadMode) (h site.HoldNow, found bool, err error) {
+func (f *fake) Hold(context.Context, site.HoldName, shard.ReadMode) (h site.HoldNow, found bool, err error) {
 	return h, false, f.read
 }
 
@@ -94,7 +94,7 @@ func (f *fake) Landed(context.Context, *transit.Payment, shard.ReadMode) (land h
 }
 
 func (f *fake) ShardIDs() []holdfast.ShardID { return []holdfast.ShardID{1} }
-func (f *fake) Ready() error                                       { return f.ready }
+func (f *fake) Ready() error                 { return f.ready }
 func (f *fake) Audit(context.Context) (site.Audit, error) {
 	return site.Audit{Site: 1, At: time.Unix(1, 0), Balanced: true, Agree: true}, nil
 }

@@ -521,15 +521,15 @@ func TestReadsThatCannotBeAnswered(t *testing.T) {
 func TestParametersAreReadStrictly(t *testing.T) {
 	api := newTestAPI(&fake{})
 	for path, field := range map[string]string{
-		"/v1/accounts/nonsense":                            "id",
-		"/v1/accounts/" + wallet + "?att=1":                "att",
-		"/v1/accounts/" + wallet + "?at=yesterday":         "at",
-		"/v1/accounts/" + wallet + "?at=1&at=2":            "at",
+		"/v1/accounts/nonsense":                               "id",
+		"/v1/accounts/" + wallet + "?att=1":                   "att",
+		"/v1/accounts/" + wallet + "?at=yesterday":            "at",
+		"/v1/accounts/" + wallet + "?at=1&at=2":               "at",
 		"/v1/accounts/" + wallet + "?at=1970-01-01T00:00:00Z": "at",
-		"/v1/accounts/" + wallet + "?consistency=maybe":    "consistency",
-		"/v1/accounts/" + wallet + "/statement?limit=0":    "limit",
-		"/v1/accounts/" + wallet + "/statement?limit=1001": "limit",
-		"/v1/accounts/" + wallet + "/statement?cursor=zzz": "cursor",
+		"/v1/accounts/" + wallet + "?consistency=maybe":       "consistency",
+		"/v1/accounts/" + wallet + "/statement?limit=0":       "limit",
+		"/v1/accounts/" + wallet + "/statement?limit=1001":    "limit",
+		"/v1/accounts/" + wallet + "/statement?cursor=zzz":    "cursor",
 		"/v1/transfers":                                 "ref",
 		"/v1/transfers?ref=17":                          "ref",
 		"/v1/transfers/17":                              "id",

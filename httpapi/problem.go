@@ -74,6 +74,7 @@ var statuses = map[holdfast.Code]int{
 	holdfast.CodeExpireReserved: http.StatusBadRequest,
 	holdfast.CodeIDReserved:     http.StatusBadRequest,
 	holdfast.CodeRecordReserved: http.StatusBadRequest,
+	holdfast.CodeHoldAmbiguous:  http.StatusBadRequest,
 
 	holdfast.CodeIDTaken:               http.StatusConflict,
 	holdfast.CodeTransferIDTaken:       http.StatusConflict,
