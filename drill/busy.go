@@ -106,11 +106,11 @@ func (l *load) capacity(ctx context.Context, w *world, id func() holdfast.ID) fl
 }
 
 // probes a second that go beside the payments of the load.
-func probeRate(shards int) int { return shards * int(time.Second/probeEvery) }
+func probeRate(shards int) int { return int(time.Duration(shards) * time.Second / probeGap(shards)) }
 
 // halfOf is the rate of payments besides the probes that makes half of a capacity.
 func halfOf(capacity float64, shards int) int {
-	const least = 50 // with many shards the probes alone may be half of it
+	const least = 50 // with a slow machine the probes alone may be half of it
 	return min(max(int(capacity/2)-probeRate(shards), least), MaxRate)
 }
 

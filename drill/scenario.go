@@ -41,6 +41,17 @@ func (s *Scenario) Fit(o *Options, asked func(option string) bool) {
 			*x.value = x.want
 		}
 	}
+	if !s.calm && !asked("rate") {
+		o.Rate = s.evenly(o.Rate, o.Shards)
+	}
+}
+
+// evenly is the rate at which a fleet of so many shards has as much to do as one with the shards that the scenario has by default, for
+// which the rate is meant: an order from one shard to another is three entries in logs (depart, land, settle), and of n shards all but one
+// n-th of the orders are.
+func (s *Scenario) evenly(rate, shards int) int {
+	usual := cmp.Or(s.Shards, 1)
+	return max(1, rate*(3*usual-2)*shards/(usual*(3*shards-2)))
 }
 
 // rate of a scenario whose load is measured when nobody says how much it is.
