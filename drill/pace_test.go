@@ -10,19 +10,24 @@ import (
 
 // One shard is probed as ever, and many are not the load: whatever their number, the sum is bounded, and they take turns.
 func TestProbesOfAllShardsAreBounded(t *testing.T) {
-	if got := paceOf(0, 1, probeEvery, maxProbes); got != (pace{step: 5 * ms}) {
-		t.Errorf("one shard is probed at %+v", got)
-	}
-	if got := probeGap(8); got != 20*ms {
-		t.Errorf("each of 8 shards is probed every %v", got)
+	for _, sites := range []int{3, 5} {
+		one := Options{Sites: sites, Shards: 1}
+		if got := one.paceOf(0, probeEvery, maxProbes); got != (pace{step: 5 * ms}) {
+			t.Errorf("one shard of %d sites is probed at %+v", sites, got)
+		}
+		eight := Options{Sites: sites, Shards: 8}
+		if got, want := eight.probeGap(), map[int]time.Duration{3: 20 * ms, 5: 40 * ms}[sites]; got != want {
+			t.Errorf("each of 8 shards of %d sites is probed every %v, want %v", sites, got, want)
+		}
 	}
 	for _, n := range []int{1, 2, 3, 5, 8, 64} {
-		if got := probeRate(n); got > maxProbes {
+		o := Options{Sites: 3, Shards: n}
+		if got := o.probeRate(); got > maxProbes {
 			t.Errorf("%d shards: %d probes a second", n, got)
 		}
 		due := map[time.Duration]bool{}
 		for k := range n {
-			p := paceOf(k, n, probeEvery, maxProbes)
+			p := o.paceOf(k, probeEvery, maxProbes)
 			if p.phase >= p.step {
 				t.Errorf("shard %d of %d begins after %v, and goes on every %v", k, n, p.phase, p.step)
 			}
@@ -60,14 +65,15 @@ func TestRarerProbesNeverShortenAPause(t *testing.T) {
 
 // A silence of 100 ms is measured as at most a gap longer.
 func TestThePauseIsMeasuredToWithinAGap(t *testing.T) {
-	for phase := time.Duration(0); phase < probeGap(8); phase += ms {
+	gap := (&Options{Sites: 3, Shards: 8}).probeGap()
+	for phase := time.Duration(0); phase < gap; phase += ms {
 		var acks []time.Duration
-		for at := phase; at < time.Second; at += probeGap(8) {
+		for at := phase; at < time.Second; at += gap {
 			if at < 500*ms || at >= 600*ms {
 				acks = append(acks, at)
 			}
 		}
-		if got := pause(acks, 400*ms, 900*ms); got < 100*ms || got > 100*ms+probeGap(8) {
+		if got := pause(acks, 400*ms, 900*ms); got < 100*ms || got > 100*ms+gap {
 			t.Errorf("probes from %v on: a pause of %v", phase, got)
 		}
 	}
@@ -84,6 +90,8 @@ func TestTheRateIsThatOfTheShardsAScenarioHas(t *testing.T) {
 		{"site-cut", 1, "", 300},
 		{"site-cut", 8, "", 109},
 		{"site-cut", 8, "rate", 300},
+		{"city-cut", 1, "", 300},
+		{"city-cut", 8, "", 54},
 		{"slot-move", 3, "", 300},
 		{"slot-move", 8, "", 254},
 		{"busy-machine", 8, "", HalfLoad},

@@ -37,9 +37,6 @@ type shardCast struct {
 	till     holdfast.AccountID   // where probes go
 }
 
-// number of the shard, from 0.
-func (c *shardCast) number() int { return int(c.id) - 1 }
-
 // Sequence numbers of the owners, fixed so that a run can be read in its logs.
 const (
 	bankSequence     = 1
