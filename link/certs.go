@@ -173,18 +173,31 @@ func issue(
 	}, nil
 }
 
-// WritePair writes certificate (0644) and key (0600) to new files; files that exist are an error, nothing is overwritten.
+// WritePair writes certificate (0644) and key (0600) to new files. A file that exists is an error: nothing is overwritten, and neither is
+// written, because a key beside the certificate of another is worse than none.
 func WritePair(certFile, keyFile string, p Pair) error {
+	for _, name := range []string{keyFile, certFile} {
+		if _, err := os.Lstat(name); err == nil {
+			return existsAlready(name)
+		}
+	}
 	if err := writeNew(keyFile, p.Key, 0o600); err != nil {
 		return err
 	}
-	return writeNew(certFile, p.Cert, 0o644)
+	if err := writeNew(certFile, p.Cert, 0o644); err != nil {
+		return errors.Join(err, os.Remove(keyFile)) // which is ours, and of no use
+	}
+	return nil
+}
+
+func existsAlready(name string) error {
+	return fmt.Errorf("%s exists already: certificates and keys are never overwritten, move it away first", name)
 }
 
 func writeNew(name string, data []byte, mode fs.FileMode) (err error) {
 	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
 	if errors.Is(err, fs.ErrExist) {
-		return fmt.Errorf("%s exists already: certificates and keys are never overwritten, move it away first", name)
+		return existsAlready(name)
 	}
 	if err != nil {
 		return err
