@@ -114,6 +114,9 @@ func openCA(pair Pair, key *ecdsa.PrivateKey) (*CA, error) {
 // Cluster is the name of the cluster.
 func (ca *CA) Cluster() string { return ca.cluster }
 
+// Expires is when the authority ends, and every certificate of it at the latest.
+func (ca *CA) Expires() time.Time { return ca.cert.NotAfter }
+
 // Pair is the authority's own certificate and key, for [WritePair].
 func (ca *CA) Pair() Pair { return ca.pair }
 
