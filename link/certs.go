@@ -250,7 +250,7 @@ func NewCredentials(caPEM []byte, site Pair, now time.Time) (*Credentials, error
 	if err != nil {
 		return nil, fmt.Errorf("certificate and key of the site do not belong together: %w", err)
 	}
-	c := &Credentials{cert: cert, pool: x509.NewCertPool(), expires: cert.Leaf.NotAfter}
+	c := &Credentials{cert: cert, pool: x509.NewCertPool()}
 	for _, root := range roots {
 		c.pool.AddCert(root)
 	}
@@ -264,12 +264,19 @@ func NewCredentials(caPEM []byte, site Pair, now time.Time) (*Credentials, error
 	if err != nil {
 		return nil, fmt.Errorf("the certificate of site %d was not made by this authority: %w", c.Site, err)
 	}
-	for _, link := range chain {
-		if link.NotAfter.Before(c.expires) {
-			c.expires = link.NotAfter
+	c.expires = endOf(chain)
+	return c, nil
+}
+
+// endOf is when the first certificate of a chain ends.
+func endOf(chain []*x509.Certificate) time.Time {
+	end := chain[0].NotAfter
+	for _, c := range chain[1:] {
+		if c.NotAfter.Before(end) {
+			end = c.NotAfter
 		}
 	}
-	return c, nil
+	return end
 }
 
 // Expires is when the first of the certificates involved ends.
