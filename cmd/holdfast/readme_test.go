@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"holdfast/bench"
 )
 
 // TestReadmeQuickStart does what the README tells a newcomer, word for word but for the port, and looks at the answers.
@@ -184,4 +186,52 @@ func (f *fleetOf) operate(args ...string) string {
 		f.t.Fatalf("holdfast %s: %v\n%s", strings.Join(args, " "), err, out)
 	}
 	return string(out)
+}
+
+// TestReadmeCommands makes sure that every command line of the README is one, that the table of comparison is a table, and that what its
+// rows say can be measured again by what follows it.
+func TestReadmeCommands(t *testing.T) {
+	text, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	readme := string(text)
+	found := 0
+	for line := range strings.Lines(readme) {
+		line, _, _ = strings.Cut(line, "#")
+		for command := range strings.SplitSeq(line, "&&") {
+			command = strings.TrimPrefix(strings.TrimSpace(command), "sudo ")
+			args, _, _ := strings.Cut(command, " > ")
+			if rest, ok := strings.CutPrefix(args, "bin/holdfast "); ok {
+				parses(t, command, strings.Fields(rest))
+				found++
+			}
+		}
+	}
+	if found < 40 {
+		t.Errorf("the README has %d command lines, they were more", found)
+	}
+	_, rest, _ := strings.Cut(readme, "## How it compares")
+	_, rest, _ = strings.Cut(rest, "\n| |")
+	table, rest, _ := strings.Cut(rest, "\n\n")
+	for row := range strings.SplitSeq("| |"+table, "\n") {
+		if strings.Count(row, "|") != 4 || !strings.HasSuffix(row, "|") {
+			t.Errorf("not a row of three columns: %s", row)
+		}
+	}
+	_, rest, _ = strings.Cut(rest, "```sh\n")
+	again, _, _ := strings.Cut(rest, "\n```")
+	for _, name := range bench.Names() {
+		if !strings.Contains(again, "bench "+name) {
+			t.Errorf("nothing says how to repeat bench %s", name)
+		}
+	}
+	for _, what := range []string{
+		"1-site-mixed,3-site-mixed", "site-cut", "leader-handover", "rolling-restart", "slot-move", "shard-split", "shard-split-kill",
+		"carrier-cut", "busy-machine --duration 30m", "carrier-rivals",
+	} {
+		if !strings.Contains(again, what) {
+			t.Errorf("nothing says how to repeat %s", what)
+		}
+	}
 }
