@@ -32,16 +32,14 @@ func (s *stage) split(ctx context.Context, meanwhile func(ctx context.Context, c
 	n := s.nomads
 	q := client.SplitRequest{Slots: []client.SlotRange{n.slots}}
 	var p client.SplitPlan
-	order := func() (err error) {
-		if p, err = c.PlanSplit(ctx, n.from, q); err != nil {
-			return err
-		}
-		return c.ApplySplit(ctx, n.from, q, p.Plan)
+	plan := func() (id string, err error) {
+		p, err = c.PlanSplit(ctx, n.from, q)
+		return p.Plan, err
 	}
 	fault := s.begin("shard-split", fmt.Sprintf("shard %d, slots %s to shard %d", n.from, n.slots, n.to))
 	was, err := s.place(ctx, n.slots.From)
 	s.see(fault, err, func(x *sighting) { x.was, x.must = was, inShard(n.to) })
-	if err := insist(ctx, order); err != nil {
+	if err := ordered(ctx, plan, func(id string) error { return c.ApplySplit(ctx, n.from, q, id) }); err != nil {
 		return fmt.Errorf("split shard %d: %w", n.from, err)
 	}
 	if p.To != n.to || p.Home == s.throne.leader(n.from) {
