@@ -99,7 +99,8 @@ func Fits(list []Held, end *holdfast.Transfer) bool {
 // Meant is the hold that an end of one means, among those that go by its id: the one with the accounts that it names, or any, for its
 // shard to refuse, when none has them. missing is the account, "debit" or "credit", that it has to name as well, because holds of
 // several fit. Ended ones count: what ends them was asked for once, and may come late. Of holds that are the same in both
-// accounts one that is open is meant, so that each of them can be ended.
+// accounts one that is open is meant, so that each of them can be ended, and first one that has a record: it may be the same hold where
+// it has moved to, seen before it has left.
 func Meant(list []Held, end *holdfast.Transfer) (held Held, found bool, missing string) {
 	for i := range list {
 		h := &list[i]
@@ -111,7 +112,7 @@ func Meant(list []Held, end *holdfast.Transfer) (held Held, found bool, missing 
 			return held, true, "debit"
 		case h.Payee != held.Payee:
 			missing = "credit"
-		case held.Ended && !h.Ended:
+		case held.Ended && !h.Ended, held.Ended == h.Ended && h.Vow && !held.Vow:
 			held = *h
 		}
 	}

@@ -190,6 +190,7 @@ func TestMeant(t *testing.T) {
 	payers := []Held{hold(1, "1a", "1b", true), hold(2, "2a", "2b", false)}
 	payees := []Held{hold(1, "1a", "2b", false), hold(1, "1a", "1b", false), hold(2, "2a", "2b", false)}
 	twins := []Held{hold(1, "1a", "1b", true), hold(2, "1a", "1b", false), hold(3, "1a", "1b", false)}
+	moving := []Held{hold(1, "1a", "1b", false), {Home: 2, Debit: account("1a"), Payee: account("1b"), Vow: true}}
 	ends := []Held{hold(2, "1a", "1b", true), hold(1, "1a", "1b", true)}
 	for _, c := range []struct {
 		what          string
@@ -214,6 +215,7 @@ func TestMeant(t *testing.T) {
 		{"two payees of two payers", payees, "", "2b", 0, "debit"},
 		{"the same accounts: the one that is open", twins, "", "", 1, ""},
 		{"the same accounts, named", twins, "1a", "1b", 1, ""},
+		{"the same hold, on its way to another shard", moving, "", "", 1, ""},
 		{"the same accounts, both ended", ends, "", "", 0, ""},
 	} {
 		held, found, missing := Meant(c.list, end(c.debit, c.credit))
