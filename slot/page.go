@@ -120,7 +120,11 @@ func (p *page) names(o *owed) {
 		p.noted = map[string]bool{}
 	}
 	p.noted[o.key] = true
-	p.txn.Records = append(p.txn.Records, holdfast.RecordChange{Key: o.key, Expect: o.version, Body: o.Body()})
+	c := holdfast.RecordChange{Key: o.key, Expect: o.version, Body: o.Body()}
+	if plantedPageAgain() {
+		c.Expect = holdfast.AnyVersion
+	}
+	p.txn.Records = append(p.txn.Records, c)
 }
 
 func (p *page) void(hold holdfast.ID) {
