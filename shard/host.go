@@ -49,6 +49,8 @@ type HostConfig struct {
 	Replica ReplicaConfig // the limits; Node, Process, Intake and Answers are filled in
 	Logger  *slog.Logger  // nil: silence
 	Random  io.Reader     // nil: crypto/rand.Reader
+	// Wall is the clock of this site; it may jump. nil: time.Now.
+	Wall func() holdfast.Time
 }
 
 func (c HostConfig) withDefaults() (HostConfig, error) {
@@ -64,6 +66,9 @@ func (c HostConfig) withDefaults() (HostConfig, error) {
 	}
 	if c.Random == nil {
 		c.Random = rand.Reader
+	}
+	if c.Wall == nil {
+		c.Wall = func() holdfast.Time { return holdfast.TimeOf(time.Now()) }
 	}
 	if c.OnEvent == nil {
 		c.OnEvent = func(Event) {}
@@ -107,6 +112,8 @@ const (
 	// EventSpoilt: a checkpoint that another site has sent contradicts itself and was not installed. It is fetched again, elsewhere if
 	// somebody else has one.
 	EventSpoilt
+	// EventClock: the clock of this site is far ahead of those of the others, and not believed any more. It is of no shard.
+	EventClock
 )
 
 // Event is one thing that happened.
@@ -142,7 +149,10 @@ type Host struct {
 	full   atomic.Bool // the disk is nearly full
 	sites  atomic.Pointer[[]holdfast.SiteID]
 
-	epoch  time.Time // where Care's clock begins
+	clockMu sync.Mutex
+	clock   *Clock // guarded by clockMu
+
+	epoch  time.Time // where the clocks begin that do not jump: Care's, and the mono of Clock
 	careMu sync.Mutex
 	care   *Care // guarded by careMu
 	well   atomic.Bool
@@ -162,7 +172,7 @@ func NewHost(c HostConfig) (*Host, error) {
 	}
 	h := &Host{config: c, disk: newDiskQueue(), shelf: newPersistQueue()}
 	h.seats.Store(&seats{})
-	h.epoch, h.care = time.Now(), NewCare(c.Care)
+	h.epoch, h.care, h.clock = time.Now(), NewCare(c.Care), NewClock()
 	h.well.Store(true)
 	h.SetSites(c.Sites)
 	h.exp.init()
@@ -182,6 +192,9 @@ func (h *Host) Start() {
 	h.spawn(h.persistLoop)
 	h.spawn(h.watchDisk)
 	h.spawn(h.careLoop)
+	if h.config.Call != nil {
+		h.spawn(h.clockLoop)
+	}
 	h.adding.Lock()
 	defer h.adding.Unlock()
 	h.started.Store(true)
