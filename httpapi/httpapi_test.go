@@ -275,7 +275,7 @@ func TestOptionalKeys(t *testing.T) {
 		"/v1/accounts/" + wallet + "/close": "", "/v1/owners": "", "/v1/shards/1/leader": `{"site":2}`, "/v1/shards/1/rebuild": `{}`, "/v1/shards/1/trust": `{}`,
 		"/v1/sites/plan": `{"kind":"retire","site":4}`, "/v1/sites/apply": `{"kind":"retire","site":4,"plan":"abc"}`,
 		"/v1/slots/plan": `{"slots":[{"from":1,"to":2}],"to":2}`, "/v1/slots/apply": `{"slots":[{"from":1,"to":2}],"to":2,"plan":"abc"}`,
-		"/v1/slots/stay": `{"slots":[{"from":1,"to":2}]}`,
+		"/v1/slots/stay": `{"slots":[{"from":1,"to":2}]}`, "/v1/messages/acknowledge": `{"shard":1,"seqs":[1]}`,
 	} {
 		for _, key := range []string{"", uuid1} {
 			f := &fake{}
@@ -289,7 +289,7 @@ func TestOptionalKeys(t *testing.T) {
 		}
 	}
 	_, _, doc := ask(t, newTestAPI(&fake{}), "GET", "/openapi.json", "", "")
-	for text, want := range map[string]int{"The Idempotency-Key is therefore optional": 4, "Idempotency-Key could name": 9, "a batch with an Idempotency-Key is refused": 1} {
+	for text, want := range map[string]int{"The Idempotency-Key is therefore optional": 5, "Idempotency-Key could name": 9, "a batch with an Idempotency-Key is refused": 1} {
 		if got := strings.Count(doc, text); got != want {
 			t.Errorf("the document says %q %d times, want %d", text, got, want)
 		}

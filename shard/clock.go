@@ -16,8 +16,9 @@ import (
 const (
 	// clockBound is how far a site's clock may be ahead of the median of all sites' and be believed.
 	clockBound = holdfast.Time(5e9)
-	// clockPause is how often sites ask each other for their clocks, clockKept how long an answer counts.
-	clockPause = time.Second
+	// clockPause is how often sites ask each other for their clocks, clockKept how long an answer counts. It shares no factor with the election
+	// time-out, for the reason that memberTicks gives: a hand-over looks who is active.
+	clockPause = 970 * time.Millisecond
 	clockKept  = 10 * clockPause
 	clockWait  = 200 * time.Millisecond // for an answer; whoever takes longer says little of its clock
 )
