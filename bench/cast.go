@@ -8,26 +8,45 @@ import (
 	"holdfast"
 )
 
-// cast is the accounts of a bench: a bank without a limit, and wallets that may not go below zero.
+// cast is the accounts of a bench in one shard: a bank without a limit, and wallets that may not go below zero.
 type cast struct {
 	bank    holdfast.AccountID
 	wallets []holdfast.AccountID
+	others  []*cast // in the other shards
 }
 
 var yuan = holdfast.MustAsset("CNY")
 
-func newCast(wallets int) *cast {
+func newCast(wallets int) *cast { return newCastIn(0, wallets) }
+
+// newCasts spreads the wallets evenly over shards.
+func newCasts(wallets, shards int) *cast {
+	all := newCast(wallets / shards)
+	for k := 1; k < shards; k++ {
+		all.others = append(all.others, newCastIn(firstSlot(k, shards), wallets/shards))
+	}
+	return all
+}
+
+// firstSlot of shard k, from 0, of n.
+func firstSlot(k, n int) holdfast.Slot { return holdfast.Slot((k*holdfast.Slots + n - 1) / n) }
+
+// shardOf is the shard of an account where there are n.
+func shardOf(a holdfast.AccountID, n int) holdfast.ShardID {
+	return holdfast.ShardID(int(a.Owner.Slot())*n/holdfast.Slots + 1)
+}
+
+func newCastIn(slot holdfast.Slot, wallets int) *cast {
 	c := &cast{wallets: make([]holdfast.AccountID, wallets)}
-	c.bank = account(0, "bank")
+	c.bank = account(slot, 0, "bank")
 	for i := range c.wallets {
-		c.wallets[i] = account(uint32(i+1), "wallet")
+		c.wallets[i] = account(slot, uint32(i+1), "wallet")
 	}
 	return c
 }
 
-// account makes the account of an owner in the first shard, of any number of shards.
-func account(sequence uint32, purpose string) holdfast.AccountID {
-	owner, err := holdfast.NewOwner(sequence, 0)
+func account(slot holdfast.Slot, sequence uint32, purpose string) holdfast.AccountID {
+	owner, err := holdfast.NewOwner(sequence, slot)
 	if err != nil {
 		panic(err) // sequences here are below 100 million
 	}
@@ -41,6 +60,13 @@ const (
 
 // funding makes the transactions that open and fund everything, one after another.
 func (c *cast) funding(g *generator, yield func(*holdfast.Txn) bool) {
+	c.fundingHere(g, yield)
+	for _, other := range c.others {
+		other.fundingHere(g, yield)
+	}
+}
+
+func (c *cast) fundingHere(g *generator, yield func(*holdfast.Txn) bool) {
 	for from := 0; from < len(c.wallets); from += perFunding {
 		t := holdfast.Txn{ID: g.id()}
 		if from == 0 {
@@ -77,9 +103,14 @@ func (g *generator) idAt(at holdfast.Time) holdfast.ID {
 	return holdfast.NewID(at, random)
 }
 
-// pay fills in a plain payment between two different wallets.
+// pay fills in a plain payment between two different wallets of one shard.
 func (g *generator) pay(t *holdfast.Transfer) {
 	wallets := g.cast.wallets
+	if n := len(g.cast.others); n > 0 {
+		if k := g.random.IntN(n + 1); k > 0 {
+			wallets = g.cast.others[k-1].wallets
+		}
+	}
 	debit, credit := g.random.IntN(len(wallets)-1)+1, 0
 	if !g.hot {
 		credit = (debit + 1 + g.random.IntN(len(wallets)-1)) % len(wallets)

@@ -46,6 +46,7 @@ type committer struct {
 	o      *Options
 	hot    bool
 	sites  int
+	shards int // 0: one
 	site   *site.Site
 	cast   *cast
 	again  atomic.Int64  // transactions that were proposed once more
@@ -81,7 +82,8 @@ func commitCase(sites int, hot bool, measure func(*committer, context.Context) (
 			return r, fmt.Errorf("make a directory for the sites: %w", err)
 		}
 		defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-		c := &committer{o: o, hot: hot, sites: sites, cast: newCast(commitAccounts), every: sampleEvery}
+		shards := max(1, o.Shards)
+		c := &committer{o: o, hot: hot, sites: sites, shards: shards, cast: newCasts(commitAccounts, shards), every: sampleEvery}
 		stop, err := c.start(ctx, dir)
 		defer func() { err = errors.Join(err, stop()) }()
 		if err != nil {
@@ -101,8 +103,9 @@ func commitCase(sites int, hot bool, measure func(*committer, context.Context) (
 func (c *committer) start(ctx context.Context, dir string) (stop func() error, err error) {
 	nothing := func() error { return nil }
 	cfg := site.Embedded(filepath.Join(dir, "site"), "127.0.0.1:0")
+	cfg.Shards = max(1, c.shards)
 	if c.sites > 1 {
-		fleet, err := drill.StartBare(ctx, c.o.Program, dir, c.sites, 1)
+		fleet, err := drill.StartBare(ctx, c.o.Program, dir, drill.BareOptions{Sites: c.sites, Shards: c.shards, Except: 1})
 		if err != nil {
 			return nothing, err
 		}
@@ -130,14 +133,14 @@ func (c *committer) open(ctx context.Context, cfg site.Config, o site.Options, a
 	return stop, c.lead(ctx)
 }
 
-// lead waits until the fleet is ready, and has this site lead.
+// lead waits until the fleet is ready, and has this site lead; of several shards, each site those that are at home there.
 func (c *committer) lead(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, 60*time.Second)
 	defer cancel()
 	for {
 		err := c.site.Ready()
-		if err == nil && c.leader(ctx) != 1 {
-			err = c.site.HandOver(ctx, 1, 1)
+		if err == nil {
+			err = c.place(ctx)
 		}
 		if err == nil {
 			return nil
@@ -150,13 +153,21 @@ func (c *committer) lead(ctx context.Context) error {
 	}
 }
 
-func (c *committer) leader(ctx context.Context) holdfast.SiteID {
+// place sends the leadership of each shard to where it belongs.
+func (c *committer) place(ctx context.Context) error {
 	for _, s := range c.site.Shards(ctx) {
-		if s.Shard == 1 {
-			return s.Leader
+		home := s.Home
+		if c.shards <= 1 {
+			home = 1
+		}
+		if s.Leader == home {
+			continue
+		}
+		if err := c.site.HandOver(ctx, s.Shard, home); err != nil {
+			return err
 		}
 	}
-	return 0
+	return nil
 }
 
 func (c *committer) fund(ctx context.Context) (err error) {
@@ -359,24 +370,23 @@ func (c *committer) steady(ctx context.Context, began, until time.Time, step tim
 }
 
 func (c *committer) config(more map[string]any) map[string]any {
-	more["sites"], more["accounts"], more["shards"], more["fsync"] = c.sites, commitAccounts, 1, true
+	more["sites"], more["accounts"], more["shards"], more["fsync"] = c.sites, commitAccounts, max(1, c.shards), true
 	more["hot_credit_account"], more["proposed_again"] = c.hot, c.again.Load()
-	if c.sites > 1 {
+	switch {
+	case c.shards > 1 && c.sites > 1:
+		more["layout"] = "3 processes on this machine, mutual TLS on loopback, no delay; leaders spread over the sites, the callers run inside the process of site 1; payer and payee in one shard, drawn for each payment"
+	case c.sites > 1:
 		more["layout"] = "3 processes on this machine, mutual TLS on loopback, no delay; the callers run inside the process of site 1, which leads"
-	} else {
+	default:
 		more["layout"] = "1 site, callers inside its process"
 	}
 	return more
 }
 
-// verify looks the sample of ids up, and says how many are there.
-func (c *committer) verify(ctx context.Context, r *Result) error {
-	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
-	defer cancel()
-	began := time.Now()
-	found := 0
-	for part := range slices.Chunk(c.sample, 500) {
-		err := c.site.Read(ctx, 1, shard.Linearizable, func(v *shard.View) error {
+// look counts those payments of a shard that are there as they were acknowledged.
+func (c *committer) look(ctx context.Context, id holdfast.ShardID, list []paid) (found int, err error) {
+	for part := range slices.Chunk(list, 500) {
+		err = c.site.Read(ctx, id, shard.Linearizable, func(v *shard.View) error {
 			for i := range part {
 				f, ok, err := v.Txn(part[i].id)
 				if err != nil {
@@ -389,6 +399,26 @@ func (c *committer) verify(ctx context.Context, r *Result) error {
 			return nil
 		})
 		if err != nil {
+			return found, err
+		}
+	}
+	return found, nil
+}
+
+// verify looks the sample of ids up, and says how many are there.
+func (c *committer) verify(ctx context.Context, r *Result) error {
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
+	defer cancel()
+	began := time.Now()
+	found := 0
+	byShard := map[holdfast.ShardID][]paid{}
+	for _, p := range c.sample {
+		id := shardOf(p.debit, max(1, c.shards))
+		byShard[id] = append(byShard[id], p)
+	}
+	for id, list := range byShard {
+		n, err := c.look(ctx, id, list)
+		if found += n; err != nil {
 			return err
 		}
 	}

@@ -29,12 +29,13 @@ func httpPayments(ctx context.Context, o *Options) (r Result, err error) {
 		return r, fmt.Errorf("make a directory for the sites: %w", err)
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	fleet, err := drill.StartBare(ctx, o.Program, dir, httpSites, 0)
+	shards := max(1, o.Shards)
+	fleet, err := drill.StartBare(ctx, o.Program, dir, drill.BareOptions{Sites: httpSites, Shards: shards})
 	if err != nil {
 		return r, err
 	}
 	defer func() { err = errors.Join(err, fleet.Close()) }()
-	h := &shop{cast: newCast(commitAccounts)}
+	h := &shop{cast: newCasts(commitAccounts, shards)}
 	for i := range httpSites {
 		c, err := client.New(client.Config{Sites: fleet.URLs(i), Key: fleet.Key(), Timeout: 10 * time.Second})
 		if err != nil {
@@ -56,7 +57,7 @@ func httpPayments(ctx context.Context, o *Options) (r Result, err error) {
 	waits, failed, err := h.open(ctx, half, o.Length)
 	p50, p99 := waits.quantiles()
 	return Result{PerS: full, P50: p50, P99: p99, Seconds: seconds(o.Length), Config: map[string]any{
-		"sites": httpSites, "accounts": commitAccounts, "callers": callers, "fsync": true,
+		"sites": httpSites, "shards": shards, "accounts": commitAccounts, "callers": callers, "fsync": true,
 		"layout":     "3 processes and the load generator on this machine; mutual TLS between sites, HTTP on loopback; callers spread over all sites",
 		"latency_of": "a payment at half of 6,000/s, or of per_s if that is less, open-loop, from when it was due", "half_load_per_s": half,
 		"half_load_payments": len(waits), "half_load_failed": failed,

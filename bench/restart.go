@@ -38,7 +38,7 @@ type ground struct {
 }
 
 func newGround(ctx context.Context, o *Options, dir string) (*ground, error) {
-	fleet, err := drill.StartBare(ctx, o.Program, dir, 1, 1)
+	fleet, err := drill.StartBare(ctx, o.Program, dir, drill.BareOptions{Sites: 1, Shards: 1, Except: 1})
 	if err != nil {
 		return nil, err
 	}
@@ -242,7 +242,7 @@ func (g *ground) comeBack(ctx context.Context) (b back, err error) {
 		return b, err
 	}
 	b.ready = time.Since(began)
-	bank, wallet := account(0, "bank"), account(1, "wallet")
+	bank, wallet := account(0, 0, "bank"), account(0, 1, "wallet")
 	out, err := g.pays.Pay(ctx, holdfast.Transfer{ID: g.pays.NewID(), Kind: holdfast.Immediate, Debit: bank, Credit: wallet, Amount: 1})
 	if err != nil || out.Status != holdfast.Done {
 		return b, fmt.Errorf("the first payment after the restart: %s (%s): %w", out.Status, out.Code, err)

@@ -8,6 +8,8 @@ import (
 	"runtime"
 	"slices"
 	"time"
+
+	"holdfast/site"
 )
 
 // Report is the result of a bench. Its JSON form is a contract with other programs.
@@ -33,6 +35,7 @@ type Options struct {
 	Dir       string            // where sites store; "" is the directory of temporary files
 	Transfers int               // how many in the cases that count; 0: as many as the contract says
 	Length    time.Duration     // of the cases that take a time; 0: 10 s
+	Shards    int               // of the fleets; 0: one, in the bench idle 64, in crossing 8
 	Callers   int               // of single payments; 0: 256
 	Accounts  int               // of the cases about restarting; 0: 10 million
 	Entries   int               // of the log since the last checkpoint, in those cases; 0: 1 million
@@ -64,10 +67,13 @@ func (k *kase) measure(ctx context.Context, o *Options) ([]Result, error) {
 
 var benches = map[string][]kase{
 	"ledger": ledgerCases, "commit": commitCases, "http": httpCases, "restart": restartCases, "history": historyCases,
+	"shards": shardsCases, "crossing": crossingCases, "idle": idleCases,
 }
 
 // Names lists the benches.
-func Names() []string { return []string{"ledger", "commit", "http", "restart", "history"} }
+func Names() []string {
+	return []string{"ledger", "commit", "shards", "crossing", "http", "idle", "restart", "history"}
+}
 
 // Cases lists the cases of a bench, those that only run when asked for included.
 func Cases(name string) (all []string) {
@@ -84,6 +90,9 @@ func (o *Options) Check(name string) error {
 			return fmt.Errorf("bench %s has no case %q: there are %v", name, want, Cases(name))
 		}
 	}
+	if o.Shards < 0 || o.Shards > site.MaxShards {
+		return fmt.Errorf("%d shards: it takes between 1 and %d", o.Shards, site.MaxShards)
+	}
 	if o.Transfers < 0 || o.Length < 0 || o.Callers < 0 || o.Accounts < 0 || o.Entries < 0 {
 		return fmt.Errorf("transfers, length, callers, accounts and entries are not negative")
 	}
@@ -98,6 +107,9 @@ func Run(ctx context.Context, name string, o Options) (Report, error) {
 	report := Report{Bench: name, Cores: runtime.NumCPU(), Results: []Result{}}
 	if o.Say == nil {
 		o.Say = func(string) {}
+	}
+	if name == "idle" {
+		o.Length, o.Shards = cmp.Or(o.Length, idleLength), cmp.Or(o.Shards, idleShards)
 	}
 	o.Length, o.Callers = cmp.Or(o.Length, 10*time.Second), cmp.Or(o.Callers, 256)
 	for _, k := range benches[name] {

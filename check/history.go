@@ -6,7 +6,7 @@ import (
 	"holdfast"
 )
 
-// Op is one operation as its client saw it: either a transaction (Txn set) or a read of one account (Read set).
+// Op is one operation as its client saw it: either a transaction (Txn set) or a read (Read set).
 type Op struct {
 	Client int
 	Call   int64 // when it was sent, on any clock that never goes back and is the same for all clients of the history
@@ -18,9 +18,11 @@ type Op struct {
 	Read *Read
 }
 
-// Read is a linearizable read of one account. A read that failed or that asked for stale data does not belong in a history.
+// Read is a linearizable read of one account, or of one transaction by its id. A read that failed or that asked for stale data does not
+// belong in a history.
 type Read struct {
 	Account holdfast.Account // ID and the four sums are compared
+	Txn     holdfast.ID      // not zero: of this transaction; Found says that it was there, and done
 	Found   bool
 	Index   uint64 // applied index that the answer speaks of; 0 when not known. It is believed only if it fits.
 }
@@ -45,7 +47,8 @@ type Verdict struct {
 // real times and all answers, that is a proof, found in linear time. Only if not, Porcupine searches for any other order,
 // separately for every group of accounts that payments connect; that may take up to timeout.
 //
-// Operations it understands: opening accounts; immediate transfers, holds, posts and voids with the limits of accounts; reads.
+// Operations it understands: opening accounts; immediate transfers, holds, posts and voids with the limits of accounts; reads of
+// accounts and of transactions by id. A read that finds a transaction which is not in the history fits no order.
 // A hold with a timeout ends by a transaction of the leader: add that as an operation of its own, called when the hold is due.
 // A refusal is judged when it is about money or holds, and otherwise believed, since freezing and records are not modelled.
 func (h *History) Linearizable(timeout time.Duration) Verdict {

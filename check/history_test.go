@@ -21,6 +21,14 @@ func expired(n, hold byte) *holdfast.Txn {
 	return &holdfast.Txn{ID: id(n), Transfers: []holdfast.Transfer{{Kind: holdfast.Expire, Hold: id(hold)}}}
 }
 
+func found(call, ret int64, n byte) check.Op {
+	return check.Op{Client: 101, Call: call, Return: ret, Read: &check.Read{Txn: id(n), Found: true}}
+}
+
+func missed(call, ret int64, n byte) check.Op {
+	return check.Op{Client: 101, Call: call, Return: ret, Read: &check.Read{Txn: id(n)}}
+}
+
 // unplaced strips positions, so that only a search can find the order.
 func unplaced(ops []check.Op) []check.Op {
 	out := append([]check.Op(nil), ops...)
@@ -113,6 +121,38 @@ func TestLinearizable(t *testing.T) {
 			write(1, 2, pay(1, 1, 2, 60), refused(1, 1, holdfast.CodeTransferIDTaken)),
 			write(3, 4, pay(1, 1, 2, 60), refused(1, 2, holdfast.CodeTransferIDTaken)), read(5, 6, wallet(1, 0, 0, 100, 0)),
 		}},
+		{"looked up before, beside and after", true, []check.Op{
+			missed(1, 2, 1), write(3, 9, pay(1, 1, 2, 60), done(1, 1)), missed(4, 5, 1), found(6, 7, 1), found(10, 11, 1),
+		}},
+		{"looked up after the acknowledgement, and not found: a stale leader", false, []check.Op{
+			write(1, 2, pay(1, 1, 2, 60), done(1, 1)), missed(3, 4, 1),
+		}},
+		{"found before it was sent", false, []check.Op{
+			found(1, 2, 1), write(3, 4, pay(1, 1, 2, 60), done(1, 1)),
+		}},
+		{"found, and then not", false, []check.Op{
+			write(1, 9, pay(1, 1, 2, 60), done(1, 1)), found(2, 3, 1), missed(4, 5, 1),
+		}},
+		{"unknown, found, and then not", false, []check.Op{
+			write(1, 2, pay(1, 1, 2, 60), unknown), found(3, 4, 1), missed(5, 6, 1),
+		}},
+		{"unknown, and found later", true, []check.Op{
+			write(1, 2, pay(1, 1, 2, 60), unknown), missed(3, 4, 1), found(5, 6, 1), read(7, 8, wallet(1, 60, 0, 100, 0)),
+		}},
+		{"a balance that has the payment, and a look-up that has not", false, []check.Op{
+			write(1, 20, pay(1, 1, 2, 60), done(1, 1)), read(2, 3, wallet(1, 60, 0, 100, 0)), missed(4, 5, 1),
+		}},
+		{"a look-up that has the payment, and a balance that has not", false, []check.Op{
+			write(1, 20, pay(1, 1, 2, 60), done(1, 1)), found(2, 3, 1), read(4, 5, wallet(1, 0, 0, 100, 0)),
+		}},
+		{"refused, and not found as done", true, []check.Op{
+			write(1, 2, pay(2, 1, 2, 600), refused(2, 1, holdfast.CodeExceedsCredits)), missed(3, 4, 2),
+		}},
+		{"refused, and found as done", false, []check.Op{
+			write(1, 2, pay(2, 1, 2, 600), refused(2, 1, holdfast.CodeExceedsCredits)), found(3, 4, 2),
+		}},
+		{"nobody sent it, and it is not found", true, []check.Op{missed(1, 2, 7)}},
+		{"nobody sent it, and it is found", false, []check.Op{found(1, 2, 7)}},
 		{"no such account", true, []check.Op{
 			{Call: 1, Return: 2, Read: &check.Read{Account: holdfast.Account{ID: account(3)}}},
 		}},

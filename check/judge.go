@@ -45,6 +45,7 @@ func newJudge(h *History) *judge {
 	for i := range h.Ops {
 		j.add(&h.Ops[i])
 	}
+	j.lookUps()
 	return j
 }
 
@@ -161,6 +162,9 @@ func (j *judge) start(a *holdfast.Account) {
 
 // add resolves one operation. Those that did nothing by their own account, or speak of no account, are left out.
 func (j *judge) add(op *Op) {
+	if op.Read != nil && !op.Read.Txn.IsZero() {
+		return // see lookUps
+	}
 	if op.Read != nil {
 		n, g := j.group(op.Read.Account.ID)
 		g.calls = append(g.calls, &call{op: op, group: n, read: j.slot(op.Read.Account.ID)})
@@ -184,6 +188,41 @@ func (j *judge) add(op *Op) {
 	}
 	g.calls = append(g.calls, c)
 	j.calls = append(j.calls, c)
+}
+
+// lookUps adds the reads of transactions, when all transactions have their slots. One of a transaction that the history has, and that
+// is left out of it, is left out too. One of an id that nobody sent anything with is a group of its own, in which nothing is done.
+func (j *judge) lookUps() {
+	at, known := map[holdfast.ID]int{}, map[holdfast.ID]bool{}
+	for _, c := range j.calls {
+		if c.op.Read == nil {
+			at[c.op.Txn.ID] = c.group
+		}
+	}
+	for i := range j.history.Ops {
+		if t := j.history.Ops[i].Txn; t != nil {
+			known[t.ID] = true
+		}
+	}
+	for i := range j.history.Ops {
+		op := &j.history.Ops[i]
+		if op.Read == nil || op.Read.Txn.IsZero() {
+			continue
+		}
+		id := op.Read.Txn
+		n, ok := at[id]
+		switch {
+		case !ok && known[id]:
+			continue
+		case !ok:
+			n = len(j.groups)
+			j.groups = append(j.groups, &cluster{})
+			at[id] = n
+		}
+		g := j.groups[n]
+		g.calls = append(g.calls, &call{op: op, group: n, read: g.slotOf(j.txns, id, 1)})
+		j.calls = append(j.calls, g.calls[len(g.calls)-1])
+	}
 }
 
 // anchor gives an account by which to find the transaction's group: its own, or that of the hold it ends.

@@ -16,7 +16,7 @@ type call struct {
 	txn   int // slot of the decision about the id
 	opens []open
 	legs  []leg
-	read  int // slot of the account read, or -1
+	read  int // slot of the account read, or of the decision about the id that was looked up; or -1
 }
 
 type open struct {
@@ -146,6 +146,9 @@ func aboutMoney(code holdfast.Code) bool {
 
 func (c *call) reads(s []int64) bool {
 	r := c.op.Read
+	if !r.Txn.IsZero() {
+		return r.Found == (s[c.read] == decidedDone)
+	}
 	a := s[c.read : c.read+accountSlots]
 	if !r.Found || a[0] == 0 {
 		return !r.Found && a[0] == 0
@@ -234,7 +237,12 @@ func (c *call) describe() string {
 		at = fmt.Sprintf("client %d [%d, ...] ", c.op.Client, c.op.Call)
 	}
 	if r := c.op.Read; r != nil {
-		if !r.Found {
+		switch {
+		case !r.Txn.IsZero() && r.Found:
+			return at + "finds " + r.Txn.String() + " done"
+		case !r.Txn.IsZero():
+			return at + "does not find " + r.Txn.String()
+		case !r.Found:
 			return at + "reads " + r.Account.ID.String() + ": no such account"
 		}
 		return at + "reads " + r.Account.ID.String() + ": " + sums(&r.Account)

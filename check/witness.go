@@ -20,7 +20,7 @@ type effect struct {
 	ambiguous bool
 }
 
-// version is what an account was from effect number `after` on (0: from the start).
+// version is what an account, or the decision about an id, was from effect number `after` on (0: from the start).
 type version struct {
 	after int
 	sums  [accountSlots]int64
@@ -114,18 +114,18 @@ func (j *judge) replay(effects []*effect) (map[*call][]version, *call) {
 	}
 	watch := j.watched()
 	versions := map[[2]int][]version{}
-	for at := range watch {
-		versions[at] = []version{{0, [accountSlots]int64(states[at[0]][at[1]:])}}
+	for at, wide := range watch {
+		versions[at] = []version{versionOf(0, states[at[0]][at[1]:at[1]+wide])}
 	}
 	for i, e := range effects {
 		state := states[e.call.group]
 		if !e.call.advance(state) {
 			return nil, e.call
 		}
-		for _, slot := range e.call.touches(state) {
+		for _, slot := range append(e.call.touches(state), e.call.txn) {
 			at := [2]int{e.call.group, slot}
-			if watch[at] {
-				versions[at] = append(versions[at], version{i + 1, [accountSlots]int64(state[slot:])})
+			if wide := watch[at]; wide > 0 {
+				versions[at] = append(versions[at], versionOf(i+1, state[slot:slot+wide]))
 			}
 		}
 	}
@@ -138,11 +138,22 @@ func (j *judge) replay(effects []*effect) (map[*call][]version, *call) {
 	return byRead, nil
 }
 
-func (j *judge) watched() map[[2]int]bool {
-	out := map[[2]int]bool{}
+func versionOf(after int, slots []int64) version {
+	v := version{after: after}
+	copy(v.sums[:], slots)
+	return v
+}
+
+// watched are the slots that are read, and how many slots belong together there.
+func (j *judge) watched() map[[2]int]int {
+	out := map[[2]int]int{}
 	for _, c := range j.calls {
-		if c.op.Read != nil {
-			out[[2]int{c.group, c.read}] = true
+		switch {
+		case c.op.Read == nil:
+		case c.op.Read.Txn.IsZero():
+			out[[2]int{c.group, c.read}] = accountSlots
+		default:
+			out[[2]int{c.group, c.read}] = 1
 		}
 	}
 	return out

@@ -57,7 +57,7 @@ func TestAnOutageOfEverythingUsesNothingUp(t *testing.T) {
 	}
 	address := l.Addr().String()
 	l.Close()
-	c, err := New(Config{Sites: []string{"http://" + address}, Hedge: -1, Timeout: 4 * time.Second})
+	c, err := New(Config{Sites: []string{"http://" + address}, Hedge: -1, Timeout: 9 * time.Second})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -72,7 +72,7 @@ func TestAnOutageOfEverythingUsesNothingUp(t *testing.T) {
 			errs <- err
 		}()
 	}
-	for end := time.Now().Add(2 * time.Second); c.Stats().Attempts < 3*callers; runtime.Gosched() { // more than the budget, were it asked
+	for end := time.Now().Add(5 * time.Second); c.Stats().Attempts < 3*callers; runtime.Gosched() { // more than the budget, were it asked
 		if time.Now().After(end) {
 			t.Fatalf("%d attempts of %d callers: they do not try again", c.Stats().Attempts, callers)
 		}
@@ -92,6 +92,6 @@ func TestAnOutageOfEverythingUsesNothingUp(t *testing.T) {
 		}
 	}
 	if late > callers/25 { // a slow machine does not serve all of them in time; without what is tested here hundreds are left
-		t.Errorf("%d of %d callers got no answer within 3 s of the end of an outage", late, callers)
+		t.Errorf("%d of %d callers got no answer within some seconds of the end of an outage", late, callers)
 	}
 }

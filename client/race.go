@@ -132,9 +132,13 @@ func (c *Client) do(ctx context.Context, q *request) (a answer, maybe bool, err 
 	if l == nil {
 		return r.run(ctx, nil, nil)
 	}
-	res, waiting := c.quick(first, l, &r, start)
-	if waiting {
+	res, ended := c.quick(first, l, &r, start)
+	switch ended {
+	case stillWaiting:
 		return r.run(ctx, &waiter{first, l, start}, nil)
+	case lineBroke:
+		r.maybe = res.maybe
+		return r.run(ctx, nil, nil) // begins at the same site, over another connection
 	}
 	res.q = q
 	if r.judge(&res) == final {
@@ -153,13 +157,27 @@ type waiter struct {
 // aloneTimeout is the least deadline of what takes long by its nature.
 const aloneTimeout = 10 * time.Second
 
+// How the quick way ended.
+type ending uint8
+
+const (
+	answered     ending = iota // or not, for good
+	stillWaiting               // no answer until it was time to hedge: the connection goes on waiting for one
+	lineBroke                  // the connection broke before an answer began, which says nothing about the site: it is replaced once
+)
+
 // quick is the common case in the caller's own goroutine, without a timer: the nearest site is healthy, a connection is
-// open, the answer comes before it is time to hedge. waiting: it did not, and the connection is still waiting for it.
-func (c *Client) quick(s *site, l *line, r *race, start time.Time) (res result, waiting bool) {
+// open, the answer comes before it is time to hedge.
+func (c *Client) quick(s *site, l *line, r *race, start time.Time) (res result, e ending) {
 	c.attempts.Add(1)
-	if n, err := s.send(l, r.q, r.deadline); err != nil {
+	n, err := s.send(l, r.q, r.deadline)
+	if err != nil {
 		l.conn.Close()
-		return result{answer: answer{site: s}, err: err, maybe: n > 0}, false
+		res, e = result{answer: answer{site: s}, err: err, maybe: n > 0}, lineBroke
+		if isTimeout(err) {
+			e = answered
+		}
+		return res, e
 	}
 	p := c.patience(r.q)
 	if p == never {
@@ -169,11 +187,14 @@ func (c *Client) quick(s *site, l *line, r *race, start time.Time) (res result, 
 	if until.After(r.deadline) {
 		until = r.deadline
 	}
-	err := l.waitFor(until)
-	if errors.Is(err, os.ErrDeadlineExceeded) {
-		return result{}, true
+	switch err = l.waitFor(until); {
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return result{}, stillWaiting
+	case err != nil:
+		l.conn.Close()
+		return result{maybe: true}, lineBroke
 	}
-	return c.finish(s, l, r.deadline, start, err), false
+	return c.finish(s, l, r.deadline, start, nil), answered
 }
 
 // finish reads an answer that has begun, or takes note that none will come, and puts the connection back.

@@ -180,12 +180,8 @@ const MaxPage = 1000
 
 // StatementPage reads one page of at most limit lines, newest first, from a cursor ("" for the newest).
 func (c *Client) StatementPage(ctx context.Context, id holdfast.AccountID, cursor string, limit int) (Page, error) {
-	query := url.Values{"limit": {strconv.Itoa(limit)}}
-	if cursor != "" {
-		query.Set("cursor", cursor)
-	}
 	var w wirePage
-	if err := c.get(ctx, accountPath(id)+"/statement?"+query.Encode(), &w); err != nil {
+	if err := c.get(ctx, accountPath(id)+"/statement?"+pageQuery(cursor, limit).Encode(), &w); err != nil {
 		return Page{}, err
 	}
 	return w.page()
@@ -247,19 +243,46 @@ type wireHold struct {
 	Expires time.Time          `json:"expires"`
 }
 
-// Holds lists the open holds of an account, at most 1,000.
-func (c *Client) Holds(ctx context.Context, id holdfast.AccountID) ([]Hold, error) {
+// HoldsPage reads one page of at most limit (1-[MaxPage]) open holds of an account, newest first, from a cursor ("" for the newest).
+// next is the cursor of the next page, "" on the last one; a page may have fewer holds than its limit although there is a next.
+func (c *Client) HoldsPage(ctx context.Context, id holdfast.AccountID, cursor string, limit int) (list []Hold, next string, err error) {
 	var w struct {
 		Holds []wireHold `json:"holds"`
+		Next  string     `json:"next"`
 	}
-	if err := c.get(ctx, accountPath(id)+"/holds", &w); err != nil {
-		return nil, err
+	if err := c.get(ctx, accountPath(id)+"/holds?"+pageQuery(cursor, limit).Encode(), &w); err != nil {
+		return nil, "", err
 	}
-	holds := make([]Hold, len(w.Holds))
+	list = make([]Hold, len(w.Holds))
 	for i := range w.Holds {
-		holds[i] = Hold(w.Holds[i])
+		list[i] = Hold(w.Holds[i])
 	}
-	return holds, nil
+	return list, w.Next, nil
+}
+
+func pageQuery(cursor string, limit int) url.Values {
+	query := url.Values{"limit": {strconv.Itoa(limit)}}
+	if cursor != "" {
+		query.Set("cursor", cursor)
+	}
+	return query
+}
+
+// Holds lists all open holds of an account, newest first.
+func (c *Client) Holds(ctx context.Context, id holdfast.AccountID) ([]Hold, error) {
+	return allPages(func(cursor string) ([]Hold, string, error) { return c.HoldsPage(ctx, id, cursor, MaxPage) })
+}
+
+// allPages puts pages together.
+func allPages[T any](page func(cursor string) ([]T, string, error)) (all []T, err error) {
+	for cursor, first := "", true; first || cursor != ""; first = false {
+		var list []T
+		if list, cursor, err = page(cursor); err != nil {
+			return nil, err
+		}
+		all = append(all, list...)
+	}
+	return all, nil
 }
 
 // HoldByID reads one hold, open or not.
@@ -322,22 +345,32 @@ func (c *Client) Transfer(ctx context.Context, id holdfast.ID) (Movement, error)
 	return w.movement()
 }
 
-// TransfersByRef lists transfers with a reference, newest first, at most 1,000.
+// TransfersByRef lists all transfers with a reference, newest first.
 func (c *Client) TransfersByRef(ctx context.Context, ref holdfast.Ref) ([]Movement, error) {
+	return allPages(func(cursor string) ([]Movement, string, error) {
+		return c.TransfersByRefPage(ctx, ref, cursor, MaxPage)
+	})
+}
+
+// TransfersByRefPage reads one page of at most limit (1-[MaxPage]) transfers with a reference, newest first, from a cursor ("" for the
+// newest). next is the cursor of the next page, "" on the last one.
+func (c *Client) TransfersByRefPage(ctx context.Context, ref holdfast.Ref, cursor string, limit int) (list []Movement, next string, err error) {
+	query := pageQuery(cursor, limit)
+	query.Set("ref", ref.String())
 	var w struct {
 		Transfers []wireMovement `json:"transfers"`
+		Next      string         `json:"next"`
 	}
-	if err := c.get(ctx, "/v1/transfers?ref="+ref.String(), &w); err != nil {
-		return nil, err
+	if err := c.get(ctx, "/v1/transfers?"+query.Encode(), &w); err != nil {
+		return nil, "", err
 	}
-	list := make([]Movement, len(w.Transfers))
+	list = make([]Movement, len(w.Transfers))
 	for i := range w.Transfers {
-		var err error
 		if list[i], err = w.Transfers[i].movement(); err != nil {
-			return nil, err
+			return nil, "", err
 		}
 	}
-	return list, nil
+	return list, w.Next, nil
 }
 
 // Sites lists the sites of the fleet as the answering site sees them.

@@ -75,8 +75,20 @@ func newSite(base, key string, maxIdle int) (*site, error) {
 	return s, nil
 }
 
-// unused takes the connection that was used last, so that those too many grow old. nil: there is none.
+// unused takes the connection that was used last, so that those too many grow old. One that the site, or a proxy before it, has closed
+// meanwhile is thrown away before anything is sent over it: nothing can have come of that, and nothing is wrong with the site. nil:
+// there is none.
 func (s *site) unused() *line {
+	for {
+		l := s.last()
+		if l == nil || !l.closed() {
+			return l
+		}
+		l.conn.Close()
+	}
+}
+
+func (s *site) last() *line {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	n := len(s.idle)

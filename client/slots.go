@@ -73,9 +73,10 @@ type SlotMove struct {
 
 // ShardMap is the shards as the answering site sees them, and what is on its way between them.
 type ShardMap struct {
-	Version uint64     `json:"map_version"` // 0: it was never changed
-	Shards  []Shard    `json:"shards"`
-	Moves   []SlotMove `json:"moves"`
+	Version uint64       `json:"map_version"` // 0: it was never changed
+	Shards  []Shard      `json:"shards"`
+	Moves   []SlotMove   `json:"moves"`
+	Splits  []ShardSplit `json:"splits"` // that were ordered, those that are over too
 }
 
 // ShardMap asks for the shards and for the slots that move between them.

@@ -133,7 +133,7 @@ func TestExamineConfigs(t *testing.T) {
 		b.File, b.Config.Site = "shanghai.toml", 2
 		b.Config.Peers[0].Site = 1
 		row.spoil(&a.Config, &b.Config)
-		if got := codes(ExamineConfigs([]*Machine{a, b})); !slices.Equal(got, row.want) {
+		if got := codes(ExamineConfigs([]*Machine{a, b}, 0)); !slices.Equal(got, row.want) {
 			t.Errorf("%s: %q; want %q", row.name, got, row.want)
 		}
 	}
@@ -167,6 +167,10 @@ func TestExamineFleet(t *testing.T) {
 	}{
 		{"sound", func(*Fleet) {}, nil},
 		{"a site is gone", func(x *Fleet) { x.Sites[1] = client.Site{Site: 2} }, []string{"critical site-unreachable"}},
+		{"a learner is gone", func(x *Fleet) { x.Sites[1] = client.Site{Site: 2, Role: "learner"} }, []string{"warning learner-unreachable"}},
+		{"a learner is far", func(x *Fleet) {
+			x.RoundTrip, x.Sites[2].RoundTrip, x.Sites[2].Role = 10*time.Millisecond, 90, "learner"
+		}, nil},
 		{"a site starts", func(x *Fleet) { x.Sites[1].Ready = false }, []string{"warning site-not-ready"}},
 		{"a replica differs", func(x *Fleet) { x.Sites[1].DigestOK = false }, []string{"critical replica-differs"}},
 		{"a disk is full", func(x *Fleet) { x.Sites[1].DiskFull = true }, []string{"critical disk-low"}},
@@ -181,6 +185,7 @@ func TestExamineFleet(t *testing.T) {
 		{"as far as configured", func(x *Fleet) { x.RoundTrip = 10 * time.Millisecond }, nil},
 		{"no leader", func(x *Fleet) { x.Shards[0].Leader = 0 }, []string{"critical no-leader"}},
 		{"out of service", func(x *Fleet) { x.Shards[0].InService = false }, []string{"critical replica-out-of-service"}},
+		{"no space for a checkpoint", func(x *Fleet) { x.Shards[0].Reason = "it waits" }, []string{"warning replica-behind"}},
 		{"behind", func(x *Fleet) { x.Shards[0].Members[2].Lag = 20_000 }, []string{"warning replica-lags"}},
 		{"two voters", func(x *Fleet) { x.Shards[0].Members[2].Learner = true }, []string{"critical voters-few"}},
 		{"one site, to try it", func(x *Fleet) {
@@ -217,5 +222,32 @@ func TestReportPutsTheWorstFirst(t *testing.T) {
 	}
 	if !NewReport(nil, []Finding{{Code: "b", Severity: Advice}}).Healthy {
 		t.Error("advice made a fleet ill")
+	}
+}
+
+// TestConfiguredShards: once shards were born, a configuration may say how many there were at first, how many there are, and what lies between.
+func TestConfiguredShards(t *testing.T) {
+	for _, row := range []struct {
+		name       string
+		one, other int
+		disk       *Shards // of the first
+		asked      int     // what the fleet says
+		want       []string
+	}{
+		{"nothing is known", 2, 3, nil, 0, []string{"critical config-differs"}},
+		{"no shard was born", 2, 3, &Shards{2, 2}, 2, []string{"critical config-differs"}},
+		{"of then and of today", 2, 3, &Shards{2, 3}, 0, nil},
+		{"in between", 3, 4, &Shards{2, 5}, 0, nil},
+		{"the fleet says so", 2, 3, nil, 3, nil},
+		{"the disk has not heard of the last", 2, 4, &Shards{2, 3}, 4, nil},
+		{"too many", 2, 4, &Shards{2, 3}, 3, []string{"critical config-differs"}},
+		{"too few", 1, 2, &Shards{2, 3}, 3, []string{"critical config-differs"}},
+	} {
+		a, b := soundMachine(), soundMachine()
+		b.Config.Site, b.Config.Peers[0].Site = 2, 1
+		a.Config.Shards, b.Config.Shards, a.Shards = row.one, row.other, row.disk
+		if got := codes(ExamineConfigs([]*Machine{a, b}, row.asked)); !slices.Equal(got, row.want) {
+			t.Errorf("%s: %q; want %q", row.name, got, row.want)
+		}
 	}
 }

@@ -31,6 +31,9 @@ const (
 	lagMuch      = 10_000 // entries
 )
 
+// roleLearner is the role of a site that holds a copy without a vote.
+const roleLearner = "learner"
+
 // ExamineFleet says what is wrong with a running fleet.
 func ExamineFleet(x *Fleet, now time.Time) []Finding {
 	var f findings
@@ -54,6 +57,11 @@ func ExamineFleet(x *Fleet, now time.Time) []Finding {
 func (f *findings) site(x *Fleet, s *client.Site, now time.Time) {
 	g := findings{where: siteName(s.Site, s.Name)}
 	defer func() { f.list = append(f.list, g.list...) }()
+	if !s.Reachable && s.Role == roleLearner {
+		g.add(Warning, "learner-unreachable", "bring it back, or retire it (holdfast site retire): payments do not need it",
+			"it does not answer the site that was asked; it holds a copy without a vote, which grows old")
+		return
+	}
 	if !s.Reachable {
 		g.add(Critical, "site-unreachable", "see docs/runbooks: is its process running, are its carriers up?", "it does not answer the site that was asked")
 		return
@@ -95,7 +103,7 @@ func (f *findings) live(x *Fleet, s *client.Site, now time.Time) {
 		addresses[i] = s.Carriers[i].Address
 	}
 	f.shared("it", addresses)
-	if rtt := time.Duration(s.RoundTrip * float64(time.Millisecond)); x.RoundTrip > 0 && rtt > 2*x.RoundTrip {
+	if rtt := time.Duration(s.RoundTrip * float64(time.Millisecond)); x.RoundTrip > 0 && rtt > 2*x.RoundTrip && s.Role != roleLearner { // nobody waits for that
 		f.add(Warning, "round-trip", "set timing.round_trip to what is measured on a normal day; the other times are checked against it",
 			"it is %v away, and the configuration says %v", rtt.Round(time.Microsecond), x.RoundTrip)
 	}
@@ -108,6 +116,8 @@ func (f *findings) shard(s *client.Shard, single bool) {
 	}
 	if !s.InService {
 		g.add(Critical, "replica-out-of-service", "see docs/runbooks; holdfast fsck names what is damaged", "the replica of the site that was asked has left service: %s", s.Reason)
+	} else if s.Reason != "" {
+		g.add(Warning, "replica-behind", "nothing if it is on its way; if it waits, do what it says", "the replica of the site that was asked is no help to the others: %s", s.Reason)
 	}
 	voters := 0
 	for _, m := range s.Members {

@@ -44,6 +44,9 @@ func Inspect(file string, now time.Time) (*Machine, error) {
 			}
 		}
 	}
+	if first, now, ok := site.ShardsIn(c.Data); ok {
+		m.Shards = &Shards{first, now}
+	}
 	if m.Disk, err = tryDisk(c.Data); err != nil {
 		m.DiskProblem = err.Error()
 	}

@@ -24,8 +24,15 @@ type Machine struct {
 	Disk *Disk // nil: the data directory could not be tried
 	// DiskProblem says why, if so.
 	DiskProblem string
-	Files       uint64 // that the process may have open; 0: not known
-	NoPriority  bool   // it may not raise its priority as the configuration asks
+	Files       uint64  // that the process may have open; 0: not known
+	NoPriority  bool    // it may not raise its priority as the configuration asks
+	Shards      *Shards // nil: there is no data in the directory yet, or it cannot be read
+}
+
+// Shards is what a data directory says of the shards of its fleet.
+type Shards struct {
+	First int // that the fleet was born with
+	Now   int // that there were when the site last heard of one more
 }
 
 // Cert is a certificate file.
@@ -208,13 +215,14 @@ func (f *findings) disk(m *Machine) {
 	}
 }
 
-// ExamineConfigs compares the configurations of several sites of one fleet.
-func ExamineConfigs(list []*Machine) []Finding {
+// ExamineConfigs compares the configurations of several sites of one fleet, which has so many shards now; 0: nobody has asked it.
+func ExamineConfigs(list []*Machine, shards int) []Finding {
 	var out findings
 	for i, a := range list {
 		for _, b := range list[:i] {
 			f := findings{where: b.File + " and " + a.File}
 			f.pair(&b.Config, &a.Config)
+			f.shards(b, a, shards)
 			out.list = append(out.list, f.list...)
 		}
 	}
@@ -230,15 +238,39 @@ func (f *findings) pair(a, b *site.Config) {
 	if a.Cluster != b.Cluster {
 		f.add(Critical, "config-differs", do, "cluster is %q in one and %q in the other: they refuse each other", a.Cluster, b.Cluster)
 	}
-	if a.Shards != b.Shards {
-		f.add(Critical, "config-differs", do, "shards is %d in one and %d in the other", a.Shards, b.Shards)
-	}
 	if a.Timing != b.Timing {
 		f.add(Advice, "config-differs", do, "[timing] differs: sites suspect each other at different times")
 	}
 	f.keys(a, b)
 	f.knows(a, b)
 	f.knows(b, a)
+}
+
+// shards compares how many shards there are to be. Once shards were born in a running fleet, a configuration may say how many there were
+// at first, or how many there are: before that, two numbers are two fleets.
+func (f *findings) shards(a, b *Machine, now int) {
+	one, other := a.Config.Shards, b.Config.Shards
+	if one == other || a.Config.Site == b.Config.Site {
+		return
+	}
+	first := 0
+	for _, m := range []*Machine{a, b} {
+		if m.Shards != nil {
+			first, now = m.Shards.First, max(now, m.Shards.Now)
+		}
+	}
+	low, high := min(one, other), max(one, other)
+	switch {
+	case now == 0:
+		f.add(Critical, "config-differs", "use one value at all sites; in a fleet in which shards were born since, ask that with the API key, or look where its data is",
+			"shards is %d in one and %d in the other", one, other)
+	case high > now:
+		f.add(Critical, "config-differs", "write the number with which the fleet was born, or that of today",
+			"shards is %d in one and %d in the other, and the fleet has %d: the site with %d does not start", one, other, now, high)
+	case low < first:
+		f.add(Critical, "config-differs", "write the number with which the fleet was born, or that of today",
+			"shards is %d in one and %d in the other, and the fleet was born with %d: the site with %d does not start", one, other, first, low)
+	}
 }
 
 // keys reports API keys that are not the same at both sites. The name is part of what makes an idempotency key the caller's own: one secret

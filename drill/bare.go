@@ -5,6 +5,7 @@ import (
 	"errors"
 	"math/rand/v2"
 	"path/filepath"
+	"time"
 
 	"holdfast"
 	"holdfast/site"
@@ -16,23 +17,32 @@ type Bare struct {
 	configs []site.Config
 }
 
-// StartBare starts the sites as processes of the program, with certificates, configurations and data in dir. The site except,
-// when it is not 0, is left out: the caller runs it, with [Bare.Config], and the others wait for it. Without such a site it
-// returns when all take requests.
-func StartBare(ctx context.Context, program, dir string, sites int, except holdfast.SiteID) (*Bare, error) {
+// BareOptions say what a bare fleet is like.
+type BareOptions struct {
+	Sites  int
+	Shards int
+	// Except, when it is not 0, is left out: the caller runs it, with [Bare.Config], and the others wait for it.
+	Except holdfast.SiteID
+	// RTT is the round trip between each two sites. Above 0 there are cables between them after all.
+	RTT time.Duration
+}
+
+// StartBare starts the sites as processes of the program, with certificates, configurations and data in dir. It returns when all
+// take requests, unless one is left out.
+func StartBare(ctx context.Context, program, dir string, b BareOptions) (*Bare, error) {
 	o := Defaults()
-	o.Program, o.Sites, o.RTT, o.bare = program, sites, 0, true
+	o.Program, o.Sites, o.Shards, o.RTT, o.bare = program, b.Sites, b.Shards, b.RTT, b.RTT == 0
 	f, err := newFleet(&o, dir, rand.New(rand.NewPCG(1, 1)))
 	if err != nil {
 		return nil, err
 	}
-	b := &Bare{fleet: f, configs: f.made}
+	bare := &Bare{fleet: f, configs: f.made}
 	for _, m := range f.sites {
-		if m.id != except {
+		if m.id != b.Except {
 			err = errors.Join(err, m.proc.start())
 		}
 	}
-	if err == nil && except == 0 {
+	if err == nil && b.Except == 0 {
 		up, cancel := context.WithTimeout(ctx, patience)
 		defer cancel()
 		err = f.ready(up)
@@ -40,7 +50,15 @@ func StartBare(ctx context.Context, program, dir string, sites int, except holdf
 	if err != nil {
 		return nil, errors.Join(err, f.close())
 	}
-	return b, nil
+	return bare, nil
+}
+
+// Settle sends every leadership home, and waits until all are there.
+func (b *Bare) Settle(ctx context.Context) error {
+	if err := b.fleet.place(ctx); err != nil {
+		return err
+	}
+	return b.fleet.settled(ctx)
 }
 
 // Config is the configuration of a site.

@@ -203,14 +203,19 @@ func (p *page) op(client int, settled map[holdfast.ID]holdfast.Outcome, end time
 	return op, p.called <= end && (op.Outcome.Status == holdfast.Done || p.sample.Status != holdfast.Unknown)
 }
 
-// some gives an acknowledged payment chosen by pick, which maps n to a number below it; false when there is none there.
-func (b *book) some(pick func(n int) int) (page, bool) {
+// some gives an acknowledged payment chosen by pick, which maps n to a number below it, among so many of the last pages, or with 0
+// among all; false when there is none there.
+func (b *book) some(last int, pick func(n int) int) (page, bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.size() == 0 {
+	size := b.size()
+	if size == 0 {
 		return page{}, false
 	}
-	p := b.at(pick(b.size()))
+	if last == 0 || last > size {
+		last = size
+	}
+	p := b.at(size - last + pick(last))
 	return *p, !p.payment.id.IsZero() && p.sample.Status == holdfast.Done
 }
 

@@ -34,7 +34,11 @@ func Burn(ctx context.Context, length time.Duration) {
 }
 
 // neighbours are processes that take processor time from the sites, and do nothing else.
-type neighbours struct{ procs []*process }
+type neighbours struct {
+	procs []*process
+	since time.Time
+	work  []float64 // share of a core that each took, once they have been stopped
+}
 
 // start starts n of them. They end by themselves, should nobody stop them: after the length, and when the drill dies.
 func (b *neighbours) start(f *fleet, program string, n int, length time.Duration) error {
@@ -48,6 +52,7 @@ func (b *neighbours) start(f *fleet, program string, n int, length time.Duration
 		}
 		b.procs = append(b.procs, p)
 	}
+	b.since = time.Now()
 	return nil
 }
 
@@ -58,6 +63,7 @@ func (b *neighbours) stop() error {
 		if errs = append(errs, p.unexpected()); p.running() {
 			errs = append(errs, p.kill())
 		}
+		b.work = append(b.work, float64(p.death(p.pid()).used)/float64(time.Since(b.since)))
 	}
 	b.procs = nil
 	return errors.Join(errs...)

@@ -44,6 +44,8 @@ type report struct {
 	Sent    []uint64 `json:"sent,omitempty"` // bytes since the cables were laid, by carrier
 	Err     string   `json:"err,omitempty"`
 
+	Passed fault.Passage `json:"passed,omitzero"`
+
 	// Tardy is the longest that bytes left later than they were due, since the stats before: the cables got no processor.
 	Tardy time.Duration `json:"tardy,omitempty"`
 }
@@ -60,6 +62,7 @@ const (
 	orderFlap     = "flap"      // Flows, Delay: down and up for so long, by turns, until a heal of everything
 	orderHeal     = "heal"      // From; 0: everything
 	orderStats    = "stats"
+	orderCount    = "count" // Flows: what became of them
 )
 
 // flows chooses bytes by where they go and over what.
@@ -135,16 +138,16 @@ func (x *exchange) carryOut(o *order) (r report, err error) {
 		r.Sent, r.Tardy = x.sent(), x.net.Tardy()
 	case orderHeal:
 		x.heal(o.From)
-	case orderCutFlows, orderLossy, orderFlap:
-		return r, x.harm(o)
+	case orderCutFlows, orderLossy, orderFlap, orderCount:
+		err = x.withFlows(o, &r)
 	default:
 		err = fmt.Errorf("no order is called %q", o.Do)
 	}
 	return r, err
 }
 
-// harm does what an order says to the flows it names.
-func (x *exchange) harm(o *order) error {
+// withFlows does what an order says to the flows it names.
+func (x *exchange) withFlows(o *order, r *report) error {
 	if o.Flows == nil {
 		return fmt.Errorf("%s: of which flows?", o.Do)
 	}
@@ -155,6 +158,8 @@ func (x *exchange) harm(o *order) error {
 		x.net.LossyWhere(o.Flows.match, o.Share, o.Delay, o.Seed)
 	case orderFlap:
 		x.flap(o.Flows.match, o.Delay)
+	case orderCount:
+		r.Passed = x.net.Passed(o.Flows.match)
 	}
 	return nil
 }
@@ -270,6 +275,17 @@ func (c *cables) stats() (sent []uint64, tardy time.Duration, err error) {
 	r, err := c.tell(order{Do: orderStats})
 	return r.Sent, r.Tardy, err
 }
+
+// passed is what became of some flows since the cables were laid.
+func (c *cables) passed(f *flows) (fault.Passage, error) {
+	if c == nil {
+		return fault.Passage{}, errNoCables
+	}
+	r, err := c.tell(order{Do: orderCount, Flows: f})
+	return r.Passed, err
+}
+
+var errNoCables = errors.New("there are no cables")
 
 // Close ends the process, and with it every cable. A nil network has none.
 func (c *cables) Close() error {

@@ -55,28 +55,36 @@ func (s *stage) hurt(ctx context.Context, c carrierFault) error {
 	if err := s.until(ctx, c.from); err != nil {
 		return err
 	}
-	if err := s.fleet.rejoined(ctx); err != nil {
+	if err := errors.Join(rest(ctx, s.clears-s.clock()), s.fleet.rejoined(ctx)); err != nil {
 		return err
 	}
 	told := s.foretell(ctx, c.loss())
 	i := s.begin(c.kind, c.target())
 	s.note(i, told, c.alone)
+	look := s.lookAt(i, c.order.Flows)
 	s.fleet.markCarrier(c.carrier, c.damage)
 	if err := s.fleet.net.order(c.order); err != nil {
 		return err
 	}
+	look.struck()
 	if err := rest(ctx, time.Duration((c.until-c.from)*float64(s.length))); err != nil { // as long as planned, also when it began late
 		return err
 	}
+	look.ending()
 	if err := s.fleet.net.do(orderHeal, 0); err != nil {
 		return err
 	}
 	s.fleet.markCarrier(c.carrier, Whole)
 	s.healed(i)
+	if c.order.Do == orderLossy {
+		// What was lost three times in a row comes out, and everything behind it, after 7 times the delay: until then two sites may
+		// have nothing but the other carrier, and to break that one would be another fault than it says.
+		s.clears = s.clock() + 7*c.order.Delay
+	}
 	return nil
 }
 
-// rejoined waits until every site uses every carrier to every other.
+// rejoined waits until every site uses every carrier to every other, and none is late.
 func (f *fleet) rejoined(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, rejoinTime)
 	defer cancel()
@@ -100,7 +108,7 @@ func (f *fleet) unused(ctx context.Context) (string, error) {
 		}
 		for i := range sites {
 			for n, c := range sites[i].Carriers {
-				if !sites[i].Self && !c.Connected {
+				if !sites[i].Self && (!c.Connected || c.Stalled) {
 					return fmt.Sprintf("carrier %d from %s to %s", n+1, m.name, SiteName(sites[i].Site)), nil
 				}
 			}
@@ -126,6 +134,27 @@ func (f *fleet) settled(ctx context.Context) error {
 			return errors.Join(fmt.Errorf("not every shard was led from its home within %v: %s", patience, away), err)
 		}
 	}
+}
+
+// place sends every leadership home that is not there, as an operator would: who is elected first at a start is chance, and sites send
+// home one shard after the other.
+func (f *fleet) place(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	return insist(ctx, func() error {
+		shards, err := f.sites[0].own.Shards(ctx)
+		if err != nil || len(f.made) == 0 || f.made[0].Shards == 1 {
+			return err
+		}
+		for i := range shards {
+			if x := &shards[i]; x.Home != 0 && x.Leader != x.Home {
+				if err := f.sites[0].own.HandOver(ctx, x.Shard, x.Home); err != nil {
+					return fmt.Errorf("send shard %d home to %s: %w", x.Shard, SiteName(x.Home), err)
+				}
+			}
+		}
+		return nil
+	})
 }
 
 // away names a shard that some site does not believe to be led from its home; "" when there is none.
@@ -161,6 +190,9 @@ func (s *stage) alone(c carrierFault) carrierFault {
 
 // playCarrierCut cuts a carrier everywhere, then the other, then the first again.
 func playCarrierCut(ctx context.Context, s *stage) error {
+	if s.round > 0 {
+		return s.inTurn(ctx, laterTurns, func(carrier int) carrierFault { return s.alone(everywhere(carrier, 0, 0)) })
+	}
 	for i, at := range []float64{0.16, 0.44, 0.72} {
 		if err := s.hurt(ctx, s.alone(everywhere(i%s.carriers+1, at, at+0.14))); err != nil {
 			return err
@@ -170,19 +202,15 @@ func playCarrierCut(ctx context.Context, s *stage) error {
 }
 
 // twice hurts one carrier after the other, after a cut that shows what one alone takes: of two seconds, because how many payments
-// share a frame varies from moment to moment.
+// share a frame varies from moment to moment. In later rounds that is known.
 func twice(ctx context.Context, s *stage, harm func(carrier int) carrierFault) error {
+	if s.round > 0 {
+		return s.inTurn(ctx, laterTurns, harm)
+	}
 	if err := s.hurt(ctx, s.alone(everywhere(2, 0.12, 0.30))); err != nil {
 		return err
 	}
-	for i, at := range []float64{0.42, 0.71} {
-		c := harm(i%s.carriers + 1)
-		c.from, c.until = at, at+0.15
-		if err := s.hurt(ctx, c); err != nil {
-			return err
-		}
-	}
-	return nil
+	return s.inTurn(ctx, []turn{{0.42, 0.57}, {0.71, 0.86}}, harm)
 }
 
 // playCarrierCutPair cuts a carrier between the site that leads and one other.

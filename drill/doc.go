@@ -6,7 +6,11 @@
 // whether or not the one before has been answered, and its latency counts from then. Beside that it probes every shard with
 // one payment every 5 ms, which is what the pause is measured with. Every answer is written down. When the faults are over it
 // asks every site for every payment, compares balances with what the data says to the penny, audits the books, compares
-// the replicas and checks that the answers could have happened in one order.
+// the replicas and checks that the answers could have happened in one order. While the load runs it looks acknowledged payments up by
+// id: what is not found then breaks a promise, although it may be there in the end.
+//
+// A fault is looked at itself, with other means than those by which it is done (seen.go): one that was not seen to happen proves
+// nothing, and fails the drill.
 //
 // Drills of carriers (carriers.go) break one of several. They compare, within one run, what callers waited while it was broken with
 // what they waited while nothing was, and the bytes of all carriers with those of one alone (smooth.go, meter.go). Before a loss the

@@ -24,7 +24,8 @@ import (
 
 // Names of the sites of a drill, by number. Five sites are in three cities, two, two and one of them, as banks build them: so the
 // loss of a whole city leaves a majority.
-var siteNames = []string{"Hangzhou", "Shanghai", "Shenzhen", "Hangzhou-2", "Shanghai-2"}
+// The last is for one that comes when all others are there.
+var siteNames = []string{"Hangzhou", "Shanghai", "Shenzhen", "Hangzhou-2", "Shanghai-2", "Shenzhen-2"}
 
 // city is where a site is.
 func city(id holdfast.SiteID) string {
@@ -35,7 +36,7 @@ func city(id holdfast.SiteID) string {
 // withinCity is how much nearer to each other two sites of one city are than others.
 const withinCity = 10
 
-// MaxSites is how many sites a drill can have.
+// MaxSites is how many sites a drill can begin with.
 const MaxSites = 5
 
 // SiteName is what a drill calls a site.
@@ -109,7 +110,7 @@ func newFleet(o *Options, dir string, r *rand.Rand) (_ *fleet, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := writeCertificates(dir, MaxSites); err != nil {
+	if err := writeCertificates(dir, len(siteNames)); err != nil {
 		return nil, err
 	}
 	f.made = configs

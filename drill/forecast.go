@@ -58,7 +58,8 @@ const (
 )
 
 // foretell asks what a loss would do; nil when the fleet does not say, or does not yet know of the last heal: then it speaks of
-// another fleet. A scenario that is about forecasts waits for what it says next.
+// another fleet. A fleet that has just started says nothing before it knows itself. A scenario that is about forecasts waits for what
+// it says next.
 func (s *stage) foretell(ctx context.Context, l loss) *client.Forecast {
 	if l.kind == "" {
 		return nil
@@ -77,10 +78,10 @@ func (s *stage) foretell(ctx context.Context, l loss) *client.Forecast {
 	}
 }
 
-// whole is a site that nothing is wrong with.
-func (s *stage) whole() *member {
+// whole is a site that nothing is wrong with, and is none of those given.
+func (s *stage) whole(not ...holdfast.SiteID) *member {
 	for _, m := range s.fleet.sites {
-		if s.fleet.state(m.id) == Whole {
+		if s.fleet.state(m.id) == Whole && !slices.Contains(not, m.id) {
 			return m
 		}
 	}

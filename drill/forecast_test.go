@@ -36,7 +36,7 @@ func asForetold() (f Fault, reigns []Reign, samples []Sample) {
 }
 
 func compared(f *Fault, reigns []Reign, samples []Sample) *Comparison {
-	x := effects([]Fault{*f}, samples, reigns, []holdfast.ShardID{1, 2, 3}, 6*time.Second)
+	x := effects([]Fault{*f}, samples, reigns, []holdfast.ShardID{1, 2, 3}, 3, 6*time.Second)
 	return compare(0, f, x[0].pauses, reigns, samples, 6*time.Second)
 }
 

@@ -26,6 +26,8 @@ const (
 	WrongSide
 	// Prepared is what the load stands on, and what is tried when it is over. Nothing is measured by it.
 	Prepared
+	// LookedUp is the look-up of an acknowledged payment by its id. It is judged by what was found.
+	LookedUp
 )
 
 // payment reports whether the sample counts as one of the payments of the load.
@@ -38,6 +40,8 @@ type Sample struct {
 	Due    time.Duration   // when it was to be sent: time spent waiting inside the load generator counts
 	Ended  time.Duration   // when the answer came, or the deadline was over
 	Status holdfast.Status // as the caller was told
+	// Crosses: payer and payee are in different shards.
+	Crosses bool
 }
 
 // Latency is how long its caller waited.
@@ -58,6 +62,8 @@ type Fault struct {
 
 	Foretold *client.Forecast // what the fleet said about it just before; nil: nothing
 	alone    bool             // while it lasts, one carrier is left and no more
+	round    int              // that it is part of, from 0
+	seen     sighting         // that it has happened at all
 }
 
 // Reign is a stretch of time in which one site led a shard.
@@ -83,13 +89,15 @@ type ShardPause struct {
 	Moved bool            // it got another leader
 	From  holdfast.SiteID // who led it before; 0: not known
 	To    holdfast.SiteID // who led it next; 0: nobody else did
+	// Stayed: the fault took sites away, and the one that led it was none of them, so its owners should not have noticed.
+	Stayed bool
 }
 
 const forever = time.Duration(math.MaxInt64)
 
 // effects measures every fault, in their order. shards are the shards that were probed: one that never acknowledged a probe
 // has paused for the whole window.
-func effects(faults []Fault, samples []Sample, reigns []Reign, shards []holdfast.ShardID, end time.Duration) []effect {
+func effects(faults []Fault, samples []Sample, reigns []Reign, shards []holdfast.ShardID, sites int, end time.Duration) []effect {
 	acks := acknowledged(samples, shards)
 	out := make([]effect, len(faults))
 	for i, f := range faults {
@@ -102,6 +110,7 @@ func effects(faults []Fault, samples []Sample, reigns []Reign, shards []holdfast
 				Shard: shard, Pause: pause(acks[shard], f.At, until), Moved: moved(reigns, shard, f.At, until),
 				From: ledBy(reigns, shard, f.At), To: heir(reigns, shard, f.At, until),
 			}
+			p.Stayed = f.spares(p.From, sites)
 			out[i].pause, out[i].pauses = max(out[i].pause, p.Pause), append(out[i].pauses, p)
 		}
 		out[i].leaders = changes(reigns, f.At, until)
@@ -198,24 +207,31 @@ func heir(reigns []Reign, shard holdfast.ShardID, from, until time.Duration) hol
 
 // PausesOf sums up the pauses of a fault in words: with several shards only those that were led from where it struck wait.
 func PausesOf(pauses []ShardPause) string {
-	longest := map[bool]time.Duration{}
-	count := map[bool]int{}
-	for _, p := range pauses {
-		longest[p.Moved] = max(longest[p.Moved], p.Pause)
-		count[p.Moved]++
-	}
-	say := func(moved bool) string {
-		return fmt.Sprintf("%d shards, at most %.0f ms", count[moved], millis(longest[moved]))
-	}
+	moved := func(p *ShardPause) bool { return p.Moved }
+	lost := func(p *ShardPause) bool { return !p.Stayed }
+	_, spared := longestStay(pauses)
 	switch {
 	case len(pauses) < 2:
 		return ""
-	case count[true] == 0:
-		return "no shard got another leader: " + say(false)
-	case count[false] == 0:
-		return "every shard got another leader: " + say(true)
+	case spared:
+		return fmt.Sprintf("led from what was lost: %s; led from sites that stayed: %s", sumUp(pauses, lost, true), sumUp(pauses, lost, false))
+	case !slices.ContainsFunc(pauses, func(p ShardPause) bool { return p.Moved }):
+		return "no shard got another leader: " + sumUp(pauses, moved, false)
+	case !slices.ContainsFunc(pauses, func(p ShardPause) bool { return !p.Moved }):
+		return "every shard got another leader: " + sumUp(pauses, moved, true)
 	}
-	return fmt.Sprintf("with another leader: %s; led from elsewhere: %s", say(true), say(false))
+	return fmt.Sprintf("with another leader: %s; led from elsewhere: %s", sumUp(pauses, moved, true), sumUp(pauses, moved, false))
+}
+
+// sumUp counts the shards of which is says so, and finds the longest of their pauses.
+func sumUp(pauses []ShardPause, is func(*ShardPause) bool, so bool) string {
+	n, longest := 0, time.Duration(0)
+	for i := range pauses {
+		if is(&pauses[i]) == so {
+			n, longest = n+1, max(longest, pauses[i].Pause)
+		}
+	}
+	return fmt.Sprintf("%s, at most %.0f ms", plural(n, "shard"), millis(longest))
 }
 
 // count adds up the payments by what their callers were told.
@@ -244,10 +260,14 @@ func (p *Payments) add(s holdfast.Status) {
 // quantiles of what callers waited for an acknowledgement.
 type quantiles struct{ p50, p99, p999, max time.Duration }
 
-func latencies(samples []Sample) quantiles {
+func anyPayment(*Sample) bool { return true }
+
+func crossed(s *Sample) bool { return s.Crosses }
+
+func latencies(samples []Sample, counts func(*Sample) bool) quantiles {
 	var all []time.Duration
 	for i := range samples {
-		if samples[i].Status == holdfast.Done && samples[i].Kind.payment() {
+		if samples[i].Status == holdfast.Done && samples[i].Kind.payment() && counts(&samples[i]) {
 			all = append(all, samples[i].Latency())
 		}
 	}

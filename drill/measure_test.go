@@ -1,7 +1,9 @@
 package drill
 
 import (
+	"fmt"
 	"reflect"
+	"strings"
 	"testing"
 	"time"
 
@@ -63,21 +65,21 @@ func TestEffects(t *testing.T) {
 		{Shard: 1, Site: 2, Term: 3, From: 90 * ms},
 		{Shard: 1, Site: 3, Term: 4, From: 220 * ms},
 	}
-	got := effects(faults, samples, reigns, []holdfast.ShardID{1, 2}, 300*ms)
+	got := effects(faults, samples, reigns, []holdfast.ShardID{1, 2}, 3, 300*ms)
 	want := []effect{
-		{140 * ms, []ShardPause{{1, 110 * ms, true, 1, 2}, {2, 140 * ms, false, 0, 0}}, 1, 1},
-		{100 * ms, []ShardPause{{1, 100 * ms, true, 2, 3}, {2, 100 * ms, false, 0, 0}}, 1, 1},
+		{140 * ms, []ShardPause{{1, 110 * ms, true, 1, 2, false}, {2, 140 * ms, false, 0, 0, false}}, 1, 1},
+		{100 * ms, []ShardPause{{1, 100 * ms, true, 2, 3, false}, {2, 100 * ms, false, 0, 0, false}}, 1, 1},
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %v\nwant %v", got, want)
 	}
-	if got, want := PausesOf(got[0].pauses), "with another leader: 1 shards, at most 110 ms; led from elsewhere: 1 shards, at most 140 ms"; got != want {
+	if got, want := PausesOf(got[0].pauses), "with another leader: 1 shard, at most 110 ms; led from elsewhere: 1 shard, at most 140 ms"; got != want {
 		t.Errorf("in words %q, want %q", got, want)
 	}
 }
 
 func TestAShardThatNeverAnswersPausesAllTheTime(t *testing.T) {
-	got := effects([]Fault{{At: 0}}, []Sample{probe(1, 5, holdfast.Done)}, nil, []holdfast.ShardID{1, 2}, time.Second)
+	got := effects([]Fault{{At: 0}}, []Sample{probe(1, 5, holdfast.Done)}, nil, []holdfast.ShardID{1, 2}, 3, time.Second)
 	if got[0].pause != time.Second {
 		t.Errorf("pause %v, want 1s", got[0].pause)
 	}
@@ -86,7 +88,7 @@ func TestAShardThatNeverAnswersPausesAllTheTime(t *testing.T) {
 // A request that was sent at the end of the load and had no answer has failed, although its deadline was after the end.
 func TestWhatFailsAfterTheEndOfTheLoadCounts(t *testing.T) {
 	late := Sample{Shard: 1, Kind: Replayed, Due: 290 * ms, Ended: 2290 * ms, Status: holdfast.Unknown}
-	got := effects([]Fault{{At: 0}, {At: 100 * ms}}, []Sample{probe(1, 250, holdfast.Done), late}, nil, []holdfast.ShardID{1}, 300*ms)
+	got := effects([]Fault{{At: 0}, {At: 100 * ms}}, []Sample{probe(1, 250, holdfast.Done), late}, nil, []holdfast.ShardID{1}, 3, 300*ms)
 	if got[0].failed != 0 || got[1].failed != 1 {
 		t.Errorf("%+v, want the failure in the last window", got)
 	}
@@ -116,7 +118,7 @@ func TestLatencyCountsOnlyWhatWasAcknowledgedAndFromWhenItWasDue(t *testing.T) {
 		{Due: 10 * ms, Ended: 12 * ms, Status: holdfast.Done},
 		{Due: 10 * ms, Ended: 2010 * ms, Status: holdfast.Unknown},
 	}
-	got := latencies(samples)
+	got := latencies(samples, anyPayment)
 	if want := (quantiles{2 * ms, 4 * ms, 4 * ms, 4 * ms}); got != want {
 		t.Errorf("got %v, want %v", got, want)
 	}
@@ -133,5 +135,64 @@ func TestCountAddsUp(t *testing.T) {
 	}
 	if got, want := count(samples), (Payments{5, 2, 2, 1}); got != want {
 		t.Errorf("got %+v, want %+v", got, want)
+	}
+}
+
+// lossOfOne is a cut of Hangzhou in a fleet whose shards are led from all three sites, in which shard 2 pauses for long.
+func lossOfOne(long time.Duration) ([]Fault, []Sample, []Reign) {
+	faults := []Fault{{Kind: "site-cut", Target: "hangzhou", At: 100 * ms, Healed: 900 * ms}}
+	var samples []Sample
+	for at := time.Duration(0); at < time.Second; at += 5 * ms {
+		for shard := range holdfast.ShardID(3) {
+			lost := shard == 0 && at > 100*ms && at < 300*ms || shard == 1 && at > 400*ms && at < 400*ms+long
+			if !lost {
+				samples = append(samples, Sample{Shard: shard + 1, Kind: Probed, Due: at, Ended: at, Status: holdfast.Done})
+			}
+		}
+	}
+	reigns := []Reign{{1, 1, 1, -ms}, {2, 2, 1, -ms}, {3, 3, 1, -ms}, {1, 2, 2, 290 * ms}}
+	return faults, samples, reigns
+}
+
+// A pause of a shard that was led from the lost site is the price of the fault; the same pause of one led from elsewhere fails the drill.
+func TestAShardThatStayedMustNotPause(t *testing.T) {
+	bound := (&Scenario{bound: failoverBound}).StayBound(10 * ms)
+	for long, red := range map[time.Duration]bool{50 * ms: false, bound - 10*ms: false, bound + 10*ms: true, 450 * ms: true} {
+		faults, samples, reigns := lossOfOne(long)
+		found := effects(faults, samples, reigns, []holdfast.ShardID{1, 2, 3}, 3, time.Second)
+		reasons := disturbedStays(faults, [][]ShardPause{found[0].pauses}, bound)
+		if red != (len(reasons) == 1 && strings.Contains(reasons[0], "shard 2 was led from Shanghai, which stayed")) || len(reasons) > 1 {
+			t.Errorf("a pause of %v of a shard that was not concerned: %v", long, reasons)
+		}
+		want := fmt.Sprintf("led from what was lost: 1 shard, at most 200 ms; led from sites that stayed: 2 shards, at most %.0f ms", millis(found[0].pauses[1].Pause))
+		if got := PausesOf(found[0].pauses); got != want {
+			t.Errorf("in words %q, want %q", got, want)
+		}
+	}
+}
+
+func TestWhoIsSparedByAFault(t *testing.T) {
+	for _, row := range []struct {
+		kind, target string
+		leader       holdfast.SiteID
+		sites        int
+		spared       bool
+	}{
+		{"site-cut", "hangzhou", 2, 3, true},
+		{"site-cut", "hangzhou", 1, 3, false},
+		{"site-cut", "hangzhou", 0, 3, false},
+		{"one-way-cut", "hangzhou:inbound", 3, 3, true},
+		{"one-way-cut", "hangzhou:inbound", 1, 3, false},
+		{"two-sites-cut", "hangzhou+shanghai", 3, 3, false},
+		{"two-sites-cut", "hangzhou+shanghai", 3, 5, true},
+		{"city-cut", "hangzhou+hangzhou-2", 4, 5, false},
+		{"leader-handover", "hangzhou", 2, 3, false},
+		{"carrier-cut", "carrier 1", 2, 3, false},
+		{"all-kill", "hangzhou+shanghai+shenzhen", 2, 3, false},
+	} {
+		f := Fault{Kind: row.kind, Target: row.target}
+		if got := f.spares(row.leader, row.sites); got != row.spared {
+			t.Errorf("%s of %s spares a shard led from site %d of %d: %v", row.kind, row.target, row.leader, row.sites, got)
+		}
 	}
 }

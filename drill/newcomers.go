@@ -1,6 +1,7 @@
 package drill
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -16,8 +17,9 @@ import (
 
 // Sites that come and go while the load runs, by the orders that an operator has: plan, look, apply.
 
-// newcomer makes a further site, which knows all others and is known to nobody. The others reach it over one cable.
-func (f *fleet) newcomer(id holdfast.SiteID) (*member, []string, error) {
+// newcomer makes a further site, which knows all others and is known to nobody. The others reach it over one cable. One that is far has so
+// long a way to all of them; 0: as long as it is between the others.
+func (f *fleet) newcomer(id holdfast.SiteID, far time.Duration) (*member, []string, error) {
 	c := f.made[0]
 	name := fileName(int(id - 1))
 	ports, err := freePorts(1 + len(c.Link.Listen))
@@ -29,13 +31,13 @@ func (f *fleet) newcomer(id holdfast.SiteID) (*member, []string, error) {
 	c.Link.Cert, c.Link.Key = filepath.Join(f.dir, name+".crt"), filepath.Join(f.dir, name+".key")
 	c.Peers = nil
 	for _, other := range f.made {
-		addresses, err := f.cablesTo(id, other.Site, other.Link.Listen)
+		addresses, err := f.cablesTo(id, other.Site, other.Link.Listen, far)
 		if err != nil {
 			return nil, nil, err
 		}
 		c.Peers = append(c.Peers, site.Peer{Site: other.Site, Name: other.Name, HTTP: "http://" + other.HTTP.Listen, Addresses: addresses})
 	}
-	reached, err := f.cablesTo(f.made[0].Site, id, c.Link.Listen)
+	reached, err := f.cablesTo(f.made[0].Site, id, c.Link.Listen, far)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -43,10 +45,11 @@ func (f *fleet) newcomer(id holdfast.SiteID) (*member, []string, error) {
 	return m, reached, err
 }
 
-func (f *fleet) cablesTo(from, to holdfast.SiteID, targets []string) (addresses []string, err error) {
+func (f *fleet) cablesTo(from, to holdfast.SiteID, targets []string, far time.Duration) (addresses []string, err error) {
+	far = cmp.Or(far, f.delay(int(from)-1, int(to)-1))
 	for carrier, target := range targets {
 		if f.net != nil {
-			if target, err = f.net.lay(from, to, carrier, target, f.delay(int(from)-1, int(to)-1)); err != nil {
+			if target, err = f.net.lay(from, to, carrier, target, far); err != nil {
 				return nil, err
 			}
 		}
@@ -101,35 +104,49 @@ func (f *fleet) closeCame() (errs []error) {
 
 // take brings a site into the fleet while the load runs, in the place of another if one is named.
 func (s *stage) take(ctx context.Context, kind string, id, old holdfast.SiteID) error {
-	m, reached, err := s.fleet.newcomer(id)
+	_, err := s.takeIn(ctx, client.SiteRequest{Kind: kind, Site: id, Old: old}, 0)
+	return err
+}
+
+// takeIn brings the site of a request into the fleet, so far away from the others.
+func (s *stage) takeIn(ctx context.Context, q client.SiteRequest, far time.Duration) (*member, error) {
+	m, reached, err := s.fleet.newcomer(q.Site, far)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	s.fleet.keep(m, old)
+	s.fleet.keep(m, q.Old)
 	if err := m.proc.start(); err != nil {
-		return err
+		return nil, err
 	}
-	i := s.begin("site-"+kind, strings.ToLower(m.name))
-	q := client.SiteRequest{Kind: kind, Site: id, Old: old, Name: strings.ToLower(m.name), Addresses: reached}
+	i := s.begin("site-"+q.Kind, strings.ToLower(m.name))
+	was, err := s.membership(ctx, q.Site)
+	s.see(i, err, func(x *sighting) { x.was, x.must = was, listed })
+	q.Name, q.Addresses = strings.ToLower(m.name), reached
 	if err := s.order(ctx, q); err != nil {
-		return fmt.Errorf("%s %s: %w", kind, m.name, err)
+		return nil, fmt.Errorf("%s %s: %w", q.Kind, m.name, err)
 	}
 	if err := m.readyWithin(ctx); err != nil {
-		return err
+		return nil, err
 	}
 	s.healed(i)
-	return nil
+	is, err := s.becomes(ctx, q.Site, listed)
+	s.see(i, err, func(x *sighting) { x.is = is })
+	return m, nil
 }
 
 // let retires a site while the load runs.
 func (s *stage) let(ctx context.Context, id holdfast.SiteID) error {
 	m := s.fleet.site(id)
 	i := s.begin("site-retire", strings.ToLower(m.name))
+	was, err := s.membership(ctx, id)
+	s.see(i, err, func(x *sighting) { x.was, x.must = was, unlisted })
 	s.fleet.keep(nil, id)
 	if err := s.order(ctx, client.SiteRequest{Kind: site.SiteRetire, Site: id}); err != nil {
 		return fmt.Errorf("retire %s: %w", m.name, err)
 	}
 	s.healed(i)
+	is, err := s.becomes(ctx, id, unlisted)
+	s.see(i, err, func(x *sighting) { x.is = is })
 	return nil
 }
 
@@ -215,12 +232,47 @@ func playSiteReplace(ctx context.Context, s *stage) error {
 	}
 	m := s.fleet.site(lost)
 	i := s.begin("site-kill", strings.ToLower(m.name))
+	look := s.lookAt(i, nil, lost)
 	if err := s.kill(ctx, m); err != nil {
 		return err
 	}
+	look.over()
 	if err := s.take(ctx, site.SiteReplace, holdfast.SiteID(len(s.fleet.sites)+1), lost); err != nil {
 		return err
 	}
 	s.healed(i)
 	return nil
+}
+
+// learnerTrip is how many times as far away a learner is as the others are from each other.
+const learnerTrip = 6
+
+// playSiteLearner takes in a learner in a far city, and cuts it off for a while. Nobody who pays has a reason to notice either.
+func playSiteLearner(ctx context.Context, s *stage) error {
+	if err := s.until(ctx, 0.1); err != nil {
+		return err
+	}
+	q := client.SiteRequest{Kind: site.SiteAdd, Site: holdfast.SiteID(len(s.fleet.sites) + 1), Learner: true}
+	m, err := s.takeIn(ctx, q, learnerTrip*s.fleet.rtt/2)
+	if err != nil {
+		return err
+	}
+	if err := s.until(ctx, 0.5); err != nil {
+		return err
+	}
+	i := s.begin("learner-cut", strings.ToLower(m.name))
+	look := s.lookAt(i, &flows{From: []holdfast.SiteID{m.id}, Both: true})
+	if err := s.fleet.net.do(orderCut, m.id); err != nil {
+		return err
+	}
+	look.struck()
+	if err := s.until(ctx, 0.75); err != nil {
+		return err
+	}
+	look.ending()
+	if err := s.fleet.net.do(orderHeal, m.id); err != nil {
+		return err
+	}
+	s.healed(i)
+	return m.readyWithin(ctx)
 }

@@ -12,9 +12,9 @@ import (
 
 // Owners who move: one slot, with busy owners and many others, goes to a shard that is led from another site, and comes back.
 
-// nomads are the owners of the slot that moves, besides the cast of its shard, which is in that slot too, and its customers.
+// nomads are the owners of the slots that move, besides the cast of their shard, which is in the first of these slots, and its customers.
 type nomads struct {
-	slot     holdfast.Slot
+	slots    client.SlotRange
 	from, to holdfast.ShardID
 	savers   []holdfast.AccountID // many, in whose accounts nothing happens
 	payers   []holdfast.AccountID // who pay owners of other shards all the time
@@ -30,17 +30,24 @@ const (
 	savings        = holdfast.Amount(100)
 )
 
-// settleNomads puts the owners into the world who are to move: those in the slot of the cast of the shard before the last one, which is
-// not the one that has the map if there are three. They go to the last.
-func (w *world) settleNomads() error {
-	from, to := &w.shards[max(0, len(w.shards)-2)], &w.shards[len(w.shards)-1]
-	n := &nomads{slot: from.till.Owner.Slot(), from: from.id, to: to.id, shops: []holdfast.AccountID{w.shards[0].merchant, to.merchant}}
+// settleNomads puts the owners into the world who are to move, from the shard before the last one, which is not the one that has the map if
+// there are three. Those in the slot of its cast go to the last shard; when it is split, those in the first half of its slots go to a
+// shard that is not there yet.
+func (w *world) settleNomads(split bool) error {
+	k := max(0, len(w.shards)-2)
+	from, to := &w.shards[k], &w.shards[len(w.shards)-1]
+	first := from.till.Owner.Slot()
+	n := &nomads{slots: client.SlotRange{From: first, To: first}, from: from.id, to: to.id, shops: []holdfast.AccountID{w.shards[0].merchant, to.merchant}}
 	if w.shards[0].id == from.id {
 		n.shops = n.shops[1:]
 	}
+	if split {
+		end := firstSlot(k+1, len(w.shards))
+		n.slots.To, n.to = first+(end-first)/2-1, to.id+1
+	}
 	add := func(list *[]holdfast.AccountID, sequence uint32, many int) error {
 		for i := range many {
-			owner, err := holdfast.NewOwner(sequence+uint32(i), n.slot)
+			owner, err := holdfast.NewOwner(sequence+uint32(i), first+holdfast.Slot(i*n.count()/many))
 			if err != nil {
 				return err
 			}
@@ -55,8 +62,13 @@ func (w *world) settleNomads() error {
 	return add(&n.payers, wandererNumber, wanderers)
 }
 
-// has reports whether an account is in the slot that moves.
-func (n *nomads) has(a holdfast.AccountID) bool { return n != nil && a.Owner.Slot() == n.slot }
+// has reports whether an account is in a slot that moves.
+func (n *nomads) has(a holdfast.AccountID) bool {
+	return n != nil && n.slots.From <= a.Owner.Slot() && a.Owner.Slot() <= n.slots.To
+}
+
+// count is how many slots move.
+func (n *nomads) count() int { return int(n.slots.To-n.slots.From) + 1 }
 
 func (n *nomads) grants() (all []grant) {
 	for _, a := range n.savers {
@@ -117,6 +129,8 @@ func (s *stage) moveSlot(ctx context.Context, slot holdfast.Slot, to holdfast.Sh
 		}
 		if fault < 0 {
 			fault = s.begin("slot-move", fmt.Sprintf("slot %d to shard %d", slot, to))
+			was, err := s.place(ctx, slot)
+			s.see(fault, err, func(x *sighting) { x.was, x.must = was, inShard(to) })
 		}
 		return c.ApplySlots(ctx, q, p.Plan)
 	}
@@ -129,6 +143,8 @@ func (s *stage) moveSlot(ctx context.Context, slot holdfast.Slot, to holdfast.Sh
 		}
 	}
 	s.healed(fault)
+	is, err := s.place(ctx, slot)
+	s.see(fault, err, func(x *sighting) { x.is = is })
 	return nil
 }
 
@@ -156,18 +172,19 @@ func playSlotMove(ctx context.Context, s *stage) error {
 	if err := s.until(ctx, 0.12); err != nil {
 		return err
 	}
-	if err := s.moveSlot(ctx, n.slot, n.to); err != nil {
+	if err := s.moveSlot(ctx, n.slots.From, n.to); err != nil {
 		return err
 	}
 	if err := s.until(ctx, 0.8); err != nil {
 		return err
 	}
-	return s.moveSlot(ctx, n.slot, n.from)
+	return s.moveSlot(ctx, n.slots.From, n.from)
 }
 
 // Wandering is how long the owners of a slot waited while it moved, by every answer that they got.
 type Wandering struct {
 	Fault  int
+	Slots  int           // that moved
 	Owners int           // that asked for something meanwhile
 	Asked  int           // payments
 	Pause  time.Duration // the longest stretch in which one of those who probe acknowledged none of its probes
@@ -182,7 +199,7 @@ func (r *run) wandering(faults []Fault) (list []Wandering) {
 	}
 	for i := range faults {
 		if w := r.book.wandering(r.world.nomads, &faults[i]); w.Asked > 0 {
-			w.Fault = i
+			w.Fault, w.Slots = i, r.world.nomads.count()
 			list = append(list, w)
 		}
 	}
@@ -231,6 +248,10 @@ func (w *Wandering) reasons(f *Fault, bound time.Duration) (out []string) {
 }
 
 func (w *Wandering) remark() string {
-	return fmt.Sprintf("%d owners of the slot asked for %s payments while it moved: the longest pause of one of them %.0f ms; the longest wait for a payment among them %.0f ms, to or from others %.0f ms",
+	what := "the slot asked for %s payments while it moved"
+	if w.Slots > 1 {
+		what = fmt.Sprintf("the %d slots that moved, one after the other, asked for %%s payments meanwhile", w.Slots)
+	}
+	return fmt.Sprintf("%d owners of "+what+": the longest pause of one of them %.0f ms; the longest wait for a payment among them %.0f ms, to or from others %.0f ms",
 		w.Owners, thousands(int64(w.Asked)), millis(w.Pause), millis(w.Within), millis(w.Across))
 }

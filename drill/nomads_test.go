@@ -1,6 +1,7 @@
 package drill
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -11,7 +12,7 @@ import (
 func nomadWorld(t *testing.T) *world {
 	t.Helper()
 	w := testWorld(t, 3)
-	if err := w.settleNomads(); err != nil {
+	if err := w.settleNomads(false); err != nil {
 		t.Fatal(err)
 	}
 	return w
@@ -97,5 +98,40 @@ func TestWandering(t *testing.T) {
 	}
 	if out := x.reasons(&f, 300*ms); out != nil {
 		t.Errorf("%q", out)
+	}
+}
+
+// A shard that is split gives half of its slots away, with its cast, to a shard that is not there yet; and many owners are in each of them.
+func TestNomadsOfASplit(t *testing.T) {
+	w := testWorld(t, 3)
+	if err := w.settleNomads(true); err != nil {
+		t.Fatal(err)
+	}
+	n := w.nomads
+	if n.from != 2 || n.to != 4 || n.slots.String() != "334-499" || n.count() != 166 || len(n.savers) != manySavers {
+		t.Fatalf("slots %s, %d of them, go from %d to %d with %d savers", n.slots, n.count(), n.from, n.to, len(n.savers))
+	}
+	in := map[holdfast.Slot]int{}
+	for _, a := range append(n.savers, n.payers...) {
+		if in[a.Owner.Slot()]++; !n.has(a) || w.cast(a).id != n.from {
+			t.Errorf("%s is in slot %d of shard %d", a, a.Owner.Slot(), w.cast(a).id)
+		}
+	}
+	if c := &w.shards[1]; len(in) != 166 || !n.has(c.till) || !n.has(c.merchant) || !n.has(c.payers[7]) {
+		t.Errorf("owners are in %d slots; the till is in slot %d", len(in), c.till.Owner.Slot())
+	}
+	c := &w.shards[1]
+	for _, a := range []holdfast.AccountID{n.savers[manySavers-1], n.payers[3], w.shards[0].till} {
+		if !w.crosses(a, c.till) || !w.crosses(c.till, a) {
+			t.Errorf("%s and the till are in two shards for a while", a)
+		}
+	}
+	if w.crosses(c.payers[0], c.till) {
+		t.Error("a probe within a slot never crosses")
+	}
+	f := Fault{Kind: "shard-split", Target: "shard 2"}
+	x := Wandering{Slots: 166, Owners: 12, Asked: 1000, Pause: 90 * time.Millisecond}
+	if got := x.remark(); !strings.HasPrefix(got, "12 owners of the 166 slots that moved, one after the other, asked for 1,000 payments meanwhile: the longest pause") || x.reasons(&f, moveBound) != nil {
+		t.Errorf("%q", got)
 	}
 }

@@ -28,6 +28,7 @@ func (s *stage) sever(ctx context.Context, c severance) error {
 	asking := s.strand(ctx, ask, c.sites)
 	i := s.begin(c.kind, s.names(c.sites...))
 	s.note(i, told, false)
+	look := s.lookAt(i, s.severed(&c), c.sites...)
 	damage := CutOff
 	if c.joined {
 		damage = Parted
@@ -38,10 +39,12 @@ func (s *stage) sever(ctx context.Context, c severance) error {
 	if err := s.cutOff(c); err != nil {
 		return fmt.Errorf("%s: %w", c.kind, err)
 	}
+	look.struck()
 	// A cut that begins late lasts long enough all the same: one that nobody could notice would prove nothing.
 	if err := rest(ctx, max(standstill, time.Duration(c.until*float64(s.length))-s.clock())); err != nil {
 		return err
 	}
+	look.ending()
 	over()
 	asking()
 	if err := s.fleet.net.do(orderHeal, 0); err != nil {
@@ -54,9 +57,18 @@ func (s *stage) sever(ctx context.Context, c severance) error {
 	return nil
 }
 
+// severed are the flows that are cut.
+func (s *stage) severed(c *severance) *flows {
+	f := &flows{From: c.sites, Both: true}
+	if c.joined {
+		f.To = s.rest(c.sites)
+	}
+	return f
+}
+
 func (s *stage) cutOff(c severance) error {
 	if c.joined {
-		return s.fleet.net.order(order{Do: orderCutFlows, Flows: &flows{From: c.sites, To: s.rest(c.sites), Both: true}})
+		return s.fleet.net.order(order{Do: orderCutFlows, Flows: s.severed(&c)})
 	}
 	for _, id := range c.sites {
 		if err := s.fleet.net.do(orderCut, id); err != nil {

@@ -28,7 +28,32 @@ type process struct {
 	ended    chan struct{} // closed when cmd has been waited for
 	expected bool          // its end was ordered
 	surprise error         // it ended without having been told to
-	stopped  bool          // by SIGSTOP
+	ends     map[int]death // how those ended that are over, by pid
+}
+
+// death is how a process ended.
+type death struct {
+	how  string        // killed, inOrder, or as the system says it
+	used time.Duration // processor time, in all its life
+}
+
+const (
+	killed  = "killed"
+	inOrder = "in order"
+)
+
+func deathOf(s *os.ProcessState) death {
+	if s == nil { // it could not be waited for
+		return death{how: "somehow"}
+	}
+	d := death{s.String(), s.UserTime() + s.SystemTime()}
+	switch w, ok := s.Sys().(syscall.WaitStatus); {
+	case ok && w.Signaled() && w.Signal() == syscall.SIGKILL:
+		d.how = killed
+	case s.Success():
+		d.how = inOrder
+	}
+	return d
 }
 
 var (
@@ -51,7 +76,7 @@ func (p *process) start() error {
 	if err != nil {
 		return fmt.Errorf("start %s %s: %w", p.program, strings.Join(p.args, " "), err)
 	}
-	p.cmd, p.expected, p.stopped, p.ended = cmd, false, false, make(chan struct{})
+	p.cmd, p.expected, p.ended = cmd, false, make(chan struct{})
 	go p.wait(cmd, p.ended)
 	return nil
 }
@@ -60,6 +85,10 @@ func (p *process) start() error {
 func (p *process) wait(cmd *exec.Cmd, ended chan struct{}) {
 	err := cmd.Wait()
 	p.mu.Lock()
+	if p.ends == nil {
+		p.ends = map[int]death{}
+	}
+	p.ends[cmd.Process.Pid] = deathOf(cmd.ProcessState)
 	if !p.expected && p.cmd == cmd {
 		p.surprise = fmt.Errorf("the process ended by itself (%w); it said last:\n%s", cmp.Or(err, errUnasked), tail(p.logFile))
 	}
@@ -101,17 +130,16 @@ func (p *process) end(ctx context.Context, order func(*os.Process) error) error 
 }
 
 // freeze stops the process with SIGSTOP; thaw lets it go on.
-func (p *process) freeze() error { return p.signal(fault.Stop, true) }
+func (p *process) freeze() error { return p.signal(fault.Stop) }
 
-func (p *process) thaw() error { return p.signal(fault.Cont, false) }
+func (p *process) thaw() error { return p.signal(fault.Cont) }
 
-func (p *process) signal(send func(*os.Process) error, stopped bool) error {
+func (p *process) signal(send func(*os.Process) error) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.cmd == nil {
 		return errNotRunning
 	}
-	p.stopped = stopped
 	return send(p.cmd.Process)
 }
 
@@ -130,11 +158,21 @@ func (p *process) running() bool {
 	}
 }
 
-// pid is that of the process as it was last started.
+// pid is that of the process as it was last started; 0: it never was.
 func (p *process) pid() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.cmd == nil {
+		return 0
+	}
 	return p.cmd.Process.Pid
+}
+
+// death is how the process of a pid ended; without words when it has not.
+func (p *process) death(pid int) death {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.ends[pid]
 }
 
 // unexpected is the error of a process that ended without having been told to, nil otherwise.

@@ -393,7 +393,9 @@ func (p *prover) audit(ctx context.Context) error {
 		}
 		moved := holdfast.Amount(0)
 		accounts = 0
+		var shards []holdfast.ShardID
 		for i := range a.Shards {
+			shards = append(shards, a.Shards[i].Shard)
 			accounts += a.Shards[i].Accounts
 			moved += turnover(a.Shards[i].Assets)
 		}
@@ -401,7 +403,7 @@ func (p *prover) audit(ctx context.Context) error {
 		for i := range a.Transit {
 			moved -= a.Transit[i].Landed
 		}
-		carried, err := p.carried(ctx, m)
+		carried, err := p.carried(ctx, m, shards)
 		if err != nil {
 			return err
 		}
@@ -421,13 +423,13 @@ func (p *prover) audit(ctx context.Context) error {
 }
 
 // carried is what balances of owners who moved have added to the turnover of the shards, as one site knows.
-func (p *prover) carried(ctx context.Context, m *member) (sum holdfast.Amount, err error) {
+func (p *prover) carried(ctx context.Context, m *member, shards []holdfast.ShardID) (sum holdfast.Amount, err error) {
 	if p.world.nomads == nil {
 		return 0, nil
 	}
-	for i := range p.world.shards {
-		for j := range p.world.shards {
-			id := holdfast.Moving(p.world.shards[i].id, p.world.shards[j].id, pounds)
+	for _, at := range shards {
+		for _, other := range shards {
+			id := holdfast.Moving(at, other, pounds)
 			a, err := retried(ctx, func(ctx context.Context) (holdfast.Account, error) { return m.own.Account(ctx, id) })
 			if err != nil && !client.IsNotFound(err) {
 				return 0, fmt.Errorf("ask %s for %s: %w", m.name, id, err)

@@ -59,6 +59,10 @@ func longer(ms float64) string {
 
 // Comparisons says in words what was compared over the whole run, a sentence each.
 func (e *Evidence) Comparisons() (out []string) {
+	if q := latencies(e.Samples, crossed); q.p50 > 0 && e.Result.RTTMillis > 0 {
+		out = append(out, fmt.Sprintf("Half of the payments from one shard to another were answered in %.1f ms (%.1f round trips), 99 of 100 in %.1f ms.",
+			millis(q.p50), millis(q.p50)/e.Result.RTTMillis, millis(q.p99)))
+	}
 	if words := tardiness(e.Traffic); words != "" {
 		out = append(out, words)
 	}
@@ -70,6 +74,13 @@ func (e *Evidence) Comparisons() (out []string) {
 			if k.Faults > 1 {
 				out = append(out, fmt.Sprintf("In all %d faults of %s, 99 of 100 waited at most %.1f ms: %s.", k.Faults, k.Kind, millis(k.P99), longer(millis(s.Rise(k.P99)))))
 			}
+		}
+		if s.StoodCalm+s.StoodFaults > 0 {
+			out = append(out, fmt.Sprintf("The machine itself stood still for %.1f %% of the time while nothing was broken, and for %.1f %% of that in the faults: who waited for that is left out.",
+				100*s.StoodCalm, 100*s.StoodFaults))
+		}
+		if len(e.Rounds) > 0 {
+			out = append(out, roundWords(e))
 		}
 		if s.Cost() > 0 {
 			out = append(out, fmt.Sprintf("%s bytes for a payment over all carriers, %s over one alone: %.2f times as many.", thousands(int64(s.All)), thousands(int64(s.Alone)), s.Cost()))

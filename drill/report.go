@@ -128,6 +128,8 @@ type drillPage struct {
 	Said     []string // of each fault and of the run, in words
 	Shards   *pauseTable
 	Foretold []foretoldRow
+	Broken   []FaultResult // that are worth a line each
+	InRounds plots
 }
 
 type tile struct{ Value, Name, Class string }
@@ -141,7 +143,8 @@ func newDrillPage(e *Evidence) *drillPage {
 	for i, name := range e.Sites {
 		d.Legend = append(d.Legend, legend{fmt.Sprintf("s%d", i+1), name})
 	}
-	for i := range e.Faults {
+	for _, i := range e.Shown() {
+		d.Broken = append(d.Broken, e.Result.Faults[i])
 		for _, words := range e.remarks(i) {
 			d.Said = append(d.Said, fmt.Sprintf("%s: %s.", faultName(&e.Faults[i]), words))
 		}
@@ -153,6 +156,9 @@ func newDrillPage(e *Evidence) *drillPage {
 		for i := range e.Result.Carriers {
 			d.Lines = append(d.Lines, legend{carrierColours[i], fmt.Sprintf("carrier %d", i+1)})
 		}
+	}
+	if len(e.Rounds) > 0 {
+		d.InRounds = plots{roundPlot(e, wide), roundPlot(e, narrow)}
 	}
 	d.Latency = plots{latencyPlot(e, wide), latencyPlot(e, narrow)}
 	d.Rate = plots{ratePlot(e, wide), ratePlot(e, narrow)}
@@ -176,7 +182,7 @@ type pauseRow struct {
 type pauseCell struct{ Pause, Moved string }
 
 func pausesByShard(e *Evidence) *pauseTable {
-	if len(e.Pauses) == 0 || len(e.Pauses[0]) < 2 {
+	if len(e.Pauses) == 0 || len(e.Pauses[0]) < 2 || len(e.Rounds) > 0 {
 		return nil
 	}
 	t := &pauseTable{Rows: make([]pauseRow, len(e.Pauses[0]))}
@@ -205,6 +211,9 @@ type foretoldRow struct {
 func foretoldRows(e *Evidence) (rows []foretoldRow) {
 	for _, c := range e.Forecast {
 		for _, g := range c.Grouped() {
+			if g.Right && len(e.Rounds) > 0 {
+				continue // of so many only what was wrong is worth a line
+			}
 			row := foretoldRow{Right: g.Right, Fault: faultName(&e.Faults[c.Fault]), Shards: strings.Join(g.Shards, ", "), Foretold: g.Foretold, Fact: g.Fact}
 			if strings.HasPrefix(g.Foretold, "moves") {
 				row.PauseForetold = fmt.Sprintf("%.0f ms, at most %.0f", millis(c.Pause), millis(c.Worst))
@@ -263,8 +272,12 @@ func repeat(e *Evidence) string {
 	if r.Scenario == demoScenario.Name {
 		return fmt.Sprintf("holdfast demo --seed %d --shards %d --report demo.html", r.Seed, r.Shards)
 	}
-	return fmt.Sprintf("holdfast drill run %s --seed %d --sites %d --shards %d --carriers %d --rtt %v --report %s.html",
-		r.Scenario, r.Seed, r.Sites, r.Shards, r.Carriers, time.Duration(r.RTTMillis*1e6), r.Scenario)
+	rounds := ""
+	if len(e.Rounds) > 0 {
+		rounds = fmt.Sprintf(" --rounds %d", len(e.Rounds))
+	}
+	return fmt.Sprintf("holdfast drill run %s --seed %d --sites %d --shards %d --carriers %d --rtt %v%s --report %s.html",
+		r.Scenario, r.Seed, r.Sites, r.Shards, r.Carriers, time.Duration(r.RTTMillis*1e6), rounds, r.Scenario)
 }
 
 func plural(n int, what string) string {

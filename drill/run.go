@@ -24,6 +24,7 @@ type Options struct {
 	Carriers int             // cables between each two sites, 1 to 4
 	Rate     int             // payments a second, on average, besides the probes; or HalfLoad
 	Load     time.Duration   // how long the load runs; 0: as the scenario has it
+	Rounds   int             // of a drill of carriers: how often its faults are played under one load; 0: once
 	RTT      time.Duration   // round trip between each two sites
 	Events   int             // how many of the recorded events are replayed; 0: Rate times Load; or AllEvents
 	Busy     int             // processes beside the sites in busy-machine; 0: as many as there are cores
@@ -64,6 +65,12 @@ func (o *Options) Check(s *Scenario) error {
 		return fmt.Errorf("%d busy processes: 0 to %d", o.Busy, MaxBusy)
 	case o.RTT < 0 || o.RTT > 200*time.Millisecond:
 		return fmt.Errorf("round trip %v: 0 to 200ms", o.RTT)
+	case o.Rounds < 0 || o.Rounds > MaxRounds:
+		return fmt.Errorf("%d rounds: 1 to %d", o.Rounds, MaxRounds)
+	case o.Rounds > 1 && !s.smooth:
+		return fmt.Errorf("%d rounds: only the drills of carriers have any, and %s is none", o.Rounds, s.Name)
+	case o.Rounds > 1 && o.Load != 0:
+		return fmt.Errorf("duration %v: with %d rounds the load takes %v", o.Load, o.Rounds, s.loadOf(o.Rounds))
 	case o.Load != 0 && o.Load < s.Least():
 		return fmt.Errorf("duration %v: the scenario %s needs %v or more to break things and mend them; without --duration it takes %v", o.Load, s.Name, s.Least(), s.Load)
 	}
@@ -79,6 +86,9 @@ type Evidence struct {
 	Reigns   []Reign
 	Pauses   [][]ShardPause // of each fault, by shard
 	Smooth   *Smoothness    // nil: no carrier was broken
+	Rounds   []Round        // of a drill of carriers that has several
+	Noise    time.Duration  // by how much stretches without a fault differ from each other, where there are rounds
+	Stalls   []Stall        // in which the machine stood still for everybody
 	Moves    []Wandering    // of the faults in which a slot moved
 	Traffic  []Reading      // of the carriers
 	Forced   []string       // elections that the drill itself forced, where nobody wanted any
@@ -88,11 +98,13 @@ type Evidence struct {
 	Checks   []Check
 	Sites    []string
 	Bound    time.Duration // the longest pause that passes
-	Length   time.Duration // from the start of the load to its last answer
-	Started  time.Time
-	Machine  []Fact
-	Load     string // what ran beside the sites and how much load that left room for; "" where nothing did
-	Kept     string // directory with data and logs of the sites; "" when it was removed
+	// StayBound is that of a shard that was led from a site which stayed.
+	StayBound time.Duration
+	Length    time.Duration // from the start of the load to its last answer
+	Started   time.Time
+	Machine   []Fact
+	Load      string // what ran beside the sites and how much load that left room for; "" where nothing did
+	Kept      string // directory with data and logs of the sites; "" when it was removed
 }
 
 // Fact is a line of a table.
@@ -116,6 +128,7 @@ type run struct {
 	stranded *stranded // nil: the scenario has none
 	view     *viewer
 
+	metronome  *metronome // nil: nobody's waits are compared
 	neighbours neighbours // beside the sites
 	said       string     // about them and the load
 }
@@ -146,7 +159,7 @@ func Run(ctx context.Context, s Scenario, o Options) (_ *Evidence, err error) {
 func prepare(s Scenario, o Options) (_ *run, err error) {
 	r := &run{o: o, scenario: s, rand: rand.New(rand.NewPCG(o.Seed, 1)), started: time.Now()}
 	if r.o.Load == 0 {
-		r.o.Load = s.Load
+		r.o.Load = s.loadOf(o.Rounds)
 	}
 	trade, err := retail.Load()
 	if err != nil {
@@ -166,7 +179,7 @@ func prepare(s Scenario, o Options) (_ *run, err error) {
 		return nil, err
 	}
 	if s.moves {
-		if err := r.world.settleNomads(); err != nil {
+		if err := r.world.settleNomads(s.splits); err != nil {
 			return nil, err
 		}
 	}
@@ -190,7 +203,7 @@ func (r *run) finish(e *Evidence, err error) error {
 		r.load.close()
 	}
 	r.view.stop()
-	err = errors.Join(err, r.neighbours.stop(), r.fleet.close())
+	err = errors.Join(err, r.neighbours.stop(), r.metronome.close(), r.fleet.close())
 	failed := err != nil || e == nil || !e.Result.Passed()
 	if !failed && !r.o.Keep {
 		return os.RemoveAll(r.fleet.dir)
@@ -214,7 +227,12 @@ func (r *run) begin(ctx context.Context) (err error) {
 		return err
 	}
 	r.strand()
-	r.sampler = &sampler{client: r.load.clients[0], book: r.book, rand: rand.New(rand.NewPCG(r.o.Seed, 2))}
+	if r.scenario.smooth {
+		if r.metronome, err = newMetronome(r.fleet.dir, r.clock); err != nil {
+			return err
+		}
+	}
+	r.sampler = &sampler{clients: r.load.clients, book: r.book, clock: r.clock, rand: rand.New(rand.NewPCG(r.o.Seed, 2))}
 	r.view = startViewer(r)
 	r.view.say(fmt.Sprintf("starting %d sites as %d processes, %v apart", r.o.Sites, r.o.Sites, r.o.RTT))
 	up, cancel := context.WithTimeout(ctx, patience)
@@ -227,7 +245,10 @@ func (r *run) begin(ctx context.Context) (err error) {
 	if err := r.load.settle(ctx, r.world, r.world.funding(rounds, ids(r.rand, time.Now()))); err != nil {
 		return err
 	}
-	if err := r.crowd(ctx); err != nil || !r.scenario.undisturbed() && !r.scenario.moves {
+	if err := r.fleet.place(ctx); err != nil {
+		return err
+	}
+	if err := r.crowd(ctx); err != nil || !r.scenario.undisturbed() && !r.scenario.moves && r.o.Shards == 1 {
 		return err
 	}
 	r.view.say("waiting until every shard is led from its home")
@@ -256,6 +277,7 @@ func (r *run) play(ctx context.Context) []error {
 	watchers.Go(func() { r.throne.watch(watch) })
 	watchers.Go(func() { r.sampler.watch(watch) })
 	watchers.Go(func() { r.meter.watch(watch) })
+	watchers.Go(func() { r.metronome.watch(watch) })
 	for i := range r.world.shards {
 		c := &r.world.shards[i]
 		id := ids(rand.New(rand.NewPCG(r.o.Seed, 10+uint64(i))), time.Now())
@@ -267,7 +289,7 @@ func (r *run) play(ctx context.Context) []error {
 		callers.Go(func() { r.load.wander(ctx, until, n, id) })
 	}
 	played := make(chan error, 1)
-	go func() { played <- r.scenario.play(ctx, r.stage) }()
+	go func() { played <- r.stage.playRounds(ctx, &r.scenario, r.o.Rounds) }()
 	r.view.say(r.scenario.Story)
 	errs := []error{r.load.replay(ctx, errands), <-played, rest(ctx, r.o.Load-r.clock())}
 	over()
@@ -278,6 +300,9 @@ func (r *run) play(ctx context.Context) []error {
 	errs = append(errs, r.fleet.net.do(orderHeal, 0), r.neighbours.stop())
 	unwatch()
 	watchers.Wait()
+	if r.scenario.calm {
+		r.stage.see(0, nil, func(x *sighting) { x.work = r.neighbours.work })
+	}
 	return errs
 }
 
@@ -313,7 +338,7 @@ func (r *run) judge(ctx context.Context, broken []error) *Evidence {
 	e := &Evidence{
 		Signed:   signed,
 		Scenario: r.scenario, Samples: samples, Faults: r.stage.history(), Reigns: r.throne.history(),
-		Checks: p.checks, Bound: r.scenario.Bound(r.o.RTT), Length: r.view.length(), Started: r.started, Machine: machine(r.o.Version),
+		Checks: p.checks, Bound: r.scenario.Bound(r.o.RTT), StayBound: r.scenario.StayBound(r.o.RTT), Length: r.view.length(), Started: r.started, Machine: machine(r.o.Version),
 	}
 	for _, m := range r.fleet.sites {
 		e.Sites = append(e.Sites, m.name)
@@ -321,6 +346,8 @@ func (r *run) judge(ctx context.Context, broken []error) *Evidence {
 	if e.Load = r.said; e.Load != "" {
 		e.Machine = append(e.Machine, Fact{"load", e.Load})
 	}
+	looked := r.sampler.result()
+	e.Checks = append(e.Checks, looked.check())
 	e.Result = r.result(e, p)
 	r.compare(e)
 	e.Result.judge(e.Bound, r.findings(e, p, broken))
@@ -330,7 +357,7 @@ func (r *run) judge(ctx context.Context, broken []error) *Evidence {
 
 // result fills everything but the verdict.
 func (r *run) result(e *Evidence, p *prover) Result {
-	q := latencies(e.Samples)
+	q := latencies(e.Samples, anyPayment)
 	out := Result{
 		Scenario: r.scenario.Name, Seed: r.o.Seed, Sites: r.o.Sites, Shards: r.o.Shards, Carriers: r.o.Carriers,
 		RTTMillis: millis(r.o.RTT), Input: retail.Name, Payments: count(e.Samples),
@@ -343,7 +370,7 @@ func (r *run) result(e *Evidence, p *prover) Result {
 	for i := range r.world.shards {
 		shards = append(shards, r.world.shards[i].id)
 	}
-	for i, x := range effects(e.Faults, e.Samples, e.Reigns, shards, e.Length) {
+	for i, x := range effects(e.Faults, e.Samples, e.Reigns, shards, r.o.Sites, e.Length) {
 		f := &e.Faults[i]
 		e.Pauses = append(e.Pauses, x.pauses)
 		out.Faults = append(out.Faults, FaultResult{
@@ -361,6 +388,8 @@ func (r *run) findings(e *Evidence, p *prover, broken []error) (out []string) {
 			out = append(out, err.Error())
 		}
 	}
+	looked := r.sampler.result()
+	out = append(out, looked.reasons()...)
 	if len(p.phantom) > 0 {
 		out = append(out, fmt.Sprintf("%d payments that were refused or not executed are in the books", len(p.phantom)))
 	}
@@ -370,11 +399,14 @@ func (r *run) findings(e *Evidence, p *prover, broken []error) (out []string) {
 	} else {
 		out = append(out, disturbed(e.Faults, e.Reigns, e.Length)...)
 	}
+	out = append(out, unseen(e.Faults, e.Reigns, e.Length)...)
 	for i := range e.Moves {
 		out = append(out, e.Moves[i].reasons(&e.Faults[e.Moves[i].Fault], e.Bound)...)
 	}
+	out = append(out, disturbedStays(e.Faults, e.Pauses, e.StayBound)...)
 	if r.scenario.smooth && e.Smooth != nil {
 		out = append(out, e.Smooth.reasons(e.Faults, r.o.Carriers)...)
+		out = append(out, roundReasons(e.Rounds)...)
 	}
 	for _, c := range e.Forecast {
 		out = append(out, c.reasons(&e.Faults[c.Fault], r.scenario.foretells)...)
@@ -399,7 +431,11 @@ func (r *run) compare(e *Evidence) {
 		_, e.Forced = elections(e.Reigns, lapses(e.Traffic, listens(r.o.RTT)))
 	}
 	e.Moves = r.wandering(e.Faults)
-	e.Smooth = smoothness(e.Faults, e.Samples, e.Traffic, e.Length)
+	e.Stalls = r.metronome.stalls()
+	e.Smooth = smoothness(e.Faults, e.Samples, e.Traffic, e.Stalls, e.Length)
+	if r.o.Rounds > 1 {
+		e.Rounds = judgeRounds(e, r.o.Rounds, r.stage.troubles)
+	}
 	for i := range e.Faults {
 		if c := compare(i, &e.Faults[i], e.Pauses[i], e.Reigns, e.Samples, e.Length); c != nil {
 			e.Forecast = append(e.Forecast, c)

@@ -25,7 +25,9 @@ type Scenario struct {
 	smooth    bool // carriers are broken, never the last one: no election, and nobody waits noticeably longer
 	foretells bool // every word of the forecasts has to come true
 	strands   bool // clients that reach the wrong side only are part of it
+	steady    bool // nothing that votes is touched: no election
 	moves     bool // owners move from shard to shard
+	splits    bool // to one that is born for them
 }
 
 // Fit sets what the caller has not asked for to what the scenario has by default.
@@ -54,13 +56,15 @@ func (s *Scenario) Least() time.Duration { return cmp.Or(s.least, s.Load) }
 
 // Bound is the longest pause that passes at a round trip: with sites so far apart that leaders are suspected later than the
 // default of 100 ms, the bound grows in proportion.
-func (s *Scenario) Bound(rtt time.Duration) time.Duration {
+func (s *Scenario) Bound(rtt time.Duration) time.Duration { return s.stretched(s.bound, rtt) }
+
+func (s *Scenario) stretched(bound, rtt time.Duration) time.Duration {
 	const tick, ticks = 10 * time.Millisecond, 10
-	return s.bound * time.Duration(electionTicks(rtt, tick, ticks)) / ticks
+	return bound * time.Duration(electionTicks(rtt, tick, ticks)) / ticks
 }
 
 // undisturbed reports a scenario in which every shard has one leader from beginning to end.
-func (s *Scenario) undisturbed() bool { return s.calm || s.smooth }
+func (s *Scenario) undisturbed() bool { return s.calm || s.smooth || s.steady }
 
 // hurtsCarriers reports a scenario that is about one carrier of several.
 func (s *Scenario) hurtsCarriers() bool { return s.smooth || s.foretells || s.Name == "demo" }
@@ -72,6 +76,7 @@ const (
 	demoBound     = time.Second            // the machine is a laptop that does other things too
 	outageBound   = 5 * time.Second        // nothing runs at all: as long as a process takes to start and read its log
 	smoothBound   = 200 * time.Millisecond // longer than any hiccup of a disk; what callers notice is compared more finely
+	learnerBound  = 200 * time.Millisecond // nobody waits for a learner; longer than most hiccups of a disk
 	moveBound     = 200 * time.Millisecond // of the owners of a slot that moves
 	busyBound     = payDeadline            // nothing fails, the machine is slow: as long as every caller still gets an answer
 )
@@ -79,6 +84,9 @@ const (
 // smoothLoad is as short as three faults of a carrier can be with times between them in which nothing is broken: what callers wait
 // is compared within one run, because between two runs a machine changes more than the fault does.
 const smoothLoad = 13 * time.Second
+
+// splitLoad is longer than a hundred and more slots take that move one after the other.
+const splitLoad = 45 * time.Second
 
 var scenarios = []Scenario{
 	{
@@ -118,8 +126,20 @@ var scenarios = []Scenario{
 		Load: 20 * time.Second, least: 10 * time.Second, bound: failoverBound, play: playSiteReplace,
 	},
 	{
+		Name: "site-learner", Story: "A site far away is added that holds a copy and has no vote; then it is cut off for a while.",
+		Load: 20 * time.Second, least: 10 * time.Second, bound: learnerBound, play: playSiteLearner, steady: true,
+	},
+	{
 		Name: "slot-move", Story: "A slot with busy owners moves to a shard that is led from another site, and back.",
 		Load: 32 * time.Second, least: 30 * time.Second, bound: moveBound, play: playSlotMove, Shards: 3, moves: true,
+	},
+	{
+		Name: "shard-split", Story: "A shard is born, and takes over half of the slots of another one, with busy owners.",
+		Load: splitLoad, bound: moveBound, play: playShardSplit, Shards: 3, moves: true, splits: true,
+	},
+	{
+		Name: "shard-split-kill", Story: "A shard is split, and in the midst of it the site that leads it is killed (SIGKILL) and started again.",
+		Load: splitLoad, bound: failoverBound + moveBound, play: playShardSplitKill, Shards: 3, moves: true, splits: true,
 	},
 	{
 		Name: "busy-machine", Story: "Half of the load this machine can carry, while a process that never rests keeps every core busy.",
@@ -224,13 +244,13 @@ func playOneWayCut(ctx context.Context, s *stage) error {
 	if err := s.until(ctx, 0.15); err != nil {
 		return err
 	}
-	if err := s.oneWay(ctx, "outbound", s.leader(ctx), 0.4, s.mute, s.heal); err != nil {
+	if err := s.oneWay(ctx, outbound, s.leader(ctx), 0.4, s.mute, s.heal); err != nil {
 		return err
 	}
 	if err := s.until(ctx, 0.55); err != nil {
 		return err
 	}
-	return s.oneWay(ctx, "inbound", s.leader(ctx), 0.8, s.deafen, s.heal)
+	return s.oneWay(ctx, inbound, s.leader(ctx), 0.8, s.deafen, s.heal)
 }
 
 func playHandOver(ctx context.Context, s *stage) error {

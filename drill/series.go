@@ -20,15 +20,18 @@ type Summary struct {
 	Altered        int             `json:"altered"`
 	Verdict        string          `json:"verdict"` // "pass" when every run passed, else "fail"
 	Carriers       *CarrierSummary `json:"carriers,omitempty"`
-	pauses         []float64
+	Stayed         *Spread         `json:"stayed_pause_ms,omitempty"` // of each run: the longest of a shard that was led from a site which stayed
+	pauses, stays  []float64
 }
 
 // CarrierSummary is what the faults of carriers did in several runs.
 type CarrierSummary struct {
 	Faults       int    `json:"faults"`
-	Undisturbed  int    `json:"undisturbed"` // of them: no election, no failed request
-	Rise         Spread `json:"p99_rise_ms"` // of each run
-	Cost         Spread `json:"bytes_times"` // of one carrier alone
+	Undisturbed  int    `json:"undisturbed"`             // of them: no election, no failed request
+	Rise         Spread `json:"p99_rise_ms"`             // of each run
+	Cost         Spread `json:"bytes_times"`             // of one carrier alone
+	Rounds       int    `json:"rounds,omitempty"`        // that were judged one by one, in runs of several
+	Passed       int    `json:"rounds_passed,omitempty"` // of them
 	rises, costs []float64
 }
 
@@ -83,6 +86,28 @@ func (s *Summary) add(r *Result) {
 	}
 }
 
+// AddStays adds how long those shards paused that were led from a site which stayed, if there were such.
+func (s *Series) AddStays(e *Evidence) {
+	at := slices.IndexFunc(s.Summaries, func(x Summary) bool { return x.Scenario == e.Result.Scenario })
+	if at >= 0 {
+		s.Summaries[at].addStays(e)
+	}
+}
+
+func (s *Summary) addStays(e *Evidence) {
+	longest, some := 0.0, false
+	for _, pauses := range e.Pauses {
+		if d, spared := longestStay(pauses); spared {
+			longest, some = max(longest, millis(d)), true
+		}
+	}
+	if some {
+		s.stays = append(s.stays, longest)
+		spread := spreadOf(s.stays)
+		s.Stayed = &spread
+	}
+}
+
 // AddCarriers adds what a run of the scenario found about its carriers, if it broke any.
 func (s *Series) AddCarriers(e *Evidence) {
 	at := slices.IndexFunc(s.Summaries, func(x Summary) bool { return x.Scenario == e.Result.Scenario })
@@ -104,6 +129,7 @@ func (c *CarrierSummary) add(e *Evidence) {
 			c.Undisturbed++
 		}
 	}
+	c.Rounds, c.Passed = c.Rounds+len(e.Rounds), c.Passed+passedRounds(e.Rounds)
 	c.rises, c.costs = append(c.rises, millis(e.Smooth.Worst())), append(c.costs, math.Round(100*e.Smooth.Cost())/100)
 	c.Rise, c.Cost = spreadOf(c.rises), spreadOf(c.costs)
 }
@@ -115,7 +141,11 @@ func spreadOf(values []float64) Spread {
 
 // String is one sentence for people.
 func (c *CarrierSummary) String() string {
-	return fmt.Sprintf("%d of %d faults of carriers without an election or a failed request; 99 of 100 waited longer by: median %.1f ms, worst %.1f ms; bytes of one carrier: median %.2f times, worst %.2f",
+	rounds := ""
+	if c.Rounds > 0 {
+		rounds = fmt.Sprintf("%d of %d rounds passed; ", c.Passed, c.Rounds)
+	}
+	return rounds + fmt.Sprintf("%d of %d faults of carriers without an election or a failed request; 99 of 100 waited longer by: median %.1f ms, worst %.1f ms; bytes of one carrier: median %.2f times, worst %.2f",
 		c.Undisturbed, c.Faults, c.Rise.Median, c.Rise.Worst, c.Cost.Median, c.Cost.Worst)
 }
 

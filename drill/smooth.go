@@ -18,6 +18,9 @@ type Smoothness struct {
 	// Bytes that the sites sent over all carriers for a payment, and what one carrier alone took for one, both in this very run; 0:
 	// not measured. See [bytesPerPayment].
 	All, Alone float64
+	// The share of the time in which the machine stood still, while nothing was broken and in the faults: see [metronome]. Who paid
+	// then is left out of all waits.
+	StoodCalm, StoodFaults float64
 }
 
 // CarrierWait is how long callers waited while a carrier was broken and just after.
@@ -46,6 +49,9 @@ const (
 	// afterHeal still belongs to a fault: carriers are dialled, and what stood in them comes out. What it costs must not pass for
 	// normal.
 	afterHeal = 500 * time.Millisecond
+	// standMore is by how much more of the time than twice the usual the machine may stand still in the faults. A single hiccup of the disk
+	// takes a share of this of the shortest run.
+	standMore = 0.05
 	// afterCut a carrier that is cut is known to be: until then much is sent over it that nobody will get.
 	afterCut = 500 * time.Millisecond
 )
@@ -86,41 +92,78 @@ func (s *Smoothness) Cost() float64 {
 	return s.All / s.Alone
 }
 
-// smoothness measures a run in which carriers were broken; nil: none was. Payments belong to the moment at which they were due, so
-// one that waits through a whole fault is counted in it.
-func smoothness(faults []Fault, samples []Sample, reads []Reading, end time.Duration) *Smoothness {
+// smoothness measures a run in which carriers were broken; nil: none was.
+func smoothness(faults []Fault, samples []Sample, reads []Reading, stalls []Stall, end time.Duration) *Smoothness {
 	if !slices.ContainsFunc(faults, func(f Fault) bool { return f.ofCarrier() }) {
 		return nil
 	}
 	out := &Smoothness{}
-	normal := quiet(faults, end)
-	calm := make([][]time.Duration, len(normal))
-	waits := make([][]time.Duration, len(faults))
+	w := sortWaits(faults, samples, stalls, end)
+	all := sorted(w.calm...)
+	out.P50, out.P99 = Quantile(all, 0.5), Quantile(all, 0.99)
+	for i := range w.calm {
+		if high := Quantile(sorted(w.calm[i]), 0.99); high > 0 {
+			out.Quiet.Most = max(out.Quiet.Most, high)
+			out.Quiet.Least = min(cmp.Or(out.Quiet.Least, high), high)
+		}
+	}
+	out.sum(faults, w.faults)
+	out.All, out.Alone = bytesPerPayment(faults, samples, reads, end)
+	out.StoodCalm, out.StoodFaults = w.stood(faults, stalls, end)
+	return out
+}
+
+// waiting is how long callers waited, by what was broken when they came: one that waits through a whole fault is counted in it. Who
+// waited for the machine itself is left out, whatever was broken.
+type waiting struct {
+	normal []span
+	calm   [][]time.Duration // of each stretch of normal
+	faults [][]time.Duration // of each fault
+	left   []int             // how many of each fault are left out
+}
+
+func sortWaits(faults []Fault, samples []Sample, stalls []Stall, end time.Duration) *waiting {
+	w := &waiting{normal: quiet(faults, end), faults: make([][]time.Duration, len(faults)), left: make([]int, len(faults))}
+	w.calm = make([][]time.Duration, len(w.normal))
+	dark := shadows(stalls)
 	for i := range samples {
 		s := &samples[i]
 		if !s.Kind.payment() || s.Status != holdfast.Done {
 			continue
 		}
-		if k := slices.IndexFunc(normal, func(n span) bool { return n.has(s.Due) }); k >= 0 {
-			calm[k] = append(calm[k], s.Latency())
+		hidden := touched(dark, span{s.Due, s.Ended})
+		if k := slices.IndexFunc(w.normal, func(n span) bool { return n.has(s.Due) }); k >= 0 && !hidden {
+			w.calm[k] = append(w.calm[k], s.Latency())
 		}
 		for k := range faults {
-			if faults[k].ofCarrier() && felt(faults, k, end).has(s.Due) {
-				waits[k] = append(waits[k], s.Latency())
+			switch {
+			case !faults[k].ofCarrier() || !felt(faults, k, end).has(s.Due):
+			case hidden:
+				w.left[k]++
+			default:
+				w.faults[k] = append(w.faults[k], s.Latency())
 			}
 		}
 	}
-	all := sorted(calm...)
-	out.P50, out.P99 = Quantile(all, 0.5), Quantile(all, 0.99)
-	for i := range calm {
-		if high := Quantile(sorted(calm[i]), 0.99); high > 0 {
-			out.Quiet.Most = max(out.Quiet.Most, high)
-			out.Quiet.Least = min(cmp.Or(out.Quiet.Least, high), high)
+	return w
+}
+
+// stood is which share of the time the machine stood still, while nothing was broken and while a carrier was.
+func (w *waiting) stood(faults []Fault, stalls []Stall, end time.Duration) (calm, broken float64) {
+	share := func(list []span) float64 {
+		var still, all time.Duration
+		for _, s := range list {
+			still, all = still+stalled(stalls, s), all+s.until-s.from
+		}
+		return float64(still) / float64(max(all, 1))
+	}
+	var hurt []span
+	for k := range faults {
+		if faults[k].ofCarrier() {
+			hurt = append(hurt, felt(faults, k, end))
 		}
 	}
-	out.sum(faults, waits)
-	out.All, out.Alone = bytesPerPayment(faults, samples, reads, end)
-	return out
+	return share(w.normal), share(hurt)
 }
 
 // sum takes in the waits in each fault.
@@ -190,6 +233,10 @@ func bytesPerPayment(faults []Fault, samples []Sample, reads []Reading, end time
 			end = min(end, f.At)
 			break
 		}
+		if f.round > 0 && !f.alone { // a round in which no carrier is alone: the load may be another by then
+			end = min(end, f.At)
+			break
+		}
 		if f.alone && f.Healed > 0 {
 			one.add(reads, samples, span{f.At + afterCut, f.Healed}, true)
 			every.add(reads, samples, span{from, f.At}, false)
@@ -247,6 +294,10 @@ func (s *Smoothness) reasons(faults []Fault, carriers int) (out []string) {
 			out = append(out, fmt.Sprintf("%s: 99 of 100 waited at most %.1f ms, %.1f ms longer than while nothing was broken; %v pass%s",
 				k.Kind, millis(k.P99), millis(s.Rise(k.P99)), riseBound, s.restless()))
 		}
+	}
+	if s.StoodFaults > 2*s.StoodCalm+standMore {
+		out = append(out, fmt.Sprintf("the machine stood still for %.1f %% of the time in which a carrier was broken, and for %.1f %% of that in which nothing was: "+
+			"that may be what the fault does, and who waited for it was left out", 100*s.StoodFaults, 100*s.StoodCalm))
 	}
 	if carriers != 2 {
 		return out

@@ -30,7 +30,7 @@ func steady(time.Duration) time.Duration { return 12 * ms }
 
 func TestNobodyNoticesACarrierThatIsCut(t *testing.T) {
 	faults, samples, reads := carrierRun(steady)
-	s := smoothness(faults, samples, reads, 10*time.Second)
+	s := smoothness(faults, samples, reads, nil, 10*time.Second)
 	if got := s.reasons(faults, 2); len(got) != 0 {
 		t.Errorf("%q", got)
 	}
@@ -78,7 +78,7 @@ func TestWhatWouldBeNoticed(t *testing.T) {
 		if c.change != nil {
 			c.change(reads)
 		}
-		got := strings.Join(smoothness(faults, samples, reads, 10*time.Second).reasons(faults, 2), "; ")
+		got := strings.Join(smoothness(faults, samples, reads, nil, 10*time.Second).reasons(faults, 2), "; ")
 		if (got == "") != (c.reason == "") || !strings.Contains(got, c.reason) {
 			t.Errorf("%s: %q, want %q", c.name, got, c.reason)
 		}
@@ -100,7 +100,7 @@ func TestOneHiccupIsNotTheCarriers(t *testing.T) {
 			return 12 * ms
 		})
 		faults = append(faults, Fault{Kind: "carrier-cut", Target: "carrier 1", At: 7 * time.Second, Healed: 9 * time.Second})
-		got := smoothness(faults, samples, reads, 10*time.Second).reasons(faults, 2)
+		got := smoothness(faults, samples, reads, nil, 10*time.Second).reasons(faults, 2)
 		if (len(got) > 0) != c.fails {
 			t.Errorf("hiccups at %v: %q", c.hiccups, got)
 		}
@@ -109,7 +109,7 @@ func TestOneHiccupIsNotTheCarriers(t *testing.T) {
 
 func TestAFaultInWhichNobodyPaysIsNoProof(t *testing.T) {
 	faults, samples, reads := carrierRun(steady)
-	got := strings.Join(smoothness(faults, samples[:700], reads, 10*time.Second).reasons(faults, 2), "; ")
+	got := strings.Join(smoothness(faults, samples[:700], reads, nil, 10*time.Second).reasons(faults, 2), "; ")
 	if !strings.Contains(got, "nobody paid meanwhile") {
 		t.Errorf("%q", got)
 	}
@@ -127,7 +127,28 @@ func TestAnElectionInACarrierFault(t *testing.T) {
 	if len(got) != 1 || !strings.Contains(got[0], "shard 1 was led by Hangzhou from 3.2 s on, in term 3") {
 		t.Errorf("%q", got)
 	}
-	if smoothness(faults[2:], nil, nil, 10*time.Second) != nil {
+	if smoothness(faults[2:], nil, nil, nil, 10*time.Second) != nil {
 		t.Error("something is said of carriers where none was broken")
+	}
+}
+
+// What one carrier alone takes is compared with what all take in the rounds in which it is measured: later ones may have another load.
+func TestBytesAreComparedWithinARound(t *testing.T) {
+	faults, samples, reads := carrierRun(steady)
+	for i := range reads {
+		if reads[i].At >= 8*time.Second { // twice the bytes for a payment from here on
+			reads[i].Sent[0] *= 2
+			reads[i].Sent[1] *= 2
+		}
+	}
+	for _, c := range []struct {
+		alone bool
+		same  bool
+	}{{false, true}, {true, false}} {
+		later := Fault{Kind: "carrier-flap", Target: "carrier 1", At: 7900 * ms, Healed: 9 * time.Second, round: 1, alone: c.alone}
+		cost := smoothness(append(faults[:1:1], later), samples, reads, nil, 10*time.Second).Cost()
+		if same := cost > 1.9 && cost < 2.1; same != c.same {
+			t.Errorf("alone %v: %.2f times the bytes", c.alone, cost)
+		}
 	}
 }

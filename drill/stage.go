@@ -19,8 +19,14 @@ type stage struct {
 	fleet  *fleet
 	throne *throne
 	clock  func() time.Duration // since the start of the load
-	length time.Duration        // of the load
+	length time.Duration        // of the load, or of the round of it that is played
 	rand   *rand.Rand
+
+	// Of a drill of carriers that has several rounds:
+	round    int           // that is played, from 0
+	begins   time.Duration // when it does
+	troubles map[int]error // rounds that could not be played to their end
+	clears   time.Duration // when nothing that a lossy carrier has lost is in its line any more
 
 	carriers  int
 	foretells bool      // forecasts are what the scenario is about
@@ -33,10 +39,10 @@ type stage struct {
 	last   time.Time // something was mended
 }
 
-// until waits for a share of the load to have passed, give or take a few heartbeats.
+// until waits for a share of the load, or of the round, to have passed, give or take a few heartbeats.
 func (s *stage) until(ctx context.Context, share float64) error {
 	jitter := time.Duration(s.rand.Int64N(int64(60 * time.Millisecond)))
-	return rest(ctx, time.Duration(share*float64(s.length))+jitter-s.clock())
+	return rest(ctx, s.begins+time.Duration(share*float64(s.length))+jitter-s.clock())
 }
 
 // leader is the site that leads the first shard, waiting for there to be one; 0 when there is none for long.
@@ -84,7 +90,11 @@ func (s *stage) during(ctx context.Context, kind string, id holdfast.SiteID, sha
 	if id == 0 {
 		return errNoLeader
 	}
-	return s.breaks(ctx, kind, strings.ToLower(s.fleet.site(id).name), id, share, harm, mend)
+	var f *flows
+	if kind == "site-cut" {
+		f = &flows{From: []holdfast.SiteID{id}, Both: true}
+	}
+	return s.breaks(ctx, kind, strings.ToLower(s.fleet.site(id).name), id, f, share, harm, mend)
 }
 
 // oneWay is during for a cut of one direction, which the target tells: "hangzhou:outbound" is not heard, "hangzhou:inbound"
@@ -93,10 +103,20 @@ func (s *stage) oneWay(ctx context.Context, direction string, id holdfast.SiteID
 	if id == 0 {
 		return errNoLeader
 	}
-	return s.breaks(ctx, "one-way-cut", strings.ToLower(s.fleet.site(id).name)+":"+direction, id, share, harm, mend)
+	f := &flows{From: []holdfast.SiteID{id}}
+	if direction == inbound {
+		f = &flows{To: []holdfast.SiteID{id}}
+	}
+	return s.breaks(ctx, "one-way-cut", strings.ToLower(s.fleet.site(id).name)+":"+direction, id, f, share, harm, mend)
 }
 
-func (s *stage) breaks(ctx context.Context, kind, target string, id holdfast.SiteID, share float64, harm, mend func(context.Context, *member) error) error {
+// The directions of a cut of one.
+const (
+	outbound = "outbound"
+	inbound  = "inbound"
+)
+
+func (s *stage) breaks(ctx context.Context, kind, target string, id holdfast.SiteID, f *flows, share float64, harm, mend func(context.Context, *member) error) error {
 	m := s.fleet.site(id)
 	var told *client.Forecast
 	if target == strings.ToLower(m.name) {
@@ -104,23 +124,27 @@ func (s *stage) breaks(ctx context.Context, kind, target string, id holdfast.Sit
 	}
 	i := s.begin(kind, target)
 	s.note(i, told, false)
+	look := s.lookAt(i, f, id)
 	if err := harm(ctx, m); err != nil {
 		return fmt.Errorf("%s of %s: %w", kind, m.name, err)
 	}
+	look.struck()
 	if err := s.until(ctx, share); err != nil {
 		return err
 	}
+	look.ending()
 	if err := mend(ctx, m); err != nil {
 		return fmt.Errorf("end the %s of %s: %w", kind, m.name, err)
 	}
 	s.healed(i)
+	look.over()
 	return nil
 }
 
 func (s *stage) begin(kind, target string) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.faults = append(s.faults, Fault{Kind: kind, Target: target, At: s.clock()})
+	s.faults = append(s.faults, Fault{Kind: kind, Target: target, At: s.clock(), round: s.round})
 	return len(s.faults) - 1
 }
 
@@ -218,6 +242,7 @@ func (s *stage) handOver(ctx context.Context) error {
 	}
 	to := s.fleet.sites[int(from)%len(s.fleet.sites)]
 	i := s.begin("leader-handover", strings.ToLower(s.fleet.site(from).name))
+	s.see(i, nil, func(x *sighting) { x.heir = to.id })
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
 	if err := s.fleet.site(from).own.HandOver(ctx, 1, to.id); err != nil {
@@ -231,6 +256,7 @@ func (s *stage) handOver(ctx context.Context) error {
 func (s *stage) restart(ctx context.Context, id holdfast.SiteID) error {
 	m := s.fleet.site(id)
 	i := s.begin("restart", strings.ToLower(m.name))
+	look := s.lookAt(i, nil, id)
 	s.fleet.mark(id, Restarting)
 	stop, cancel := context.WithTimeout(ctx, stopTime)
 	defer cancel()
@@ -241,6 +267,7 @@ func (s *stage) restart(ctx context.Context, id holdfast.SiteID) error {
 		return fmt.Errorf("start %s again: %w", m.name, err)
 	}
 	s.healed(i)
+	look.over()
 	return nil
 }
 
@@ -250,6 +277,7 @@ func (s *stage) killAll(ctx context.Context) error {
 		s.fleet.mark(m.id, Killed)
 	}
 	i := s.begin("all-kill", s.everywhere())
+	look := s.lookAt(i, nil, s.rest(nil)...)
 	if err := s.fleet.killAtOnce(); err != nil {
 		return err
 	}
@@ -266,6 +294,7 @@ func (s *stage) killAll(ctx context.Context) error {
 		s.fleet.mark(m.id, Whole)
 	}
 	s.healed(i)
+	look.over()
 	return nil
 }
 

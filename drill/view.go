@@ -19,6 +19,7 @@ type Snapshot struct {
 	Elapsed  time.Duration // since the start of the load
 	Length   time.Duration // of the load as planned
 	Sites    []SiteView
+	Shards   int
 	Carriers []CarrierView
 	Payments Payments
 	Looked   int // acknowledged payments that were looked up again so far
@@ -109,7 +110,7 @@ func (v *viewer) length() time.Duration {
 
 func (v *viewer) snapshot() *Snapshot {
 	r := v.run
-	s := &Snapshot{Scenario: r.scenario.Name, Length: r.o.Load}
+	s := &Snapshot{Scenario: r.scenario.Name, Length: r.o.Load, Shards: r.o.Shards}
 	v.mu.Lock()
 	s.Phase, s.Changed = v.phase, v.changed
 	v.changed = false

@@ -74,7 +74,7 @@ func newWorld(trade *retail.Trade, shards int) (*world, error) {
 
 // newShardCast puts the cast of shard k (from 0) of n into the first slot of that shard.
 func newShardCast(k, n int) shardCast {
-	slot := holdfast.Slot((k*holdfast.Slots + n - 1) / n)
+	slot := firstSlot(k, n)
 	account := func(sequence uint32, p holdfast.Purpose) holdfast.AccountID {
 		owner, err := holdfast.NewOwner(sequence, slot)
 		if err != nil {
@@ -92,14 +92,18 @@ func newShardCast(k, n int) shardCast {
 	return c
 }
 
+// firstSlot is that of shard k (from 0) of n, as the fleet is born with them.
+func firstSlot(k, n int) holdfast.Slot { return holdfast.Slot((k*holdfast.Slots + n - 1) / n) }
+
 // cast is who is in the shard of an account. All owners of a slot are in shard slot*shards/1000+1.
 func (w *world) cast(a holdfast.AccountID) *shardCast {
 	return &w.shards[int(a.Owner.Slot())*len(w.shards)/holdfast.Slots]
 }
 
-// crosses reports a payment whose payer and payee are in different shards, at some time at least.
+// crosses reports a payment whose payer and payee are in different shards, at some time at least: slots move one after the other.
 func (w *world) crosses(debit, credit holdfast.AccountID) bool {
-	return w.cast(debit) != w.cast(credit) || w.nomads.has(debit) != w.nomads.has(credit)
+	moves := w.nomads.has(debit) || w.nomads.has(credit)
+	return w.cast(debit) != w.cast(credit) || moves && debit.Owner.Slot() != credit.Owner.Slot()
 }
 
 // paid lists whose statements together have every payment of the load.

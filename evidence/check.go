@@ -56,6 +56,8 @@ type testimony struct {
 	lines map[holdfast.AccountID][]client.Line // newest first
 	found map[holdfast.ID]*client.Line         // of payments, by the transaction
 	byID  map[holdfast.ID]*client.Txn          // asked for one by one
+
+	departed map[holdfast.ID]bool // payments that were held for another shard, on the statements of those who pay
 }
 
 type page struct {
@@ -80,7 +82,7 @@ func (j *judge) breaks(kind, format string, args ...any) {
 // signatures sorts the answers by who has signed them. An answer that nobody has signed is evidence of nothing, and breaks the file.
 func (j *judge) signatures() {
 	for _, id := range j.run.Sites {
-		j.sites[id] = &testimony{pages: map[holdfast.AccountID][]page{}, found: map[holdfast.ID]*client.Line{}, byID: map[holdfast.ID]*client.Txn{}}
+		j.sites[id] = &testimony{pages: map[holdfast.AccountID][]page{}, found: map[holdfast.ID]*client.Line{}, byID: map[holdfast.ID]*client.Txn{}, departed: map[holdfast.ID]bool{}}
 	}
 	for i := range j.run.Answers {
 		a := &j.run.Answers[i]
@@ -199,7 +201,9 @@ func addsUp(account holdfast.AccountID, lines []client.Line) error {
 	var debits, credits holdfast.Amount
 	for i := len(lines) - 1; i >= 0; i-- {
 		l := &lines[i]
-		if l.Kind == holdfast.Immediate {
+		if departs(account, lines, i) {
+			// The sums are those before it; they change with the line that posts it.
+		} else if l.Kind == holdfast.Immediate {
 			switch account {
 			case l.Debit:
 				debits += l.Amount
@@ -221,6 +225,16 @@ func addsUp(account holdfast.AccountID, lines []client.Line) error {
 	return nil
 }
 
+// departs reports a line of a payment to another shard on the statement of its payer: the amount is held there until the payment has
+// landed, and posted with a line of its own. It happened when it landed, and stands for good on the statement of the payee.
+func departs(account holdfast.AccountID, lines []client.Line, i int) bool {
+	l, before := &lines[i], client.Line{}
+	if i+1 < len(lines) {
+		before = lines[i+1]
+	}
+	return l.Kind == holdfast.Immediate && l.Debit == account && l.DebitsPosted == before.DebitsPosted && l.DebitsPending == before.DebitsPending+l.Amount
+}
+
 // once looks for payments that stand on one statement twice, and indexes them.
 func (j *judge) once(id holdfast.SiteID, t *testimony) {
 	for account, lines := range t.lines {
@@ -233,7 +247,12 @@ func (j *judge) once(id holdfast.SiteID, t *testimony) {
 			if here[l.Txn] {
 				j.breaks("doubled", "doubled: %s is on the statement of %s twice at site %d", l.Txn, account, id)
 			}
-			here[l.Txn], t.found[l.Txn] = true, l
+			here[l.Txn] = true
+			if departs(account, lines, i) {
+				t.departed[l.Txn] = true
+			} else {
+				t.found[l.Txn] = l
+			}
 		}
 	}
 }
@@ -263,12 +282,19 @@ func (j *judge) receipts() {
 			}
 		}
 		for txn := range t.found {
-			if !asked[txn] {
-				j.breaks("unasked", "site %d has %s on a statement, and no receipt asks for it", id, txn)
-			}
+			j.unasked(id, txn, asked)
+		}
+		for txn := range t.departed {
+			j.unasked(id, txn, asked)
 		}
 	}
 	j.prove("%d receipts of payments that were acknowledged, %d receipts in all, held against %d sites", done, len(acks), len(j.sites))
+}
+
+func (j *judge) unasked(id holdfast.SiteID, txn holdfast.ID, asked map[holdfast.ID]bool) {
+	if !asked[txn] {
+		j.breaks("unasked", "site %d has %s on a statement, and no receipt asks for it", id, txn)
+	}
 }
 
 func (r *Receipt) ack() check.Ack {
@@ -304,7 +330,11 @@ func (t *testimony) lookup(id holdfast.ID) (check.Found, bool, error) {
 	case x == nil:
 		return check.Found{}, false, nil
 	case len(x.Transfers) == 1:
-		return found(x.Outcome.Status, &x.Transfers[0])
+		f, ok, err := found(x.Outcome.Status, &x.Transfers[0])
+		if x.Outcome.Time != 0 {
+			f.Outcome.Time = x.Outcome.Time // of a payment to another shard it is when it landed
+		}
+		return f, ok, err
 	}
 	return found(x.Outcome.Status, nil)
 }
@@ -349,6 +379,7 @@ func (j *judge) audits() {
 		if !last.OK || !last.Balanced || last.Site != id {
 			j.breaks("audit", "the last audit of site %d (by site %d) is not good: %s", id, last.Site, strings.Join(last.Problems, "; "))
 		}
+		j.whole(id, last)
 		for i := range t.audits {
 			for _, s := range t.audits[i].Shards {
 				key := fmt.Sprintf("shard %d at entry %d", s.Shard, s.Index)
@@ -361,5 +392,37 @@ func (j *judge) audits() {
 			}
 		}
 	}
-	j.prove("every site has audited its books and found them right; %d digests were compared", compared)
+	j.prove("every site has audited its books in %d shards and found them right; %d digests were compared", len(j.shards()), compared)
+}
+
+// whole checks that an audit is of all shards: of those that other sites have audited, and of those that are on any statement. A book
+// that nobody has recounted would be missed by nobody.
+func (j *judge) whole(id holdfast.SiteID, a *client.Audit) {
+	audited := map[holdfast.ShardID]bool{}
+	for _, s := range a.Shards {
+		audited[s.Shard] = true
+	}
+	for _, shard := range j.shards() {
+		if !audited[shard] {
+			j.breaks("audit", "the last audit of site %d leaves shard %d out", id, shard)
+		}
+	}
+}
+
+// shards are those that anything signed is about, in order.
+func (j *judge) shards() []holdfast.ShardID {
+	all := map[holdfast.ShardID]bool{}
+	for _, t := range j.sites {
+		for i := range t.audits {
+			for _, s := range t.audits[i].Shards {
+				all[s.Shard] = true
+			}
+		}
+		for _, lines := range t.lines {
+			for i := range lines {
+				all[lines[i].Shard] = true
+			}
+		}
+	}
+	return slices.Sorted(maps.Keys(all))
 }

@@ -185,6 +185,16 @@ func TestCheck(t *testing.T) {
 		{name: "an audit is bad", before: func(s *stand) {
 			s.bodies[3]["/v1/audit"] = `{"site":3,"ok":false,"balanced":false,"problems":["debits are not credits"]}`
 		}, broken: "debits are not credits"},
+		{name: "an audit leaves a shard out that others have audited", before: func(s *stand) {
+			for _, id := range []holdfast.SiteID{1, 2} {
+				s.bodies[id]["/v1/audit"] = strings.Replace(s.bodies[id]["/v1/audit"], `"shards":[`, `"shards":[{"shard":2,"index":5,"digest":"00aa"},`, 1)
+			}
+		}, broken: "the last audit of site 3 leaves shard 2 out"},
+		{name: "all leave a shard out whose statements they have signed", before: func(s *stand) {
+			for id := range s.bodies {
+				s.bodies[id]["/v1/audit"] = strings.Replace(s.bodies[id]["/v1/audit"], `"shard":1,`, `"shard":3,`, 1)
+			}
+		}, broken: "leaves shard 1 out"},
 		{name: "the states differ", before: func(s *stand) {
 			s.bodies[3]["/v1/audit"] = strings.Replace(s.bodies[3]["/v1/audit"], "00ff", "00fe", 1)
 		}, broken: "another state"},

@@ -53,6 +53,8 @@ type Cable struct {
 
 	lots     lots
 	bytes    [2]atomic.Uint64
+	delayed  [2]atomic.Uint64 // times that something was lost and sent again
+	cuts     [2]atomic.Uint64
 	sent     atomic.Uint64
 	held     atomic.Int64
 	accepted atomic.Uint64
@@ -101,7 +103,14 @@ func (c *Cable) Target() string { return c.target }
 // new connections are taken but lead nowhere. When Cut returns, no byte leaves the cable any more. Cutting what is cut
 // changes nothing.
 func (c *Cable) Cut(d Direction) {
-	c.change(func(l *line) { l.cut |= d & Both })
+	c.change(func(l *line) {
+		for i := range c.cuts {
+			if d&^l.cut&(1<<i) != 0 {
+				c.cuts[i].Add(1)
+			}
+		}
+		l.cut |= d & Both
+	})
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for cn := range c.conns {

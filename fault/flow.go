@@ -146,7 +146,9 @@ func (f *flow) note(m mark) {
 		f.marks[last].end = m.end
 		return
 	}
-	m.late = f.conn.cable.late(f.way)
+	if m.late = f.conn.cable.late(f.way); m.late > 0 {
+		f.conn.cable.delayed[f.way].Add(1)
+	}
 	if f.first > 0 && len(f.marks) == cap(f.marks) {
 		f.marks = f.marks[:copy(f.marks, f.marks[f.first:])]
 		f.first = 0
@@ -233,7 +235,6 @@ func (f *flow) deliver(piece []byte) bool {
 	}
 	f.space.Signal()
 	f.mu.Unlock()
-	f.conn.cable.bytes[f.way].Add(uint64(n))
 	if err != nil {
 		f.other().finish(endReset, time.Now())
 	}
@@ -269,6 +270,7 @@ func (f *flow) write(piece []byte) (int, error) {
 		return 0, nil
 	}
 	n, err := f.dst.Write(piece)
+	f.conn.cable.bytes[f.way].Add(uint64(n)) // before a cut that waits for this write returns
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		err = nil
 	}

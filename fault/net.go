@@ -118,6 +118,29 @@ func (n *Net) Stats() map[Route]CableStats {
 	return all
 }
 
+// Passage is what became of some flows since their cables were laid.
+type Passage struct {
+	Flows     int
+	Delivered uint64 // bytes that came out at the other end
+	Delayed   uint64 // times that something was lost and sent again: see [Cable.Lossy]
+	Cuts      uint64 // that were made, of each flow by itself
+}
+
+// Passed adds up the flows for which match is true.
+func (n *Net) Passed(match func(flow Route) bool) (p Passage) {
+	n.each(match, func(c *Cable, d Direction) {
+		for i := range c.bytes {
+			if d&(1<<i) != 0 {
+				p.Flows++
+				p.Delivered += c.bytes[i].Load()
+				p.Delayed += c.delayed[i].Load()
+				p.Cuts += c.cuts[i].Load()
+			}
+		}
+	})
+	return p
+}
+
 // Tardy is the longest [Cable.Tardy] of all cables.
 func (n *Net) Tardy() (worst time.Duration) {
 	n.mu.Lock()

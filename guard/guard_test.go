@@ -25,8 +25,9 @@ func TestRights(t *testing.T) {
 		{guard.RebuildReplicas, false, false, true},
 		{guard.ChangeSites, false, false, true},
 		{guard.MoveSlots, false, false, true},
+		{guard.SplitShards, false, false, true},
 		{0, false, false, false},
-		{guard.MoveSlots + 1, false, false, false},
+		{guard.SplitShards + 1, false, false, false},
 	}
 	for _, row := range rows {
 		for role, want := range map[guard.Role]bool{

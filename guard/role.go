@@ -73,6 +73,8 @@ const (
 	ChangeSites
 	// MoveSlots moves slots of owners from one shard to another.
 	MoveSlots
+	// SplitShards lets shards be born, and gives them a part of the slots of others.
+	SplitShards
 )
 
 // rights is the one table of who may do what: the least role an action needs.
@@ -87,6 +89,7 @@ var rights = map[Action]Role{
 	RebuildReplicas:  Operator,
 	ChangeSites:      Operator,
 	MoveSlots:        Operator,
+	SplitShards:      Operator,
 }
 
 var actionNames = map[Action]string{
@@ -100,6 +103,7 @@ var actionNames = map[Action]string{
 	RebuildReplicas:  "rebuild-replicas",
 	ChangeSites:      "change-sites",
 	MoveSlots:        "move-slots",
+	SplitShards:      "split-shards",
 }
 
 // String names the action, for error texts and logs.

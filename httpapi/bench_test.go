@@ -66,7 +66,7 @@ func BenchmarkReadTransfer(b *testing.B) {
 func BenchmarkReflectedTransfer(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
-		var t transferBody
+		var t TransferBody
 		d := json.NewDecoder(bytes.NewReader([]byte(pay)))
 		d.DisallowUnknownFields()
 		if err := d.Decode(&t); err != nil {

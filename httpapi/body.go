@@ -11,21 +11,23 @@ import (
 // The bodies of the API. The documented schemas are made from these types; incoming ones are read by the scanner below,
 // and a test holds the two together.
 
-type transactionBody struct {
+// TransactionBody is one transaction as it is asked for, and shown.
+type TransactionBody struct {
 	ID            string             `json:"id,omitempty" format:"uuid" doc:"Id of the transaction. May be left out when the Idempotency-Key header is sent"`
 	Preconditions []preconditionBody `json:"preconditions,omitempty" doc:"Versions that records must have; else all of it is refused"`
 	Accounts      []accountOpBody    `json:"accounts,omitempty" doc:"Accounts to open, freeze, thaw or close, before the transfers"`
-	Transfers     []transferBody     `json:"transfers,omitempty" doc:"All of them happen, or none"`
+	Transfers     []TransferBody     `json:"transfers,omitempty" doc:"All of them happen, or none"`
 	Records       []recordChangeBody `json:"records,omitempty" doc:"Business documents to write, atomically with the transfers"`
-	Messages      []messageBody      `json:"messages,omitempty" doc:"Messages for the outbox of the shard, atomically with the transfers"`
+	Messages      []MessageBody      `json:"messages,omitempty" doc:"Messages for the outbox of the shard, atomically with the transfers"`
 }
 
 type submissionBody struct {
-	transactionBody
-	Transactions []transactionBody `json:"transactions,omitempty" maxItems:"8000" doc:"Many independent transactions, each with an id of its own. Then nothing else is given"`
+	TransactionBody
+	Transactions []TransactionBody `json:"transactions,omitempty" maxItems:"8000" doc:"Many independent transactions, each with an id of its own. Then nothing else is given"`
 }
 
-type transferBody struct {
+// TransferBody is one transfer of a transaction.
+type TransferBody struct {
 	ID       string `json:"id,omitempty" format:"uuid" doc:"Id of the transfer. The only transfer of a transaction may leave it out: then it is the transaction's"`
 	Kind     string `json:"kind,omitempty" enum:"immediate,hold,post,void,expire" doc:"What it does; immediate if left out. Only the platform itself makes transfers that expire holds"`
 	Debit    string `json:"debit,omitempty" doc:"Account that pays. May be left out by post and void" example:"2088000000010420.wallet.CNY"`
@@ -33,7 +35,7 @@ type transferBody struct {
 	Amount   int64  `json:"amount,omitempty" doc:"In minor units: 1250 is CNY 12.50. For post 0 is the whole hold; a void has none"`
 	Hold     string `json:"hold,omitempty" format:"uuid" doc:"The hold that post and void refer to"`
 	TimeoutS int64  `json:"timeout_s,omitempty" minimum:"0" doc:"Seconds after which a hold expires; 0 is never"`
-	Code     uint32 `json:"code,omitempty" doc:"The caller's own classification"`
+	Code     uint32 `json:"code,omitempty" format:"int64" maximum:"4294967295" doc:"The caller's own classification"`
 	Ref      string `json:"ref,omitempty" doc:"The caller's own reference, a UUID: transfers can be found by it"`
 }
 
@@ -41,7 +43,7 @@ type accountOpBody struct {
 	Op    string `json:"op,omitempty" enum:"open,freeze,thaw,close" doc:"What happens to the account; open if left out"`
 	ID    string `json:"id" doc:"<owner>.<purpose>.<asset>" example:"2088000000010420.wallet.CNY"`
 	Limit string `json:"limit,omitempty" enum:"none,debits,credits" doc:"debits: never below zero (wallets). credits: never above. none if left out. For open"`
-	Code  uint32 `json:"code,omitempty" doc:"The caller's own classification. For open"`
+	Code  uint32 `json:"code,omitempty" format:"int64" maximum:"4294967295" doc:"The caller's own classification. For open"`
 	Ref   string `json:"ref,omitempty" doc:"The caller's own reference, a UUID. For open"`
 }
 
@@ -58,7 +60,7 @@ type recordChangeBody struct {
 	Delete bool     `json:"delete,omitempty" doc:"Delete it; then index and body are left out"`
 }
 
-type messageBody struct {
+type MessageBody struct {
 	To    uint16 `json:"to" doc:"Shard it is for"`
 	Topic string `json:"topic" minLength:"1" maxLength:"200"`
 	Body  string `json:"body,omitempty" contentEncoding:"base64" doc:"At most 64 KiB, in base64"`
@@ -297,8 +299,8 @@ func (s *scanner) message() (m holdfast.Message) {
 }
 
 // bodyOf is the inverse of reading: what was asked for, as the API writes it. Acks are the courier's own business.
-func bodyOf(t *holdfast.Txn) transactionBody {
-	b := transactionBody{ID: idText(t.ID)}
+func bodyOf(t *holdfast.Txn) TransactionBody {
+	b := TransactionBody{ID: idText(t.ID)}
 	for _, p := range t.Preconditions {
 		b.Preconditions = append(b.Preconditions, preconditionBody(p))
 	}
@@ -316,13 +318,13 @@ func bodyOf(t *holdfast.Txn) transactionBody {
 		b.Records = append(b.Records, c)
 	}
 	for _, m := range t.Messages {
-		b.Messages = append(b.Messages, messageBody{uint16(m.To), m.Topic, base64Text(m.Body)})
+		b.Messages = append(b.Messages, MessageBody{uint16(m.To), m.Topic, base64Text(m.Body)})
 	}
 	return b
 }
 
-func transferBodyOf(t *holdfast.Transfer) transferBody {
-	return transferBody{
+func transferBodyOf(t *holdfast.Transfer) TransferBody {
+	return TransferBody{
 		ID: idText(t.ID), Kind: t.Kind.String(), Debit: accountText(t.Debit), Credit: accountText(t.Credit), Amount: int64(t.Amount),
 		Hold: idText(t.Hold), TimeoutS: int64(t.Timeout / time.Second), Code: t.Code, Ref: t.Ref.String(),
 	}

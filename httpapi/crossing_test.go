@@ -107,11 +107,20 @@ func TestAHoldThatCrossesIsShownAsItsCallerMadeIt(t *testing.T) {
 	}
 	id := b.NewID()
 	b.done(b.Post(t.Context(), id, hold.ID, 2000))
+	b.holdIs(hold, "posted") // whether its payment is settled at home or not
+	given := b.transfer(b.alice, far, 10)
+	given.Timeout = time.Hour
+	b.done(b.Hold(t.Context(), given))
+	b.holdIs(given, "open")
+	b.done(b.Void(t.Context(), b.NewID(), given.ID))
+	b.holdIs(given, "voided")
 	m, err := b.Transfer(t.Context(), id)
 	if err != nil || m.Debit != b.alice || m.Credit != far || m.Amount != 2000 || m.Hold != hold.ID {
 		t.Errorf("the post: %+v, %v", m, err)
 	}
 	b.settle()
+	b.holdIs(hold, "posted")
+	b.holdIs(given, "voided")
 	if a, err := b.Account(t.Context(), b.alice); err != nil || a.Available() != 8000 {
 		t.Errorf("alice has %+v, %v", a, err)
 	}

@@ -125,7 +125,7 @@ func docsOperationOf(doc *huma.OpenAPI, op *huma.Operation) docsOperation {
 	if op.RequestBody != nil {
 		d.Body = docsFields(doc, op.RequestBody.Content["application/json"].Schema)
 	}
-	for _, status := range []string{"200", "201"} {
+	for _, status := range []string{"201", "200"} {
 		if resp := op.Responses[status]; resp != nil && resp.Content["application/json"] != nil {
 			d.Answer = docsFields(doc, resp.Content["application/json"].Schema)
 			break

@@ -29,7 +29,7 @@ func TestClientAndScannerAgree(t *testing.T) {
 		t.Fatal(err)
 	}
 	f := &fake{}
-	server := httptest.NewServer(newTestAPI(f))
+	server := httptest.NewServer(asDocumented(t, newTestAPI(f)))
 	defer server.Close()
 	c := newClient(t, server.URL, operatorKey)
 	if o, err := c.Submit(t.Context(), sub.txns[0]); err != nil || o.Time != decidedAt {
@@ -80,7 +80,7 @@ func newRealSite(t *testing.T, shards int) (url string) {
 	if err := s.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	server := httptest.NewUnstartedServer(New(s, Options{Keys: testKeys, Registry: s.Registry(), Version: "test"}))
+	server := httptest.NewUnstartedServer(asDocumented(t, New(s, Options{Keys: testKeys, Registry: s.Registry(), Version: "test"})))
 	server.Config = NewServer(server.Config.Handler, nil)
 	server.Start()
 	t.Cleanup(func() {
@@ -186,7 +186,7 @@ func TestPaymentsOnARealSite(t *testing.T) {
 	if err != nil || past.Balance() != 10000 {
 		t.Errorf("%+v %v", past, err)
 	}
-	if _, err := b.BalanceAt(t.Context(), b.alice, time.Unix(1e9, 0)); !client.IsNotFound(err) {
+	if _, err := b.BalanceAt(t.Context(), b.alice, time.Unix(1e9, 0)); !client.IsNotFound(err) || !strings.Contains(err.Error(), "was opened at") {
 		t.Errorf("before it was opened: %v", err)
 	}
 }
@@ -457,6 +457,7 @@ func TestBodiesOfTheQuickStart(t *testing.T) {
 		{"/v1/holds/" + hold + "/post", "capture-4712", `{"amount":2000}`, 201, `"status":"done"`},
 		{"/v1/transfers", "order-4713", `{"debit":"2088000000020108.wallet.CNY","credit":"2088000000030206.wallet.CNY","amount":6751}`, 422, `"code":"exceeds-credits"`},
 		{"/v1/transfers", "order-4714", `{"debit":"2088000000020108.wallet.CNY","credit":"2088000000030206.wallet.CNY"}`, 400, `"field":"amount"`},
+		{"/v1/holds", "hold-4715", `{"debit":"2088000000020108.wallet.CNY","credit":"2088000000030206.wallet.CNY","amount":1,"timeout_s":9223372036}`, 400, `"field":"timeout_s"`},
 		{"/v1/accounts/2088000000020108.wallet.CNY", "", "", 200, `"balance":6750,"available":6750`},
 		{"/v1/accounts/2088000000020108.wallet.CNY/statement", "", "", 200, `"kind":"post"`},
 		{"/v1/audit", "", "", 200, `"ok":true`},
@@ -484,6 +485,66 @@ func TestBodiesOfTheQuickStart(t *testing.T) {
 		resp.Body.Close()
 		if resp.StatusCode != row.status || !strings.Contains(body.String(), row.says) || !json.Valid(body.Bytes()) {
 			t.Errorf("%s %s: %d %s\nwant %d with %s", row.path, row.body, resp.StatusCode, body.String(), row.status, row.says)
+		}
+	}
+}
+
+// TestListsArePaged: whatever the size of the pages, all transfers with a reference and all open holds are seen once, newest first.
+func TestListsArePaged(t *testing.T) {
+	b, far := crossingBank(t)
+	ref := holdfast.Ref(b.NewID())
+	b.done(b.Pay(t.Context(), b.transfer(b.cash, far, 1000)))
+	for i := range 9 {
+		from, to := b.alice, b.shop
+		if i%3 == 1 {
+			from, to = far, b.shop // of the other shard
+		}
+		pay, hold := b.transfer(from, to, 5), b.transfer(b.alice, b.shop, 7)
+		pay.Ref = ref
+		b.done(b.Pay(t.Context(), pay))
+		b.done(b.Hold(t.Context(), hold))
+	}
+	b.done(b.Hold(t.Context(), b.transfer(b.alice, far, 7)))
+	b.settleTo(10 * 7)
+	transfers := func(limit int) (all []client.Movement) {
+		for cursor, first := "", true; first || cursor != ""; first = false {
+			page, next, err := b.TransfersByRefPage(t.Context(), ref, cursor, limit)
+			if err != nil || len(page) > limit {
+				t.Fatalf("%d transfers on a page of %d, %v", len(page), limit, err)
+			}
+			all, cursor = append(all, page...), next
+		}
+		return all
+	}
+	holds := func(limit int) (all []client.Hold) {
+		for cursor, first := "", true; first || cursor != ""; first = false {
+			page, next, err := b.HoldsPage(t.Context(), b.alice, cursor, limit)
+			if err != nil || len(page) > limit {
+				t.Fatalf("%d holds on a page of %d, %v", len(page), limit, err)
+			}
+			all, cursor = append(all, page...), next
+		}
+		return all
+	}
+	wantTransfers, err := b.TransfersByRef(t.Context(), ref)
+	if err != nil || len(wantTransfers) != 9 {
+		t.Fatalf("%d transfers, %v", len(wantTransfers), err)
+	}
+	wantHolds, err := b.Holds(t.Context(), b.alice)
+	if err != nil || len(wantHolds) != 10 {
+		t.Fatalf("%d holds, %v", len(wantHolds), err)
+	}
+	for i := 1; i < 9; i++ {
+		if wantTransfers[i].Time.After(wantTransfers[i-1].Time) || wantHolds[i].Opened.After(wantHolds[i-1].Opened) {
+			t.Errorf("line %d is newer than the one before", i)
+		}
+	}
+	for limit := 1; limit <= 11; limit++ {
+		if diff := cmp.Diff(wantTransfers, transfers(limit)); diff != "" {
+			t.Errorf("transfers, %d on a page: %s", limit, diff)
+		}
+		if diff := cmp.Diff(wantHolds, holds(limit)); diff != "" {
+			t.Errorf("holds, %d on a page: %s", limit, diff)
 		}
 	}
 }

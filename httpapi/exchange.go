@@ -31,6 +31,8 @@ type exchange struct {
 	out []byte       // the answer as written
 	sig proof.Signer // of the answer; nil: the caller has not asked
 
+	query query // the parameters of the URL
+
 	// Parts of the event of the request.
 	status int
 	id     holdfast.ID
@@ -69,6 +71,8 @@ type endpoint struct {
 	name    string       // operation id of the document, for metrics and events
 	action  guard.Action // what its caller must be allowed to; 0: open to everybody
 	free    bool         // not counted against the limit of requests at once
+	params  []string     // that its URL may have
+	txn     bool         // it asks for a transaction: whatever is refused tells the outcome
 	handle  handler
 	metrics *endpointMetrics
 }
@@ -83,7 +87,7 @@ func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	err := e.guarded(x, start)
 	if err != nil {
-		err = x.refuse(err)
+		err = x.refuse(err, e.txn)
 	}
 	e.record(x, time.Since(start), err)
 }
@@ -108,8 +112,14 @@ func (e *endpoint) guarded(x *exchange, start time.Time) (err error) {
 	if err := e.admit(x); err != nil {
 		return err
 	}
+	if err := givenOnce(x.r.Header); err != nil {
+		return err
+	}
 	wait, err := e.api.deadlineOf(x.r)
 	if err != nil {
+		return err
+	}
+	if x.query, err = e.query(x.r); err != nil {
 		return err
 	}
 	// Not the request's context: a caller that leaves stops waiting, not work.
@@ -143,6 +153,16 @@ func (a *api) principal(r *http.Request) (guard.Principal, error) {
 		return guard.Principal{}, edgeNoKey.field("Authorization", "%s", err.Error())
 	}
 	return who, nil
+}
+
+// givenOnce refuses headers of which only one could be heard.
+func givenOnce(h http.Header) error {
+	for _, name := range [...]string{idempotencyHeader, deadlineHeader} {
+		if len(h[name]) > 1 {
+			return edgeMalformed.field(name, "the header is given twice: send it once")
+		}
+	}
+	return nil
 }
 
 // deadlineHeader lets a caller choose the deadline of a request, in milliseconds.
@@ -247,11 +267,19 @@ func (x *exchange) sendJSON(status int, v any) error {
 }
 
 // refuse writes the problem that an error means; a caller who is gone gets nothing. It returns the error for the record.
-func (x *exchange) refuse(err error) error {
+// Where a transaction was asked for it says what became of it: only a fault of this site can leave that open.
+func (x *exchange) refuse(err error, txn bool) error {
 	if x.status != 0 {
 		return err // the answer has begun
 	}
 	p := problemOf(err)
+	switch {
+	case !txn || p.Outcome != "":
+	case p.Status == http.StatusInternalServerError:
+		p.Outcome = holdfast.Unknown.String()
+	default:
+		p.Outcome = holdfast.NotExecuted.String()
+	}
 	x.status, x.code = p.Status, p.Code
 	if err := p.write(x.w); err != nil {
 		return err

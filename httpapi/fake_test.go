@@ -24,13 +24,15 @@ type fake struct {
 	read     error
 	ready    error
 	handOver error
-	forecast bool // something has been worked out
+	home     error // of setting it
+	forecast bool  // something has been worked out
 	rebuild  error
 	trusted  holdfast.ShardID
 	forced   bool
 	plan     error
 	asked    site.SiteRequest
 	slots    site.SlotRequest
+	split    site.SplitRequest
 
 	mu   sync.Mutex
 	txns []holdfast.Txn
@@ -96,7 +98,7 @@ func (f *fake) ShardOfKey(string) holdfast.ShardID                 { return 1 }
 func (f *fake) ShardIDs() []holdfast.ShardID                       { return []holdfast.ShardID{1} }
 func (f *fake) Ready() error                                       { return f.ready }
 func (f *fake) Audit(context.Context) (site.Audit, error) {
-	return site.Audit{Site: 1, Balanced: true, Agree: true}, nil
+	return site.Audit{Site: 1, At: time.Unix(1, 0), Balanced: true, Agree: true}, nil
 }
 
 func (f *fake) Shards(context.Context) []site.ShardStatus {
@@ -104,7 +106,7 @@ func (f *fake) Shards(context.Context) []site.ShardStatus {
 }
 
 func (f *fake) Sites(context.Context) []site.SiteStatus {
-	return []site.SiteStatus{{Site: 1, Name: "hangzhou", Self: true}}
+	return []site.SiteStatus{{Site: 1, Name: "hangzhou", Role: site.RoleVoter, Self: true}}
 }
 
 func (f *fake) Survival() (site.Survival, bool) {
@@ -152,7 +154,31 @@ func (f *fake) SlotMoves(context.Context) []site.SlotMove {
 	return []site.SlotMove{{Slots: site.SlotRange{From: 10, To: 12}, From: 1, To: 2, Stage: site.StageCopies, Why: "it waits"}}
 }
 
-func (f *fake) SetHome(context.Context, holdfast.ShardID, holdfast.SiteID) error { return nil }
+func (f *fake) PlanSplit(_ context.Context, q site.SplitRequest) (site.SplitPlan, error) {
+	f.split = q
+	return site.SplitPlan{
+		SlotPlan: site.SlotPlan{ID: "fed", From: q.Shard, To: 4, Slots: []site.SlotRange{{From: 500, To: 665}}, Pause: 80 * time.Millisecond},
+		Home:     3, HomeName: "beijing", Founders: []holdfast.SiteID{1, 2, 3}, Share: 0.5, Birth: 600 * time.Millisecond,
+		Loads: []site.PlannedLoad{{Site: 3, Name: "beijing", Shards: 2, Now: 10, After: 25}},
+	}, f.plan
+}
+
+func (f *fake) ApplySplit(_ context.Context, q site.SplitRequest, _ string) error {
+	f.split = q
+	return f.plan
+}
+
+func (f *fake) CancelSplit(_ context.Context, from holdfast.ShardID) (site.SplitStatus, error) {
+	return site.SplitStatus{Plan: "fed", From: from, To: 4, State: site.SplitStays, Of: 166}, f.plan
+}
+
+func (f *fake) ShardSplits(context.Context) ([]site.SplitStatus, error) {
+	return []site.SplitStatus{{
+		Plan: "fed", From: 2, To: 4, Home: 3, Slots: []site.SlotRange{{From: 500, To: 665}}, State: site.SplitBirth, Doing: "waits: site 3 does not answer", Of: 166,
+	}}, nil
+}
+
+func (f *fake) SetHome(context.Context, holdfast.ShardID, holdfast.SiteID) error { return f.home }
 
 func (f *fake) HandOver(context.Context, holdfast.ShardID, holdfast.SiteID) error { return f.handOver }
 
@@ -194,7 +220,7 @@ func ask(t *testing.T, h http.Handler, method, path, key, body string, headers .
 		r.Header.Set(headers[i], headers[i+1])
 	}
 	w := httptest.NewRecorder()
-	h.ServeHTTP(w, r)
+	asDocumented(t, h).ServeHTTP(w, r)
 	text, err := io.ReadAll(w.Result().Body)
 	if err != nil {
 		t.Fatal(err)

@@ -85,7 +85,7 @@ type shardBody struct {
 	Digest    string       `json:"digest" doc:"Of the state at applied, 16 hexadecimal digits"`
 	DigestOK  bool         `json:"digest_ok"`
 	InService bool         `json:"in_service" doc:"false: this replica has taken itself out of service"`
-	Reason    string       `json:"reason" doc:"Why it is out of service"`
+	Reason    string       `json:"reason" doc:"Why it is out of service, or what it waits for"`
 	Accounts  int          `json:"accounts"`
 	Holds     int          `json:"holds" doc:"Open ones"`
 	LogFirst  uint64       `json:"log_first"`
@@ -110,10 +110,11 @@ type shardsBody struct {
 	Map    uint64         `json:"map_version" doc:"Of the shard map as this site knows it; 0: it was never changed"`
 	Shards []shardBody    `json:"shards"`
 	Moves  []slotMoveBody `json:"moves" doc:"Slots that are on their way to another shard"`
+	Splits []splitBody    `json:"splits" doc:"Splits of shards that were ordered, those that are over too"`
 }
 
 func (a *api) getShards(ctx context.Context, x *exchange) error {
-	body := shardsBody{Map: a.site.ShardMapVersion(), Shards: []shardBody{}, Moves: a.moves(ctx)}
+	body := shardsBody{Map: a.site.ShardMapVersion(), Shards: []shardBody{}, Moves: a.moves(ctx), Splits: a.splits(ctx)}
 	for _, s := range a.site.Shards(ctx) {
 		b := shardBody{
 			Shard: uint16(s.Shard), Leader: uint16(s.Leader), Term: s.Term, Commit: s.Commit, Applied: s.Applied, Digest: hex16(s.Digest),
@@ -245,13 +246,23 @@ func (a *api) postTrust(ctx context.Context, x *exchange) error {
 	return x.sendJSON(http.StatusOK, trustedBody{uint16(id), true})
 }
 
-// notNow tells the operator why; the error's own text is for operators.
+// notNow tells the operator why something was not done, or that it may have been; the error's own text is for operators.
 func notNow(err error) error {
 	p := edgeNotNow.problem(err.Error())
-	if errors.Is(err, shard.ErrNoShard) {
+	switch {
+	case errors.Is(err, site.ErrUnknown), errors.Is(err, shard.ErrLost), errors.Is(err, context.DeadlineExceeded):
+		p = notKnown(err)
+	case errors.Is(err, shard.ErrNoShard):
 		p = edgeNotFound.problem(err.Error())
 	}
 	p.cause = err
+	return p
+}
+
+// notKnown is the problem of an operator's order that may have been carried out, or be carried out yet.
+func notKnown(err error) *Problem {
+	p := problemOfCode(holdfast.CodeUnknown)
+	p.Outcome, p.Detail = holdfast.Unknown.String(), "It may have been done, or be done yet: look at /v1/shards and /v1/sites, or ask again. "+err.Error()
 	return p
 }
 

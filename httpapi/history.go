@@ -33,6 +33,9 @@ func (a *api) accountOf(
 			account, found = v.Account(id)
 		case len(stay.Origins) == 0:
 			account, found, err = v.AccountAt(id, moment)
+			if now, open := v.Account(id); err == nil && !found && open {
+				err = notOpenYet(now.Opened)
+			}
 		default:
 			account, latest, found, err = asOf(v, id, moment)
 		}
@@ -59,7 +62,7 @@ func (a *api) accountOf(
 		}
 	}
 	if past && len(stay.Origins) > 0 && latest == 0 {
-		return account, nothingFound() // it was not open yet
+		return account, notOpenYet(account.Opened)
 	}
 	return account, nil
 }

@@ -82,6 +82,12 @@ type Fleet interface {
 	ApplySlots(ctx context.Context, q site.SlotRequest, plan string) error
 	KeepSlots(ctx context.Context, slots []site.SlotRange) ([]site.SlotRange, error)
 	SlotMoves(ctx context.Context) []site.SlotMove
+	// PlanSplit works out what splitting a shard would do, ApplySplit orders it, CancelSplit gives it up as far as that is possible still,
+	// and ShardSplits lists those that were ordered. All but the last refuse with [site.PlanRefused].
+	PlanSplit(ctx context.Context, q site.SplitRequest) (site.SplitPlan, error)
+	ApplySplit(ctx context.Context, q site.SplitRequest, plan string) error
+	CancelSplit(ctx context.Context, from holdfast.ShardID) (site.SplitStatus, error)
+	ShardSplits(ctx context.Context) ([]site.SplitStatus, error)
 	Shards(ctx context.Context) []site.ShardStatus
 	ShardMapVersion() uint64
 	// SetHome writes into the shard map where a shard is at home: its leadership goes there, and goes back there. HandOver
@@ -109,8 +115,8 @@ type Options struct {
 	Signer func() proof.Signer
 }
 
-// MaxDeadline is the longest deadline a request can ask for with the X-Deadline-Ms header.
-const MaxDeadline = 10 * time.Second
+// MaxDeadline is the longest deadline a request can ask for with the X-Deadline-Ms header; one that does not ask has that of Options.
+const MaxDeadline = site.MaxRequest
 
 const (
 	defaultDeadline = 2 * time.Second
@@ -131,7 +137,10 @@ type api struct {
 }
 
 // New makes the handler of the API. It panics when the registry has the API's metrics already: one handler per registry.
-func New(s Site, o Options) http.Handler {
+func New(s Site, o Options) http.Handler { return routed(s, o).finish() }
+
+// routed is the router with all operations, and their document.
+func routed(s Site, o Options) *router {
 	a := &api{
 		site: s, keys: o.Keys, log: o.Logger, deadline: o.Deadline, limit: o.Limit, life: context.Background(), registry: o.Registry,
 		signer: o.Signer,
@@ -152,7 +161,7 @@ func New(s Site, o Options) http.Handler {
 	a.metrics = newMetrics(a.registry, func() float64 { return float64(a.inflight.Load()) })
 	r := newRouter(a, o.Version)
 	a.routes(r)
-	return r.finish()
+	return r
 }
 
 // NewServer wraps a handler into a server with bounds on everything a caller could make last for ever. Writing has none of

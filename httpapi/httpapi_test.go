@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
-	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -17,6 +16,7 @@ import (
 	"time"
 
 	"holdfast"
+	"holdfast/ledger"
 	"holdfast/link"
 	"holdfast/proof"
 	"holdfast/shard"
@@ -275,7 +275,8 @@ func TestOptionalKeys(t *testing.T) {
 		"/v1/accounts/" + wallet + "/close": "", "/v1/owners": "", "/v1/shards/1/leader": `{"site":2}`, "/v1/shards/1/rebuild": `{}`, "/v1/shards/1/trust": `{}`,
 		"/v1/sites/plan": `{"kind":"retire","site":4}`, "/v1/sites/apply": `{"kind":"retire","site":4,"plan":"abc"}`,
 		"/v1/slots/plan": `{"slots":[{"from":1,"to":2}],"to":2}`, "/v1/slots/apply": `{"slots":[{"from":1,"to":2}],"to":2,"plan":"abc"}`,
-		"/v1/slots/stay": `{"slots":[{"from":1,"to":2}]}`, "/v1/messages/acknowledge": `{"shard":1,"seqs":[1]}`,
+		"/v1/slots/stay": `{"slots":[{"from":1,"to":2}]}`, "/v1/shards/1/split/plan": `{}`, "/v1/shards/1/split/cancel": `{}`,
+		"/v1/shards/1/split/apply": `{"slots":[{"from":1,"to":2}],"plan":"abc"}`, "/v1/messages/acknowledge": `{"shard":1,"seqs":[1]}`,
 	} {
 		for _, key := range []string{"", uuid1} {
 			f := &fake{}
@@ -289,7 +290,7 @@ func TestOptionalKeys(t *testing.T) {
 		}
 	}
 	_, _, doc := ask(t, newTestAPI(&fake{}), "GET", "/openapi.json", "", "")
-	for text, want := range map[string]int{"The Idempotency-Key is therefore optional": 5, "Idempotency-Key could name": 9, "a batch with an Idempotency-Key is refused": 1} {
+	for text, want := range map[string]int{"The Idempotency-Key is therefore optional": 5, "Idempotency-Key could name": 12, "a batch with an Idempotency-Key is refused": 1} {
 		if got := strings.Count(doc, text); got != want {
 			t.Errorf("the document says %q %d times, want %d", text, got, want)
 		}
@@ -356,6 +357,110 @@ func TestDeadlineHeader(t *testing.T) {
 	for text, want := range map[string]int{"1": 201, "10000": 201, "10001": 400, "0": 400, "-5": 400, "2s": 400} {
 		if status, _, body := ask(t, api, "POST", "/v1/transfers", tellerKey, pay, "Idempotency-Key", uuid1, "X-Deadline-Ms", text); status != want {
 			t.Errorf("X-Deadline-Ms %s: %d %s, want %d", text, status, body, want)
+		}
+	}
+}
+
+// A caller gets the time that he asks for, whatever the configuration; the configuration is for who does not ask.
+func TestDeadlineOfARequest(t *testing.T) {
+	var left time.Duration
+	f := &fake{submit: func(ctx context.Context, txns []holdfast.Txn, _ bool) ([]holdfast.Outcome, error) {
+		until, _ := ctx.Deadline()
+		left = time.Until(until)
+		return outcomesOf(txns, holdfast.Done, holdfast.CodeOK), nil
+	}}
+	for _, row := range []struct {
+		configured time.Duration
+		header     string
+		want       time.Duration
+	}{
+		{0, "", 2 * time.Second},
+		{6 * time.Second, "", 6 * time.Second},
+		{2 * time.Second, "8000", 8 * time.Second},
+		{6 * time.Second, "3000", 3 * time.Second},
+		{time.Minute, "", MaxDeadline},
+	} {
+		api := New(f, Options{Keys: testKeys, Deadline: row.configured})
+		ask(t, api, "POST", "/v1/transfers", tellerKey, pay, "Idempotency-Key", uuid1, "X-Deadline-Ms", row.header)
+		if left > row.want || left < row.want-900*time.Millisecond {
+			t.Errorf("configured to %v, asked for %q: %v, want %v", row.configured, row.header, left, row.want)
+		}
+	}
+}
+
+// Whatever is refused where a transaction was asked for says what became of it: nothing, unless this site failed.
+func TestEveryRefusalOfATransactionTellsTheOutcome(t *testing.T) {
+	f := &fake{}
+	api := newTestAPI(f)
+	tell := func(want, key, path, body string, headers ...string) {
+		t.Helper()
+		status, h, text := ask(t, api, "POST", path, key, body, headers...)
+		if p := problemIn(t, h, text); p.Outcome != want {
+			t.Errorf("%s %.60s: %d %s, want the outcome %q", path, body, status, text, want)
+		}
+	}
+	for _, body := range []string{`{"debit":`, strings.Replace(pay, "1250", "1.0", 1), strings.Replace(pay, `"amount"`, `"amount":1,"amount"`, 1), "[]", "", strings.Repeat(" ", MaxBody+1)} {
+		tell("not-executed", tellerKey, "/v1/transfers", body, "Idempotency-Key", uuid1)
+		tell("not-executed", tellerKey, "/v1/holds", body, "Idempotency-Key", uuid1)
+		tell("not-executed", operatorKey, "/v1/accounts", body, "Idempotency-Key", uuid1)
+	}
+	tell("not-executed", tellerKey, "/v1/transactions", `{"transactions":[]}`)
+	tell("not-executed", tellerKey, "/v1/transactions", `{"transactions":[{"id":"`+uuid1+`"}]}`, "Idempotency-Key", uuid1)
+	tell("not-executed", tellerKey, "/v1/transactions", `{"accounts":[{"op":"freeze","id":"`+wallet+`"}]}`, "Idempotency-Key", uuid1)
+	tell("not-executed", readerKey, "/v1/transfers", pay, "Idempotency-Key", uuid1)
+	tell("not-executed", "", "/v1/transfers", pay, "Idempotency-Key", uuid1)
+	tell("not-executed", tellerKey, "/v1/transfers?x=1", pay, "Idempotency-Key", uuid1)
+	tell("not-executed", tellerKey, "/v1/transfers", pay, "Idempotency-Key", uuid1, "X-Deadline-Ms", "0")
+	tell("not-executed", tellerKey, "/v1/transfers", pay)
+	tell("not-executed", operatorKey, "/v1/accounts/nonsense/freeze", "")
+	tell("", operatorKey, "/v1/shards/1/leader", `{}`)
+	f.submit = func(context.Context, []holdfast.Txn, bool) ([]holdfast.Outcome, error) {
+		return nil, errors.New("a fault")
+	}
+	tell("unknown", tellerKey, "/v1/transfers", pay, "Idempotency-Key", uuid1)
+	f.submit = func(context.Context, []holdfast.Txn, bool) ([]holdfast.Outcome, error) { panic("a bug") }
+	tell("unknown", tellerKey, "/v1/transfers", pay, "Idempotency-Key", uuid1)
+}
+
+// Of two headers one would be ignored, and with it a protection that the caller believes in.
+func TestHeadersAreGivenOnce(t *testing.T) {
+	f := &fake{}
+	for _, name := range []string{"Idempotency-Key", "X-Deadline-Ms"} {
+		r := httptest.NewRequest(http.MethodPost, "/v1/transfers", strings.NewReader(pay))
+		r.Header = http.Header{"Authorization": {"Bearer " + tellerKey}, "Idempotency-Key": {uuid1}, "X-Deadline-Ms": {"1000"}}
+		r.Header.Add(name, "1001")
+		w := httptest.NewRecorder()
+		newTestAPI(f).ServeHTTP(w, r)
+		if p := problemIn(t, w.Header(), w.Body.String()); w.Code != 400 || p.Field != name || p.Outcome != "not-executed" || f.txns != nil {
+			t.Errorf("%s twice: %d %s", name, w.Code, w.Body)
+		}
+	}
+}
+
+// The mux would send whoever asks for such a path elsewhere, with a page for people.
+func TestUncleanPathsAreNotFound(t *testing.T) {
+	api := newTestAPI(&fake{})
+	for _, path := range []string{"/v1//sites", "//v1/sites", "/v1/records/..", "/v1/records/.", "/v1/./sites", "/v1/x/../sites", "/v1/sites/"} {
+		for _, method := range []string{"GET", "POST"} {
+			r := httptest.NewRequest(method, "/", nil)
+			r.URL = &url.URL{Path: path}
+			r.Header.Set("Authorization", "Bearer "+operatorKey)
+			w := httptest.NewRecorder()
+			api.ServeHTTP(w, r)
+			if p := problemIn(t, w.Header(), w.Body.String()); w.Code != 404 || p.Code != "not-found" {
+				t.Errorf("%s %s: %d %s", method, path, w.Code, w.Body)
+			}
+		}
+	}
+	for path, want := range map[string]int{"/v1/sites": 200, "/": 404, "/v1/records/%2E%2E": 404, "/v1/records/a%2F%2Fb": 404} {
+		status, h, body := ask(t, api, "GET", path, readerKey, "")
+		if status != want {
+			t.Errorf("%s: %d %s", path, status, body)
+		}
+		if p := (Problem{}); want == 404 && path != "/" {
+			if p = problemIn(t, h, body); p.Field == "path" {
+				t.Errorf("%s is refused as a path: %s", path, body)
+			}
 		}
 	}
 }
@@ -436,6 +541,10 @@ func TestParametersAreReadStrictly(t *testing.T) {
 		"/v1/messages?shard=1&after=-1":                 "after",
 		"/v1/messages?shard=1&limit=1001":               "limit",
 		"/v1/records?index=" + strings.Repeat("x", 201): "index",
+		"/v1/sites?x=1":                                 "x",
+		"/v1/shards?consistency=stale":                  "consistency",
+		"/v1/audit?nonsense=2":                          "nonsense",
+		"/v1/survival?x":                                "x",
 	} {
 		status, h, body := ask(t, api, "GET", path, readerKey, "")
 		if p := problemIn(t, h, body); status != 400 || p.Field != field {
@@ -450,6 +559,17 @@ func TestHandOver(t *testing.T) {
 	status, h, body := ask(t, api, "POST", "/v1/shards/1/leader", operatorKey, `{"site":2}`)
 	if p := problemIn(t, h, body); status != 409 || p.Code != "not-now" || !strings.Contains(p.Detail, "site 2 has no voting replica") {
 		t.Errorf("%d %s", status, body)
+	}
+	for _, unknown := range []error{site.ErrUnknown, shard.ErrLost, context.DeadlineExceeded} {
+		f.handOver = fmt.Errorf("handing shard 1 over: %w", unknown)
+		status, h, body := ask(t, api, "POST", "/v1/shards/1/leader", operatorKey, `{"site":2}`)
+		if p := problemIn(t, h, body); status != 504 || p.Code != "outcome-unknown" || p.Outcome != "unknown" || !strings.Contains(p.Detail, "handing shard 1 over") {
+			t.Errorf("%v: %d %s", unknown, status, body)
+		}
+	}
+	f.handOver, f.home = nil, fmt.Errorf("the shard map: %w", site.ErrUnknown)
+	if status, _, body := ask(t, api, "POST", "/v1/shards/1/leader", operatorKey, `{"site":2}`); status != 504 {
+		t.Errorf("a home that may be set: %d %s", status, body)
 	}
 	for text, field := range map[string]string{`{}`: "site", `{"site":"2"}`: "site", `{"site":0}`: "site", `{"sites":2}`: "sites"} {
 		status, h, body := ask(t, api, "POST", "/v1/shards/1/leader", operatorKey, text)
@@ -503,47 +623,6 @@ func TestNotReady(t *testing.T) {
 	}
 }
 
-// The scanner and the documented types are two lists of the same members.
-func TestScannerKnowsWhatIsDocumented(t *testing.T) {
-	for _, row := range []struct {
-		known []string
-		body  any
-	}{
-		{transactionMembers, transactionBody{}},
-		{submissionMembers, submissionBody{}},
-		{transferMembers, transferBody{}},
-		{accountOpMembers, accountOpBody{}},
-		{openMembers, openAccountBody{}},
-		{preconditionMembers, preconditionBody{}},
-		{recordMembers, recordChangeBody{}},
-		{messageMembers, messageBody{}},
-		{holdMembers, holdRequestBody{}},
-		{settleMembers, settleBody{}},
-		{voidMembers, voidBody{}},
-		{leaderMembers, leaderBody{}},
-		{rebuildMembers, rebuildBody{}},
-		{siteRequestMembers, siteRequestBody{}},
-		{siteApplyMembers, siteApplyBody{}},
-	} {
-		if got := jsonNames(reflect.TypeOf(row.body)); !slices.Equal(got, row.known) {
-			t.Errorf("%T documents %v, the scanner knows %v", row.body, got, row.known)
-		}
-	}
-}
-
-func jsonNames(t reflect.Type) (names []string) {
-	for i := range t.NumField() {
-		f := t.Field(i)
-		if f.Anonymous {
-			names = append(names, jsonNames(f.Type)...)
-			continue
-		}
-		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
-		names = append(names, name)
-	}
-	return names
-}
-
 func TestDocument(t *testing.T) {
 	_, h, body := ask(t, newTestAPI(&fake{}), "GET", "/openapi.json", "", "")
 	var doc struct {
@@ -563,7 +642,7 @@ func TestDocument(t *testing.T) {
 	for _, item := range doc.Paths {
 		operations += len(item)
 	}
-	if operations != 35 {
+	if operations != 38 {
 		t.Errorf("%d operations are documented", operations)
 	}
 	for _, ref := range regexp.MustCompile(`"#/components/schemas/([^"]+)"`).FindAllStringSubmatch(body, -1) {
@@ -627,8 +706,8 @@ func TestAnswersAreSignedForWhoAsks(t *testing.T) {
 		api.ServeHTTP(w, r)
 		return w
 	}
-	w := get("/v1/sites?x=%20y", proof.Ask)
-	a, err := proof.Hear(http.MethodGet, "/v1/sites?x=%20y", w.Code, w.Header(), w.Body.Bytes())
+	w := get("/v1/records?index=%20y", proof.Ask)
+	a, err := proof.Hear(http.MethodGet, "/v1/records?index=%20y", w.Code, w.Header(), w.Body.Bytes())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -650,6 +729,24 @@ func TestCursorsOfEveryPageAreRead(t *testing.T) {
 	}
 }
 
+func TestMarksOfEveryShardAreRead(t *testing.T) {
+	var all []mark
+	for id := range holdfast.ShardID(site.MaxShards) {
+		all = append(all, mark{id + 1, ledger.Place{Position: holdfast.Position{Index: uint64(id) << 40, Ord: uint32(id)}, Leg: holdfast.Leg(id + 1)}})
+	}
+	for n := range len(all) + 1 {
+		got, err := readMarks(marksText(all[:n]))
+		if err != nil || !slices.Equal(got, all[:n]) {
+			t.Fatalf("%d marks: %v, %v", n, got, err)
+		}
+	}
+	for _, bad := range [][]mark{{all[1], all[0]}, {all[0], all[0]}, {{0, newestPlace}}, {{1, ledger.Place{}}}, append(all[:256:256], mark{300, newestPlace})} {
+		if got, err := readMarks(marksText(bad)); err == nil {
+			t.Errorf("%v was read as %v", bad, got)
+		}
+	}
+}
+
 func FuzzCursor(f *testing.F) {
 	f.Add("")
 	f.Add(cursorText(shard.Cursor{Time: 7, Skip: 3}))
@@ -665,6 +762,11 @@ func TestBalancesOfTheFutureAreNotKnown(t *testing.T) {
 		q := query{"at": {text}}
 		if _, given, err := q.at(); !given || (err == nil) != ok {
 			t.Errorf("%s: %v; want good: %t", text, err, ok)
+		}
+	}
+	for _, text := range []string{"2262-01-01T00:00:00Z", "9999-12-31T23:59:59Z"} {
+		if _, _, err := (query{"at": {text}}).at(); err == nil || !strings.Contains(err.Error(), "yet to come") {
+			t.Errorf("%s: %v", text, err)
 		}
 	}
 }

@@ -1,80 +1,93 @@
 package httpapi
 
-// What the document of the API says about parameters. The requests are read by hand; see the handlers.
+// What the document of the API says about parameters. The requests are read by hand; see the handlers. Which parameters a URL may have
+// is taken from here. Types that are embedded are exported: huma leaves out what is not.
 
 type jsonOut[T any] struct{ Body T }
 
-type deadlineIn struct {
-	Deadline int `header:"X-Deadline-Ms" minimum:"1" maximum:"10000" doc:"Deadline of the request in milliseconds; 2000 if left out"`
+// DeadlineIn documents the parameter that every operation has.
+type DeadlineIn struct {
+	Deadline int `header:"X-Deadline-Ms" minimum:"1" maximum:"10000" doc:"Deadline of the request in milliseconds; if left out, what the site is configured to (timing.request, 2000 as delivered)"`
 }
 
-type keyIn struct {
+// KeyIn documents the parameters of changes that are transactions.
+type KeyIn struct {
 	Key string `header:"Idempotency-Key" maxLength:"255" doc:"A UUID: the id of the transaction. Any other text is turned into one, together with the name of the API key. Send the same again when you ask again" example:"0190f3c6-2a3b-7c4d-8e5f-001122334455"`
-	deadlineIn
+	DeadlineIn
 }
 
-type modeIn struct {
+// ModeIn documents the parameters of questions about what was written.
+type ModeIn struct {
 	Consistency string `query:"consistency" enum:"linearizable,stale" doc:"linearizable: sees everything that was acknowledged before. stale: what this site knows, also when it is cut off"`
-	deadlineIn
+	DeadlineIn
 }
 
-type pathAccount struct {
+// PathAccount documents a path that names an account.
+type PathAccount struct {
 	ID string `path:"id" doc:"<owner>.<purpose>.<asset>" example:"2088000000010420.wallet.CNY"`
 }
 
-type pathID struct {
+// PathID documents a path that names a transaction, a transfer or a hold.
+type PathID struct {
 	ID string `path:"id" format:"uuid"`
 }
 
 type issueOwnerIn struct {
-	deadlineIn
+	DeadlineIn
 }
 
 type openAccountIn struct {
-	keyIn
+	KeyIn
 	Body openAccountBody
 }
 
 type openAccountBody struct {
 	ID    string `json:"id" doc:"<owner>.<purpose>.<asset>" example:"2088000000010420.wallet.CNY"`
 	Limit string `json:"limit,omitempty" enum:"none,debits,credits" doc:"debits: never below zero (wallets). credits: never above. none if left out"`
-	Code  uint32 `json:"code,omitempty" doc:"The caller's own classification"`
+	Code  uint32 `json:"code,omitempty" format:"int64" maximum:"4294967295" doc:"The caller's own classification"`
 	Ref   string `json:"ref,omitempty" doc:"The caller's own reference, a UUID"`
 }
 
 type restrictIn struct {
-	keyIn
-	pathAccount
+	KeyIn
+	PathAccount
 }
 
-type accountIn struct {
-	pathAccount
-	modeIn
+// AccountIn documents the parameters of questions about an account.
+type AccountIn struct {
+	PathAccount
+	ModeIn
 }
 
 type readAccountIn struct {
-	accountIn
+	AccountIn
 	At string `query:"at" format:"date-time" doc:"A past moment; now if left out. The answer never changes: it is given when nothing can come any more that is stamped up to then"`
 }
 
 type statementIn struct {
-	accountIn
+	AccountIn
 	Limit  int    `query:"limit" minimum:"1" maximum:"1000" doc:"Lines on a page; 100 if left out"`
 	Cursor string `query:"cursor" doc:"The next of the page before; left out for the newest lines"`
 }
 
+type accountHoldsIn struct {
+	AccountIn
+	Limit  int    `query:"limit" minimum:"1" maximum:"1000" doc:"Holds on a page, at most: some may be left out, and more follow while there is a next; 100 if left out"`
+	Cursor string `query:"cursor" doc:"The next of the page before; left out for the newest holds"`
+}
+
 type submitIn struct {
-	keyIn
+	KeyIn
 	Body submissionBody
 }
 
 type transferIn struct {
-	keyIn
-	Body transferBody
+	KeyIn
+	Body TransferBody
 }
 
 type holdIn struct {
-	keyIn
+	KeyIn
 	Body holdRequestBody
 }
 
@@ -84,13 +97,13 @@ type holdRequestBody struct {
 	Credit   string `json:"credit" doc:"Account that receives"`
 	Amount   int64  `json:"amount" minimum:"1" doc:"In minor units"`
 	TimeoutS int64  `json:"timeout_s,omitempty" minimum:"0" doc:"Seconds after which it expires; 0 is never"`
-	Code     uint32 `json:"code,omitempty"`
+	Code     uint32 `json:"code,omitempty" format:"int64" maximum:"4294967295"`
 	Ref      string `json:"ref,omitempty"`
 }
 
 type settleIn struct {
-	keyIn
-	pathID
+	KeyIn
+	PathID
 	Body *settleBody
 }
 
@@ -99,13 +112,13 @@ type settleBody struct {
 	Amount int64  `json:"amount,omitempty" minimum:"0" doc:"How much of the hold; all of it if left out"`
 	Debit  string `json:"debit,omitempty" doc:"If given, that of the hold"`
 	Credit string `json:"credit,omitempty" doc:"If given, that of the hold"`
-	Code   uint32 `json:"code,omitempty"`
+	Code   uint32 `json:"code,omitempty" format:"int64" maximum:"4294967295"`
 	Ref    string `json:"ref,omitempty"`
 }
 
 type voidIn struct {
-	keyIn
-	pathID
+	KeyIn
+	PathID
 	Body *voidBody
 }
 
@@ -113,71 +126,91 @@ type voidBody struct {
 	ID     string `json:"id,omitempty" format:"uuid" doc:"May be left out when the Idempotency-Key header is sent"`
 	Debit  string `json:"debit,omitempty" doc:"If given, that of the hold"`
 	Credit string `json:"credit,omitempty" doc:"If given, that of the hold"`
-	Code   uint32 `json:"code,omitempty"`
+	Code   uint32 `json:"code,omitempty" format:"int64" maximum:"4294967295"`
 	Ref    string `json:"ref,omitempty"`
 }
 
 type readIn struct {
-	pathID
-	modeIn
+	PathID
+	ModeIn
 }
 
 type byRefIn struct {
-	Ref string `query:"ref" required:"true" format:"uuid" doc:"The caller's own reference"`
-	modeIn
+	Ref    string `query:"ref" required:"true" format:"uuid" doc:"The caller's own reference"`
+	Limit  int    `query:"limit" minimum:"1" maximum:"1000" doc:"Transfers on a page; 100 if left out"`
+	Cursor string `query:"cursor" doc:"The next of the page before; left out for the newest transfers"`
+	ModeIn
 }
 
 type recordIn struct {
 	Key string `path:"key" maxLength:"200"`
-	modeIn
+	ModeIn
 }
 
 type recordsIn struct {
 	Index string `query:"index" required:"true" maxLength:"200" doc:"A key that is among the index keys of the records"`
 	After string `query:"after" maxLength:"200" doc:"The next of the page before; left out for the first one"`
 	Limit int    `query:"limit" minimum:"1" maximum:"1000" doc:"Records on a page; 100 if left out"`
-	modeIn
+	ModeIn
 }
 
 type rebuildIn struct {
-	deadlineIn
+	DeadlineIn
 	ID   uint16 `path:"id" doc:"Number of the shard"`
 	Body rebuildBody
 }
 
 type trustIn struct {
-	deadlineIn
+	DeadlineIn
 	ID   uint16 `path:"id" doc:"Number of the shard"`
 	Body struct{}
 }
 
 type sitePlanIn struct {
-	deadlineIn
-	Body siteRequestBody
+	DeadlineIn
+	Body SiteRequestBody
 }
 
 type siteApplyIn struct {
-	deadlineIn
+	DeadlineIn
 	Body siteApplyBody
 }
 
 type slotPlanIn struct {
-	deadlineIn
-	Body slotRequestBody
+	DeadlineIn
+	Body SlotRequestBody
 }
 
 type slotApplyIn struct {
-	deadlineIn
+	DeadlineIn
 	Body slotApplyBody
 }
 
 type slotStayIn struct {
-	deadlineIn
+	DeadlineIn
 	Body slotStayBody
 }
 
+type splitPlanIn struct {
+	DeadlineIn
+	ID   uint16 `path:"id" doc:"Number of the shard that is to be split"`
+	Body splitRequestBody
+}
+
+type splitApplyIn struct {
+	DeadlineIn
+	ID   uint16 `path:"id" doc:"Number of the shard that is to be split"`
+	Body splitApplyBody
+}
+
+type splitCancelIn struct {
+	DeadlineIn
+	ID   uint16 `path:"id" doc:"Number of the shard that is being split"`
+	Body struct{}
+}
+
 type handOverIn struct {
-	deadlineIn
+	DeadlineIn
 	ID   uint16 `path:"id" doc:"Number of the shard"`
 	Body leaderBody
 }

@@ -19,7 +19,7 @@ type queuedBody struct {
 	Seq         uint64 `json:"seq" doc:"Its number within the shard: acknowledge it by this"`
 	Transaction string `json:"transaction" format:"uuid" doc:"The transaction it was part of"`
 	Time        string `json:"time" format:"date-time"`
-	messageBody
+	MessageBody
 }
 
 type messagesBody struct {
@@ -33,7 +33,7 @@ type messagesIn struct {
 	Topic string `query:"topic" maxLength:"200" doc:"Only those of this topic; all if left out"`
 	After uint64 `query:"after" doc:"The next of the page before; left out for the oldest ones"`
 	Limit int    `query:"limit" minimum:"1" maximum:"1000" doc:"Messages on a page; 100 if left out"`
-	modeIn
+	ModeIn
 }
 
 type acknowledgeBody struct {
@@ -42,7 +42,7 @@ type acknowledgeBody struct {
 }
 
 type acknowledgeIn struct {
-	keyIn
+	KeyIn
 	Body acknowledgeBody
 }
 
@@ -56,10 +56,7 @@ func (a *api) shardIn(n int64, field string) (holdfast.ShardID, error) {
 }
 
 func (a *api) getMessages(ctx context.Context, x *exchange) error {
-	q, err := x.query("shard", "topic", "after", "limit", "consistency")
-	if err != nil {
-		return err
-	}
+	q := x.query
 	mode, err := q.mode()
 	if err != nil {
 		return err
@@ -95,7 +92,7 @@ func messagesPage(at holdfast.ShardID, list []holdfast.Queued, limit int) messag
 		m := &list[i]
 		body.Messages = append(body.Messages, queuedBody{
 			Seq: m.Seq, Transaction: m.Txn.String(), Time: m.Time.String(),
-			messageBody: messageBody{uint16(m.To), m.Topic, base64Text(m.Body)},
+			MessageBody: MessageBody{uint16(m.To), m.Topic, base64Text(m.Body)},
 		})
 	}
 	if len(list) > limit {

@@ -6,6 +6,7 @@ import (
 	"net/http/httptest"
 	"reflect"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -16,7 +17,7 @@ import (
 	"holdfast/site"
 )
 
-// newMovingBank is a bank of two shards in which a slot may move on after five seconds.
+// newMovingBank is a bank of two shards in which a slot may move on as soon as that is ever possible.
 func newMovingBank(t *testing.T) (b *bank, far holdfast.AccountID) {
 	cfg := site.Embedded(t.TempDir(), "127.0.0.1:0")
 	cfg.Shards, cfg.Timing.Request = 2, site.Duration(500*time.Millisecond)
@@ -27,7 +28,7 @@ func newMovingBank(t *testing.T) (b *bank, far holdfast.AccountID) {
 	if err := s.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	server := httptest.NewServer(New(s, Options{Keys: testKeys, Version: "test", Deadline: 10 * time.Second}))
+	server := httptest.NewServer(asDocumented(t, New(s, Options{Keys: testKeys, Version: "test", Deadline: 10 * time.Second})))
 	t.Cleanup(func() {
 		server.Close()
 		if err := s.Stop(context.Background()); err != nil {
@@ -183,7 +184,15 @@ func TestReadersFollowAnOwnerWhoMoves(t *testing.T) {
 	}
 	shop := b.look(b.shop, nil)
 
+	_, turned, err := b.HoldsPage(ctx, b.alice, "", 1)
+	if err != nil || turned == "" {
+		t.Errorf("the first of alice's holds: next %q, %v", turned, err)
+	}
 	b.move(10, 2)
+	var e *client.Error
+	if _, _, err := b.HoldsPage(ctx, b.alice, turned, 1); !errors.As(err, &e) || e.Field != "cursor" || !strings.Contains(e.Detail, "has moved") {
+		t.Errorf("a page that was begun before the move: %v", err)
+	}
 	b.same("alice has moved", first, b.look(b.alice, moments))
 	b.same("the shop stayed", shop, b.look(b.shop, nil))
 	b.holdIs(near, "open")
@@ -201,6 +210,7 @@ func TestReadersFollowAnOwnerWhoMoves(t *testing.T) {
 	b.done(b.Void(ctx, b.NewID(), across.ID))
 	b.settleTo(0)
 	b.holdIs(across, "voided")
+	b.holdIs(near, "posted") // made anew where she went, and posted across shards there
 	if m, err := b.Transfer(ctx, post); err != nil || m.Hold != near.ID || m.Debit != b.alice || m.Credit != b.shop || m.Amount != 400 {
 		t.Errorf("the post of a hold that has moved: %+v, %v", m, err)
 	}
@@ -225,12 +235,15 @@ func TestReadersFollowAnOwnerWhoMoves(t *testing.T) {
 
 	b.move(10, 1)
 	b.same("alice has come back", away, b.look(b.alice, moments))
+	b.holdIs(across, "voided")
+	b.holdIs(near, "posted")
+	b.holdIs(over, "posted")
 	pay(b.alice, b.shop, 1)
 	last := b.look(b.alice, moments)
 	if diff := cmp.Diff(away.lines, last.lines[1:]); diff != "" {
 		t.Errorf("what was on the statement before she came back: %s", diff)
 	}
-	if _, err := b.BalanceAt(ctx, b.alice, time.Unix(1e9, 0)); !client.IsNotFound(err) {
+	if _, err := b.BalanceAt(ctx, b.alice, time.Unix(1e9, 0)); !client.IsNotFound(err) || !strings.Contains(err.Error(), "was opened at") {
 		t.Errorf("before it was opened: %v", err)
 	}
 	if a, err := b.StaleAccount(ctx, b.alice); err != nil || a.Balance() != last.account.Balance() {

@@ -22,7 +22,7 @@ type Problem struct {
 	Detail string `json:"detail" doc:"What to do"`
 	Field  string `json:"field,omitempty" doc:"The member or parameter at fault" example:"transfers[0].amount"`
 
-	Outcome string `json:"outcome,omitempty" enum:"refused,not-executed,unknown" doc:"Given where a transaction was asked for: what became of it"`
+	Outcome string `json:"outcome,omitempty" enum:"refused,not-executed,unknown" doc:"Given where a transaction was asked for: what became of it. Of an operator's order: unknown if it may have been carried out"`
 	ID      string `json:"id,omitempty" doc:"Id of the transaction: ask again with the same one"`
 	Leg     *int   `json:"leg,omitempty" doc:"The first transfer, from 0, that the code speaks of"`
 	Replay  bool   `json:"replay,omitempty" doc:"The transaction had been decided before"`

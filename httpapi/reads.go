@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"cmp"
 	"context"
 	"encoding/base64"
 	"encoding/binary"
@@ -17,14 +18,9 @@ import (
 	"holdfast/ledger"
 	"holdfast/shard"
 	"holdfast/site"
-	"holdfast/transit"
 )
 
-const (
-	defaultPage = 100
-	maxHolds    = 1000
-	maxByRef    = 1000
-)
+const defaultPage = 100
 
 // unanswered is what a caller is told when the site could not look.
 func (a *api) unanswered(err error) error {
@@ -54,14 +50,18 @@ func (a *api) unanswered(err error) error {
 // query holds the parameters of a URL: each at most once, none unknown.
 type query url.Values
 
-func (x *exchange) query(known ...string) (query, error) {
-	values, err := url.ParseQuery(x.r.URL.RawQuery)
+// query reads the parameters that the document declares for the operation.
+func (e *endpoint) query(r *http.Request) (query, error) {
+	if r.URL.RawQuery == "" || e.free { // whoever probes or scrapes may add what he likes
+		return nil, nil
+	}
+	values, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {
 		return nil, edgeMalformed.field("query", "the query of the URL cannot be read: %v", err)
 	}
 	for name, v := range values {
-		if !slices.Contains(known, name) {
-			return nil, edgeMalformed.field(printable(name), "there is no such parameter here: known are %s", strings.Join(known, ", "))
+		if !slices.Contains(e.params, name) {
+			return nil, edgeMalformed.field(printable(name), "there is no such parameter here: known are %s", cmp.Or(strings.Join(e.params, ", "), "none"))
 		}
 		if len(v) > 1 {
 			return nil, edgeMalformed.field(name, "the parameter is given twice: send it once")
@@ -101,7 +101,7 @@ func (q query) at() (t time.Time, given bool, err error) {
 	if text == "" {
 		return t, false, nil
 	}
-	if t, err = time.Parse(time.RFC3339Nano, text); err != nil || t.Year() < 1970 || t.Year() > 2261 {
+	if t, err = time.Parse(time.RFC3339Nano, text); err != nil || t.Year() < 1970 {
 		return t, true, edgeMalformed.field("at", "the moment is a time of RFC 3339 from 1970 on, for example 2015-05-27T09:00:00Z")
 	}
 	if t.After(time.Now()) {
@@ -160,16 +160,16 @@ type accountBody struct {
 	Limit  string `json:"limit" enum:"none,debits,credits"`
 	Frozen bool   `json:"frozen" doc:"Takes no new transfers"`
 	Closed bool   `json:"closed" doc:"Takes nothing any more"`
-	Code   uint32 `json:"code"`
+	Code   uint32 `json:"code" format:"int64" maximum:"4294967295"`
 	Ref    string `json:"ref,omitempty" format:"uuid"`
 	Opened string `json:"opened" format:"date-time"`
 	At     string `json:"at,omitempty" format:"date-time" doc:"The past moment that was asked for"`
-	sumsBody
+	SumsBody
 	Available int64 `json:"available" doc:"What can be spent: balance less debits pending"`
 }
 
-// sumsBody are the four sums of an account, in minor units, and its balance.
-type sumsBody struct {
+// SumsBody are the four sums of an account, in minor units, and its balance.
+type SumsBody struct {
 	DebitsPosted   int64 `json:"debits_posted"`
 	CreditsPosted  int64 `json:"credits_posted"`
 	DebitsPending  int64 `json:"debits_pending" doc:"Open holds on the debit side"`
@@ -181,7 +181,7 @@ func accountBodyOf(a *holdfast.Account) accountBody {
 	return accountBody{
 		ID: a.ID.String(), Limit: a.Limit.String(), Frozen: a.Flags&holdfast.Frozen != 0, Closed: a.Flags&holdfast.Closed != 0,
 		Code: a.Code, Ref: a.Ref.String(), Opened: a.Opened.String(), Available: int64(a.Available()),
-		sumsBody: sumsBody{
+		SumsBody: SumsBody{
 			int64(a.DebitsPosted), int64(a.CreditsPosted), int64(a.DebitsPending), int64(a.CreditsPending), int64(a.Balance()),
 		},
 	}
@@ -193,10 +193,7 @@ func (a *api) getAccount(ctx context.Context, x *exchange) error {
 	if err != nil {
 		return err
 	}
-	q, err := x.query("at", "consistency")
-	if err != nil {
-		return err
-	}
+	q := x.query
 	mode, err := q.mode()
 	if err != nil {
 		return err
@@ -256,6 +253,11 @@ func (a *api) lookIn(
 	return nothingFound()
 }
 
+// notOpenYet is said of an account as of a moment before it was opened.
+func notOpenYet(opened holdfast.Time) error {
+	return edgeNotFound.field("at", "The account was opened at %s, after the moment asked for: there was no balance yet.", opened)
+}
+
 func nothingFound() error {
 	return edgeNotFound.problem("Nothing is known under this id: check it, and ask for accounts by owner.purpose.asset, for all else by its UUID.")
 }
@@ -267,9 +269,9 @@ type statementBody struct {
 }
 
 type lineBody struct {
-	movementBody
+	MovementBody
 	Side string `json:"side" enum:"debit,credit,change" doc:"Side of this account; change: it was opened, frozen, thawed or closed"`
-	sumsBody
+	SumsBody
 }
 
 func (a *api) getStatement(ctx context.Context, x *exchange) error {
@@ -277,10 +279,7 @@ func (a *api) getStatement(ctx context.Context, x *exchange) error {
 	if err != nil {
 		return err
 	}
-	q, err := x.query("limit", "cursor", "consistency")
-	if err != nil {
-		return err
-	}
+	q := x.query
 	mode, err := q.mode()
 	if err != nil {
 		return err
@@ -303,7 +302,7 @@ func (a *api) getStatement(ctx context.Context, x *exchange) error {
 var sides = map[ledger.RowKind]string{ledger.RowChange: "change", ledger.RowDebit: "debit", ledger.RowCredit: "credit"}
 
 func (a *api) lineOf(ctx context.Context, v *shard.View, id holdfast.ShardID, l *shard.Line) (lineBody, error) {
-	b := lineBody{Side: sides[l.Kind], sumsBody: sumsBody{
+	b := lineBody{Side: sides[l.Kind], SumsBody: SumsBody{
 		int64(l.DebitsPosted), int64(l.CreditsPosted), int64(l.DebitsPending), int64(l.CreditsPending), int64(l.CreditsPosted - l.DebitsPosted),
 	}}
 	b.place(l.Txn.ID, l.Time, id, l.Index)
@@ -344,9 +343,9 @@ func readCursor(text string) (shard.Cursor, error) {
 	return shard.Cursor{Time: holdfast.Time(binary.BigEndian.Uint64(b)), Skip: binary.BigEndian.Uint32(b[8:])}, nil
 }
 
-// movementBody is a transfer as it stands in the journal.
-type movementBody struct {
-	transferBody
+// MovementBody is a transfer as it stands in the journal.
+type MovementBody struct {
+	TransferBody
 	Transaction string `json:"transaction" format:"uuid" doc:"The transaction it was part of"`
 	Leg         *int   `json:"leg,omitempty" doc:"Its number within the transaction, from 0"`
 	Time        string `json:"time" format:"date-time"`
@@ -354,12 +353,12 @@ type movementBody struct {
 	Index       uint64 `json:"index" doc:"Place in the log of the shard"`
 }
 
-func (b *movementBody) place(txn holdfast.ID, t holdfast.Time, id holdfast.ShardID, index uint64) {
+func (b *MovementBody) place(txn holdfast.ID, t holdfast.Time, id holdfast.ShardID, index uint64) {
 	b.Transaction, b.Time, b.Shard, b.Index = txn.String(), t.String(), uint16(id), index
 }
 
 // fill writes down what moved. Accounts and amount that a post or a void left to its hold are taken from there.
-func (b *movementBody) fill(v *shard.View, m *movement) error {
+func (b *MovementBody) fill(v *shard.View, m *movement) error {
 	t := &m.transfer
 	if !t.Hold.IsZero() && (t.Debit == holdfast.AccountID{} || t.Credit == holdfast.AccountID{} || t.Amount == 0) {
 		h, _, found, err := findHold(v, t.Hold)
@@ -373,16 +372,12 @@ func (b *movementBody) fill(v *shard.View, m *movement) error {
 			t.Amount = h.Amount
 		}
 	}
-	b.transferBody = transferBodyOf(t)
+	b.TransferBody = transferBodyOf(t)
 	b.Leg = new(int(m.leg))
 	return nil
 }
 
-type transfersBody struct {
-	Transfers []movementBody `json:"transfers" doc:"Newest first, at most 1,000"`
-}
-
-func (a *api) movementOf(ctx context.Context, v *shard.View, id holdfast.ShardID, f *shard.FoundTransfer) (b movementBody, err error) {
+func (a *api) movementOf(ctx context.Context, v *shard.View, id holdfast.ShardID, f *shard.FoundTransfer) (b MovementBody, err error) {
 	m, err := a.movementIn(ctx, v, f.Txn, f.Leg)
 	if err != nil {
 		return b, err
@@ -396,7 +391,7 @@ func (a *api) getTransfer(ctx context.Context, x *exchange) error {
 	if err != nil {
 		return err
 	}
-	var body movementBody
+	var body MovementBody
 	err = a.lookUp(ctx, x, func(v *shard.View) (bool, error) {
 		f, found, err := findTransfer(v, id)
 		if err == nil && found {
@@ -412,54 +407,16 @@ func (a *api) getTransfer(ctx context.Context, x *exchange) error {
 
 // lookUp reads all shards, linearizably unless the caller says otherwise, until one has what is asked for.
 func (a *api) lookUp(ctx context.Context, x *exchange, fn func(*shard.View) (bool, error)) error {
-	q, err := x.query("consistency")
-	if err != nil {
-		return err
-	}
-	mode, err := q.mode()
+	mode, err := x.query.mode()
 	if err != nil {
 		return err
 	}
 	return a.lookIn(ctx, x, a.site.ShardIDs(), mode, fn)
 }
 
-func (a *api) getTransfersByRef(ctx context.Context, x *exchange) error {
-	q, err := x.query("ref", "consistency")
-	if err != nil {
-		return err
-	}
-	mode, err := q.mode()
-	if err != nil {
-		return err
-	}
-	var ref holdfast.Ref
-	if err := ref.UnmarshalText([]byte(q.get("ref"))); err != nil || ref.IsZero() {
-		return edgeMalformed.field("ref", "name the reference to look for, a UUID: /v1/transfers?ref=...")
-	}
-	body := transfersBody{Transfers: []movementBody{}}
-	for _, id := range a.site.ShardIDs() {
-		err := a.site.Read(ctx, id, mode, func(v *shard.View) error {
-			list, err := v.ByRef(ref, maxByRef)
-			for i := range list {
-				if list[i].Transfer.ID.IsShadow() && !list[i].Txn.ID.IsShadow() && !atHome(&list[i]) || ledger.OfMove(list[i].Txn) {
-					continue // shown where it landed, if it did; or made anew in a move
-				}
-				m, wrong := a.movementOf(ctx, v, id, &list[i])
-				body.Transfers, err = append(body.Transfers, m), errors.Join(err, wrong)
-			}
-			return err
-		})
-		if err != nil {
-			return a.unanswered(err)
-		}
-	}
-	slices.SortStableFunc(body.Transfers, func(p, q movementBody) int { return strings.Compare(q.Time, p.Time) })
-	return x.sendJSON(http.StatusOK, body)
-}
-
 type decidedBody struct {
 	Outcome     outcomeBody     `json:"outcome"`
-	Transaction transactionBody `json:"transaction" doc:"What was asked for"`
+	Transaction TransactionBody `json:"transaction" doc:"What was asked for"`
 }
 
 func (a *api) getTransaction(ctx context.Context, x *exchange) error {
@@ -490,13 +447,9 @@ type holdBody struct {
 	State   string `json:"state" enum:"open,posted,voided,expired"`
 	Opened  string `json:"opened" format:"date-time"`
 	Expires string `json:"expires,omitempty" format:"date-time" doc:"Left out: never, or it is not open any more"`
-	Code    uint32 `json:"code,omitempty"`
+	Code    uint32 `json:"code,omitempty" format:"int64" maximum:"4294967295"`
 	Ref     string `json:"ref,omitempty" format:"uuid"`
 	Shard   uint16 `json:"shard"`
-}
-
-type holdsBody struct {
-	Holds []holdBody `json:"holds" doc:"Newest first, at most 1,000"`
 }
 
 var holdStates = map[ledger.HoldState]string{
@@ -520,10 +473,7 @@ func (a *api) getHold(ctx context.Context, x *exchange) error {
 	if err != nil {
 		return err
 	}
-	q, err := x.query("consistency")
-	if err != nil {
-		return err
-	}
+	q := x.query
 	mode, err := q.mode()
 	if err != nil {
 		return err
@@ -536,77 +486,4 @@ func (a *api) getHold(ctx context.Context, x *exchange) error {
 		return nothingFound()
 	}
 	return x.sendJSON(http.StatusOK, holdBodyOf(&h.OpenHold, h.State, h.Shard))
-}
-
-func (a *api) getAccountHolds(ctx context.Context, x *exchange) error {
-	id, err := x.pathAccount()
-	if err != nil {
-		return err
-	}
-	q, err := x.query("consistency")
-	if err != nil {
-		return err
-	}
-	mode, err := q.mode()
-	if err != nil {
-		return err
-	}
-	var list []shownHold
-	err = a.look(ctx, x, id, mode, func(_ site.Stay, v *shard.View) (found bool, err error) {
-		if _, found = v.Account(id); found {
-			list, err = callersHolds(v, id)
-		}
-		return found, err
-	})
-	if err != nil {
-		return err
-	}
-	body := holdsBody{Holds: []holdBody{}}
-	for i := range list {
-		h := &list[i]
-		if h.moved {
-			before, found, err := a.site.Hold(ctx, h.ID, shard.Stale)
-			if err != nil {
-				return a.unanswered(err)
-			}
-			if found {
-				h.Time = before.Time
-			}
-		}
-		body.Holds = append(body.Holds, holdBodyOf(&h.OpenHold, ledger.HoldOpen, x.shard))
-	}
-	return x.sendJSON(http.StatusOK, body)
-}
-
-// shownHold is an open hold as its caller knows it.
-type shownHold struct {
-	ledger.OpenHold
-	moved bool // it was made anew when one of its owners moved: where it was first stands when it was opened
-}
-
-// callersHolds lists the open holds of an account.
-func callersHolds(v *shard.View, id holdfast.AccountID) (list []shownHold, err error) {
-	for _, h := range v.HoldsOf(id, maxHolds) {
-		moved := false
-		if h.ID.Reserved() {
-			name, err := site.CallersHold(v, h.ID)
-			if err != nil {
-				return list, err
-			}
-			if _, held, err := v.Record(transit.HeldKey(name)); err != nil {
-				return list, err
-			} else if !held {
-				continue // a payment under way to another shard: it is no hold that anybody could post
-			}
-			shown, _, found, err := findHold(v, h.ID)
-			if err != nil {
-				return list, err
-			}
-			if found {
-				moved, h = !h.ID.IsShadow(), shown
-			}
-		}
-		list = append(list, shownHold{h, moved})
-	}
-	return list, nil
 }

@@ -54,10 +54,7 @@ type recordsBody struct {
 // getRecords lists the records of all shards that carry an index key. Each shard is asked for one more than fits, so that a page
 // that is full to the last record is known to be the last.
 func (a *api) getRecords(ctx context.Context, x *exchange) error {
-	q, err := x.query("index", "after", "limit", "consistency")
-	if err != nil {
-		return err
-	}
+	q := x.query
 	mode, err := q.mode()
 	if err != nil {
 		return err

@@ -55,6 +55,8 @@ type operation struct {
 	action  guard.Action // 0: open to everybody
 	free    bool         // not counted against the limit of requests at once
 	ok      []int        // statuses of success, the usual one first; none: 200
+	params  []string     // of the URL; add takes them, and whether a transaction is asked for, from the document
+	txn     bool
 	handle  handler
 }
 
@@ -82,6 +84,14 @@ func add[I, O any](r *router, o operation) {
 	}
 	huma.Register(r.doc, op, func(context.Context, *I) (*O, error) { return nil, nil })
 	r.shareSuccess(&o)
+	for _, p := range operationOf(r.doc.OpenAPI().Paths[o.path], o.method).Parameters {
+		switch {
+		case p.In == "query":
+			o.params = append(o.params, p.Name)
+		case p.Name == idempotencyHeader:
+			o.txn = true
+		}
+	}
 	r.mount(o)
 }
 
@@ -93,6 +103,26 @@ func (r *router) shareSuccess(o *operation) {
 		resp := responses[strconv.Itoa(status)]
 		resp.Content = responses[strconv.Itoa(o.ok[0])].Content
 		resp.Description = successText[status]
+	}
+}
+
+// either documents that an operation may answer a status with another body as well.
+func either[O any](r *router, path, method string, status int) {
+	media := operationOf(r.doc.OpenAPI().Paths[path], method).Responses[strconv.Itoa(status)]
+	other := r.doc.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[O](), true, "")
+	media.Content = map[string]*huma.MediaType{jsonType: {
+		Schema: &huma.Schema{OneOf: []*huma.Schema{media.Content[jsonType].Schema, other}},
+	}}
+}
+
+// neverNull takes back what huma says of lists and pointers: the API writes no null and reads none.
+func neverNull(s *huma.Schema) {
+	s.Nullable = false
+	for _, p := range s.Properties {
+		neverNull(p)
+	}
+	if s.Items != nil {
+		neverNull(s.Items)
 	}
 }
 
@@ -111,19 +141,46 @@ func operationOf(item *huma.PathItem, method string) *huma.Operation {
 func (r *router) mount(o operation) {
 	r.methods[o.path] = append(r.methods[o.path], o.method)
 	r.mux.Handle(o.method+" "+o.path, &endpoint{
-		api: r.api, name: o.name, action: o.action, free: o.free, handle: o.handle, metrics: r.api.metrics.of(o.name),
+		api: r.api, name: o.name, action: o.action, free: o.free, params: o.params, txn: o.txn, handle: o.handle, metrics: r.api.metrics.of(o.name),
 	})
 }
 
 // finish mounts the documents and what answers everything that is no operation.
 func (r *router) finish() http.Handler {
 	delete(r.doc.OpenAPI().Components.Schemas.Map(), "ErrorModel") // huma's own, which nothing here sends
+	for _, s := range r.doc.OpenAPI().Components.Schemas.Map() {
+		neverNull(s)
+	}
 	r.mountDocs()
 	for path, methods := range r.methods {
 		r.mux.Handle(path, r.refusal("method-not-allowed", notAllowed(methods)))
 	}
-	r.mux.Handle("/", r.refusal("not-found", notFound))
-	return r.mux
+	missing := r.refusal("not-found", notFound)
+	r.mux.Handle("/", missing)
+	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		if clean(req.URL.EscapedPath()) {
+			r.mux.ServeHTTP(w, req)
+		} else {
+			missing.ServeHTTP(w, req)
+		}
+	})
+}
+
+// clean reports whether a path is what it says. The mux would send the caller of any other path elsewhere, with a page for people.
+func clean(path string) bool {
+	if !strings.HasPrefix(path, "/") {
+		return false
+	}
+	for rest := path[1:]; ; {
+		segment, after, more := strings.Cut(rest, "/")
+		if segment == "." || segment == ".." || segment == "" && more {
+			return false
+		}
+		if !more {
+			return true
+		}
+		rest = after
+	}
 }
 
 func (r *router) refusal(name string, h handler) http.Handler {
@@ -131,7 +188,7 @@ func (r *router) refusal(name string, h handler) http.Handler {
 }
 
 func notFound(_ context.Context, x *exchange) error {
-	return edgeNotFound.field("path", "There is no such path: /docs lists what there is.")
+	return edgeNotFound.field("path", "There is no such path: /docs lists what there is. A \"/\" or \"..\" within a key is written %%2F and %%2E%%2E.")
 }
 
 func notAllowed(methods []string) handler {

@@ -57,8 +57,8 @@ func (a *api) accountRoutes(r *router) {
 		name: "statement", method: get, path: "/v1/accounts/{id}/statement", tag: tagAccounts, summary: "Page through a statement, newest line first",
 		action: guard.ReadMoney, handle: a.getStatement,
 	})
-	add[accountIn, jsonOut[holdsBody]](r, operation{
-		name: "account-holds", method: get, path: "/v1/accounts/{id}/holds", tag: tagAccounts, summary: "List the open holds of an account",
+	add[accountHoldsIn, jsonOut[holdsBody]](r, operation{
+		name: "account-holds", method: get, path: "/v1/accounts/{id}/holds", tag: tagAccounts, summary: "Page through the open holds of an account, newest first",
 		action: guard.ReadMoney, handle: a.getAccountHolds,
 	})
 	for _, v := range []struct {
@@ -87,6 +87,7 @@ func (a *api) paymentRoutes(r *router) {
 			"they stand behind single payments. Each of them has an id of its own, so a batch with an Idempotency-Key is refused with 400.",
 		action: guard.OpenAccounts, ok: created, handle: a.postTransactions,
 	})
+	either[outcomesBody](r, "/v1/transactions", post, http.StatusOK)
 	add[readIn, jsonOut[decidedBody]](r, operation{
 		name: "read-transaction", method: get, path: "/v1/transactions/{id}", tag: tagPayments, summary: "What was asked, and what became of it",
 		action: guard.ReadMoney, handle: a.getTransaction,
@@ -96,10 +97,10 @@ func (a *api) paymentRoutes(r *router) {
 		action: guard.MoveMoney, ok: created, handle: a.postTransfer,
 	})
 	add[byRefIn, jsonOut[transfersBody]](r, operation{
-		name: "find-transfers", method: get, path: "/v1/transfers", tag: tagPayments, summary: "Find transfers by the caller's reference, newest first",
+		name: "find-transfers", method: get, path: "/v1/transfers", tag: tagPayments, summary: "Page through the transfers with a reference of the caller, newest first",
 		action: guard.ReadMoney, handle: a.getTransfersByRef,
 	})
-	add[readIn, jsonOut[movementBody]](r, operation{
+	add[readIn, jsonOut[MovementBody]](r, operation{
 		name: "read-transfer", method: get, path: "/v1/transfers/{id}", tag: tagPayments, summary: "Read one transfer",
 		action: guard.ReadMoney, handle: a.getTransfer,
 	})
@@ -152,11 +153,11 @@ func (a *api) holdRoutes(r *router) {
 }
 
 func (a *api) fleetRoutes(r *router) {
-	add[struct{}, jsonOut[sitesBody]](r, operation{
+	add[DeadlineIn, jsonOut[sitesBody]](r, operation{
 		name: "sites", method: get, path: "/v1/sites", tag: tagFleet, summary: "The sites, as this one sees them",
 		action: guard.ReadFleet, handle: a.getSites,
 	})
-	add[struct{}, jsonOut[shardsBody]](r, operation{
+	add[DeadlineIn, jsonOut[shardsBody]](r, operation{
 		name: "shards", method: get, path: "/v1/shards", tag: tagFleet, summary: "The shards, as this site sees them",
 		action: guard.ReadFleet, handle: a.getShards,
 	})
@@ -167,7 +168,7 @@ func (a *api) fleetRoutes(r *router) {
 			"transaction that an Idempotency-Key could name: it may be sent and changes nothing.",
 		action: guard.MoveLeaders, handle: a.postLeader,
 	})
-	add[struct{}, jsonOut[survivalBody]](r, operation{
+	add[DeadlineIn, jsonOut[survivalBody]](r, operation{
 		name: "survival", method: get, path: "/v1/survival", tag: tagFleet, summary: "What would happen now if a carrier, a cable, a site or two sites failed",
 		text: "Worked out every second from what the sites say of themselves, of the carriers between them, and of what they lead: which " +
 			"shards keep a majority, who would lead, how long they would pause, and the first thing that would break.",
@@ -205,21 +206,22 @@ func (a *api) fleetRoutes(r *router) {
 		action: guard.ChangeSites, handle: a.postSiteApply,
 	})
 	a.slotRoutes(r)
-	add[struct{}, jsonOut[auditBody]](r, operation{
+	a.splitRoutes(r)
+	add[DeadlineIn, jsonOut[auditBody]](r, operation{
 		name: "audit", method: get, path: "/v1/audit", tag: tagFleet, summary: "Recount the books and compare the replicas",
 		action: guard.ReadFleet, handle: a.getAudit,
 	})
-	add[struct{}, jsonOut[aliveBody]](r, operation{
+	add[DeadlineIn, jsonOut[aliveBody]](r, operation{
 		name: "livez", method: get, path: "/livez", tag: tagFleet, summary: "The process answers", free: true, handle: a.getLive,
 	})
-	add[struct{}, jsonOut[aliveBody]](r, operation{
+	add[DeadlineIn, jsonOut[aliveBody]](r, operation{
 		name: "readyz", method: get, path: "/readyz", tag: tagFleet, summary: "The site takes requests and hears a majority", free: true, handle: a.getReady,
 	})
 	r.mount(operation{name: "metrics", method: get, path: "/metrics", free: true, handle: a.getMetrics})
 }
 
 func (a *api) slotRoutes(r *router) {
-	add[slotPlanIn, jsonOut[slotPlanBody]](r, operation{
+	add[slotPlanIn, jsonOut[SlotPlanBody]](r, operation{
 		name: "plan-slots", method: post, path: "/v1/slots/plan", tag: tagFleet, summary: "Show what moving slots to another shard would do",
 		text: "It changes nothing. Which accounts and open holds would move, what each of the two shards has and carries now and after, which " +
 			"single losses would be survived before, while a slot is on its way, and after, and about how long its owners would wait. Refused with " +
@@ -241,5 +243,32 @@ func (a *api) slotRoutes(r *router) {
 			"is under way, or all are decided. Asking again may find nothing left to give up. There is no transaction that an Idempotency-Key " +
 			"could name: it may be sent and changes nothing.",
 		action: guard.MoveSlots, handle: a.postSlotStay,
+	})
+}
+
+func (a *api) splitRoutes(r *router) {
+	add[splitPlanIn, jsonOut[splitPlanBody]](r, operation{
+		name: "plan-split", method: post, path: "/v1/shards/{id}/split/plan", tag: tagFleet, summary: "Show what splitting a shard would do",
+		text: "It changes nothing. Which shard would be born and where it would be led; which slots would go to it, with how many accounts and open " +
+			"holds and how much of the load; what each site would lead; which single losses would be survived before, while a slot is on its way, and " +
+			"after; and about how long its owners would wait. Refused with not-now, saying why, when a split, a birth of a shard or a change of sites " +
+			"is under way, when a site does not answer or does not know how, and when there is nothing to divide. There is no transaction that " +
+			"an Idempotency-Key could name: it may be sent and changes nothing.",
+		action: guard.SplitShards, handle: a.postSplitPlan,
+	})
+	add[splitApplyIn, jsonOut[slotOrderedBody]](r, operation{
+		name: "apply-split", method: post, path: "/v1/shards/{id}/split/apply", tag: tagFleet, summary: "Order the split that a plan has shown",
+		text: "The slots that the plan has shown, and its id; refused with plan-stale when the shard map or the list of sites has changed since. It is " +
+			"answered when the order stands in the log; the fleet lets the shard be born and moves the slots by itself, one after the other, whatever " +
+			"fails meanwhile, and /v1/shards shows how far that is. No payment fails. Ordering the same plan again is done and changes nothing. " +
+			"There is no transaction that an Idempotency-Key could name: it may be sent and changes nothing.",
+		action: guard.SplitShards, handle: a.postSplitApply,
+	})
+	add[splitCancelIn, jsonOut[splitBody]](r, operation{
+		name: "cancel-split", method: post, path: "/v1/shards/{id}/split/cancel", tag: tagFleet, summary: "Give up the split of a shard that is under way",
+		text: "While the founders of the new shard are not named, nothing is left of it. Later that shard is born, and the slots stay whose moves are not " +
+			"decided; those that have come to it are there, and can be moved back. Refused with not-now when no split of the shard is under way. " +
+			"Asking again while it is being given up is done. There is no transaction that an Idempotency-Key could name: it may be sent and changes nothing.",
+		action: guard.SplitShards, handle: a.postSplitCancel,
 	})
 }

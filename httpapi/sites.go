@@ -10,7 +10,8 @@ import (
 	"holdfast/site"
 )
 
-type siteRequestBody struct {
+// SiteRequestBody is what an operator wants of the sites.
+type SiteRequestBody struct {
 	Kind      string   `json:"kind" enum:"add,replace,retire" doc:"replace: the new site takes the place of another, in one change of members a shard"`
 	Site      uint16   `json:"site" doc:"Number of the site that comes, or that is retired"`
 	Old       uint16   `json:"old,omitempty" doc:"replace: number of the site that goes"`
@@ -22,7 +23,7 @@ type siteRequestBody struct {
 }
 
 type siteApplyBody struct {
-	siteRequestBody
+	SiteRequestBody
 	Plan string `json:"plan" doc:"Id of the plan that was looked at"`
 }
 
@@ -164,6 +165,10 @@ func (a *api) notPlanned(err error) error {
 		return p
 	case errors.As(err, new(site.PlanRefused)):
 		return notNow(err)
+	case errors.Is(err, site.ErrUnknown):
+		p := notKnown(err)
+		p.cause = err
+		return p
 	}
 	return a.unanswered(err)
 }

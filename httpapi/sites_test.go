@@ -45,6 +45,13 @@ func TestSitePlanAndApply(t *testing.T) {
 			t.Errorf("%v: %d %s", err, status, body)
 		}
 	}
+	f.plan = fmt.Errorf("the list of sites: %w", site.ErrUnknown)
+	for path, text := range map[string]string{"/v1/sites/apply": replace, "/v1/slots/apply": bodies["/v1/slots/apply"], "/v1/slots/stay": bodies["/v1/slots/stay"]} {
+		status, h, body := ask(t, api, "POST", path, operatorKey, text)
+		if p := problemIn(t, h, body); status != 504 || p.Code != "outcome-unknown" || p.Outcome != "unknown" {
+			t.Errorf("%s, and nobody knows: %d %s", path, status, body)
+		}
+	}
 	status, _, body = ask(t, api, "GET", "/v1/sites", readerKey, "")
 	if status != 200 || !strings.Contains(body, `"list_version":3`) || !strings.Contains(body, `"doing":"waits"`) {
 		t.Errorf("%d %s", status, body)

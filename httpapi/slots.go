@@ -10,13 +10,14 @@ import (
 	"holdfast/site"
 )
 
-type slotRequestBody struct {
+// SlotRequestBody is what an operator wants of slots.
+type SlotRequestBody struct {
 	Slots []slotsBody `json:"slots" doc:"That are to move, all of one shard: the slot of an owner number is its digits 13 to 15"`
 	To    uint16      `json:"to" doc:"Number of the shard where they are to be"`
 }
 
 type slotApplyBody struct {
-	slotRequestBody
+	SlotRequestBody
 	Plan string `json:"plan" doc:"Id of the plan that was looked at"`
 }
 
@@ -33,7 +34,7 @@ type slotKeptBody struct {
 	Slots []slotsBody `json:"slots" doc:"That were on their way and stay. One whose move was decided meanwhile goes on: /v1/shards shows it"`
 }
 
-type slotPlanBody struct {
+type SlotPlanBody struct {
 	Plan     string          `json:"plan" doc:"What apply asks for: it holds for this request as long as the shard map has not changed"`
 	Map      uint64          `json:"map_version" doc:"Of the shard map that it is made for"`
 	Slots    []slotsBody     `json:"slots"`
@@ -164,8 +165,8 @@ func slotsBodies(ranges []site.SlotRange) []slotsBody {
 	return list
 }
 
-func slotPlanBodyOf(p *site.SlotPlan) slotPlanBody {
-	b := slotPlanBody{
+func slotPlanBodyOf(p *site.SlotPlan) SlotPlanBody {
+	b := SlotPlanBody{
 		Plan: p.ID, Map: p.Map, Slots: slotsBodies(p.Slots), From: uint16(p.From), To: uint16(p.To), Accounts: p.Accounts, Holds: p.Holds,
 		Shards: []slotShardBody{}, Before: strengthBodyOf(&p.Before), During: strengthBodyOf(&p.During), After: strengthBodyOf(&p.After),
 		Copying: wholeMillis(p.Copying), Pause: wholeMillis(p.Pause), Worst: wholeMillis(p.Worst), Notes: append([]string{}, p.Notes...),

@@ -196,7 +196,7 @@ func (c *checker) transfer(t *holdfast.Transfer, i int) {
 	}
 	c.own(t.Hold, "transfers", i, "hold")
 	if t.Timeout < 0 || t.Timeout > holdfast.MaxHoldTimeout || t.Timeout != 0 && t.Kind != holdfast.Hold {
-		c.note(holdfast.CodeTimeoutInvalid, "transfers", i, "timeout")
+		c.note(holdfast.CodeTimeoutInvalid, "transfers", i, "timeout_s")
 	}
 	if c.outside && t.Kind == holdfast.Expire {
 		c.note(holdfast.CodeExpireReserved, "transfers", i, "kind")

@@ -84,7 +84,7 @@ func transferDifference(a, b *holdfast.Transfer) string {
 	case a.Hold != b.Hold:
 		return "hold"
 	case a.Timeout != b.Timeout:
-		return "timeout"
+		return "timeout_s"
 	case a.Code != b.Code:
 		return "code"
 	case a.Ref != b.Ref:

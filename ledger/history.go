@@ -149,14 +149,16 @@ func (s *State) RecentRows(id holdfast.AccountID, before holdfast.Time, max int)
 	return rows
 }
 
-// RecentByRef returns up to max transfers with a reference that are not forgotten yet, newest first.
-func (s *State) RecentByRef(ref holdfast.Ref, max int) []RefRow {
+// RecentByRef returns up to max transfers with a reference before a place (zero: all) that are not forgotten yet, newest first.
+func (s *State) RecentByRef(ref holdfast.Ref, before Place, max int) []RefRow {
 	var rows []RefRow
 	tag := tagOf(holdfast.ID(ref).Hash())
 	for g := range s.unforgotten {
 		n, _ := g.lastRef(ref, tag)
 		for ; n != 0 && len(rows) < max; n = g.Refs[n-1].Prev {
-			rows = append(rows, g.Refs[n-1])
+			if r := &g.Refs[n-1]; before == (Place{}) || (Place{r.Position, r.Leg}).Compare(before) < 0 {
+				rows = append(rows, *r)
+			}
 		}
 	}
 	return rows

@@ -1,6 +1,10 @@
 package ledger
 
-import "holdfast"
+import (
+	"slices"
+
+	"holdfast"
+)
 
 // hold is an open hold. It stands in two lists, those of its debit and its credit account, and in the heap when it is due
 // one day. Links and the like are numbers of holds plus 1; 0 is none.
@@ -219,6 +223,37 @@ func (s *State) HoldsOf(id holdfast.AccountID, max int) []OpenHold {
 	}
 	return open
 }
+
+// HoldsBefore returns up to max open holds that have the account on either side and stand before a place (zero: all), newest first: the
+// same on every replica, whatever it was restored from. It looks at all holds of the account.
+func (s *State) HoldsBefore(id holdfast.AccountID, before Place, max int) []OpenHold {
+	ordinal, ok := s.accounts.find(&id, id.Hash())
+	if !ok {
+		return nil
+	}
+	var best []*hold
+	for n := s.accounts.hot.at(ordinal).firstHold; n != 0; {
+		h := s.holds.list.at(n - 1)
+		if n = h.links[h.side(ordinal)].next; before != (Place{}) && h.place().Compare(before) >= 0 {
+			continue
+		}
+		if best = append(best, h); len(best) >= 2*max {
+			best = newest(best, max)
+		}
+	}
+	open := make([]OpenHold, 0, min(max, len(best)))
+	for _, h := range newest(best, max) {
+		open = append(open, s.exportHold(h))
+	}
+	return open
+}
+
+func newest(list []*hold, max int) []*hold {
+	slices.SortFunc(list, func(a, b *hold) int { return b.place().Compare(a.place()) })
+	return list[:min(max, len(list))]
+}
+
+func (h *hold) place() Place { return Place{holdfast.Position{Index: h.index, Ord: h.ord}, h.leg} }
 
 // DueHolds returns up to max open holds that can expire at now; the earliest is among them.
 func (s *State) DueHolds(now holdfast.Time, max int) []holdfast.ID { return s.holds.due(now, max) }

@@ -1,6 +1,11 @@
 package ledger
 
-import "holdfast"
+import (
+	"cmp"
+	"strings"
+
+	"holdfast"
+)
 
 // Meta is what a checkpoint has to know besides its tables.
 type Meta struct {
@@ -69,6 +74,17 @@ type RefRow struct {
 	Leg holdfast.Leg
 }
 
+// Place is where a transfer stands in the log; the zero Place is no transfer's.
+type Place struct {
+	holdfast.Position
+	Leg holdfast.Leg
+}
+
+// Compare orders places as the log does.
+func (p Place) Compare(q Place) int {
+	return cmp.Or(cmp.Compare(p.Index, q.Index), cmp.Compare(p.Ord, q.Ord), cmp.Compare(p.Leg, q.Leg))
+}
+
 // RecordRow is the last version of a record within a segment.
 type RecordRow struct {
 	holdfast.Record
@@ -105,17 +121,49 @@ func (g *Segment) Account(ordinal uint32) holdfast.Account {
 	return holdfast.Account{ID: a.id(), Limit: a.limit, Code: rest.code, Ref: rest.ref, Opened: rest.opened}
 }
 
-// Size is about how many bytes the segment takes on disk, rather too many than too few.
+// What a row takes in a table at most, with its key and what the engine adds to it, but without the texts that have no fixed length.
+const (
+	tablesBytes  = 32 << 10 // of everything that is there once: heads and ends of tables, the Meta without its Totals
+	idBytes      = 128
+	changeBytes  = 288 // a row of a statement, a block that it is alone in, and the image of its account
+	refBytes     = 128
+	holdBytes    = 208
+	recordBytes  = 128
+	messageBytes = 128
+	keyBytes     = 64 // a row without a value, or the end of one
+	totalBytes   = 128
+)
+
+// Size is about how many bytes the segment takes on disk, rather too many than too few: whoever has no room for it must know that before
+// the engine does.
 func (g *Segment) Size() (n uint64) {
-	const row = 128 // of an account, an id or a reference, with its keys
-	n = uint64(len(g.IDs)+2*len(g.Rows)+len(g.Refs)+len(g.Opened)+len(g.Closed)) * row
+	n = tablesBytes + uint64(len(g.Meta.Members)+totalBytes*len(g.Meta.Totals))
+	n += uint64(idBytes*len(g.IDs) + changeBytes*len(g.Rows) + refBytes*len(g.Refs))
+	n += uint64(holdBytes*len(g.Opened) + keyBytes*(len(g.Closed)+len(g.Acked)))
 	for i := range g.Records {
-		n += row + uint64(len(g.Records[i].Key)+len(g.Records[i].Body))
+		n += g.Records[i].size()
 	}
 	for i := range g.Queued {
-		n += row + uint64(len(g.Queued[i].Topic)+len(g.Queued[i].Body))
+		n += messageBytes + uint64(len(g.Queued[i].Topic)+len(g.Queued[i].Body))
 	}
 	return n
+}
+
+// size counts the row of the record, and one of its own for each index key that it has or had, in which a zero byte takes two. Long keys
+// count twice: the engine repeats some in the index of a table.
+func (r *RecordRow) size() uint64 {
+	n := recordBytes + 2*len(r.Key) + len(r.Body)
+	for _, index := range r.Index {
+		n += len(index) + indexBytes(r.Key, index)
+	}
+	for _, index := range r.OldIndex {
+		n += indexBytes(r.Key, index)
+	}
+	return uint64(n)
+}
+
+func indexBytes(key, index string) int {
+	return keyBytes + 2*(len(index)+strings.Count(index, "\x00")+len(key))
 }
 
 // newSegment opens a segment with a little more room than the one before it needed, so that it seldom has to move while it fills.

@@ -188,6 +188,16 @@ func (w *world) checkHolds() {
 				w.t.Fatalf("account %s lists hold %+v", a.ID, h)
 			}
 		}
+		place := func(h OpenHold) Place { return Place{h.Position, h.Leg} }
+		slices.SortFunc(holds, func(p, q OpenHold) int { return place(q).Compare(place(p)) })
+		var pages []OpenHold
+		for from := (Place{}); ; from = place(pages[len(pages)-1]) {
+			page := w.state.HoldsBefore(a.ID, from, 3)
+			if pages = append(pages, page...); len(page) == 0 {
+				break
+			}
+		}
+		w.differ("pages of holds", holds, pages)
 		if len(holds) != byAccount[a.ID] {
 			w.t.Fatalf("account %s has %d holds, want %d", a.ID, len(holds), byAccount[a.ID])
 		}
@@ -281,7 +291,7 @@ func (w *world) checkRefs() {
 				}
 			}
 		}
-		w.differ("transfers by reference", recent, w.state.RecentByRef(ref, 1<<30))
+		w.differ("transfers by reference", recent, w.state.RecentByRef(ref, Place{}, 1<<30))
 		for _, row := range w.store.refs {
 			if row.Ref == ref {
 				count--

@@ -86,6 +86,7 @@ type Link struct {
 
 	dialCtx, serveCtx       context.Context
 	stopDialing, stopServes context.CancelFunc
+	stir                    chan struct{}  // of one place: bulk is about to leave
 	goroutines              sync.WaitGroup // all of the link
 	handlers                sync.WaitGroup // of these, those that serve calls
 	handshakes              chan struct{}  // one token per handshake of somebody who dialled us
@@ -120,7 +121,7 @@ func New(cfg Config) (*Link, error) {
 		site: cfg.Site, creds: cfg.Credentials, handler: cfg.Handler, notify: cfg.Notify, log: cfg.Logger,
 		listen: cfg.Listen, program: cfg.Version, started: time.Now(),
 		timing: cfg.Timing.withDefaults(), limits: cfg.Limits.withDefaults(),
-		handshakes: make(chan struct{}, maxHandshakes),
+		handshakes: make(chan struct{}, maxHandshakes), stir: make(chan struct{}, 1),
 	}
 	if l.dial = cfg.Dial; l.dial == nil {
 		l.dial = func(ctx context.Context, d *net.Dialer, address string) (net.Conn, error) {
@@ -292,19 +293,21 @@ func (l *Link) Totals() Totals {
 	}
 }
 
-// watch pings, and notices silence and stalls.
+// watch pings, and notices silence and stalls. It looks often while a carrier owes an answer, and otherwise when it is time to ping.
 func (l *Link) watch() {
-	t := time.NewTicker(min(l.timing.Ping, steerTime))
+	t := time.NewTimer(0)
 	defer t.Stop()
-	var pinged, sampled time.Duration
+	var sampled time.Duration
+	due := l.since()
 	for {
 		select {
 		case <-l.dialCtx.Done():
 			return
 		case <-t.C:
+		case <-l.stir:
 		}
 		now := l.since()
-		ping, sample := now-pinged >= l.timing.Ping, now-sampled >= time.Second
+		ping, sample := now >= due, now-sampled >= time.Second
 		for _, p := range l.all() {
 			if ping {
 				p.tick()
@@ -315,13 +318,47 @@ func (l *Link) watch() {
 			p.steer(now)
 		}
 		if ping {
-			pinged = now
+			due = now + untilNext(l.timing.Ping, l.site)
 		}
 		if sample {
 			sampled = now
 		}
+		t.Reset(l.pause(due - now))
 	}
 }
+
+// pause is how long to wait until the next look, when the next ping is due after some time.
+func (l *Link) pause(ping time.Duration) time.Duration {
+	for _, p := range l.all() {
+		if p.owed() {
+			return min(ping, steerTime)
+		}
+	}
+	return ping
+}
+
+// owed reports whether one of several carriers owes an answer: then it may have stalled.
+func (p *peer) owed() bool {
+	live := *p.live.Load()
+	return len(live) > 1 && slices.ContainsFunc(live, (*sender).owes)
+}
+
+// owes reports whether an answer is waited for, or will be as soon as the writer has taken what is queued.
+func (s *sender) owes() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.since != 0 || s.queuedLocked() > 0
+}
+
+// untilNext is how long it is until the clock shows a multiple of a period. Whatever a site does again and again it does at multiples of
+// the same moments, so that it wakes once for all of it; and sites at different ones.
+func untilNext(period time.Duration, site holdfast.SiteID) time.Duration {
+	shifted := time.Duration(time.Now().UnixNano()) + time.Duration(site)*sitePhase
+	return period - shifted%period
+}
+
+// sitePhase is by how much the moments of one site are earlier than those of the one before it.
+const sitePhase = 3 * time.Millisecond
 
 // steerTime is between two looks for stalled carriers.
 const steerTime = 5 * time.Millisecond

@@ -173,7 +173,7 @@ func (p *path) observe(rtt time.Duration) {
 func (p *path) maxQuiet() int32 {
 	t := p.peer.link.timing
 	patience := min(max(t.Silence, time.Duration(p.srtt.Load()+4*p.rttvar.Load())), 4*t.Silence)
-	return int32((patience + t.Ping - 1) / t.Ping)
+	return int32(patience / t.Ping) // it is over when the next one is due
 }
 
 // heardNow notes a sign of life and returns the time.

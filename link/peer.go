@@ -81,6 +81,12 @@ func (p *peer) queue(m *message) error {
 		if on := p.bulkOn.Load(); on != nil {
 			on.wake()
 		}
+		if len(live) > 1 {
+			select {
+			case p.link.stir <- struct{}{}:
+			default:
+			}
+		}
 	default:
 		if err := p.small.add(m); err != nil {
 			return err

@@ -79,6 +79,7 @@ type receiver struct {
 	now      time.Duration // when bytes came last
 	read     uint64        // bytes of frames taken
 	reported uint64        // of these, told to the peer
+	owes     bool          // something has come that the peer keeps until it is told
 	pongAt   time.Duration // when it was told
 	hurry    bool          // bulk has been taken since
 	parts    assembler
@@ -117,7 +118,7 @@ func (r *receiver) heard() {
 // acknowledge tells the peer what we have taken before we wait for more: at once for bulk, because the peer moves it to another
 // carrier when this one stalls; now and then for the rest, and while a long frame is coming.
 func (r *receiver) acknowledge() error {
-	news := r.read > r.reported || r.in.end > r.in.start
+	news := r.owes && r.read > r.reported || r.in.end > r.in.start
 	if news && (r.hurry || r.now-r.pongAt >= ackTime) {
 		return r.pong(0)
 	}
@@ -141,6 +142,7 @@ func (r *receiver) take(f frame) (stamp uint64, err error) {
 // takeMessage hands a message over when it is complete and new.
 func (r *receiver) takeMessage(f frame) error {
 	in := &r.from.lanes[f.lane]
+	r.owes = r.owes || f.lane != laneControl // what is urgent is not kept over there, and not waited for
 	if f.lane == laneBulk {
 		r.hurry = true
 	}
@@ -214,7 +216,7 @@ func (r *receiver) pong(stamp uint64) error {
 	var body [pongBytes]byte
 	binary.BigEndian.PutUint64(body[:], stamp)
 	binary.BigEndian.PutUint64(body[8:], r.read)
-	r.reported, r.pongAt, r.hurry = r.read, r.now, false
+	r.reported, r.pongAt, r.hurry, r.owes = r.read, r.now, false, false
 	if err := r.conn.SetWriteDeadline(time.Now().Add(r.path.peer.link.timing.Silence)); err != nil {
 		return err
 	}

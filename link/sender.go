@@ -270,8 +270,9 @@ func (s *sender) pong(stamp, received uint64) {
 	if late := s.answered(now, time.Duration(stamp), s.received); late > s.path.patience() {
 		s.path.observe(min(late, 2*s.path.patience())) // so that a carrier that is often late is trusted less, or waited for longer
 	}
-	s.stalled.Store(false)
-	s.work.Signal()
+	if s.stalled.Swap(false) || s.queuedLocked() > 0 { // at rest a pong has nobody wake for nothing
+		s.work.Signal()
+	}
 }
 
 // landed tells the backlogs what the peer has.

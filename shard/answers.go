@@ -62,6 +62,13 @@ func (a *Answers) count(f *flight, n int) {
 	a.single += n
 }
 
+// busy reports whether an entry is under way that somebody waits for.
+func (a *Answers) busy() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return len(a.flights) > 0
+}
+
 // Settle hands the outcomes of an applied entry to those who wait for its nonce, if anybody does here.
 func (a *Answers) Settle(nonce Nonce, outcomes []holdfast.Outcome, now holdfast.Time) {
 	if PlantedAnyNonce {

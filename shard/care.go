@@ -164,6 +164,15 @@ func (c *Care) Look(site holdfast.SiteID, now time.Duration) Health {
 	return h
 }
 
+// Calm reports whether nothing can come of looking again before the next write begins or the space changes: the disk is well, and nothing
+// was written for so long that no write counts any more.
+func (c *Care) Calm(now time.Duration) bool {
+	if c.busy || c.full || c.filled || c.ever && now-c.trouble < c.bounds.CoolDown+careWindow {
+		return false
+	}
+	return !slices.ContainsFunc(c.writes, func(w doneWrite) bool { return now-w.at <= careWindow })
+}
+
 // Asks reports whether it is time to ask the others for their health, because a shard that is led here may have to go. own is what
 // Look has just said.
 func (c *Care) Asks(own Health, now time.Duration) bool {

@@ -78,8 +78,8 @@ type History interface {
 	Statement(account holdfast.AccountID, before holdfast.Time, max int) ([]ledger.Row, error)
 	// BalanceAt returns the newest row of an account at or before t.
 	BalanceAt(account holdfast.AccountID, t holdfast.Time) (ledger.Row, bool, error)
-	// ByRef returns transfers that carry ref, newest first.
-	ByRef(ref holdfast.Ref, max int) ([]ledger.RefRow, error)
+	// ByRef returns transfers that carry ref and stand before a place (zero: all), newest first.
+	ByRef(ref holdfast.Ref, before ledger.Place, max int) ([]ledger.RefRow, error)
 	// Records returns records that carry the index key, with a Key above after, in order of Key.
 	Records(index, after string, max int) ([]holdfast.Record, error)
 }

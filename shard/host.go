@@ -3,6 +3,7 @@ package shard
 import (
 	"context"
 	"crypto/rand"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -40,6 +41,11 @@ type HostConfig struct {
 	OnFatal func(error)
 	// OnEvent hears what an operator wants to know; it must not block. May be nil.
 	OnEvent func(Event)
+	// OnApplied hears that the replica of a shard has applied something; it must not block. May be nil.
+	OnApplied func(holdfast.ShardID)
+	// OnHeard hears that another site has heard a beat which left this one then, and that this is known here: the way is open in both
+	// directions. It must not block. May be nil.
+	OnHeard func(from holdfast.SiteID, left time.Time)
 	// OnCheckpoint hears of every checkpoint that was made; it must not block. May be nil.
 	OnCheckpoint func(CheckpointMade)
 
@@ -72,6 +78,12 @@ func (c HostConfig) withDefaults() (HostConfig, error) {
 	}
 	if c.OnEvent == nil {
 		c.OnEvent = func(Event) {}
+	}
+	if c.OnApplied == nil {
+		c.OnApplied = func(holdfast.ShardID) {}
+	}
+	if c.OnHeard == nil {
+		c.OnHeard = func(holdfast.SiteID, time.Time) {}
 	}
 	if c.OnCheckpoint == nil {
 		c.OnCheckpoint = func(CheckpointMade) {}
@@ -114,6 +126,9 @@ const (
 	EventSpoilt
 	// EventClock: the clock of this site is far ahead of those of the others, and not believed any more. It is of no shard.
 	EventClock
+	// EventNoSpace: a checkpoint of another site is not fetched, or not further, because the disk has no room for it; Text says how much
+	// is missing. It goes on by itself when there is.
+	EventNoSpace
 )
 
 // Event is one thing that happened.
@@ -138,7 +153,7 @@ type CheckpointMade struct {
 
 // Host runs the replicas of one site: it owns the goroutines, the clock and the disk's queue, and decides nothing. Per shard
 // one goroutine steps consensus and one applies; one goroutine per site writes and fsyncs for all shards, one persists
-// segments. See DESIGN.md for who owns what.
+// segments, one is the clock of all. See DESIGN.md for who owns what.
 type Host struct {
 	config HostConfig
 	seats  atomic.Pointer[seats] // replaced as a whole under adding when a shard comes; none is ever taken out
@@ -149,12 +164,20 @@ type Host struct {
 	full   atomic.Bool // the disk is nearly full
 	sites  atomic.Pointer[[]holdfast.SiteID]
 
+	beatMu sync.Mutex // guards what follows
+	beats  *Beats
+	sent   [256]sentBeat
+	ticked time.Time // when the clock ticked last
+
+	ahead atomic.Int64 // how many ticks it will pass at once when it ticks next
+
 	clockMu sync.Mutex
 	clock   *Clock // guarded by clockMu
 
 	epoch  time.Time // where the clocks begin that do not jump: Care's, and the mono of Clock
 	careMu sync.Mutex
-	care   *Care // guarded by careMu
+	stir   signal // there is something to care for
+	care   *Care  // guarded by careMu
 	well   atomic.Bool
 
 	ctx     context.Context // ends when the host stops
@@ -170,7 +193,7 @@ func NewHost(c HostConfig) (*Host, error) {
 	if err != nil {
 		return nil, err
 	}
-	h := &Host{config: c, disk: newDiskQueue(), shelf: newPersistQueue()}
+	h := &Host{config: c, disk: newDiskQueue(), shelf: newPersistQueue(), stir: newSignal()}
 	h.seats.Store(&seats{})
 	h.epoch, h.care, h.clock = time.Now(), NewCare(c.Care), NewClock()
 	h.well.Store(true)
@@ -183,6 +206,14 @@ func NewHost(c HostConfig) (*Host, error) {
 		}
 		h.seats.Store(h.seats.Load().with(newSeat(h, id)))
 	}
+	life, err := randomFrom(c.Random)
+	if err != nil {
+		return nil, err
+	}
+	h.ahead.Store(1)
+	h.beats = NewBeats(BeatConfig{
+		Site: c.Site, Life: binary.BigEndian.Uint64(life[:]), HeartbeatTicks: c.Timing.HeartbeatTicks, ElectionTicks: c.Timing.ElectionTicks,
+	})
 	return h, nil
 }
 
@@ -191,6 +222,7 @@ func (h *Host) Start() {
 	h.spawn(h.writeLoop)
 	h.spawn(h.persistLoop)
 	h.spawn(h.watchDisk)
+	h.spawn(h.keepTime)
 	h.spawn(h.careLoop)
 	if h.config.Call != nil {
 		h.spawn(h.clockLoop)
@@ -254,6 +286,10 @@ func (h *Host) seat(id holdfast.ShardID) (*seat, error) {
 
 // Receive takes a message that another site's host gave to Send. It never blocks; when too much waits, messages are dropped.
 func (h *Host) Receive(from holdfast.SiteID, shard holdfast.ShardID, payload []byte) {
+	if shard == beatShard {
+		h.hearBeat(from, payload)
+		return
+	}
 	if s := h.at(shard); s != nil {
 		s.inbox.message(from, payload)
 	}
@@ -329,6 +365,17 @@ func (h *Host) Leader(shard holdfast.ShardID) Leadership {
 	return Leadership{}
 }
 
+// Applied is the last entry that the replica of a shard here has applied; 0: there is none. It costs next to nothing: whoever
+// watches a state can tell by it that nothing has changed.
+func (h *Host) Applied(shard holdfast.ShardID) uint64 {
+	if s := h.at(shard); s != nil {
+		if l := s.life.Load(); l != nil {
+			return l.applied.Load()
+		}
+	}
+	return 0
+}
+
 // LeaderChanged returns a channel that is closed at the next change of the leader of a shard, as this site knows it. Call it
 // before Leader, and nothing is missed.
 func (h *Host) LeaderChanged(shard holdfast.ShardID) <-chan struct{} {
@@ -384,7 +431,9 @@ type ShardStatus struct {
 
 	WaitingSingles int
 	WaitingBulks   int
-	Pulling        bool // a checkpoint is being fetched
+	Pulling        bool   // a checkpoint is being fetched
+	Asleep         bool   // nothing has happened for some time: it costs nothing until something does
+	NoSpace        string // why none is fetched although one is needed: how much space is missing; "": nothing is
 }
 
 // Status describes the replicas of this site, in order of shard. It may be a tenth of a second old.
@@ -410,6 +459,10 @@ func (h *Host) watchDisk() {
 		} else if h.full.Swap(full) != full {
 			h.config.Logger.Warn("disk space", "full", full, "free", free)
 			h.tend(func(c *Care, _ time.Duration) { c.Space(full) })
+			h.stir.set()
+		}
+		if full {
+			h.dropFetched()
 		}
 		select {
 		case <-t.C:

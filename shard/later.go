@@ -88,6 +88,13 @@ func (s *seat) serveBirth() ([]byte, error) {
 // when this site was not told. No site founds such a shard by itself, whatever it hears: it takes over the list that it is told, or that a
 // replica has which was born before.
 func DecideLater(self Report, told *Members, others []Report) Birth {
+	if told == nil && PlantedLaterFounds {
+		sites := []holdfast.SiteID{self.Site}
+		for _, r := range others {
+			sites = append(sites, r.Site)
+		}
+		return Decide(self, sites, others)
+	}
 	if told != nil {
 		others = []Report{{Replica: told.Founders[0].Replica, Born: true, Members: *told}}
 	}

@@ -131,3 +131,44 @@ func TestAShardIsBornInHostsThatRun(t *testing.T) {
 		})
 	}
 }
+
+// asleepLater waits until the later shard sleeps at all of these sites.
+func (f *fleet) asleepLater(sites ...holdfast.SiteID) {
+	f.t.Helper()
+	f.until("a shard that was born later sleeps everywhere", func() bool {
+		return !slices.ContainsFunc(sites, func(id holdfast.SiteID) bool {
+			list := f.host(id).Status()
+			return len(list) < 2 || list[1].Shard != laterShard || !list[1].Asleep
+		})
+	})
+}
+
+// TestAShardThatIsBornLaterSleepsWithTheOthers: the host's clock and its beats count it as those that were there at the start. When the
+// site of its leader is lost in its sleep, another one leads.
+func TestAShardThatIsBornLaterSleepsWithTheOthers(t *testing.T) {
+	p := &post{}
+	bubble(t, 3, p.counted, func(f *fleet) {
+		f.leader()
+		f.asleep(f.sites...) // its clock is the slow one of a site in which all sleep
+		f.foundLater(f.room(f.sites...), f.sites...)
+		f.asleep(f.sites...)
+		f.asleepLater(f.sites...)
+		p.reset()
+		time.Sleep(10 * time.Second) // bubble time
+		if beats, other := p.reset(); other > 0 || beats == 0 {
+			t.Errorf("two shards that sleep sent %d beats and %d other messages", beats, other)
+		}
+		old := f.host(1).Leader(laterShard).Site
+		others := slices.DeleteFunc(slices.Clone(f.sites), func(id holdfast.SiteID) bool { return id == old })
+		f.isolate(old, true)
+		began := time.Now()
+		f.until("another one leads the later shard", func() bool {
+			return slices.ContainsFunc(others, func(id holdfast.SiteID) bool { return f.host(id).Leader(laterShard).Self })
+		})
+		if took := time.Since(began); took > time.Second {
+			t.Errorf("another site led after %v", took)
+		}
+		f.isolate(old, false)
+		f.asleepLater(f.sites...)
+	})
+}

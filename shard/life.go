@@ -10,6 +10,7 @@ import (
 
 	"holdfast"
 	"holdfast/ledger"
+	"holdfast/store"
 )
 
 // life is one run of a replica from what its disk holds: the consensus half owned by the seat's goroutine, the apply half by
@@ -33,6 +34,8 @@ type life struct {
 	// first, all that came before its term. Consensus goroutine.
 	behind   uint64
 	caughtUp bool
+
+	applied atomic.Uint64 // the last entry that the machine has
 
 	waited atomic.Int64 // ns that entries waited for the store since the last checkpoint
 
@@ -156,6 +159,7 @@ func (l *life) consent(from Checkpoint) (err error) {
 	c.Intake, c.Answers = s.intake, l.answers
 	c.Node = s.nodeConfig(from)
 	applied, last := l.machine.Applied()
+	l.applied.Store(applied)
 	c.Node.Applied = applied
 	if l.replica, err = NewReplica(c, last); err != nil {
 		return err
@@ -184,18 +188,18 @@ func (s *seat) nodeConfig(from Checkpoint) NodeConfig {
 // loop is the consensus goroutine while the replica lives.
 func (l *life) loop() error {
 	s := l.seat
-	ticker := time.NewTicker(s.host.config.Timing.Tick)
-	defer ticker.Stop()
 	for {
 		ticked := false
 		select {
 		case <-s.inbox.wake:
-		case <-ticker.C:
+		case <-s.ticks:
 			ticked = true
 		case <-s.host.ctx.Done():
 			return errStopped
 		}
+		s.steps.Store(true)
 		again, err := l.step(s.host.now(), ticked)
+		s.steps.Store(false)
 		if err != nil || again {
 			return err
 		}
@@ -206,6 +210,15 @@ func (l *life) loop() error {
 // that was held up must hear its leader before it suspects it. again: a checkpoint was installed.
 func (l *life) step(now holdfast.Time, ticked bool) (again bool, err error) {
 	m := l.seat.inbox.take()
+	if ticked {
+		l.rouse() // the host's clock says so
+	}
+	if m.beat != nil {
+		if err := l.replica.Hear(m.beat.from, m.beat.word); err != nil {
+			m.refuse(ErrNoQuorum)
+			return false, err
+		}
+	}
 	l.quarrel(l.machine.Doubted())
 	for _, x := range m.messages {
 		if err := l.replica.Step(x.from, x.payload); errors.Is(err, ErrNotForUs) {
@@ -233,11 +246,32 @@ func (l *life) step(now holdfast.Time, ticked bool) (again bool, err error) {
 			return false, err
 		}
 	}
-	if err := l.emit(now); err != nil || m.pulled == nil {
+	if err := l.emit(now); err != nil {
 		return false, err
 	}
-	return l.install(m.pulled)
+	if m.pulled != nil {
+		l.rouse()
+		return l.install(m.pulled)
+	}
+	return false, l.sleepOrWake(now, ticked)
 }
+
+// sleepOrWake lets the replica sleep when there is nothing to do, and wakes it when there is.
+func (l *life) sleepOrWake(now holdfast.Time, ticked bool) error {
+	switch {
+	case l.seat.rest.Load() != nil && (l.replica.Stirred() || l.expects()):
+		l.rouse()
+	case ticked && l.seat.rest.Load() == nil && l.caughtUp && !l.expects() && !l.seat.pulling.Load() && !l.machine.Doubted():
+		if err := l.doze(); err != nil || l.seat.rest.Load() == nil {
+			return err
+		}
+		return l.emit(now)
+	}
+	return nil
+}
+
+// expects reports whether a leader will have something to propose by itself.
+func (l *life) expects() bool { return l.state.Soon && l.replica.Leader().Self }
 
 // hear takes the reports of the other goroutines.
 func (l *life) hear(now holdfast.Time) error {
@@ -261,6 +295,7 @@ func (l *life) hear(now holdfast.Time) error {
 	}
 	if n.checkpoint != nil {
 		l.replica.Checkpointed(*n.checkpoint)
+		l.publish() // one that sleeps says nothing by itself
 	}
 	l.catchUp()
 	if n.members {
@@ -297,6 +332,7 @@ func (l *life) upkeep(u Upkeep, now holdfast.Time) error {
 // obey runs what others want done on this goroutine.
 func (l *life) obey(calls []control) error {
 	for i, c := range calls {
+		l.replica.Stir()
 		err := c.do(l.replica)
 		rebuild := errors.As(err, new(*rebuildOrder))
 		if rebuild {
@@ -415,10 +451,15 @@ func (l *life) applyLoop() {
 				return
 			}
 		}
+		if len(list) > 0 {
+			l.seat.host.config.OnApplied(l.seat.id)
+		}
 		if upkeep {
 			l.seal()
 			u := l.machine.Upkeep(l.seat.host.now(), digest)
-			l.tell(func(n *news) { n.upkeep = &u })
+			if u.Soon || l.seat.rest.Load() == nil { // what sleeps is not woken for nothing
+				l.tell(func(n *news) { n.upkeep = &u })
+			}
 		}
 	}
 }
@@ -439,6 +480,7 @@ func (l *life) apply(e Entry) error {
 	if err != nil {
 		return err
 	}
+	l.applied.Store(done.Index)
 	switch {
 	case !waiting:
 	case l.machine.Doubted():
@@ -611,8 +653,14 @@ func (l *life) install(p *pulled) (again bool, err error) {
 		// Its sender may be the one that is wrong, and did not know. Whoever still gives one away after it was asked has no doubt.
 		return false, p.data.Discard()
 	}
+	if l.seat.shortOf(p.from, p.data.Room()) != nil {
+		return false, nil // it was fetched, and is installed when there is room: the leader repeats its offer
+	}
 	l.end()
 	meta, err := p.data.Install()
+	if errors.As(err, new(*store.ErrNoSpace)) || errors.Is(err, store.ErrIncomplete) {
+		return true, nil // something else has taken the room, or the site what was fetched: go on with what was there
+	}
 	if ConditionOf(err) == Corrupt && l.seat.shard.Damage() == nil {
 		return true, l.seat.spoiled(p, err)
 	}

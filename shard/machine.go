@@ -226,6 +226,7 @@ type Upkeep struct {
 	Applied     uint64 // what the state was at, and its digest there
 	State       uint64
 	Expire      Batch // holds whose time is over
+	Soon        bool  // there are some, or will be before a shard that is asleep is looked at again
 	DigestDue   bool
 	DigestIndex uint64 // what the digest entry says; 0: it compares nothing, and is compared by the next
 	Digest      uint64
@@ -233,6 +234,9 @@ type Upkeep struct {
 
 // maxExpiries bounds one round of expiries; the next round takes the rest.
 const maxExpiries = 1000
+
+// dueSoon is how far Upkeep looks ahead: twice the time between two looks at a shard that is asleep.
+const dueSoon = holdfast.Time(2e9)
 
 // Upkeep looks what is due at now. digest asks for a digest entry as well, if anything has changed since the last.
 func (m *Machine) Upkeep(now holdfast.Time, digest bool) Upkeep {
@@ -246,6 +250,7 @@ func (m *Machine) Upkeep(now holdfast.Time, digest bool) Upkeep {
 		txn := ledger.ExpiryTxn(id)
 		u.Expire.Add(&txn)
 	}
+	u.Soon = len(m.state.DueHolds(now+dueSoon, 1)) > 0
 	u.DigestIndex, u.Digest = m.state.Checked()
 	u.DigestDue = digest && m.applied > u.DigestIndex
 	return u

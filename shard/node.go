@@ -86,6 +86,8 @@ type Node struct {
 	reluctant   bool   // another site should lead
 	doubted     bool   // the same, because the state may be wrong: see Replica.SetDoubted
 	orphaned    int    // ticks without a known leader
+	stirred     bool   // something has happened since the last tick; see sleep.go
+	spoke       bool   // as follower: the leader has spoken since this replica fell asleep last
 	duel        bool   // another candidate asked for our vote in the term we stand in
 	offer       *Offer
 	messages    []Message
@@ -280,6 +282,7 @@ func (n *Node) Step(from holdfast.SiteID, payload []byte) (err error) {
 		n.learnSite(ReplicaID(m.GetFrom()), from)
 	}
 	if m.GetType() == pb.MsgSnap {
+		n.notice(m)
 		return n.stepOffer(m)
 	}
 	if m.GetType() == pb.MsgProp { // forwarding is off everywhere, so nobody sends these
@@ -288,6 +291,7 @@ func (n *Node) Step(from holdfast.SiteID, payload []byte) (err error) {
 	if m.GetType() == pb.MsgReadIndex && n.leader.Self && !n.Ready() {
 		return nil // as for ReadIndex; the asker repeats
 	}
+	n.notice(m)
 	n.ignore(n.raft.Step(m))
 	n.noticeDuel(m)
 	return nil
@@ -366,6 +370,7 @@ func (n *Node) Propose(data []byte) (err error) {
 	if !n.leader.Self {
 		return n.notLeader()
 	}
+	n.stirred = true
 	return n.proposed(n.raft.Propose(data))
 }
 
@@ -414,6 +419,7 @@ func (n *Node) ProposeMembers(change MemberChange) (err error) {
 	if n.members.tooFew(next) && !PlantedTooFewVoters {
 		return ErrTooFewVoters
 	}
+	n.stirred = true
 	if err := n.proposed(n.raft.ProposeConfChange(cc)); err != nil {
 		return err
 	}
@@ -429,6 +435,7 @@ func (n *Node) ReadIndex(id uint64) (err error) {
 	if n.leader.Self && !n.Ready() {
 		return nil
 	}
+	n.stirred = true
 	n.raft.ReadIndex(binary.BigEndian.AppendUint64(nil, id))
 	return nil
 }
@@ -440,6 +447,7 @@ func (n *Node) TransferTo(id ReplicaID) (err error) {
 	if !n.leader.Self {
 		return n.notLeader()
 	}
+	n.stirred = true
 	n.raft.TransferLeader(uint64(id))
 	return nil
 }
@@ -447,6 +455,7 @@ func (n *Node) TransferTo(id ReplicaID) (err error) {
 // Campaign asks for an election now.
 func (n *Node) Campaign() (err error) {
 	defer caught(&err)
+	n.stirred = true
 	n.ignore(n.raft.Campaign())
 	return nil
 }
@@ -663,6 +672,9 @@ func (n *Node) post(m *pb.Message) error {
 	to := ReplicaID(m.GetTo())
 	if m.GetType() == pb.MsgSnap {
 		n.snapshotted[to] = 0
+	}
+	if m.GetType() == pb.MsgHeartbeatResp && string(m.GetContext()) == beatMark {
+		return nil
 	}
 	if m.GetType() == pb.MsgPreVote && (n.reluctant || n.doubted) && n.orphaned < patience*n.config.ElectionTicks {
 		return nil

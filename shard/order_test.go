@@ -109,7 +109,12 @@ func TestOrdersAreRefusedInTime(t *testing.T) {
 		mustDone(f, f.pay(openTxn(1, 1, 2)))
 		leader := f.leader()
 		rest := others(f, leader)
-		if err := f.order(Order{Kind: OrderRemove, Site: rest[0]}); !errors.Is(err, ErrTooFewVoters) {
+		var err error
+		f.until("the leader to have heard from all", func() bool {
+			err = f.order(Order{Kind: OrderRemove, Site: rest[0]})
+			return !errors.Is(err, ErrNotYet)
+		})
+		if !errors.Is(err, ErrTooFewVoters) {
 			t.Errorf("two of three voters: %v", err)
 		}
 		for _, id := range []holdfast.SiteID{4, 5} {

@@ -32,6 +32,10 @@ func TestThePastIsAnsweredForWhenItIsFinal(t *testing.T) {
 		mustDone(f, f.pay(openTxn(1, 1, 2)))
 		for n, site := range append(others(f, f.leader()), f.leader()) {
 			mustDone(f, f.pay(payTxn(uint64(2+n), 1, 2, 1)))
+			f.until("the site to know its leader", func() bool {
+				_, err := pastBalance(f, site, 1, Linearizable)
+				return err == nil
+			})
 			moment := now() + 300e6 // the clock of that site is ahead of all others
 			for _, mode := range []ReadMode{Linearizable, Stale} {
 				if sum, err := pastBalance(f, site, moment, mode); !errors.As(err, new(NotFinalError)) {
@@ -84,7 +88,12 @@ func TestAMomentThatIsYetToCome(t *testing.T) {
 	bubble(t, 3, nil, func(f *fleet) {
 		mustDone(f, f.pay(openTxn(1, 1, 2)))
 		for _, site := range f.sites {
-			if err := f.closePast(site, now()+holdfast.Time(time.Minute)); !errors.Is(err, ErrYetToCome) {
+			var err error
+			f.until("the site to know its leader", func() bool {
+				err = f.closePast(site, now()+holdfast.Time(time.Minute))
+				return !errors.As(err, new(NotLeaderError))
+			})
+			if !errors.Is(err, ErrYetToCome) {
 				t.Fatalf("the past up to the next minute: %v", err)
 			}
 		}

@@ -19,12 +19,18 @@ const (
 	PlantedWipeUnasked      = false
 	PlantedOpinionUnheard   = false
 	PlantedNobodyAsked      = false
+	PlantedLaterFounds      = false
 	PlantedOpenPast         = false
 
 	PlantedTooFewVoters     = false
 	PlantedRemovedLeads     = false
 	PlantedCommitNotWritten = false
 	PlantedStrangersJoin    = false
+
+	PlantedSleepUnmatched = false
+	PlantedSleepOn        = false
+	PlantedSleepUnheard   = false
+	PlantedSleepVouched   = false
 )
 
 func plantedChange(_ *Node, _ Entry, cc *pb.ConfChangeV2) *pb.ConfChangeV2 { return cc }

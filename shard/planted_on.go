@@ -22,6 +22,7 @@ var (
 	PlantedWipeUnasked      bool // MayForget: a corrupt replica is wiped without asking whether others hold its data
 	PlantedOpinionUnheard   bool // Machine.Hear: a replica believes its own proposals, whatever the others say
 	PlantedNobodyAsked      bool // Judge: whoever meets a digest that is not its own takes itself for wrong
+	PlantedLaterFounds      bool // DecideLater: a replica that is not told founds its shard with those that it hears of
 	PlantedOpenPast         bool // View: a past moment is answered for while entries stamped before it may still come
 
 	PlantedTooFewVoters     bool // Node: a removal may leave two voters
@@ -31,6 +32,10 @@ var (
 	PlantedMembersAtAppend  bool // Node: a leader counts by new members when it has appended them, the others when they are committed
 	PlantedStrangersJoin    bool // Replica: a removed replica that asks is let in again
 	PlantedCommitNotWritten bool // Node: the commit index is not written with the entries: a restart goes back to older members
+	PlantedSleepUnmatched   bool // Beats: a leader falls asleep, and vouches for all of its log, while a follower lacks some of it
+	PlantedSleepOn          bool // Beats: a follower sleeps on when no beat comes any more
+	PlantedSleepUnheard     bool // Beats: a leader sleeps on when nobody hears it any more
+	PlantedSleepVouched     bool // Beats: a site goes on to vouch for a leader that has woken, or is none any more
 )
 
 // early is, by node, the change that the library was told of before it was committed. Only the simulator's one goroutine plants that.

@@ -94,6 +94,7 @@ func (h *Host) writeLoop() {
 		list, closed := h.disk.take(room)
 		if len(list) > 0 {
 			h.tend(func(c *Care, now time.Duration) { c.WriteBegins(now, sizeOf(list)) })
+			h.stir.set()
 			if err := h.config.Store.Write(mergeWrites(list)); err != nil {
 				h.die(err)
 				return

@@ -33,6 +33,9 @@ func (d *readDesk) add(q *ReadRequest) {
 	d.fresh = append(d.fresh, q)
 }
 
+// busy reports whether a read waits for anything.
+func (d *readDesk) busy() bool { return len(d.fresh)+len(d.asked)+len(d.waiting) > 0 }
+
 func (d *readDesk) again() { d.askAgain = len(d.asked) > 0 }
 
 // ask puts the question when there is none out, or when the one that is out may be lost.

@@ -25,6 +25,9 @@ type ReplicaConfig struct {
 	BulkTarget holdfast.Time
 	// ReadTicks is how long a read may wait for a majority before it is told that there is none. 0: 28.
 	ReadTicks int
+	// SleepTicks is how long nothing has to happen before a leader lets its shard fall asleep. 0: 150, more than from one digest to the
+	// next; below 0: never.
+	SleepTicks int
 }
 
 func (c ReplicaConfig) withDefaults() ReplicaConfig {
@@ -33,6 +36,7 @@ func (c ReplicaConfig) withDefaults() ReplicaConfig {
 	c.BulkChunk = orElse(c.BulkChunk, holdfast.MaxLegs)
 	c.BulkTarget = orElse(c.BulkTarget, 10e6)
 	c.ReadTicks = orElse(c.ReadTicks, 28)
+	c.SleepTicks = orElse(c.SleepTicks, 150)
 	return c
 }
 
@@ -54,6 +58,7 @@ type Replica struct {
 	reads readDesk
 	past  pastDesk
 	duty  int // ticks until the next look at the members
+	idle  int // ticks in which nothing happened
 }
 
 // NewReplica starts a replica from its disk. lastTime is that of the loaded state.
@@ -72,6 +77,9 @@ func NewReplica(c ReplicaConfig, lastTime holdfast.Time) (*Replica, error) {
 
 // Tick passes one unit of time; now is the wall clock.
 func (r *Replica) Tick(now holdfast.Time) error {
+	if r.idle++; r.Stirred() {
+		r.idle, r.Node.stirred = 0, false
+	}
 	if err := r.Node.Tick(); err != nil {
 		return err
 	}
@@ -115,6 +123,9 @@ func (r *Replica) Output(now holdfast.Time) (Output, error) {
 	}
 	if out.Leader != nil {
 		r.led(*out.Leader)
+	}
+	if out.Leader != nil || out.Offer != nil || len(out.Writes)+len(out.Commits)+len(out.Reads) > 0 {
+		r.Stir()
 	}
 	r.reads.ready(out.Reads, r.Node.applied)
 	return out, nil
@@ -347,6 +358,7 @@ func (r *Replica) Read(q *ReadRequest) {
 		q.Answer(q)
 		return
 	}
+	r.Stir()
 	r.reads.add(q)
 }
 

@@ -32,7 +32,11 @@ type seat struct {
 	corrupt atomic.Bool            // it is out of service because of its disk
 	orders  chan *rebuildOrder     // for a replica out of service
 	status  atomic.Pointer[ShardStatus]
-	refuses atomic.Bool // the disk is full, and nobody else can lead
+	refuses atomic.Bool          // the disk is full, and nobody else can lead
+	ticks   signal               // from the host's clock; none while it sleeps
+	rest    atomic.Pointer[Rest] // nil: it is awake; written by the consensus goroutine
+	steps   atomic.Bool          // the consensus goroutine is at work just now
+	late    int                  // the host's clock: ticks in which it was at work although it is asleep
 	pulling atomic.Bool
 	joining atomic.Bool
 
@@ -47,11 +51,13 @@ type seat struct {
 	spoilt   []holdfast.SiteID // consensus goroutine: whose checkpoints contradicted themselves since the last that was installed
 	pulls    sync.WaitGroup
 	stopPull context.CancelFunc // consensus goroutine: ends the pull under way; nil: there was none
+	silent   []holdfast.SiteID  // whoever has pulling: sites that did not say how large their checkpoint is
+	short    atomic.Pointer[shortage]
 }
 
 func newSeat(h *Host, id holdfast.ShardID) *seat {
 	s := &seat{host: h, id: id, shard: h.config.Store.Shard(id), intake: NewIntake(), orders: make(chan *rebuildOrder), foretold: newSignal()}
-	s.inbox.wake = newSignal()
+	s.inbox.wake, s.ticks = newSignal(), newSignal()
 	s.lead.Store(&Leadership{})
 	s.requests.New = func() any { return newCall() }
 	s.readings.New = func() any { return newReading() }
@@ -72,6 +78,7 @@ type mail struct {
 	pasts    []*PastRequest
 	calls    []control
 	pulled   *pulled
+	beat     *heardBeat // the latest
 }
 
 type inMessage struct {
@@ -127,6 +134,13 @@ func (b *inbox) call(c control) error {
 	}
 	b.wake.set()
 	return nil
+}
+
+func (b *inbox) heard(beat *heardBeat) {
+	b.mu.Lock()
+	b.mail.beat = beat
+	b.mu.Unlock()
+	b.wake.set()
 }
 
 func (b *inbox) arrived(p *pulled) {
@@ -284,6 +298,8 @@ func (s *seat) run() {
 // quiet takes the replica off the stage between lives.
 func (s *seat) quiet(err error) {
 	s.life.Store(nil)
+	s.rest.Store(nil)
+	s.host.unlist(s.id)
 	s.judged.send()
 	s.setLead(Leadership{})
 	s.intake.Refuse(NotLeaderError{Shard: s.id})
@@ -361,8 +377,10 @@ func (s *seat) identify() (store.Identity, error) {
 	return id, nil
 }
 
-func (s *seat) random() (b [8]byte, err error) {
-	if _, err = io.ReadFull(s.host.config.Random, b[:]); err != nil {
+func (s *seat) random() ([8]byte, error) { return randomFrom(s.host.config.Random) }
+
+func randomFrom(r io.Reader) (b [8]byte, err error) {
+	if _, err = io.ReadFull(r, b[:]); err != nil {
 		return b, fmt.Errorf("random bytes: %w", err)
 	}
 	return b, nil
@@ -463,6 +481,7 @@ func (s *seat) describe() ShardStatus {
 		st.Sealed = l.machine.Sealed()
 	}
 	st.WaitingSingles, st.WaitingBulks = s.intake.Waiting()
-	st.Pulling = s.pulling.Load()
+	st.Pulling, st.Asleep = s.pulling.Load(), s.rest.Load() != nil
+	st.NoSpace = s.short.Load().text()
 	return st
 }

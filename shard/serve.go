@@ -21,6 +21,8 @@ const (
 	methodJoin   = methodPrefix + "join"   // shard, replica -> nothing; the leader adds it as a learner
 	methodExport = methodPrefix + "export" // shard, applied -> export id, index, term
 	methodChunk  = methodPrefix + "chunk"  // shard, export id, number -> last, data
+	methodCopy   = methodPrefix + "copy"   // shard, export id -> about how many bytes of state and of journal
+	methodPart   = methodPrefix + "part"   // shard, export id, number, place -> last, data: a chunk that begins at a place
 
 	methodHealth   = methodPrefix + "health"   // nothing -> Health of the site's disk
 	methodStanding = methodPrefix + "standing" // shard -> Standing
@@ -78,6 +80,10 @@ func (h *Host) Serve(ctx context.Context, from holdfast.SiteID, method string, p
 		return s.serveExport(from, payload)
 	case methodChunk:
 		return s.serveChunk(from, payload)
+	case methodCopy:
+		return s.serveCopy(from, payload)
+	case methodPart:
+		return s.servePart(from, payload)
 	}
 	return nil, fmt.Errorf("method %q is unknown here: is that site of a newer version?", method)
 }
@@ -119,7 +125,7 @@ func (x *exports) begin(s *seat, to holdfast.SiteID, applied uint64) (*store.Exp
 	defer x.mu.Unlock()
 	key := exportKey{s.id, to}
 	if e := x.open[key]; e != nil {
-		if _, _, err := e.Chunk(0); err == nil && e.Meta.Index > applied {
+		if e.Use() && e.Meta.Index > applied {
 			return e, nil
 		}
 		_ = e.Close() // expired or of no use; closing only releases it
@@ -133,13 +139,26 @@ func (x *exports) begin(s *seat, to holdfast.SiteID, applied uint64) (*store.Exp
 	return e, nil
 }
 
-func (x *exports) find(key exportKey, id uint64) *store.Export {
+// find returns an export that was begun. It may have been before this process started: then it is begun again, if the checkpoint is still
+// the same.
+func (x *exports) find(s *seat, to holdfast.SiteID, id uint64) (*store.Export, error) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	if e := x.open[key]; e != nil && e.ID == id {
-		return e
+	key := exportKey{s.id, to}
+	if e := x.open[key]; e != nil && e.ID == id && e.Use() {
+		return e, nil
+	} else if e != nil {
+		return nil, store.ErrExportExpired
 	}
-	return nil
+	e, err := s.shard.Export()
+	if err != nil {
+		return nil, fmt.Errorf("exporting shard %d: %w", s.id, err)
+	}
+	if e.ID != id {
+		return nil, errors.Join(store.ErrExportExpired, e.Close())
+	}
+	x.open[key] = e
+	return e, nil
 }
 
 func (s *seat) serveExport(from holdfast.SiteID, payload []byte) ([]byte, error) {
@@ -155,16 +174,41 @@ func (s *seat) serveExport(from holdfast.SiteID, payload []byte) ([]byte, error)
 	return binary.BigEndian.AppendUint64(b, e.Meta.Term), nil
 }
 
+// serveCopy says how large an export is. It has a method of its own because sites of earlier versions refuse an answer of
+// methodExport that has more than they know.
+func (s *seat) serveCopy(from holdfast.SiteID, payload []byte) ([]byte, error) {
+	if len(payload) != 8 {
+		return nil, fmt.Errorf("%s: %w", methodCopy, errShortCall)
+	}
+	e, err := s.host.exp.find(s, from, binary.BigEndian.Uint64(payload))
+	if err != nil {
+		return nil, err
+	}
+	state, journal, err := e.Size()
+	return binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(nil, state), journal), err
+}
+
 func (s *seat) serveChunk(from holdfast.SiteID, payload []byte) ([]byte, error) {
 	if len(payload) != 12 {
 		return nil, fmt.Errorf("%s: %w", methodChunk, errShortCall)
 	}
-	id, n := binary.BigEndian.Uint64(payload), binary.BigEndian.Uint32(payload[8:])
-	e := s.host.exp.find(exportKey{s.id, from}, id)
-	if e == nil {
-		return nil, store.ErrExportExpired
+	return s.chunkOf(from, payload, func(e *store.Export, n uint32) ([]byte, bool, error) { return e.Chunk(n) })
+}
+
+func (s *seat) servePart(from holdfast.SiteID, payload []byte) ([]byte, error) {
+	if len(payload) < 12 {
+		return nil, fmt.Errorf("%s: %w", methodPart, errShortCall)
 	}
-	data, last, err := e.Chunk(n)
+	return s.chunkOf(from, payload, func(e *store.Export, n uint32) ([]byte, bool, error) { return e.ChunkAt(n, payload[12:]) })
+}
+
+func (s *seat) chunkOf(from holdfast.SiteID, payload []byte, cut func(*store.Export, uint32) ([]byte, bool, error)) ([]byte, error) {
+	id, n := binary.BigEndian.Uint64(payload), binary.BigEndian.Uint32(payload[8:])
+	e, err := s.host.exp.find(s, from, id)
+	if err != nil {
+		return nil, err
+	}
+	data, last, err := cut(e, n)
 	if err != nil {
 		return nil, fmt.Errorf("chunk %d of the export of shard %d: %w", n, s.id, err)
 	}
@@ -185,8 +229,8 @@ type pulled struct {
 	data  *store.Import
 }
 
-// senders are the sites to ask for a checkpoint, in turn: the one that offers it, and nobody else, for what was fetched of one checkpoint
-// is of no use for that of another site. But when the last that it sent contradicted itself, the other voters come first.
+// senders are the sites to ask for a checkpoint, in turn: the one that offers it, and nobody else, for the state that was fetched of one
+// checkpoint is of no use for that of another site. But when the last that it sent contradicted itself, the other voters come first.
 func (s *seat) senders(offers holdfast.SiteID, members Members) []holdfast.SiteID {
 	if !slices.Contains(s.spoilt, offers) {
 		return []holdfast.SiteID{offers}
@@ -232,6 +276,9 @@ func (s *seat) startPull(o Offer, from []holdfast.SiteID, applied uint64, asked 
 				s.inbox.arrived(p)
 				return
 			}
+			if errors.As(err, new(*store.ErrNoSpace)) {
+				continue // that is said once, not at every offer
+			}
 			s.host.config.Logger.Warn("fetching a checkpoint was interrupted", "shard", s.id, "site", site, "err", err)
 		}
 		// The leader repeats its offer, and we go on where we stopped.
@@ -248,6 +295,9 @@ func (s *seat) ask(ctx context.Context, site holdfast.SiteID, method string, pay
 }
 
 func (s *seat) pull(ctx context.Context, from holdfast.SiteID, applied uint64) (*pulled, error) {
+	if err := s.stillShort(from); err != nil {
+		return nil, err
+	}
 	answer, err := s.ask(ctx, from, methodExport, binary.BigEndian.AppendUint64(appendShard(nil, s.id), applied))
 	if err != nil {
 		return nil, err
@@ -255,27 +305,69 @@ func (s *seat) pull(ctx context.Context, from holdfast.SiteID, applied uint64) (
 	if len(answer) != 24 {
 		return nil, fmt.Errorf("%s of site %d: answer of %d bytes", methodExport, from, len(answer))
 	}
-	id := binary.BigEndian.Uint64(answer)
 	p := &pulled{from: from, index: binary.BigEndian.Uint64(answer[8:]), term: binary.BigEndian.Uint64(answer[16:])}
 	if p.index <= applied {
 		return nil, fmt.Errorf("the checkpoint of site %d is at entry %d, and %d is applied here", from, p.index, applied)
 	}
-	if p.data, err = s.shard.Import(id); err != nil {
+	about, err := s.describeCopy(ctx, from, store.Copy{Export: binary.BigEndian.Uint64(answer), Index: p.index})
+	if err != nil {
+		return nil, err
+	}
+	if p.data, err = s.shard.Import(about); err != nil {
 		return nil, fmt.Errorf("resuming the import: %w", err)
 	}
 	for !p.data.Complete() {
-		n := p.data.Next()
-		request := binary.BigEndian.AppendUint64(appendShard(nil, s.id), id)
-		chunk, err := s.ask(ctx, from, methodChunk, binary.BigEndian.AppendUint32(request, n))
-		if err != nil {
-			return nil, fmt.Errorf("chunk %d: %w", n, err)
-		}
-		if len(chunk) < 1 {
-			return nil, fmt.Errorf("chunk %d: %w", n, errShortCall)
-		}
-		if err := p.data.Put(chunk[1:]); err != nil {
-			return nil, fmt.Errorf("chunk %d: %w", n, err)
+		if err := s.fetchNext(ctx, from, about.Export, p.data); err != nil {
+			return nil, fmt.Errorf("chunk %d: %w", p.data.Next(), s.shortOf(from, err))
 		}
 	}
+	if err := p.data.Room(); err != nil { // for the tables; it stays complete meanwhile
+		return nil, s.shortOf(from, err)
+	}
+	s.short.Store(nil)
 	return p, nil
+}
+
+// describeCopy asks how large an export is. A site of an earlier version does not know the question, and gives chunks by number only. That
+// is believed of it when it has failed to answer twice, because what was fetched from others is of no use then.
+func (s *seat) describeCopy(ctx context.Context, from holdfast.SiteID, c store.Copy) (store.Copy, error) {
+	answer, err := s.ask(ctx, from, methodCopy, binary.BigEndian.AppendUint64(appendShard(nil, s.id), c.Export))
+	switch {
+	case err == nil && len(answer) >= 16:
+		s.silent = slices.DeleteFunc(s.silent, func(site holdfast.SiteID) bool { return site == from })
+		c.State, c.Journal, c.Places = binary.BigEndian.Uint64(answer), binary.BigEndian.Uint64(answer[8:]), true
+		return c, nil
+	case slices.Contains(s.silent, from):
+		return c, nil
+	}
+	if err == nil {
+		err = errShortCall
+	}
+	s.silent = append(s.silent, from)
+	return c, fmt.Errorf("the size of the checkpoint of site %d: %w", from, err)
+}
+
+// fetchNext gets one chunk, if there is room for it and for all that comes after it.
+func (s *seat) fetchNext(ctx context.Context, from holdfast.SiteID, export uint64, im *store.Import) error {
+	if err := im.Room(); err != nil {
+		return err
+	}
+	request := binary.BigEndian.AppendUint64(appendShard(nil, s.id), export)
+	request = binary.BigEndian.AppendUint32(request, im.Next())
+	method := methodChunk
+	if im.Places() {
+		method, request = methodPart, append(request, im.Place()...)
+	}
+	chunk, err := s.ask(ctx, from, method, request)
+	if err != nil {
+		return err
+	}
+	if len(chunk) < 1 {
+		return errShortCall
+	}
+	if err := im.Put(chunk[1:]); err != nil {
+		return err
+	}
+	s.short.Store(nil)
+	return nil
 }

@@ -35,8 +35,8 @@ func TestABadCheckpointCondemnsNobody(t *testing.T) {
 				call := h.Call
 				h.Call = func(ctx context.Context, to holdfast.SiteID, method string, payload []byte) ([]byte, error) {
 					answer, err := call(ctx, to, method, payload)
-					if method == methodChunk && err == nil && answer[0] == 1 && int64(to) == bad.Load() && spoils.Add(-1) >= 0 {
-						answer = spoil(answer) // the last chunk, which ends with an entry of the log
+					if method == methodPart && err == nil && numberOf(payload) == 0 && int64(to) == bad.Load() && spoils.Add(-1) >= 0 {
+						answer = spoil(answer) // the first chunk, which ends with an entry of the log
 					}
 					return answer, err
 				}
@@ -45,6 +45,9 @@ func TestABadCheckpointCondemnsNobody(t *testing.T) {
 		})
 	}
 }
+
+// numberOf is the number of the chunk that a request is for.
+func numberOf(payload []byte) uint32 { return binary.BigEndian.Uint32(payload[10:]) }
 
 func fetchesDespite(f *fleet, bad, spoils *atomic.Int64, alone bool) {
 	f.t.Helper()

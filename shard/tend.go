@@ -24,9 +24,10 @@ func (h *Host) health() (own Health) {
 	return own
 }
 
-// careLoop looks at the disk again and again, and hands over what is led here when another site's is better.
+// careLoop looks at the disk again and again while there is anything to see, and hands over what is led here when another site's is
+// better.
 func (h *Host) careLoop() {
-	t := time.NewTicker(careTick)
+	t := time.NewTimer(careTick)
 	defer t.Stop()
 	for {
 		select {
@@ -34,6 +35,15 @@ func (h *Host) careLoop() {
 		case <-h.ctx.Done():
 			return
 		}
+		calm := false
+		if h.tend(func(c *Care, now time.Duration) { calm = c.Calm(now) }); calm {
+			select {
+			case <-h.stir:
+			case <-h.ctx.Done():
+				return
+			}
+		}
+		t.Reset(careTick)
 		own := h.health()
 		if h.well.Swap(own.Well) != own.Well {
 			h.config.Logger.Warn("disk health", "well", own.Well, "full", own.Full, "sick", own.Sick, "median", own.Median)

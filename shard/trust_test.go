@@ -258,7 +258,7 @@ func TestNothingIsInstalledForADoubt(t *testing.T) {
 				return nil, errCut
 			}
 			answer, err := call(ctx, to, method, payload)
-			if wait := on.Load(); method == methodChunk && err == nil && answer[0] == 1 && wait != nil {
+			if wait := on.Load(); method == methodPart && err == nil && answer[0] == 1 && wait != nil {
 				held.Store(true)
 				<-*wait
 			}

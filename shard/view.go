@@ -265,34 +265,44 @@ func (v *View) Hold(id holdfast.ID) (ledger.OpenHold, ledger.HoldState, bool, er
 	}, f.Hold, true, nil
 }
 
-// HoldsOf returns up to max open holds of an account, newest first.
-func (v *View) HoldsOf(id holdfast.AccountID, max int) (list []ledger.OpenHold) {
-	v.State(func(s *ledger.State) { list = s.HoldsOf(id, max) })
-	return list
+// Holds returns up to max open holds of an account that stand before a place (zero: all), newest first, and the place to go on from;
+// the zero Place when there are no more.
+func (v *View) Holds(id holdfast.AccountID, before ledger.Place, max int) (list []ledger.OpenHold, next ledger.Place) {
+	v.State(func(s *ledger.State) { list = s.HoldsBefore(id, before, max+1) })
+	if len(list) > max {
+		list = list[:max]
+		next = ledger.Place{Position: list[max-1].Position, Leg: list[max-1].Leg}
+	}
+	return list, next
 }
 
-// ByRef returns up to max transfers that carry a reference, newest first.
-func (v *View) ByRef(ref holdfast.Ref, max int) ([]FoundTransfer, error) {
+// ByRef returns up to max transfers that carry a reference and stand before a place (zero: all), newest first, and the place to go on
+// from; the zero Place when there are no more.
+func (v *View) ByRef(ref holdfast.Ref, before ledger.Place, max int) (list []FoundTransfer, next ledger.Place, err error) {
 	var rows []ledger.RefRow
-	v.State(func(s *ledger.State) { rows = s.RecentByRef(ref, max) })
-	if len(rows) < max {
-		stored, err := v.history.ByRef(ref, max)
+	v.State(func(s *ledger.State) { rows = s.RecentByRef(ref, before, max+1) })
+	if len(rows) <= max {
+		stored, err := v.history.ByRef(ref, before, max+1)
 		if err != nil {
-			return nil, fmt.Errorf("transfers with a reference: %w", err)
+			return nil, next, fmt.Errorf("transfers with a reference: %w", err)
 		}
-		rows = mergeRefs(rows, stored, max)
+		rows = mergeRefs(rows, stored, max+1)
 	}
-	list := make([]FoundTransfer, 0, len(rows))
+	if len(rows) > max {
+		rows = rows[:max]
+		next = ledger.Place{Position: rows[max-1].Position, Leg: rows[max-1].Leg}
+	}
+	list = make([]FoundTransfer, 0, len(rows))
 	for _, r := range rows {
 		f, ok, err := v.Transfer(r.ID)
 		if err != nil {
-			return nil, err
+			return nil, next, err
 		}
 		if ok {
 			list = append(list, f)
 		}
 	}
-	return list, nil
+	return list, next, nil
 }
 
 // mergeRefs puts both together, newest first; a row may be in both.

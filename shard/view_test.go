@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"holdfast"
+	"holdfast/ledger"
 	"holdfast/store"
 )
 
@@ -64,9 +65,22 @@ func checkView(t *testing.T, v *View, times []holdfast.Time) {
 	if _, ok, err := v.AccountAt(testAccount(2), 1); ok || err != nil {
 		t.Fatalf("balance before the account was opened: %t, %v", ok, err)
 	}
-	refs, err := v.ByRef(holdfast.Ref{7}, 1000)
-	if err != nil || len(refs) != n || refs[0].Transfer.Amount != holdfast.Amount(n) {
+	refs, next, err := v.ByRef(holdfast.Ref{7}, ledger.Place{}, 1000)
+	if err != nil || len(refs) != n || refs[0].Transfer.Amount != holdfast.Amount(n) || next != (ledger.Place{}) {
 		t.Fatalf("%d transfers by reference, %v; want %d", len(refs), err, n)
+	}
+	for _, page := range []int{1, 7, n} {
+		var got []FoundTransfer
+		for from, first := (ledger.Place{}), true; first || from != (ledger.Place{}); first = false {
+			var part []FoundTransfer
+			if part, from, err = v.ByRef(holdfast.Ref{7}, from, page); err != nil || len(part) > page {
+				t.Fatalf("%d transfers on a page of %d, %v", len(part), page, err)
+			}
+			got = append(got, part...)
+		}
+		if !slices.EqualFunc(refs, got, func(p, q FoundTransfer) bool { return p.Outcome.Position == q.Outcome.Position && p.Leg == q.Leg }) {
+			t.Fatalf("transfers by reference in pages of %d: %d, and not those of one page", page, len(got))
+		}
 	}
 	audit, err := v.Audit(context.Background())
 	if err != nil || len(audit.Faults) > 0 || audit.Accounts != 2 {

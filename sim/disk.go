@@ -20,6 +20,7 @@ type disk struct {
 	pending []batch   // written and not synced, oldest first
 	keep    uint64    // entries behind the checkpoint that followers are served from the log
 	dead    error     // after a failed fsync every call fails
+	full    bool
 }
 
 // batch is what was written at once: whole after a crash, or not there at all.
@@ -134,6 +135,8 @@ func (d *disk) known(i int) uint64 {
 // fail is a failed fsync: nobody knows what is on the platters, and nothing is promised any more.
 func (d *disk) fail() { d.dead = errDisk }
 
+func (d *disk) fill(full bool) { d.full = full }
+
 // crash forgets what was not synced, but for a prefix: whole is how many batches happen to have reached the platters, tear how
 // many bytes of the next one (modulo its length). It reports whether something was torn.
 func (d *disk) crash(whole, tear int) (torn bool) {
@@ -186,7 +189,9 @@ func tornBatch(b *batch, tear int) (*batch, bool) {
 
 // wipe is a new disk in the place of the old one.
 func (d *disk) wipe() {
+	full := d.full
 	*d = *newDisk(d.e, len(d.volumes), d.keep)
+	d.full = full
 	for _, v := range d.volumes {
 		v.disk = d
 	}
@@ -402,6 +407,13 @@ func (v *volume) forget() error {
 	v.disk.pending = slices.DeleteFunc(v.disk.pending, func(b batch) bool { return b.shard == v.shard })
 	*v = volume{disk: v.disk, shard: v.shard, checkpoint: &checkpoint{}}
 	return nil
+}
+
+func (v *volume) gather(export) error {
+	if v.disk.full {
+		return &store.ErrNoSpace{Need: 1}
+	}
+	return v.disk.dead
 }
 
 // install replaces everything but the identity, atomically.

@@ -251,7 +251,19 @@ func TestDiskInstallsACopy(t *testing.T) {
 			t.Fatal(err)
 		}
 		put(t, other, batch{shard: 1, hard: &store.HardState{Term: 4, Vote: 2}, entries: someEntries(1, 3, 1)})
-		if err := other.volume(0).install(x); err != nil {
+		other.fill(true)
+		for other.volume(0).gather(x) == nil { // the real one still takes a few chunks
+			j.some(20)
+			j.checkpoint()
+			if x, err = d.volume(0).export(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := other.volume(0).gather(x); !errors.As(err, new(*store.ErrNoSpace)) {
+			t.Fatalf("a full disk gathers: %v", err)
+		}
+		other.fill(false)
+		if err := errors.Join(other.volume(0).gather(x), other.volume(0).install(x)); err != nil {
 			t.Fatal(err)
 		}
 		crash(t, other, 0, 0)

@@ -310,6 +310,7 @@ func (f *fleet) emptyDisk(p *process) {
 		old = append(old, p.disk.volume(i).Identity())
 	}
 	p.disk.wipe()
+	f.births.emptied(p)
 	clear(p.rotten)
 	if !shard.PlantedWipedVotes {
 		return

@@ -33,6 +33,7 @@ type fleet struct {
 
 	crossings *crossings // nil: there is one shard
 	nomads    *nomads    // nil: no slot moves
+	births    *nursery   // nil: no shard is born
 
 	message raftpb.Message // room to look into messages
 
@@ -40,6 +41,7 @@ type fleet struct {
 	messageBytes  int
 	think         time.Duration
 	impatience    float64
+	sleepTicks    int // after so many ticks without anything to do a shard falls asleep
 	faults        faults
 	closing       bool // no new work: what is under way comes to its end
 	calm          bool
@@ -136,6 +138,9 @@ func (f *fleet) result(seed uint64) Result {
 	if f.nomads != nil {
 		r.Slots = f.nomads.stats
 	}
+	if f.births != nil {
+		r.Births = f.births.stats
+	}
 	if f.e.failed != nil {
 		r.Invariant, r.Failure, r.Tail = f.e.failed.invariant, f.e.failed.text, f.e.trace.last()
 	}
@@ -162,9 +167,10 @@ func newFleet(seed uint64, o Options, traced bool) *fleet {
 	f.think = pick(rng, []time.Duration{20 * time.Millisecond, 60 * time.Millisecond, 150 * time.Millisecond})
 	f.bulk = pick(rng, []int{0, 0, 10, 60, 60, 700})
 	f.impatience = pick(rng, []float64{0, 0.05, 0.3})
+	f.sleepTicks = pick(rng, []int{1, 3, 8, 30})
 	keep := uint64(pick(rng, []int{3, 15, 60}))
 	for i := range sites {
-		f.sites = append(f.sites, &process{f: f, site: holdfast.SiteID(i + 1), disk: f.newMedium(o.Disk, shards, keep), rotten: make([]time.Duration, shards)})
+		f.sites = append(f.sites, &process{f: f, site: holdfast.SiteID(i + 1), disk: f.newMedium(o.Disk, shards, keep), rotten: make([]time.Duration, shards), heard: make([]heardBeat, sites)})
 	}
 	for i := range shards {
 		s := holdfast.ShardID(i + 1)
@@ -180,6 +186,9 @@ func newFleet(seed uint64, o Options, traced bool) *fleet {
 		f.crossings = newCrossings(f)
 		if o.Slots {
 			f.nomads = newNomads(f)
+		}
+		if o.Births {
+			f.births = newNursery(f)
 		}
 	}
 	f.e.logf("seed %d: %d sites, %d shards, %d clients", seed, sites, shards, len(f.clients))
@@ -220,6 +229,9 @@ func (f *fleet) run(o Options) {
 	}
 	if f.nomads != nil {
 		f.nomads.start()
+	}
+	if f.births != nil {
+		f.births.start()
 	}
 	if o.Rot {
 		f.e.after(1200*time.Millisecond, f.rot)
@@ -271,6 +283,9 @@ func (f *fleet) endRotten() {
 // found gives every disk its identity and the first list of members.
 func (f *fleet) found() {
 	for i := range f.shards {
+		if f.shards[i].confs = []*config{{}}; f.births.young(i) {
+			continue // it is founded later
+		}
 		var founders []shard.Member
 		var ids []uint64
 		for _, p := range f.sites {
@@ -278,7 +293,6 @@ func (f *fleet) found() {
 			founders = append(founders, shard.Member{Replica: shard.ReplicaID(ids[len(ids)-1]), Site: p.site})
 		}
 		birth := shard.NewMembers(founders).Append(nil)
-		f.shards[i].confs = []*config{{}}
 		for _, m := range founders {
 			f.shards[i].confs[0].voters = append(f.shards[i].confs[0].voters, m.Replica)
 		}

@@ -212,6 +212,12 @@ func (f *fleet) restore() {
 // configuration that replaced an earlier disk, the old majority counts, and a second lost disk would end it.
 func (f *fleet) whole(but *process) bool {
 	for i, o := range f.shards {
+		if f.births.young(i) {
+			if f.births.lost {
+				return false
+			}
+			continue
+		}
 		conf := o.latest()
 		if len(conf.old) > 0 {
 			return false

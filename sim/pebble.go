@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -24,7 +25,10 @@ type pebbleDisk struct {
 	keep    uint64
 	pending []batch
 	dead    error
-	fatal   error    // what the store died of
+	fatal   error // what the store died of
+	full    bool
+	spare   int      // how often a full disk still says that it has room: it fills up while a checkpoint is being fetched
+	told    bool     // it has said that it has none
 	ends    []uint64 // where the logs ended at the last crash
 }
 
@@ -37,7 +41,7 @@ func (d *pebbleDisk) open() error {
 		return nil
 	}
 	s, err := store.Open(store.Options{
-		Dir: "site", FS: d.fs, CacheBytes: 1 << 20, MemTableBytes: 256 << 10, TailBytes: 4 << 10, KeepEntries: d.keep,
+		Dir: "site", FS: &spaceFS{d.fs, d}, CacheBytes: 1 << 20, MemTableBytes: 256 << 10, TailBytes: 4 << 10, KeepEntries: d.keep,
 		ChunkBytes: 4 << 10, Now: func() time.Time { return time.Unix(0, epoch+int64(d.e.now)) },
 		OnFatal: func(err error) { d.fatal = err },
 	})
@@ -120,7 +124,59 @@ func (d *pebbleDisk) close() {
 
 func (d *pebbleDisk) wipe() {
 	d.close()
+	full := d.full
 	*d = *newPebbleDisk(d.e, d.shards, d.keep)
+	d.fill(full)
+}
+
+// spareChunks is what a disk that becomes full still takes of a checkpoint.
+const spareChunks = 4
+
+func (d *pebbleDisk) fill(full bool) { d.full, d.spare, d.told = full, spareChunks, false }
+
+// spaceFS is a file system that can be full. Then it takes what the log writes, and nothing of a checkpoint that is fetched: that would
+// take from the log what is left.
+type spaceFS struct {
+	vfs.FS
+	disk *pebbleDisk
+}
+
+// GetDiskUsage implements vfs.FS.
+func (f *spaceFS) GetDiskUsage(string) (vfs.DiskUsage, error) {
+	d := f.disk
+	if d.told = d.full && d.spare <= 0; d.told {
+		return vfs.DiskUsage{AvailBytes: 0, TotalBytes: 1 << 40}, nil
+	}
+	if d.full {
+		d.spare--
+	}
+	return vfs.DiskUsage{AvailBytes: 1 << 39, TotalBytes: 1 << 40}, nil
+}
+
+// Create implements vfs.FS.
+func (f *spaceFS) Create(path string, c vfs.DiskWriteCategory) (vfs.File, error) {
+	file, err := f.FS.Create(path, c)
+	if err == nil && (strings.Contains(path, "import-") || strings.Contains(path, "install-")) {
+		file = &fetchedFile{file, f.disk}
+	}
+	return file, err
+}
+
+// fetchedFile holds something of a checkpoint that is fetched.
+type fetchedFile struct {
+	vfs.File
+	disk *pebbleDisk
+}
+
+// headBytes is what a file may have that only says what is to be fetched.
+const headBytes = 64
+
+// Write implements vfs.File.
+func (f *fetchedFile) Write(p []byte) (int, error) {
+	if f.disk.told && len(p) > headBytes {
+		f.disk.e.fail("space", "%d bytes of a checkpoint are written to a full disk", len(p))
+	}
+	return f.File.Write(p)
 }
 
 // pebbleVolume is the replica of one shard in the store.
@@ -171,21 +227,41 @@ func (v *pebbleVolume) export() (export, error) {
 	return c, errors.Join(err, e.Close())
 }
 
-func (v *pebbleVolume) install(from export) error {
+// gather fetches what is missing. On a full disk it gives back what it has every other time: the log may need it, or not.
+func (v *pebbleVolume) gather(from export) error {
 	if v.disk.dead != nil {
 		return v.disk.dead
 	}
 	c := from.(chunks)
-	im, err := v.Import(c.id)
+	im, err := v.Import(store.Copy{Export: c.id, Index: c.of.Index})
+	if err != nil {
+		return err
+	}
+	for n := im.Next(); n < uint32(len(c.list)) && err == nil; n++ {
+		if err = im.Put(c.list[n]); err != nil {
+			err = fmt.Errorf("chunk %d: %w", n, err)
+		}
+	}
+	if err == nil {
+		err = im.Room()
+	}
+	if errors.As(err, new(*store.ErrNoSpace)) && im.Next()%2 == 1 {
+		return errors.Join(err, v.DropImport())
+	}
+	return err
+}
+
+func (v *pebbleVolume) install(from export) error {
+	if v.disk.dead != nil {
+		return v.disk.dead
+	}
+	v.disk.spare = max(v.disk.spare, 1) // it has just been asked
+	c := from.(chunks)
+	im, err := v.Import(store.Copy{Export: c.id, Index: c.of.Index})
 	if err != nil {
 		return err
 	}
 	v.dropPending()
-	for n := im.Next(); n < uint32(len(c.list)); n++ {
-		if err := im.Put(c.list[n]); err != nil {
-			return fmt.Errorf("chunk %d: %w", n, err)
-		}
-	}
 	_, err = im.Install()
 	return err
 }

@@ -111,6 +111,20 @@ var plants = []struct {
 	},
 	{"store: old tail kept", &store.PlantedTailKept, Options{Disk: PebbleDisk}, []string{"log"}, ""},
 	{
+		"leader sleeps while a follower lacks entries", &shard.PlantedSleepUnmatched,
+		Options{},
+		[]string{"stopped", "committed", "digest", "liveness"},
+		"the follower is told that more is committed than it has; or has nothing of that term, and is never sent it",
+	},
+	{"follower sleeps on when its leader's site is silent", &shard.PlantedSleepOn, Options{}, []string{"sleep"}, ""},
+	{"leader sleeps on when nobody hears it", &shard.PlantedSleepUnheard, Options{}, []string{"sleep"}, ""},
+	{
+		"site goes on to vouch for a leader that is none any more", &shard.PlantedSleepVouched,
+		Options{},
+		[]string{"sleep", "liveness"},
+		"the others sleep on, or are awake and take its beats for heartbeats: nobody campaigns",
+	},
+	{
 		"removed voter still counts", &shard.PlantedRemovedCounts,
 		Options{Moves: true},
 		[]string{"quorum", "elected", "removed-leads"},
@@ -153,7 +167,7 @@ var plants = []struct {
 }
 
 // seedsPerPlant bounds the search for one mistake.
-const seedsPerPlant = 400
+const seedsPerPlant = 1000
 
 func TestPlantedFaultsAreFound(t *testing.T) {
 	for _, plant := range plants {

@@ -31,7 +31,12 @@ type process struct {
 	failing  bool          // the next fsync fails
 	full     bool          // no room for new work
 	care     *shard.Care
-	chart    int // the version of the shard map that it has
+	beats    *shard.Beats
+	ticks    uint64        // that have passed, in all its lives
+	stride   int           // how many pass at once next time
+	ticked   time.Duration // when some have passed last
+	heard    []heardBeat   // by site
+	chart    int           // the version of the shard map that it has
 	syncing  bool
 	waiting  []token         // writes that no sync has been started for
 	rotten   []time.Duration // by shard: since when the disk gives back what was not written; 0: it does not
@@ -57,8 +62,12 @@ type replica struct {
 	commits  []shard.Entry // to be applied
 	applying bool
 	segments []*ledger.Segment // to be persisted
+	rest     *shard.Rest       // nil: it is awake
+	soon     bool              // it will have to do something by itself
+	orphaned int               // ticks in which it slept and nobody led it
 	pumping  bool
 	fetching bool
+	asking   bool // to be let in
 	ticks    int
 	refuses  bool // the disk is full, and nobody else can lead
 	out      bool // took itself out of service
@@ -111,6 +120,7 @@ func (p *process) start() {
 	p.up, p.syncing, p.waiting, p.failing, p.slow, p.paused = true, false, nil, false, 0, 0
 	p.care = shard.NewCare(shard.CareBounds{})
 	p.care.Space(p.full)
+	p.beats, p.stride, p.ticked = shard.NewBeats(shard.BeatConfig{Site: p.site, Life: p.f.identity()}), 1, p.f.e.now
 	p.f.e.logf("site %d starts", p.site)
 	if err := p.disk.open(); err != nil {
 		p.f.e.fail("disk", "site %d cannot open its disk: %v", p.site, err)
@@ -132,6 +142,9 @@ func (r *replica) start() {
 		return
 	}
 	id := r.volume.Identity()
+	if r.p.f.births.of(r.shard) && !id.Born && len(id.Birth) == 0 {
+		return // it waits for its place
+	}
 	if id.Replica == 0 {
 		id.Replica = r.p.f.identity()
 		if err := r.volume.SetIdentity(id); err != nil {
@@ -150,7 +163,8 @@ func (r *replica) start() {
 func (r *replica) load(installed bool) {
 	var err error
 	r.intake, r.answers = shard.NewIntake(), shard.NewAnswers()
-	r.core, r.commits, r.segments, r.applying, r.fetching = nil, nil, nil, false, false
+	r.wake()
+	r.core, r.commits, r.segments, r.applying, r.fetching, r.soon = nil, nil, nil, false, false, false
 	r.courier, r.quarrels = nil, false
 	if r.machine, err = shard.LoadMachine(r.p.f.machineConfig, r.volume); err != nil {
 		r.failed(err)
@@ -169,7 +183,7 @@ func (r *replica) load(installed bool) {
 			Shard: r.shard, Replica: shard.ReplicaID(r.volume.Identity().Replica), Log: r.volume, Checkpoint: checkpoint,
 			Applied: applied, MessageBytes: r.p.f.messageBytes,
 		},
-		Intake: r.intake, Answers: r.answers, SinglesInFlight: 2,
+		Intake: r.intake, Answers: r.answers, SinglesInFlight: 2, SleepTicks: r.p.f.sleepTicks,
 	}
 	binary.BigEndian.PutUint64(config.Process[:], r.p.f.identity())
 	core, err := shard.NewReplica(config, last)
@@ -296,13 +310,40 @@ func tolerable(err error) bool {
 	return errors.Is(err, shard.ErrBusyMembers) || errors.Is(err, shard.ErrNotYet) || errors.Is(err, shard.ErrNotAdmitted) || errors.Is(err, shard.ErrOverloaded) || errors.As(err, new(shard.NotLeaderError))
 }
 
-// tick is one unit of time for all replicas of the site.
+// tick is one unit of time for all replicas of the site; while all of them sleep, several.
 func (p *process) tick() {
-	p.after(tick, p.tick)
 	p.tend()
-	for _, r := range p.replicas {
-		r.tick()
+	due, asleep := false, true
+	for range p.stride {
+		p.ticks++
+		due = p.beats.Tick() || due
 	}
+	p.ticked, p.stride, p.beats.Lame = p.f.e.now, 1, false
+	for _, r := range p.replicas {
+		asleep = r.pass() && asleep
+		p.beats.Lame = p.beats.Lame || r.core == nil || r.out
+	}
+	if !p.up {
+		return
+	}
+	p.guard()
+	if due {
+		p.beat()
+	}
+	if asleep {
+		p.stride = p.beats.RestTicks()
+	}
+	p.after(tick*time.Duration(p.stride), p.tick)
+}
+
+// pass lets a moment pass for a replica. It reports whether it sleeps and may go on without the next tick.
+func (r *replica) pass() bool {
+	if r.rest == nil || !r.p.beats.Keeps(r.rest) {
+		r.tick()
+		return false
+	}
+	r.look()
+	return r.rest != nil && !r.p.beats.Late(r.rest)
 }
 
 // In ticks: how often a leader looks for due work, one that is no member asks to be one, and the operator looks for learners that
@@ -317,6 +358,7 @@ func (r *replica) tick() {
 	if r.core == nil || r.out {
 		return
 	}
+	r.wake()
 	now := r.p.clock()
 	if r.failed(r.core.Tick(now)) {
 		return
@@ -335,6 +377,7 @@ func (r *replica) tick() {
 		return
 	}
 	r.pump()
+	r.doze()
 }
 
 func (r *replica) upkeep(now holdfast.Time) {
@@ -343,6 +386,7 @@ func (r *replica) upkeep(now holdfast.Time) {
 		look += holdfast.Time(2 * time.Second)
 	}
 	u := r.machine.Upkeep(look, r.ticks%(upkeepTicks*10) == 0)
+	r.soon = u.Soon
 	if u.Expire.Count() > 0 {
 		q := &shard.Request{Batch: u.Expire, Bulk: true, Answer: func(*shard.Request) {}}
 		if err := r.intake.Put(q); err != nil && !tolerable(err) {
@@ -405,6 +449,9 @@ func (r *replica) pump() {
 		r.judge()
 	}
 	r.pumping = false
+	if r.core != nil && r.rest != nil && (r.core.Stirred() || r.soon && r.core.Leader().Self) {
+		r.wake()
+	}
 }
 
 // carry does what an Output asks for; false when it asked for nothing.
@@ -695,6 +742,13 @@ func (r *replica) install(x export, o *shard.Offer) {
 	if r.failed(err) || held && !shard.PlantedInstallAnyway {
 		return
 	}
+	if err := r.volume.gather(x); errors.As(err, new(*store.ErrNoSpace)) {
+		r.p.f.stats.NoRoom++
+		r.p.f.e.logf("site %d shard %d: has no room for checkpoint %d", r.p.site, r.shard, meta.Index)
+		return // the leader offers it again
+	} else if r.failed(err) {
+		return
+	}
 	r.p.f.stats.Snapshots++
 	r.p.f.e.logf("site %d shard %d: installs checkpoint %d", r.p.site, r.shard, meta.Index)
 	r.intake.Close(shard.ErrLost)
@@ -724,6 +778,7 @@ func (r *replica) failed(err error) bool {
 	case condition == shard.Corrupt:
 		r.condemn()
 	case condition == shard.Differs:
+		r.wake()
 		r.out = true
 		r.intake.Close(shard.ErrOutOfService)
 		r.p.f.differs(r, err)
@@ -741,6 +796,7 @@ func (r *replica) condemn() {
 	if r.intake != nil {
 		r.intake.Close(shard.ErrOutOfService)
 	}
+	r.wake()
 	r.core, r.machine, r.commits, r.segments = nil, nil, nil, nil
 	r.out, r.corrupt, r.mark = true, true, 0
 	r.p.f.stats.Corrupt++
@@ -856,6 +912,8 @@ type medium interface {
 	known(i int) uint64
 	// fail makes every later call fail.
 	fail()
+	// fill takes all room from the disk, or gives it back: the log goes on, and nothing else may be written.
+	fill(full bool)
 	// crash keeps a prefix of what was not synced and reports whether something was torn. The disk is closed then.
 	crash(whole, tear int) (torn bool)
 	wipe()
@@ -868,6 +926,8 @@ type export interface{ meta() ledger.Meta }
 type volumeOf interface {
 	shard.Disk
 	export() (export, error)
+	// gather makes everything ready for install. *store.ErrNoSpace: the disk has no room for it, and what was gathered is not lost by that.
+	gather(export) error
 	install(export) error
 	// forget wipes the replica, its identity too.
 	forget() error

@@ -29,6 +29,7 @@ type Options struct {
 	Rot    bool      // no faults but one: a stored checkpoint is altered so that only the digests of the replicas can tell
 	Unrest bool      // no faults but those around elections: some mistakes show only when terms follow each other quickly
 	Slots  bool      // slots move between the shards, if there are several, and those who pay between shards are their owners
+	Births bool      // the last shard is born while the others are at work, if there are several
 	Moves  bool      // no faults but crashes, cuts, and disks and sites that come and go: some mistakes show only when members change often
 	Trace  io.Writer // every event as a line of text; nil: only the tail is kept
 }
@@ -43,24 +44,26 @@ type Result struct {
 	Rerun     string   // the command line that runs it again
 	Stats     Stats
 	Slots     SlotStats // of a run in which slots move
-	TraceHash uint64    // over all events; the same seed and options give the same hash
+	Births    BirthStats
+	TraceHash uint64 // over all events; the same seed and options give the same hash
 }
 
 // Stats counts what happened in a run, so that a test can see that nothing it promises to try was never tried.
 type Stats struct {
-	Steps                                                            int
-	Virtual                                                          time.Duration
-	Sent, Dropped, Doubled                                           int
-	Crashes, Torn, Wipes, FsyncFailures, Cuts, ClockJumps, SlowDisks int
-	Pauses, Bulks, Corrupt, Kept, Forgotten, Yields, FullDisks       int
-	Leaders, HandOvers, MemberChanges, Snapshots, Checkpoints        int
-	Removals, TooFew, Returns, EarlyPromotions                       int
-	Acknowledged, Refused, Unknown, NotExecuted, Replays, Reads      int
-	PastReads, Closings                                              int
-	Holds, Posts, Voids, Expired, Records, Messages                  int
-	Entries                                                          int
-	Crossed, CrossRefused, CrossHolds, CrossPosts                    int // between shards: settled, acknowledged
-	CourierLands, Settles                                            int // proposed by couriers
+	Steps                                                              int
+	Virtual                                                            time.Duration
+	Sent, Dropped, Doubled                                             int
+	Crashes, Torn, Wipes, FsyncFailures, Cuts, ClockJumps, SlowDisks   int
+	Pauses, Bulks, Corrupt, Kept, Forgotten, Yields, FullDisks, NoRoom int
+	Leaders, HandOvers, MemberChanges, Snapshots, Checkpoints          int
+	Removals, TooFew, Returns, EarlyPromotions                         int
+	Slept                                                              int
+	Acknowledged, Refused, Unknown, NotExecuted, Replays, Reads        int
+	PastReads, Closings                                                int
+	Holds, Posts, Voids, Expired, Records, Messages                    int
+	Entries                                                            int
+	Crossed, CrossRefused, CrossHolds, CrossPosts                      int // between shards: settled, acknowledged
+	CourierLands, Settles                                              int // proposed by couriers
 }
 
 // Add adds the counts of another run.
@@ -90,6 +93,9 @@ func (o *Options) rerun(seed uint64) string {
 	}
 	if o.Slots {
 		text += " --slots"
+	}
+	if o.Births {
+		text += " --births"
 	}
 	for _, f := range []struct {
 		name string

@@ -126,6 +126,9 @@ func (n *nomads) wander() {
 		return
 	}
 	n.f.e.after(n.f.e.between(200*time.Millisecond, 1500*time.Millisecond), n.wander)
+	if b := n.f.births; b != nil && !b.grown {
+		return // nothing moves to a shard that is not there
+	}
 	s := pick(n.f.e.rng, n.slots)
 	from := n.now().at[s]
 	r := n.leader(from)

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"slices"
 	"time"
 
 	"holdfast/shard"
@@ -72,10 +73,16 @@ func (r *replica) yield(own shard.Health, others []shard.Health) {
 	r.pump()
 }
 
-// fullDisk leaves no room for new work at a site for a while.
+// fullDisk leaves no room for new work at a site for a while: at one that fetches a checkpoint, when there is one.
 func (x *faults) fullDisk() {
 	p := x.f.anySite()
+	for _, other := range x.f.sites {
+		if other.up && slices.ContainsFunc(other.replicas, func(r *replica) bool { return r.fetching }) {
+			p = other
+		}
+	}
 	p.full = true
+	p.disk.fill(true)
 	p.care.Space(true)
 	x.f.stats.FullDisks++
 	x.f.e.logf("site %d: the disk is full", p.site)
@@ -84,5 +91,6 @@ func (x *faults) fullDisk() {
 
 func (x *faults) space(p *process) {
 	p.full = false
+	p.disk.fill(false)
 	p.care.Space(false)
 }

@@ -322,8 +322,8 @@ func (d *draft) move(t *holdfast.Transfer) holdfast.Code {
 func (d *draft) end(t *holdfast.Transfer) holdfast.Code {
 	h, ok := d.hold(t.Hold)
 	if !ok {
-		// An id whose transaction was refused is no transfer's: there is no such hold.
-		if p := d.ids[t.Hold]; p != nil && p.outcome.Status == holdfast.Done && usedByLeg(p, t.Hold) {
+		// An id whose transaction was refused is nobody's: there is no such hold. That of one with several legs is known, and no hold.
+		if p := d.ids[t.Hold]; p != nil && p.outcome.Status == holdfast.Done {
 			return holdfast.CodeNotAHold
 		}
 		return holdfast.CodeHoldMissing
@@ -367,15 +367,6 @@ func (d *draft) endable(t *holdfast.Transfer, h *hold) holdfast.Code {
 		return holdfast.CodeHoldNotDue
 	}
 	return holdfast.CodeOK
-}
-
-func usedByLeg(p *past, id holdfast.ID) bool {
-	for i := range p.txn.Transfers {
-		if p.txn.TransferID(i) == id {
-			return true
-		}
-	}
-	return false
 }
 
 // commit makes the draft true.

@@ -184,7 +184,7 @@ func (o *oracle) askRefs(v *shard.View) error {
 		if ref.IsZero() {
 			continue
 		}
-		list, err := v.ByRef(ref, 1<<20)
+		list, _, err := v.ByRef(ref, ledger.Place{}, 1<<20)
 		if err != nil {
 			return fmt.Errorf("transfers of %s: %w", ref, err)
 		}

@@ -178,14 +178,17 @@ func (m *ShardMap) foundedWith(founders []founder) *ShardMap {
 	return &next
 }
 
-// withBorn is the map with the shard in it: at home where the fewest are, without a slot.
-func (m *ShardMap) withBorn(r *Roster) *ShardMap {
+// withBorn is the map with the shard in it, without a slot: at home where it is wanted, or where the fewest are.
+func (m *ShardMap) withBorn(r *Roster, wanted holdfast.SiteID) *ShardMap {
 	next := *m
 	count := map[holdfast.SiteID]int{}
 	for _, h := range m.Homes {
 		count[h]++
 	}
 	home := slices.MinFunc(r.with(RoleVoter), func(a, b holdfast.SiteID) int { return count[a] - count[b] })
+	if r.role(wanted) == RoleVoter {
+		home = wanted
+	}
 	next.Homes, next.birth = append(slices.Clone(m.Homes), home), nil
 	return &next
 }

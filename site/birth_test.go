@@ -247,7 +247,7 @@ func (n *nursery) step(l look) {
 	case birthFound:
 		n.write(m.foundedWith(next.founders))
 	case birthFinish:
-		if n.write(m.withBorn(n.roster)) {
+		if n.write(m.withBorn(n.roster, 0)) {
 			n.stats.born++
 		}
 	case birthOrder:

@@ -27,6 +27,9 @@ const (
 	maxCluster = 32 // of them; the bound of the certificates
 )
 
+// MaxRequest is the longest that a request may take, whatever its caller or the configuration says.
+const MaxRequest = 10 * time.Second
+
 // checker gathers problems; each names the field as it stands in the file.
 type checker struct{ problems Problems }
 
@@ -161,7 +164,7 @@ func (t Timing) check(k *checker) {
 	within(t.Tick, time.Millisecond, time.Second, "tick")
 	within(t.Silence, 10*time.Millisecond, time.Minute, "silence")
 	within(t.QuorumSilence, 10*time.Millisecond, HonestWithin, "quorum_silence")
-	within(t.Request, 100*time.Millisecond, time.Minute, "request")
+	within(t.Request, 100*time.Millisecond, MaxRequest, "request")
 	within(t.Home, time.Millisecond, time.Hour, "home")
 	within(t.Stop, 100*time.Millisecond, 5*time.Minute, "stop")
 	k.that(t.HeartbeatTicks >= 1 && t.HeartbeatTicks <= 100, "timing.heartbeat_ticks", "%d is not within 1-100", t.HeartbeatTicks)

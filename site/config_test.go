@@ -89,6 +89,28 @@ func TestDefaultsAreGood(t *testing.T) {
 	}
 }
 
+func TestTheExampleIsOneOfThreeWithEightShards(t *testing.T) {
+	c := Example("holdfast-data", 3)
+	if p := problems(c); p != "" || len(c.Peers) != 2 || c.Shards != 8 {
+		t.Errorf("%d peers, %d shards, problems: %s", len(c.Peers), c.Shards, p)
+	}
+}
+
+func TestPingsLeaveWithBeats(t *testing.T) {
+	rows := []struct{ silence, tick, ping time.Duration }{
+		{300 * time.Millisecond, 10 * time.Millisecond, 40 * time.Millisecond},
+		{900 * time.Millisecond, 10 * time.Millisecond, 120 * time.Millisecond},
+		{200 * time.Millisecond, 10 * time.Millisecond, 0}, // the link knows best
+		{900 * time.Millisecond, 30 * time.Millisecond, 120 * time.Millisecond},
+	}
+	for _, row := range rows {
+		timing := Timing{Silence: Duration(row.silence), Tick: Duration(row.tick), HeartbeatTicks: 2}
+		if got := timing.link(); got.Ping != row.ping || got.Silence != row.silence {
+			t.Errorf("silence %v, tick %v: a ping every %v, want %v", row.silence, row.tick, got.Ping, row.ping)
+		}
+	}
+}
+
 func TestDecodeNamesWhatItDoesNotKnow(t *testing.T) {
 	rows := []struct{ text, want string }{
 		{"site = 1\nsiet = 2\n", "site.toml:2: siet: no such field"},
@@ -151,6 +173,7 @@ func TestCheck(t *testing.T) {
 		{"too honest", func(c *Config) { c.Timing.QuorumSilence = Duration(40 * time.Millisecond) }, "timing.quorum_silence: 40ms is below"},
 		{"dishonest", func(c *Config) { c.Timing.QuorumSilence = Duration(400 * time.Millisecond) }, "timing.quorum_silence: 400ms is not within"},
 		{"silence", func(c *Config) { c.Timing.Silence = Duration(40 * time.Millisecond) }, "timing.silence: 40ms is below"},
+		{"too patient", func(c *Config) { c.Timing.Request = Duration(11 * time.Second) }, "timing.request: 11s is not within 100ms-10s"},
 		{"impatient", func(c *Config) { c.Timing.Request = Duration(400 * time.Millisecond) }, "timing.request: 400ms is below 4 election times"},
 		{"pending", func(c *Config) { c.Limits.Pending = 1 }, "limits.pending: 1 is not within"},
 		{"key name", func(c *Config) { c.Keys[0].Name = "" }, "api_key[0].name: "},
@@ -178,7 +201,7 @@ func TestAllProblemsAtOnce(t *testing.T) {
 }
 
 func TestPrintGivesBackWhatItWasGiven(t *testing.T) {
-	for _, c := range []Config{decode(t, threeSites), Embedded("d", "127.0.0.1:0")} {
+	for _, c := range []Config{decode(t, threeSites), Embedded("d", "127.0.0.1:0"), Example("d", 3)} {
 		var text bytes.Buffer
 		if err := Print(&text, c); err != nil {
 			t.Fatal(err)

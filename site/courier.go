@@ -15,6 +15,7 @@ import (
 type couriers struct {
 	cancel context.CancelFunc
 	done   sync.WaitGroup
+	stir   stir
 
 	mu    sync.Mutex // guards what follows, couriers included
 	posts map[holdfast.ShardID]*post
@@ -24,7 +25,9 @@ type couriers struct {
 type post struct {
 	term    uint64
 	courier *transit.Courier
-	told    error // of the courier, as was told last
+	told    error  // of the courier, as was told last
+	idle    bool   // nothing was under way at the last step
+	applied uint64 // what its outbox had come from then
 }
 
 const (
@@ -57,27 +60,62 @@ func (s *Site) stopCouriers(context.Context) error {
 	return nil
 }
 
+// runCouriers steps them every courierTick while anything is under way, and otherwise when something has changed.
 func (s *Site) runCouriers(ctx context.Context) {
-	ticker := time.NewTicker(courierTick)
-	defer ticker.Stop()
+	timer := time.NewTimer(courierTick)
+	defer timer.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case <-ticker.C:
+		case <-timer.C:
 		}
-		ids := s.ShardIDs()
+		timer.Reset(courierTick)
+		ids, idle := s.ShardIDs(), true
 		if len(ids) == 1 {
-			continue // nothing crosses
+			ids = nil // nothing crosses
 		}
 		for _, id := range ids {
-			s.stepCourier(ctx, id)
+			idle = s.stepCourier(ctx, id) && idle
+		}
+		if idle && !s.couriers.stir.wait(ctx) {
+			return
 		}
 	}
 }
 
-// stepCourier lets the courier of a shard do what is due, if the shard is led here.
-func (s *Site) stepCourier(ctx context.Context, id holdfast.ShardID) {
+// stir wakes a goroutine that has nothing to do until something happens; any number of calls before it looks count as one. The zero
+// value is not usable.
+type stir chan struct{}
+
+func newStir() stir { return make(stir, 1) }
+
+func (s stir) set() {
+	select {
+	case s <- struct{}{}:
+	default:
+	}
+}
+
+// wait is false when the context ends before.
+func (s stir) wait(ctx context.Context) bool {
+	select {
+	case <-s:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// changed wakes couriers and movers: an entry of a shard was applied, somebody else leads it, or there is a new map.
+func (s *Site) changed(holdfast.ShardID) {
+	s.couriers.stir.set()
+	s.moves.stir.set()
+}
+
+// stepCourier lets the courier of a shard do what is due, if the shard is led here. It reports whether nothing will be until an entry is
+// applied.
+func (s *Site) stepCourier(ctx context.Context, id holdfast.ShardID) (idle bool) {
 	c := &s.couriers
 	lead := s.host.Leader(id)
 	c.mu.Lock()
@@ -86,12 +124,17 @@ func (s *Site) stepCourier(ctx context.Context, id holdfast.ShardID) {
 	switch {
 	case !lead.Self:
 		delete(c.posts, id)
-		return
+		return true
 	case p == nil || p.term != lead.Term:
 		p = &post{term: lead.Term, courier: transit.NewCourier(transit.CourierConfig{Home: id, Wait: holdfast.Time(2 * courierWait)})}
 		c.posts[id] = p
 	}
+	applied := s.host.Applied(id)
+	if p.idle && p.applied == applied {
+		return true // most shards have nothing for others most of the time
+	}
 	work := p.courier.Step(s.courierTime(), courierView{s, ctx, id})
+	p.idle, p.applied = work.Next == 0 && applied > 0, applied
 	for _, b := range work.Lands {
 		s.deliver(ctx, group{id: b.To}, b.List, p.courier.Landed)
 	}
@@ -100,6 +143,7 @@ func (s *Site) stepCourier(ctx context.Context, id holdfast.ShardID) {
 		p.told = err
 		s.event(Event{Kind: EventCourier, Shard: id, Site: s.cfg.Site, Detail: err.Error()})
 	}
+	return p.idle
 }
 
 // hurryCourier lets the courier of a shard look now for what has landed.

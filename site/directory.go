@@ -62,6 +62,21 @@ func readExtent(c *Config, text string) (x extent, ok bool) {
 	return x, ok && c.Shards >= x.first && c.Shards <= x.now
 }
 
+// ShardsIn tells what a data directory says of the shards of its fleet: with how many it was born, and how many there are as the site knows.
+// ok is false when there is no data, or it cannot be read.
+func ShardsIn(dir string) (first, now int, ok bool) {
+	text, err := os.ReadFile(filepath.Join(dir, directoryFile))
+	if err != nil {
+		return 0, 0, false
+	}
+	_, numbers, _ := strings.Cut(string(text), "\nshards ")
+	n, _ := fmt.Sscanf(numbers, "%d\nnow %d\n", &first, &now)
+	if n == 1 {
+		now = first
+	}
+	return first, now, n >= 1
+}
+
 func oneLine(text string) string { return strings.ReplaceAll(strings.TrimSpace(text), "\n", ", ") }
 
 // writeDurably makes a file that is there wholly or not at all after a crash.

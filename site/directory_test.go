@@ -14,6 +14,9 @@ func TestTheFileSaysHowManyShardsThereAre(t *testing.T) {
 	if err != nil || !fresh || x != (extent{2, 2, 2}) {
 		t.Fatalf("an empty directory: %+v, %t, %v", x, fresh, err)
 	}
+	if first, now, ok := ShardsIn(t.TempDir()); ok {
+		t.Errorf("an empty directory is of %d shards, %d at first", now, first)
+	}
 	for _, row := range []struct {
 		text   string
 		shards int
@@ -41,6 +44,9 @@ func TestTheFileSaysHowManyShardsThereAre(t *testing.T) {
 		x, fresh, err := claimDirectory(&with)
 		if (err == nil) != (row.want != extent{}) || err == nil && x != row.want || fresh {
 			t.Errorf("%q with %d shards: %+v, %v; want %+v", row.text, row.shards, x, err, row.want)
+		}
+		if first, now, ok := ShardsIn(c.Data); row.want != (extent{}) && (!ok || first != row.want.first || now != row.want.now) {
+			t.Errorf("%q is of %d shards, %d at first, %t", row.text, now, first, ok)
 		}
 	}
 }

@@ -38,7 +38,8 @@ const (
 	EventHome         EventKind = "home"            // a leadership was given back to the site where it is at home
 	EventMap          EventKind = "shard-map"       // this site has learnt of a new shard map
 	EventShards       EventKind = "shards"          // a shard has a place here from now on, or can be used
-	EventShardStep    EventKind = "shard-step"      // a step of the birth of a shard was ordered here
+	EventShardStep    EventKind = "shard-step"      // a step of the birth or the split of a shard was ordered here
+	EventSplit        EventKind = "shard-split"     // a shard was split, or the split of it was given up
 	EventSites        EventKind = "sites"           // this site has learnt of a new list of sites
 	EventSiteStep     EventKind = "site-step"       // a step of a change of sites was ordered here
 	EventSiteDone     EventKind = "site-done"       // a change of sites is over
@@ -59,13 +60,14 @@ const (
 	EventYields       EventKind = "yields"          // loud: a leadership goes to a site with a better disk
 	EventSpoilt       EventKind = "bad-checkpoint"  // loud: another site has sent a checkpoint that contradicts itself
 	EventClock        EventKind = "clock-ahead"     // loud: this site's clock is far ahead of the others', and is not believed
+	EventNoSpace      EventKind = "fetch-waits"     // loud: a checkpoint of another site cannot be fetched for want of space
 	EventWiped        EventKind = "wiped"           // loud: a replica forgets all it has and joins again under a new identity
 )
 
 var eventLevels = map[EventKind]slog.Level{
 	EventCut: slog.LevelWarn, EventFragile: slog.LevelWarn, EventAlone: slog.LevelWarn, EventRejoin: slog.LevelWarn,
 	EventOutOfService: slog.LevelError, EventCorrupt: slog.LevelError, EventWaits: slog.LevelError, EventWiped: slog.LevelWarn,
-	EventSpoilt: slog.LevelError, EventClock: slog.LevelError, EventOthersDiffer: slog.LevelError, EventYields: slog.LevelWarn, EventCourier: slog.LevelError, EventSlotStuck: slog.LevelWarn,
+	EventNoSpace: slog.LevelError, EventSpoilt: slog.LevelError, EventClock: slog.LevelError, EventOthersDiffer: slog.LevelError, EventYields: slog.LevelWarn, EventCourier: slog.LevelError, EventSlotStuck: slog.LevelWarn,
 }
 
 // eventsKept is how many events are remembered.
@@ -129,6 +131,7 @@ func (s *Site) hostEvent(e shard.Event) {
 	switch e.Kind {
 	case shard.EventLeader:
 		s.board.own(e.Shard, e.Leader.Site, e.Leader.Term)
+		s.changed(e.Shard)
 		v.Kind, v.Site, v.Term = EventLeader, e.Leader.Site, e.Leader.Term
 	case shard.EventBorn:
 		v.Kind = EventBorn
@@ -166,8 +169,11 @@ func (s *Site) hostEvent(e shard.Event) {
 		v.Kind = EventSpoilt
 	case shard.EventClock:
 		v.Kind = EventClock
+	case shard.EventNoSpace:
+		v.Kind = EventNoSpace
 	}
 	s.event(v)
+	s.watch.tell() // what it leads, and whether it is fit to, may be news
 }
 
 // outs are the shards whose replica here answers nothing until somebody has looked. While there is one the site is not ready.

@@ -121,6 +121,8 @@ func reason(st shard.ShardStatus) string {
 	switch {
 	case st.OutOfService != nil:
 		return st.OutOfService.Error()
+	case st.NoSpace != "":
+		return st.NoSpace
 	case st.Pulling:
 		return "a checkpoint of another site is being fetched"
 	case !st.Born:

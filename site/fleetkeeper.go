@@ -241,14 +241,15 @@ func (s *Site) stopFleet(context.Context) error {
 }
 
 func (s *Site) keepFleet(ctx context.Context) {
-	ticker := time.NewTicker(fleetTick)
-	defer ticker.Stop()
+	timer := time.NewTimer(fleetTick)
+	defer timer.Stop()
 	for n := 1; ; n++ {
 		select {
 		case <-ctx.Done():
 			return
-		case <-ticker.C:
+		case <-timer.C:
 		}
+		timer.Reset(untilNext(fleetTick, s.cfg.Site))
 		s.countVoters()
 		if err := s.learnRoster(ctx, n%askRosterTicks == 0); err != nil && ctx.Err() == nil {
 			s.log.Debug("the list of sites could not be read here", "err", err)

@@ -60,6 +60,16 @@ const (
 	rateSmoothing = 5
 )
 
+const (
+	// vitalsAge is for how long what a peer said last stands for an answer that did not come in time, while the peer is well by every
+	// other sign: a machine with much to do answers late, and to call its site lost would be a false alarm.
+	vitalsAge = 3 * forecastEvery
+	// settlingTime is how long after its start a site may say that it does not know yet. Until then what is missing from the picture is
+	// more likely still to come than lost: peers that start as well, carriers that nobody has dialled yet, and peers that have not
+	// looked at theirs since.
+	settlingTime = 5 * forecastEvery
+)
+
 // forecaster keeps the answer to "what if" up to date.
 type forecaster struct {
 	cancel context.CancelFunc
@@ -70,6 +80,43 @@ type forecaster struct {
 	// The forecaster's goroutine only:
 	txns map[holdfast.ShardID]uint64 // done at the last making
 	at   time.Duration
+
+	mu    sync.Mutex
+	heard map[holdfast.SiteID]heardVitals // guarded by mu: plans ask as well
+}
+
+// heardVitals are what a peer said last.
+type heardVitals struct {
+	vitals
+	at time.Duration
+}
+
+// fill adds to the answers what peers said lately that did not answer now, and keeps the answers for the next time.
+func (f *forecaster) fill(answers map[holdfast.SiteID]vitals, now time.Duration) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for id, h := range f.heard {
+		if _, answered := answers[id]; !answered && now-h.at <= vitalsAge {
+			answers[id] = h.vitals
+		}
+	}
+}
+
+// keep remembers answers for when the next ones do not come.
+func (f *forecaster) keep(answers map[holdfast.SiteID]vitals, now time.Duration) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.heard == nil {
+		f.heard = map[holdfast.SiteID]heardVitals{}
+	}
+	for id, v := range answers {
+		f.heard[id] = heardVitals{v, now}
+	}
+}
+
+// knows reports whether a picture is worth a forecast: it was once, or shows a whole fleet, or has had the time to.
+func (f *forecaster) knows(p *picture, sinceStart time.Duration) bool {
+	return f.latest.Load() != nil || sinceStart >= settlingTime || p.whole()
 }
 
 func (s *Site) startForecasts(context.Context) error {
@@ -92,7 +139,9 @@ func (s *Site) keepForecasts(ctx context.Context) {
 	for {
 		s.forecasts.own.Store(s.takeVitals(ctx))
 		s.meter.tick(s.watch.now())
-		s.tellSurvival(s.paint(s.askVitals(ctx)).survive(time.Now()))
+		if p := s.paint(s.askVitals(ctx)); s.forecasts.knows(p, s.watch.now()) {
+			s.tellSurvival(p.survive(time.Now()))
+		}
 		select {
 		case <-ctx.Done():
 			return
@@ -101,7 +150,7 @@ func (s *Site) keepForecasts(ctx context.Context) {
 	}
 }
 
-// Survival is what would happen now if something failed, as worked out a moment ago; false: nothing has been worked out yet.
+// Survival is what would happen now if something failed, as worked out a moment ago; false: it is not known yet, just after the start.
 func (s *Site) Survival() (Survival, bool) {
 	if latest := s.forecasts.latest.Load(); latest != nil {
 		return *latest, true
@@ -164,7 +213,7 @@ func (s *Site) takeRates(ctx context.Context, v *vitals) {
 	f.txns, f.at = txns, now
 }
 
-// askVitals asks all peers that answer. Whoever does not answer has no vitals.
+// askVitals asks all peers that answer. Whoever has not answered for some time has no vitals.
 func (s *Site) askVitals(ctx context.Context) map[holdfast.SiteID]vitals {
 	ctx, cancel := context.WithTimeout(ctx, s.cfg.Timing.QuorumSilence.Std())
 	defer cancel()
@@ -185,6 +234,9 @@ func (s *Site) askVitals(ctx context.Context) map[holdfast.SiteID]vitals {
 		})
 	}
 	asking.Wait()
+	now := s.watch.now()
+	s.forecasts.keep(all, now)
+	s.forecasts.fill(all, now)
 	return all
 }
 

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"testing"
+	"time"
 
 	"holdfast"
 )
@@ -39,6 +40,7 @@ func FuzzVitals(f *testing.F) {
 
 // TestTheForecastSeesWhatIsLost: while all is well any single loss is survived; without one site no other loss is.
 func TestTheForecastSeesWhatIsLost(t *testing.T) {
+	began := time.Now()
 	f := newFleetOn(t, 3, 3, 2)
 	a, b := account(t, 1, 10), account(t, 2, 20)
 	f.mustDo(f.site(1), f.open(a, b))
@@ -51,6 +53,10 @@ func TestTheForecastSeesWhatIsLost(t *testing.T) {
 		}
 	}
 	eventually(t, "any single loss is survived", survives(true))
+	early := slices.ContainsFunc(f.site(1).Events(0), func(e Event) bool { return e.Kind == EventFragile })
+	if early && time.Since(began) < settlingTime {
+		t.Error("a site that does not know its fleet yet has called it fragile")
+	}
 	eventually(t, "the forecast knows what is led where", func() bool {
 		f.mustDo(f.site(1), f.pay(a, b, 1))
 		now, _ := f.site(1).Survival()
@@ -69,5 +75,49 @@ func TestTheForecastSeesWhatIsLost(t *testing.T) {
 	}
 	if !slices.Contains(kinds, EventFragile) {
 		t.Errorf("events %v: none says that the fleet has become fragile", kinds)
+	}
+}
+
+// A site that has just started knows its fleet when it is whole. What is missing then is more likely still to come than lost; later, and
+// once a whole fleet has been seen, it is missing.
+func TestForecastsAreNotMadeTooEarly(t *testing.T) {
+	for name, miss := range map[string]func(p *picture){
+		"a site is not fit":                       func(p *picture) { p.sites[2].fit = false },
+		"a carrier is not dialled from one side":  func(p *picture) { p.sites[1].reaches[3][0] = "" },
+		"a site has not looked at its carriers":   func(p *picture) { p.sites[2].reaches = nil },
+		"a shard has no leader that is known yet": func(p *picture) { p.shards[0].leader = 0 },
+		"nothing": func(*picture) {},
+	} {
+		p := testPicture(3, 2, 2)
+		miss(p)
+		var f forecaster
+		if got := f.knows(p, time.Second); got != (name == "nothing") {
+			t.Errorf("%s is missing: known early: %v", name, got)
+		}
+		if !f.knows(p, settlingTime) {
+			t.Errorf("%s is missing: not known in time", name)
+		}
+		f.latest.Store(&Survival{})
+		if !f.knows(p, time.Second) {
+			t.Errorf("%s is missing: it was known before", name)
+		}
+	}
+	alone := testPicture(1, 0, 1)
+	if !(&forecaster{}).knows(alone, 0) {
+		t.Error("a fleet of one waits for somebody")
+	}
+}
+
+// A peer that answers late is as it was, for a while.
+func TestLateVitals(t *testing.T) {
+	var f forecaster
+	said := map[holdfast.SiteID]vitals{1: {peak: 1}, 2: {peak: 2}}
+	f.keep(said, 10*time.Second)
+	for after, known := range map[time.Duration]bool{time.Second: true, vitalsAge: true, vitalsAge + 1: false} {
+		now := map[holdfast.SiteID]vitals{1: {peak: 9}}
+		f.fill(now, 10*time.Second+after)
+		if _, ok := now[2]; ok != known || now[1].peak != 9 {
+			t.Errorf("after %v: %v", after, now)
+		}
 	}
 }

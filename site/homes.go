@@ -41,15 +41,16 @@ func (s *Site) stopHomes(context.Context) error {
 }
 
 func (s *Site) keepHomes(ctx context.Context) {
-	ticker := time.NewTicker(homeTick)
-	defer ticker.Stop()
+	timer := time.NewTimer(homeTick)
+	defer timer.Stop()
 	h := newHoming(s.cfg.Timing.Home.Std(), homeBetween)
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case <-ticker.C:
+		case <-timer.C:
 		}
+		timer.Reset(untilNext(homeTick, s.cfg.Site))
 		now := s.watch.now()
 		for _, p := range s.peers() {
 			h.note(now, p.Site, s.wellPeer(p.Site) && !s.host.ClockAhead(p.Site))

@@ -128,7 +128,9 @@ var (
 	descWaiting    = describe("shard_waiting", "Requests that wait to be proposed.", "shard", "class")
 	descSealed     = describe("shard_segments_waiting", "Segments that wait to become a checkpoint.", "shard")
 	descService    = describe("shard_in_service", "0 when the replica here has taken itself out of service.", "shard")
+	descAsleep     = describe("shard_asleep", "1 when nothing has happened in the shard for some time, so that the replica here costs nothing.", "shard")
 	descWaits      = describe("shard_rebuild_waits", "1 when the replica here is corrupt and keeps its data until enough others hold it.", "shard")
+	descNoSpace    = describe("shard_fetch_waits", "1 when the replica here needs a checkpoint of another site and has no room for it.", "shard")
 
 	descSurvives = describe("survives_single_loss", "1 when the fleet would survive the loss of any single carrier, cable or site, as forecast here.")
 	descReach    = describe("peer_reachable", "1 when the other site answers.", "peer")
@@ -151,7 +153,7 @@ var (
 func (c *collector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		descPending, descMajority, descFree, descFull, descUsed, descSealed, descLeader, descTerm, descElections, descCommit, descApplied,
-		descCheckpoint, descLast, descWaiting, descService, descWaits, descSurvives, descReach, descTrip, descDropped, descBreaks,
+		descCheckpoint, descLast, descWaiting, descService, descWaits, descNoSpace, descAsleep, descSurvives, descReach, descTrip, descDropped, descBreaks,
 		descSent, descReceived,
 		descMoves, descLost, descUp, descSilence, descLoss, descMissed, descLate, descStalls,
 	} {
@@ -195,6 +197,8 @@ func (c *collector) shards(ch chan<- prometheus.Metric) {
 		gauge(ch, descSealed, float64(st.Sealed), id)
 		gauge(ch, descService, number(st.OutOfService == nil), id)
 		gauge(ch, descWaits, number(st.Waits != ""), id)
+		gauge(ch, descAsleep, number(st.Asleep), id)
+		gauge(ch, descNoSpace, number(st.NoSpace != ""), id)
 	}
 }
 

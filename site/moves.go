@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"holdfast"
@@ -15,19 +16,31 @@ import (
 	"holdfast/transit"
 )
 
-// moves carries slots to other shards: for every shard one goroutine, which steps a slot.Mover while the shard is led from here.
+// moves carries slots to other shards: for every shard one goroutine, which steps a slot.Mover while the shard is led from here. It
+// is woken when there may be something to do: a fleet in which no slot moves pays nothing for those that could.
 type moves struct {
 	done sync.WaitGroup
+	stir stir // an entry was applied, somebody leads, or there is a new map
 
-	mu     sync.Mutex      // guards what follows
-	ctx    context.Context // nil: not started, or stopped
-	cancel context.CancelFunc
-	of     int                         // shards whose movers run
-	shut   map[holdfast.Slot]time.Time // slots of shards led from here, since when their owners wait
+	mu      sync.Mutex      // guards what follows
+	ctx     context.Context // nil: not started, or stopped
+	cancel  context.CancelFunc
+	carters []*carter                   // of the shards whose movers run, in order
+	shut    map[holdfast.Slot]time.Time // slots of shards led from here, since when their owners wait
 
 	stuck   stuck
 	looking sync.Mutex // whoever holds it looks at the map for all who wait for a new one
 }
+
+// carter is who moves the slots of one shard.
+type carter struct {
+	shard holdfast.ShardID
+	wake  stir
+	idle  atomic.Pointer[moveMark] // where it found nothing to do; nil: it has to look
+}
+
+// moveMark is a state of a shard as its leader sees it.
+type moveMark struct{ term, applied uint64 }
 
 const (
 	moveIdle     = 20 * time.Millisecond // between two looks whether a slot is to move
@@ -40,7 +53,9 @@ const (
 func (s *Site) startMoves(context.Context) error {
 	s.moves.mu.Lock()
 	s.moves.ctx, s.moves.cancel = context.WithCancel(context.Background())
+	ctx := s.moves.ctx
 	s.moves.mu.Unlock()
+	s.moves.done.Go(func() { s.wakeMovers(ctx) })
 	s.moveAll()
 	return nil
 }
@@ -55,10 +70,11 @@ func (s *Site) moveAll() {
 		return
 	}
 	ctx := m.ctx
-	for _, id := range ids[min(m.of, len(ids)):] {
-		m.done.Go(func() { s.runMoves(ctx, id) })
+	for _, id := range ids[min(len(m.carters), len(ids)):] {
+		c := &carter{shard: id, wake: newStir()}
+		m.carters = append(m.carters, c)
+		m.done.Go(func() { s.runMoves(ctx, c) })
 	}
-	m.of = max(m.of, len(ids))
 }
 
 func (s *Site) stopMoves(context.Context) error {
@@ -70,8 +86,43 @@ func (s *Site) stopMoves(context.Context) error {
 	return nil
 }
 
+// wakeMovers wakes those whose shard is led here and has changed since they found nothing to do.
+func (s *Site) wakeMovers(ctx context.Context) {
+	timer := time.NewTimer(moveIdle)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-timer.C:
+		}
+		if !s.moves.stir.wait(ctx) {
+			return
+		}
+		timer.Reset(moveIdle)
+		for _, c := range s.moves.all() {
+			now, leads := s.moveMark(c.shard)
+			if idle := c.idle.Load(); leads && (idle == nil || *idle != now) {
+				c.wake.set()
+			}
+		}
+	}
+}
+
+// all lists those whose movers run.
+func (m *moves) all() []*carter {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.Clone(m.carters)
+}
+
+func (s *Site) moveMark(id holdfast.ShardID) (m moveMark, leads bool) {
+	lead := s.host.Leader(id)
+	return moveMark{lead.Term, s.host.Applied(id)}, lead.Self
+}
+
 // runMoves steps the mover of a shard. Every reign gets a new one.
-func (s *Site) runMoves(ctx context.Context, id holdfast.ShardID) {
+func (s *Site) runMoves(ctx context.Context, c *carter) {
 	var mover *slot.Mover
 	var term uint64
 	var told error
@@ -82,36 +133,42 @@ func (s *Site) runMoves(ctx context.Context, id holdfast.ShardID) {
 		case <-ctx.Done():
 			return
 		case <-timer.C:
+		case <-c.wake:
 		}
-		lead := s.host.Leader(id)
-		if !lead.Self {
+		now, leads := s.moveMark(c.shard)
+		if !leads {
 			mover = nil
-			s.moves.stuck.note(id, nil)
-			timer.Reset(moveIdle)
+			s.moves.stuck.note(c.shard, nil)
 			continue
 		}
-		if mover == nil || term != lead.Term {
-			mover, term, told = slot.New(slot.Config{Shard: id, Wait: holdfast.Time(2 * slotMoveWait)}), lead.Term, nil
+		if mover == nil || term != now.term {
+			mover, term, told = slot.New(slot.Config{Shard: c.shard, Wait: holdfast.Time(2 * slotMoveWait)}), now.term, nil
 		}
-		timer.Reset(s.stepMove(ctx, id, mover))
+		if pause, idle := s.stepMove(ctx, c.shard, mover); idle {
+			c.idle.Store(&now) // as it was before the step: what came meanwhile is looked at
+		} else {
+			c.idle.Store(nil)
+			timer.Reset(pause)
+		}
 		err := mover.Err()
-		s.moves.stuck.note(id, err)
+		s.moves.stuck.note(c.shard, err)
 		if err != nil && told == nil {
-			s.event(Event{Kind: EventSlotStuck, Shard: id, Detail: err.Error()})
+			s.event(Event{Kind: EventSlotStuck, Shard: c.shard, Detail: err.Error()})
 		}
 		told = err
 	}
 }
 
-// stepMove does what is due, and says how long to wait until the next step.
-func (s *Site) stepMove(ctx context.Context, id holdfast.ShardID, mover *slot.Mover) time.Duration {
+// stepMove does what is due, and says how long to wait until the next step. idle: there is none until the shard has changed.
+func (s *Site) stepMove(ctx context.Context, id holdfast.ShardID, mover *slot.Mover) (pause time.Duration, idle bool) {
 	v := moveView{s, ctx, directory{s.ShardMap().record()}}
 	work := mover.Step(s.courierTime(), v)
-	if busy := s.watchGates(v, id); work.Proposal == nil && work.Flip == nil {
+	busy, idle := s.watchGates(v, id)
+	if work.Proposal == nil && work.Flip == nil {
 		if busy {
-			return moveBusy
+			return moveBusy, false
 		}
-		return moveIdle
+		return moveIdle, idle
 	}
 	var both sync.WaitGroup
 	began := time.Now()
@@ -134,7 +191,7 @@ func (s *Site) stepMove(ctx context.Context, id holdfast.ShardID, mover *slot.Mo
 		})
 	}
 	both.Wait()
-	return s.restAfter(v, id, work.Proposal, time.Since(began))
+	return s.restAfter(v, id, work.Proposal, time.Since(began)), false
 }
 
 // restAfter leaves the processors to payments after a page for which nobody waits: as long as it took when accounts are copied, and
@@ -160,22 +217,39 @@ func (s *Site) restAfter(v moveView, id holdfast.ShardID, p *slot.Proposal, took
 	return took
 }
 
-// watchGates reports that a slot is leaving. It notes since when its owners wait, and has what has left for other shards brought to its
-// end soon: until then the slot cannot be shut.
-func (s *Site) watchGates(v moveView, id holdfast.ShardID) (busy bool) {
-	var gates ledger.Gates
-	v.State(id, func(state *ledger.State) { gates, _ = state.Gates() })
+// watchGates reports that a slot is leaving; or that none is, and none arrives, so that there is nothing to do until an entry of this shard
+// says otherwise: one that arrives may be given up by an entry of another. It notes since when owners wait, and has what has left for
+// other shards brought to its end soon: until then the slot cannot be shut.
+func (s *Site) watchGates(v moveView, id holdfast.ShardID) (busy, idle bool) {
+	gates, idle := v.gates(id)
 	for _, slot := range gates.Slots() {
 		switch gate := gates.Of(slot); gate {
+		case ledger.GateArriving:
+			idle = false
 		case ledger.GateMarked, ledger.GateEbbing, ledger.GateShut:
-			busy = true
+			busy, idle = true, false
 			s.moves.note(slot, gate)
 			if gate == ledger.GateEbbing {
 				s.hurryCourier(v.ctx, id)
 			}
 		}
 	}
-	return busy
+	return busy, idle
+}
+
+// gates are those of a shard; ok is false when it cannot be read just now.
+func (v moveView) gates(id holdfast.ShardID) (gates ledger.Gates, ok bool) {
+	known := false
+	v.State(id, func(state *ledger.State) { gates, known = state.Gates() })
+	if known {
+		return gates, true
+	}
+	r, found, ok := v.Record(id, ledger.GatesKey) // as after a restart, until a payment comes
+	if !ok || !found {
+		return gates, ok
+	}
+	gates, err := ledger.ReadGates(r.Body)
+	return gates, err == nil
 }
 
 // note remembers since when a slot is shut.

@@ -3,6 +3,7 @@ package site
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"sync"
 	"testing"
@@ -157,4 +158,46 @@ func TestASlotMovesUnderLoad(t *testing.T) {
 	if _, err := s.PlanSlots(context.Background(), back); !refused(err, "has come to shard 2 a moment ago") {
 		t.Errorf("it moves back at once: %v", err)
 	}
+}
+
+// rest waits until every shard sleeps at every site.
+func (f *fleet) rest() {
+	f.t.Helper()
+	f.until("all shards sleep", func() (string, bool) {
+		for _, s := range f.all() {
+			for _, st := range s.host.Status() {
+				if !st.Asleep {
+					return fmt.Sprintf("site %d, shard %d is awake, led by site %d", s.cfg.Site, st.Shard, st.Node.Leader.Site), false
+				}
+			}
+		}
+		return "", true
+	})
+}
+
+// TestASlotMovesInAFleetAtRest: nothing is paid, all shards sleep, and couriers and movers wait. A shard that is born gets its own; the order
+// wakes the mover, at whichever site it is given; and a payment out of the new shard is brought to its end.
+func TestASlotMovesInAFleetAtRest(t *testing.T) {
+	f := newFleet(t, 3, 2)
+	nomad, neighbour := account(t, 1, 10), account(t, 2, 20)
+	bank := account(t, 3, 20)
+	f.mustDo(f.site(1), f.open(nomad))
+	f.mustDo(f.site(1), f.open(neighbour, bank))
+	f.mustDo(f.site(1), f.pay(bank, nomad, 1000))
+	f.settled()
+	f.rest()
+	f.addShard(2, "at-rest")
+	f.born(3)
+	f.rest()
+	f.moveSlots(f.site(2), 3, SlotRange{10, 10})
+	f.awaitMove(10, 1, 3)
+	f.rest()
+	f.mustDo(f.site(3), f.pay(nomad, neighbour, 300))
+	f.settled()
+	f.rest()
+	f.moveSlots(f.site(3), 2, SlotRange{20, 20})
+	f.awaitMove(20, 1, 2)
+	f.mustHold(f.site(1), nomad, 700)
+	f.mustHold(f.site(1), neighbour, 300)
+	f.audit()
 }

@@ -96,16 +96,8 @@ func (o *owners) took(out holdfast.Outcome, first uint32) error {
 		return nil
 	case out.Status == holdfast.Unknown:
 		return shard.ErrNoQuorum
-	case out.Code == holdfast.CodeOverloaded:
-		return shard.ErrOverloaded
-	case out.Code == holdfast.CodeDeadline:
-		return shard.ErrTimeout
-	case out.Code == holdfast.CodeStopping:
-		return shard.ErrStopping
-	case out.Code == holdfast.CodeDiskFull:
-		return shard.ErrDiskFull
 	}
-	return fmt.Errorf("%w (%s)", shard.ErrNoQuorum, out.Code)
+	return errorOf(out.Code)
 }
 
 // free reads which sequence is free, and the version of the record that says so.

@@ -79,6 +79,9 @@ type watch struct {
 type peerWatch struct {
 	stop     context.CancelFunc
 	answered atomic.Int64 // when the latest ping that was answered left, in nanoseconds since epoch; 0: never
+	beaten   atomic.Int64 // when a beat of ours was confirmed last, likewise
+	beats    atomic.Bool  // they came lately, as was seen last
+	news     stir         // what this site says of itself has changed
 	latest   atomic.Pointer[pulse]
 	up       atomic.Bool // answered lately, as was told last
 }
@@ -87,7 +90,7 @@ func newWatch(peers []Peer, silence time.Duration) *watch {
 	w := &watch{epoch: time.Now(), silence: silence}
 	list := map[holdfast.SiteID]*peerWatch{}
 	for _, p := range peers {
-		list[p.Site] = &peerWatch{}
+		list[p.Site] = &peerWatch{news: newStir()}
 	}
 	w.peers.Store(&list)
 	w.majority.Store(&majority{heard: len(peers) == 0, changed: make(chan struct{})})
@@ -132,7 +135,7 @@ func (w *watch) setPeers(peers []Peer) (gone []holdfast.SiteID) {
 	old, next := *w.peers.Load(), map[holdfast.SiteID]*peerWatch{}
 	for _, p := range peers {
 		if next[p.Site] = old[p.Site]; next[p.Site] == nil {
-			next[p.Site] = &peerWatch{}
+			next[p.Site] = &peerWatch{news: newStir()}
 			if w.ctx != nil {
 				w.begin(p.Site, next[p.Site])
 			}
@@ -178,11 +181,12 @@ func (w *watch) enough(heard func(holdfast.SiteID) bool) bool {
 // pulses per silence: so many answers in a row have to be missing before a peer counts as lost.
 const pulses = 5
 
-// ask sends a pulse at every tick, whether the one before has been answered or not, so that a slow answer delays nothing. A
-// call that is not answered is given up after a silence, which bounds how many are under way.
+// ask sends a pulse again and again, whether the one before has been answered or not, so that a slow answer delays nothing. A
+// call that is not answered is given up after a silence, which bounds how many are under way. While beats prove that the way is
+// open, which they do more often and for less, pulses are only news, and go once a second, or when there is some.
 func (w *watch) ask(ctx context.Context, id holdfast.SiteID, p *peerWatch) {
-	ticker := time.NewTicker(w.silence / pulses)
-	defer ticker.Stop()
+	timer := time.NewTimer(0)
+	defer timer.Stop()
 	var calls sync.WaitGroup
 	defer calls.Wait()
 	underway := make(chan struct{}, pulses+1)
@@ -195,11 +199,72 @@ func (w *watch) ask(ctx context.Context, id holdfast.SiteID, p *peerWatch) {
 			})
 		default:
 		}
+		timer.Reset(w.untilPulse(p))
 		select {
 		case <-ctx.Done():
 			return
-		case <-ticker.C:
+		case <-timer.C:
+		case <-p.news:
 		}
+	}
+}
+
+func (w *watch) untilPulse(p *peerWatch) time.Duration {
+	if w.beating(p) {
+		return untilNext(newsTime, w.site)
+	}
+	return w.silence / pulses
+}
+
+// beating reports whether beats prove that the way to a peer is open.
+func (w *watch) beating(p *peerWatch) bool {
+	at := time.Duration(p.beaten.Load())
+	return at > 0 && w.now()-at < w.silence/2
+}
+
+// untilNext is how long it is until the clock shows a multiple of a period. Whatever a site does again and again it does at multiples of
+// the same moments, so that it wakes once for all of it.
+func untilNext(period time.Duration, site holdfast.SiteID) time.Duration {
+	if period < wakeTime {
+		return period
+	}
+	period = period.Truncate(wakeTime)
+	shifted := time.Duration(time.Now().UnixNano()) + time.Duration(site)*sitePhase
+	return period - shifted%period
+}
+
+const (
+	// sitePhase is by how much the moments of one site are earlier than those of the one before it.
+	sitePhase = 3 * time.Millisecond
+	// newsTime is how often a site says what it is while nothing has changed, and beats prove that the way is open.
+	newsTime = time.Second
+	// wakeTime is what the periods of a site at rest are multiples of: the time between beats.
+	wakeTime = 40 * time.Millisecond
+)
+
+// confirmed notes that a peer has heard what left here then.
+func (w *watch) confirmed(from holdfast.SiteID, left time.Time) {
+	p := w.peer(from)
+	if p == nil {
+		return
+	}
+	p.beaten.Store(int64(w.now()))
+	p.beats.Store(true)
+	if p.answer(left.Sub(w.epoch)) && !p.up.Load() {
+		w.count(false)
+	}
+}
+
+// stops reports whether a peer is stopping, or has not said yet what it does.
+func (p *peerWatch) stops() bool {
+	l := p.latest.Load()
+	return l == nil || l.stopping
+}
+
+// tell makes every peer hear at once what this site says of itself.
+func (w *watch) tell() {
+	for _, p := range *w.peers.Load() {
+		p.news.set()
 	}
 }
 
@@ -236,15 +301,16 @@ func (p *peerWatch) answer(sent time.Duration) bool {
 // time), the answers of the others may be waiting unread: then it gives them the time of two pulses first.
 func (w *watch) look(ctx context.Context) {
 	tick := w.silence / (2 * pulses)
-	ticker := time.NewTicker(tick)
-	defer ticker.Stop()
+	timer := time.NewTimer(tick)
+	defer timer.Stop()
 	last, listen := w.now(), time.Duration(0)
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case <-ticker.C:
+		case <-timer.C:
 		}
+		timer.Reset(w.untilLook(tick))
 		now := w.now()
 		if now-last > 3*tick {
 			listen = now + 4*tick
@@ -252,6 +318,20 @@ func (w *watch) look(ctx context.Context) {
 		last = now
 		w.count(now >= listen)
 	}
+}
+
+// untilLook is how long it is until the next look: within a tenth of a silence, or, while beats come from everybody, a fifth.
+func (w *watch) untilLook(tick time.Duration) time.Duration {
+	pause := untilNext(2*tick, w.site)
+	for _, p := range *w.peers.Load() {
+		if !w.beating(p) {
+			pause = tick
+			if p.beats.Swap(false) {
+				p.news.set() // pulses have to prove it from now on
+			}
+		}
+	}
+	return pause
 }
 
 // count compares what has been answered with the clock and tells when something turned: what is back at any time, what is

@@ -3,6 +3,7 @@ package site
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"holdfast"
 	"holdfast/ledger"
@@ -158,10 +159,17 @@ func (s *Site) Hold(ctx context.Context, id holdfast.ID, mode shard.ReadMode) (h
 		if held.Vow {
 			as = held.ID(id)
 		}
+		var paid *transit.Payment
 		err = s.Read(ctx, held.Home, mode, func(v *shard.View) (err error) {
-			h.OpenHold, h.State, found, err = v.Hold(as)
+			if h.OpenHold, h.State, found, err = v.Hold(as); err != nil || !held.Vow || h.State != ledger.HoldVoided {
+				return err
+			}
+			h.State, paid, err = ended(ctx, v, &h.OpenHold)
 			return err
 		})
+		if err == nil && paid != nil {
+			h.State, err = s.landedAs(ctx, paid, mode)
+		}
 		if err != nil {
 			return h, false, err
 		}
@@ -178,6 +186,65 @@ func (s *Site) Hold(ctx context.Context, id holdfast.ID, mode shard.ReadMode) (h
 		return h, err == nil, err
 	}
 	return h, false, fmt.Errorf("hold %s was not found where it is said to be, %d times: %w", id, maxHops, shard.ErrTimeout)
+}
+
+// ended is what became of a hold that was made to cross, or has moved, and is voided: its post releases it and makes a payment in its
+// place. While that is under way it is returned as well, because where it lands says what becomes of it.
+func ended(ctx context.Context, v *shard.View, h *ledger.OpenHold) (ledger.HoldState, *transit.Payment, error) {
+	t, leg, err := releaseOf(ctx, v, h)
+	if err != nil || t == nil || int(leg)+1 >= len(t.Transfers) || !t.Transfers[leg].ID.Reserved() {
+		return ledger.HoldVoided, nil, err // by its caller: what he asks for has an id of his own
+	}
+	post := &t.Transfers[leg+1]
+	if post.Kind == holdfast.Immediate {
+		return ledger.HoldPosted, nil, nil
+	}
+	_, state, _, err := v.Hold(post.ID)
+	if err != nil || state != ledger.HoldOpen {
+		return state, nil, err
+	}
+	p, err := transit.Original(t)
+	return state, &p, err
+}
+
+// landedAs is what became of a hold whose post is under way to another shard.
+func (s *Site) landedAs(ctx context.Context, p *transit.Payment, mode shard.ReadMode) (ledger.HoldState, error) {
+	land, err := s.Landed(ctx, p, mode)
+	switch {
+	case err != nil:
+		return ledger.HoldOpen, err
+	case land.Status == holdfast.Done:
+		return ledger.HoldPosted, nil
+	case land.Status == holdfast.Refused:
+		return ledger.HoldVoided, nil
+	}
+	return ledger.HoldOpen, nil
+}
+
+// releaseOf finds the transaction that voided a hold, and the leg of it that did, on the statement of its payer: from when it was opened on,
+// in stretches that grow, because most holds end soon, whatever has happened since. nil: it is not there.
+func releaseOf(ctx context.Context, v *shard.View, h *ledger.OpenHold) (*holdfast.Txn, holdfast.Leg, error) {
+	_, now := v.Applied()
+	for after, span := h.Time-1, holdfast.Time(time.Second); after < now; after, span = after+span, 2*span {
+		from := shard.Cursor{Time: min(after+span, now)}
+		for first := true; first || from != (shard.Cursor{}) && from.Time > after; first = false {
+			const some = 64
+			lines, next, err := v.Statement(h.Debit, from, some)
+			if err == nil {
+				err = ctx.Err()
+			}
+			if err != nil {
+				return nil, 0, err
+			}
+			for i := range lines {
+				if l := &lines[i]; l.Time > after && l.Transfer != nil && l.Transfer.Kind == holdfast.Void && l.Transfer.Hold == h.ID {
+					return l.Txn, l.Leg, nil
+				}
+			}
+			from = next
+		}
+	}
+	return nil, 0, nil
 }
 
 // openedAt is when a hold that has moved was opened: where it began it stands under the id of its caller, or the shadow of that.

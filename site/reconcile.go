@@ -69,7 +69,11 @@ func (r *Roster) next(shards []shardNow, sites []siteNow) move {
 	}
 	// The first shard comes last: its log has the list, and a site that leaves hears of its end in it.
 	for i := len(shards) - 1; i >= 0; i-- {
-		if m := r.nextIn(&shards[i]); m.kind != moveNone {
+		m := r.nextIn(&shards[i])
+		if m.kind == moveNone {
+			m = r.copying(&shards[i])
+		}
+		if m.kind != moveNone {
 			return m
 		}
 	}
@@ -119,6 +123,19 @@ func (r *Roster) nextIn(s *shardNow) move {
 		return r.handOverFirst(s, move{kind: moveRemove, shard: s.shard, site: id}, wait)
 	}
 	return move{}
+}
+
+// copying waits until a learner that comes has what it is to hold: only then is it the copy that was ordered. A learner that is not part
+// of the change is not waited for, as nothing ever waits for it.
+func (r *Roster) copying(s *shardNow) move {
+	if r.Change == nil || r.role(r.Change.Site) != RoleLearner {
+		return move{}
+	}
+	m := s.at(r.Change.Site)
+	if m == nil || m.fit {
+		return move{}
+	}
+	return move{kind: moveWait, shard: s.shard, why: fmt.Sprintf("shard %d: site %d copies what it does not have: %d entries to go", s.shard, m.site, m.lag)}
 }
 
 // handOverFirst puts a hand-over before a change that takes the leader out.
@@ -176,4 +193,6 @@ func (s *shardNow) voters() (list []holdfast.SiteID) {
 }
 
 // done reports whether a shard is as the list wants it.
-func (r *Roster) done(s *shardNow) bool { return r.nextIn(s).kind == moveNone }
+func (r *Roster) done(s *shardNow) bool {
+	return r.nextIn(s).kind == moveNone && r.copying(s).kind == moveNone
+}

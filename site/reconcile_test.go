@@ -72,6 +72,10 @@ func TestNextStep(t *testing.T) {
 		{"1 2 3 4", "1* 2 3 4", "finish"},
 		{"1 2 3 4l", "1* 2 3", "admit 4 in 1"},
 		{"1 2 3 4l", "1* 2 3 4l", "finish"},
+		{"1 2 3 4l", "1* 2 3 | 1* 2 3 4l?", "wait: shard 2: site 4 copies what it does not have: 5 entries to go"},
+		{"1 2 3 4l", "1* 2 3 | 1* 2 3 4l", "admit 4 in 1"},
+		{"1 2 3 4l 5-", "1* 2 3 4l? 5", "remove 5 in 1"}, // a learner that was there before is not waited for
+		{"1 2 3 4l 5-", "1* 2 3 4l?", "finish"},
 		{"1 2 3- 4", "1* 2 3", "admit 4 in 1"},
 		{"1 2 3- 4", "1* 2 3? 4l", "promote 4 in 1 for 3"},
 		{"1 2 3- 4", "1 2 3* 4l", "hand-over 1 in 1"},
@@ -278,6 +282,21 @@ func TestAPlanTellsTheTruth(t *testing.T) {
 		t.Errorf("the list to be written: %+v", target)
 	}
 
+	// A learner changes no majority.
+	learn := add
+	learn.Learner = true
+	f = factsOf("1 2 3", three())
+	p, target, err = f.plan(learn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(p.Steps) != 2 || fmt.Sprint(p.After.Voters, p.After.Majority, p.After.Stops) != "[1 2 3] 2 []" || target.role(4) != RoleLearner {
+		t.Errorf("the plan for a learner: %+v", p)
+	}
+	if len(p.Notes) != 1 || !strings.Contains(p.Notes[0], "beijing gets no vote") {
+		t.Errorf("notes %q", p.Notes)
+	}
+
 	// One of three is dead already: the loss of another would stop payments now, during and not after.
 	f = factsOf("1 2 3", []shardNow{shardOf(1, "1* 2 3?")}, 3)
 	replace := add
@@ -324,6 +343,9 @@ func TestPlansThatWouldStopAShard(t *testing.T) {
 		{"1 2 3", "1* 2 3", nil, func(f *planFacts) { f.reached[2] = []string{"no way"} }, add, "site-2 does not reach site 6: no way"},
 		{"1 2 3", "1* 2 3", nil, func(f *planFacts) { f.roster.Change = &SiteChange{Kind: SiteAdd, Site: 5} }, add, "a change is under way already: add site 5"},
 		{"1 2 3 5", "1* 2 3", nil, func(f *planFacts) { f.roster.Change = &SiteChange{Kind: SiteAdd, Site: 5} }, retire(5), ""}, // it is given up
+		{"1 2 3 4l", "1* 2 3 4l?", []holdfast.SiteID{4}, nil, add, ""},                                                          // nothing waits for a learner, a change of sites neither
+		{"1 2 3 4l", "1* 2 3? 4l?", []holdfast.SiteID{3, 4}, nil, func() SiteRequest { q := add; q.Kind, q.Old = SiteReplace, 3; return q }(), ""},
+		{"1 2 3 4l", "1* 2 3 4l?", []holdfast.SiteID{4}, nil, retire(4), ""},
 		{"1 2 3", "1* 2 3", nil, nil, func() SiteRequest { q := add; q.Site = 10; return q }(), "site 10 is not within 1-9"},
 	} {
 		f := factsOf(row.list, []shardNow{shardOf(1, row.shard)}, row.dead...)

@@ -112,7 +112,8 @@ func (s *Site) pulse() pulse {
 }
 
 func (s *Site) heardPulse(from holdfast.SiteID, p pulse) {
-	if s.watch.peer(from) != nil {
+	if peer := s.watch.peer(from); peer != nil {
+		peer.latest.Store(&p)
 		s.board.heard(from, p.leads)
 	}
 }
@@ -128,6 +129,7 @@ func (s *Site) peerBack(peer holdfast.SiteID) {
 }
 
 func (s *Site) majorityTurned(heard bool) {
+	s.watch.tell() // it is ready, or not any more
 	if heard {
 		s.event(Event{Kind: EventMajority, Site: s.cfg.Site, Detail: "this site hears a majority"})
 		return
@@ -158,7 +160,8 @@ func (d *diskWatch) look(disk freeSpace) (full bool, free uint64) {
 	return d.full.Load(), d.free.Load()
 }
 
-// HandOver moves the leadership of a shard to another site and returns when it is there. It costs no failed request.
+// HandOver moves the leadership of a shard to another site and returns when it is there. It costs no failed request. After
+// [ErrUnknown] the leadership may be there, or go there yet.
 func (s *Site) HandOver(ctx context.Context, id holdfast.ShardID, to holdfast.SiteID) error {
 	if err := s.known(id); err != nil {
 		return err
@@ -178,16 +181,32 @@ func (s *Site) HandOver(ctx context.Context, id holdfast.ShardID, to holdfast.Si
 		return nil
 	case s.cfg.Site:
 		if err := s.host.HandOver(ctx, id, to); err != nil {
-			return err
+			return maybeHanded(err)
 		}
 	default:
 		request := binary.BigEndian.AppendUint16([]byte{wireVersion}, uint16(id))
 		request = binary.BigEndian.AppendUint16(request, uint16(to))
 		if _, err := s.link.Call(ctx, seat.leader, methodHandOver, request); err != nil {
-			return fmt.Errorf("asking site %d, which leads shard %d: %w", seat.leader, id, err)
+			return fmt.Errorf("asking site %d, which leads shard %d: %w", seat.leader, id, maybeAsked(err))
 		}
 	}
-	return s.awaitLeader(ctx, id, to)
+	return maybeHanded(s.awaitLeader(ctx, id, to))
+}
+
+// maybeHanded marks the end of waiting: what has begun goes on.
+func maybeHanded(err error) error {
+	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
+		return fmt.Errorf("%w: %w", ErrUnknown, err)
+	}
+	return err
+}
+
+// maybeAsked marks the errors of a call after which the other site may do what it was asked for.
+func maybeAsked(err error) error {
+	if errors.Is(callError(err), shard.ErrLost) {
+		return fmt.Errorf("%w: %w", ErrUnknown, err)
+	}
+	return err
 }
 
 // Rebuild wipes this site's own replica of a shard and lets it join again under a new identity: only when that can lose nothing,
@@ -220,8 +239,8 @@ func (s *Site) serveHandOver(ctx context.Context, payload []byte) error {
 	if err == nil {
 		err = s.host.HandOver(ctx, id, to)
 	}
-	if errors.As(err, new(shard.NotLeaderError)) {
-		return notExecuted{err}
+	if err == nil || errors.Is(maybeHanded(err), ErrUnknown) {
+		return err
 	}
-	return err
+	return notExecuted{err}
 }

@@ -78,6 +78,7 @@ func (s *Site) adoptMap(m *ShardMap) error {
 	s.shards.unsure.Store(false)
 	s.event(Event{Kind: EventMap, Detail: fmt.Sprintf("shard map version %d: homes %v", m.Version, m.Homes)})
 	s.moveAll()
+	s.changed(0)
 	return nil
 }
 
@@ -150,8 +151,8 @@ func (s *Site) keepShards(ctx context.Context) {
 			s.log.Debug("the shard map could not be read here", "err", err)
 		}
 		s.driveBirth(ctx)
-		pause := fleetTick
-		if s.ShardMap().birth != nil || !s.shards.seen.Load() {
+		pause := untilNext(fleetTick, s.cfg.Site)
+		if s.driveSplits(ctx) || s.ShardMap().birth != nil || !s.shards.seen.Load() {
 			pause = keepSoon
 		}
 		timer.Reset(pause)
@@ -237,8 +238,15 @@ func (s *Site) AddShard(ctx context.Context, id string, version uint64) (holdfas
 	if err := s.birthAllowed(ctx, m, r); err != nil {
 		return 0, err
 	}
+	return s.announceBirth(ctx, m, r, id)
+}
+
+// announceBirth writes the map in which one more shard is to be born, made from this map and this list, together with other records.
+func (s *Site) announceBirth(ctx context.Context, m *ShardMap, r *Roster, id string, more ...holdfast.RecordChange) (holdfast.ShardID, error) {
 	next := m.announced(id)
-	err = s.writeMapWith(ctx, next, holdfast.Txn{Preconditions: []holdfast.Precondition{{Key: rosterRecord, Version: r.Version}, {Key: birthKey(id)}}})
+	err := s.writeMapWith(ctx, next, holdfast.Txn{
+		Preconditions: []holdfast.Precondition{{Key: rosterRecord, Version: r.Version}, {Key: birthKey(id)}}, Records: more,
+	})
 	return next.birth.Shard, err
 }
 
@@ -406,12 +414,16 @@ func (s *Site) birthStep(ctx context.Context, m *ShardMap) (what string, err err
 		err = s.orderMember(ctx, r, next.order)
 	case birthFinish:
 		what = "it comes into the shard map"
+		var home holdfast.SiteID
+		if home, err = s.homeOfBirth(ctx, b); err != nil {
+			return what, err
+		}
 		body, broken := json.Marshal(b)
 		if broken != nil {
 			panic(broken) // text and numbers only
 		}
 		err = s.writeBirth(ctx, b, func(m *ShardMap) (*ShardMap, holdfast.Txn) {
-			return m.withBorn(r), holdfast.Txn{Records: []holdfast.RecordChange{{Key: birthKey(b.ID), Index: []string{birthIndex}, Body: body}}}
+			return m.withBorn(r, home), holdfast.Txn{Records: []holdfast.RecordChange{{Key: birthKey(b.ID), Index: []string{birthIndex}, Body: body}}}
 		})
 	default:
 		return "waits: " + next.why, nil

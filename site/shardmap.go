@@ -330,7 +330,33 @@ func (s *Site) writeMapWith(ctx context.Context, m *ShardMap, txn holdfast.Txn) 
 	case outdated(out.Code):
 		return ErrMapChanged
 	}
-	return fmt.Errorf("the shard map was not written: %s (%s)", out.Status, out.Code)
+	return unwritten("the shard map", out)
+}
+
+// ErrUnknown says that what was ordered may have been done, or be done yet: asking again settles it, and does no harm.
+var ErrUnknown = errors.New("it is not known whether this was done, and it may be done yet: look at holdfast status, or ask again")
+
+// unwritten is the error of an order to the log that was not done, as far as is known.
+func unwritten(what string, out holdfast.Outcome) error {
+	if out.Status == holdfast.Unknown {
+		return fmt.Errorf("%s: %w", what, ErrUnknown)
+	}
+	return fmt.Errorf("%s was not written: %s: %w", what, out.Status, errorOf(out.Code))
+}
+
+// errorOf is the error of package shard that says why a transaction of the platform's own was not executed.
+func errorOf(c holdfast.Code) error {
+	switch c {
+	case holdfast.CodeOverloaded:
+		return shard.ErrOverloaded
+	case holdfast.CodeDeadline:
+		return shard.ErrTimeout
+	case holdfast.CodeStopping:
+		return shard.ErrStopping
+	case holdfast.CodeDiskFull:
+		return shard.ErrDiskFull
+	}
+	return fmt.Errorf("%w (%s)", shard.ErrNoQuorum, c)
 }
 
 // outdated reports a code that says that a record has another version than a transaction was made from.

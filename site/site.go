@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -60,6 +61,7 @@ type Site struct {
 	founding atomic.Pointer[ShardMap] // the map that the fleet was born with
 	extent   atomic.Pointer[extent]
 	shards   shardKeeper
+	splits   splits
 	homes    homes
 	fleet    fleetKeeper
 	moves    moves
@@ -87,6 +89,13 @@ type laneKey struct {
 	bulk bool
 }
 
+// sealAge is how old what has changed may become at a site before it makes a checkpoint: another time at each. All replicas see the same
+// entries at the same moment, so with one time for all they would make their checkpoints at once, again and again, and nobody would be
+// left to make a quick majority.
+func sealAge(id holdfast.SiteID) holdfast.Time {
+	return holdfast.Time((10 + int64(id)%8) * int64(time.Second))
+}
+
 // Open makes a site of a checked configuration. Nothing is opened or started before [Site.Start].
 func Open(cfg Config, o Options) (*Site, error) {
 	if err := cfg.Check(); err != nil {
@@ -101,11 +110,15 @@ func Open(cfg Config, o Options) (*Site, error) {
 	if o.OnFatal == nil {
 		o.OnFatal = func(err error) { panic(err) }
 	}
+	if o.Machine.SealAge == 0 {
+		o.Machine.SealAge = sealAge(cfg.Site)
+	}
 	s := &Site{
 		cfg: cfg, opts: o, log: o.Logger.With("site", cfg.Site),
 		board: newBoard(cfg.Shards), watch: newWatch(cfg.Peers, cfg.Timing.QuorumSilence.Std()), gate: newGate(),
 	}
 	s.lanes.Store(&map[laneKey]*lane{})
+	s.couriers.stir, s.moves.stir = newStir(), newStir()
 	s.watch.site = cfg.Site
 	s.extent.Store(&extent{cfg.Shards, cfg.Shards, cfg.Shards})
 	s.founding.Store(newShardMap(cfg.Shards, s.configured()))
@@ -181,7 +194,7 @@ func stillApplies(st *shard.ShardStatus) error {
 
 // Read calls fn with the books of a shard: as they are now, or, stale, as far as this site's replica knows them. It returns
 // what fn returned, or an error of package shard that says why there is no answer. A read that meets an election waits
-// for the new leader, until ctx ends or timing.request is over; a site without a majority says so at once. fn must not
+// for the new leader, until ctx ends (timing.request if it has no deadline, [MaxRequest] at most); a site without a majority says so at once. fn must not
 // keep the view. When fn returns [shard.NotFinalError], the past that it asks for is made final, and fn is called again; a stale read
 // gets the error.
 func (s *Site) Read(ctx context.Context, id holdfast.ShardID, mode shard.ReadMode, fn func(*shard.View) error) error {

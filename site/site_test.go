@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"holdfast"
+	"holdfast/link"
 	"holdfast/shard"
 )
 
@@ -225,11 +226,62 @@ func TestHandOverFromAnySite(t *testing.T) {
 		}
 		f.mustDo(f.other(to), f.pay(a, b, 1))
 	}
-	if err := f.site(1).HandOver(context.Background(), 1, 9); err == nil {
-		t.Error("handed over to a site that does not exist")
+	leading := f.leader(1)
+	for _, asked := range []*Site{f.site(leading), f.other(leading)} {
+		if err := asked.HandOver(context.Background(), 1, 9); err == nil || errors.Is(err, ErrUnknown) {
+			t.Errorf("to a site that does not exist, asked at site %d: %v", asked.cfg.Site, err)
+		}
+	}
+	ended, cancel := context.WithTimeout(context.Background(), 0)
+	defer cancel()
+	if err := f.site(leading).HandOver(ended, 1, f.other(leading).cfg.Site); !errors.Is(err, ErrUnknown) {
+		t.Errorf("nobody waits for what has begun, or may: %v", err)
 	}
 	if err := f.site(1).HandOver(context.Background(), 2, 1); !errors.Is(err, shard.ErrNoShard) {
 		t.Errorf("handing over a shard that does not exist: %v", err)
+	}
+}
+
+// A caller knows how long he can wait: the configuration is for who does not say, and the bound is the same for all.
+func TestARequestHasTheTimeItsCallerGives(t *testing.T) {
+	s := &Site{cfg: Default()}
+	for own, want := range map[time.Duration]time.Duration{
+		0: 2 * time.Second, time.Second: time.Second, 8 * time.Second: 8 * time.Second, time.Minute: MaxRequest,
+	} {
+		ctx, cancel := context.Background(), context.CancelFunc(func() {})
+		if own > 0 {
+			ctx, cancel = context.WithTimeout(ctx, own)
+		}
+		with, end := s.within(ctx)
+		until, _ := with.Deadline()
+		if left := time.Until(until); left > want || left < want-900*time.Millisecond {
+			t.Errorf("with %v of its own: %v, want %v", own, left, want)
+		}
+		end()
+		cancel()
+	}
+}
+
+// An order that was proposed and not heard of may be carried out yet: "not now" would be a lie.
+func TestAnOrderThatWasNotHeardOfIsUnknown(t *testing.T) {
+	if err := unwritten("the map", holdfast.Outcome{}); !errors.Is(err, ErrUnknown) {
+		t.Errorf("unknown: %v", err)
+	}
+	for code, want := range map[holdfast.Code]error{
+		holdfast.CodeOverloaded: shard.ErrOverloaded, holdfast.CodeNoQuorum: shard.ErrNoQuorum, holdfast.CodeDeadline: shard.ErrTimeout,
+		holdfast.CodeStopping: shard.ErrStopping, holdfast.CodeDiskFull: shard.ErrDiskFull, holdfast.CodeNoLeader: shard.ErrNoQuorum,
+	} {
+		if err := unwritten("the map", holdfast.Outcome{Status: holdfast.NotExecuted, Code: code}); !errors.Is(err, want) || errors.Is(err, ErrUnknown) {
+			t.Errorf("%s: %v", code, err)
+		}
+	}
+	for err, unknown := range map[error]bool{
+		link.ErrNoAnswer: true, &link.RemoteError{Text: "context deadline exceeded"}: true, link.ErrUnreachable: false, link.ErrBusy: false,
+		&link.RemoteError{Code: codeNotExecuted}: false,
+	} {
+		if got := errors.Is(maybeAsked(err), ErrUnknown); got != unknown {
+			t.Errorf("a call that ended with %v: unknown %t", err, got)
+		}
 	}
 }
 

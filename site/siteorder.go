@@ -21,7 +21,7 @@ import (
 
 func servesFleet(method string) bool {
 	switch method {
-	case methodRoster, methodAbout, methodProbe, methodMembers, methodOrder, methodChange, methodBirthAt, methodSlotRates, methodStuck:
+	case methodRoster, methodAbout, methodProbe, methodMembers, methodOrder, methodChange, methodBirthAt, methodSplitAt, methodSlotRates, methodStuck:
 		return true
 	}
 	return false
@@ -45,6 +45,8 @@ func (s *Site) serveFleet(ctx context.Context, method string, payload []byte) ([
 		return serveJSON(payload, func(q orderRequest) (struct{}, error) { return struct{}{}, s.orderHere(ctx, q) })
 	case methodBirthAt:
 		return json.Marshal(s.shards.doing.Load())
+	case methodSplitAt:
+		return json.Marshal(s.splits.doing.Load())
 	}
 	return json.Marshal(s.fleet.doing.Load())
 }
@@ -86,6 +88,7 @@ type aboutAnswer struct {
 	First     int             `json:"first"`  // shards that the fleet was born with, as it knows; 0: it is of an older release, and cannot take in more
 	Map       uint64          `json:"map"`    // version of the shard map that it follows, on disk too
 	Moves     int             `json:"moves"`  // of slots, that its release can take part in; 0: none
+	Splits    int             `json:"splits"` // of shards, that it can carry out; 0: none
 }
 
 // replicaAbout is its replica of a shard.
@@ -95,7 +98,7 @@ type replicaAbout struct {
 }
 
 func (s *Site) about() aboutAnswer {
-	a := aboutAnswer{Site: s.cfg.Site, Name: s.cfg.Name, City: s.cfg.City, Addresses: s.cfg.advertised(), Moves: movesFormat}
+	a := aboutAnswer{Site: s.cfg.Site, Name: s.cfg.Name, City: s.cfg.City, Addresses: s.cfg.advertised(), Moves: movesFormat, Splits: splitFormat}
 	if host, _, err := net.SplitHostPort(s.cfg.HTTP.Listen); err == nil && dialable(s.cfg.HTTP.Listen) && !net.ParseIP(host).IsLoopback() {
 		a.HTTP = "http://" + s.cfg.HTTP.Listen // what it listens on for a proxy beside it is of no use to others
 	}
@@ -458,7 +461,7 @@ func (s *Site) writeRoster(ctx context.Context, r *Roster, m *ShardMap) error {
 	case outdated(out.Code):
 		return ErrPlanStale
 	}
-	return fmt.Errorf("the list of sites was not written: %s (%s)", out.Status, out.Code)
+	return unwritten("the list of sites", out)
 }
 
 // leave gives the homes of sites that leave to the other voters, and moves no other.

@@ -228,6 +228,7 @@ func (f *planFacts) fit(q SiteRequest, target *Roster) error {
 	for _, s := range f.sites {
 		switch {
 		case target.role(s.site) == RoleLeaving || s.site == q.Site:
+		case !s.answers && target.role(s.site) == RoleLearner: // nothing waits for it, and it learns of the list when it is back
 		case !s.answers:
 			return refuse("%s does not answer: bring it back or replace it first", f.name(s.site))
 		case s.trouble != "":
@@ -373,14 +374,17 @@ func cloneShards(list []shardNow) []shardNow {
 	return list
 }
 
+// nameIn is the name of a site that may be new.
+func (f *planFacts) nameIn(target *Roster, id holdfast.SiteID) string {
+	if s := target.find(id); s != nil {
+		return s.Name
+	}
+	return f.name(id)
+}
+
 // words say what a step does.
 func (f *planFacts) words(target *Roster, m move) string {
-	name := func(id holdfast.SiteID) string {
-		if s := target.find(id); s != nil {
-			return s.Name
-		}
-		return f.name(id)
-	}
+	name := func(id holdfast.SiteID) string { return f.nameIn(target, id) }
 	switch {
 	case m.kind == moveAdmit:
 		return name(m.site) + " copies the shard, without a vote"
@@ -464,6 +468,9 @@ func (f *planFacts) notes(q SiteRequest, target *Roster, p *SitePlan) (list []st
 	if was := len(f.roster.with(RoleVoter)); voters%2 == 0 && voters > was {
 		list = append(list, fmt.Sprintf("%d voters stand the loss of %d, as %d do, and each payment has to be on one more disk: add another site",
 			voters, (voters-1)/2, voters-1))
+	}
+	if target.role(q.Site) == RoleLearner {
+		list = append(list, fmt.Sprintf("%s gets no vote: no payment waits for it, and none is saved by it; it answers reads, and passes on what is to be paid", f.nameIn(target, q.Site)))
 	}
 	for _, s := range p.Steps {
 		lost := slices.DeleteFunc(slices.Concat(s.During.Stops, s.After.Stops), func(name string) bool { return slices.Contains(p.Before.Stops, name) })

@@ -65,7 +65,7 @@ func (s *Site) ApplySlots(ctx context.Context, q SlotRequest, plan string) error
 	case out.Status == holdfast.Refused:
 		return ErrPlanStale
 	}
-	return fmt.Errorf("the order was not heard of: %s (%s); give it again", out.Status, out.Code)
+	return unwritten("the order", out)
 }
 
 // slotsOrdered reports whether a plan was ordered: the shard where a slot is or was remembers its last move.
@@ -112,9 +112,12 @@ func (s *Site) noteOf(ctx context.Context, id holdfast.ShardID, of holdfast.Slot
 	return note, at, err
 }
 
+// settleLeast is how long a slot that has come stays at least: longer than a request may live that its caller gave the most time.
+const settleLeast = MaxRequest * 3 / 2
+
 // slotFacts gathers what a plan is made from.
 func (s *Site) slotFacts(ctx context.Context, q SlotRequest) (f *slotFacts, err error) {
-	f = &slotFacts{to: q.To, now: time.Now(), settle: 10 * s.cfg.Timing.Request.Std(), metas: map[holdfast.ShardID]ledger.Meta{}}
+	f = &slotFacts{to: q.To, now: time.Now(), settle: max(10*s.cfg.Timing.Request.Std(), settleLeast), metas: map[holdfast.ShardID]ledger.Meta{}}
 	if f.slots, err = slotList(q.Slots); err != nil {
 		return nil, err
 	}
@@ -139,12 +142,23 @@ func (s *Site) slotFacts(ctx context.Context, q SlotRequest) (f *slotFacts, err 
 	}
 	f.picture, f.trip = s.paint(s.askVitals(ctx)), s.longestTrip()
 	f.rates = s.askSlotRates(ctx)
-	return f, s.readSlots(ctx, f, from)
+	if err := s.readSlots(ctx, f, from, f.slots); err != nil {
+		return nil, err
+	}
+	counts, err := s.countSlots(ctx, from, f.slots)
+	if err != nil {
+		return nil, err
+	}
+	f.content = counts.of(f.slots)
+	return f, nil
 }
 
-// readSlots looks at the two shards. What is read after the first question is at least as new as that.
-func (s *Site) readSlots(ctx context.Context, f *slotFacts, from holdfast.ShardID) error {
+// readSlots looks at the two shards, if there are two yet. What is read after the first question is at least as new as that.
+func (s *Site) readSlots(ctx context.Context, f *slotFacts, from holdfast.ShardID, slots []holdfast.Slot) error {
 	for _, id := range []holdfast.ShardID{from, f.to} {
+		if !f.shardMap.has(id) {
+			continue
+		}
 		err := s.Read(ctx, id, shard.Linearizable, func(v *shard.View) error {
 			f.metas[id] = v.Meta()
 			r, found, err := v.Record(ledger.GatesKey)
@@ -158,7 +172,7 @@ func (s *Site) readSlots(ctx context.Context, f *slotFacts, from holdfast.ShardI
 		}
 	}
 	f.came = map[holdfast.Slot]time.Time{}
-	for _, slot := range f.slots {
+	for _, slot := range slots {
 		if len(f.shardMap.been[slot]) == 0 {
 			continue
 		}
@@ -170,29 +184,29 @@ func (s *Site) readSlots(ctx context.Context, f *slotFacts, from holdfast.ShardI
 			f.came[slot] = at.Std()
 		}
 	}
-	return s.countSlots(ctx, f, from)
+	return nil
 }
 
 // countSlots counts accounts and holds, a slice at a time, because payments wait meanwhile.
-func (s *Site) countSlots(ctx context.Context, f *slotFacts, from holdfast.ShardID) error {
+func (s *Site) countSlots(ctx context.Context, from holdfast.ShardID, slots []holdfast.Slot) (counts *slotCounts, err error) {
 	var wanted [holdfast.Slots]bool
-	for _, slot := range f.slots {
+	for _, slot := range slots {
 		wanted[slot] = true
 	}
 	const slice = 1000
-	holders := map[holdfast.Slot]int{}
-	return s.Read(ctx, from, shard.Stale, func(v *shard.View) error {
+	counts = new(slotCounts)
+	return counts, s.Read(ctx, from, shard.Stale, func(v *shard.View) error {
 		for next, done := uint32(0), false; !done && ctx.Err() == nil; {
 			v.State(func(state *ledger.State) {
 				next, done = state.Owned(next, slice, func(id holdfast.AccountID) {
 					if !wanted[id.Owner.Slot()] {
 						return
 					}
-					f.content.accounts++
+					c := &counts[id.Owner.Slot()]
+					c.accounts++
 					if n := payersHolds(state, id); n > 0 {
-						f.content.holds += n
-						holders[id.Owner.Slot()]++
-						f.content.most = max(f.content.most, holders[id.Owner.Slot()])
+						c.holds += n
+						c.most++
 					}
 				})
 			})
@@ -274,7 +288,7 @@ func (s *Site) unmark(ctx context.Context, m *ShardMap, from holdfast.ShardID, s
 		case out.Status == holdfast.Done:
 			return stay, nil
 		case out.Status != holdfast.Refused:
-			return nil, fmt.Errorf("the order was not heard of: %s (%s); give it again", out.Status, out.Code)
+			return nil, unwritten("the order", out)
 		}
 	}
 }

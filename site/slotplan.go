@@ -136,6 +136,18 @@ type slotContent struct {
 	most     int // of one slot: accounts with open holds
 }
 
+// slotCounts is what is in each slot of a shard.
+type slotCounts [holdfast.Slots]slotContent
+
+func (c *slotCounts) of(slots []holdfast.Slot) (sum slotContent) {
+	for _, slot := range slots {
+		sum.accounts += c[slot].accounts
+		sum.holds += c[slot].holds
+		sum.most = max(sum.most, c[slot].most)
+	}
+	return sum
+}
+
 // slotPlanID binds a request to the version of the map it was made for.
 func slotPlanID(slots []holdfast.Slot, to holdfast.ShardID, mapped uint64) string {
 	b, err := json.Marshal(struct {
@@ -217,14 +229,22 @@ func (f *slotFacts) fit(from holdfast.ShardID) error {
 		return refuse("the shard map has no room for where these slots have been (%d bytes in all): move fewer, or slots that lie side by side and have not moved before", mapRoom)
 	}
 	for _, slot := range f.slots {
-		if f.gates.Of(slot) != ledger.GateOpen {
-			return refuse("slot %d is on its way already: holdfast status shows how far it is", slot)
+		if err := f.waits(slot, from); err != nil {
+			return err
 		}
-		if came, lately := f.came[slot]; lately {
-			if left := f.settle - f.now.Sub(came); left > 0 {
-				return refuse("slot %d has come to shard %d a moment ago, and stays until no old request can be under way any more: try again in %v",
-					slot, from, left.Round(time.Second)+time.Second)
-			}
+	}
+	return nil
+}
+
+// waits refuses a slot that cannot leave its shard yet.
+func (f *slotFacts) waits(slot holdfast.Slot, from holdfast.ShardID) error {
+	if f.gates.Of(slot) != ledger.GateOpen {
+		return refuse("slot %d is on its way already: holdfast status shows how far it is", slot)
+	}
+	if came, lately := f.came[slot]; lately {
+		if left := f.settle - f.now.Sub(came); left > 0 {
+			return refuse("slot %d has come to shard %d a moment ago, and stays until no old request can be under way any more: try again in %v",
+				slot, from, left.Round(time.Second)+time.Second)
 		}
 	}
 	return nil

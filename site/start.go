@@ -76,6 +76,7 @@ func (s *Site) Stop(ctx context.Context) error {
 	if s.stopping.Swap(true) || len(s.undo) == 0 {
 		return nil
 	}
+	s.watch.tell()
 	s.event(Event{Kind: EventStop, Site: s.cfg.Site})
 	ctx, cancel := context.WithTimeout(ctx, s.cfg.Timing.Stop.Std())
 	defer cancel()
@@ -130,7 +131,9 @@ func (s *Site) makeHost(context.Context) (err error) {
 		Call: func(ctx context.Context, to holdfast.SiteID, method string, payload []byte) ([]byte, error) {
 			return s.link.Call(ctx, to, method, payload)
 		},
-		OnFatal: s.die, OnEvent: s.hostEvent, OnCheckpoint: s.checkpointMade, Logger: s.log, Machine: s.opts.Machine, Replica: s.opts.Replica,
+		OnApplied: s.changed,
+		OnHeard:   func(from holdfast.SiteID, left time.Time) { s.watch.confirmed(from, left) },
+		OnFatal:   s.die, OnEvent: s.hostEvent, OnCheckpoint: s.checkpointMade, Logger: s.log, Machine: s.opts.Machine, Replica: s.opts.Replica,
 		Timing: shard.Timing{
 			Tick: s.cfg.Timing.Tick.Std(), HeartbeatTicks: s.cfg.Timing.HeartbeatTicks, ElectionTicks: s.cfg.Timing.ElectionTicks,
 		},
@@ -162,7 +165,7 @@ func (s *Site) openLink(context.Context) error {
 	s.credentials.Store(credentials)
 	s.link, err = link.New(link.Config{
 		Site: s.cfg.Site, Listen: s.cfg.Link.Listen, Peers: addressesOf(s.peers()), Credentials: credentials, Handler: handler{s}, Logger: s.log,
-		Version: s.opts.Version, Timing: link.Timing{Silence: s.cfg.Timing.Silence.Std()},
+		Version: s.opts.Version, Timing: s.cfg.Timing.link(),
 	})
 	if err != nil {
 		return err
@@ -172,6 +175,17 @@ func (s *Site) openLink(context.Context) error {
 	}
 	s.openLanes(s.peers())
 	return nil
+}
+
+// link has pings leave together with beats where they are about as frequent: a site at rest then wakes once for both, and so does the
+// other one.
+func (t *Timing) link() link.Timing {
+	out := link.Timing{Silence: t.Silence.Std()}
+	beat := t.Tick.Std() * time.Duration(2*t.HeartbeatTicks)
+	if ping := (out.Silence / 6).Truncate(beat); ping > 0 {
+		out.Ping = ping
+	}
+	return out
 }
 
 func (s *Site) closeLink() error {
@@ -214,6 +228,7 @@ const stopGrace = 2 * time.Second
 func (s *Site) openGate(ctx context.Context) error {
 	s.running.Store(true)
 	s.gate.open()
+	s.watch.tell()
 	if len(s.cfg.Peers) > 0 {
 		return nil
 	}
@@ -293,7 +308,7 @@ func (s *Site) heirs(id holdfast.ShardID) []holdfast.SiteID {
 		}
 		for _, f := range st.Node.Followers {
 			switch p := s.watch.peer(f.Site); {
-			case f.Role&shard.Voter == 0 || p == nil || !s.watch.answers(p) || p.latest.Load().stopping:
+			case f.Role&shard.Voter == 0 || p == nil || !s.watch.answers(p) || p.stops():
 			case f.UpToDate:
 				ready = append(ready, f.Site)
 			default:

@@ -17,9 +17,9 @@ import (
 // Submit proposes transactions and returns one outcome for each, in order. Transactions of one shard in one call share a
 // log entry where they fit and are applied in order, but not as one: each is all or nothing by itself.
 //
-// A malformed transaction is not executed and does not stop the others. It returns when ctx ends at the latest, and
-// within timing.request in any case; what was proposed and not heard of since has the status Unknown. The error is nil
-// but for a call that makes no sense: none or more than holdfast.MaxLegs transactions.
+// A malformed transaction is not executed and does not stop the others. It returns when ctx ends at the latest, within
+// timing.request if ctx has no deadline, and within [MaxRequest] in any case; what was proposed and not heard of since has
+// the status Unknown. The error is nil but for a call that makes no sense: none or more than holdfast.MaxLegs transactions.
 func (s *Site) Submit(ctx context.Context, txns []holdfast.Txn, bulk bool) ([]holdfast.Outcome, error) {
 	if len(txns) == 0 || len(txns) > holdfast.MaxLegs {
 		return nil, fmt.Errorf("a call has 1-%d transactions, not %d: split it", holdfast.MaxLegs, len(txns))
@@ -103,13 +103,16 @@ func (s *Site) carryAll(ctx context.Context, loads []load, outcomes []holdfast.O
 	all.Wait()
 }
 
-// within gives a request the deadline of the configuration, unless its own comes first.
+// within gives a request the deadline of the configuration, unless it has its own, which counts up to [MaxRequest].
 func (s *Site) within(ctx context.Context) (context.Context, context.CancelFunc) {
-	until := time.Now().Add(s.cfg.Timing.Request.Std())
-	if own, ok := ctx.Deadline(); ok && own.Before(until) {
-		return ctx, func() {}
+	own, ok := ctx.Deadline()
+	switch most := time.Now().Add(MaxRequest); {
+	case !ok:
+		return context.WithTimeout(ctx, s.cfg.Timing.Request.Std())
+	case own.After(most):
+		return context.WithDeadline(ctx, most)
 	}
-	return context.WithDeadline(ctx, until)
+	return ctx, func() {}
 }
 
 // sort answers what is malformed, and encodes the rest by shard: of payments between shards their depart.

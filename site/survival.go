@@ -122,13 +122,14 @@ func (p *picture) cityLosses() (list []loss) {
 	return list
 }
 
-// cities are how many different ones the sites are in.
+// cities are how many different ones there are voters in: a copy without a vote in a third city saves no fleet.
 func (p *picture) cities() int {
 	in := map[string]bool{}
 	for _, s := range p.sites {
-		in[s.city] = in[s.city] || s.city != ""
+		votes := slices.ContainsFunc(p.shards, func(x shardFacts) bool { return slices.Contains(x.voters, s.site) })
+		in[s.city] = in[s.city] || s.city != "" && votes
 	}
-	delete(in, "")
+	maps.DeleteFunc(in, func(_ string, votes bool) bool { return !votes })
 	return len(in)
 }
 
@@ -159,6 +160,25 @@ func (p *picture) joined(l *loss, a, b *siteFacts) bool {
 func up(a *siteFacts, to holdfast.SiteID, carrier int) bool {
 	list := a.reaches[to]
 	return carrier < len(list) && list[carrier] != ""
+}
+
+// whole reports whether nothing is missing: every site is fit, every two reach each other over every carrier, every shard is led.
+func (p *picture) whole() bool {
+	for i := range p.sites {
+		a := &p.sites[i]
+		if !a.fit {
+			return false
+		}
+		for j := range p.sites[:i] {
+			b := &p.sites[j]
+			for c := range p.carriers {
+				if !up(a, b.site, c) || !up(b, a.site, c) {
+					return false
+				}
+			}
+		}
+	}
+	return !slices.ContainsFunc(p.shards, func(s shardFacts) bool { return s.leader == 0 })
 }
 
 // candidates are the voters of a shard that would reach a majority of it, themselves included; of both its halves, if it has two.

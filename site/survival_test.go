@@ -107,6 +107,25 @@ func TestSurvival(t *testing.T) {
 		}, true, []string{
 			`site [1] carrier 0: survives true, stops [], moves [1:1>[2 3]], breaks "site-2 would lead 550 transactions a second, and was never measured to lead more than 500"`,
 		}},
+		{"a learner in a third city makes no fleet of three cities", func() *picture {
+			p := testPicture(4, 2, 1)
+			p.shards[0].voters = p.shards[0].voters[:3]
+			for i, city := range []string{"hangzhou", "hangzhou", "shanghai", "beijing"} {
+				p.sites[i].city = city
+			}
+			return p
+		}, true, []string{
+			`city [1 2] carrier 0: survives false, stops [1], moves [], breaks "shard 1 would stop: no majority of its sites would reach each other"`,
+			`site [4] carrier 0: survives true, stops [], moves [], breaks ""`,
+			`sites [1 4] carrier 0: survives true, stops [], moves [1:1>[2 3]], breaks ""`,
+		}},
+		{"voters in three cities have to survive any", func() *picture {
+			p := testPicture(4, 2, 1)
+			for i, city := range []string{"hangzhou", "hangzhou", "shanghai", "beijing"} {
+				p.sites[i].city = city
+			}
+			return p
+		}, false, nil},
 		{"the home of a shard is where it goes, when it is led elsewhere", func() *picture {
 			p := testPicture(3, 2, 1)
 			p.shards[0].leader, p.shards[0].home = 1, 3

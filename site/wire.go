@@ -27,6 +27,7 @@ const (
 	methodChange   = "site-change"
 	methodMap      = "shard-map"
 	methodBirthAt  = "shard-birth"
+	methodSplitAt  = "shard-split"
 
 	methodSlotRates = "slot-rates"
 	methodStuck     = "slot-stuck"

@@ -140,6 +140,17 @@ func Unmark(v View, slots []holdfast.Slot, from holdfast.ShardID) (t holdfast.Tx
 	return signed(first.note.Move, from, t), unwanted, true
 }
 
+// Fence is the transaction, for shard from, behind which every Mark and Unmark that was made from an older look is refused. It changes
+// nothing. ok is false when the shard cannot be read just now.
+func Fence(v View, from holdfast.ShardID) (t holdfast.Txn, ok bool) {
+	s, ok := look(v, from, 0)
+	if !ok {
+		return t, false
+	}
+	t.Records = []holdfast.RecordChange{s.gated()}
+	return signed(holdfast.ID{}, from, t), true
+}
+
 // Step says what to do now.
 func (m *Mover) Step(now holdfast.Time, v View) (w Work) {
 	if !m.asked.IsZero() && now < m.until {

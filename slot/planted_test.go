@@ -17,7 +17,7 @@ import (
 func TestPlantedFaultsAreSeen(t *testing.T) {
 	if name := os.Getenv("PLANT"); name != "" {
 		*faults[name] = true
-		for key, value := range map[string]string{"checks": "3000", "steps": "100", "nofailfile": "true", "shrinktime": "1s"} {
+		for key, value := range map[string]string{"checks": "12000", "steps": "100", "nofailfile": "true", "shrinktime": "1s"} {
 			if err := flag.Set("rapid."+key, value); err != nil {
 				t.Fatal(err)
 			}

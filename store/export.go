@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"hash/fnv"
 	"sync"
 	"time"
 
@@ -16,7 +17,9 @@ import (
 // Export is a consistent copy of a checkpoint and its journal in numbered chunks, for a replica that is too far behind. The
 // chunks of one Export are the same however often they are asked for.
 type Export struct {
-	ID   uint64      // tells this export from others; part of every chunk
+	// ID tells the exported checkpoint from others; part of every chunk. It is the same whenever this replica exports this checkpoint, also
+	// after a restart: so what was fetched of it is not fetched again.
+	ID   uint64
 	Meta ledger.Meta // of the checkpoint
 
 	shard *Shard
@@ -72,8 +75,7 @@ func (s *Store) newExport(sh *Shard) (*Export, error) {
 	if len(s.exports) >= maxExports {
 		return nil, ErrTooManyExports
 	}
-	now := s.opts.Now()
-	e := &Export{ID: s.exportID(now), shard: sh, used: now, starts: []place{{dbState, shardKey(sh.id, 0)}}}
+	e := &Export{shard: sh, used: s.opts.Now(), starts: []place{{dbLog, entryKey(nil, sh.id, 1)}}}
 	s.exports[e] = struct{}{}
 	return e, nil
 }
@@ -91,14 +93,49 @@ func (e *Export) begin() error {
 		return fmt.Errorf("shard %d: %w", e.shard.id, ErrNoCheckpoint)
 	}
 	e.Meta = *meta
+	e.ID = e.identify()
 	return nil
 }
 
-// exportID is unique within this disk, across restarts, as long as the clock does not run backwards by more than the time
-// between two exports; a follower that met a stale one would see a checksum of another chunk and begin anew.
-func (s *Store) exportID(now time.Time) uint64 {
-	s.lastExport = max(s.lastExport+1, uint64(now.UnixNano()))
-	return s.lastExport
+// identify names what is exported: two replicas cut the same history into different rows, and what was wiped and fetched again is another
+// replica; the size of chunks counts, because they have numbers.
+func (e *Export) identify() uint64 {
+	h := fnv.New64a()
+	var b []byte
+	for _, n := range [...]uint64{
+		e.shard.Identity().Replica, e.Meta.Index, e.Meta.Term, e.Meta.Digest, uint64(e.Meta.Time), uint64(e.shard.store.opts.ChunkBytes),
+	} {
+		b = binary.BigEndian.AppendUint64(b, n)
+	}
+	h.Write(b) // never fails
+	return h.Sum64()
+}
+
+// Size is about how many bytes the chunks of the state and those of the journal come to: what they take on the disk here, where nothing is
+// compressed, and what the log still has in memory only.
+func (e *Export) Size() (state, journal uint64, err error) {
+	sh := e.shard
+	if err := sh.store.alive(); err != nil {
+		return 0, 0, err
+	}
+	state, err = sh.store.state.EstimateDiskUsage(shardKey(sh.id, 0), shardKey(sh.id, 0xff))
+	if err == nil {
+		journal, err = sh.store.log.EstimateDiskUsage(entryKey(nil, sh.id, 1), entryKey(nil, sh.id, e.Meta.Index))
+	}
+	if err != nil {
+		return 0, 0, fmt.Errorf("the size of an export of shard %d: %w", sh.id, err)
+	}
+	sh.mu.RLock()
+	defer sh.mu.RUnlock()
+	return state, journal + uint64(sh.tail.bytes), nil
+}
+
+// Use reports whether the export is open, and keeps it so for another [Options.ExportIdle].
+func (e *Export) Use() bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.used = e.shard.store.opts.Now()
+	return e.snapshot != nil
 }
 
 // expireExports closes the exports nobody reads any more.
@@ -159,45 +196,92 @@ func (e *Export) Close() error {
 	return nil
 }
 
-// Chunk returns chunk n, counted from 0, of about [Options.ChunkBytes], and whether it is the last. n may be at most one
-// beyond those asked for so far. After the export has expired: [ErrExportExpired].
+// Chunk returns chunk n, counted from 0, of about [Options.ChunkBytes], and whether it is the last. After the export has expired:
+// [ErrExportExpired].
 func (e *Export) Chunk(n uint32) (data []byte, last bool, err error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if e.snapshot == nil {
-		return nil, false, ErrExportExpired
+	for int64(n) >= int64(len(e.starts)) { // it began before a restart here: find again where its chunks begin
+		if _, last, err := e.next(); err != nil || last {
+			return nil, false, errors.Join(err, fmt.Errorf("chunk %d of an export is asked for, which has only %d", n, len(e.starts)))
+		}
 	}
-	if err := e.shard.store.alive(); err != nil {
+	if int(n) == len(e.starts)-1 {
+		return e.next()
+	}
+	data, next, err := e.cut(n, e.starts[n])
+	return data, next == nil, err
+}
+
+// next cuts the last chunk whose beginning is known, and learns where the next one begins.
+func (e *Export) next() (data []byte, last bool, err error) {
+	n := len(e.starts) - 1
+	data, next, err := e.cut(uint32(n), e.starts[n])
+	if next != nil {
+		e.starts = append(e.starts, *next)
+	}
+	return data, next == nil, err
+}
+
+// ChunkAt returns the chunk that begins at a place, see [Import.Place], as number n.
+func (e *Export) ChunkAt(n uint32, at []byte) (data []byte, last bool, err error) {
+	from, err := e.placeOf(at)
+	if err != nil {
 		return nil, false, err
 	}
-	if int64(n) >= int64(len(e.starts)) {
-		return nil, false, fmt.Errorf("chunk %d of an export is asked for, but only %d can be: ask for them in order", n, len(e.starts))
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	data, next, err := e.cut(n, from)
+	return data, next == nil, err
+}
+
+// placeOf reads what [Import.Place] has written.
+func (e *Export) placeOf(at []byte) (place, error) {
+	if len(at) == 0 {
+		return place{dbLog, entryKey(nil, e.shard.id, 1)}, nil
+	}
+	if len(at) < 2 || at[0] != dbState && at[0] != dbLog || at[0] == dbLog && at[1] != kindEntry || at[1] == 0xff {
+		return place{}, fmt.Errorf("a chunk is asked for from a place that is none: %.40x", at)
+	}
+	return place{at[0], append(appendKey(nil, e.shard.id, at[1]), at[2:]...)}, nil
+}
+
+// cut makes the chunk n that begins at a place; next is nil when it is the last.
+func (e *Export) cut(n uint32, from place) (data []byte, next *place, err error) {
+	if e.snapshot == nil {
+		return nil, nil, ErrExportExpired
+	}
+	if err := e.shard.store.alive(); err != nil {
+		return nil, nil, err
 	}
 	e.used = e.shard.store.opts.Now()
 	b := appendChunkHead(make([]byte, 0, e.shard.store.opts.ChunkBytes+4<<10), e.ID, n)
-	b, next, err := e.fill(b, e.starts[n])
+	b, next, err = e.fill(b, from)
 	if err != nil {
-		return nil, false, fmt.Errorf("chunk %d of an export of shard %d: %w", n, e.shard.id, err)
+		return nil, nil, fmt.Errorf("chunk %d of an export of shard %d: %w", n, e.shard.id, err)
 	}
 	if next == nil {
 		b[chunkLast] = 1
-	} else if int(n)+1 == len(e.starts) {
-		e.starts = append(e.starts, *next)
 	}
-	return binary.LittleEndian.AppendUint32(b, crc32.Checksum(b, castagnoli)), next == nil, nil
+	return binary.LittleEndian.AppendUint32(b, crc32.Checksum(b, castagnoli)), next, nil
 }
 
-// fill appends rows from a place on until the chunk is full; next is nil when there are no more.
+// fill appends rows from a place on until the chunk is full; next is nil when there are no more. The journal comes first and shares no chunk
+// with the state: its entries are the same everywhere, so that they stay of use when the rest has to come from somebody else.
 func (e *Export) fill(b []byte, from place) ([]byte, *place, error) {
 	sh := e.shard
-	if from.db == dbState {
-		b, next, err := e.rows(b, e.snapshot, from, shardKey(sh.id, 0xff))
+	if from.db == dbLog {
+		head := len(b)
+		b, next, err := e.rows(b, sh.store.log, from, entryKey(nil, sh.id, e.Meta.Index+1))
 		if err != nil || next != nil {
 			return b, next, err
 		}
-		return e.fill(b, place{dbLog, entryKey(nil, sh.id, 1)})
+		from = place{dbState, shardKey(sh.id, 0)}
+		if len(b) > head {
+			return b, &from, nil
+		}
 	}
-	return e.rows(b, sh.store.log, from, entryKey(nil, sh.id, e.Meta.Index+1))
+	return e.rows(b, e.snapshot, from, shardKey(sh.id, 0xff))
 }
 
 func (e *Export) rows(b []byte, r pebble.Reader, from place, end []byte) ([]byte, *place, error) {
@@ -267,4 +351,34 @@ func (c *chunk) each(use func(db byte, key, value []byte) error) error {
 		}
 	}
 	return nil
+}
+
+// span is what a chunk holds.
+type span struct {
+	first, last uint64 // entries of the journal; 0: none
+	state       bool   // it has rows of the state
+	end         []byte // the database and the key, from the kind on, of its last row
+}
+
+// span reads the keys of a chunk. Its entries follow each other.
+func (c *chunk) span() (s span, err error) {
+	err = c.each(func(db byte, key, _ []byte) error {
+		s.end = append(append(s.end[:0], db), key...)
+		if db == dbState {
+			s.state = true
+			return nil
+		}
+		if len(key) != 1+8 || key[0] != kindEntry {
+			return fmt.Errorf("%w: the journal of chunk %d has the key %.40x", ErrChunkDamaged, c.n, key)
+		}
+		index := binary.BigEndian.Uint64(key[1:])
+		if s.first == 0 {
+			s.first = index
+		} else if index != s.last+1 {
+			return fmt.Errorf("%w: entry %d follows entry %d in chunk %d", ErrChunkDamaged, index, s.last, c.n)
+		}
+		s.last = index
+		return nil
+	})
+	return s, err
 }

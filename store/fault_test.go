@@ -93,7 +93,7 @@ func checkDead(t *testing.T, s *Store) {
 		"Find":        func() error { _, _, err := sh.Find(testID(1)); return err },
 		"Load":        func() error { _, err := sh.Load(); return err },
 		"Export":      func() error { _, err := sh.Export(); return err },
-		"Import":      func() error { _, err := sh.Import(1); return err },
+		"Import":      func() error { _, err := sh.Import(Copy{Export: 1}); return err },
 		"Wipe":        sh.Wipe,
 	} {
 		if err := call(); !errors.Is(err, ErrFatal) || !errors.Is(err, errDisk) {

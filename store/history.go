@@ -124,12 +124,16 @@ func (sh *Shard) BalanceAt(account holdfast.AccountID, t holdfast.Time) (row led
 	return rows[0], true, nil
 }
 
-// ByRef returns up to max transfers that carry ref, newest first. Prev of the rows is zero.
-func (sh *Shard) ByRef(ref holdfast.Ref, max int) ([]ledger.RefRow, error) {
+// ByRef returns up to max transfers that carry ref and stand before a place (zero: all), newest first. Prev of the rows is zero.
+func (sh *Shard) ByRef(ref holdfast.Ref, before ledger.Place, max int) ([]ledger.RefRow, error) {
 	var out []ledger.RefRow
 	prefix := append(shardKey(sh.id, kindRef), ref[:]...)
+	end := after(prefix)
+	if before != (ledger.Place{}) {
+		end = refKey(nil, sh.id, ref, before.Position, before.Leg)
+	}
 	err := sh.with(func(it *pebble.Iterator) error {
-		for ok := it.SeekLT(after(prefix)); ok && bytes.HasPrefix(it.Key(), prefix) && len(out) < max; ok = it.Prev() {
+		for ok := it.SeekLT(end); ok && bytes.HasPrefix(it.Key(), prefix) && len(out) < max; ok = it.Prev() {
 			row, err := sh.refRow(it)
 			if err != nil {
 				return err

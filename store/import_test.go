@@ -40,11 +40,21 @@ func target(t *testing.T, o Options) *world {
 	return w
 }
 
+// copyOf is what an exporter of this version says.
+func copyOf(t *testing.T, e *Export) Copy {
+	t.Helper()
+	state, journal, err := e.Size()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return Copy{Export: e.ID, Index: e.Meta.Index, State: state, Journal: journal, Places: true}
+}
+
 // pull copies chunks until the import is complete or n have been taken.
 func pull(t *testing.T, e *Export, im *Import, n int) {
 	t.Helper()
 	for ; n > 0 && !im.Complete(); n-- {
-		data, _, err := e.Chunk(im.Next())
+		data, _, err := e.ChunkAt(im.Next(), im.Place())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -60,7 +70,7 @@ func TestImportResumesAndInstalls(t *testing.T) {
 	o := testOptions(fs, new(deaths))
 	to := target(t, o)
 	e := must[*Export](t)(from.sh.Export())
-	im := must[*Import](t)(to.sh.Import(e.ID))
+	im := must[*Import](t)(to.sh.Import(copyOf(t, e)))
 	pull(t, e, im, 4)
 	if im.Next() != 4 || im.Complete() {
 		t.Fatalf("next %d, complete %v", im.Next(), im.Complete())
@@ -73,7 +83,7 @@ func TestImportResumesAndInstalls(t *testing.T) {
 	from.checkpoint()
 	fs = fs.CrashClone(vfs.CrashCloneCfg{})
 	s := mustOpen(t, o2(o, fs))
-	im = must[*Import](t)(s.Shard(testShard).Import(e.ID))
+	im = must[*Import](t)(s.Shard(testShard).Import(copyOf(t, e)))
 	if im.Next() != 4 {
 		t.Fatalf("after a crash chunk %d is wanted, want 4", im.Next())
 	}
@@ -112,7 +122,7 @@ func TestDamagedChunksAreRefused(t *testing.T) {
 	from, _, _ := source(t, testOptions(vfs.NewMem(), new(deaths)))
 	to := newWorld(t, mustOpen(t, testOptions(vfs.NewMem(), new(deaths))), 1)
 	e := must[*Export](t)(from.sh.Export())
-	im := must[*Import](t)(to.sh.Import(e.ID))
+	im := must[*Import](t)(to.sh.Import(copyOf(t, e)))
 	data, _, err := e.Chunk(0)
 	if err != nil {
 		t.Fatal(err)
@@ -121,6 +131,8 @@ func TestDamagedChunksAreRefused(t *testing.T) {
 	if err != nil || string(again) != string(data) {
 		t.Errorf("chunk 0 is another one the second time: %v", err)
 	}
+	from.done(from.pay(from.newID(true)))
+	from.checkpoint()
 	other := must[*Export](t)(from.sh.Export())
 	foreign, _, err := other.Chunk(0)
 	if err != nil {
@@ -139,8 +151,13 @@ func TestDamagedChunksAreRefused(t *testing.T) {
 	if err := im.Put(data); !errors.Is(err, ErrChunkDamaged) {
 		t.Errorf("the same chunk twice: %v", err)
 	}
-	if _, _, err := e.Chunk(7); err == nil {
-		t.Error("chunk 7 is given before chunk 1")
+	if _, _, err := e.Chunk(1 << 20); err == nil {
+		t.Error("a chunk is given that is not there")
+	}
+	for _, at := range [][]byte{{}, {9, 'e'}, {dbLog, 'a'}, {dbState, 0xff}, {dbState}} {
+		if _, _, err := e.ChunkAt(0, at); (err == nil) != (len(at) == 0) {
+			t.Errorf("a chunk from the place %x: %v", at, err)
+		}
 	}
 }
 
@@ -176,6 +193,145 @@ func TestExportExpires(t *testing.T) {
 		t.Errorf("after two minutes: %v", err)
 	}
 	mustClose(t, from.s)
+}
+
+// TestImportGoesOnBehindTheJournal: when the exporter is another one, what was gathered of the journal stays. Only the rest is fetched, also
+// when a crash comes in between.
+func TestImportGoesOnBehindTheJournal(t *testing.T) {
+	first, m, _ := source(t, testOptions(vfs.NewMem(), new(deaths)))
+	e := must[*Export](t)(first.sh.Export())
+	fs := vfs.NewCrashableMem()
+	o := testOptions(fs, new(deaths))
+	to := target(t, o)
+	im := must[*Import](t)(to.sh.Import(copyOf(t, e)))
+	for im.missingJournal() { // and some of the state
+		pull(t, e, im, 1)
+	}
+	pull(t, e, im, 2)
+	journal, entry := im.Next()-2, im.entry
+	if err := first.sh.SetIdentity(Identity{Replica: 99}); err != nil { // as another replica it is another exporter
+		t.Fatal(err)
+	}
+	for range 20 {
+		first.done(first.pay(first.newID(true)))
+	}
+	m.checkpoint(first)
+	want := digestText(first.state)
+	other := must[*Export](t)(first.sh.Export())
+	if other.ID == e.ID {
+		t.Fatal("two exports of one name")
+	}
+	im = must[*Import](t)(to.sh.Import(copyOf(t, other)))
+	if im.Next() != journal || im.entry != entry {
+		t.Fatalf("goes on with chunk %d behind entry %d, want chunk %d and entry %d", im.Next(), im.entry, journal, entry)
+	}
+	pull(t, other, im, 1)
+	if im.entry <= entry {
+		t.Errorf("the next chunk ends with entry %d, there were %d before", im.entry, entry)
+	}
+	next := im.Next()
+	s := mustOpen(t, o2(o, fs.CrashClone(vfs.CrashCloneCfg{})))
+	im = must[*Import](t)(s.Shard(testShard).Import(copyOf(t, other)))
+	if im.Next() != next {
+		t.Fatalf("after a crash chunk %d is wanted, want %d", im.Next(), next)
+	}
+	pull(t, other, im, 1<<20)
+	meta, err := im.Install()
+	if err != nil || meta.Index != other.Meta.Index {
+		t.Fatalf("installed %d, %v; want %d", meta.Index, err, other.Meta.Index)
+	}
+	checkInstalled(t, s, m, want, other.Meta.Index)
+}
+
+func (im *Import) missingJournal() bool { return im.entry < im.copy.Index }
+
+// TestImportKeepsNothingFromBehindACheckpoint: an exporter whose checkpoint is older has the journal only up to there.
+func TestImportKeepsNothingFromBehindACheckpoint(t *testing.T) {
+	w, m, want := source(t, testOptions(vfs.NewMem(), new(deaths)))
+	old := must[*Export](t)(w.sh.Export())
+	for range 20 {
+		w.done(w.pay(w.newID(true)))
+	}
+	w.checkpoint()
+	e := must[*Export](t)(w.sh.Export())
+	to := target(t, testOptions(vfs.NewMem(), new(deaths)))
+	im := must[*Import](t)(to.sh.Import(copyOf(t, e)))
+	for im.missingJournal() {
+		pull(t, e, im, 1)
+	}
+	im = must[*Import](t)(to.sh.Import(copyOf(t, old)))
+	if im.Next() == 0 || im.entry > old.Meta.Index {
+		t.Fatalf("chunk %d is wanted, behind entry %d; the checkpoint is at %d", im.Next(), im.entry, old.Meta.Index)
+	}
+	pull(t, old, im, 1<<20)
+	if _, err := im.Install(); err != nil {
+		t.Fatal(err)
+	}
+	checkInstalled(t, to.s, m, want, old.Meta.Index)
+}
+
+// TestExporterThatRestarts: it goes on with the same export, for a follower that asks by place and for one of an earlier version, which asks
+// by number.
+func TestExporterThatRestarts(t *testing.T) {
+	for name, places := range map[string]bool{"by place": true, "by number": false} {
+		fs := vfs.NewCrashableMem()
+		o := testOptions(fs, new(deaths))
+		from, m, want := source(t, o)
+		to := target(t, testOptions(vfs.NewMem(), new(deaths)))
+		e := must[*Export](t)(from.sh.Export())
+		c := copyOf(t, e)
+		c.Places = places
+		im := must[*Import](t)(to.sh.Import(c))
+		for range 4 {
+			putNext(t, e, im)
+		}
+		s := mustOpen(t, o2(o, fs.CrashClone(vfs.CrashCloneCfg{})))
+		again := must[*Export](t)(s.Shard(testShard).Export())
+		if again.ID != e.ID {
+			t.Fatalf("%s: export %x is %x after a restart", name, e.ID, again.ID)
+		}
+		c = copyOf(t, again)
+		c.Places = places
+		im = must[*Import](t)(to.sh.Import(c))
+		if im.Next() != 4 {
+			t.Fatalf("%s: chunk %d is wanted, want 4", name, im.Next())
+		}
+		for !im.Complete() {
+			putNext(t, again, im)
+		}
+		if _, err := im.Install(); err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		checkInstalled(t, to.s, m, want, e.Meta.Index)
+	}
+}
+
+// putNext fetches a chunk in the way that the import says.
+func putNext(t *testing.T, e *Export, im *Import) {
+	t.Helper()
+	data, _, err := e.Chunk(im.Next())
+	if im.Places() {
+		data, _, err = e.ChunkAt(im.Next(), im.Place())
+	}
+	if err = errors.Join(err, im.Put(data)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestAnEarlierExporterKeepsNothing: it gives the chunks by number only.
+func TestAnEarlierExporterKeepsNothing(t *testing.T) {
+	w, _, _ := source(t, testOptions(vfs.NewMem(), new(deaths)))
+	e := must[*Export](t)(w.sh.Export())
+	to := target(t, testOptions(vfs.NewMem(), new(deaths)))
+	im := must[*Import](t)(to.sh.Import(copyOf(t, e)))
+	pull(t, e, im, 3)
+	w.done(w.pay(w.newID(true)))
+	w.checkpoint()
+	other := must[*Export](t)(w.sh.Export())
+	im = must[*Import](t)(to.sh.Import(Copy{Export: other.ID, Index: other.Meta.Index}))
+	if im.Next() != 0 || im.Places() {
+		t.Errorf("chunk %d is wanted from an exporter that cannot begin there", im.Next())
+	}
 }
 
 func TestWipe(t *testing.T) {
@@ -227,7 +383,7 @@ func TestWhatWasDecidedIsAboutOneState(t *testing.T) {
 		"wiped": (*Shard).Wipe,
 		"installed": func(sh *Shard) error {
 			e := must[*Export](t)(from.sh.Export())
-			im := must[*Import](t)(sh.Import(e.ID))
+			im := must[*Import](t)(sh.Import(copyOf(t, e)))
 			pull(t, e, im, 1<<20)
 			_, err := im.Install()
 			return errors.Join(err, e.Close())

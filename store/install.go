@@ -57,6 +57,7 @@ func (sh *Shard) Wipe() error {
 	if err := sh.store.alive(); err != nil {
 		return err
 	}
+	sh.closeImport()
 	if err := sh.replace(&installPlan{wipe: true}); err != nil {
 		return sh.store.die(fmt.Errorf("wiping shard %d (if this repeats, empty %s by hand): %w", sh.id, sh.store.opts.Dir, err))
 	}
@@ -316,6 +317,12 @@ func (b *installBuilder) finish() (*installPlan, error) {
 	}
 	if err := syncDir(b.shard.store.opts.FS, b.shard.store.dir("stage")); err != nil {
 		return nil, err
+	}
+	if b.term != b.meta.Term {
+		return nil, &ErrCorrupt{
+			Shard: b.shard.id, Index: b.last,
+			What: fmt.Sprintf("the journal of the import ends with an entry of term %d, its checkpoint says %d", b.term, b.meta.Term),
+		}
 	}
 	return &installPlan{index: b.meta.Index, term: b.term, states: uint64(len(states)), logs: uint64(len(logs))}, nil
 }

@@ -44,9 +44,9 @@ func changes(t *testing.T) []change {
 	disk := vfs.NewCrashableMem()
 	to := target(t, testOptions(disk, new(deaths)))
 	write(t, to.s, Write{Shard: testShard, Hard: &HardState{Term: 9, Vote: 77, Commit: 3}, Sync: true})
-	pull(t, e, must[*Import](t)(to.sh.Import(e.ID)), 1<<20)
+	pull(t, e, must[*Import](t)(to.sh.Import(copyOf(t, e))), 1<<20)
 	install := func(t *testing.T, s *Store) error {
-		im, err := s.Shard(testShard).Import(e.ID)
+		im, err := s.Shard(testShard).Import(copyOf(t, e))
 		if err != nil {
 			return err
 		}
@@ -254,7 +254,7 @@ func TestDamagedReplicaInstallsNothing(t *testing.T) {
 	from, _, _ := source(t, testOptions(vfs.NewMem(), new(deaths)))
 	e := must[*Export](t)(from.sh.Export())
 	to := target(t, testOptions(vfs.NewMem(), new(deaths)))
-	im := must[*Import](t)(to.sh.Import(e.ID))
+	im := must[*Import](t)(to.sh.Import(copyOf(t, e)))
 	pull(t, e, im, 1<<20)
 	to.sh.damage.Store(&ErrCorrupt{Shard: testShard, What: "test"})
 	if _, err := im.Install(); err == nil || to.sh.Damage() == nil || errors.Is(err, ErrFatal) {

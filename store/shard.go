@@ -31,6 +31,9 @@ type Shard struct {
 	damage atomic.Pointer[ErrCorrupt] // what was found corrupt; nil: nothing so far
 
 	persist persister // belongs to whoever calls Persist
+
+	importing sync.Mutex // guards gathers; taken before Import.mu, never while it is held
+	gathers   *Import    // the import that is under way since this start; nil: none
 }
 
 var _ ledger.Past = (*Shard)(nil)

@@ -96,8 +96,14 @@ func (m *model) compare(t *testing.T, sh *Shard) {
 	for ref, rows := range m.refs {
 		want := slices.Clone(rows)
 		slices.Reverse(want)
-		if diff := cmp.Diff(want, must[[]ledger.RefRow](t)(sh.ByRef(ref, 1000))); diff != "" {
+		if diff := cmp.Diff(want, must[[]ledger.RefRow](t)(sh.ByRef(ref, ledger.Place{}, 1000))); diff != "" {
 			t.Fatalf("reference %s: %s", ref, diff)
+		}
+		for i, row := range want {
+			got := must[[]ledger.RefRow](t)(sh.ByRef(ref, ledger.Place{Position: row.Position, Leg: row.Leg}, 3))
+			if diff := cmp.Diff(want[i+1:min(i+4, len(want))], got, cmpopts.EquateEmpty()); diff != "" {
+				t.Fatalf("reference %s, before row %d: %s", ref, i, diff)
+			}
 		}
 	}
 	m.compareRecords(t, sh)

@@ -33,11 +33,10 @@ type Store struct {
 
 	compactions []*compactions // of the databases
 
-	mu         sync.Mutex // guards what follows
-	shards     map[holdfast.ShardID]*Shard
-	exports    map[*Export]struct{}
-	lastExport uint64      // id of the newest export
-	unlisted   *ErrCorrupt // why some shards may not have been found
+	mu       sync.Mutex // guards what follows
+	shards   map[holdfast.ShardID]*Shard
+	exports  map[*Export]struct{}
+	unlisted *ErrCorrupt // why some shards may not have been found
 }
 
 // fatal is the first cause of the store's death.

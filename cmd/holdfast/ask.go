@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -50,7 +51,7 @@ func newStatus() *cobra.Command {
 		Short: "Show the sites of a running fleet, who leads, and how far each replica is",
 		Long: `Show the sites of a running fleet as one of them sees it: who can be reached, who leads which shard, how far
 each replica is; and what would happen now if a carrier, a cable, a site or two sites failed: which shards would move
-or stop, and for how long. The exit status is 1 when a site cannot be reached, a shard has no leader, a replica has
+or stop, and for how long. The exit status is 1 when a site with a vote cannot be reached, a shard has no leader, a replica has
 taken itself out of service, or the fleet would not survive some single loss.
 
 The API key is read from the environment: HOLDFAST_KEY. Any role will do.`,
@@ -63,13 +64,14 @@ The API key is read from the environment: HOLDFAST_KEY. Any role will do.`,
 }
 
 type fleetStatus struct {
-	OK       bool               `json:"ok"`
-	Change   *client.SiteChange `json:"site_change,omitempty"` // that is under way
-	Map      uint64             `json:"map_version"`
-	Moves    []client.SlotMove  `json:"slot_moves"` // that are under way
-	Sites    []client.Site      `json:"sites"`
-	Shards   []client.Shard     `json:"shards"`
-	Survival client.Survival    `json:"survival"`
+	OK       bool                `json:"ok"`
+	Change   *client.SiteChange  `json:"site_change,omitempty"` // that is under way
+	Map      uint64              `json:"map_version"`
+	Moves    []client.SlotMove   `json:"slot_moves"`   // that are under way
+	Splits   []client.ShardSplit `json:"shard_splits"` // likewise
+	Sites    []client.Site       `json:"sites"`
+	Shards   []client.Shard      `json:"shards"`
+	Survival client.Survival     `json:"survival"`
 }
 
 func status(cmd *cobra.Command, t *target) error {
@@ -84,11 +86,11 @@ func status(cmd *cobra.Command, t *target) error {
 	}
 	w := words(cmd, t.file)
 	names := map[holdfast.SiteID]string{}
-	fmt.Fprintln(w, "SITE                 STATE        ROUND TRIP   LEADS  VERSION")
+	fmt.Fprintln(w, "SITE                 ROLE      STATE        ROUND TRIP   LEADS  VERSION")
 	for i := range s.Sites {
 		x := &s.Sites[i]
 		names[x.Site] = x.Name
-		fmt.Fprintf(w, "%-2d %-17s %-12s %8.1f ms  %5d  %s\n", x.Site, x.Name, siteState(x), x.RoundTrip, len(x.Leads), x.Version)
+		fmt.Fprintf(w, "%-2d %-17s %-9s %-12s %8.1f ms  %5d  %s\n", x.Site, x.Name, x.Role, siteState(x), x.RoundTrip, len(x.Leads), x.Version)
 	}
 	fmt.Fprintln(w, "\nSHARD  LEADER             TERM       APPLIED       COMMIT  ACCOUNTS     HOLDS  DIGEST")
 	for i := range s.Shards {
@@ -112,6 +114,9 @@ func (s *fleetStatus) tellSlots(w io.Writer) {
 		for i := range s.Shards {
 			fmt.Fprintf(w, "%5d  %s\n", s.Shards[i].Shard, cmp.Or(inWords(s.Shards[i].Slots), "none"))
 		}
+	}
+	for i := range s.Splits {
+		fmt.Fprintf(w, "\nSPLIT OF A SHARD under way: %s", splitInWords(&s.Splits[i]))
 	}
 	if len(s.Moves) > 0 {
 		fmt.Fprintf(w, "\nMOVES OF SLOTS under way:\n%s", movesInWords(s.Moves))
@@ -146,13 +151,15 @@ func askStatus(ctx context.Context, c *client.Client) (s fleetStatus, err error)
 	s.Sites, s.Change = fleet.Sites, fleet.Change
 	shards, shardErr := c.ShardMap(ctx)
 	s.Shards, s.Moves, s.Map = shards.Shards, shards.Moves, shards.Version
+	s.Splits = slices.DeleteFunc(shards.Splits, func(x client.ShardSplit) bool { return x.Over() })
 	s.Survival, survivalErr = c.Survival(ctx)
 	if err := errors.Join(siteErr, shardErr, survivalErr); err != nil {
 		return s, fmt.Errorf("ask the fleet: %w", err)
 	}
 	s.OK = s.Survival.Survives || len(s.Sites) == 1
 	for i := range s.Sites {
-		s.OK = s.OK && s.Sites[i].Reachable && s.Sites[i].DigestOK
+		x := &s.Sites[i]
+		s.OK = s.OK && (x.Reachable || x.Role == "learner") && x.DigestOK
 	}
 	for i := range s.Shards {
 		s.OK = s.OK && s.Shards[i].Leader != 0 && s.Shards[i].InService
@@ -179,6 +186,9 @@ func siteState(s *client.Site) string {
 func shardState(s *client.Shard) string {
 	if !s.InService {
 		return "OUT OF SERVICE: " + s.Reason
+	}
+	if s.Reason != "" {
+		return s.Reason
 	}
 	return s.Digest
 }

@@ -22,6 +22,9 @@ func newBench() *cobra.Command {
 
   ledger   the ledger alone, on one core: entries applied in memory
   commit   payments on disk: on one site, and on three (processes on this machine); in batches of 8,000, and one per call
+  shards   the same on three sites with 1, 2, 4 and 8 shards: the curve (4 million transfers in each batch case)
+  crossing how long a payment from one shard to another takes, in round trips of 10 ms between three sites, beside one within a shard
+  idle     the processor time of three sites with 64 shards in which nothing happens
   http     payments over HTTP on three sites, with the load generator on the same machine
   restart  a site with 10 million accounts is killed with SIGKILL, under full load and with a million log entries since its last
            checkpoint; how long it takes to come back, reading from the disk, how much memory it has, and whether what it had
@@ -37,6 +40,10 @@ Cases: ` + caseList(),
   holdfast bench commit --only 1-site-batch,1-site-single --transfers 200000 --length 1s
   holdfast bench commit --json out/bench-commit.json
   holdfast bench commit --only 3-site-mixed
+  holdfast bench commit --only 3-site-single --shards 8
+  holdfast bench shards --json out/bench-shards.json
+  holdfast bench crossing --length 2s
+  holdfast bench idle --shards 64 --json out/bench-idle.json
   holdfast bench http --length 1s --json -
   holdfast bench restart --json out/bench-restart.json
   holdfast bench restart --accounts 2000 --entries 2000 --length 2s
@@ -50,6 +57,7 @@ Cases: ` + caseList(),
 	flags.StringSliceVar(&o.Only, "only", nil, "`CASES` to measure, separated by commas")
 	flags.IntVar(&o.Transfers, "transfers", 0, "`N` transfers in the cases that count them; by default 20 million, for history 100 million")
 	flags.DurationVar(&o.Length, "length", 0, "how long the cases take that take a time (`D` like 5s); by default 10s")
+	flags.IntVar(&o.Shards, "shards", 0, "`N` shards of the fleets of commit, http, crossing and idle; by default 1, for crossing 8, for idle 64")
 	flags.IntVar(&o.Callers, "callers", 0, "`N` callers of single payments; by default 256, over HTTP 128")
 	flags.IntVar(&o.Accounts, "accounts", 0, "`N` accounts of the site that restarts; by default 10 million")
 	flags.IntVar(&o.Entries, "entries", 0, "`N` log entries since the last checkpoint of the site that restarts; by default 1 million")
@@ -81,7 +89,7 @@ func runBench(cmd *cobra.Command, name string, o *bench.Options, file string) er
 	w := words(cmd, file)
 	fmt.Fprintf(w, "%-18s %12s %10s %10s %9s\n", name, "per second", "p50 ms", "p99 ms", "seconds")
 	for _, r := range report.Results {
-		fmt.Fprintf(w, "%-18s %12s %10.3f %10.3f %9.2f%s\n", r.Name, thousands(int(r.PerS)), r.P50, r.P99, r.Seconds, sampled(r.Config))
+		fmt.Fprintf(w, "%-18s %12s %10.3f %10.3f %9.2f%s\n", r.Name, thousands(int(r.PerS)), r.P50, r.P99, r.Seconds, found(r.Config))
 	}
 	return errors.Join(err, writeJSON(cmd, file, report))
 }
@@ -113,10 +121,15 @@ until standard input ends or somebody kills it. It tells what it has acknowledge
 	return cmd
 }
 
-// sampled tells how many of the ids that were looked up were found.
-func sampled(config map[string]any) string {
-	if config["sampled"] == nil {
-		return ""
+// found tells what a case found besides its times.
+func found(config map[string]any) string {
+	switch {
+	case config["sampled"] != nil:
+		return fmt.Sprintf("   %v of %v looked up found", config["found"], config["sampled"])
+	case config["cpu_percent_of_one_core"] != nil:
+		return fmt.Sprintf("   %v %% of one core for %v shards", config["cpu_percent_of_one_core"], config["shards"])
+	case config["p50_round_trips"] != nil:
+		return fmt.Sprintf("   half within %v round trips", config["p50_round_trips"])
 	}
-	return fmt.Sprintf("   %v of %v looked up found", config["found"], config["sampled"])
+	return ""
 }

@@ -36,7 +36,7 @@ func runContest(cmd *cobra.Command, f *drillFlags) error {
 }
 
 // fleetFlags mean nothing where there is no fleet.
-var fleetFlags = []string{"seed", "sites", "shards", "carriers", "rate", "duration", "rtt", "busy", "keep"}
+var fleetFlags = []string{"seed", "sites", "shards", "carriers", "rate", "duration", "rounds", "rtt", "busy", "keep"}
 
 // withoutFleet refuses flags that would not do anything.
 func withoutFleet(cmd *cobra.Command) (err error) {

@@ -53,7 +53,7 @@ func examine(cmd *cobra.Command, t *target, files []string) error {
 		looked = append(looked, m.File)
 		findings = append(findings, doctor.ExamineMachine(m)...)
 	}
-	findings = append(findings, doctor.ExamineConfigs(machines)...)
+	shards := 0
 	if os.Getenv(keyVariable) != "" {
 		c, err := t.client()
 		if err != nil {
@@ -67,9 +67,10 @@ func examine(cmd *cobra.Command, t *target, files []string) error {
 		if len(machines) > 0 {
 			fleet.RoundTrip = machines[0].Config.Timing.RoundTrip.Std()
 		}
-		looked = append(looked, "the fleet at "+t.site)
+		looked, shards = append(looked, "the fleet at "+t.site), len(fleet.Shards)
 		findings = append(findings, doctor.ExamineFleet(&fleet, time.Now())...)
 	}
+	findings = append(findings, doctor.ExamineConfigs(machines, shards)...)
 	r := doctor.NewReport(looked, findings)
 	prescribe(words(cmd, t.file), &r)
 	return verdict(cmd, t.file, r, r.Healthy)

@@ -11,12 +11,16 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
+	"holdfast"
 	"holdfast/drill"
+	"holdfast/evidence"
+	"holdfast/proof"
 )
 
 // TestDemo runs the demo as a newcomer does, if for less long: real processes, real cables, a carrier cut, a site cut, a kill.
@@ -50,8 +54,66 @@ func TestDemo(t *testing.T) {
 	if out, err := exec.CommandContext(ctx, "holdfast", "check", signed).CombinedOutput(); err != nil || !bytes.Contains(out, []byte("every receipt is honoured")) {
 		t.Errorf("the evidence does not stand: %v\n%s", err, out)
 	}
+	checkTampered(ctx, t, signed)
 	if left := sites(t, dir); len(left) > 0 {
 		t.Errorf("processes are left: %v", left)
+	}
+}
+
+// checkTampered changes the evidence of a drill in ways that somebody might, and insists that each is found.
+func checkTampered(ctx context.Context, t *testing.T, file string) {
+	t.Helper()
+	answer := func(r *evidence.Run, has string) int {
+		return slices.IndexFunc(r.Answers, func(a proof.Answer) bool { return strings.Contains(a.Target, has) })
+	}
+	settlement := holdfast.MustPurpose("settlement") // of merchants, whose statements are in it
+	paid := func(r *evidence.Run) int {
+		return slices.IndexFunc(r.Receipts, func(x evidence.Receipt) bool {
+			return x.Outcome == "done" && x.Credit.Purpose == settlement
+		})
+	}
+	for _, row := range []struct {
+		name   string
+		tamper func(r *evidence.Run)
+		want   string
+	}{
+		{"a receipt is left out", func(r *evidence.Run) { i := paid(r); r.Receipts = slices.Delete(r.Receipts, i, i+1) }, "no receipt asks for it"},
+		{"it was for a penny less", func(r *evidence.Run) { r.Receipts[paid(r)].Amount-- }, "altered at site 3"},
+		{"it went to another merchant", func(r *evidence.Run) {
+			i := paid(r)
+			other := slices.IndexFunc(r.Receipts, func(x evidence.Receipt) bool {
+				return x.Credit.Purpose == settlement && x.Credit != r.Receipts[i].Credit
+			})
+			r.Receipts[i].Credit = r.Receipts[other].Credit
+		}, "altered at site 1"},
+		{"a page of a statement is left out", func(r *evidence.Run) { i := answer(r, "cursor="); r.Answers = slices.Delete(r.Answers, i, i+1) }, "is missing"},
+		{"the audits are left out", func(r *evidence.Run) {
+			r.Answers = slices.DeleteFunc(r.Answers, func(a proof.Answer) bool { return strings.HasSuffix(a.Target, "/v1/audit") })
+		}, "has signed no audit"},
+		{"an answer is rewritten", func(r *evidence.Run) { b := r.Answers[answer(r, "/statement")].Body; b[len(b)/2] ^= 1 }, proof.ErrForged.Error()},
+	} {
+		f, err := evidence.Read(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if paid(&f.Runs[0]) < 0 {
+			t.Fatal("nobody was paid")
+		}
+		row.tamper(&f.Runs[0])
+		if v := f.Runs[0].Check(nil); v.OK || !strings.Contains(strings.Join(v.Broken, "\n"), row.want) {
+			t.Errorf("%s: %q, want %q", row.name, v.Broken, row.want)
+		}
+		if row.name != "it was for a penny less" {
+			continue
+		}
+		forged := filepath.Join(t.TempDir(), "forged.json.gz")
+		if err := evidence.Write(forged, f); err != nil {
+			t.Fatal(err)
+		}
+		cmd := exec.CommandContext(ctx, "holdfast", "check", forged)
+		if out, err := cmd.CombinedOutput(); err == nil || cmd.ProcessState.ExitCode() != exitFailed {
+			t.Errorf("holdfast check of a forged file: %v\n%s", err, out)
+		}
 	}
 }
 
@@ -120,7 +182,7 @@ func checkReport(t *testing.T, file string, r drill.Result) {
 			t.Errorf("the report shows the plot %q %d times, want 2", plot, n)
 		}
 	}
-	for _, want := range []string{"<!DOCTYPE html>", "</html>", "carrier-cut · Carrier 1", "site-cut", "site-kill", "What was foretold", `class="fault"`, `class="median" d="M`, thousands(r.Payments.Acknowledged)} {
+	for _, want := range []string{"<!DOCTYPE html>", "</html>", "carrier-cut", "site-cut", "site-kill", "What was foretold", `class="fault"`, `class="median" d="M`, thousands(r.Payments.Acknowledged)} {
 		if !bytes.Contains(page, []byte(want)) {
 			t.Errorf("the report does not show %q", want)
 		}

@@ -43,11 +43,15 @@ func printEvidence(w io.Writer, e *drill.Evidence) {
 func printFaults(w io.Writer, p paint, e *drill.Evidence) {
 	fmt.Fprintf(w, "\n%s\n", p.bold("What was broken"))
 	kinds, places := 0, 0
+	if n := len(e.Result.Faults) - len(e.Shown()); n > 0 {
+		fmt.Fprintf(w, "  %d faults in rounds that passed\n", n)
+	}
 	for _, f := range e.Result.Faults {
 		kinds, places = max(kinds, len(f.Kind)), max(places, len(title(f.Target)))
 	}
 	more := func(text string) { fmt.Fprintf(w, "  %*s  %s\n", kinds, "", p.dim(text)) }
-	for i, f := range e.Result.Faults {
+	for _, i := range e.Shown() {
+		f := e.Result.Faults[i]
 		fmt.Fprintf(w, "  %-*s  %-*s %5.1f s to %4.1f s   longest pause %s   %d failed requests   %s\n", kinds, f.Kind, places, title(f.Target),
 			float64(f.AtMillis)/1000, float64(f.HealedMillis)/1000, p.bold(fmt.Sprintf("%4.0f ms", f.PauseMillis)), f.FailedRequests,
 			plural(f.LeaderChanges, "new leader"))
@@ -114,6 +118,9 @@ func printSummaries(w io.Writer, all []drill.Summary) {
 			s.Lost, s.Duplicated, s.Altered)
 		if s.Carriers != nil {
 			fmt.Fprintf(w, "          %s\n", s.Carriers)
+		}
+		if s.Stayed != nil {
+			fmt.Fprintf(w, "          shards led from sites that stayed: median %.0f ms, worst %.0f ms\n", s.Stayed.Median, s.Stayed.Worst)
 		}
 	}
 	fmt.Fprintln(w)

@@ -20,7 +20,7 @@ Break it on purpose:   holdfast drill list
 Measure it:            holdfast bench ledger
 Ask a running one:     holdfast status, holdfast audit, holdfast doctor
 Change its sites:      holdfast site list, add, replace, retire
-Move its owners:       holdfast shard move
+Move its owners:       holdfast shard move, split
 
 Exit status: 0 all is good; 1 what was checked has failed; 2 the command line makes no sense.
 Results go to standard output, progress to standard error.`,

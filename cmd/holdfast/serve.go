@@ -26,6 +26,7 @@ import (
 type serveFlags struct {
 	data, listen, config string
 	print                bool
+	sites                int
 }
 
 func newServe() *cobra.Command {
@@ -37,7 +38,8 @@ func newServe() *cobra.Command {
 directory, it makes an API key when it first starts, and shows it that once.
 
 With --config it is one of the sites of a fleet. The file is strict: a field nobody knows, or a value that makes no
-sense, stops the start. --print-config shows every field with its explanation and the value it has.
+sense, stops the start. --print-config shows every field with its explanation and the value it has; with --sites 3 it is that
+of the first of three sites with 8 shards, to be edited for each of them.
 
 A site of a fleet that finds damage in what it has stored takes no part any more; as soon as a majority of the others proves that it has
 everything, it wipes its own copy and rebuilds itself from them, under a new identity. When the store cannot even be opened, it does
@@ -48,6 +50,7 @@ SIGTERM or Ctrl-C stop it in order: leaderships are handed over, what is under w
 		Example: `  holdfast serve
   holdfast serve --data /tmp/books --listen 127.0.0.1:9090
   holdfast serve --print-config
+  holdfast serve --print-config --sites 3
   holdfast serve --config hangzhou.toml`,
 		Args: nothing,
 		RunE: func(cmd *cobra.Command, _ []string) error { return serve(cmd, &f) },
@@ -55,6 +58,7 @@ SIGTERM or Ctrl-C stop it in order: leaderships are handed over, what is under w
 	cmd.Flags().StringVar(&f.data, "data", "holdfast-data", "`DIR` that holds everything the site stores")
 	cmd.Flags().StringVar(&f.listen, "listen", "127.0.0.1:8080", "`ADDR` of the HTTP API")
 	cmd.Flags().StringVar(&f.config, "config", "", "TOML `FILE` that configures the site")
+	cmd.Flags().IntVar(&f.sites, "sites", 1, "with --print-config: for the first of `N` sites")
 	cmd.Flags().BoolVar(&f.print, "print-config", false, "print the configuration, with the explanation of every field, and end")
 	return cmd
 }
@@ -79,6 +83,12 @@ func serve(cmd *cobra.Command, f *serveFlags) error {
 
 // configuration is that of the file, or that of an embedded site; then the API key comes with it when it is new.
 func (f *serveFlags) configuration(cmd *cobra.Command) (site.Config, *firstKey, error) {
+	if f.sites != 1 && (!f.print || f.config != "" || f.sites < 2 || f.sites > site.MaxPeers+1) {
+		return site.Config{}, nil, badUsage(cmd, fmt.Errorf("--sites %d: 2 to %d, with --print-config and without --config", f.sites, site.MaxPeers+1))
+	}
+	if f.sites > 1 {
+		return site.Example(f.data, f.sites), nil, nil
+	}
 	if f.config == "" {
 		cfg := site.Embedded(f.data, f.listen)
 		cfg.Log.Level = "warn" // for a person at a terminal

@@ -355,9 +355,9 @@ func inBytes(n uint64) string {
 
 func newShard() *cobra.Command {
 	return group(
-		"shard", "Move owners between shards, and repair what a site holds of a shard",
-		`Move owners between shards while payments go on: first a plan, then the order; and repair what a site holds of a shard.`,
-		newShardMove(), newShardStay(), newShardRebuild(), newShardTrust(),
+		"shard", "Move owners between shards, split shards, and repair what a site holds of a shard",
+		`Move owners between shards and split shards while payments go on: first a plan, then the order; and repair what a site holds of a shard.`,
+		newShardMove(), newShardStay(), newShardSplit(), newShardRebuild(), newShardTrust(),
 	)
 }
 

@@ -42,7 +42,7 @@ now and after, which sites may be lost before, meanwhile and after, and about ho
 itself, whatever fails meanwhile. The slots move one after the other: accounts are copied while payments go on, then the slot is
 shut for some round trips, then its owners go on in the other shard. No request fails; whoever asks for them meanwhile waits.
 
-Until it is decided, holdfast shard stay gives a move up. A slot that has moved stays for some seconds (ten times timing.request)
+Until it is decided, holdfast shard stay gives a move up. A slot that has moved stays for some seconds (ten times timing.request, at least 15 s)
 before it can move on.
 
 The API key is read from the environment: HOLDFAST_KEY. It has to be an operator's.`,
@@ -138,11 +138,28 @@ func (o *slotOrder) run(cmd *cobra.Command) error {
 func (o *slotOrder) tell(w io.Writer, p *client.SlotPlan) {
 	fmt.Fprintf(w, "PLAN %s, for version %d of the shard map: slots %s go from shard %d to shard %d, %d accounts with %d open holds\n",
 		p.Plan, p.Map, inWords(p.Slots), p.From, p.To, p.Accounts, p.Holds)
-	fmt.Fprintln(w, "\nSHARD  LED FROM               SLOTS             ACCOUNTS                HOLDS     TRANSACTIONS A SECOND")
-	for _, s := range p.Shards {
+	fmt.Fprintln(w)
+	tellShards(w, p.Shards)
+	tellNeeds(w, p)
+	fmt.Fprintf(w, "\nCopying takes about %v; payments go on. Then the owners of each slot wait once, about %.0f ms, at worst %.0f ms; no request fails.\n",
+		inMilliseconds(p.Copying), p.Pause, p.Worst)
+	for _, note := range p.Notes {
+		fmt.Fprintln(w, "\nNOTE:", note+".")
+	}
+	fmt.Fprintf(w, "\nNothing has been changed. To go on, give the same command with --apply %s\n", p.Plan)
+}
+
+// tellShards shows what becomes of the two shards.
+func tellShards(w io.Writer, shards []client.PlannedShard) {
+	fmt.Fprintln(w, "SHARD  LED FROM               SLOTS             ACCOUNTS                HOLDS     TRANSACTIONS A SECOND")
+	for _, s := range shards {
 		fmt.Fprintf(w, "%5d  %-16s %4d > %-4d  %9d > %-9d  %8d > %-8d  %10.0f > %.0f\n", s.Shard, cmp.Or(s.LeaderName, "nobody"),
 			s.Slots, s.SlotsAfter, s.Accounts, s.AccountsAfter, s.Holds, s.HoldsAfter, s.Rate, s.RateAfter)
 	}
+}
+
+// tellNeeds shows what the owners need before, meanwhile and after.
+func tellNeeds(w io.Writer, p *client.SlotPlan) {
 	fmt.Fprintln(w, "\nTHESE OWNERS NEED A MAJORITY OF           WHICH IS   MAY BE LOST ALONE")
 	need := func(what string, s *client.Strength) {
 		fmt.Fprintf(w, "%-40s  %8d   %s\n", what, s.Majority, standing(s, s))
@@ -150,12 +167,6 @@ func (o *slotOrder) tell(w io.Writer, p *client.SlotPlan) {
 	need(fmt.Sprintf("now: shard %d", p.From), &p.Before)
 	need(fmt.Sprintf("while a slot moves: shards 1, %d and %d", p.From, p.To), &p.During)
 	need(fmt.Sprintf("then: shard %d", p.To), &p.After)
-	fmt.Fprintf(w, "\nCopying takes about %v; payments go on. Then the owners of each slot wait once, about %.0f ms, at worst %.0f ms; no request fails.\n",
-		inMilliseconds(p.Copying), p.Pause, p.Worst)
-	for _, note := range p.Notes {
-		fmt.Fprintln(w, "\nNOTE:", note+".")
-	}
-	fmt.Fprintf(w, "\nNothing has been changed. To go on, give the same command with --apply %s\n", p.Plan)
 }
 
 func inMilliseconds(ms float64) time.Duration {

@@ -128,7 +128,7 @@ func (v *view) siteLine(s *drill.Snapshot, i int) string {
 	case x.Damage != drill.Whole:
 		mark, part = p.red("✖"), p.red(fmt.Sprintf("%-14s", x.Damage))
 	case x.Leads > 0:
-		mark, part = p.yellow("★"), p.yellow(fmt.Sprintf("%-14s", "leads"))
+		mark, part = p.yellow("★"), p.yellow(fmt.Sprintf("%-14s", leads(s, x)))
 	case !s.Running && s.Elapsed == 0:
 		mark, part = p.dim("○"), p.dim(fmt.Sprintf("%-14s", "starting"))
 	}
@@ -220,18 +220,35 @@ func (v *view) tell(s *drill.Snapshot) {
 	if n := len(s.Faults); n > 0 && s.Faults[n-1].Healed == 0 {
 		fault = fmt.Sprintf("  %s of %s", s.Faults[n-1].Kind, s.Faults[n-1].Target)
 	}
-	fmt.Fprintf(v.w, "%5.1f s  %s payments/s  median %s  99%% %s  %s acknowledged  %d lost  %d doubled  %d unknown  leader %s%s\n",
+	fmt.Fprintf(v.w, "%5.1f s  %s payments/s  median %s  99%% %s  %s acknowledged  %d lost  %d doubled  %d unknown  %s%s\n",
 		s.Elapsed.Seconds(), lastRate(s.Rates), inMillis(s.P50), inMillis(s.P99), thousands(s.Payments.Acknowledged),
 		s.Lost+s.Altered, s.Doubled, s.Payments.Unknown, leader(s), fault)
 }
 
+// leads says how many shards a site leads; where there is one, that it does.
+func leads(s *drill.Snapshot, x *drill.SiteView) string {
+	if s.Shards < 2 {
+		return "leads"
+	}
+	return "leads " + plural(x.Leads, "shard")
+}
+
+// leader is who leads; with several shards, who leads how many.
 func leader(s *drill.Snapshot) string {
+	var all []string
 	for _, x := range s.Sites {
-		if x.Leads > 0 {
-			return x.Name
+		switch {
+		case x.Leads == 0:
+		case s.Shards < 2:
+			return "leader " + x.Name
+		default:
+			all = append(all, fmt.Sprintf("%s %d", x.Name, x.Leads))
 		}
 	}
-	return "none"
+	if len(all) == 0 {
+		return "leader none"
+	}
+	return "leaders " + strings.Join(all, ", ")
 }
 
 // sparkline draws the last values as blocks of eight heights, against the right edge.
@@ -276,7 +293,7 @@ func title(target string) string {
 	var all []string
 	for name := range strings.SplitSeq(target, "+") {
 		name, direction, one := strings.Cut(name, ":")
-		for id := range holdfast.SiteID(drill.MaxSites) {
+		for id := range holdfast.SiteID(drill.MaxSites + 1) { // one may come
 			if strings.EqualFold(drill.SiteName(id+1), name) {
 				name = drill.SiteName(id + 1)
 			}

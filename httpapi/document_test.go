@@ -1,0 +1,250 @@
+package httpapi
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"reflect"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/danielgtaylor/huma/v2"
+)
+
+// document is the document of the API, with the operations by method and path.
+type document struct {
+	*huma.OpenAPI
+	find *http.ServeMux // its patterns are the operations
+	ops  map[string]*huma.Operation
+}
+
+var theDocument = sync.OnceValue(func() *document {
+	r := routed(&fake{}, Options{})
+	r.finish()
+	d := &document{r.doc.OpenAPI(), http.NewServeMux(), map[string]*huma.Operation{}}
+	for path, item := range d.Paths {
+		for method, op := range map[string]*huma.Operation{get: item.Get, post: item.Post} {
+			if op != nil {
+				d.ops[method+" "+path] = op
+				d.find.Handle(method+" "+path, http.NotFoundHandler())
+			}
+		}
+	}
+	return d
+})
+
+func (d *document) operation(r *http.Request) *huma.Operation {
+	_, pattern := d.find.Handler(r)
+	return d.ops[pattern]
+}
+
+// validate reports what a JSON text has that the document does not know, or lacks.
+func (d *document) validate(s *huma.Schema, mode huma.ValidateMode, text []byte) error {
+	var v any
+	if err := json.Unmarshal(text, &v); err != nil {
+		return err
+	}
+	var res huma.ValidateResult
+	huma.Validate(d.Components.Schemas, s, huma.NewPathBuffer(nil, 0), mode, v, &res)
+	if len(res.Errors) > 0 {
+		return fmt.Errorf("%v", res.Errors)
+	}
+	return nil
+}
+
+// asDocumented passes requests on. Every answer, and every body that was taken, has to be what the document says.
+func asDocumented(t *testing.T, h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			t.Error(err)
+		}
+		r.Body = io.NopCloser(bytes.NewReader(body))
+		answer := httptest.NewRecorder()
+		h.ServeHTTP(answer, r)
+		if op := theDocument().operation(r); op != nil {
+			if err := documented(op, body, answer); err != nil {
+				t.Errorf("%s %s %s: %d %s: %v", r.Method, r.URL, body, answer.Code, answer.Body, err)
+			}
+		}
+		maps.Copy(w.Header(), answer.Header())
+		w.WriteHeader(answer.Code)
+		if _, err := w.Write(answer.Body.Bytes()); err != nil {
+			t.Logf("the caller has left: %v", err)
+		}
+	})
+}
+
+func documented(op *huma.Operation, body []byte, answer *httptest.ResponseRecorder) error {
+	d := theDocument()
+	said := op.Responses[strconv.Itoa(answer.Code)]
+	if said == nil {
+		said = op.Responses["default"]
+	}
+	media := said.Content[answer.Header().Get("Content-Type")]
+	if media == nil {
+		return fmt.Errorf("an answer of this type is not documented")
+	}
+	if err := d.validate(media.Schema, huma.ModeReadFromServer, answer.Body.Bytes()); err != nil {
+		return fmt.Errorf("the answer is not as documented: %w", err)
+	}
+	if answer.Code >= 300 || len(bytes.TrimSpace(body)) == 0 || op.RequestBody == nil {
+		return nil
+	}
+	if err := d.validate(op.RequestBody.Content[jsonType].Schema, huma.ModeWriteToServer, body); err != nil {
+		return fmt.Errorf("a body was taken that is not as documented: %w", err)
+	}
+	return nil
+}
+
+// bodies are good ones of the operations that need one.
+var bodies = map[string]string{
+	"/v1/accounts": `{"id":"` + wallet + `"}`, "/v1/transfers": pay, "/v1/holds": pay, "/v1/transactions": `{"transfers":[` + pay + `]}`,
+	"/v1/shards/{id}/leader": `{"site":2}`, "/v1/shards/{id}/rebuild": `{}`, "/v1/shards/{id}/trust": `{}`,
+	"/v1/sites/plan": `{"kind":"retire","site":4}`, "/v1/sites/apply": `{"kind":"retire","site":4,"plan":"abc"}`,
+	"/v1/slots/plan": `{"slots":[{"from":1,"to":2}],"to":2}`, "/v1/slots/apply": `{"slots":[{"from":1,"to":2}],"to":2,"plan":"abc"}`,
+	"/v1/slots/stay": `{"slots":[{"from":1,"to":2}]}`, "/v1/messages/acknowledge": `{"shard":1,"seqs":[1]}`,
+	"/v1/shards/{id}/split/plan": `{}`, "/v1/shards/{id}/split/apply": `{"slots":[{"from":1,"to":2}],"plan":"abc"}`,
+	"/v1/shards/{id}/split/cancel": `{}`,
+}
+
+var pathParameter = regexp.MustCompile(`\{(\w+)\}`)
+
+// concrete is a path with values for its parameters.
+func concrete(path string) string {
+	id := uuid1
+	switch {
+	case strings.HasPrefix(path, "/v1/accounts/"):
+		id = wallet
+	case strings.HasPrefix(path, "/v1/shards/"):
+		id = "1"
+	}
+	return pathParameter.ReplaceAllString(path, id)
+}
+
+// TestDocumentDeclaresWhatIsRead: a parameter with a bad value is named in the refusal if the operation reads it. What is read is
+// declared, and what is declared is read.
+func TestDocumentDeclaresWhatIsRead(t *testing.T) {
+	api := newTestAPI(&fake{forecast: true})
+	for name, op := range theDocument().ops {
+		declared := map[string]bool{}
+		for _, p := range op.Parameters {
+			declared[p.In+" "+p.Name] = true
+			if p.Description == "" && p.In != "path" {
+				t.Errorf("%s: %s is not explained", name, p.Name)
+			}
+		}
+		for _, m := range pathParameter.FindAllStringSubmatch(op.Path, -1) {
+			if !declared["path "+m[1]] {
+				t.Errorf("%s does not declare %s, which is in its path", name, m[1])
+			}
+		}
+		reads := func(query string, headers ...string) string {
+			_, _, body := ask(t, api, op.Method, concrete(op.Path)+query, operatorKey, bodies[op.Path], headers...)
+			var p Problem
+			if err := json.Unmarshal([]byte(body), &p); err != nil {
+				t.Fatalf("%s: %s: %v", name, body, err)
+			}
+			if strings.Contains(p.Detail, "no such parameter") {
+				return ""
+			}
+			return p.Field
+		}
+		for what, read := range map[string]bool{
+			"header " + deadlineHeader:    reads("", deadlineHeader, "soon") == deadlineHeader,
+			"header " + idempotencyHeader: reads("", idempotencyHeader, strings.Repeat("x", 256)) == idempotencyHeader,
+			"query consistency":           reads("?consistency=maybe") == "consistency",
+			"query limit":                 reads("?index=a&ref="+uuid1+"&limit=0") == "limit" || reads("?limit=0") == "limit",
+			"query cursor":                reads("?ref="+uuid1+"&cursor=!") == "cursor" || reads("?cursor=!") == "cursor",
+			"query at":                    reads("?at=noon") == "at",
+			"query ref":                   reads("?ref=1") == "ref",
+		} {
+			if read != declared[what] {
+				t.Errorf("%s: %s is read: %t, declared: %t", name, what, read, declared[what])
+			}
+		}
+	}
+}
+
+// The scanner, the documented types and the schemas of the document are lists of the same members.
+func TestScannerKnowsWhatIsDocumented(t *testing.T) {
+	for _, row := range []struct {
+		known []string
+		body  any
+	}{
+		{transactionMembers, TransactionBody{}},
+		{submissionMembers, submissionBody{}},
+		{transferMembers, TransferBody{}},
+		{accountOpMembers, accountOpBody{}},
+		{openMembers, openAccountBody{}},
+		{preconditionMembers, preconditionBody{}},
+		{recordMembers, recordChangeBody{}},
+		{messageMembers, MessageBody{}},
+		{holdMembers, holdRequestBody{}},
+		{settleMembers, settleBody{}},
+		{voidMembers, voidBody{}},
+		{leaderMembers, leaderBody{}},
+		{rebuildMembers, rebuildBody{}},
+		{siteRequestMembers, SiteRequestBody{}},
+		{siteApplyMembers, siteApplyBody{}},
+		{slotRequestMembers, SlotRequestBody{}},
+		{slotApplyMembers, slotApplyBody{}},
+		{slotStayMembers, slotStayBody{}},
+		{slotRangeMembers, slotsBody{}},
+	} {
+		if got := jsonNames(reflect.TypeOf(row.body)); !slices.Equal(got, row.known) {
+			t.Errorf("%T documents %v, the scanner knows %v", row.body, got, row.known)
+		}
+		name := huma.DefaultSchemaNamer(reflect.TypeOf(row.body), "")
+		s := theDocument().Components.Schemas.Map()[name]
+		if s == nil {
+			t.Errorf("%s is not in the document", name)
+			continue
+		}
+		if got, want := slices.Sorted(maps.Keys(s.Properties)), slices.Sorted(slices.Values(row.known)); !slices.Equal(got, want) {
+			t.Errorf("the document has %v of %s, the scanner knows %v", got, name, want)
+		}
+	}
+}
+
+func jsonNames(t reflect.Type) (names []string) {
+	for i := range t.NumField() {
+		f := t.Field(i)
+		if f.Anonymous {
+			names = append(names, jsonNames(f.Type)...)
+			continue
+		}
+		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+		names = append(names, name)
+	}
+	return names
+}
+
+// Whoever makes a client of the document must be able to send and read every value.
+func TestDocumentKnowsNoNullAndNoNarrowNumber(t *testing.T) {
+	text, err := json.Marshal(theDocument().OpenAPI)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if strings.Contains(string(text), `"null"`) {
+		t.Error("null is documented: the API reads and writes none")
+	}
+	d := theDocument()
+	for _, code := range []string{"0", "4294967295"} {
+		body := `{"debit":"` + wallet + `","credit":"` + shop + `","amount":1,"code":` + code + `}`
+		if err := d.validate(d.ops["POST /v1/transfers"].RequestBody.Content[jsonType].Schema, huma.ModeWriteToServer, []byte(body)); err != nil {
+			t.Error(err)
+		}
+	}
+	if f := d.Components.Schemas.Map()["TransferBody"].Properties["code"].Format; f != "int64" {
+		t.Errorf("a code has the format %s: it may be 4294967295", f)
+	}
+}
