@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"holdfast"
+	"holdfast/ledger"
 	"holdfast/store"
 )
 
@@ -96,8 +97,8 @@ func TestALeaderWhoseClockRunsAway(t *testing.T) {
 			t.Error("the leadership has come back to a site with a wrong clock")
 		}
 		err := f.host(f.leader()).Read(context.Background(), testShard, Linearizable, func(v *View) error {
-			if holds := v.HoldsOf(testAccount(1), 10); len(holds) != 1 {
-				t.Errorf("%d open holds: one minute is not over", len(holds))
+			if _, state, _, err := v.Hold(testID(2)); err != nil || state != ledger.HoldOpen {
+				t.Errorf("the hold is %v, %v: its minute is not over", state, err)
 			}
 			return nil
 		})
