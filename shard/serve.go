@@ -46,8 +46,11 @@ func appendJoin(b []byte, id holdfast.ShardID, replica ReplicaID) []byte {
 
 // Serve answers another site's Host. Every error may be repeated.
 func (h *Host) Serve(ctx context.Context, from holdfast.SiteID, method string, payload []byte) ([]byte, error) {
-	if method == methodHealth {
+	switch method {
+	case methodHealth:
 		return h.health().Append(nil), nil
+	case methodClock:
+		return binary.BigEndian.AppendUint64(nil, uint64(h.config.Wall())), nil
 	}
 	if len(payload) < 2 {
 		return nil, fmt.Errorf("%s: %w", method, errShortCall)
