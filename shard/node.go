@@ -294,7 +294,7 @@ func (n *Node) Step(from holdfast.SiteID, payload []byte) (err error) {
 	n.notice(m)
 	n.ignore(n.raft.Step(m))
 	n.noticeDuel(m)
-	return nil
+	return n.learnCommit(m)
 }
 
 // noticeDuel sees two candidates of one term, who would both wait out another election time-out. The one with the lower
@@ -678,6 +678,9 @@ func (n *Node) post(m *pb.Message) error {
 	}
 	if m.GetType() == pb.MsgPreVote && (n.reluctant || n.doubted) && n.orphaned < patience*n.config.ElectionTicks {
 		return nil
+	}
+	if err := n.sayCommit(m); err != nil {
+		return err
 	}
 	site, ok := n.sites[to]
 	if !ok {
