@@ -173,6 +173,8 @@ type Host struct {
 
 	clockMu sync.Mutex
 	clock   *Clock // guarded by clockMu
+	astray  signal      // this site's clock is not believed
+	sure    atomic.Bool // the clock of another site has been heard
 
 	epoch  time.Time // where the clocks begin that do not jump: Care's, and the mono of Clock
 	careMu sync.Mutex
@@ -193,7 +195,7 @@ func NewHost(c HostConfig) (*Host, error) {
 	if err != nil {
 		return nil, err
 	}
-	h := &Host{config: c, disk: newDiskQueue(), shelf: newPersistQueue(), stir: newSignal()}
+	h := &Host{config: c, disk: newDiskQueue(), shelf: newPersistQueue(), stir: newSignal(), astray: newSignal()}
 	h.seats.Store(&seats{})
 	h.epoch, h.care, h.clock = time.Now(), NewCare(c.Care), NewClock()
 	h.well.Store(true)
@@ -224,9 +226,7 @@ func (h *Host) Start() {
 	h.spawn(h.watchDisk)
 	h.spawn(h.keepTime)
 	h.spawn(h.careLoop)
-	if h.config.Call != nil {
-		h.spawn(h.clockLoop)
-	}
+	h.spawn(h.clockLoop)
 	h.adding.Lock()
 	defer h.adding.Unlock()
 	h.started.Store(true)

@@ -377,6 +377,7 @@ func (l *life) tick(now holdfast.Time) error {
 func (l *life) emit(now holdfast.Time) error {
 	s := l.seat
 	for {
+		l.replica.SetUnsure(s.host.unsure())
 		l.replica.HoldBulk = l.machine.Behind() // a checkpoint that is done wakes this goroutine, and bulk goes on
 		out, err := l.replica.Output(now)
 		if err != nil {

@@ -27,7 +27,6 @@ const (
 	methodHealth   = methodPrefix + "health"   // nothing -> Health of the site's disk
 	methodStanding = methodPrefix + "standing" // shard -> Standing
 	methodOpinion  = methodPrefix + "opinion"  // shard, Opinion of who asks -> Opinion
-	methodClock    = methodPrefix + "clock"    // nothing -> the site's clock, believed or not
 	methodPast     = methodPrefix + "past"     // shard, time -> one of pastClosed, pastYetToCome; the leader answers
 )
 
@@ -46,11 +45,8 @@ func appendJoin(b []byte, id holdfast.ShardID, replica ReplicaID) []byte {
 
 // Serve answers another site's Host. Every error may be repeated.
 func (h *Host) Serve(ctx context.Context, from holdfast.SiteID, method string, payload []byte) ([]byte, error) {
-	switch method {
-	case methodHealth:
+	if method == methodHealth {
 		return h.health().Append(nil), nil
-	case methodClock:
-		return binary.BigEndian.AppendUint64(nil, uint64(h.config.Wall())), nil
 	}
 	if len(payload) < 2 {
 		return nil, fmt.Errorf("%s: %w", method, errShortCall)

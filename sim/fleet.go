@@ -46,6 +46,7 @@ type fleet struct {
 	closing       bool // no new work: what is under way comes to its end
 	calm          bool
 	options       Options
+	pace          holdfast.Time // how far ahead a clock has been that had not run away
 	bulk          int      // the largest batch of the bulk client; 0: there is none
 	rotten        *process // where a checkpoint was altered on purpose; nil: nowhere
 	noticed       bool     // and the replica there took itself out of service
@@ -175,6 +176,7 @@ func newFleet(seed uint64, o Options, traced bool) *fleet {
 	for i := range shards {
 		s := holdfast.ShardID(i + 1)
 		f.shards = append(f.shards, newOracle(&f.e, s, &f.stats))
+		f.shards[i].pace = &f.pace
 		f.worlds = append(f.worlds, newWorld(seed, s, shards, rng))
 	}
 	for i := range shards * (2 + rng.IntN(4)) {

@@ -70,6 +70,7 @@ var plants = []struct {
 		[]string{"copies"},
 		"what the wiped disk had is not on the disks of a majority of others",
 	},
+	{"a clock that has run away is believed", &shard.PlantedClockBelieved, Options{}, []string{"clock"}, ""},
 	{"clock going back stamps backwards", &shard.PlantedClockBack, Options{}, []string{"time"}, ""},
 	{
 		"dedupe forgotten after a checkpoint", &ledger.PlantedForgetDedupe,

@@ -61,6 +61,7 @@ func TestRegressions(t *testing.T) {
 		{349, "an installed checkpoint, and writes of the replica's earlier life that the disk finished after it"},
 		{46, "a checkpoint offered for entries that were written and not yet durable was acknowledged at once"},
 		{579, "a token of the replica's earlier life taken for one of the new"},
+		{200632, "a leader whose clock had run away, elected before its site had heard the clock of any other since its start"},
 		{20205, "a learner that got its vote before it was told the founders, and nobody but a leader told it"},
 	} {
 		if r := Run(row.seed, Options{}); !r.OK {
