@@ -172,7 +172,7 @@ type Host struct {
 	ahead atomic.Int64 // how many ticks it will pass at once when it ticks next
 
 	clockMu sync.Mutex
-	clock   *Clock // guarded by clockMu
+	clock   *Clock      // guarded by clockMu
 	astray  signal      // this site's clock is not believed
 	sure    atomic.Bool // the clock of another site has been heard
 

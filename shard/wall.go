@@ -15,8 +15,9 @@ import (
 const (
 	// clockBound is how far a site's clock may be ahead of the median of all sites' and be believed.
 	clockBound = holdfast.Time(5e9)
-	// clockKept is how long what was heard of another clock counts.
-	clockKept = 10 * time.Second
+	// clockKept is how long what was heard of another clock counts. Beats come many times as often; longer, and the clock of a site that is
+	// down speaks for it.
+	clockKept = 2 * time.Second
 	// clockWait is how long before a clock is heard it may have been read: what was longer on its way says little of now, and a process that
 	// was stopped finds what was sent long ago.
 	clockWait = 500 * time.Millisecond
@@ -33,7 +34,7 @@ const (
 // The clock of the site is believed as long as it is at most clockBound ahead of the median of the clocks of all sites that are heard, its
 // own included. A median of three has two that agree. With one other heard, nobody can tell which of two is wrong: then it is
 // believed unless it has jumped, by its own mono, away from where it was, and after a start, when nobody knows where that is, the earlier
-// of the two is. Alone it is believed: there is nothing else. A clock that is not believed is replaced by what was believed last, carried on
+// of the two is. While nobody is heard it is believed unless it has jumped, and as long as nobody ever was. A clock that is not believed is replaced by what was believed last, carried on
 // by mono. One that is behind pushes nothing into the future: stamps rise anyway.
 type Clock struct {
 	heard  map[holdfast.SiteID]heardClock
@@ -79,17 +80,16 @@ func (c *Clock) Now(wall holdfast.Time, mono time.Duration) holdfast.Time {
 	if mono > c.until && len(c.others) > 0 {
 		c.count(mono)
 	}
-	own, steady := wall-holdfast.Time(mono), false
-	if c.known {
-		steady = own <= c.base+clockBound
-	}
+	own := wall - holdfast.Time(mono)
+	steady := c.known && own <= c.base+clockBound
 	switch len(c.others) {
 	case 0:
-		if steady {
-			c.base = own
+		if !c.known {
+			return wall // there is nothing else
 		}
-		c.beyond = 0
-		return wall
+		if steady {
+			return c.believe(own, mono)
+		}
 	case 1:
 		if own <= c.others[0]+clockBound || steady {
 			return c.believe(own, mono)
@@ -110,7 +110,10 @@ func (c *Clock) believe(own holdfast.Time, mono time.Duration) holdfast.Time {
 
 // carryOn is the time when the clock is not believed.
 func (c *Clock) carryOn(own holdfast.Time, mono time.Duration) holdfast.Time {
-	median := c.others[len(c.others)/2]
+	median := c.base
+	if len(c.others) > 0 {
+		median = c.others[len(c.others)/2]
+	}
 	c.beyond = own - median
 	if !c.known || len(c.others) > 1 && c.base > median+clockBound {
 		c.base, c.known = median, true // it was believed when nobody could know better

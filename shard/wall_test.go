@@ -92,12 +92,15 @@ func TestAClockIsBelievedAgain(t *testing.T) {
 		t.Errorf("the clock was set right, and the time is %s, %v beyond", got, c.Beyond())
 	}
 	later := clockKept + time.Second
-	if got := c.Now(start+holdfast.Time(time.Hour), later); got != start+holdfast.Time(time.Hour) || c.Beyond() != 0 {
+	if got := c.Now(start+holdfast.Time(later), later); got != start+holdfast.Time(later) || c.Beyond() != 0 {
 		t.Errorf("nobody was heard for %v, and the time is %s", later, got)
 	}
-	c.Heard(2, start+holdfast.Time(later), later, later)
-	if got := c.Now(start+holdfast.Time(time.Hour), later); got != start+holdfast.Time(later) {
-		t.Errorf("it had jumped while nobody was heard, and the time is %s", got)
+	if got := c.Now(start+holdfast.Time(time.Hour), later); got != start+holdfast.Time(later) || c.Beyond() == 0 {
+		t.Errorf("it jumps while nobody is heard, and the time is %s", got)
+	}
+	c.Heard(2, start+holdfast.Time(time.Hour), later, later)
+	if got := c.Now(start+holdfast.Time(time.Hour), later); got != start+holdfast.Time(time.Hour) || c.Beyond() != 0 {
+		t.Errorf("another agrees that it is later, and the time is %s", got)
 	}
 }
 

@@ -368,13 +368,14 @@ func (c *checkpoint) addIDs(g *ledger.Segment) {
 	}
 }
 
-// rot moves one unit from one account to another in the stored checkpoint. It is false when there is none yet.
+// rot moves one unit from one account to another in the stored checkpoint, so that no limit shows it. It is false when there is none yet.
 func (v *volume) rot() bool {
 	c := *v.checkpoint
 	c.accounts = slices.Clone(c.accounts)
 	var rich []int
 	for i := range c.accounts {
-		if a := &c.accounts[i]; a.CreditsPosted > 1 && a.ID.Asset == c.accounts[0].ID.Asset && a.Flags == 0 {
+		if a := &c.accounts[i]; a.CreditsPosted > 1 && a.ID.Asset == c.accounts[0].ID.Asset && a.Flags == 0 &&
+			(a.Limit == holdfast.LimitNone || a.Limit == holdfast.LimitDebits && a.Available() > 0) {
 			rich = append(rich, i)
 		}
 	}

@@ -15,6 +15,7 @@ type faults struct {
 	stopped bool
 	pause   time.Duration // mean time between two
 	kinds   []fault
+	righted time.Duration // when a clock that had run away was set last
 }
 
 // fault does something bad and sees to it that it ends.

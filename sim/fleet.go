@@ -47,9 +47,9 @@ type fleet struct {
 	calm          bool
 	options       Options
 	pace          holdfast.Time // how far ahead a clock has been that had not run away
-	bulk          int      // the largest batch of the bulk client; 0: there is none
-	rotten        *process // where a checkpoint was altered on purpose; nil: nowhere
-	noticed       bool     // and the replica there took itself out of service
+	bulk          int           // the largest batch of the bulk client; 0: there is none
+	rotten        *process      // where a checkpoint was altered on purpose; nil: nowhere
+	noticed       bool          // and the replica there took itself out of service
 }
 
 // sending is how often an id has been sent, and when first.

@@ -33,10 +33,10 @@ type oracle struct {
 	last     holdfast.Time                   // the last stamp
 	never    map[holdfast.ID]bool            // abandoned after nothing but "not executed": must not be in the log
 	acks     []check.Ack
-	blind    bool          // a replica was made to differ on purpose: what follows from that is no finding
-	pledged  holdfast.Time // the latest moment that was answered for: no entry may still come that is stamped up to it
+	blind    bool           // a replica was made to differ on purpose: what follows from that is no finding
+	pledged  holdfast.Time  // the latest moment that was answered for: no entry may still come that is stamped up to it
 	pace     *holdfast.Time // how far ahead the clock of a site was, of those that have not run away
-	floor    uint64        // what the next read must have seen: everything that anybody was told
+	floor    uint64         // what the next read must have seen: everything that anybody was told
 	ops      []check.Op
 	after    func() // called when an entry is in the log; nil: there is nothing to do
 }

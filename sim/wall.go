@@ -58,11 +58,14 @@ func (r *replica) giveAway() {
 // for beats that were on their way, and for questions about the past, which a leader answers when they are a little ahead of its clock.
 const mostAhead = holdfast.Time(5*time.Second + time.Second)
 
-// runAway lets the clock of a site that runs jump far ahead, until somebody sets it: of one site at a time, for a majority has to be right.
+// runawayPause is for how long all clocks are right before the next runs away: those who have heard the one before have forgotten it.
+const runawayPause = 3 * time.Second
+
+// runAway lets the clock of a site jump far ahead, until somebody sets it: of one site at a time, for a majority has to be right.
 func (x *faults) runAway() {
 	p := x.f.anySite()
 	for _, other := range x.f.sites {
-		if other.astray != 0 {
+		if other.astray != 0 || x.righted > 0 && x.f.e.now-x.righted < runawayPause {
 			return
 		}
 	}
@@ -77,7 +80,7 @@ func (x *faults) setClock(p *process) {
 	if p.astray == 0 {
 		return
 	}
-	p.offset, p.astray = p.offset-p.astray, 0
+	p.offset, p.astray, x.righted = p.offset-p.astray, 0, x.f.e.now
 	x.f.e.logf("site %d: the clock is set to %s", p.site, p.offset)
 }
 
