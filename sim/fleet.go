@@ -500,8 +500,8 @@ func (f *fleet) view(o *oracle, r *replica) {
 	}
 }
 
-// votersOf is the current members as the most advanced replica knows them.
-func (f *fleet) votersOf(i int) shard.Members {
+// votersOf is the current members as the most advanced replica knows them, and up to where it has applied.
+func (f *fleet) votersOf(i int) (shard.Members, uint64) {
 	var best *replica
 	var at uint64
 	for _, p := range f.sites {
@@ -513,19 +513,20 @@ func (f *fleet) votersOf(i int) shard.Members {
 		}
 	}
 	if best == nil {
-		return shard.Members{}
+		return shard.Members{}, 0
 	}
-	return best.core.Members()
+	return best.core.Members(), at
 }
 
 // forgets checks, when a corrupt replica wipes itself, that every committed entry it has is on the disks of a majority that
 // is made of other voters.
 func (f *fleet) forgets(r *replica) {
 	i, o := int(r.shard-1), f.oracle(r.shard)
-	members, need := f.votersOf(i), min(r.p.disk.safe(i), uint64(len(o.log)))
-	for _, s := range r.heard { // those who answered may all have turned out corrupt since
-		if len(members.List) == 0 {
-			members = s.Members
+	need := min(r.p.disk.safe(i), uint64(len(o.log)))
+	members, at := f.votersOf(i)
+	for _, s := range r.heard { // those who answered may have crashed or turned out corrupt since, and the others know older members
+		if len(s.Members.List) > 0 && (s.Applied > at || len(members.List) == 0) {
+			members, at = s.Members, s.Applied
 		}
 	}
 	proven, said := false, ""

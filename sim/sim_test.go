@@ -64,6 +64,7 @@ func TestRegressions(t *testing.T) {
 		{579, "a token of the replica's earlier life taken for one of the new", Options{}},
 		{200632, "a leader whose clock had run away, elected before its site had heard the clock of any other since its start", Options{}},
 		{20205, "a learner that got its vote before it was told the founders, and nobody but a leader told it", Options{}},
+		{221182, "those who know the members best crashed or corrupt when a third forgets: its check went by members of before", Options{}},
 		{215180, "a checkpoint that rots so that a limit shows it, before any digest could", Options{Rot: true}},
 	} {
 		if r := Run(row.seed, row.with); !r.OK {
