@@ -140,14 +140,14 @@ func (d *disk) fill(full bool) { d.full = full }
 // crash forgets what was not synced, but for a prefix: whole is how many batches happen to have reached the platters, tear how
 // many bytes of the next one (modulo its length). It reports whether something was torn.
 func (d *disk) crash(whole, tear int) (torn bool) {
-	pending := d.pending
-	d.sync(min(whole, len(pending)))
-	if whole < len(pending) && tear > 0 {
-		b, ok := tornBatch(&pending[whole], tear)
-		torn = true
-		if ok {
-			d.volumes[b.shard-1].safe.put(b)
-		}
+	var b *batch
+	ok := false
+	if torn = whole < len(d.pending) && tear > 0; torn {
+		b, ok = tornBatch(&d.pending[whole], tear) // before sync, which moves the batches up
+	}
+	d.sync(whole)
+	if ok {
+		d.volumes[b.shard-1].safe.put(b)
 	}
 	d.pending, d.dead = nil, nil
 	for _, v := range d.volumes {

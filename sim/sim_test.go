@@ -66,6 +66,7 @@ func TestRegressions(t *testing.T) {
 		{20205, "a learner that got its vote before it was told the founders, and nobody but a leader told it", Options{}},
 		{221182, "those who know the members best crashed or corrupt when a third forgets: its check went by members of before", Options{}},
 		{215180, "a checkpoint that rots so that a limit shows it, before any digest could", Options{Rot: true}},
+		{126, "a crash that tore not the write at which it stopped but the one after it", Options{Shards: 2, Slots: true}},
 	} {
 		if r := Run(row.seed, row.with); !r.OK {
 			t.Errorf("%s: %s", row.what, r)
