@@ -276,7 +276,7 @@ func TestOptionalKeys(t *testing.T) {
 		"/v1/sites/plan": `{"kind":"retire","site":4}`, "/v1/sites/apply": `{"kind":"retire","site":4,"plan":"abc"}`,
 		"/v1/slots/plan": `{"slots":[{"from":1,"to":2}],"to":2}`, "/v1/slots/apply": `{"slots":[{"from":1,"to":2}],"to":2,"plan":"abc"}`,
 		"/v1/slots/stay": `{"slots":[{"from":1,"to":2}]}`, "/v1/shards/1/split/plan": `{}`, "/v1/shards/1/split/cancel": `{}`,
-		"/v1/shards/1/split/apply": `{"slots":[{"from":1,"to":2}],"plan":"abc"}`,
+		"/v1/shards/1/split/apply": `{"slots":[{"from":1,"to":2}],"plan":"abc"}`, "/v1/messages/acknowledge": `{"shard":1,"seqs":[1]}`,
 	} {
 		for _, key := range []string{"", uuid1} {
 			f := &fake{}

@@ -198,7 +198,7 @@ func (l *life) loop() error {
 			return errStopped
 		}
 		s.steps.Store(true)
-		again, err := l.step(holdfast.TimeOf(time.Now()), ticked)
+		again, err := l.step(s.host.now(), ticked)
 		s.steps.Store(false)
 		if err != nil || again {
 			return err
@@ -377,6 +377,7 @@ func (l *life) tick(now holdfast.Time) error {
 func (l *life) emit(now holdfast.Time) error {
 	s := l.seat
 	for {
+		l.replica.SetUnsure(s.host.unsure())
 		l.replica.HoldBulk = l.machine.Behind() // a checkpoint that is done wakes this goroutine, and bulk goes on
 		out, err := l.replica.Output(now)
 		if err != nil {
@@ -456,7 +457,7 @@ func (l *life) applyLoop() {
 		}
 		if upkeep {
 			l.seal()
-			u := l.machine.Upkeep(holdfast.TimeOf(time.Now()), digest)
+			u := l.machine.Upkeep(l.seat.host.now(), digest)
 			if u.Soon || l.seat.rest.Load() == nil { // what sleeps is not woken for nothing
 				l.tell(func(n *news) { n.upkeep = &u })
 			}
@@ -484,9 +485,9 @@ func (l *life) apply(e Entry) error {
 	switch {
 	case !waiting:
 	case l.machine.Doubted():
-		l.answers.Abandon(done.Nonce, holdfast.TimeOf(time.Now()))
+		l.answers.Abandon(done.Nonce, l.seat.host.now())
 	default:
-		l.answers.Settle(done.Nonce, done.Outcomes, holdfast.TimeOf(time.Now()))
+		l.answers.Settle(done.Nonce, done.Outcomes, l.seat.host.now())
 	}
 	l.tell(func(n *news) {
 		n.applied, n.last = done.Index, done.Last

@@ -301,7 +301,7 @@ func (n *Node) Step(from holdfast.SiteID, payload []byte) (err error) {
 	n.notice(m)
 	n.ignore(n.raft.Step(m))
 	n.noticeDuel(m)
-	return nil
+	return n.learnCommit(m)
 }
 
 // noticeDuel sees two candidates of one term, who would both wait out another election time-out. The one with the lower
@@ -707,6 +707,9 @@ func (n *Node) post(m *pb.Message) error {
 	}
 	if m.GetType() == pb.MsgPreVote && (n.reluctant || n.doubted) && n.orphaned < patience*n.config.ElectionTicks {
 		return nil
+	}
+	if err := n.sayCommit(m); err != nil {
+		return err
 	}
 	site, ok := n.sites[to]
 	if !ok {

@@ -26,6 +26,9 @@ type process struct {
 	up       bool
 	life     int           // counts the starts: an event of an earlier life is void
 	offset   time.Duration // of the clock
+	astray   time.Duration // how much of that is the clock that has run away; 0: it has not
+	wall     *shard.Clock  // what is believed of it
+	sent     [64]sentBeat  // by number
 	paused   time.Duration // until when it does nothing: stopped by a signal, and not knowing it
 	slow     time.Duration // added to every fsync
 	failing  bool          // the next fsync fails
@@ -88,7 +91,11 @@ const tick = 10 * time.Millisecond
 // epoch is when the simulated world begins: 2026-01-01.
 const epoch = 1_767_225_600_000_000_000
 
-func (p *process) clock() holdfast.Time { return holdfast.Time(epoch + p.f.e.now + p.offset) }
+// clock is the time by which the process works.
+func (p *process) clock() holdfast.Time { return p.wall.Now(p.own(), p.f.e.now) }
+
+// own is what the clock of the site shows.
+func (p *process) own() holdfast.Time { return holdfast.Time(epoch + p.f.e.now + p.offset) }
 
 // after schedules something that dies with this life of the process.
 func (p *process) after(d time.Duration, do func()) {
@@ -121,6 +128,7 @@ func (p *process) start() {
 	p.care = shard.NewCare(shard.CareBounds{})
 	p.care.Space(p.full)
 	p.beats, p.stride, p.ticked = shard.NewBeats(shard.BeatConfig{Site: p.site, Life: p.f.identity()}), 1, p.f.e.now
+	p.wall, p.sent = shard.NewClock(), [len(p.sent)]sentBeat{}
 	p.f.e.logf("site %d starts", p.site)
 	if err := p.disk.open(); err != nil {
 		p.f.e.fail("disk", "site %d cannot open its disk: %v", p.site, err)
@@ -133,6 +141,7 @@ func (p *process) start() {
 		r.start()
 	}
 	p.after(p.f.e.between(0, tick), p.tick)
+	p.after(p.f.e.between(0, astrayPause), p.giveAway)
 }
 
 // start loads the replica, or begins to ask to be let in.
@@ -442,7 +451,9 @@ func (r *replica) pump() {
 	core := r.core
 	for core == r.core && r.p.up && r.p.f.e.failed == nil {
 		core.SetDoubted(r.machine.Doubted())
-		out, err := core.Output(r.p.clock())
+		now := r.p.clock()
+		core.SetUnsure(r.p.wall.Unsure())
+		out, err := core.Output(now)
 		if r.failed(err) || !r.carry(&out) {
 			break
 		}
