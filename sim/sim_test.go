@@ -6,6 +6,8 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+
+	"holdfast"
 )
 
 var (
@@ -144,4 +146,18 @@ func TestPebble(t *testing.T) {
 		return !t.Failed()
 	})
 	t.Logf("%d schedules: %+v", s.Runs, s.Stats)
+}
+
+// TestPhantom: what was answered "not executed" and is in the log is one, but not where a leg of another transaction has taken its id.
+func TestPhantom(t *testing.T) {
+	for _, leg := range []bool{true, false} {
+		e := newEngine(1, nil, false)
+		o := newOracle(&e, 1, &Stats{})
+		id := holdfast.ID{1}
+		o.twin.ids[id] = &past{leg: leg}
+		o.abandoned(id)
+		if found := e.failed != nil; found == leg {
+			t.Errorf("a leg %v, found %v", leg, found)
+		}
+	}
 }
