@@ -295,6 +295,9 @@ func (n *Node) Step(from holdfast.SiteID, payload []byte) (err error) {
 	if m.GetType() == pb.MsgProp { // forwarding is off everywhere, so nobody sends these
 		return fmt.Errorf("%w: forwarded proposal from %x", ErrNotForUs, m.GetFrom())
 	}
+	if m.GetType() == pb.MsgTimeoutNow && n.doubted {
+		return nil // a leader that resigns knows only who holds most: another one stands after its time-out
+	}
 	if m.GetType() == pb.MsgReadIndex && n.leader.Self && !n.Ready() {
 		return nil // as for ReadIndex; the asker repeats
 	}

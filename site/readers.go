@@ -304,6 +304,31 @@ func CallersHold(v *shard.View, as holdfast.ID) (holdfast.ID, error) {
 // Landed is what became of the land of a payment that crosses, wherever its payees were when it came; the zero Outcome: nothing is known.
 // A land whose id another payment has taken leaves no trace where it was refused: that it was stands at home, once it is settled.
 func (s *Site) Landed(ctx context.Context, p *transit.Payment, mode shard.ReadMode) (land holdfast.Outcome, err error) {
+	if land, err = s.landedAway(ctx, p, mode); err != nil || !land.ID.IsZero() {
+		return land, err
+	}
+	var voided holdfast.Time
+	err = s.Read(ctx, p.Home, mode, func(v *shard.View) error {
+		f, found, err := v.Txn(p.SettleID())
+		if found && err == nil && f.Outcome.Status == holdfast.Done && transit.Voids(f.Txn) {
+			voided = f.Outcome.Time
+		}
+		return err
+	})
+	if err != nil || voided == 0 {
+		return land, err
+	}
+	// What was decided away, also since it was looked for, was decided before it was settled at home.
+	if land, err = s.landedAway(ctx, p, shard.Linearizable); err != nil || !land.ID.IsZero() {
+		return land, err
+	}
+	return holdfast.Outcome{
+		ID: p.LandID(), Status: holdfast.Refused, Code: holdfast.CodeIDTaken, Leg: holdfast.NoLeg, Time: voided,
+	}, nil
+}
+
+// landedAway is what became of a land, as the shards say in which it can have come; the zero Outcome: they know nothing of it.
+func (s *Site) landedAway(ctx context.Context, p *transit.Payment, mode shard.ReadMode) (land holdfast.Outcome, err error) {
 	d := directory{s.ShardMap()}
 	for _, at := range p.Places(d) {
 		q := p.At(at)
@@ -318,14 +343,5 @@ func (s *Site) Landed(ctx context.Context, p *transit.Payment, mode shard.ReadMo
 			return land, err
 		}
 	}
-	err = s.Read(ctx, p.Home, mode, func(v *shard.View) error {
-		f, found, err := v.Txn(p.SettleID())
-		if found && err == nil && f.Outcome.Status == holdfast.Done && transit.Voids(f.Txn) {
-			land = holdfast.Outcome{
-				ID: p.LandID(), Status: holdfast.Refused, Code: holdfast.CodeIDTaken, Leg: holdfast.NoLeg, Time: f.Outcome.Time,
-			}
-		}
-		return err
-	})
-	return land, err
+	return land, nil
 }

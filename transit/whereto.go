@@ -310,7 +310,7 @@ func sameAskAboutHolds(first, t *holdfast.Txn, holdsOf HoldsOf) bool {
 		if slices.ContainsFunc(holdsOf(l), func(h Held) bool { return h.As == was.Hold }) {
 			was.Hold = l.Hold // it has moved, and never does again once it has ended
 		}
-		if was.Hold == l.Hold && agree(l.Debit, was.Debit) {
+		if was.Hold == l.Hold && agree(l.Debit, was.Debit) && agree(l.Credit, was.Credit) {
 			l.Debit, l.Credit, l.Amount = was.Debit, was.Credit, was.Amount
 		}
 	}
