@@ -203,10 +203,10 @@ func (a *api) fleetRoutes(r *router) {
 		action: guard.RebuildReplicas, handle: a.postTrust,
 	})
 	add[sitePlanIn, jsonOut[sitePlanBody]](r, operation{
-		name: "plan-sites", method: post, path: "/v1/sites/plan", tag: tagFleet, summary: "Show what adding, replacing or retiring a site would do",
+		name: "plan-sites", method: post, path: "/v1/sites/plan", tag: tagFleet, summary: "Show what a change of sites would do: one that comes, is replaced or retired, gets or loses its vote",
 		text: "It changes nothing. Step by step: who would vote, how many of them have to store a payment, which single losses the fleet would " +
 			"survive while the step lasts and after it, what there is to copy, and what each site would lead. Refused with not-now, saying why, " +
-			"when it would leave too few voters or stop a shard, when a site does not answer or is not reached, and when a number, " +
+			"when it would leave too few voters or stop a shard, when a site does not answer or is not reached, when a learner that is to get its vote has not caught up, and when a number, " +
 			"name or address is in use. There is no transaction that an Idempotency-Key could name: it may be sent and changes nothing.",
 		action: guard.ChangeSites, handle: a.postSitePlan,
 	})

@@ -145,6 +145,8 @@ func (o *oracle) changed(at holdfast.SiteID, e shard.Entry) {
 	o.confs = append(o.confs, next)
 	o.e.logf("shard %d: from entry %d on voters are %x, outgoing %x, learners %x", o.shard, e.Index, next.voters, next.old, next.learners)
 	switch {
+	case len(next.voters) < len(was.voters) && len(next.learners) > len(was.learners):
+		o.stats.Demotions++
 	case len(next.voters) < len(was.voters):
 		o.stats.Removals++
 	case len(next.voters) > len(was.voters):

@@ -57,7 +57,7 @@ type Stats struct {
 	Runaways, Mistrusted                                               int
 	Pauses, Bulks, Corrupt, Kept, Forgotten, Yields, FullDisks, NoRoom int
 	Leaders, HandOvers, MemberChanges, Snapshots, Checkpoints          int
-	Removals, TooFew, Returns, EarlyPromotions                         int
+	Removals, TooFew, Returns, EarlyPromotions, Demotions              int
 	Slept                                                              int
 	Acknowledged, Refused, Unknown, NotExecuted, Replays, Reads        int
 	PastReads, Closings                                                int

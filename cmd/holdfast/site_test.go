@@ -328,6 +328,27 @@ func TestSitesOfProcesses(t *testing.T) {
 	f.start(5)
 	f.change(f.urls(1, 2), f.newcomer("add", 0, 5)...)
 	f.ready(4, 5)
+	if _, errs, err := f.command(f.url(1), "site", "promote", "3"); err == nil || !strings.Contains(errs, "site-3 is a voter already") {
+		t.Errorf("a voter is promoted: %v\n%s", err, errs)
+	}
+	if p := f.change(f.urls(4, 1), "site", "demote", "3"); p.Before.Majority != 3 || len(p.After.Voters) != 4 {
+		t.Errorf("the plan: %+v", p)
+	}
+	f.until("every site says that site 3 has no vote", func() error {
+		for _, n := range []int{1, 2, 3, 4, 5} {
+			fleet, err := f.client(n).Fleet(ctx)
+			if err != nil {
+				return err
+			}
+			if at := fleet.Site(3); at == nil || at.Role != "learner" {
+				return fmt.Errorf("site %d says %+v", n, at)
+			}
+		}
+		return nil
+	})
+	if p := f.change(f.urls(2, 4), "site", "promote", "3"); p.Before.Majority != 3 || len(p.After.Voters) != 5 || p.Copy != 0 {
+		t.Errorf("the plan: %+v", p)
+	}
 	f.change(f.urls(4, 1), "site", "retire", "3")
 	f.end(5, syscall.SIGKILL)
 	f.start(6)
@@ -386,7 +407,7 @@ func (f *fleetOf) shown() {
 			f.t.Errorf("site %d is %q", s.Site, s.Role)
 		}
 	}
-	if !slices.Equal(listed, []int{1, 2, 4, 6}) || fleet.Change != nil || fleet.List != 8 {
+	if !slices.Equal(listed, []int{1, 2, 4, 6}) || fleet.Change != nil || fleet.List != 12 {
 		f.t.Errorf("the list of sites: %s", out)
 	}
 	shards, err := f.client(1).Shards(f.ctx)
