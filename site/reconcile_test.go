@@ -349,6 +349,25 @@ func TestAPlanTellsTheTruth(t *testing.T) {
 	if got := fmt.Sprint(p.Before.Stops, p.Steps[1].During.Outgoing, p.Steps[1].During.Stops, p.After.Stops, p.After.Voters); got != "[site-1 site-2] [1 2 3] [site-1 site-2] [] [1 2 4]" {
 		t.Errorf("replacing a dead site: %s\n%+v", got, p)
 	}
+
+	// Two of five are dead: the first of them is replaced, and the plan says what holds until the second is.
+	f = factsOf("1 2 3 4 5", []shardNow{shardOf(1, "1* 2 3 4? 5?")}, 4, 5)
+	replace.Site, replace.Old = 6, 5
+	p, _, err = f.plan(replace)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := fmt.Sprint(p.Before.Stops, p.Steps[1].During.Outgoing, p.Steps[1].During.Stops, p.After.Stops, p.After.Voters, p.After.Majority); got != "[site-1 site-2 site-3] [1 2 3 4 5] [site-1 site-2 site-3] [] [1 2 3 4 6] 3" {
+		t.Errorf("replacing the first of two dead sites: %s\n%+v", got, p)
+	}
+	for _, s := range p.Steps {
+		if len(s.During.Voters) < 5 || len(s.After.Voters) < 5 {
+			t.Errorf("%q leaves fewer voters than there were: %+v", s.Text, s)
+		}
+	}
+	if len(p.Notes) != 1 || !strings.Contains(p.Notes[0], "site-4 does not answer either") {
+		t.Errorf("notes %q", p.Notes)
+	}
 }
 
 // TestPlansAreBoundToVersions: another list, another map, another request: another id.
@@ -367,6 +386,9 @@ func TestPlansThatWouldStopAShard(t *testing.T) {
 	retire := func(n holdfast.SiteID) SiteRequest { return SiteRequest{Kind: SiteRetire, Site: n} }
 	promote := func(n holdfast.SiteID) SiteRequest { return SiteRequest{Kind: SitePromote, Site: n} }
 	demote := func(n holdfast.SiteID) SiteRequest { return SiteRequest{Kind: SiteDemote, Site: n} }
+	replace := func(n holdfast.SiteID) SiteRequest {
+		return SiteRequest{Kind: SiteReplace, Site: 6, Old: n, Name: "new", Addresses: []string{"10.0.0.9:7001"}}
+	}
 	underWay := func(kind string, site holdfast.SiteID) func(*planFacts) {
 		return func(f *planFacts) { f.roster.Change = &SiteChange{Kind: kind, Site: site} }
 	}
@@ -384,6 +406,13 @@ func TestPlansThatWouldStopAShard(t *testing.T) {
 		{"1 2 3 4 5", "1* 2 3 4? 5?", []holdfast.SiteID{4, 5}, nil, retire(3), "site-4 does not answer"},
 		{"1 2 3 4 5", "1* 2 3 4? 5?", nil, nil, retire(3), "shard 1 would have 4 voters, and only 2 of them are at work: it would stop"},
 		{"1 2 3", "1* 2 3?", nil, nil, add, "only 2 of the 3 voters that stay are at work"},
+		{"1 2 3 4 5", "1* 2 3 4? 5?", []holdfast.SiteID{4, 5}, nil, replace(5), ""}, // two are dead for good: one after the other
+		{"1 2 3 4 6", "1* 2 3 4? 6", []holdfast.SiteID{4}, nil, func() SiteRequest { q := replace(4); q.Site = 7; return q }(), ""},
+		{"1 2 3 4 5", "1* 2 3? 4? 5?", []holdfast.SiteID{4, 5}, nil, replace(5), "shard 1: only 2 of its 5 voters are at work"},
+		{"1 2 3 4 5", "1* 2 3 4? 5?", []holdfast.SiteID{4, 5}, nil, replace(3), "site-4 does not answer"}, // first those that are dead
+		{"1 2 3 4 5", "1* 2 3 4? 5?", []holdfast.SiteID{5}, nil, replace(5), "only 3 of the 4 voters that stay are at work: wait until all are"},
+		{"1 2 3 4 5", "1* 2 3 4? 5?", []holdfast.SiteID{4, 5}, nil, add, "site-4 does not answer"},
+		{"1 2 3 4 5", "1* 2 3 4? 5?", []holdfast.SiteID{4, 5}, nil, retire(5), "site-4 does not answer"},
 		{"1 2 3", "1* 2 3", nil, func(f *planFacts) { f.shards[0].known = false }, add, "shard 1 has no leader that answers"},
 		{"1 2 3", "1* 2 3", nil, func(f *planFacts) { f.sites[1].trouble = "does not know how" }, add, "site-2 does not know how"},
 		{"1 2 3", "1* 2 3", nil, func(f *planFacts) { f.reached[2] = []string{"no way"} }, add, "site-2 does not reach site 6: no way"},

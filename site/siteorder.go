@@ -369,7 +369,7 @@ func (s *Site) makePlan(ctx context.Context, q SiteRequest) (p SitePlan, target 
 		f.sites = slices.DeleteFunc(f.sites, func(x siteNow) bool { return f.roster.find(x.site) == nil })
 	}
 	if f.reached = map[holdfast.SiteID][]string{}; q.comes() {
-		f.reached = s.probeFrom(ctx, f.roster, q)
+		f.reached = s.probeFrom(ctx, f.roster, f.silent, q)
 	}
 	f.picture = s.paint(s.askVitals(ctx))
 	log, state := s.store.DiskUsage()
@@ -412,7 +412,7 @@ func (r *Roster) among(shards []shardNow) *Roster {
 }
 
 // probeFrom asks every site that answers to reach the one that comes.
-func (s *Site) probeFrom(ctx context.Context, r *Roster, q SiteRequest) map[holdfast.SiteID][]string {
+func (s *Site) probeFrom(ctx context.Context, r *Roster, silent func(holdfast.SiteID) bool, q SiteRequest) map[holdfast.SiteID][]string {
 	ctx, cancel := context.WithTimeout(ctx, 2*probeWait)
 	defer cancel()
 	reached := map[holdfast.SiteID][]string{}
@@ -420,7 +420,7 @@ func (s *Site) probeFrom(ctx context.Context, r *Roster, q SiteRequest) map[hold
 	var all sync.WaitGroup
 	request := probeRequest{q.Site, q.Addresses}
 	for _, listed := range r.Sites {
-		if r.role(listed.Site) == RoleLeaving {
+		if r.role(listed.Site) == RoleLeaving || silent(listed.Site) { // whoever is silent is not waited for a second time
 			continue
 		}
 		all.Go(func() {

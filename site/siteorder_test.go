@@ -334,6 +334,43 @@ func TestPlansAreRefused(t *testing.T) {
 	refused(add, "site-3 does not answer: bring it back or replace it first")
 }
 
+// TestTwoDeadOfFiveAreReplaced: two of five sites are gone for good, with their disks. Three are a majority; each of the dead is replaced, one
+// after the other, while payments go on, and then two more may be lost.
+func TestTwoDeadOfFiveAreReplaced(t *testing.T) {
+	f := newFleet(t, 5, 2)
+	f.newcomers(6, 7)
+	a, b := account(t, 1, 10), account(t, 2, 20)
+	f.mustDo(f.site(1), f.open(a, b))
+	f.stop(4)
+	f.stop(5)
+	f.start(6)
+	f.start(7)
+	for _, id := range []holdfast.SiteID{4, 5} {
+		f.until("it is missed", func() (string, bool) { return "", !f.site(1).watch.answers(f.site(1).watch.peer(id)) })
+	}
+	load := f.payThrough(a, b, 1, 2)
+	plan := f.change(1, f.request(SiteReplace, 6, 5))
+	for _, s := range plan.Steps {
+		if len(s.During.Voters) != 5 || len(s.After.Voters) != 5 {
+			t.Errorf("%q: %+v", s.Text, s)
+		}
+	}
+	f.change(2, f.request(SiteReplace, 7, 4))
+	f.until("five voters that live", func() (string, bool) {
+		return fmt.Sprint(voters(f.site(7))), fmt.Sprint(voters(f.site(7))) == "[1 2 3 6 7]" && f.site(6).Ready() == nil && f.site(7).Ready() == nil
+	})
+	paid := holdfast.Amount(load.end())
+	f.stop(2)
+	f.stop(3)
+	f.until("the three that are left go on", func() (string, bool) {
+		o := submit(t, f.site(7), f.pay(a, b, 1))
+		return fmt.Sprint(o), o.Status == holdfast.Done
+	})
+	if sum, err := balance(t, f.site(6), b); err != nil || sum < paid+1 {
+		t.Errorf("%d were paid, %d are there: %v", paid+1, sum, err)
+	}
+}
+
 // TestALearnerGetsItsVote: a copy becomes a voter and a voter a copy, while payments go on. Then of three voters one dies: the two that are
 // left are a majority only if the new vote counts.
 func TestALearnerGetsItsVote(t *testing.T) {

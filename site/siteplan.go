@@ -264,12 +264,21 @@ func (r *Roster) admits(q SiteRequest) error {
 	return nil
 }
 
+// mends reports that a request takes a dead voter out for a live one. That is never the wrong thing to do while other voters are dead:
+// there are as many voters before, meanwhile and after, and one more of them is at work. Any other change has to wait until all that stay are,
+// or two sites that are dead for good would each be in the way of replacing the other.
+func (f *planFacts) mends(q SiteRequest) bool {
+	return q.Kind == SiteReplace && f.silent(q.Old)
+}
+
 // fit refuses what the sites could not do now.
 func (f *planFacts) fit(q SiteRequest, target *Roster) error {
+	mends := f.mends(q)
 	for _, s := range f.sites {
 		switch {
 		case target.role(s.site) == RoleLeaving:
 		case !s.answers && target.role(s.site) == RoleLearner: // nothing waits for it, and it learns of the list when it is back
+		case !s.answers && mends: // it is dead as well, and learns of the list when it is back, or is the next to be replaced
 		case !s.answers:
 			return refuse("%s does not answer: bring it back or replace it first", f.name(s.site))
 		case s.trouble != "":
@@ -297,14 +306,23 @@ func (f *planFacts) fit(q SiteRequest, target *Roster) error {
 
 // fitIn refuses what one shard could not bear now.
 func (f *planFacts) fitIn(s *shardNow, q SiteRequest, target *Roster) error {
-	stay, fit := 0, 0
+	stay, fit, dead := 0, 0, 0
 	for _, m := range s.members {
 		if m.votes && target.role(m.site) == RoleVoter {
 			stay++
-			if m.fit {
+			switch {
+			case m.fit:
 				fit++
+			case f.silent(m.site):
+				dead++
 			}
 		}
+	}
+	if f.mends(q) {
+		if fit <= len(s.voters())/2 {
+			return refuse("shard %d: only %d of its %d voters are at work: no change of its members could be agreed on", s.shard, fit, len(s.voters()))
+		}
+		stay -= dead
 	}
 	takes := q.Kind == SiteRetire || q.Kind == SiteDemote
 	if voters := len(target.with(RoleVoter)); fit <= voters/2 && takes {
@@ -341,6 +359,11 @@ func (f *planFacts) reachable(q SiteRequest) error {
 		}
 	}
 	return nil
+}
+
+// silent reports a site that does not answer.
+func (f *planFacts) silent(id holdfast.SiteID) bool {
+	return slices.ContainsFunc(f.sites, func(s siteNow) bool { return s.site == id && !s.answers })
 }
 
 func (f *planFacts) name(id holdfast.SiteID) string {
@@ -556,6 +579,9 @@ func (f *planFacts) notes(q SiteRequest, target *Roster, p *SitePlan) (list []st
 		}
 	}
 	for _, s := range f.sites {
+		if f.mends(q) && s.site != q.Old && !s.answers && target.role(s.site) == RoleVoter {
+			list = append(list, fmt.Sprintf("%s does not answer either: replace it next, or bring it back", f.name(s.site)))
+		}
 		if q.Kind == SiteReplace && s.site == q.Old && s.answers {
 			list = append(list, fmt.Sprintf("%s answers: it is replaced all the same; stop its process when the change is done", f.name(s.site)))
 		}
