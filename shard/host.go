@@ -66,7 +66,7 @@ func (c HostConfig) withDefaults() (HostConfig, error) {
 	if c.Call == nil && len(c.Sites) > 1 {
 		return c, errors.New("shard: HostConfig.Call is required when there is more than one site")
 	}
-	c.Timing.Tick = orElse(c.Timing.Tick, 10*time.Millisecond)
+	c.Timing.Tick, c.Timing.ElectionTicks = orElse(c.Timing.Tick, 10*time.Millisecond), orElse(c.Timing.ElectionTicks, 10)
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -385,20 +385,18 @@ func (h *Host) LeaderChanged(shard holdfast.ShardID) <-chan struct{} {
 	return nil
 }
 
-// HandOver gives the leadership of a shard to the replica at a site and waits until it leads. Only the leader's site can.
+// HandOver gives the leadership of a shard to the replica at a site and waits until it leads. Only the leader's site can. What lapses is asked
+// for again until the context ends, or another site leads.
 func (h *Host) HandOver(ctx context.Context, shard holdfast.ShardID, to holdfast.SiteID) error {
 	s, err := h.seat(shard)
 	if err != nil {
 		return err
 	}
-	err = s.do(ctx, func(r *Replica) error {
-		for _, m := range r.Members().List {
-			if m.Site == to && m.Role&Voter != 0 {
-				return r.TransferTo(m.Replica)
-			}
-		}
-		return fmt.Errorf("site %d has no voting replica of shard %d: see holdfast status", to, shard)
-	})
+	// The library gives up after an election time-out, if a message was lost or the successor was behind. It refuses proposals until then;
+	// so between two attempts there is time for those that have waited.
+	lapse := time.NewTicker(h.config.Timing.Tick * time.Duration(h.config.Timing.ElectionTicks) * 3 / 2)
+	defer lapse.Stop()
+	err = s.do(ctx, func(r *Replica) error { return r.passTo(to) })
 	for err == nil {
 		changed := s.changed.wait()
 		lead := s.lead.Load()
@@ -407,11 +405,44 @@ func (h *Host) HandOver(ctx context.Context, shard holdfast.ShardID, to holdfast
 		}
 		select {
 		case <-changed:
+		case <-lapse.C:
+			err = s.do(ctx, func(r *Replica) error { return r.passAgain(to) })
 		case <-ctx.Done():
 			return fmt.Errorf("handing shard %d over to site %d: %w; site %d leads", shard, to, ctx.Err(), lead.Site)
 		}
 	}
 	return fmt.Errorf("handing shard %d over to site %d: %w", shard, to, err)
+}
+
+// passTo begins to hand over to the voter of a site.
+func (r *Replica) passTo(to holdfast.SiteID) error {
+	for _, m := range r.Members().List {
+		if m.Site == to && m.Role&Voter != 0 {
+			return r.TransferTo(m.Replica)
+		}
+	}
+	return fmt.Errorf("site %d has no voting replica of shard %d: see holdfast status", to, r.Node.config.Shard)
+}
+
+// passAgain does it once more if it looks as if it could succeed now: nothing is proposed while a successor is waited for that does not
+// answer. An election that is under way is waited for.
+func (r *Replica) passAgain(to holdfast.SiteID) error {
+	switch lead := r.Node.leader; {
+	case !lead.Self && lead.Site != 0 && lead.Site != to:
+		return r.notLeader()
+	case !lead.Self:
+		return nil
+	}
+	status, err := r.Status()
+	if err != nil {
+		return err
+	}
+	for _, p := range status.Followers {
+		if p.Site == to && p.Role&Voter != 0 && (!p.Active || !p.UpToDate) {
+			return nil
+		}
+	}
+	return r.passTo(to)
 }
 
 // ShardStatus describes one replica and, on the leader, the others.
