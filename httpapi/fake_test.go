@@ -24,7 +24,6 @@ type fake struct {
 	read     error
 	ready    error
 	handOver error
-	home     error // of setting it
 	forecast bool  // something has been worked out
 	rebuild  error
 	trusted  holdfast.ShardID
@@ -176,9 +175,7 @@ func (f *fake) ShardSplits(context.Context) ([]site.SplitStatus, error) {
 	}}, nil
 }
 
-func (f *fake) SetHome(context.Context, holdfast.ShardID, holdfast.SiteID) error { return f.home }
-
-func (f *fake) HandOver(context.Context, holdfast.ShardID, holdfast.SiteID) error { return f.handOver }
+func (f *fake) MoveLeader(context.Context, holdfast.ShardID, holdfast.SiteID) error { return f.handOver }
 
 func (f *fake) Rebuild(_ context.Context, _ holdfast.ShardID, force bool) error {
 	f.forced = force

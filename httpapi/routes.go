@@ -176,7 +176,8 @@ func (a *api) fleetRoutes(r *router) {
 	add[handOverIn, jsonOut[handedOverBody]](r, operation{
 		name: "hand-over", method: post, path: "/v1/shards/{id}/leader", tag: tagFleet, summary: "Move the leadership of a shard to a site",
 		text: "It costs no failed request, and the site becomes the home of the shard: after a failure of the site the leadership " +
-			"comes back to it. Asking for the site that leads already is done, so it may be repeated. There is no " +
+			"comes back to it. Refused with not-now nothing has changed, the home neither. With outcome-unknown the site may be the home: then the " +
+			"leadership goes there by itself when it can. Asking for the site that leads already is done, so it may be repeated. There is no " +
 			"transaction that an Idempotency-Key could name: it may be sent and changes nothing.",
 		action: guard.MoveLeaders, handle: a.postLeader,
 	})

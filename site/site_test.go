@@ -242,6 +242,53 @@ func TestHandOverFromAnySite(t *testing.T) {
 	}
 }
 
+// TestALeadershipThatCannotMove: an order that is refused changes nothing, the home neither; one of which nobody knows whether it was done
+// is done in the end.
+func TestALeadershipThatCannotMove(t *testing.T) {
+	f := newFleet(t, 3, 2)
+	f.newcomers(4)
+	f.start(4)
+	ctx := context.Background()
+	eventually(t, "the leadership moves, and the home", func() bool {
+		return f.site(2).MoveLeader(ctx, 2, 3) == nil && f.site(2).ShardMap().Home(2) == 3
+	})
+	home := func() holdfast.SiteID {
+		m, err := f.site(1).readMap(ctx, shard.Linearizable)
+		if err != nil {
+			return 0
+		}
+		return m.Home(2)
+	}
+	// Site 4 is to become a voter, and is gone: no shard can be led there.
+	f.orderAsItDies(4, f.request(SiteAdd, 4, 0))
+	f.until("site 1 knows of site 4", func() (string, bool) { r := f.site(1).Roster(); return fmt.Sprint(r.words()), r.role(4) == RoleVoter })
+	f.until("the refusal", func() (string, bool) {
+		err := f.site(1).MoveLeader(ctx, 2, 4)
+		if errors.Is(err, ErrUnknown) { // a busy machine: the home may be set, and the next order would not put it back
+			err = errors.Join(err, f.site(1).SetHome(ctx, 2, 3))
+		}
+		return fmt.Sprint(err), err != nil && !errors.Is(err, ErrUnknown) && strings.Contains(err.Error(), "site 4 has no voting replica of shard 2")
+	})
+	f.until("the home as it was", func() (string, bool) { h := home(); return fmt.Sprint(h), h != 0 })
+	if h := home(); h != 3 {
+		t.Errorf("the home of shard 2 is site %d after a refusal, it was site 3", h)
+	}
+	f.change(2, f.request(SiteRetire, 4, 0)) // it is given up
+
+	// Site 2 hears nothing while it is to lead; nobody who asks waits for it to be back.
+	f.net.CutSite(2)
+	short, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	if err := f.site(1).MoveLeader(short, 2, 2); !errors.Is(err, ErrUnknown) {
+		t.Errorf("a site that cannot be reached was to lead: %v", err)
+	}
+	f.net.HealAll()
+	f.until("it leads at last, if it is the home", func() (string, bool) {
+		h, leads := home(), f.leader(2)
+		return fmt.Sprint("home ", h, ", led by ", leads), h != 0 && h == leads
+	})
+}
+
 // A caller knows how long he can wait: the configuration is for who does not say, and the bound is the same for all.
 func TestARequestHasTheTimeItsCallerGives(t *testing.T) {
 	s := &Site{cfg: Default()}
