@@ -77,7 +77,7 @@ type Fleet interface {
 	// decided, and SlotMoves lists those that are under way. All but the last refuse with [site.PlanRefused].
 	PlanSlots(ctx context.Context, q site.SlotRequest) (site.SlotPlan, error)
 	ApplySlots(ctx context.Context, q site.SlotRequest, plan string) error
-	KeepSlots(ctx context.Context, slots []site.SlotRange) ([]site.SlotRange, error)
+	KeepSlots(ctx context.Context, slots []site.SlotRange) (site.SlotsKept, error)
 	SlotMoves(ctx context.Context) []site.SlotMove
 	// PlanSplit works out what splitting a shard would do, ApplySplit orders it, CancelSplit gives it up as far as that is possible still,
 	// and ShardSplits lists those that were ordered. All but the last refuse with [site.PlanRefused].

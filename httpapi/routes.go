@@ -253,7 +253,8 @@ func (a *api) slotRoutes(r *router) {
 	add[slotStayIn, jsonOut[slotKeptBody]](r, operation{
 		name: "stay-slots", method: post, path: "/v1/slots/stay", tag: tagFleet, summary: "Give up moves that are not decided yet",
 		text: "The slots stay in the shard where they are, and what was copied is put back. Refused with not-now when no move of these slots " +
-			"is under way, or all are decided. Asking again may find nothing left to give up. There is no transaction that an Idempotency-Key " +
+			"is under way, or all are decided. Each shard is asked by itself: the answer says what was done, and in which shards it could not " +
+			"be done or nobody knows. Asking again may find nothing left to give up. There is no transaction that an Idempotency-Key " +
 			"could name: it may be sent and changes nothing.",
 		action: guard.MoveSlots, handle: a.postSlotStay,
 	})

@@ -11,6 +11,7 @@ import (
 
 	"holdfast"
 	"holdfast/ledger"
+	"holdfast/shard"
 	"holdfast/transit"
 )
 
@@ -233,6 +234,33 @@ func TestSlotsMoveByPlan(t *testing.T) {
 
 func otherThan(id holdfast.SiteID) holdfast.SiteID { return id%3 + 1 }
 
+// TestOneShardThatFailsIsTold: of an order to several shards what was done is told, and what was not, and of what nobody knows.
+func TestOneShardThatFailsIsTold(t *testing.T) {
+	m := &ShardMap{Homes: []holdfast.SiteID{1, 2, 3}}
+	for slot := range m.slots {
+		m.slots[slot] = holdfast.ShardID(1 + slot/400)
+	}
+	var asked []holdfast.ShardID
+	done := keepEach(m, []holdfast.Slot{10, 11, 410, 810, 811}, func(id holdfast.ShardID, list []holdfast.Slot) ([]holdfast.Slot, error) {
+		asked = append(asked, id)
+		switch id {
+		case 1:
+			return nil, fmt.Errorf("the order: %w", ErrUnknown)
+		case 2:
+			return nil, shard.ErrNoQuorum
+		}
+		return list[:1], nil
+	})
+	if fmt.Sprint(asked) != "[1 2 3]" || inWords(done.Slots) != "810" || len(done.Failed) != 2 {
+		t.Fatalf("asked %v: %+v", asked, done)
+	}
+	for i, want := range []SlotsNotKept{{1, []SlotRange{{10, 11}}, true, ErrUnknown}, {2, []SlotRange{{410, 410}}, false, shard.ErrNoQuorum}} {
+		if got := done.Failed[i]; got.Shard != want.Shard || inWords(got.Slots) != inWords(want.Slots) || got.Unknown != want.Unknown || !errors.Is(got.Why, want.Why) {
+			t.Errorf("%+v, want %+v", got, want)
+		}
+	}
+}
+
 // TestAMoveIsGivenUp: a slot whose payments wait for a shard that cannot take them does not shut; its move is given up, it stays where it
 // is, and nothing is left of it in the other shard.
 func TestAMoveIsGivenUp(t *testing.T) {
@@ -258,8 +286,8 @@ func TestAMoveIsGivenUp(t *testing.T) {
 		t.Errorf("it is on its way: %v", err)
 	}
 	kept, err := s.KeepSlots(ctx, []SlotRange{{5, 15}})
-	if err != nil || inWords(kept) != "10" {
-		t.Errorf("%v, %v", kept, err)
+	if err != nil || inWords(kept.Slots) != "10" || len(kept.Failed) != 0 {
+		t.Errorf("%+v, %v", kept, err)
 	}
 	eventually(t, "nothing of the move is left", func() bool { return len(s.SlotMoves(ctx)) == 0 })
 	if s.ShardMap().ShardOf(10) != 1 {
