@@ -177,7 +177,7 @@ func (l *life) consent(from Checkpoint) (err error) {
 func (s *seat) nodeConfig(from Checkpoint) NodeConfig {
 	c := s.host.config.Replica.Node
 	c.Shard, c.Replica = s.id, ReplicaID(s.shard.Identity().Replica)
-	c.Log, c.Checkpoint = s.shard, from
+	c.Log, c.Checkpoint, c.Echoes = s.shard, from, s.echoes
 	c.HeartbeatTicks = s.host.config.Timing.HeartbeatTicks
 	c.ElectionTicks = s.host.config.Timing.ElectionTicks
 	log := s.host.config.Logger.With("shard", s.id)
@@ -487,6 +487,7 @@ func (l *life) apply(e Entry) error {
 		l.answers.Abandon(done.Nonce, holdfast.TimeOf(time.Now()))
 	default:
 		l.answers.Settle(done.Nonce, done.Outcomes, holdfast.TimeOf(time.Now()))
+		l.seat.echoes.Settle(done.Nonce, done.Outcomes)
 	}
 	l.tell(func(n *news) {
 		n.applied, n.last = done.Index, done.Last
@@ -525,7 +526,7 @@ func (l *life) roomFor(e Entry) (waiting bool, room []holdfast.Outcome) {
 	if err != nil {
 		return false, nil // Apply says it better
 	}
-	if l.answers.waits(h.Nonce) {
+	if l.answers.waits(h.Nonce) || l.seat.echoes.waits(h.Nonce) {
 		return true, make([]holdfast.Outcome, 0, h.Count)
 	}
 	if uint32(cap(l.room)) < h.Count {

@@ -20,6 +20,7 @@ type seat struct {
 	id      holdfast.ShardID
 	shard   *store.Shard
 	intake  *Intake
+	echoes  *Echoes
 	inbox   inbox
 	lead    atomic.Pointer[Leadership]
 	changed broadcast // of lead
@@ -56,7 +57,7 @@ type seat struct {
 }
 
 func newSeat(h *Host, id holdfast.ShardID) *seat {
-	s := &seat{host: h, id: id, shard: h.config.Store.Shard(id), intake: NewIntake(), orders: make(chan *rebuildOrder), foretold: newSignal()}
+	s := &seat{host: h, id: id, shard: h.config.Store.Shard(id), intake: NewIntake(), echoes: NewEchoes(), orders: make(chan *rebuildOrder), foretold: newSignal()}
 	s.inbox.wake, s.ticks = newSignal(), newSignal()
 	s.lead.Store(&Leadership{})
 	s.requests.New = func() any { return newCall() }

@@ -59,6 +59,7 @@ type replica struct {
 	machine  *shard.Machine
 	intake   *shard.Intake
 	answers  *shard.Answers
+	echoes   *shard.Echoes
 	commits  []shard.Entry // to be applied
 	applying bool
 	segments []*ledger.Segment // to be persisted
@@ -162,7 +163,7 @@ func (r *replica) start() {
 // load starts from what the disk holds; installed says that this has just been replaced by a fetched checkpoint.
 func (r *replica) load(installed bool) {
 	var err error
-	r.intake, r.answers = shard.NewIntake(), shard.NewAnswers()
+	r.intake, r.answers, r.echoes = shard.NewIntake(), shard.NewAnswers(), shard.NewEchoes()
 	r.wake()
 	r.core, r.commits, r.segments, r.applying, r.fetching, r.soon = nil, nil, nil, false, false, false
 	r.courier, r.quarrels = nil, false
@@ -181,7 +182,7 @@ func (r *replica) load(installed bool) {
 	config := shard.ReplicaConfig{
 		Node: shard.NodeConfig{
 			Shard: r.shard, Replica: shard.ReplicaID(r.volume.Identity().Replica), Log: r.volume, Checkpoint: checkpoint,
-			Applied: applied, MessageBytes: r.p.f.messageBytes,
+			Applied: applied, MessageBytes: r.p.f.messageBytes, Echoes: r.echoes,
 		},
 		Intake: r.intake, Answers: r.answers, SinglesInFlight: 2, SleepTicks: r.p.f.sleepTicks,
 	}
@@ -446,7 +447,6 @@ func (r *replica) pump() {
 		if r.failed(err) || !r.carry(&out) {
 			break
 		}
-		r.judge()
 	}
 	r.pumping = false
 	if r.core != nil && r.rest != nil && (r.core.Stirred() || r.soon && r.core.Leader().Self) {
@@ -459,6 +459,7 @@ func (r *replica) carry(out *shard.Output) bool {
 	if out.Leader != nil {
 		r.led(out.Leader)
 	}
+	r.judge() // before anybody hears of it
 	for i := range out.Messages {
 		r.post(&out.Messages[i])
 	}
@@ -492,9 +493,15 @@ func (r *replica) led(l *shard.Leadership) {
 	r.judged = r.core.Committed()
 }
 
-// judge checks a leader: whether it still may lead, and what it has come to take for committed.
+// judge checks a leader: whether it still may lead, and what it has come to take for committed; and a follower: what that has.
 func (r *replica) judge() {
-	if r.core == nil || !r.core.Leader().Self {
+	if r.core == nil {
+		return
+	}
+	if lead := r.core.Leader(); !lead.Self {
+		if o, index := r.p.f.oracle(r.shard), r.core.Committed(); index > o.chosen {
+			o.took(r.p.site, lead, index, r.p.disk.safe(int(r.shard-1)), r.volume)
+		}
 		return
 	}
 	applied, _ := r.machine.Applied()
@@ -527,6 +534,11 @@ func (r *replica) post(m *shard.Message) {
 // promised checks a message on its way out: what it tells others must be safe on this disk, or a crash would make it a lie. A vote
 // needs its hard state, a candidate its own term, an acknowledgement its entries.
 func (r *replica) promised(payload []byte) (vote ballot, granted bool) {
+	if note, ok := shard.ParseNote(payload); ok {
+		applied, _ := r.machine.Applied()
+		r.p.f.oracle(r.shard).told(r.p.site, note, applied, r.p.disk.safe(int(r.shard-1)))
+		return vote, false
+	}
 	m := &r.p.f.message
 	proto.Reset(m)
 	if err := proto.Unmarshal(payload[1:], m); err != nil {
@@ -667,6 +679,7 @@ func (r *replica) apply() {
 			r.answers.Abandon(done.Nonce, r.p.clock())
 		} else {
 			r.answers.Settle(done.Nonce, done.Outcomes, r.p.clock())
+			r.echoes.Settle(done.Nonce, done.Outcomes)
 		}
 		if r.failed(r.core.Applied(done.Index, last)) {
 			return
