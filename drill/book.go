@@ -219,6 +219,23 @@ func (b *book) some(last int, pick func(n int) int) (page, bool) {
 	return *p, !p.payment.id.IsZero() && p.sample.Status == holdfast.Done
 }
 
+// refusals tells which payments of the load were refused. Every account is there, open, and has what it will need, and a refund waits
+// for its order: nothing stands against any of them.
+func (b *book) refusals() (out []string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	codes := map[holdfast.Code]int{}
+	for _, p := range b.each(0) {
+		if p.sample.Kind.payment() && p.sample.Status == holdfast.Refused {
+			codes[p.outcome().Code]++
+		}
+	}
+	for _, code := range slices.Sorted(maps.Keys(codes)) {
+		out = append(out, fmt.Sprintf("%s refused although nothing stood against it: %s", plural(codes[code], "payment"), code))
+	}
+	return out
+}
+
 // excuses tells what was said instead of answers, most frequent first.
 func (b *book) excuses() []string {
 	b.mu.Lock()

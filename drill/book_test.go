@@ -2,6 +2,7 @@ package drill
 
 import (
 	"errors"
+	"slices"
 	"testing"
 	"time"
 	"unsafe"
@@ -41,6 +42,44 @@ func TestPageGivesBackWhatWasWritten(t *testing.T) {
 	}
 	if size := unsafe.Sizeof(page{}); size > 208 {
 		t.Errorf("a page has %d bytes", size)
+	}
+}
+
+// A payment of the load that is refused fails the drill, whatever the reason: nothing stands against any of them. What is no payment of
+// the load, or was not executed, is judged elsewhere.
+func TestRefusedPaymentsAreFindings(t *testing.T) {
+	b := newBook()
+	add := func(kind SampleKind, status holdfast.Status, code holdfast.Code) {
+		p := written(status, byte(b.size()+1))
+		p.sample.Kind = kind
+		p.answered(holdfast.Outcome{ID: p.id(), Status: status, Code: code})
+		b.write(p, nil)
+	}
+	add(Replayed, holdfast.Done, 0)
+	add(Prepared, holdfast.Refused, holdfast.CodeExceedsCredits)
+	add(WrongSide, holdfast.Refused, holdfast.CodeExceedsCredits)
+	add(Probed, holdfast.NotExecuted, holdfast.CodeMoved)
+	if got := b.refusals(); got != nil {
+		t.Errorf("nothing of the load was refused: %q", got)
+	}
+	add(Replayed, holdfast.Refused, holdfast.CodeDebitMissing)
+	add(Replayed, holdfast.Refused, holdfast.CodeDebitMissing)
+	add(Probed, holdfast.Refused, holdfast.CodeExceedsCredits)
+	want := []string{
+		"2 payments refused although nothing stood against it: " + holdfast.CodeDebitMissing.String(),
+		"1 payment refused although nothing stood against it: " + holdfast.CodeExceedsCredits.String(),
+	}
+	got := b.refusals()
+	slices.Sort(got)
+	slices.Sort(want)
+	if !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
+	}
+	r := &run{scenario: Scenarios()[0], o: Defaults(), book: b, sampler: &sampler{}}
+	res := Result{Payments: Payments{Acknowledged: 1}, BooksBalanced: true, ReplicasAgree: true, Linearizable: true}
+	res.judge(time.Second, r.findings(&Evidence{Length: 9000 * ms}, &prover{}, nil))
+	if res.Passed() {
+		t.Error("refused payments pass")
 	}
 }
 

@@ -107,7 +107,7 @@ func effects(faults []Fault, samples []Sample, reigns []Reign, shards []holdfast
 		}
 		for _, shard := range shards {
 			p := ShardPause{
-				Shard: shard, Pause: pause(acks[shard], f.At, until), Moved: moved(reigns, shard, f.At, until),
+				Shard: shard, Pause: pause(within(acks[shard], until, end), f.At, until), Moved: moved(reigns, shard, f.At, until),
 				From: ledBy(reigns, shard, f.At), To: heir(reigns, shard, f.At, until),
 			}
 			p.Stayed = f.spares(p.From, sites)
@@ -137,6 +137,16 @@ func acknowledged(samples []Sample, shards []holdfast.ShardID) map[holdfast.Shar
 		slices.Sort(times)
 	}
 	return acks
+}
+
+// within are the acknowledgements that count in a window: none of the window of the next fault, which has a stretch that began in this
+// one to itself, whole.
+func within(acks []time.Duration, until, end time.Duration) []time.Duration {
+	if until == end {
+		return acks
+	}
+	n, _ := slices.BinarySearch(acks, until)
+	return acks[:n]
 }
 
 // pause is the longest stretch without an acknowledgement that touches the window from-until. A stretch that began before the

@@ -44,6 +44,20 @@ func TestPause(t *testing.T) {
 	}
 }
 
+// A stretch without an acknowledgement that the second of two faults brought about is not charged to the first, whose window it
+// touches; it counts whole where it belongs, and so does one that outlasts the load.
+func TestPauseOfTheNextFault(t *testing.T) {
+	samples := []Sample{probe(1, 10, holdfast.Done), probe(1, 60, holdfast.Done), probe(1, 95, holdfast.Done), probe(1, 650, holdfast.Done)}
+	samples = append(samples, probe(1, 700, holdfast.Done), probe(1, 820, holdfast.Done))
+	faults := []Fault{{Kind: "cut", At: 20 * ms, Healed: 80 * ms}, {Kind: "cut", At: 100 * ms, Healed: 400 * ms}, {Kind: "cut", At: 710 * ms}}
+	got := effects(faults, samples, nil, []holdfast.ShardID{1}, 3, 800*ms)
+	for i, want := range []time.Duration{50 * ms, 555 * ms, 120 * ms} {
+		if got[i].pause != want {
+			t.Errorf("fault %d: a pause of %v, want %v", i+1, got[i].pause, want)
+		}
+	}
+}
+
 func probe(shard holdfast.ShardID, ended int, status holdfast.Status) Sample {
 	return Sample{Shard: shard, Kind: Probed, Due: time.Duration(ended-1) * ms, Ended: time.Duration(ended) * ms, Status: status}
 }

@@ -156,8 +156,7 @@ const changeTime = time.Minute
 // errUnderWay says that a change of sites is not over yet.
 var errUnderWay = errors.New("it is not over yet")
 
-// order plans and applies a change of sites, and waits until it is over. A plan that has become stale, or that cannot be made just
-// now, is made again.
+// order plans and applies a change of sites, and waits until it is over.
 func (s *stage) order(ctx context.Context, q client.SiteRequest) error {
 	ctx, cancel := context.WithTimeout(ctx, changeTime)
 	defer cancel()
@@ -166,14 +165,11 @@ func (s *stage) order(ctx context.Context, q client.SiteRequest) error {
 		return err
 	}
 	defer c.Close()
-	apply := func() error {
+	plan := func() (string, error) {
 		p, err := c.PlanSites(ctx, q)
-		if err != nil {
-			return err
-		}
-		return c.ApplySites(ctx, q, p.Plan)
+		return p.Plan, err
 	}
-	if err := insist(ctx, apply); err != nil {
+	if err := ordered(ctx, plan, func(id string) error { return c.ApplySites(ctx, q, id) }); err != nil {
 		return err
 	}
 	return insist(ctx, func() error {
@@ -188,6 +184,25 @@ func (s *stage) order(ctx context.Context, q client.SiteRequest) error {
 			return errUnderWay
 		}
 		return nil
+	})
+}
+
+// ordered makes a plan, and applies it until it is known that it was ordered: who does not know applies the same plan again. One that has
+// become stale, or that cannot be made just now, is made anew.
+func ordered(ctx context.Context, plan func() (id string, err error), apply func(id string) error) error {
+	id := ""
+	return insist(ctx, func() (err error) {
+		if id == "" {
+			if id, err = plan(); err != nil {
+				id = ""
+				return err
+			}
+		}
+		var e *client.Error
+		if err = apply(id); errors.As(err, &e) && e.Code == "plan-stale" {
+			id = ""
+		}
+		return err
 	})
 }
 

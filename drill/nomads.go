@@ -122,19 +122,19 @@ func (s *stage) moveSlot(ctx context.Context, slot holdfast.Slot, to holdfast.Sh
 	defer c.Close()
 	q := client.SlotRequest{Slots: []client.SlotRange{{From: slot, To: slot}}, To: to}
 	fault := -1
-	order := func() error {
+	plan := func() (string, error) {
 		p, err := c.PlanSlots(ctx, q)
 		if err != nil {
-			return err
+			return "", err
 		}
 		if fault < 0 {
 			fault = s.begin("slot-move", fmt.Sprintf("slot %d to shard %d", slot, to))
 			was, err := s.place(ctx, slot)
 			s.see(fault, err, func(x *sighting) { x.was, x.must = was, inShard(to) })
 		}
-		return c.ApplySlots(ctx, q, p.Plan)
+		return p.Plan, nil
 	}
-	if err := insist(ctx, order); err != nil {
+	if err := ordered(ctx, plan, func(id string) error { return c.ApplySlots(ctx, q, id) }); err != nil {
 		return fmt.Errorf("move slot %d to shard %d: %w", slot, to, err)
 	}
 	for _, m := range s.fleet.sites {

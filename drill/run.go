@@ -393,6 +393,7 @@ func (r *run) findings(e *Evidence, p *prover, broken []error) (out []string) {
 	if len(p.phantom) > 0 {
 		out = append(out, fmt.Sprintf("%d payments that were refused or not executed are in the books", len(p.phantom)))
 	}
+	out = append(out, r.book.refusals()...)
 	if r.scenario.undisturbed() {
 		unwanted, _ := elections(e.Reigns, lapses(e.Traffic, listens(r.o.RTT)))
 		out = append(out, unwanted...)

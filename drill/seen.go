@@ -38,6 +38,7 @@ var signs = map[string][]func(*Fault, *surroundings) string{
 	"site-replace":     {turned},
 	"site-retire":      {turned},
 	"slot-move":        {turned},
+	"shard-split":      {turned},
 	"busy-machine":     {hunger},
 }
 

@@ -6,7 +6,9 @@ import (
 	"io"
 	"math/rand/v2"
 	"net"
+	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -56,6 +58,7 @@ func TestFaultsThatDoNotHappenProveNothing(t *testing.T) {
 		"site-replace":     {sighting{was: unlisted, is: listed, must: listed}, kept, sighting{was: listed, is: listed, must: listed}, kept, "was to become"},
 		"site-retire":      {sighting{was: listed, is: unlisted, must: unlisted}, kept, sighting{was: listed, is: listed, must: unlisted}, kept, "was to become"},
 		"slot-move":        {sighting{was: "in shard 2", is: "in shard 3", must: "in shard 3"}, kept, sighting{was: "in shard 2", is: "in shard 2", must: "in shard 3"}, kept, "was to become"},
+		"shard-split":      {sighting{was: "in shard 2", is: "in shard 4", must: "in shard 4"}, kept, sighting{was: "in shard 2", is: "in shard 2", must: "in shard 4"}, kept, "was to become"},
 		"busy-machine":     {sighting{work: []float64{0.4, 0.5}}, kept, sighting{work: []float64{0.4, 0}}, kept, "took 0.0 % of one"},
 	} {
 		t.Run(kind, func(t *testing.T) {
@@ -79,6 +82,33 @@ func TestFaultsThatDoNotHappenProveNothing(t *testing.T) {
 	}
 	if got := unseen([]Fault{{Kind: "flood", Target: "everywhere"}}, nil, 0); len(got) != 1 {
 		t.Errorf("of an unknown kind: %q", got)
+	}
+}
+
+// Every kind of fault that a scenario begins has its signs.
+func TestEveryFaultHasSigns(t *testing.T) {
+	files, err := filepath.Glob("*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	begun := regexp.MustCompile(`(?:begin\(|during\(ctx, |kind: )"([a-z-]+)"[,)]`)
+	kinds := 0
+	for _, file := range files {
+		if file == "forecast.go" { // its kinds are of losses that are foretold
+			continue
+		}
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range begun.FindAllStringSubmatch(string(text), -1) {
+			if kinds++; signs[m[1]] == nil {
+				t.Errorf("%s: nothing has to be seen of %s", file, m[1])
+			}
+		}
+	}
+	if kinds < 10 {
+		t.Errorf("%d faults were found in the source", kinds)
 	}
 }
 

@@ -32,14 +32,14 @@ func (s *stage) split(ctx context.Context, meanwhile func(ctx context.Context, c
 	n := s.nomads
 	q := client.SplitRequest{Slots: []client.SlotRange{n.slots}}
 	var p client.SplitPlan
-	order := func() (err error) {
-		if p, err = c.PlanSplit(ctx, n.from, q); err != nil {
-			return err
-		}
-		return c.ApplySplit(ctx, n.from, q, p.Plan)
+	plan := func() (id string, err error) {
+		p, err = c.PlanSplit(ctx, n.from, q)
+		return p.Plan, err
 	}
 	fault := s.begin("shard-split", fmt.Sprintf("shard %d, slots %s to shard %d", n.from, n.slots, n.to))
-	if err := insist(ctx, order); err != nil {
+	was, err := s.place(ctx, n.slots.From)
+	s.see(fault, err, func(x *sighting) { x.was, x.must = was, inShard(n.to) })
+	if err := ordered(ctx, plan, func(id string) error { return c.ApplySplit(ctx, n.from, q, id) }); err != nil {
 		return fmt.Errorf("split shard %d: %w", n.from, err)
 	}
 	if p.To != n.to || p.Home == s.throne.leader(n.from) {
@@ -54,6 +54,8 @@ func (s *stage) split(ctx context.Context, meanwhile func(ctx context.Context, c
 		}
 	}
 	s.healed(fault)
+	is, err := s.place(ctx, n.slots.To)
+	s.see(fault, err, func(x *sighting) { x.is = is })
 	return nil
 }
 
@@ -108,6 +110,7 @@ func (s *stage) killLeader(ctx context.Context, id holdfast.ShardID) error {
 	}
 	m := s.fleet.site(leader)
 	i := s.begin("site-kill", strings.ToLower(m.name))
+	look := s.lookAt(i, nil, leader)
 	if err := s.kill(ctx, m); err != nil {
 		return err
 	}
@@ -118,5 +121,6 @@ func (s *stage) killLeader(ctx context.Context, id holdfast.ShardID) error {
 		return err
 	}
 	s.healed(i)
+	look.over()
 	return nil
 }

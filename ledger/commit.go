@@ -146,7 +146,7 @@ func (s *State) openHold(t *holdfast.Txn, i int, debit, credit uint32) {
 	if leg.ID.IsZero() {
 		h.leg = holdfast.NoLeg
 	}
-	d.n = s.holds.add(&s.accounts, h)
+	d.n = s.holds.open(&s.accounts, h)
 	s.open.Opened = append(s.open.Opened, s.exportHold(&h))
 	s.digest.id(h.id, uint64(h.amount))
 	s.digest.words(uint64(h.due), uint64(h.code))

@@ -53,16 +53,22 @@ func (h *holds) find(id holdfast.ID) (n uint32, ok bool) {
 	return n, ok
 }
 
-// add puts a hold into all its places.
-func (h *holds) add(accounts *accounts, held hold) (n uint32) {
+// open puts a hold into all its places, the newest of its accounts.
+func (h *holds) open(accounts *accounts, held hold) (n uint32) {
+	n = h.add(held)
+	h.link(accounts, n, held.debit)
+	h.link(accounts, n, held.credit)
+	return n
+}
+
+// add puts a hold into all its places but the lists of its accounts.
+func (h *holds) add(held hold) (n uint32) {
 	n, slot := h.slot()
 	*slot = held
 	if h.byID == nil {
 		h.byID = map[holdfast.ID]uint32{}
 	}
 	h.byID[held.id] = n
-	h.link(accounts, n, held.debit)
-	h.link(accounts, n, held.credit)
 	if held.due != 0 {
 		h.heap = append(h.heap, n)
 		slot.heap = uint32(len(h.heap))
@@ -90,6 +96,24 @@ func (h *holds) remove(accounts *accounts, n uint32) {
 	}
 	*held = hold{}
 	h.free = append(h.free, n)
+}
+
+// linkAll makes the lists of all accounts, of holds that came in any order.
+func (h *holds) linkAll(accounts *accounts) {
+	type placed struct {
+		Place
+		n uint32
+	}
+	all := make([]placed, 0, len(h.byID))
+	for _, n := range h.byID {
+		all = append(all, placed{h.list.at(n).place(), n})
+	}
+	slices.SortFunc(all, func(a, b placed) int { return a.Compare(b.Place) })
+	for _, p := range all {
+		held := h.list.at(p.n)
+		h.link(accounts, p.n, held.debit)
+		h.link(accounts, p.n, held.credit)
+	}
 }
 
 // link puts hold n at the head of the list of an account.
@@ -224,33 +248,54 @@ func (s *State) HoldsOf(id holdfast.AccountID, max int) []OpenHold {
 	return open
 }
 
-// HoldsBefore returns up to max open holds that have the account on either side and stand before a place (zero: all), newest first: the
-// same on every replica, whatever it was restored from. It looks at all holds of the account.
-func (s *State) HoldsBefore(id holdfast.AccountID, before Place, max int) []OpenHold {
-	ordinal, ok := s.accounts.find(&id, id.Hash())
-	if !ok {
-		return nil
-	}
-	var best []*hold
-	for n := s.accounts.hot.at(ordinal).firstHold; n != 0; {
-		h := s.holds.list.at(n - 1)
-		if n = h.links[h.side(ordinal)].next; before != (Place{}) && h.place().Compare(before) >= 0 {
-			continue
-		}
-		if best = append(best, h); len(best) >= 2*max {
-			best = newest(best, max)
-		}
-	}
-	open := make([]OpenHold, 0, min(max, len(best)))
-	for _, h := range newest(best, max) {
-		open = append(open, s.exportHold(h))
-	}
-	return open
+// HoldWalk is a walk through the open holds of an account, newest first: in the order of their places, the same on every replica,
+// whatever it was restored from.
+type HoldWalk struct {
+	Account holdfast.AccountID
+	Before  Place // only holds that stand before it; zero: all
+	Max     int
+	Found   []OpenHold
+
+	at holdfast.ID // hold to go on from
 }
 
-func newest(list []*hold, max int) []*hold {
-	slices.SortFunc(list, func(a, b *hold) int { return b.place().Compare(a.place()) })
-	return list[:min(max, len(list))]
+// holdsPerStep bounds what one step of a walk looks at: payments wait for it.
+const holdsPerStep = 4096
+
+// WalkHolds takes a walk one step further, and reports whether there is more to look at. An account may have a million open holds:
+// take every step on its own. A hold that is opened or closed between two steps may be among those found, or not.
+func (s *State) WalkHolds(w *HoldWalk) (more bool) {
+	ordinal, ok := s.accounts.find(&w.Account, w.Account.Hash())
+	if !ok {
+		return false
+	}
+	n := s.resumeHolds(w, ordinal)
+	for range holdsPerStep {
+		if n == 0 || len(w.Found) >= w.Max {
+			return false
+		}
+		h := s.holds.list.at(n - 1)
+		if w.Before == (Place{}) || h.place().Compare(w.Before) < 0 {
+			w.Found = append(w.Found, s.exportHold(h))
+			w.Before = h.place()
+		}
+		n = h.links[h.side(ordinal)].next
+	}
+	if n == 0 {
+		return false
+	}
+	w.at = s.holds.list.at(n - 1).id
+	return true
+}
+
+// resumeHolds is the number plus 1 of the hold where a walk goes on: the first of all if that one was closed meanwhile.
+func (s *State) resumeHolds(w *HoldWalk, ordinal uint32) uint32 {
+	if n, ok := s.holds.find(w.at); ok {
+		if h := s.holds.list.at(n); h.debit == ordinal || h.credit == ordinal {
+			return n + 1
+		}
+	}
+	return s.accounts.hot.at(ordinal).firstHold
 }
 
 func (h *hold) place() Place { return Place{holdfast.Position{Index: h.index, Ord: h.ord}, h.leg} }

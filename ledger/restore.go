@@ -83,7 +83,7 @@ func (s *State) RestoreHold(h *OpenHold) error {
 	if _, twice := s.holds.find(h.ID); twice || debit == credit {
 		return fmt.Errorf("checkpoint %d has hold %s twice, or with one account on both sides", s.index, h.ID)
 	}
-	s.holds.add(&s.accounts, hold{
+	s.holds.add(hold{
 		id: h.ID, ref: h.Ref, index: h.Index, ord: h.Ord, leg: h.Leg, time: h.Time, due: h.Due, amount: h.Amount, code: h.Code,
 		debit: debit, credit: credit,
 	})
@@ -119,6 +119,7 @@ func (s *State) Restored() error {
 		return fmt.Errorf("checkpoint %d has %d accounts and %d open holds, it should have %d and %d",
 			m.Index, accounts, holds, m.Accounts, m.Holds)
 	}
+	s.holds.linkAll(&s.accounts)
 	totals, err := s.Recount()
 	if err != nil {
 		return fmt.Errorf("checkpoint %d: %w", m.Index, err)

@@ -317,6 +317,39 @@ func TestManyHolds(t *testing.T) {
 	must(t, err)
 }
 
+// TestWalkManyHolds: a page of the holds of a merchant with thousands of them is found in steps that are all short, while holds are
+// closed between them: also the one where the walk was to go on.
+func TestWalkManyHolds(t *testing.T) {
+	const count = 3 * holdsPerStep
+	s, store := New(), newMemory()
+	apply := func(txns ...holdfast.Txn) {
+		_, now := s.Applied()
+		data := AppendHeader(nil, Header{Kind: KindTxns, Time: now + 1, Count: uint32(len(txns))})
+		for i := range txns {
+			data = AppendTxn(data, &txns[i])
+		}
+		_, err := s.Apply(s.index+1, data, store, nil)
+		must(t, err)
+	}
+	apply((&generator{}).openAll())
+	for i := range count {
+		apply(holdfast.Txn{ID: testID(2000 + i), Transfers: []holdfast.Transfer{{
+			Kind: holdfast.Hold, Debit: testAccount(0), Credit: testAccount(6), Amount: 1,
+		}}})
+	}
+	all := s.HoldsOf(testAccount(6), count)
+	oldest := all[count-5]
+	walk, steps := HoldWalk{Account: testAccount(6), Before: Place{oldest.Position, oldest.Leg}, Max: 3}, 1
+	for ; s.WalkHolds(&walk); steps++ {
+		if steps == 1 || steps == 2 {
+			apply(holdfast.Txn{ID: testID(1000000 + steps), Transfers: []holdfast.Transfer{{Kind: holdfast.Void, Hold: walk.at}}})
+		}
+	}
+	if want := all[count-4 : count-1]; steps < 4 || !slices.Equal(walk.Found, want) {
+		t.Errorf("after %d steps %+v, want %+v", steps, walk.Found, want)
+	}
+}
+
 // TestSizes: what there are millions of stays small. 10 million accounts take 0.96 GB and 0.27 GB of index.
 func TestSizes(t *testing.T) {
 	if n := unsafe.Sizeof(account{}); n != 64 {

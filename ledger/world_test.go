@@ -189,11 +189,15 @@ func (w *world) checkHolds() {
 			}
 		}
 		place := func(h OpenHold) Place { return Place{h.Position, h.Leg} }
-		slices.SortFunc(holds, func(p, q OpenHold) int { return place(q).Compare(place(p)) })
+		if !slices.IsSortedFunc(holds, func(p, q OpenHold) int { return place(q).Compare(place(p)) }) {
+			w.t.Fatalf("account %s lists its holds in another order: %+v", a.ID, holds)
+		}
 		var pages []OpenHold
 		for from := (Place{}); ; from = place(pages[len(pages)-1]) {
-			page := w.state.HoldsBefore(a.ID, from, 3)
-			if pages = append(pages, page...); len(page) == 0 {
+			walk := HoldWalk{Account: a.ID, Before: from, Max: 3}
+			for w.state.WalkHolds(&walk) {
+			}
+			if pages = append(pages, walk.Found...); len(walk.Found) == 0 {
 				break
 			}
 		}

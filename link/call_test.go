@@ -57,7 +57,7 @@ func TestCallOverACableThatIsCut(t *testing.T) {
 	if _, err := f.links[1].Call(t.Context(), 2, "echo", nil); !errors.Is(err, ErrUnreachable) {
 		t.Errorf("call when the cut is known: %v", err)
 	}
-	if d := time.Since(start); d > 100*time.Millisecond {
+	if d := time.Since(start); d > time.Second { // waiting for an answer takes five
 		t.Errorf("it took %v to say that nothing was sent", d)
 	}
 }

@@ -404,7 +404,7 @@ func TestHealedAfterALongCut(t *testing.T) {
 		f.reach(1, 2)
 		f.reach(2, 1)
 		t.Logf("back after %v", time.Since(start).Round(time.Millisecond))
-		f.echo(1, 2, []byte("over all carriers"))
+		f.echoAgain(1, 2, []byte("over all carriers"))
 	}
 }
 

@@ -252,6 +252,19 @@ func (f *fleet) echo(from, to holdfast.SiteID, payload []byte) {
 	}
 }
 
+// echoAgain is echo where a call may find the peer out of reach for a moment, and is repeated then: with the timing of a real link on
+// a slow machine.
+func (f *fleet) echoAgain(from, to holdfast.SiteID, payload []byte) {
+	f.t.Helper()
+	eventually(f.t, fmt.Sprintf("an echo from site %d to %d", from, to), func() bool {
+		answer, err := f.links[from].Call(f.t.Context(), to, "echo", payload)
+		if err != nil && !errors.Is(err, ErrUnreachable) && !errors.Is(err, ErrNoAnswer) || err == nil && !bytes.Equal(answer, payload) {
+			f.t.Fatalf("echo of %d bytes from site %d to %d: %d bytes, %v", len(payload), from, to, len(answer), err)
+		}
+		return err == nil
+	})
+}
+
 func pattern(size int, seed byte) []byte {
 	b := make([]byte, size)
 	for i := range b {
@@ -354,17 +367,28 @@ func TestCutAndHeal(t *testing.T) {
 			f.reach(1, 2)
 			f.reach(2, 1)
 			t.Logf("silence noticed after %v, healed after %v", noticed.Round(time.Millisecond), time.Since(start).Round(time.Millisecond))
-			f.echo(1, 2, []byte("after"))
-			f.echo(2, 1, []byte("after"))
+			f.echoAgain(1, 2, []byte("after"))
+			f.echoAgain(2, 1, []byte("after"))
 			mu.Lock()
 			defer mu.Unlock()
 			for site, ups := range told {
-				if fmt.Sprint(ups) != "[true false true]" {
+				if !alternates(ups) || len(ups) < 3 {
 					t.Errorf("site %d was told %v", site, ups)
 				}
 			}
 		})
 	}
+}
+
+// alternates reports whether a peer was in reach first and last, and nothing was told twice. On a machine that gives this process no
+// time for longer than the silence that counts, more is told than was cut.
+func alternates(ups []bool) bool {
+	for i, up := range ups {
+		if up != (i%2 == 0) {
+			return false
+		}
+	}
+	return len(ups)%2 == 1
 }
 
 func TestStrangersGetNothing(t *testing.T) {
@@ -543,7 +567,7 @@ func TestPeerRestart(t *testing.T) {
 }
 
 func TestSeveralCarriers(t *testing.T) {
-	f := newFleet(t, 2, 2, time.Millisecond, defaultTiming)
+	f := newFleet(t, 2, 2, time.Millisecond, func(c *Config) { c.Timing = Timing{Silence: 2 * time.Second} }) // a slow machine cuts nothing
 	const n = 500
 	for i := range n {
 		if i == n/2 {

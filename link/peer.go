@@ -220,8 +220,18 @@ func (p *peer) change(edit func()) {
 	}
 }
 
-// up reports, under the lock, whether the peer can be called: it can be sent to, and it can answer.
-func (p *peer) up() bool { return len(*p.live.Load()) > 0 && len(p.receivers) > 0 }
+// up reports, under the lock, whether the peer can be called: it can be sent to, and it can answer. A connection from a former life
+// of its process, which may not have been found broken yet, brings no answer.
+func (p *peer) up() bool {
+	for _, s := range *p.live.Load() {
+		for _, r := range p.receivers {
+			if r.from == s.to {
+				return true
+			}
+		}
+	}
+	return false
+}
 
 // met notes who the peer is; a new incarnation starts with empty windows.
 func (p *peer) met(h hello) *incarnation {

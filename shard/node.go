@@ -244,7 +244,11 @@ func (n *Node) raftConfig() *raft.Config {
 // Tick is the passing of one unit of time.
 func (n *Node) Tick() (err error) {
 	defer caught(&err)
+	heir := n.heir()
 	n.raft.Tick()
+	if err := n.resign(heir); err != nil {
+		return err
+	}
 	if n.orphaned++; n.leader.Leader != 0 {
 		n.orphaned = 0
 	}

@@ -268,8 +268,11 @@ func (v *View) Hold(id holdfast.ID) (ledger.OpenHold, ledger.HoldState, bool, er
 // Holds returns up to max open holds of an account that stand before a place (zero: all), newest first, and the place to go on from;
 // the zero Place when there are no more.
 func (v *View) Holds(id holdfast.AccountID, before ledger.Place, max int) (list []ledger.OpenHold, next ledger.Place) {
-	v.State(func(s *ledger.State) { list = s.HoldsBefore(id, before, max+1) })
-	if len(list) > max {
+	walk := ledger.HoldWalk{Account: id, Before: before, Max: max + 1}
+	for more := true; more; {
+		v.State(func(s *ledger.State) { more = s.WalkHolds(&walk) })
+	}
+	if list = walk.Found; len(list) > max {
 		list = list[:max]
 		next = ledger.Place{Position: list[max-1].Position, Leg: list[max-1].Leg}
 	}

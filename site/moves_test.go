@@ -70,14 +70,11 @@ func (f *fleet) awaitMove(slot holdfast.Slot, from, to holdfast.ShardID) {
 func (f *fleet) moveSlots(s *Site, to holdfast.ShardID, slots ...SlotRange) SlotPlan {
 	f.t.Helper()
 	q := SlotRequest{Slots: slots, To: to}
-	p, err := s.PlanSlots(context.Background(), q)
-	if err != nil {
-		f.t.Fatal(err)
-	}
-	if err := s.ApplySlots(context.Background(), q, p.ID); err != nil {
-		f.t.Fatal(err)
-	}
-	return p
+	ctx := context.Background()
+	return ordered(f, fmt.Sprintf("the move of %v", slots), func() (SlotPlan, string, error) {
+		p, err := s.PlanSlots(ctx, q)
+		return p, p.ID, err
+	}, func(id string) error { return s.ApplySlots(ctx, q, id) })
 }
 
 // tryMove orders the move of one slot, if that is possible now.

@@ -125,7 +125,7 @@ func TestAShardIsBornUnderLoad(t *testing.T) {
 	if at, err := f.site(3).AddShard(t.Context(), "split-1", version); at != 3 || err != nil {
 		t.Errorf("the same order again: shard %d, %v", at, err)
 	}
-	eventually(t, "the slot is to move", func() bool { return f.tryMove(s, 10, 3) == nil })
+	f.moveSlots(s, 3, SlotRange{10, 10})
 	f.awaitMove(10, 1, 3)
 	before := f.applied(3)
 	eventually(t, "some payments in the new shard", func() bool { return f.applied(3) > before+50 })
@@ -428,7 +428,7 @@ func TestAFleetOfOneGetsShards(t *testing.T) {
 	f.mustDo(s, f.pay(c, a, 70))
 	f.addShard(1, "second")
 	f.born(2)
-	eventually(t, "the slot is to move", func() bool { return f.tryMove(s, 10, 2) == nil })
+	f.moveSlots(s, 2, SlotRange{10, 10})
 	f.awaitMove(10, 1, 2)
 	f.mustDo(s, f.pay(a, b, 5))
 	f.mustDo(s, f.pay(a, c, 7))

@@ -42,16 +42,11 @@ func (f *fleet) request(kind string, site, old int) SiteRequest {
 // change plans and applies until both have been done, and waits for the end of the change.
 func (f *fleet) change(through holdfast.SiteID, q SiteRequest) SitePlan {
 	f.t.Helper()
-	var plan SitePlan
 	ctx := context.Background()
-	f.until(fmt.Sprintf("%s site %d is ordered", q.Kind, q.Site), func() (string, bool) {
+	plan := ordered(f, fmt.Sprintf("%s site %d", q.Kind, q.Site), func() (SitePlan, string, error) {
 		p, err := f.site(through).PlanSites(ctx, q)
-		if err == nil {
-			plan = p
-			err = f.site(through).ApplySites(ctx, q, p.ID)
-		}
-		return fmt.Sprint(err), err == nil
-	})
+		return p, p.ID, err
+	}, func(id string) error { return f.site(through).ApplySites(ctx, q, id) })
 	f.until(fmt.Sprintf("%s site %d is over", q.Kind, q.Site), func() (string, bool) {
 		st := f.site(through).SiteChange(ctx)
 		r := f.site(through).Roster()
@@ -62,6 +57,27 @@ func (f *fleet) change(through holdfast.SiteID, q SiteRequest) SitePlan {
 		return fmt.Sprint(err), err == nil && f.site(through).Roster().Version == plan.Roster+2
 	})
 	return plan
+}
+
+// ordered makes a plan and applies it until it is known that it was ordered. Who does not know applies the same plan again; only one that
+// has become stale is made anew.
+func ordered[P any](f *fleet, what string, plan func() (P, string, error), apply func(id string) error) (p P) {
+	f.t.Helper()
+	id := ""
+	f.until(what+" is ordered", func() (string, bool) {
+		var err error
+		if id == "" {
+			if p, id, err = plan(); err != nil {
+				id = ""
+				return fmt.Sprint(err), false
+			}
+		}
+		if err = apply(id); errors.Is(err, ErrPlanStale) {
+			id = ""
+		}
+		return fmt.Sprint(err), err == nil
+	})
+	return p
 }
 
 // until is eventually that tells how far it came.
@@ -386,18 +402,16 @@ func TestAChangeSurvivesItsDriver(t *testing.T) {
 	f.mustDo(f.site(1), f.open(a, b))
 	ctx := context.Background()
 	order := func(q SiteRequest) {
-		f.until(fmt.Sprintf("%s site %d is ordered", q.Kind, q.Site), func() (string, bool) {
-			for _, s := range f.all() {
-				p, err := s.PlanSites(ctx, q)
-				if err == nil {
-					err = s.ApplySites(ctx, q, p.ID)
-				}
-				if err == nil {
-					return "", true
-				}
-			}
-			return "refused", false
-		})
+		asked := 0
+		next := func() *Site {
+			all := f.all()
+			asked++
+			return all[asked%len(all)]
+		}
+		ordered(f, fmt.Sprintf("%s site %d", q.Kind, q.Site), func() (SitePlan, string, error) {
+			p, err := next().PlanSites(ctx, q)
+			return p, p.ID, err
+		}, func(id string) error { return next().ApplySites(ctx, q, id) })
 	}
 	crowd := func(want string, through int) {
 		for stopped := 0; ; stopped++ {

@@ -226,18 +226,13 @@ func onTheirWay(f *splitFacts) {
 }
 
 // split plans and orders a split through a site, until it is taken.
-func (f *fleet) split(through holdfast.SiteID, q SplitRequest) (p SplitPlan) {
+func (f *fleet) split(through holdfast.SiteID, q SplitRequest) SplitPlan {
 	f.t.Helper()
-	f.until("a split is ordered", func() (string, bool) {
-		s := f.site(through)
-		var err error
-		if p, err = s.PlanSplit(context.Background(), q); err == nil {
-			q.Slots = p.Slots
-			err = s.ApplySplit(context.Background(), q, p.ID)
-		}
-		return fmt.Sprint(err), err == nil
-	})
-	return p
+	ctx := context.Background()
+	return ordered(f, "a split", func() (SplitPlan, string, error) {
+		p, err := f.site(through).PlanSplit(ctx, q)
+		return p, p.ID, err
+	}, func(id string) error { return f.site(through).ApplySplit(ctx, q, id) })
 }
 
 // splitOver waits until every site that runs says that a split is over.
