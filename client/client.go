@@ -22,6 +22,9 @@ type Config struct {
 	Hedge time.Duration
 	// Timeout is the deadline of a call, unless its context has an earlier one. 0 means 2 s.
 	Timeout time.Duration
+	// Hasty ends a call as soon as every site has refused the connection, with ErrNobody: for commands, behind which somebody waits. A
+	// payment had better wait for a site that is just being started again.
+	Hasty bool
 	// Idle is how many unused connections to a site are kept. 0 means 256.
 	Idle int
 	// Signed, if set, makes every GET ask for a signature of the site, and is given what was signed (RFC 9421), from many goroutines
@@ -45,11 +48,15 @@ type Signed struct {
 // import, because package proof speaks of certificates of the link; a test of package drill holds the two together.
 const askSigned = `site=("@method";req "@path";req "@query";req "@status" "content-digest");keyid;alg="ecdsa-p256-sha256"`
 
+// ErrNobody says that nothing listens where the sites should be: every connection was refused.
+var ErrNobody = errors.New("nobody listens there")
+
 // Client talks to the sites of one fleet. It may be used by many goroutines at once.
 type Client struct {
 	sites   []*site
 	hedge   time.Duration // negative: never
 	timeout time.Duration
+	hasty   bool
 	paces   [paces]pace
 	budget  budget
 	signed  func(Signed)
@@ -74,7 +81,7 @@ func New(cfg Config) (*Client, error) {
 	if len(cfg.Sites) == 0 {
 		return nil, errors.New("no site is given: name at least one base URL, for example http://127.0.0.1:8080")
 	}
-	c := &Client{hedge: cfg.Hedge, timeout: cfg.Timeout, signed: cfg.Signed}
+	c := &Client{hedge: cfg.Hedge, timeout: cfg.Timeout, hasty: cfg.Hasty, signed: cfg.Signed}
 	if c.hedge == 0 {
 		c.hedge = defaultHedge
 	}

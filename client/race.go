@@ -10,6 +10,7 @@ import (
 	"os"
 	"slices"
 	"sync/atomic"
+	"syscall"
 	"time"
 )
 
@@ -104,6 +105,7 @@ type entry struct {
 	site      *site
 	tries     int
 	open      bool
+	refused   bool // nobody listens there, as the last attempt has found
 	notBefore time.Time
 }
 
@@ -293,6 +295,9 @@ func (r *race) run(ctx context.Context, waiting *waiter, failed *result) (answer
 			if r.settle(&res) {
 				return res.answer, r.maybe || r.open > 0, nil
 			}
+			if r.c.hasty && r.refused() {
+				return answer{}, r.maybe, fmt.Errorf("%w: %w", ErrNobody, r.last)
+			}
 			next = time.Now()
 		case <-timer.C:
 			if !time.Now().Before(r.deadline) {
@@ -436,9 +441,15 @@ func (r *race) setBack(e *entry, res *result, now time.Time) {
 		pause = max(pause, res.retryAfter)
 	}
 	e.notBefore = now.Add(pause)
+	e.refused = errors.Is(res.err, syscall.ECONNREFUSED)
 	if r.last = res.err; r.last == nil {
 		r.last = problemError(&res.answer)
 	}
+}
+
+// refused reports whether nobody listens at any of the sites.
+func (r *race) refused() bool {
+	return !slices.ContainsFunc(r.entries, func(e entry) bool { return e.open || !e.refused })
 }
 
 const (

@@ -106,12 +106,12 @@ func (l *load) capacity(ctx context.Context, w *world, id func() holdfast.ID) fl
 }
 
 // probes a second that go beside the payments of the load.
-func probeRate(shards int) int { return shards * int(time.Second/probeEvery) }
+func (o *Options) probeRate() int { return int(time.Duration(o.Shards) * time.Second / o.probeGap()) }
 
 // halfOf is the rate of payments besides the probes that makes half of a capacity.
-func halfOf(capacity float64, shards int) int {
-	const least = 50 // with many shards the probes alone may be half of it
-	return min(max(int(capacity/2)-probeRate(shards), least), MaxRate)
+func halfOf(capacity float64, probes int) int {
+	const least = 50 // with a slow machine the probes alone may be half of it
+	return min(max(int(capacity/2)-probes, least), MaxRate)
 }
 
 // crowd starts what runs beside the sites for the whole drill, and finds out what half of the load is when nobody has said.
@@ -128,13 +128,13 @@ func (r *run) crowd(ctx context.Context) error {
 	if err := r.neighbours.start(r.fleet, r.o.Program, busy, r.o.Load+5*time.Minute); err != nil {
 		return err
 	}
-	r.said = fmt.Sprintf("%s orders a second were asked for, besides %d probes", thousands(int64(r.o.Rate)), probeRate(r.o.Shards))
+	r.said = fmt.Sprintf("%s orders a second were asked for, besides %d probes", thousands(int64(r.o.Rate)), r.o.probeRate())
 	if r.o.Rate == HalfLoad {
 		r.view.say(fmt.Sprintf("measuring for %v what this machine can carry beside them", measureTime))
 		whole := r.load.capacity(ctx, r.world, ids(r.rand, time.Now()))
-		r.o.Rate = halfOf(whole, r.o.Shards)
+		r.o.Rate = halfOf(whole, r.o.probeRate())
 		r.said = fmt.Sprintf("%s payments a second were carried by %d callers at once for %v; half load: %s orders a second besides %d probes",
-			thousands(int64(whole)), measureCallers, measureTime, thousands(int64(r.o.Rate)), probeRate(r.o.Shards))
+			thousands(int64(whole)), measureCallers, measureTime, thousands(int64(r.o.Rate)), r.o.probeRate())
 		r.o.Events = int(float64(r.o.Rate) * r.o.Load.Seconds())
 	}
 	r.said = fmt.Sprintf("%d busy processes on %d cores beside the sites; %s", busy, cores(), r.said)

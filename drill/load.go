@@ -17,10 +17,13 @@ import (
 const (
 	// payDeadline is how long a payment may take. Beyond it the caller goes home not knowing.
 	payDeadline = 2 * time.Second
-	// probeEvery is the distance between two probes of a shard, and so the resolution of pauses.
+	// probeEvery is the distance between two probes of a shard, and maxProbes how many there are in a second of all shards of three sites
+	// together: on a small machine more of them would be the load that they measure.
 	probeEvery = 5 * time.Millisecond
-	// readEvery is the distance between two linearizable reads of a shard.
+	maxProbes  = 400
+	// readEvery is the distance between two linearizable reads of a shard, and maxReads the same as maxProbes.
 	readEvery = 20 * time.Millisecond
+	maxReads  = 100
 	// maxUnderWay bounds the payments that wait for an answer. At the deadline of 2 s it is reached at 8,000 payments a second
 	// that nobody answers.
 	maxUnderWay = 16_384
@@ -156,9 +159,24 @@ func (l *load) pay(ctx context.Context, c *client.Client, t *holdfast.Transfer, 
 	return out.Status
 }
 
-// probe sends one penny to the till of a shard every 5 ms until the context until ends; the answers may come later.
-func (l *load) probe(ctx, until context.Context, c *shardCast, id func() holdfast.ID) {
-	l.every(until, probeEvery, func(n int, due time.Duration) {
+// pace is when something is done for a shard again and again: first, after a while, and from then on at a distance.
+type pace struct{ phase, step time.Duration }
+
+// paceOf is that of shard k (from 0) of a fleet: the least distance, or as much more as keeps the sum of all shards at most a second, of
+// three sites; every message of an entry goes to each follower, so of five it is half. The shards take turns, so that what is sent is
+// spread over time.
+func (o *Options) paceOf(k int, least time.Duration, most int) pace {
+	step := max(least, time.Duration(o.Shards*(o.Sites-1))*time.Second/time.Duration(2*most))
+	return pace{phase: time.Duration(k) * step / time.Duration(o.Shards), step: step}
+}
+
+// probeGap is the distance between two probes of a shard, and so the resolution of pauses. A pause lasts from the last
+// acknowledgement before it to the first one after it: rarer probes make one longer by a gap at most, and never shorter.
+func (o *Options) probeGap() time.Duration { return o.paceOf(0, probeEvery, maxProbes).step }
+
+// probe sends one penny to the till of a shard at its pace until the context until ends; the answers may come later.
+func (l *load) probe(ctx, until context.Context, c *shardCast, at pace, id func() holdfast.ID) {
+	l.every(until, at, func(n int, due time.Duration) {
 		t := probePayment(c, n, id())
 		l.pay(ctx, l.clients[0], &t, Sample{Shard: c.id, Kind: Probed, Due: due})
 	})
@@ -172,12 +190,12 @@ func probePayment(c *shardCast, n int, id holdfast.ID) holdfast.Transfer {
 }
 
 // read reads the accounts of the probes, linearizably, until the context until ends.
-func (l *load) read(ctx, until context.Context, c *shardCast) {
+func (l *load) read(ctx, until context.Context, c *shardCast, at pace) {
 	accounts := append([]holdfast.AccountID{c.till}, c.payers...)
 	if l.book.crosses == nil {
 		accounts = append(accounts, c.merchant) // with several shards it is paid from elsewhere, which is no part of the shard's order
 	}
-	l.every(until, readEvery, func(n int, due time.Duration) {
+	l.every(until, at, func(n int, due time.Duration) {
 		l.readOne(ctx, l.clients[n%len(l.clients)], c, accounts[n%len(accounts)], due)
 	})
 }
@@ -199,10 +217,10 @@ func (l *load) readOne(ctx context.Context, from *client.Client, c *shardCast, i
 
 // every calls do, each time in a goroutine, at a steady pace until the context ends. A beat that comes late is made up for:
 // the pace is that of the clock, not of the answers.
-func (l *load) every(until context.Context, step time.Duration, do func(n int, due time.Duration)) {
-	first := l.clock()
+func (l *load) every(until context.Context, p pace, do func(n int, due time.Duration)) {
+	first := l.clock() + p.phase
 	for n := 0; ; n++ {
-		due := first + time.Duration(n)*step
+		due := first + time.Duration(n)*p.step
 		if rest(until, due-l.clock()) != nil || l.enter(until) != nil {
 			return
 		}

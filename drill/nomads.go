@@ -82,7 +82,7 @@ func (n *nomads) grants() (all []grant) {
 
 // wander pays from the slot that moves to other shards until the context until ends.
 func (l *load) wander(ctx, until context.Context, n *nomads, id func() holdfast.ID) {
-	l.every(until, wanderEvery, func(i int, due time.Duration) {
+	l.every(until, pace{step: wanderEvery}, func(i int, due time.Duration) {
 		t := holdfast.Transfer{
 			ID: id(), Kind: holdfast.Immediate, Debit: n.payers[i%len(n.payers)], Credit: n.shops[i%len(n.shops)], Amount: 1, Code: codeWander,
 		}

@@ -63,6 +63,10 @@ func (e *Evidence) Comparisons() (out []string) {
 		out = append(out, fmt.Sprintf("Half of the payments from one shard to another were answered in %.1f ms (%.1f round trips), 99 of 100 in %.1f ms.",
 			millis(q.p50), millis(q.p50)/e.Result.RTTMillis, millis(q.p99)))
 	}
+	if e.Result.Shards > 1 {
+		out = append(out, fmt.Sprintf("%s orders a second, and a probe of each shard every %v: a pause is measured to within that, and never as shorter than it was.",
+			thousands(int64(e.Rate)), e.ProbeGap))
+	}
 	if words := tardiness(e.Traffic); words != "" {
 		out = append(out, words)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"os"
 	"sync"
@@ -36,7 +37,7 @@ type Options struct {
 }
 
 // AllEvents replays every recorded event once, whatever the rate; of a load that is shorter than the scenario has it, a share of
-// them, so that the rate is the same.
+// them, so that the rate is the same, and with more shards fewer, as a rate would be lower.
 const AllEvents = -1
 
 // Defaults are the options of a drill of which nothing was said.
@@ -98,6 +99,8 @@ type Evidence struct {
 	Checks   []Check
 	Sites    []string
 	Bound    time.Duration // the longest pause that passes
+	ProbeGap time.Duration // between two probes of a shard
+	Rate     int           // orders a second, on average
 	// StayBound is that of a shard that was led from a site which stayed.
 	StayBound time.Duration
 	Length    time.Duration // from the start of the load to its last answer
@@ -173,7 +176,8 @@ func prepare(s Scenario, o Options) (_ *run, err error) {
 		}
 		r.o.Events = int(float64(most) * r.o.Load.Seconds())
 	case AllEvents:
-		r.o.Events = int(int64(len(trade.Events)) * int64(min(r.o.Load, s.Load)) / int64(s.Load))
+		all := int64(len(trade.Events)) * int64(min(r.o.Load, s.Load)) / int64(s.Load)
+		r.o.Events = s.evenly(int(all), &o)
 	}
 	if r.world, err = newWorld(trade, o.Shards); err != nil {
 		return nil, err
@@ -281,8 +285,8 @@ func (r *run) play(ctx context.Context) []error {
 	for i := range r.world.shards {
 		c := &r.world.shards[i]
 		id := ids(rand.New(rand.NewPCG(r.o.Seed, 10+uint64(i))), time.Now())
-		callers.Go(func() { r.load.probe(ctx, until, c, id) })
-		callers.Go(func() { r.load.read(ctx, until, c) })
+		callers.Go(func() { r.load.probe(ctx, until, c, r.o.paceOf(i, probeEvery, maxProbes), id) })
+		callers.Go(func() { r.load.read(ctx, until, c, r.o.paceOf(i, readEvery, maxReads)) })
 	}
 	if n := r.world.nomads; n != nil {
 		id := ids(rand.New(rand.NewPCG(r.o.Seed, 5)), time.Now())
@@ -338,8 +342,9 @@ func (r *run) judge(ctx context.Context, broken []error) *Evidence {
 	e := &Evidence{
 		Signed:   signed,
 		Scenario: r.scenario, Samples: samples, Faults: r.stage.history(), Reigns: r.throne.history(),
-		Checks: p.checks, Bound: r.scenario.Bound(r.o.RTT), StayBound: r.scenario.StayBound(r.o.RTT), Length: r.view.length(), Started: r.started, Machine: machine(r.o.Version),
+		Checks: p.checks, Bound: r.scenario.Bound(r.o.RTT), StayBound: r.scenario.StayBound(r.o.RTT), ProbeGap: r.o.probeGap(), Length: r.view.length(), Started: r.started, Machine: machine(r.o.Version),
 	}
+	e.Rate = int(math.Round(float64(r.o.Events) / r.o.Load.Seconds()))
 	for _, m := range r.fleet.sites {
 		e.Sites = append(e.Sites, m.name)
 	}

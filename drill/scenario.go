@@ -41,6 +41,21 @@ func (s *Scenario) Fit(o *Options, asked func(option string) bool) {
 			*x.value = x.want
 		}
 	}
+	if !s.calm && !asked("rate") {
+		o.Rate = s.evenly(o.Rate, o)
+	}
+}
+
+// evenly is the rate at which a fleet has as much to do as one with the shards that the scenario has by default, for which the rate is
+// meant: an order from one shard to another is three entries in logs (depart, land, settle), and of n shards all but one n-th of the
+// orders are. Orders of one shard share entries, those of many do not; and what an entry costs goes with the number of followers.
+func (s *Scenario) evenly(rate int, o *Options) int {
+	usual, shards := cmp.Or(s.Shards, 1), o.Shards
+	if shards <= usual {
+		return rate
+	}
+	rate = rate * (3*usual - 2) * shards / (usual * (3*shards - 2))
+	return max(1, rate*2/max(2, o.Sites-1))
 }
 
 // rate of a scenario whose load is measured when nobody says how much it is.

@@ -57,7 +57,7 @@ func (s *stranded) ask(ctx, until context.Context, sites []*member, id func() ho
 	var ids sync.Mutex
 	for _, m := range sites {
 		clients.Go(func() {
-			s.load.every(until, strandedEvery, func(n int, due time.Duration) {
+			s.load.every(until, pace{step: strandedEvery}, func(n int, due time.Duration) {
 				c := &s.shards[n%len(s.shards)]
 				ids.Lock()
 				t := probePayment(c, n, id())

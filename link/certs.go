@@ -114,6 +114,9 @@ func openCA(pair Pair, key *ecdsa.PrivateKey) (*CA, error) {
 // Cluster is the name of the cluster.
 func (ca *CA) Cluster() string { return ca.cluster }
 
+// Expires is when the authority ends, and every certificate of it at the latest.
+func (ca *CA) Expires() time.Time { return ca.cert.NotAfter }
+
 // Pair is the authority's own certificate and key, for [WritePair].
 func (ca *CA) Pair() Pair { return ca.pair }
 
@@ -173,18 +176,31 @@ func issue(
 	}, nil
 }
 
-// WritePair writes certificate (0644) and key (0600) to new files; files that exist are an error, nothing is overwritten.
+// WritePair writes certificate (0644) and key (0600) to new files. A file that exists is an error: nothing is overwritten, and neither is
+// written, because a key beside the certificate of another is worse than none.
 func WritePair(certFile, keyFile string, p Pair) error {
+	for _, name := range []string{keyFile, certFile} {
+		if _, err := os.Lstat(name); err == nil {
+			return existsAlready(name)
+		}
+	}
 	if err := writeNew(keyFile, p.Key, 0o600); err != nil {
 		return err
 	}
-	return writeNew(certFile, p.Cert, 0o644)
+	if err := writeNew(certFile, p.Cert, 0o644); err != nil {
+		return errors.Join(err, os.Remove(keyFile)) // which is ours, and of no use
+	}
+	return nil
+}
+
+func existsAlready(name string) error {
+	return fmt.Errorf("%s exists already: certificates and keys are never overwritten, move it away first", name)
 }
 
 func writeNew(name string, data []byte, mode fs.FileMode) (err error) {
 	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
 	if errors.Is(err, fs.ErrExist) {
-		return fmt.Errorf("%s exists already: certificates and keys are never overwritten, move it away first", name)
+		return existsAlready(name)
 	}
 	if err != nil {
 		return err
@@ -234,7 +250,7 @@ func NewCredentials(caPEM []byte, site Pair, now time.Time) (*Credentials, error
 	if err != nil {
 		return nil, fmt.Errorf("certificate and key of the site do not belong together: %w", err)
 	}
-	c := &Credentials{cert: cert, pool: x509.NewCertPool(), expires: cert.Leaf.NotAfter}
+	c := &Credentials{cert: cert, pool: x509.NewCertPool()}
 	for _, root := range roots {
 		c.pool.AddCert(root)
 	}
@@ -248,12 +264,19 @@ func NewCredentials(caPEM []byte, site Pair, now time.Time) (*Credentials, error
 	if err != nil {
 		return nil, fmt.Errorf("the certificate of site %d was not made by this authority: %w", c.Site, err)
 	}
-	for _, link := range chain {
-		if link.NotAfter.Before(c.expires) {
-			c.expires = link.NotAfter
+	c.expires = endOf(chain)
+	return c, nil
+}
+
+// endOf is when the first certificate of a chain ends.
+func endOf(chain []*x509.Certificate) time.Time {
+	end := chain[0].NotAfter
+	for _, c := range chain[1:] {
+		if c.NotAfter.Before(end) {
+			end = c.NotAfter
 		}
 	}
-	return c, nil
+	return end
 }
 
 // Expires is when the first of the certificates involved ends.

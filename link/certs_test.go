@@ -60,6 +60,34 @@ func TestCertsThroughFiles(t *testing.T) {
 	wantError(t, "key open to others", err, "chmod 600")
 }
 
+// A pair is written whole or not at all: a new key beside an old certificate is of no use, and looks as if it were.
+func TestPairIsWrittenWholeOrNotAtAll(t *testing.T) {
+	pair, err := newCA(t, "demo").NewSiteCert(7, testNow, year)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, there := range []string{"site.crt", "site.key"} {
+		dir := t.TempDir()
+		if err := os.WriteFile(filepath.Join(dir, there), []byte("old"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		err := WritePair(filepath.Join(dir, "site.crt"), filepath.Join(dir, "site.key"), pair)
+		wantError(t, "with "+there, err, filepath.Join(dir, there)+" exists already")
+		files, err := os.ReadDir(dir)
+		if err != nil || len(files) != 1 || files[0].Name() != there {
+			t.Errorf("with %s there is now %v, %v", there, files, err)
+		}
+		if text, err := os.ReadFile(filepath.Join(dir, there)); err != nil || string(text) != "old" {
+			t.Errorf("%s was overwritten: %q, %v", there, text, err)
+		}
+	}
+	dir := t.TempDir()
+	err = WritePair(filepath.Join(dir, "nowhere", "site.crt"), filepath.Join(dir, "site.key"), pair)
+	if files, _ := os.ReadDir(dir); err == nil || len(files) != 0 {
+		t.Errorf("a certificate that could not be written: %v, and there is %v", err, files)
+	}
+}
+
 func TestCertErrorsSayWhatToDo(t *testing.T) {
 	ca, other := newCA(t, "demo"), newCA(t, "demo")
 	pair, err := ca.NewSiteCert(1, testNow, year)

@@ -78,6 +78,7 @@ type Link struct {
 	incarnation uint64 // of this process
 	firstCall   uint64 // ids of calls start anywhere, so that a reply to a former life of this process fits no call of this one
 	started     time.Time
+	clock       func() time.Time // for certificates, and nothing else; tests set it before Start
 	timing      Timing
 	limits      Limits
 	peers       atomic.Pointer[map[holdfast.SiteID]*peer] // replaced as a whole under mu; see peers.go
@@ -119,7 +120,7 @@ func New(cfg Config) (*Link, error) {
 	}
 	l := &Link{
 		site: cfg.Site, creds: cfg.Credentials, handler: cfg.Handler, notify: cfg.Notify, log: cfg.Logger,
-		listen: cfg.Listen, program: cfg.Version, started: time.Now(),
+		listen: cfg.Listen, program: cfg.Version, started: time.Now(), clock: time.Now,
 		timing: cfg.Timing.withDefaults(), limits: cfg.Limits.withDefaults(),
 		handshakes: make(chan struct{}, maxHandshakes), stir: make(chan struct{}, 1),
 	}

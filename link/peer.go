@@ -261,14 +261,24 @@ func (p *peer) awaitSender(ctx context.Context) bool {
 	}
 }
 
-// tick pings on every connection and gives up the silent ones.
+// tick pings on every connection, and gives up the silent ones and those whose certificate has ended.
 func (p *peer) tick() {
+	now := p.link.clock()
 	for _, s := range *p.live.Load() {
+		if s.conn.expired(now) {
+			s.close(errExpired)
+			continue
+		}
 		s.tick()
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, r := range p.receivers {
+		if r.conn.expired(now) {
+			r.conn.close()
+			p.link.warn("gave a connection up", "peer", p.site, "carrier", r.path.carrier, "reason", errExpired.Error())
+			continue
+		}
 		r.tick()
 	}
 }

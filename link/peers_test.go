@@ -3,6 +3,7 @@ package link
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -114,4 +115,64 @@ func TestProbe(t *testing.T) {
 	if _, err := f.links[1].Probe(ctx, 9, l.Addrs()[0]); !errors.Is(err, errStranger) {
 		t.Errorf("a site of another cluster: %v", err)
 	}
+}
+
+// TestConnectionEndsWithItsCertificate: what the peer has shown is good until it ends, and not until the line breaks for another reason.
+func TestConnectionEndsWithItsCertificate(t *testing.T) {
+	ca := newCA(t, "demo")
+	listen := map[holdfast.SiteID]string{1: freePort(t), 2: freePort(t)}
+	life := map[holdfast.SiteID]time.Duration{1: year, 2: 30 * 24 * time.Hour}
+	links := map[holdfast.SiteID]*Link{}
+	var ahead atomic.Int64 // of the clock of site 1; that of site 2 is right
+	for _, site := range []holdfast.SiteID{1, 2} {
+		pair, err := ca.NewSiteCert(site, testNow, life[site])
+		if err != nil {
+			t.Fatal(err)
+		}
+		creds, err := NewCredentials(ca.Pair().Cert, pair, testNow)
+		if err != nil {
+			t.Fatal(err)
+		}
+		l, err := New(Config{
+			Site: site, Listen: []string{listen[site]}, Peers: map[holdfast.SiteID][]string{3 - site: {listen[3-site]}},
+			Credentials: creds, Handler: &recorder{}, Timing: Timing{Silence: patience / 2, Ping: 10 * time.Millisecond},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if site == 1 {
+			l.clock = func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }
+		}
+		if err := l.Start(); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() {
+			if err := l.Close(); err != nil {
+				t.Error(err)
+			}
+		})
+		links[site] = l
+	}
+	both := func() bool { return links[1].Peers()[0].Up && links[2].Peers()[0].Up }
+	eventually(t, "both are in reach", both)
+	ahead.Store(int64(29 * 24 * time.Hour))
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	strangers, breaks := links[1].Totals().Strangers, links[1].Peers()[0].Carriers[0].Breaks
+	if _, err := links[1].Probe(ctx, 2, listen[2]); err != nil || !both() {
+		t.Errorf("a day before its end the certificate is no good: %v", err)
+	}
+	ahead.Store(int64(31 * 24 * time.Hour))
+	one := links[1].peer(2)
+	eventually(t, "no connection is left, in neither direction", func() bool {
+		one.mu.Lock()
+		defer one.mu.Unlock()
+		return len(*one.live.Load()) == 0 && len(one.receivers) == 0
+	})
+	eventually(t, "its holder is turned away", func() bool { return links[1].Totals().Strangers > strangers })
+	if now := links[1].Peers()[0].Carriers[0]; now.Breaks == breaks || now.Up {
+		t.Errorf("the carrier afterwards: %+v", now)
+	}
+	ahead.Store(0) // it was the clock alone
+	eventually(t, "both are in reach again", both)
 }

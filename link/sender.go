@@ -31,6 +31,7 @@ var (
 	errSilent    = errors.New("no sign of life")
 	errRestarted = errors.New("the peer's process has been started anew")
 	errBroken    = fmt.Errorf("connection broke: %w", ErrUnreachable)
+	errExpired   = errors.New("the certificate that the peer has shown has ended: it needs a new one, or its authority does")
 	errFull      = fmt.Errorf("send queue is full: %w", ErrBusy)
 )
 
@@ -315,7 +316,11 @@ func (s *sender) ping() {
 type conn struct {
 	net.Conn // TLS
 	batch    *batchConn
+	until    time.Time // when the certificate of the peer ends, or its authority's
 }
+
+// expired reports whether a connection would not be made any more, because what the peer has shown is not good any more.
+func (c *conn) expired(now time.Time) bool { return now.After(c.until) }
 
 // close closes at once; TLS would wait to say good-bye on a line that may be dead.
 func (c *conn) close() { _ = c.batch.Conn.Close() }

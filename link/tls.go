@@ -34,7 +34,7 @@ func (l *Link) tlsConfig(welcome func(holdfast.SiteID) bool) *tls.Config {
 			if len(s.PeerCertificates) == 0 {
 				return fmt.Errorf("%w: it shows no certificate", errStranger)
 			}
-			site, err := creds.verify(s.PeerCertificates[0], time.Now())
+			site, err := creds.verify(s.PeerCertificates[0], l.clock())
 			if err != nil {
 				return fmt.Errorf("%w: %w", errStranger, err)
 			}
@@ -54,7 +54,12 @@ func (l *Link) secure(ctx context.Context, raw net.Conn, wrap func(net.Conn, *tl
 		_ = raw.Close()
 		return nil, err
 	}
-	return &conn{Conn: c, batch: batch}, nil
+	chain, err := l.creds.chain(c.ConnectionState().PeerCertificates[0], l.clock())
+	if err != nil { // it has ended since the handshake
+		_ = raw.Close()
+		return nil, fmt.Errorf("%w: %w", errStranger, err)
+	}
+	return &conn{Conn: c, batch: batch, until: endOf(chain)}, nil
 }
 
 // handshake is how long all of it may take: TCP, TLS and hello are three round trips, and signatures. It is patient: on a
@@ -63,7 +68,7 @@ func (t Timing) handshake() time.Duration { return 5 * t.Silence }
 
 // siteOf is the site whose certificate the peer of an established connection has shown.
 func (l *Link) siteOf(c *conn) (holdfast.SiteID, error) {
-	return l.creds.verify(c.Conn.(*tls.Conn).ConnectionState().PeerCertificates[0], time.Now())
+	return l.creds.verify(c.Conn.(*tls.Conn).ConnectionState().PeerCertificates[0], l.clock())
 }
 
 // lineFault reports whether an error of a handshake says something about the line rather than about who is at its end.

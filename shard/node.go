@@ -95,6 +95,8 @@ type Node struct {
 	stirred     bool      // something has happened since the last tick; see sleep.go
 	spoke       bool      // as follower: the leader has spoken since this replica fell asleep last
 	duel        bool      // another candidate asked for our vote in the term we stand in
+	ticks       int
+	said        acknowledgement // the last one
 	offer       *Offer
 	messages    []Message
 	snapshotted map[ReplicaID]int // ticks since the library told a follower to fetch a checkpoint
@@ -246,6 +248,7 @@ func (n *Node) Tick() (err error) {
 	defer caught(&err)
 	heir := n.heir()
 	n.raft.Tick()
+	n.ticks++
 	if err := n.resign(heir); err != nil {
 		return err
 	}
@@ -637,7 +640,7 @@ func (n *Node) follow(out *Output, rd raft.Ready) {
 // write turns the library's order to its storage into a Write, unless nothing in it has to be durable: a commit index by
 // itself waits for the next write that matters.
 func (n *Node) write(out *Output, m *pb.Message, votes []*pb.Message) error {
-	after := append(m.GetResponses(), votes...)
+	after := append(slices.DeleteFunc(m.GetResponses(), n.echoes), votes...)
 	if m.Term != nil {
 		n.late = &HardState{Term: m.GetTerm(), Vote: m.GetVote(), Commit: m.GetCommit()}
 	}
@@ -666,6 +669,28 @@ func (n *Node) write(out *Output, m *pb.Message, votes []*pb.Message) error {
 	}
 	n.writes = append(n.writes, action)
 	return nil
+}
+
+// acknowledgement is what a follower says of its log, and the tick in which it does.
+type acknowledgement struct {
+	to, term, index uint64
+	tick            int
+}
+
+// echoes reports an acknowledgement that says once more, within one tick, what the last one said: a message that brings the commit
+// index and no entries asks for one. The leader learns nothing from it, and of an entry that is alone it would be a fourth of all
+// messages. What an acknowledgement that was lost has left open, the answer to the next message after the tick settles: a leader that
+// is in doubt sends one with each heartbeat.
+func (n *Node) echoes(m *pb.Message) bool {
+	if m.GetType() != pb.MsgAppResp || m.GetTo() == uint64(n.config.Replica) {
+		return false
+	}
+	before := n.said
+	n.said = acknowledgement{m.GetTo(), m.GetTerm(), m.GetIndex(), n.ticks}
+	if m.GetReject() {
+		n.said = acknowledgement{} // what is acknowledged after it is news
+	}
+	return n.said == before && !m.GetReject()
 }
 
 // noteEntries remembers, as leader, where our term begins and where a membership change may stand.

@@ -267,6 +267,9 @@ func plainName(name string, most int) bool {
 	return true
 }
 
+// ListenAddress reports whether a text says where to listen: host:port. The host may be missing, and port 0 is any that is free.
+func ListenAddress(text string) bool { return address(text, true) }
+
 // address reports whether a is host:port with a port number. Port 0, any free one, makes sense only for a listener.
 func address(a string, listen bool) bool {
 	host, port, err := net.SplitHostPort(a)

@@ -3,7 +3,6 @@ package main
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -41,7 +40,7 @@ func (t *target) client() (*client.Client, error) {
 	if key == "" {
 		return nil, fmt.Errorf("set %s to an API key: holdfast serve printed one when it first started, and holdfast key makes others", keyVariable)
 	}
-	return client.New(client.Config{Sites: strings.Split(t.site, ","), Key: key, Timeout: 10 * time.Second})
+	return client.New(client.Config{Sites: strings.Split(t.site, ","), Key: key, Timeout: 10 * time.Second, Hasty: true})
 }
 
 func newStatus() *cobra.Command {
@@ -144,17 +143,21 @@ func (s *fleetStatus) tellSurvival(w io.Writer, names map[holdfast.SiteID]string
 	}
 }
 
+// askStatus asks three questions, and ends with the first that has no answer: the others would have none either, and each waits as long.
 func askStatus(ctx context.Context, c *client.Client) (s fleetStatus, err error) {
-	var siteErr, survivalErr error
-	var fleet client.Fleet
-	fleet, siteErr = c.Fleet(ctx)
+	fleet, err := c.Fleet(ctx)
+	if err != nil {
+		return s, fmt.Errorf("ask the fleet for its sites: %w", err)
+	}
 	s.Sites, s.Change = fleet.Sites, fleet.Change
-	shards, shardErr := c.ShardMap(ctx)
+	shards, err := c.ShardMap(ctx)
+	if err != nil {
+		return s, fmt.Errorf("ask the fleet for its shards: %w", err)
+	}
 	s.Shards, s.Moves, s.Map = shards.Shards, shards.Moves, shards.Version
 	s.Splits = slices.DeleteFunc(shards.Splits, func(x client.ShardSplit) bool { return x.Over() })
-	s.Survival, survivalErr = c.Survival(ctx)
-	if err := errors.Join(siteErr, shardErr, survivalErr); err != nil {
-		return s, fmt.Errorf("ask the fleet: %w", err)
+	if s.Survival, err = c.Survival(ctx); err != nil {
+		return s, fmt.Errorf("ask the fleet what it would survive: %w", err)
 	}
 	s.OK = s.Survival.Survives || len(s.Sites) == 1
 	for i := range s.Sites {

@@ -1,10 +1,38 @@
 package main
 
 import (
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"sync"
 	"testing"
 
 	"holdfast/client"
 )
+
+// The first question that has no answer ends the asking: each of the others would wait as long, and say the same.
+func TestStatusEndsWithTheFirstQuestionUnanswered(t *testing.T) {
+	var mu sync.Mutex
+	var asked []string
+	site := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		defer mu.Unlock()
+		asked = append(asked, r.URL.Path)
+		w.WriteHeader(http.StatusForbidden)
+	}))
+	defer site.Close()
+	c, err := client.New(client.Config{Sites: []string{site.URL}, Key: "any"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	_, err = askStatus(t.Context(), c)
+	mu.Lock()
+	defer mu.Unlock()
+	if err == nil || !slices.Equal(asked, []string{"/v1/sites"}) {
+		t.Errorf("asked %q: %v", asked, err)
+	}
+}
 
 // An audit that compared nothing passes only where there is nothing to compare with.
 func TestAnAuditThatComparedNothing(t *testing.T) {

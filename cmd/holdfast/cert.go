@@ -16,8 +16,9 @@ import (
 )
 
 const (
-	caLife   = 10 * 365 * 24 * time.Hour
-	siteLife = 2 * 365 * 24 * time.Hour
+	day      = 24 * time.Hour
+	caLife   = 10 * 365 * day
+	siteDays = 2 * 365
 )
 
 func newCert() *cobra.Command {
@@ -59,35 +60,63 @@ func newCertCA() *cobra.Command {
 func newCertSite() *cobra.Command {
 	var dir string
 	var sites []uint
+	var days int
 	cmd := &cobra.Command{
-		Use:     "site",
-		Short:   "Make the certificate of a site, or of several: site-N.crt and site-N.key",
-		Long:    "Make the certificate of a site, or of several, with the authority that \"holdfast cert ca\" made in the same directory. A certificate says which site its holder is; addresses may change.",
-		Example: "  holdfast cert site --dir pki --site 1\n  holdfast cert site --dir pki --site 2,3",
+		Use:   "site",
+		Short: "Make the certificate of a site, or of several: site-N.crt and site-N.key",
+		Long: `Make the certificate of a site, or of several, with the authority that "holdfast cert ca" made in the same directory. A
+certificate says which site its holder is; addresses may change. Files that exist are never overwritten.
+
+A certificate is good for two years, or for --days, and never longer than its authority. Connections between sites end with the
+certificates that they were made with: "holdfast doctor" warns a month before.`,
+		Example: "  holdfast cert site --dir pki --site 1\n  holdfast cert site --dir pki --site 2,3\n  holdfast cert site --dir pki --site 4 --days 90",
 		Args:    nothing,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if len(sites) == 0 {
 				return badUsage(cmd, errors.New("say for which site: --site 1"))
 			}
-			return makeSiteCerts(cmd, dir, sites)
+			if days < 1 || days > int(caLife/day) {
+				return badUsage(cmd, fmt.Errorf("--days %d: 1 to %d", days, int(caLife/day)))
+			}
+			return makeSiteCerts(cmd, dir, sites, time.Duration(days)*day, !cmd.Flags().Changed("days"))
 		},
 	}
 	cmd.Flags().StringVar(&dir, "dir", "pki", "`DIR` with the authority, to write to")
 	cmd.Flags().UintSliceVar(&sites, "site", nil, "`NUMBER` of the site, as in its configuration; several, separated by commas")
+	cmd.Flags().IntVar(&days, "days", siteDays, "`N` days for which the certificate is good; by default fewer where the authority ends earlier")
 	return cmd
 }
 
-func makeSiteCerts(cmd *cobra.Command, dir string, sites []uint) error {
+// siteLife is how long a certificate may live. A life that nobody has asked for gives way to the end of the authority.
+func siteLife(cmd *cobra.Command, ca *link.CA, now time.Time, life time.Duration, byDefault bool) (time.Duration, error) {
+	rest, end := ca.Expires().Sub(now), ca.Expires().UTC().Format(time.DateOnly)
+	switch {
+	case life <= rest:
+		return life, nil
+	case rest < day:
+		return 0, fmt.Errorf("the authority ends %s: make a new one (docs/runbooks/certificates.md)", end)
+	case !byDefault:
+		return 0, badUsage(cmd, fmt.Errorf("--days %d: the authority ends %s, and no certificate outlives it: give %d or fewer, or make a new authority",
+			int(life/day), end, int(rest/day)))
+	}
+	fmt.Fprintf(cmd.ErrOrStderr(), "The authority ends %s, and the certificate with it, after %d days instead of %d.\n", end, int(rest/day), int(life/day))
+	return rest, nil
+}
+
+func makeSiteCerts(cmd *cobra.Command, dir string, sites []uint, life time.Duration, byDefault bool) error {
 	now := time.Now()
 	ca, err := link.LoadCA(filepath.Join(dir, "ca.crt"), filepath.Join(dir, "ca.key"), now)
 	if err != nil {
+		return err
+	}
+	if life, err = siteLife(cmd, ca, now, life, byDefault); err != nil {
 		return err
 	}
 	for _, n := range sites {
 		if n < 1 || n > 65535 {
 			return badUsage(cmd, fmt.Errorf("site %d: the numbers of sites are 1 to 65535", n))
 		}
-		pair, err := ca.NewSiteCert(holdfast.SiteID(n), now, siteLife)
+		pair, err := ca.NewSiteCert(holdfast.SiteID(n), now, life)
 		if err != nil {
 			return err
 		}
@@ -95,7 +124,7 @@ func makeSiteCerts(cmd *cobra.Command, dir string, sites []uint) error {
 		if err := link.WritePair(base+".crt", base+".key", pair); err != nil {
 			return err
 		}
-		fmt.Fprintf(cmd.OutOrStdout(), "%s.crt, %s.key  for site %d of %s, good until %s\n", base, base, n, ca.Cluster(), now.Add(siteLife).Format(time.DateOnly))
+		fmt.Fprintf(cmd.OutOrStdout(), "%s.crt, %s.key  for site %d of %s, good until %s\n", base, base, n, ca.Cluster(), now.Add(life).UTC().Format(time.DateOnly))
 	}
 	return nil
 }

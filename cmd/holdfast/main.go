@@ -12,6 +12,8 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+
+	"holdfast/client"
 )
 
 // version is set when the program is linked (see the Makefile).
@@ -56,6 +58,9 @@ func report(err error, errs io.Writer) int {
 	if usage, ok := errors.AsType[*usageError](err); ok {
 		fmt.Fprintf(errs, "See: %s --help\n", usage.command)
 		return exitUsage
+	}
+	if errors.Is(err, client.ErrNobody) {
+		fmt.Fprintf(errs, "Is the site running? holdfast serve starts one; --site URL or %s names another.\n", siteVariable)
 	}
 	return exitFailed
 }

@@ -3,22 +3,22 @@ package main
 import (
 	"bufio"
 	"context"
+	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
 	"time"
+
+	"holdfast/bench"
 )
 
 // TestReadmeQuickStart does what the README tells a newcomer, word for word but for the port, and looks at the answers.
 func TestReadmeQuickStart(t *testing.T) {
 	t.Parallel() // it waits for others most of the time
-	readme, err := os.ReadFile("../../README.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	script := quickStart(t, string(readme))
+	script := shellOf(t, "quick-start")
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	binary, err := exec.LookPath("holdfast")
@@ -46,13 +46,18 @@ func TestReadmeQuickStart(t *testing.T) {
 	}
 }
 
-// quickStart cuts the shell block out of the README that follows the mark.
-func quickStart(t *testing.T, readme string) string {
-	_, rest, found := strings.Cut(readme, "<!-- quick-start:")
+// shellOf cuts the shell block out of the README that follows a mark.
+func shellOf(t *testing.T, mark string) string {
+	t.Helper()
+	readme, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, found := strings.Cut(string(readme), "<!-- "+mark+":")
 	_, rest, opened := strings.Cut(rest, "```sh\n")
 	script, _, closed := strings.Cut(rest, "\n```")
 	if !found || !opened || !closed {
-		t.Fatal("the README has no quick start after its mark")
+		t.Fatalf("the README has no shell block after its mark %s", mark)
 	}
 	return script
 }
@@ -86,4 +91,147 @@ func startSite(ctx context.Context, t *testing.T, binary string) (address, key s
 	}
 	t.Fatal("serve ended without printing a key")
 	return "", ""
+}
+
+// TestReadmeRunForReal does what the README says under "Run it for real", line by line, as the operator of three sites would whose
+// addresses happen to be on this machine.
+func TestReadmeRunForReal(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+	defer cancel()
+	f := newFleetOf(ctx, t)
+	edits := operatorsOf(t, f)
+	var printed, section string
+	for line := range strings.Lines(shellOf(t, "run-for-real")) {
+		line, _, _ = strings.Cut(strings.ReplaceAll(strings.TrimSpace(line), "bin/holdfast", "holdfast"), " #")
+		line = strings.TrimSpace(line)
+		args := strings.Fields(edits[1].Replace(line))[1:]
+		switch {
+		case strings.HasPrefix(line, "holdfast serve --print-config"):
+			printed = f.operate(args[:len(args)-2]...)
+		case strings.HasPrefix(line, "holdfast key"):
+			out := f.operate(args...)
+			f.key = shownKey.FindString(out)
+			section = out[strings.Index(out, "[[api_key]]"):]
+		case strings.HasPrefix(line, "holdfast serve --config"):
+			for n := 1; n <= 3; n++ {
+				f.serve(n, edits[n].Replace(printed+"\n"+section))
+			}
+		case strings.HasPrefix(line, "export HOLDFAST_KEY="):
+			f.env = append(f.env, "HOLDFAST_KEY="+f.key)
+		case strings.HasPrefix(line, "holdfast status"), strings.HasPrefix(line, "holdfast audit"):
+			f.untilGood(args)
+		default:
+			f.operate(args...)
+		}
+	}
+	if len(f.running) != 3 || len(f.env) != 1 {
+		t.Errorf("%d sites run, with %d keys", len(f.running), len(f.env))
+	}
+}
+
+var shownKey = regexp.MustCompile(`hf_[a-z2-7]{8}_[a-z2-7]{32}`)
+
+// operatorsOf are the edits that make the configuration of the first site that of each: its own number, name, directory, and addresses, of
+// two carriers.
+func operatorsOf(t *testing.T, f *fleetOf) map[int]*strings.Replacer {
+	var links, urls [4]string
+	for n := 1; n <= 3; n++ {
+		links[n], urls[n] = fmt.Sprintf("'%s', '%s'", freeLoopback(t), freeLoopback(t)), freeLoopback(t)
+	}
+	edits := map[int]*strings.Replacer{}
+	for own := 1; own <= 3; own++ {
+		list := []string{"holdfast-data", filepath.Join(f.dir, fmt.Sprint("data-", own)), "pki", filepath.Join(f.dir, "pki")}
+		for n := 1; n <= 3; n++ {
+			now := n // sites 1 and own change places
+			switch n {
+			case 1:
+				now = own
+			case own:
+				now = 1
+			}
+			list = append(list, fmt.Sprintf("'10.0.0.%d:7001'", n), links[now], fmt.Sprintf("10.0.0.%d:8080", n), urls[now],
+				fmt.Sprintf("site-%d", n), fmt.Sprintf("site-%d", now), fmt.Sprintf("\nsite = %d\n", n), fmt.Sprintf("\nsite = %d\n", now))
+		}
+		edits[own] = strings.NewReplacer(list...)
+	}
+	return edits
+}
+
+// untilGood repeats a command until it ends well: the sites have to find each other first.
+func (f *fleetOf) untilGood(args []string) {
+	f.t.Helper()
+	var last error
+	f.until(strings.Join(args, " "), func() error {
+		cmd := exec.CommandContext(f.ctx, "holdfast", args...)
+		cmd.Env = append(os.Environ(), f.env...)
+		out, err := cmd.CombinedOutput()
+		if f.ctx.Err() != nil {
+			return last // what it said before it was killed
+		}
+		if last = err; err != nil {
+			last = fmt.Errorf("%w: %s", err, out)
+		}
+		return last
+	})
+}
+
+// operate runs a command to its end, and gives what it says.
+func (f *fleetOf) operate(args ...string) string {
+	f.t.Helper()
+	cmd := exec.CommandContext(f.ctx, "holdfast", args...)
+	cmd.Dir = f.dir
+	out, err := cmd.Output()
+	if err != nil {
+		f.t.Fatalf("holdfast %s: %v\n%s", strings.Join(args, " "), err, out)
+	}
+	return string(out)
+}
+
+// TestReadmeCommands makes sure that every command line of the README is one, that the table of comparison is a table, and that what its
+// rows say can be measured again by what follows it.
+func TestReadmeCommands(t *testing.T) {
+	text, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	readme := string(text)
+	found := 0
+	for line := range strings.Lines(readme) {
+		line, _, _ = strings.Cut(line, "#")
+		for command := range strings.SplitSeq(line, "&&") {
+			command = strings.TrimPrefix(strings.TrimSpace(command), "sudo ")
+			args, _, _ := strings.Cut(command, " > ")
+			if rest, ok := strings.CutPrefix(args, "bin/holdfast "); ok {
+				parses(t, command, strings.Fields(rest))
+				found++
+			}
+		}
+	}
+	if found < 40 {
+		t.Errorf("the README has %d command lines, they were more", found)
+	}
+	_, rest, _ := strings.Cut(readme, "## How it compares")
+	_, rest, _ = strings.Cut(rest, "\n| |")
+	table, rest, _ := strings.Cut(rest, "\n\n")
+	for row := range strings.SplitSeq("| |"+table, "\n") {
+		if strings.Count(row, "|") != 4 || !strings.HasSuffix(row, "|") {
+			t.Errorf("not a row of three columns: %s", row)
+		}
+	}
+	_, rest, _ = strings.Cut(rest, "```sh\n")
+	again, _, _ := strings.Cut(rest, "\n```")
+	for _, name := range bench.Names() {
+		if !strings.Contains(again, "bench "+name) {
+			t.Errorf("nothing says how to repeat bench %s", name)
+		}
+	}
+	for _, what := range []string{
+		"1-site-mixed,3-site-mixed", "site-cut", "leader-handover", "rolling-restart", "slot-move", "shard-split", "shard-split-kill",
+		"carrier-cut", "busy-machine --duration 30m", "carrier-rivals",
+	} {
+		if !strings.Contains(again, what) {
+			t.Errorf("nothing says how to repeat %s", what)
+		}
+	}
 }

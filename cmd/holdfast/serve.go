@@ -86,6 +86,9 @@ func (f *serveFlags) configuration(cmd *cobra.Command) (site.Config, *firstKey, 
 	if f.sites != 1 && (!f.print || f.config != "" || f.sites < 2 || f.sites > site.MaxPeers+1) {
 		return site.Config{}, nil, badUsage(cmd, fmt.Errorf("--sites %d: 2 to %d, with --print-config and without --config", f.sites, site.MaxPeers+1))
 	}
+	if !site.ListenAddress(f.listen) {
+		return site.Config{}, nil, badUsage(cmd, fmt.Errorf("--listen %.100q: give host:port, for example 127.0.0.1:8080", f.listen))
+	}
 	if f.sites > 1 {
 		return site.Example(f.data, f.sites), nil, nil
 	}

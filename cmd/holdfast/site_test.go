@@ -34,6 +34,7 @@ type fleetOf struct {
 	ca  *link.CA
 	key string
 	api site.APIKey
+	env []string // of commands
 
 	configs map[int]site.Config
 	running map[int]*exec.Cmd
@@ -120,8 +121,14 @@ func (f *fleetOf) start(n int) {
 	if err != nil {
 		f.t.Fatal(err)
 	}
-	file := filepath.Join(f.dir, c.Name+".toml")
-	if err := os.WriteFile(file, text, 0o600); err != nil {
+	f.serve(n, string(text))
+}
+
+// serve starts a site with a configuration.
+func (f *fleetOf) serve(n int, text string) {
+	f.t.Helper()
+	file := filepath.Join(f.dir, fmt.Sprintf("site-%d.toml", n))
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		f.t.Fatal(err)
 	}
 	cmd := exec.Command("holdfast", "serve", "--config", file)

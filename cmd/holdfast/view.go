@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -19,9 +20,11 @@ type view struct {
 	w     io.Writer
 	paint paint
 	live  bool
+	size  func() (columns, rows int) // of the terminal
 
 	mu     sync.Mutex
 	drawn  int // lines of the picture that is on the screen
+	on     struct{ columns, rows int }
 	second time.Duration
 	frame  int
 	closed bool
@@ -30,7 +33,7 @@ type view struct {
 func newView(w io.Writer) *view {
 	v := &view{w: w}
 	if f, ok := w.(*os.File); ok && term.IsTerminal(int(f.Fd())) && os.Getenv("TERM") != "dumb" {
-		v.live, v.paint = true, paint(os.Getenv("NO_COLOR") == "")
+		v.live, v.paint, v.size = true, paint(os.Getenv("NO_COLOR") == ""), sizeOf(f)
 		fmt.Fprint(w, hideCursor)
 	}
 	return v
@@ -46,13 +49,6 @@ func (v *view) close() {
 	v.closed = true
 }
 
-const (
-	hideCursor = "\x1b[?25l"
-	showCursor = "\x1b[?25h"
-	clearLine  = "\x1b[K"
-	clearBelow = "\x1b[J"
-)
-
 func (v *view) show(s *drill.Snapshot) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -65,63 +61,75 @@ func (v *view) show(s *drill.Snapshot) {
 	}
 }
 
-// draw writes the picture over the one before, in one write: a terminal that draws half a picture flickers.
+// draw writes the picture over the one before, in one write: a terminal that draws half a picture flickers. No line reaches the last
+// cell: one that did would be wrapped by some terminals, or its end be cleared, and the next picture would begin in the wrong row.
 func (v *view) draw(s *drill.Snapshot) {
 	v.frame++
-	lines := v.picture(s)
-	var b strings.Builder
-	if v.drawn > 0 {
+	columns, rows := v.size()
+	room := columns - 1
+	lines := squeeze(v.picture(s, room), rows-1) // the cursor stands below the picture
+	b := strings.Builder{}
+	b.WriteString(wrapOff)
+	was := v.on
+	v.on.columns, v.on.rows = columns, rows
+	switch {
+	case v.drawn > 0 && was != v.on:
+		b.WriteString(clearScreen) // the terminal has moved what was there, each in its own way
+	case v.drawn > 0:
 		fmt.Fprintf(&b, "\x1b[%dA", v.drawn)
 	}
 	for _, l := range lines {
-		b.WriteString("\r" + l + clearLine + "\n")
+		b.WriteString("\r" + cut(l, room) + clearLine + "\n")
 	}
-	b.WriteString(clearBelow)
+	b.WriteString(clearBelow + wrapOn)
 	v.drawn = len(lines)
 	_, _ = io.WriteString(v.w, b.String()) // a terminal that is gone must not end the drill
 }
 
-func (v *view) picture(s *drill.Snapshot) []string {
-	p := v.paint
-	lines := []string{
-		"",
-		"  " + p.bold("HOLDFAST") + p.dim("  "+s.Scenario) + "   " + v.progress(s),
-		"",
-	}
+// picture draws what there is to see in lines of so many cells. Where there is not room for all, less is said; what is too long all
+// the same is cut by whoever draws it.
+func (v *view) picture(s *drill.Snapshot, room int) []string {
+	lines := []string{"", v.heading(s, room), ""}
 	for i := range s.Sites {
-		lines = append(lines, v.siteLine(s, i))
+		lines = append(lines, v.siteLine(s, i, room))
 	}
 	if len(s.Carriers) > 1 {
-		lines = append(lines, "", "  "+v.carriers(s))
+		lines = append(lines, "", v.carriers(s, room))
 	}
-	lines = append(lines, "",
-		"  "+p.dim("payments/s  ")+p.green(sparkline(s.Rates, sparkWidth))+"  "+p.bold(lastRate(s.Rates)),
-		fmt.Sprintf("  %s%s half of them, %s ninety-nine of a hundred", p.dim("answered in "), p.bold(inMillis(s.P50)), p.bold(inMillis(s.P99))),
+	return append(lines, "",
+		v.rates(s, room),
+		v.answered(s, room),
 		"",
-		"  "+v.counts(s),
+		v.counts(s, room),
 		"",
-		"  "+v.banner(s),
+		v.banner(s, room),
 		"")
-	return lines
 }
 
 const (
 	sparkWidth    = 60
 	progressWidth = 30
+	progressLeast = 5 // a shorter bar says nothing
 )
 
-func (v *view) progress(s *drill.Snapshot) string {
+func (v *view) heading(s *drill.Snapshot, room int) string {
+	p := v.paint
+	name := "  " + p.bold("HOLDFAST") + p.dim("  "+s.Scenario) + "   "
+	time := p.dim(fmt.Sprintf("%4.1f of %.0f s", s.Elapsed.Seconds(), s.Length.Seconds()))
+	width := min(progressWidth, room-cellsOf(name)-cellsOf(time)-1)
+	if width < progressLeast {
+		return name + time
+	}
 	share := 0.0
 	if s.Length > 0 {
 		share = min(1, float64(s.Elapsed)/float64(s.Length))
 	}
-	full := int(share * progressWidth)
-	bar := v.paint.green(strings.Repeat("━", full)) + v.paint.dim(strings.Repeat("─", progressWidth-full))
-	return fmt.Sprintf("%s %s", bar, v.paint.dim(fmt.Sprintf("%4.1f of %.0f s", s.Elapsed.Seconds(), s.Length.Seconds())))
+	full := int(share * float64(width))
+	return name + p.green(strings.Repeat("━", full)) + p.dim(strings.Repeat("─", width-full)) + " " + time
 }
 
 // siteLine is one site: its name, its part in the play, and its cables to the others.
-func (v *view) siteLine(s *drill.Snapshot, i int) string {
+func (v *view) siteLine(s *drill.Snapshot, i, room int) string {
 	p, x := v.paint, &s.Sites[i]
 	mark, part := p.green("●"), fmt.Sprintf("%-14s", "follows")
 	switch {
@@ -132,52 +140,88 @@ func (v *view) siteLine(s *drill.Snapshot, i int) string {
 	case !s.Running && s.Elapsed == 0:
 		mark, part = p.dim("○"), p.dim(fmt.Sprintf("%-14s", "starting"))
 	}
-	var cables []string
-	for j := range s.Sites {
-		if j != i {
-			cables = append(cables, v.cable(x, &s.Sites[j]))
-		}
-	}
-	return fmt.Sprintf("  %s %-11s %s %s", mark, x.Name, part, strings.Join(cables, "   "))
+	head := fmt.Sprintf("  %s %-11s %s ", mark, x.Name, part)
+	return head + v.cables(s, i, room-cellsOf(head))
 }
 
-// cable shows the line between two sites: whole, cut, or open in one direction only.
-func (v *view) cable(from, to *drill.SiteView) string {
+const cableName = 9 // cells of the name behind a cable
+
+// cables shows the cables of a site, drawn out where there is room for it.
+func (v *view) cables(s *drill.Snapshot, i, room int) string {
+	var long, short []string
+	others := len(s.Sites) - 1
+	name := min(cableName, max(1, (room+1)/max(1, others)-3)) // behind a line and a blank, before another blank
+	for j := range s.Sites {
+		if j != i {
+			c := v.cable(&s.Sites[i], &s.Sites[j])
+			long = append(long, c.draw(c.long, cableName))
+			short = append(short, c.draw(c.short, name))
+		}
+	}
+	return fitting(room, strings.Join(long, "   "), strings.Join(short, " "))
+}
+
+// cable is the line between two sites.
+type cable struct {
+	long, short string
+	colour      func(string) string // of the line
+	shade       func(string) string // of the name
+	to          string
+}
+
+func (c *cable) draw(line string, name int) string {
+	return c.colour(line) + " " + c.shade(fmt.Sprintf("%-*.*s", name, name, c.to))
+}
+
+// cable shows whether a line is whole, cut, or open in one direction only.
+func (v *view) cable(from, to *drill.SiteView) cable {
 	p := v.paint
-	name := fmt.Sprintf("%-9s", to.Name)
 	switch {
 	case from.Damage == drill.CutOff || to.Damage == drill.CutOff || (from.Damage == drill.Parted) != (to.Damage == drill.Parted):
-		return p.red("╶ ✂ ╴ ") + p.dim(name)
+		return cable{"╶ ✂ ╴", "✂", p.red, p.dim, to.Name}
 	case gone(from.Damage) || gone(to.Damage):
-		return p.dim("┄┄┄┄┄ " + name)
+		return cable{"┄┄┄┄┄", "┄", p.dim, p.dim, to.Name}
 	case from.Damage == drill.Muted || to.Damage == drill.Deafened:
-		return p.yellow("◂━━━✂ ") + p.dim(name)
+		return cable{"◂━━━✂", "◂", p.yellow, p.dim, to.Name}
 	case from.Damage == drill.Deafened || to.Damage == drill.Muted:
-		return p.yellow("✂━━━▸ ") + p.dim(name)
+		return cable{"✂━━━▸", "▸", p.yellow, p.dim, to.Name}
 	}
-	return p.green("━━━━━ ") + name
+	return cable{"━━━━━", "━", p.green, func(name string) string { return name }, to.Name}
 }
 
 // carriers shows every carrier and what goes over it. One that is broken takes no line away: sites are joined by the others.
-func (v *view) carriers(s *drill.Snapshot) string {
+func (v *view) carriers(s *drill.Snapshot, room int) string {
 	p := v.paint
-	var all []string
+	var all, names []string
 	for i, c := range s.Carriers {
-		rate := fmt.Sprintf("%5.0f kB/s", c.Rate/1000)
-		if c.Damage == drill.Whole {
-			all = append(all, fmt.Sprintf("%s %s", p.green(fmt.Sprintf("━━ carrier %d", i+1)), p.dim(rate)))
-			continue
+		name := p.green(fmt.Sprintf("━━ carrier %d", i+1))
+		if c.Damage != drill.Whole {
+			name = p.red(fmt.Sprintf("✂  carrier %d", i+1)) + " " + p.red(string(c.Damage))
 		}
-		all = append(all, fmt.Sprintf("%s %s %s", p.red(fmt.Sprintf("✂  carrier %d", i+1)), p.red(string(c.Damage)), p.dim(rate)))
+		all = append(all, name+" "+p.dim(fmt.Sprintf("%5.0f kB/s", c.Rate/1000)))
+		names = append(names, name)
 	}
-	return strings.Join(all, "     ")
+	return "  " + fitting(room-2, strings.Join(all, "     "), strings.Join(all, "  "), strings.Join(names, "  "))
 }
 
 func gone(d drill.Damage) bool {
 	return d == drill.Killed || d == drill.Frozen || d == drill.Restarting
 }
 
-func (v *view) counts(s *drill.Snapshot) string {
+func (v *view) rates(s *drill.Snapshot, room int) string {
+	p := v.paint
+	name, last := "  "+p.dim("payments/s  "), "  "+p.bold(lastRate(s.Rates))
+	return name + p.green(sparkline(s.Rates, max(0, min(sparkWidth, room-cellsOf(name)-cellsOf(last))))) + last
+}
+
+func (v *view) answered(s *drill.Snapshot, room int) string {
+	name, half, most := "  "+v.paint.dim("answered in "), v.paint.bold(inMillis(s.P50)), v.paint.bold(inMillis(s.P99))
+	return fitting(room,
+		fmt.Sprintf("%s%s half of them, %s ninety-nine of a hundred", name, half, most),
+		fmt.Sprintf("%s%s half, %s 99 of 100", name, half, most))
+}
+
+func (v *view) counts(s *drill.Snapshot, room int) string {
 	p := v.paint
 	zero := func(n int, what string) string {
 		if n == 0 {
@@ -185,26 +229,39 @@ func (v *view) counts(s *drill.Snapshot) string {
 		}
 		return p.red(fmt.Sprintf("%d %s", n, what))
 	}
-	return fmt.Sprintf("%s acknowledged   %s   %s   %s   %s", p.bold(thousands(s.Payments.Acknowledged)),
+	all := []string{
+		"  " + p.bold(thousands(s.Payments.Acknowledged)) + " acknowledged",
 		zero(s.Lost+s.Altered, "lost"), zero(s.Doubled, "doubled"), zero(s.Payments.Unknown, "unknown"),
-		p.dim("("+thousands(s.Looked)+" looked up again so far)"))
+	}
+	looked := thousands(s.Looked) + " looked up again"
+	return fitting(room,
+		strings.Join(append(slices.Clone(all), p.dim("("+looked+" so far)")), "   "),
+		strings.Join(append(slices.Clone(all), p.dim("("+looked+")")), "   "),
+		strings.Join(append(slices.Clone(all), p.dim("("+looked+")")), "  "),
+		strings.Join(all, "  "))
 }
 
 // banner is the line everybody looks at when something is broken.
-func (v *view) banner(s *drill.Snapshot) string {
+func (v *view) banner(s *drill.Snapshot, room int) string {
+	n := len(s.Faults)
+	switch {
+	case s.Running && n > 0:
+		return v.fault(s, &s.Faults[n-1], room)
+	case s.Running:
+		return "  " + v.paint.dim(s.Phase)
+	}
+	return "  " + v.paint.dim(string([]rune("⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏")[v.frame%10])+" "+s.Phase)
+}
+
+func (v *view) fault(s *drill.Snapshot, f *drill.FaultView, room int) string {
 	p := v.paint
-	if n := len(s.Faults); s.Running && n > 0 {
-		f := &s.Faults[n-1]
-		what := fmt.Sprintf("longest wait %s, %d requests failed", inMillis(f.Pause), f.Failed)
-		if f.Healed == 0 {
-			return p.alarm(fmt.Sprintf(" %s of %s, %.1f s ", strings.ToUpper(f.Kind), title(f.Target), (s.Elapsed-f.At).Seconds())) + "  " + what
-		}
-		return p.good(" MENDED ") + fmt.Sprintf("  %s of %s: %s", f.Kind, title(f.Target), what)
+	long := fmt.Sprintf("longest wait %s, %d requests failed", inMillis(f.Pause), f.Failed)
+	short := fmt.Sprintf("%s, %d failed", inMillis(f.Pause), f.Failed)
+	what := p.good(" MENDED ") + fmt.Sprintf("  %s of %s: ", f.Kind, title(f.Target))
+	if f.Healed == 0 {
+		what = p.alarm(fmt.Sprintf(" %s of %s, %.1f s ", strings.ToUpper(f.Kind), title(f.Target), (s.Elapsed-f.At).Seconds())) + "  "
 	}
-	if s.Running {
-		return p.dim(s.Phase)
-	}
-	return p.dim(string([]rune("⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏")[v.frame%10]) + " " + s.Phase)
+	return fitting(room, "  "+what+long, "  "+what+short)
 }
 
 // tell writes a line when something new begins, and one a second while the load runs.

@@ -16,7 +16,7 @@ func TestViewShowsWhoReachesWhom(t *testing.T) {
 	}
 	s.Sites[0].Damage, s.Sites[1].Damage = drill.Parted, drill.Parted
 	v := newView(&strings.Builder{})
-	text := strings.Join(v.picture(s), "\n")
+	text := strings.Join(v.picture(s, 120), "\n")
 	for _, want := range []string{"wrong side     ━━━━━ Shanghai    ╶ ✂ ╴ Shenzhen", "follows        ╶ ✂ ╴ Hangzhou    ╶ ✂ ╴ Shanghai"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("not shown: %q\n%s", want, text)
@@ -26,7 +26,7 @@ func TestViewShowsWhoReachesWhom(t *testing.T) {
 		t.Errorf("carriers are shown of a fleet that has one:\n%s", text)
 	}
 	s.Carriers = []drill.CarrierView{{Damage: drill.CarrierCut}, {Rate: 412_000}}
-	if text := strings.Join(v.picture(s), "\n"); !strings.Contains(text, "✂  carrier 1 cut     0 kB/s     ━━ carrier 2   412 kB/s") {
+	if text := strings.Join(v.picture(s, 120), "\n"); !strings.Contains(text, "✂  carrier 1 cut     0 kB/s     ━━ carrier 2   412 kB/s") {
 		t.Errorf("the carriers are not shown:\n%s", text)
 	}
 }

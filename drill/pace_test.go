@@ -1,0 +1,106 @@
+package drill
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+)
+
+// One shard is probed as ever, and many are not the load: whatever their number, the sum is bounded, and they take turns.
+func TestProbesOfAllShardsAreBounded(t *testing.T) {
+	for _, sites := range []int{3, 5} {
+		one := Options{Sites: sites, Shards: 1}
+		if got := one.paceOf(0, probeEvery, maxProbes); got != (pace{step: 5 * ms}) {
+			t.Errorf("one shard of %d sites is probed at %+v", sites, got)
+		}
+		eight := Options{Sites: sites, Shards: 8}
+		if got, want := eight.probeGap(), map[int]time.Duration{3: 20 * ms, 5: 40 * ms}[sites]; got != want {
+			t.Errorf("each of 8 shards of %d sites is probed every %v, want %v", sites, got, want)
+		}
+	}
+	for _, n := range []int{1, 2, 3, 5, 8, 64} {
+		o := Options{Sites: 3, Shards: n}
+		if got := o.probeRate(); got > maxProbes {
+			t.Errorf("%d shards: %d probes a second", n, got)
+		}
+		due := map[time.Duration]bool{}
+		for k := range n {
+			p := o.paceOf(k, probeEvery, maxProbes)
+			if p.phase >= p.step {
+				t.Errorf("shard %d of %d begins after %v, and goes on every %v", k, n, p.phase, p.step)
+			}
+			due[p.phase] = true
+		}
+		if len(due) != n {
+			t.Errorf("%d shards are probed at %d moments", n, len(due))
+		}
+	}
+}
+
+// A pause that is measured by fewer probes is as long as one by more, or longer.
+func TestRarerProbesNeverShortenAPause(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		at := rapid.SliceOfN(rapid.Int64Range(0, 1000), 1, 60).Draw(t, "acknowledgements, in ms")
+		slices.Sort(at)
+		kept := rapid.SliceOfN(rapid.Bool(), len(at), len(at)).Draw(t, "kept")
+		var all, some []time.Duration
+		for i, x := range at {
+			all = append(all, time.Duration(x)*ms)
+			if kept[i] {
+				some = append(some, time.Duration(x)*ms)
+			}
+		}
+		from := time.Duration(rapid.Int64Range(0, 1000).Draw(t, "from")) * ms
+		until := all[len(all)-1] + ms // the load ends with its last answer
+		if from > until {
+			from = until
+		}
+		if many, few := pause(all, from, until), pause(some, from, until); few < many && len(some) > 0 && some[0] <= from {
+			t.Fatalf("%v by %d probes, and %v by %d", many, len(all), few, len(some))
+		}
+	})
+}
+
+// A silence of 100 ms is measured as at most a gap longer.
+func TestThePauseIsMeasuredToWithinAGap(t *testing.T) {
+	gap := (&Options{Sites: 3, Shards: 8}).probeGap()
+	for phase := time.Duration(0); phase < gap; phase += ms {
+		var acks []time.Duration
+		for at := phase; at < time.Second; at += gap {
+			if at < 500*ms || at >= 600*ms {
+				acks = append(acks, at)
+			}
+		}
+		if got := pause(acks, 400*ms, 900*ms); got < 100*ms || got > 100*ms+gap {
+			t.Errorf("probes from %v on: a pause of %v", phase, got)
+		}
+	}
+}
+
+// The more shards, the fewer orders: as many entries are to be made of them.
+func TestTheRateIsThatOfTheShardsAScenarioHas(t *testing.T) {
+	for _, x := range []struct {
+		name   string
+		shards int
+		asked  string
+		want   int
+	}{
+		{"site-cut", 1, "", 300},
+		{"site-cut", 8, "", 109},
+		{"site-cut", 8, "rate", 300},
+		{"city-cut", 1, "", 300},
+		{"city-cut", 8, "", 54},
+		{"slot-move", 3, "", 300},
+		{"slot-move", 8, "", 254},
+		{"busy-machine", 8, "", HalfLoad},
+	} {
+		s, o := mustFind(t, x.name), Defaults()
+		o.Shards = x.shards
+		s.Fit(&o, func(option string) bool { return option == "shards" || option == x.asked })
+		if o.Rate != x.want {
+			t.Errorf("%s with %d shards: %d orders a second, want %d", x.name, x.shards, o.Rate, x.want)
+		}
+	}
+}
