@@ -30,6 +30,7 @@ var codes = map[Code]codeInfo{
 	CodeShardMismatch:  {"shard-mismatch", "Between two shards only money can go, in one direction: immediate transfers, or holds; split the transaction."},
 	CodeExpireReserved: {"expire-reserved", "Holds expire by themselves: use void to release one early."},
 	CodeIDReserved:     {"id-reserved", "Ids of this form belong to the platform: send a UUID as RFC 9562 makes them (variant 10x, version 1 to 8)."},
+	CodeHoldAmbiguous:  {"hold-ambiguous", "Several holds go by this id, because it was used more than once: name the debit and the credit account of the one that you mean."},
 	CodeRecordReserved: {"record-reserved", "Records whose key begins with holdfast/ belong to the platform: take another key."},
 
 	CodeIDTaken:         {"id-taken", "This id was used before with a different content: take a fresh id for a new transaction."},

@@ -32,11 +32,12 @@ type Outcome struct {
 	ID       ID
 	Status   Status
 	Code     Code
-	Leg      Leg    // the first leg that Code speaks of; NoLeg: the transaction as a whole
-	Field    string // for CodeIDTaken: the first field that differs; for a malformed one: the field at fault
-	Replay   bool   // answered from memory: the transaction had been decided before
-	Time     Time   // when it was decided; zero unless Done or Refused
-	Position        // where in the log; zero unless Done or Refused
+	Leg      Leg     // the first leg that Code speaks of; NoLeg: the transaction as a whole
+	Field    string  // for CodeIDTaken: the first field that differs; for a malformed one: the field at fault
+	Replay   bool    // answered from memory: the transaction had been decided before
+	Time     Time    // when it was decided; zero unless Done or Refused
+	Position         // where in the log; zero unless Done or Refused
+	Shard    ShardID // whose log that is, as package site fills it in; no part of what is logged or sent between sites
 }
 
 // Code is every reason there is, in order of precedence: where several apply, the smallest is the answer. The numbers are
@@ -67,6 +68,7 @@ const (
 	CodeExpireReserved Code = 25 // only the leader expires holds
 	CodeIDReserved     Code = 26 // an id that only the platform itself uses: see [ID.Reserved]
 	CodeRecordReserved Code = 27 // the key begins with ReservedPrefix
+	CodeHoldAmbiguous  Code = 28 // several holds go by this id, and the transfer does not say whose is meant
 
 	// Identity: the id has a past with a different content. Nothing is remembered beyond what was. Status Refused.
 

@@ -77,7 +77,8 @@ type Precondition struct {
 	Version uint64
 }
 
-// RecordChange writes one business document. Its version becomes the old version plus one.
+// RecordChange writes one business document. Its version becomes the old version plus one. A deleted record leaves no version behind:
+// written again it starts at 1, and Expect cannot tell its second life from the first. Who needs that marks it as deleted in its body.
 type RecordChange struct {
 	Key    string
 	Expect uint64   // the version it must have now; 0: it must not exist; AnyVersion: no condition

@@ -68,7 +68,8 @@ func (c *Client) Hold(ctx context.Context, t holdfast.Transfer) (holdfast.Outcom
 	return c.Pay(ctx, t)
 }
 
-// Post turns a hold into a movement, under an id of its own (zero: a new one). Amount 0 is the whole hold.
+// Post turns a hold into a movement, under an id of its own (zero: a new one). Amount 0 is the whole hold. Where an id was used for
+// several holds it is answered with holdfast.CodeHoldAmbiguous: name the accounts then, with [Client.Pay] and a transfer of kind Post.
 func (c *Client) Post(ctx context.Context, id, hold holdfast.ID, amount holdfast.Amount) (holdfast.Outcome, error) {
 	return c.Pay(ctx, holdfast.Transfer{ID: id, Kind: holdfast.Post, Hold: hold, Amount: amount})
 }

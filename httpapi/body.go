@@ -49,15 +49,15 @@ type accountOpBody struct {
 
 type preconditionBody struct {
 	Key     string `json:"key" doc:"Key of a record"`
-	Version uint64 `json:"version" doc:"The version it must have; 0: it must not exist"`
+	Version uint64 `json:"version" doc:"The version it must have; 0: it must not exist. One that was deleted and is written again starts at version 1 again"`
 }
 
 type recordChangeBody struct {
 	Key    string   `json:"key" minLength:"1" maxLength:"200"`
-	Expect *uint64  `json:"expect,omitempty" doc:"The version it must have now; 0: it must not exist. No condition if left out"`
+	Expect *uint64  `json:"expect,omitempty" doc:"The version it must have now; 0: it must not exist. No condition if left out. A record that was deleted and is written again starts at version 1 again, and what was read of its first life can fit"`
 	Index  []string `json:"index,omitempty" maxItems:"16" doc:"Keys under which it can be found, replacing those it had"`
 	Body   string   `json:"body,omitempty" contentEncoding:"base64" doc:"At most 64 KiB, in base64"`
-	Delete bool     `json:"delete,omitempty" doc:"Delete it; then index and body are left out"`
+	Delete bool     `json:"delete,omitempty" doc:"Delete it; then index and body are left out. Written again it starts at version 1 again: where others write with expect, mark it as deleted in its body instead"`
 }
 
 type MessageBody struct {

@@ -19,11 +19,29 @@ type movement struct {
 	txn      holdfast.ID
 	leg      holdfast.Leg
 	transfer holdfast.Transfer
+	held     holdfast.ID // the hold that it ends, as it stands in the books of its shard
+}
+
+// complete takes accounts and amount that a post or a void left to its hold from there.
+func (m *movement) complete(v *shard.View) error {
+	t := &m.transfer
+	if t.Hold.IsZero() || t.Debit != (holdfast.AccountID{}) && t.Credit != (holdfast.AccountID{}) && t.Amount != 0 {
+		return nil
+	}
+	h, _, found, err := findHold(v, m.held)
+	if err != nil || !found {
+		return err
+	}
+	t.Debit, t.Credit = h.Debit, h.Credit
+	if t.Kind == holdfast.Post && t.Amount == 0 {
+		t.Amount = h.Amount
+	}
+	return nil
 }
 
 // movementIn reads leg n of a transaction of a shard.
 func (a *api) movementIn(ctx context.Context, v *shard.View, t *holdfast.Txn, n holdfast.Leg) (movement, error) {
-	as := movement{t.ID, n, t.Transfers[n]}
+	as := movement{t.ID, n, t.Transfers[n], t.Transfers[n].Hold}
 	as.transfer.ID = t.TransferID(int(n))
 	switch {
 	case t.ID.IsShadow():
@@ -85,17 +103,19 @@ func settled(v *shard.View, as movement) (movement, error) {
 	return as, nil
 }
 
-// findTransfer looks for a transfer by the caller's id. One that crosses is found where it landed, or, of a payment whose other
-// legs do, at home when it is settled.
-func findTransfer(v *shard.View, id holdfast.ID) (f shard.FoundTransfer, found bool, err error) {
-	if f, found, err = v.Transfer(id); found || err != nil {
-		return f, found, err
+// findTransfers looks for the transfers of a caller's id in one shard. One that crosses is found where it landed, or, of a payment whose
+// other legs do, at home when it is settled. There may be one that landed beside one of the shard's own, when an id was used twice.
+func findTransfers(v *shard.View, id holdfast.ID) (list []shard.FoundTransfer, err error) {
+	for _, as := range []holdfast.ID{id, id.Shadow()} {
+		f, found, err := v.Transfer(as)
+		if err != nil {
+			return nil, err
+		}
+		if found && (as == id || f.Txn.ID.IsShadow() || atHome(&f)) {
+			list = append(list, f)
+		}
 	}
-	f, found, err = v.Transfer(id.Shadow())
-	if err != nil || !found || !f.Txn.ID.IsShadow() && !atHome(&f) {
-		return shard.FoundTransfer{}, false, err
-	}
-	return f, true, nil
+	return list, nil
 }
 
 // atHome reports a transfer that stays at home: a part of a payment that crosses and was settled, or a hold that crosses.
@@ -107,31 +127,43 @@ func atHome(f *shard.FoundTransfer) bool {
 	return !slices.ContainsFunc(f.Txn.Messages, func(m holdfast.Message) bool { return m.Topic == transit.Topic })
 }
 
-// findHold looks in one shard for a hold, by the caller's id or that in its books, and shows it as its caller knows it.
+// findHold looks for a hold by its id in the books of a shard, and shows it as its caller knows it.
 func findHold(v *shard.View, as holdfast.ID) (h ledger.OpenHold, state ledger.HoldState, found bool, err error) {
-	id, err := site.CallersHold(v, as)
+	id, held, written, err := writtenOf(v, as)
 	if err != nil {
 		return h, state, false, err
 	}
-	r, crosses, err := v.Record(transit.HeldKey(id))
-	if err != nil || !crosses {
-		h, state, found, err = v.Hold(as)
-		return h, state, found, err
-	}
-	held, err := transit.ReadHeld(r.Body)
-	if err != nil {
-		return h, state, false, err
-	}
-	if as == id {
-		as = held.ID(id)
-	}
-	if h, state, found, err = v.Hold(as); !found && err == nil {
-		h, state, found, err = v.Hold(id) // where it began, before it moved
-	}
-	if found {
+	if h, state, found, err = v.Hold(as); found && written && err == nil {
 		h.ID, h.Credit = id, held.Payee
 	}
 	return h, state, found, err
+}
+
+// writtenOf is the id by which its caller knows a hold of a shard's books, and the record that speaks of it, if there is one: while the
+// hold is here it names the hold, afterwards where that has gone.
+func writtenOf(v *shard.View, as holdfast.ID) (id holdfast.ID, held transit.Held, found bool, err error) {
+	if id, err = site.CallersHold(v, as); err != nil {
+		return id, held, false, err
+	}
+	list, err := transit.ReadHolds(id, v.Record)
+	if err != nil {
+		return id, held, false, err
+	}
+	for i := range list {
+		if list[i].ID(id) == as {
+			return id, list[i].Held, true, nil
+		}
+	}
+	if len(list) == 0 || as == id { // a hold of this shard alone has none, whatever its namesakes have
+		return id, held, false, nil
+	}
+	h, _, there, err := v.Hold(as)
+	for i := range list {
+		if there && list[i].Debit == h.Debit && list[i].Amount == h.Amount {
+			return id, list[i].Held, true, err
+		}
+	}
+	return id, held, false, err
 }
 
 // decidedIn is a transaction in the terms of its caller, and what became of it. Of one that crosses both shards are asked.

@@ -1,6 +1,10 @@
 package httpapi
 
 import (
+	"encoding/json"
+	"io"
+	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -129,3 +133,107 @@ func TestAHoldThatCrossesIsShownAsItsCallerMadeIt(t *testing.T) {
 		t.Errorf("%+v, %v", audit, err)
 	}
 }
+
+// said is an answer as it came: an outcome, a problem document, or something that was read.
+type said struct {
+	HTTP    int
+	Code    string
+	Field   string
+	Shard   holdfast.ShardID
+	Index   uint64
+	Debit   string
+	Credit  string
+	Amount  int64
+	State   string
+	Outcome answered
+}
+
+// answered is an outcome in an answer that has more, or only the word of a problem document.
+type answered struct {
+	Status string
+	Code   string
+	Shard  holdfast.ShardID
+}
+
+func (o *answered) UnmarshalJSON(b []byte) error {
+	type plain answered
+	if b[0] == '"' {
+		return json.Unmarshal(b, &o.Status)
+	}
+	return json.Unmarshal(b, (*plain)(o))
+}
+
+// shard is that of the answer, or of the outcome in it.
+func (a *said) shard() holdfast.ShardID { return max(a.Shard, a.Outcome.Shard) }
+
+// ask sends a request as a caller without the Go client does.
+func (b *bank) ask(path, key, body string) (a said) {
+	b.Helper()
+	method := http.MethodPost
+	if body == "" {
+		method = http.MethodGet
+	}
+	r, err := http.NewRequestWithContext(b.T.Context(), method, b.url+path, strings.NewReader(body))
+	if err != nil {
+		b.Fatal(err)
+	}
+	r.Header.Set("Authorization", "Bearer "+operatorKey)
+	if key != "" {
+		r.Header.Set(idempotencyHeader, key)
+	}
+	answer, err := http.DefaultClient.Do(r)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer answer.Body.Close()
+	text, err := io.ReadAll(answer.Body)
+	if err == nil {
+		err = json.Unmarshal(text, &a)
+	}
+	if err != nil {
+		b.Fatalf("%s: %v", text, err)
+	}
+	a.HTTP = answer.StatusCode
+	return a
+}
+
+// TestAnOutcomeNamesTheShardThatDecided, whatever the transaction says of its accounts.
+func TestAnOutcomeNamesTheShardThatDecided(t *testing.T) {
+	b, far := crossingBank(t)
+	b.done(b.Pay(t.Context(), b.transfer(b.cash, far, 1000)))
+	b.settle()
+	hold := func(from holdfast.AccountID) string {
+		h := b.transfer(from, b.shop, 100)
+		b.done(b.Hold(t.Context(), h))
+		return "/v1/holds/" + h.ID.String()
+	}
+	ours, theirs := hold(b.alice), hold(far)
+	for _, c := range []struct {
+		path, body string
+		status     int
+		shard      holdfast.ShardID
+	}{
+		{ours + "/post", `{"debit":"` + far.String() + `"}`, 422, 1}, // which is wrong: hold-mismatch
+		{ours + "/post", `{"amount":101}`, 422, 1},
+		{ours + "/post", `{}`, 201, 1},
+		{theirs + "/post", `{"amount":101}`, 422, 2},
+		{theirs + "/void", `{}`, 201, 2},
+		{theirs + "/void", `{"debit":"` + far.String() + `"}`, 409, 2},
+		{"/v1/transfers", `{"debit":"` + far.String() + `","credit":"` + b.shop.String() + `","amount":5}`, 201, 2},
+		{"/v1/transfers", `{"debit":"` + b.alice.String() + `","credit":"` + nobodyFar.String() + `","amount":5}`, 422, 1},
+		{"/v1/accounts/" + far.String() + "/freeze", `{}`, 201, 2},
+	} {
+		a := b.ask(c.path, b.NewID().String(), c.body)
+		if a.HTTP != c.status || a.Shard != c.shard || a.Index == 0 {
+			t.Errorf("%s %s: %+v, want %d and shard %d", c.path, c.body, a, c.status, c.shard)
+		}
+	}
+	id := b.NewID()
+	message := `{"id":"` + id.String() + `","messages":[{"to":1,"topic":"a"}]}`
+	if a := b.ask("/v1/transactions", id.String(), message); a.HTTP != 201 || a.Shard == 0 {
+		t.Errorf("a transaction that is only a message: %+v, want the shard where it is to be read", a)
+	}
+}
+
+// nobodyFar is an account of the second shard that is not open.
+var nobodyFar = account(must(holdfast.NewOwner(9, 950)), "wallet")

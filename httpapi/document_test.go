@@ -166,6 +166,8 @@ func TestDocumentDeclaresWhatIsRead(t *testing.T) {
 			"query cursor":                reads("?ref="+uuid1+"&cursor=!") == "cursor" || reads("?cursor=!") == "cursor",
 			"query at":                    reads("?at=noon") == "at",
 			"query ref":                   reads("?ref=1") == "ref",
+			"query debit":                 reads("?debit=1") == "debit",
+			"query credit":                reads("?credit=1") == "credit",
 		} {
 			if read != declared[what] {
 				t.Errorf("%s: %s is read: %t, declared: %t", name, what, read, declared[what])
@@ -246,5 +248,29 @@ func TestDocumentKnowsNoNullAndNoNarrowNumber(t *testing.T) {
 	}
 	if f := d.Components.Schemas.Map()["TransferBody"].Properties["code"].Format; f != "int64" {
 		t.Errorf("a code has the format %s: it may be 4294967295", f)
+	}
+}
+
+// TestDocumentSaysWhatIsEasilyTakenForGranted: what a caller would not expect stands where he reads it.
+func TestDocumentSaysWhatIsEasilyTakenForGranted(t *testing.T) {
+	d := theDocument()
+	property := func(body, name string) string { return d.Components.Schemas.Map()[body].Properties[name].Description }
+	for where, text := range map[string]string{
+		"expect":  property("RecordChangeBody", "expect"),
+		"delete":  property("RecordChangeBody", "delete"),
+		"version": property("RecordBody", "version"),
+	} {
+		if !strings.Contains(text, "starts at version 1 again") {
+			t.Errorf("%s does not say that a record which was deleted has the versions of its first life again: %q", where, text)
+		}
+	}
+	for _, op := range []string{"GET /v1/transactions/{id}", "GET /v1/transfers/{id}", "POST /v1/holds", "GET /v1/holds/{id}", "POST /v1/holds/{id}/post", "POST /v1/holds/{id}/void"} {
+		if text := d.ops[op].Description; !strings.Contains(text, "unique over all payers") {
+			t.Errorf("%s does not say that an id is used once: %q", op, text)
+		}
+	}
+	trust := d.ops["POST /v1/shards/{id}/trust"].Description
+	if strings.Contains(trust, "until the site starts again") || !strings.Contains(trust, "The decision is stored") {
+		t.Errorf("the decision to trust a replica is stored: %q", trust)
 	}
 }

@@ -609,3 +609,19 @@ func TestAPageKeepsRecordsOfOneKeyTogether(t *testing.T) {
 		t.Errorf("%+v", p)
 	}
 }
+
+// TestARecordMadeAgainStartsAtVersion1: who deletes a record gives up what expect protects against. The document says so.
+func TestARecordMadeAgainStartsAtVersion1(t *testing.T) {
+	b := newBank(t, 1)
+	write := func(expect uint64, body string) (holdfast.Outcome, error) {
+		return b.Submit(t.Context(), holdfast.Txn{Records: []holdfast.RecordChange{{Key: "trade/1", Expect: expect, Body: []byte(body)}}})
+	}
+	b.done(write(0, "first"))
+	b.done(b.Submit(t.Context(), holdfast.Txn{Records: []holdfast.RecordChange{{Key: "trade/1", Expect: 1, Delete: true}}}))
+	b.done(write(0, "second"))
+	if r, err := b.Record(t.Context(), "trade/1"); err != nil || r.Version != 1 || string(r.Body) != "second" {
+		t.Errorf("%+v, %v", r, err)
+	}
+	b.done(write(1, "third")) // whoever has read the first one succeeds as well
+	b.refused(holdfast.CodeRecordVersionMismatch)(write(1, "fourth"))
+}

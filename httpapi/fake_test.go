@@ -58,6 +58,7 @@ func outcomesOf(txns []holdfast.Txn, status holdfast.Status, code holdfast.Code)
 		out[i] = holdfast.Outcome{ID: txns[i].ID, Status: status, Code: code, Leg: holdfast.NoLeg}
 		if decided(&out[i]) {
 			out[i].Time, out[i].Position = decidedAt+holdfast.Time(i), holdfast.Position{Index: 123, Ord: uint32(i)}
+			out[i].Shard = 1
 		}
 	}
 	return out
@@ -84,7 +85,7 @@ func (f *fake) ReadOrigin(context.Context, transit.Origin, func(*shard.View) err
 	return f.read
 }
 
-func (f *fake) Hold(context.Context, holdfast.ID, shard.ReadMode) (h site.HoldNow, found bool, err error) {
+func (f *fake) Hold(context.Context, site.HoldName, shard.ReadMode) (h site.HoldNow, found bool, err error) {
 	return h, false, f.read
 }
 
@@ -92,11 +93,8 @@ func (f *fake) Landed(context.Context, *transit.Payment, shard.ReadMode) (land h
 	return land, f.read
 }
 
-func (f *fake) ShardOf(holdfast.Owner) holdfast.ShardID            { return 1 }
-func (f *fake) ShardOfAccount(holdfast.AccountID) holdfast.ShardID { return 1 }
-func (f *fake) ShardOfKey(string) holdfast.ShardID                 { return 1 }
-func (f *fake) ShardIDs() []holdfast.ShardID                       { return []holdfast.ShardID{1} }
-func (f *fake) Ready() error                                       { return f.ready }
+func (f *fake) ShardIDs() []holdfast.ShardID { return []holdfast.ShardID{1} }
+func (f *fake) Ready() error                 { return f.ready }
 func (f *fake) Audit(context.Context) (site.Audit, error) {
 	return site.Audit{Site: 1, At: time.Unix(1, 0), Balanced: true, Agree: true}, nil
 }

@@ -56,13 +56,10 @@ type Books interface {
 	// time counts. ReadOrigin reads a shard where the slot of the account was before.
 	ReadAccount(ctx context.Context, id holdfast.AccountID, mode shard.ReadMode, fn func(site.Stay, *shard.View) error) error
 	ReadOrigin(ctx context.Context, o transit.Origin, fn func(*shard.View) error) error
-	// Hold finds a hold by its caller's id, wherever it is now. Landed is what became of a payment between shards where its payees were.
-	Hold(ctx context.Context, id holdfast.ID, mode shard.ReadMode) (site.HoldNow, bool, error)
+	// Hold finds a hold by its caller's id, wherever it is now, or fails with [site.AmbiguousHoldError]. Landed is what became of a payment between shards where its payees were.
+	Hold(ctx context.Context, name site.HoldName, mode shard.ReadMode) (site.HoldNow, bool, error)
 	Landed(ctx context.Context, p *transit.Payment, mode shard.ReadMode) (holdfast.Outcome, error)
-	// ShardOf is the shard of an owner, ShardOfAccount that of an account, ShardOfKey that of a record without an owner, ShardIDs are all shards.
-	ShardOf(o holdfast.Owner) holdfast.ShardID
-	ShardOfAccount(id holdfast.AccountID) holdfast.ShardID
-	ShardOfKey(key string) holdfast.ShardID
+	// ShardIDs are all shards.
 	ShardIDs() []holdfast.ShardID
 }
 

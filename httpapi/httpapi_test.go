@@ -111,12 +111,12 @@ func TestOutcomeIsWrittenAsDocumented(t *testing.T) {
 		{Status: holdfast.NotExecuted, Code: holdfast.CodeRecordInvalid, Field: `records[0]."x"`, Leg: holdfast.NoLeg},
 		{Status: holdfast.Unknown, Code: holdfast.CodeUnknown, Leg: holdfast.NoLeg},
 	} {
-		for _, in := range []holdfast.ShardID{0, 2} {
-			want, err := json.Marshal(outcomeBodyOf(&o, in))
+		for _, o.Shard = range []holdfast.ShardID{0, 2} {
+			want, err := json.Marshal(outcomeBodyOf(&o))
 			if err != nil {
 				t.Fatal(err)
 			}
-			if got := appendOutcome(nil, &o, in); string(got) != string(want) {
+			if got := appendOutcome(nil, &o); string(got) != string(want) {
 				t.Errorf("%s\nwant %s", got, want)
 			}
 		}
@@ -276,7 +276,7 @@ func TestOptionalKeys(t *testing.T) {
 		"/v1/sites/plan": `{"kind":"retire","site":4}`, "/v1/sites/apply": `{"kind":"retire","site":4,"plan":"abc"}`,
 		"/v1/slots/plan": `{"slots":[{"from":1,"to":2}],"to":2}`, "/v1/slots/apply": `{"slots":[{"from":1,"to":2}],"to":2,"plan":"abc"}`,
 		"/v1/slots/stay": `{"slots":[{"from":1,"to":2}]}`, "/v1/shards/1/split/plan": `{}`, "/v1/shards/1/split/cancel": `{}`,
-		"/v1/shards/1/split/apply": `{"slots":[{"from":1,"to":2}],"plan":"abc"}`,
+		"/v1/shards/1/split/apply": `{"slots":[{"from":1,"to":2}],"plan":"abc"}`, "/v1/messages/acknowledge": `{"shard":1,"seqs":[1]}`,
 	} {
 		for _, key := range []string{"", uuid1} {
 			f := &fake{}
@@ -521,14 +521,15 @@ func TestReadsThatCannotBeAnswered(t *testing.T) {
 func TestParametersAreReadStrictly(t *testing.T) {
 	api := newTestAPI(&fake{})
 	for path, field := range map[string]string{
-		"/v1/accounts/nonsense":                            "id",
-		"/v1/accounts/" + wallet + "?att=1":                "att",
-		"/v1/accounts/" + wallet + "?at=yesterday":         "at",
-		"/v1/accounts/" + wallet + "?at=1&at=2":            "at",
-		"/v1/accounts/" + wallet + "?consistency=maybe":    "consistency",
-		"/v1/accounts/" + wallet + "/statement?limit=0":    "limit",
-		"/v1/accounts/" + wallet + "/statement?limit=1001": "limit",
-		"/v1/accounts/" + wallet + "/statement?cursor=zzz": "cursor",
+		"/v1/accounts/nonsense":                               "id",
+		"/v1/accounts/" + wallet + "?att=1":                   "att",
+		"/v1/accounts/" + wallet + "?at=yesterday":            "at",
+		"/v1/accounts/" + wallet + "?at=1&at=2":               "at",
+		"/v1/accounts/" + wallet + "?at=1970-01-01T00:00:00Z": "at",
+		"/v1/accounts/" + wallet + "?consistency=maybe":       "consistency",
+		"/v1/accounts/" + wallet + "/statement?limit=0":       "limit",
+		"/v1/accounts/" + wallet + "/statement?limit=1001":    "limit",
+		"/v1/accounts/" + wallet + "/statement?cursor=zzz":    "cursor",
 		"/v1/transfers":                                 "ref",
 		"/v1/transfers?ref=17":                          "ref",
 		"/v1/transfers/17":                              "id",
@@ -758,7 +759,11 @@ func FuzzCursor(f *testing.F) {
 }
 
 func TestBalancesOfTheFutureAreNotKnown(t *testing.T) {
-	for text, ok := range map[string]bool{"2015-05-27T09:00:00Z": true, "2100-01-01T00:00:00Z": false, "1969-12-31T23:59:59Z": false, "noon": false} {
+	for text, ok := range map[string]bool{
+		"2015-05-27T09:00:00Z": true, "2100-01-01T00:00:00Z": false, "1969-12-31T23:59:59Z": false, "noon": false,
+		"1970-01-01T00:00:00.000000001Z": true, "1970-01-01T00:00:00Z": false, // the time 0 stands for none
+		"1970-01-01T00:59:59+01:00": false, "1969-12-31T23:59:59-01:00": true, "0001-01-01T00:00:00Z": false,
+	} {
 		q := query{"at": {text}}
 		if _, given, err := q.at(); !given || (err == nil) != ok {
 			t.Errorf("%s: %v; want good: %t", text, err, ok)

@@ -12,7 +12,7 @@ type DeadlineIn struct {
 
 // KeyIn documents the parameters of changes that are transactions.
 type KeyIn struct {
-	Key string `header:"Idempotency-Key" maxLength:"255" doc:"A UUID: the id of the transaction. Any other text is turned into one, together with the name of the API key. Send the same again when you ask again" example:"0190f3c6-2a3b-7c4d-8e5f-001122334455"`
+	Key string `header:"Idempotency-Key" maxLength:"255" doc:"A UUID: the id of the transaction. Any other text is turned into one, together with the name of the API key. Send the same again when you ask again, and never for anything else, whoever pays: ids are unique over all payers" example:"0190f3c6-2a3b-7c4d-8e5f-001122334455"`
 	DeadlineIn
 }
 
@@ -110,8 +110,8 @@ type settleIn struct {
 type settleBody struct {
 	ID     string `json:"id,omitempty" format:"uuid" doc:"May be left out when the Idempotency-Key header is sent"`
 	Amount int64  `json:"amount,omitempty" minimum:"0" doc:"How much of the hold; all of it if left out"`
-	Debit  string `json:"debit,omitempty" doc:"If given, that of the hold"`
-	Credit string `json:"credit,omitempty" doc:"If given, that of the hold"`
+	Debit  string `json:"debit,omitempty" doc:"If given, that of the hold. Needed only where an id was used for several holds: it says which is meant"`
+	Credit string `json:"credit,omitempty" doc:"If given, that of the hold; see debit"`
 	Code   uint32 `json:"code,omitempty" format:"int64" maximum:"4294967295"`
 	Ref    string `json:"ref,omitempty"`
 }
@@ -124,14 +124,27 @@ type voidIn struct {
 
 type voidBody struct {
 	ID     string `json:"id,omitempty" format:"uuid" doc:"May be left out when the Idempotency-Key header is sent"`
-	Debit  string `json:"debit,omitempty" doc:"If given, that of the hold"`
-	Credit string `json:"credit,omitempty" doc:"If given, that of the hold"`
+	Debit  string `json:"debit,omitempty" doc:"If given, that of the hold. Needed only where an id was used for several holds: it says which is meant"`
+	Credit string `json:"credit,omitempty" doc:"If given, that of the hold; see debit"`
 	Code   uint32 `json:"code,omitempty" format:"int64" maximum:"4294967295"`
 	Ref    string `json:"ref,omitempty"`
 }
 
+// PayerIn documents the parameter that tells payments of one id apart.
+type PayerIn struct {
+	Debit string `query:"debit" doc:"An account that pays in it. Needed only where an id was used for several payers: without it the one of the shard with the lowest number is shown"`
+}
+
 type readIn struct {
 	PathID
+	PayerIn
+	ModeIn
+}
+
+type readHoldIn struct {
+	PathID
+	Debit  string `query:"debit" doc:"The account that pays. Needed only where an id was used for several holds: without it the answer is hold-ambiguous then"`
+	Credit string `query:"credit" doc:"The account that receives; see debit"`
 	ModeIn
 }
 

@@ -13,7 +13,6 @@ import (
 	"holdfast/ledger"
 	"holdfast/shard"
 	"holdfast/site"
-	"holdfast/transit"
 )
 
 // Lists that are turned by places in logs: of the open holds of an account, and of the transfers with a reference. A place is the same
@@ -198,7 +197,7 @@ func (a *api) getAccountHolds(ctx context.Context, x *exchange) error {
 	for i := range list {
 		h := &list[i]
 		if h.moved {
-			before, found, err := a.site.Hold(ctx, h.ID, shard.Stale)
+			before, found, err := a.site.Hold(ctx, site.HoldName{ID: h.ID, Debit: h.Debit, Credit: h.Credit}, shard.Stale)
 			if err != nil {
 				return a.unanswered(err)
 			}
@@ -241,22 +240,15 @@ func callersHolds(
 	for _, h := range open {
 		moved := false
 		if h.ID.Reserved() {
-			name, err := site.CallersHold(v, h.ID)
+			name, held, written, err := writtenOf(v, h.ID)
 			if err != nil {
 				return list, next, err
 			}
-			if _, held, err := v.Record(transit.HeldKey(name)); err != nil {
-				return list, next, err
-			} else if !held {
+			if !written || held.ID(name) != h.ID {
 				continue // a payment under way to another shard: it is no hold that anybody could post
 			}
-			shown, _, found, err := findHold(v, h.ID)
-			if err != nil {
-				return list, next, err
-			}
-			if found {
-				moved, h = !h.ID.IsShadow(), shown
-			}
+			moved = !h.ID.IsShadow()
+			h.ID, h.Credit = name, held.Payee
 		}
 		list = append(list, shownHold{h, moved})
 	}

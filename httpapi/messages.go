@@ -126,9 +126,9 @@ func (a *api) postAcknowledge(ctx context.Context, x *exchange) error {
 	}
 	x.code, x.index = o.Code.String(), o.Index
 	if o.Status != holdfast.Done {
-		return problemOfOutcome(&o, at)
+		return problemOfOutcome(&o)
 	}
-	x.out = appendOutcome(x.out[:0], &o, at)
+	x.out = appendOutcome(x.out[:0], &o)
 	return x.sendRaw(statusOf(&o), jsonType)
 }
 

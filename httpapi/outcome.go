@@ -22,7 +22,7 @@ type outcomeBody struct {
 }
 
 // outcomeBodyOf is an outcome for answers that hold more than it.
-func outcomeBodyOf(o *holdfast.Outcome, shard holdfast.ShardID) outcomeBody {
+func outcomeBodyOf(o *holdfast.Outcome) outcomeBody {
 	b := outcomeBody{
 		ID: o.ID.String(), Status: o.Status.String(), Code: o.Code.String(), Field: o.Field, Replay: o.Replay, Detail: o.Code.Advice(),
 	}
@@ -30,7 +30,7 @@ func outcomeBodyOf(o *holdfast.Outcome, shard holdfast.ShardID) outcomeBody {
 		b.Leg = new(int(o.Leg))
 	}
 	if decided(o) {
-		b.Time, b.Shard, b.Index = o.Time.String(), uint16(shard), o.Index
+		b.Time, b.Shard, b.Index = o.Time.String(), uint16(o.Shard), o.Index
 	}
 	return b
 }
@@ -40,7 +40,7 @@ type outcomesBody struct {
 }
 
 // appendOutcome writes an outcome as JSON, without reflection: it is the answer to every payment.
-func appendOutcome(b []byte, o *holdfast.Outcome, shard holdfast.ShardID) []byte {
+func appendOutcome(b []byte, o *holdfast.Outcome) []byte {
 	b = appendUUID(append(b, `{"id":"`...), [16]byte(o.ID))
 	b = append(append(b, `","status":"`...), o.Status.String()...)
 	b = append(append(b, `","code":"`...), o.Code.String()...)
@@ -55,21 +55,21 @@ func appendOutcome(b []byte, o *holdfast.Outcome, shard holdfast.ShardID) []byte
 	if decided(o) {
 		b = appendTime(append(b, `,"time":"`...), o.Time)
 		b = append(b, '"')
-		if shard != 0 {
-			b = strconv.AppendUint(append(b, `,"shard":`...), uint64(shard), 10)
+		if o.Shard != 0 {
+			b = strconv.AppendUint(append(b, `,"shard":`...), uint64(o.Shard), 10)
 		}
 		b = strconv.AppendUint(append(b, `,"index":`...), o.Index, 10)
 	}
 	return append(appendQuoted(append(b, `,"detail":`...), o.Code.Advice()), '}')
 }
 
-func appendOutcomes(b []byte, outcomes []holdfast.Outcome, shardOf func(i int) holdfast.ShardID) []byte {
+func appendOutcomes(b []byte, outcomes []holdfast.Outcome) []byte {
 	b = append(b, `{"outcomes":[`...)
 	for i := range outcomes {
 		if i > 0 {
 			b = append(b, ',')
 		}
-		b = appendOutcome(b, &outcomes[i], shardOf(i))
+		b = appendOutcome(b, &outcomes[i])
 	}
 	return append(b, `]}`...)
 }

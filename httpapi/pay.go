@@ -175,12 +175,12 @@ func (a *api) submit(ctx context.Context, x *exchange, txns []holdfast.Txn) erro
 	if err != nil {
 		return fmt.Errorf("submit %s: %w", x.id, err)
 	}
-	o, shard := &outcomes[0], a.shardOf(&txns[0])
-	x.code, x.shard, x.index = o.Code.String(), shard, o.Index
+	o := &outcomes[0]
+	x.code, x.shard, x.index = o.Code.String(), o.Shard, o.Index
 	if o.Status != holdfast.Done {
-		return problemOfOutcome(o, shard)
+		return problemOfOutcome(o)
 	}
-	x.out = appendOutcome(x.out[:0], o, shard)
+	x.out = appendOutcome(x.out[:0], o)
 	return x.sendRaw(statusOf(o), jsonType)
 }
 
@@ -201,11 +201,11 @@ func (a *api) submitMany(ctx context.Context, x *exchange, txns []holdfast.Txn) 
 	if err != nil {
 		return fmt.Errorf("submit %d transactions from %s on: %w", len(txns), x.id, err)
 	}
-	x.code, x.shard, x.index = outcomes[0].Code.String(), a.shardOf(&txns[0]), outcomes[0].Index
+	x.code, x.shard, x.index = outcomes[0].Code.String(), outcomes[0].Shard, outcomes[0].Index
 	if p := undecided(outcomes); p != nil {
 		return p
 	}
-	x.out = appendOutcomes(x.out[:0], outcomes, func(i int) holdfast.ShardID { return a.shardOf(&txns[i]) })
+	x.out = appendOutcomes(x.out[:0], outcomes)
 	return x.sendRaw(http.StatusOK, jsonType)
 }
 
@@ -224,25 +224,6 @@ func undecided(outcomes []holdfast.Outcome) *Problem {
 	p := problemOfCode(first.Code)
 	p.Outcome = first.Status.String()
 	return p
-}
-
-// shardOf is the shard that a transaction belongs to: that of its first account, or of its first record.
-func (a *api) shardOf(t *holdfast.Txn) holdfast.ShardID {
-	for i := range t.Transfers {
-		if owner := t.Transfers[i].Debit.Owner; owner != 0 {
-			return a.site.ShardOf(owner)
-		}
-	}
-	for i := range t.Accounts {
-		return a.site.ShardOf(t.Accounts[i].ID.Owner)
-	}
-	for i := range t.Records {
-		return a.site.ShardOfKey(t.Records[i].Key)
-	}
-	if ids := a.site.ShardIDs(); len(ids) == 1 {
-		return ids[0]
-	}
-	return 0
 }
 
 func newID() holdfast.ID {

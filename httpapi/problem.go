@@ -74,6 +74,7 @@ var statuses = map[holdfast.Code]int{
 	holdfast.CodeExpireReserved: http.StatusBadRequest,
 	holdfast.CodeIDReserved:     http.StatusBadRequest,
 	holdfast.CodeRecordReserved: http.StatusBadRequest,
+	holdfast.CodeHoldAmbiguous:  http.StatusBadRequest,
 
 	holdfast.CodeIDTaken:               http.StatusConflict,
 	holdfast.CodeTransferIDTaken:       http.StatusConflict,
@@ -205,7 +206,7 @@ func problemOfCode(code holdfast.Code) *Problem {
 }
 
 // problemOfOutcome is the problem of a transaction that was not done.
-func problemOfOutcome(o *holdfast.Outcome, shard holdfast.ShardID) *Problem {
+func problemOfOutcome(o *holdfast.Outcome) *Problem {
 	p := problemOfCode(o.Code)
 	p.Outcome, p.ID, p.Field, p.Replay = o.Status.String(), o.ID.String(), o.Field, o.Replay
 	if o.Leg != holdfast.NoLeg {
@@ -213,7 +214,7 @@ func problemOfOutcome(o *holdfast.Outcome, shard holdfast.ShardID) *Problem {
 		p.Leg = &leg
 	}
 	if o.Status == holdfast.Refused {
-		p.Time, p.Shard, p.Index = o.Time.String(), uint16(shard), o.Index
+		p.Time, p.Shard, p.Index = o.Time.String(), uint16(o.Shard), o.Index
 	}
 	return p
 }

@@ -25,9 +25,13 @@ const defaultPage = 100
 // unanswered is what a caller is told when the site could not look.
 func (a *api) unanswered(err error) error {
 	var p *Problem
+	var ambiguous site.AmbiguousHoldError
 	switch {
 	case errors.As(err, &p):
 		return err
+	case errors.As(err, &ambiguous):
+		p = problemOfCode(holdfast.CodeHoldAmbiguous)
+		p.Field = ambiguous.Missing
 	case errors.As(err, new(shard.NotFinalError)):
 		p = edgeNotFinal.problem(fmt.Sprintf("%s: leave out consistency=stale, or ask for an earlier moment", err))
 	case errors.Is(err, shard.ErrYetToCome):
@@ -101,13 +105,28 @@ func (q query) at() (t time.Time, given bool, err error) {
 	if text == "" {
 		return t, false, nil
 	}
-	if t, err = time.Parse(time.RFC3339Nano, text); err != nil || t.Year() < 1970 {
-		return t, true, edgeMalformed.field("at", "the moment is a time of RFC 3339 from 1970 on, for example 2015-05-27T09:00:00Z")
-	}
-	if t.After(time.Now()) {
+	t, err = time.Parse(time.RFC3339Nano, text)
+	switch {
+	case err == nil && t.After(time.Now()):
 		return t, true, edgeMalformed.field("at", "the moment is yet to come, and what will have been paid by then is not known: leave it out for now")
+	case err != nil || t.Year() < 1969 || holdfast.TimeOf(t) <= 0: // 0 means "now" further down; before 1678 there is no Time
+		return t, true, edgeMalformed.field("at", "the moment is a time of RFC 3339 after the begin of 1970 (UTC), for example 2015-05-27T09:00:00Z")
 	}
 	return t, true, nil
+}
+
+// account is one that a parameter names; the zero one if it is left out.
+func (q query) account(name string) (id holdfast.AccountID, err error) {
+	text := q.get(name)
+	if text == "" {
+		return id, nil
+	}
+	if id, err = holdfast.ParseAccountID(text); err != nil {
+		p := problemOfCode(holdfast.CodeAccountInvalid)
+		p.Field, p.Detail = name, err.Error()
+		return id, p
+	}
+	return id, nil
 }
 
 // pathAccount is the account that the path names.
@@ -357,22 +376,12 @@ func (b *MovementBody) place(txn holdfast.ID, t holdfast.Time, id holdfast.Shard
 	b.Transaction, b.Time, b.Shard, b.Index = txn.String(), t.String(), uint16(id), index
 }
 
-// fill writes down what moved. Accounts and amount that a post or a void left to its hold are taken from there.
+// fill writes down what moved.
 func (b *MovementBody) fill(v *shard.View, m *movement) error {
-	t := &m.transfer
-	if !t.Hold.IsZero() && (t.Debit == holdfast.AccountID{} || t.Credit == holdfast.AccountID{} || t.Amount == 0) {
-		h, _, found, err := findHold(v, t.Hold)
-		if err != nil {
-			return err
-		}
-		if found {
-			t.Debit, t.Credit = h.Debit, h.Credit
-		}
-		if found && t.Kind == holdfast.Post && t.Amount == 0 {
-			t.Amount = h.Amount
-		}
+	if err := m.complete(v); err != nil {
+		return err
 	}
-	b.TransferBody = transferBodyOf(t)
+	b.TransferBody = transferBodyOf(&m.transfer)
 	b.Leg = new(int(m.leg))
 	return nil
 }
@@ -391,13 +400,22 @@ func (a *api) getTransfer(ctx context.Context, x *exchange) error {
 	if err != nil {
 		return err
 	}
+	debit, err := x.query.account("debit")
+	if err != nil {
+		return err
+	}
 	var body MovementBody
 	err = a.lookUp(ctx, x, func(v *shard.View) (bool, error) {
-		f, found, err := findTransfer(v, id)
-		if err == nil && found {
-			body, err = a.movementOf(ctx, v, x.shard, &f)
+		list, err := findTransfers(v, id)
+		for i := range list {
+			if body, err = a.movementOf(ctx, v, x.shard, &list[i]); err != nil {
+				return false, err
+			}
+			if debit == (holdfast.AccountID{}) || body.Debit == debit.String() {
+				return true, nil
+			}
 		}
-		return found, err
+		return false, err
 	})
 	if err != nil {
 		return err
@@ -424,10 +442,16 @@ func (a *api) getTransaction(ctx context.Context, x *exchange) error {
 	if err != nil {
 		return err
 	}
+	debit, err := x.query.account("debit")
+	if err != nil {
+		return err
+	}
 	var f shard.Found
 	err = a.lookUp(ctx, x, func(v *shard.View) (found bool, err error) {
-		f, found, err = v.Txn(id)
-		return found, err
+		if f, found, err = v.Txn(id); err != nil || !found || debit == (holdfast.AccountID{}) {
+			return found, err
+		}
+		return a.concerns(ctx, v, f.Txn, debit)
 	})
 	if err != nil {
 		return err
@@ -436,7 +460,29 @@ func (a *api) getTransaction(ctx context.Context, x *exchange) error {
 	if err != nil {
 		return a.unanswered(err)
 	}
-	return x.sendJSON(http.StatusOK, decidedBody{outcomeBodyOf(&o, x.shard), bodyOf(t)})
+	if o.Shard = 0; decided(&o) {
+		o.Shard = x.shard
+	}
+	return x.sendJSON(http.StatusOK, decidedBody{outcomeBodyOf(&o), bodyOf(t)})
+}
+
+// concerns reports whether a transaction of a shard takes from an account, or changes it.
+func (a *api) concerns(ctx context.Context, v *shard.View, t *holdfast.Txn, id holdfast.AccountID) (bool, error) {
+	for i := range t.Accounts {
+		if t.Accounts[i].ID == id {
+			return true, nil
+		}
+	}
+	for n := range t.Transfers {
+		m, err := a.movementIn(ctx, v, t, holdfast.Leg(n))
+		if err == nil {
+			err = m.complete(v)
+		}
+		if err != nil || m.transfer.Debit == id {
+			return err == nil, err
+		}
+	}
+	return false, nil
 }
 
 type holdBody struct {
@@ -478,7 +524,14 @@ func (a *api) getHold(ctx context.Context, x *exchange) error {
 	if err != nil {
 		return err
 	}
-	h, found, err := a.site.Hold(ctx, id, mode)
+	name := site.HoldName{ID: id}
+	if name.Debit, err = q.account("debit"); err != nil {
+		return err
+	}
+	if name.Credit, err = q.account("credit"); err != nil {
+		return err
+	}
+	h, found, err := a.site.Hold(ctx, name, mode)
 	switch x.shard = h.Shard; {
 	case err != nil:
 		return a.unanswered(err)

@@ -12,7 +12,7 @@ import (
 
 type recordBody struct {
 	Key     string   `json:"key"`
-	Version uint64   `json:"version" doc:"Counts its changes from 1"`
+	Version uint64   `json:"version" doc:"Counts its changes from 1. A record that was deleted and is written again starts at version 1 again"`
 	Index   []string `json:"index" doc:"Keys under which it can be found"`
 	Body    string   `json:"body" contentEncoding:"base64"`
 	Changed string   `json:"changed" format:"date-time"`

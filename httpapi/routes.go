@@ -29,6 +29,15 @@ const againDone = "Doing it once more is done and changes nothing. "
 const keyOptional = "The Idempotency-Key is therefore optional. If it is sent, it is the id of the transaction: the same key " +
 	"again gives the first outcome again (a replay) and does nothing, so take a fresh one for each new change."
 
+// oneUse is said where something is found by its id alone.
+const oneUse = "An id has to be unique over all payers. A shard refuses one that it knows; it does not ask the other shards. Where an id was " +
+	"used for payers in several shards all the same, the one of the shard with the lowest number is shown: name the account with debit to see another."
+
+// namesakes is said of holds.
+const namesakes = "An id has to be unique over all payers; shards do not ask each other about it. Where several holds go by one id all the same, " +
+	"each can be read and ended by whoever names its debit account, and its credit account where that does not tell them apart; without them " +
+	"the answer is hold-ambiguous, and nothing was executed."
+
 // routes is the list of all operations.
 func (a *api) routes(r *router) {
 	a.accountRoutes(r)
@@ -90,6 +99,7 @@ func (a *api) paymentRoutes(r *router) {
 	either[outcomesBody](r, "/v1/transactions", post, http.StatusOK)
 	add[readIn, jsonOut[decidedBody]](r, operation{
 		name: "read-transaction", method: get, path: "/v1/transactions/{id}", tag: tagPayments, summary: "What was asked, and what became of it",
+		text:   oneUse,
 		action: guard.ReadMoney, handle: a.getTransaction,
 	})
 	add[transferIn, jsonOut[outcomeBody]](r, operation{
@@ -102,6 +112,7 @@ func (a *api) paymentRoutes(r *router) {
 	})
 	add[readIn, jsonOut[MovementBody]](r, operation{
 		name: "read-transfer", method: get, path: "/v1/transfers/{id}", tag: tagPayments, summary: "Read one transfer",
+		text:   oneUse,
 		action: guard.ReadMoney, handle: a.getTransfer,
 	})
 	add[recordIn, jsonOut[recordBody]](r, operation{
@@ -133,21 +144,22 @@ func (a *api) messageRoutes(r *router) {
 func (a *api) holdRoutes(r *router) {
 	add[holdIn, jsonOut[outcomeBody]](r, operation{
 		name: "hold", method: post, path: "/v1/holds", tag: tagHolds, summary: "Reserve an amount until it is posted, voided or expires",
-		text:   "The id of the request is the id of the hold.",
+		text:   "The id of the request is the id of the hold: a fresh one, that no other payer has used. " + namesakes,
 		action: guard.MoveMoney, ok: created, handle: a.postHold,
 	})
-	add[readIn, jsonOut[holdBody]](r, operation{
+	add[readHoldIn, jsonOut[holdBody]](r, operation{
 		name: "read-hold", method: get, path: "/v1/holds/{id}", tag: tagHolds, summary: "Read a hold, open or not",
+		text:   namesakes,
 		action: guard.ReadMoney, handle: a.getHold,
 	})
 	add[settleIn, jsonOut[outcomeBody]](r, operation{
 		name: "post-hold", method: post, path: "/v1/holds/{id}/post", tag: tagHolds, summary: "Turn a hold, or a part of it, into a movement",
-		text:   "What is left of the hold is released. The body may be left out.",
+		text:   "What is left of the hold is released. The body may be left out. " + namesakes,
 		action: guard.MoveMoney, ok: created, handle: a.postHoldPost,
 	})
 	add[voidIn, jsonOut[outcomeBody]](r, operation{
 		name: "void-hold", method: post, path: "/v1/holds/{id}/void", tag: tagHolds, summary: "Release a hold",
-		text:   "The body may be left out.",
+		text:   "The body may be left out. " + namesakes,
 		action: guard.MoveMoney, ok: created, handle: a.postHoldVoid,
 	})
 }
@@ -185,8 +197,8 @@ func (a *api) fleetRoutes(r *router) {
 	add[trustIn, jsonOut[trustedBody]](r, operation{
 		name: "trust", method: post, path: "/v1/shards/{id}/trust", tag: tagFleet, summary: "Decide that the state of the replica of the site that is asked is right",
 		text: "For replicas that differ when no majority of the voters has the same state: two voters, or sites that are gone for good. " +
-			"The replica leads and answers again; those that differ stay out of service until they are rebuilt. It holds until the " +
-			"site starts again. What the others have and this one has not is not looked for: audit the books of each first. For a replica " +
+			"The replica leads and answers again; those that differ stay out of service until they are rebuilt. The decision " +
+			"is stored: it holds when the site starts again. What the others have and this one has not is not looked for: audit the books of each first. For a replica " +
 			"that is not in doubt it changes nothing. There is no transaction that an Idempotency-Key could name: it may be sent and changes nothing.",
 		action: guard.RebuildReplicas, handle: a.postTrust,
 	})

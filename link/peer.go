@@ -135,7 +135,7 @@ func (p *peer) raise(s *sender) {
 	p.change(func() {
 		next := []*sender{s}
 		for _, other := range *p.live.Load() {
-			if other.to == s.to {
+			if other.to.id == s.to.id {
 				next = append(next, other)
 			} else {
 				other.close(errRestarted)
@@ -225,7 +225,7 @@ func (p *peer) change(edit func()) {
 func (p *peer) up() bool {
 	for _, s := range *p.live.Load() {
 		for _, r := range p.receivers {
-			if r.from == s.to {
+			if r.from.id == s.to.id {
 				return true
 			}
 		}

@@ -176,3 +176,18 @@ func TestConnectionEndsWithItsCertificate(t *testing.T) {
 	ahead.Store(0) // it was the clock alone
 	eventually(t, "both are in reach again", both)
 }
+
+// TestUpIsAboutTheSameLife: whether a way to a peer and a way back belong together is told by the life of its process, whatever was heard of
+// others in between.
+func TestUpIsAboutTheSameLife(t *testing.T) {
+	for _, x := range []struct {
+		to, from uint64
+		up       bool
+	}{{7, 7, true}, {7, 6, false}} {
+		p := &peer{receivers: []*receiver{{from: newIncarnation(x.from, 1)}}}
+		p.live.Store(&[]*sender{{to: newIncarnation(x.to, 1)}})
+		if p.up() != x.up {
+			t.Errorf("sent to life %d, heard from life %d: up %v", x.to, x.from, p.up())
+		}
+	}
+}

@@ -41,7 +41,9 @@ type Beats struct {
 	// Part is how many ticks have passed since the last call of Tick, where several are passed at once.
 	Part int
 	// Lame says that some replica of this site is not at work: out of service, or not let in yet. A beat vouches for none that is missing.
-	Lame  bool
+	Lame bool
+	// Wall is the clock of this site, for the next beats to say; 0: they say nothing of it.
+	Wall  holdfast.Time
 	epoch uint64 // of the list
 	led   map[holdfast.ShardID]ledAsleep
 	peers map[holdfast.SiteID]*beatPeer
@@ -64,6 +66,7 @@ type beatPeer struct {
 	knows  uint64 // the epoch of our list that it has
 	epoch  uint64 // of the list that we have of it
 	list   map[holdfast.ShardID]Slumber
+	wall   holdfast.Time // its clock, as the latest beat says; 0: it does not, or this has been taken
 }
 
 // never is how long a site has been silent that was never heard.
@@ -122,20 +125,22 @@ const (
 	// Flags of a beat.
 	beatLists = 1
 	beatLame  = 2
+	beatWall  = 4
 )
 
 // Beat is what to send to another site now.
 //
 //	offset size
 //	0      1    version, 1
-//	1      1    flags; 1: a list follows, 2: some replica of the sender is not at work
+//	1      1    flags; 1: a list follows, 2: some replica of the sender is not at work, 4: its clock follows, before the list
 //	2      8    life of the sender
 //	10     8    number of the beat
 //	18     8    the life of the receiver that the sender has heard; 0: none. What follows is of that life
 //	26     8    the number of the latest beat of the receiver that the sender has heard; 0: none
 //	34     8    the epoch of the receiver's list that the sender has; 0: none
 //	42     8    the epoch of the sender's list
-//	50     ...  the list: shard (2), leader, follower, term, commit (8 each)
+//	50     ...  the list: shard (2), leader, follower, term, commit (8 each). The clock is an entry for shard 0, in the place of commit:
+//	            to a release that does not know it, it is a shard which it does not have
 func (b *Beats) Beat(to holdfast.SiteID) []byte {
 	p := b.peer(to)
 	out := make([]byte, 0, beatHead)
@@ -145,6 +150,10 @@ func (b *Beats) Beat(to holdfast.SiteID) []byte {
 	}
 	if b.Lame {
 		out[1] |= beatLame
+	}
+	if b.Wall != 0 {
+		out[1] |= beatWall
+		out = appendSlumber(out, Slumber{Shard: beatShard, Commit: uint64(b.Wall)})
 	}
 	if p.knows == b.epoch {
 		return out
@@ -174,7 +183,7 @@ var errBeat = errors.New("a beat is cut short or of another version")
 // Hear takes a beat of another site. It returns what the site says of its shards that are asleep, for the replicas here that are not:
 // each is to be given to [Node.Hear]. A beat that is older than one heard before says nothing.
 func (b *Beats) Hear(from holdfast.SiteID, beat []byte) (list map[holdfast.ShardID]Slumber, err error) {
-	if len(beat) < beatHead || beat[0] != beatVersion {
+	if len(beat) < beatHead || beat[0] != beatVersion || beat[1]&beatWall != 0 && len(beat) < beatHead+slumberSize {
 		return nil, errBeat
 	}
 	n := [6]uint64{}
@@ -193,8 +202,12 @@ func (b *Beats) Hear(from holdfast.SiteID, beat []byte) (list map[holdfast.Shard
 		return nil, nil
 	}
 	p.heard, p.silent, p.echo, p.knows, p.lame = number, -b.Part, echo, knows, beat[1]&beatLame != 0
+	body := beat[beatHead:]
+	if beat[1]&beatWall != 0 {
+		p.wall, body = holdfast.Time(readSlumber(body).Commit), body[slumberSize:]
+	}
 	if beat[1]&beatLists != 0 {
-		if p.list, err = readSlumbers(beat[beatHead:]); err != nil {
+		if p.list, err = readSlumbers(body); err != nil {
 			return nil, err
 		}
 		p.epoch = epoch
@@ -205,14 +218,29 @@ func (b *Beats) Hear(from holdfast.SiteID, beat []byte) (list map[holdfast.Shard
 	return p.list, nil
 }
 
+// TheirWall is the clock of another site, as the latest beat says, and the number of the latest beat of this one that had been heard there
+// before: the clock was read after that beat was sent. 0: the beat says nothing, or this has been asked since it came.
+func (b *Beats) TheirWall(from holdfast.SiteID) (wall holdfast.Time, after uint64) {
+	p := b.peer(from)
+	wall, p.wall = p.wall, 0
+	return wall, p.echo
+}
+
+// Number is that of the latest beat.
+func (b *Beats) Number() uint64 { return b.ticks }
+
+func readSlumber(b []byte) Slumber {
+	return Slumber{
+		Shard: holdfast.ShardID(binary.BigEndian.Uint16(b)),
+		From:  ReplicaID(binary.BigEndian.Uint64(b[2:])), To: ReplicaID(binary.BigEndian.Uint64(b[10:])),
+		Term: binary.BigEndian.Uint64(b[18:]), Commit: binary.BigEndian.Uint64(b[26:]),
+	}
+}
+
 func readSlumbers(b []byte) (map[holdfast.ShardID]Slumber, error) {
 	list := map[holdfast.ShardID]Slumber{}
 	for ; len(b) >= slumberSize; b = b[slumberSize:] {
-		s := Slumber{
-			Shard: holdfast.ShardID(binary.BigEndian.Uint16(b)),
-			From:  ReplicaID(binary.BigEndian.Uint64(b[2:])), To: ReplicaID(binary.BigEndian.Uint64(b[10:])),
-			Term: binary.BigEndian.Uint64(b[18:]), Commit: binary.BigEndian.Uint64(b[26:]),
-		}
+		s := readSlumber(b)
 		list[s.Shard] = s
 	}
 	if len(b) > 0 {

@@ -84,6 +84,9 @@ func (h *Host) tick(n, ticks int) (asleep bool) {
 	if due {
 		h.sendBeats()
 	}
+	if looks && h.astrayBy() > 0 {
+		h.astray.set()
+	}
 	return asleep
 }
 
@@ -117,6 +120,7 @@ func (h *Host) sendBeats() {
 			continue
 		}
 		h.beatMu.Lock()
+		h.beats.Wall = h.config.Wall()
 		beat := h.beats.Beat(site)
 		h.sent[h.beats.ticks%uint64(len(h.sent))] = sentBeat{h.beats.ticks, time.Now()}
 		h.beatMu.Unlock()
@@ -146,9 +150,12 @@ func (h *Host) takeBeat(from holdfast.SiteID, beat []byte) (list map[holdfast.Sh
 	defer h.beatMu.Unlock()
 	h.beats.Part = min(int(time.Since(h.ticked)/h.config.Timing.Tick), int(h.ahead.Load())-1)
 	list, err = h.beats.Hear(from, beat)
-	echo := h.beats.peer(from).echo
+	wall, echo := h.beats.TheirWall(from)
 	if ours = h.sent[echo%uint64(len(h.sent))]; ours.number != echo {
 		ours = sentBeat{} // so old that it is forgotten
+	}
+	if wall != 0 && ours.number > 0 {
+		h.hearClock(from, wall, ours.at)
 	}
 	return list, ours, err
 }

@@ -149,7 +149,7 @@ func (n *Node) stepNote(from holdfast.SiteID, payload []byte) error {
 	if !ok || note.To != n.config.Replica || note.From == note.To {
 		return fmt.Errorf("%w: a note from site %d", ErrNotForUs, from)
 	}
-	n.config.Echoes.found(note.mentions)
+	n.config.Forwarded.found(note.mentions)
 	status := n.raft.BasicStatus()
 	if note.Term != status.HardState.GetTerm() || uint64(note.From) != status.Lead {
 		return nil // of a leader that is none any more, or none yet that is known here
@@ -216,17 +216,17 @@ func answerRead(m *pb.Message) {
 	}
 }
 
-// Echoes are the requests that this site has forwarded to the leader of a shard, and hears of from its own replica when that applies
+// Forwarded are the requests that this site has forwarded to the leader of a shard, and hears of from its own replica when that applies
 // their entry. The outcomes are those of the leader, and whoever waits takes what comes first. The site adds and drops, the
 // consensus side finds, the apply side settles: safe for concurrent use.
-type Echoes struct {
+type Forwarded struct {
 	expected atomic.Int64 // len(entries): most entries are applied while nothing is
 	mu       sync.Mutex   // guards what follows
-	waiting  map[Ticket]*echo
-	entries  map[Nonce][]*echo
+	waiting  map[Ticket]*awaited
+	entries  map[Nonce][]*awaited
 }
 
-type echo struct {
+type awaited struct {
 	ticket Ticket
 	count  int
 	settle func([]holdfast.Outcome)
@@ -234,33 +234,33 @@ type echo struct {
 	place  int
 }
 
-// NewEchoes makes an empty table.
-func NewEchoes() *Echoes {
-	return &Echoes{waiting: map[Ticket]*echo{}, entries: map[Nonce][]*echo{}}
+// NewForwarded makes an empty table.
+func NewForwarded() *Forwarded {
+	return &Forwarded{waiting: map[Ticket]*awaited{}, entries: map[Nonce][]*awaited{}}
 }
 
 // Add begins to wait for a request of so many transactions. settle is called at most once, and must not block; until Drop.
-func (e *Echoes) Add(t Ticket, count int, settle func([]holdfast.Outcome)) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.waiting[t] = &echo{ticket: t, count: count, settle: settle}
+func (f *Forwarded) Add(t Ticket, count int, settle func([]holdfast.Outcome)) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.waiting[t] = &awaited{ticket: t, count: count, settle: settle}
 }
 
 // Drop ends the waiting. A call of settle may be under way.
-func (e *Echoes) Drop(t Ticket) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	x := e.waiting[t]
+func (f *Forwarded) Drop(t Ticket) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	x := f.waiting[t]
 	if x == nil {
 		return
 	}
-	delete(e.waiting, t)
-	if list := e.entries[x.nonce]; len(list) > 0 {
-		e.keep(x.nonce, without(list, x))
+	delete(f.waiting, t)
+	if list := f.entries[x.nonce]; len(list) > 0 {
+		f.keep(x.nonce, without(list, x))
 	}
 }
 
-func without(list []*echo, x *echo) (keep []*echo) {
+func without(list []*awaited, x *awaited) (keep []*awaited) {
 	for _, y := range list {
 		if y != x {
 			keep = append(keep, y)
@@ -269,51 +269,51 @@ func without(list []*echo, x *echo) (keep []*echo) {
 	return keep
 }
 
-func (e *Echoes) keep(nonce Nonce, list []*echo) {
-	if e.entries[nonce] = list; len(list) == 0 {
-		delete(e.entries, nonce)
+func (f *Forwarded) keep(nonce Nonce, list []*awaited) {
+	if f.entries[nonce] = list; len(list) == 0 {
+		delete(f.entries, nonce)
 	}
-	e.expected.Store(int64(len(e.entries)))
+	f.expected.Store(int64(len(f.entries)))
 }
 
 // found notes in which entries requests are, as the leader says. A request has one entry: what a ticket was found in stays.
-func (e *Echoes) found(list []mention) {
-	if e == nil {
+func (f *Forwarded) found(list []mention) {
+	if f == nil {
 		return
 	}
-	e.mu.Lock()
-	defer e.mu.Unlock()
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	for i := range list {
 		m := &list[i]
-		if x := e.waiting[m.Ticket]; x != nil && x.nonce == (Nonce{}) {
+		if x := f.waiting[m.Ticket]; x != nil && x.nonce == (Nonce{}) {
 			x.nonce, x.place = m.nonce, int(m.place)
-			e.keep(m.nonce, append(e.entries[m.nonce], x))
+			f.keep(m.nonce, append(f.entries[m.nonce], x))
 		}
 	}
 }
 
 // waits reports whether somebody waits for an entry.
-func (e *Echoes) waits(nonce Nonce) bool {
-	if e.expected.Load() == 0 {
+func (f *Forwarded) waits(nonce Nonce) bool {
+	if f.expected.Load() == 0 {
 		return false
 	}
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	return len(e.entries[nonce]) > 0
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return len(f.entries[nonce]) > 0
 }
 
 // Settle hands the outcomes of an applied entry to those who wait for them.
-func (e *Echoes) Settle(nonce Nonce, outcomes []holdfast.Outcome) {
-	if e.expected.Load() == 0 {
+func (f *Forwarded) Settle(nonce Nonce, outcomes []holdfast.Outcome) {
+	if f.expected.Load() == 0 {
 		return
 	}
-	e.mu.Lock()
-	list := e.entries[nonce]
+	f.mu.Lock()
+	list := f.entries[nonce]
 	for _, x := range list {
-		delete(e.waiting, x.ticket)
+		delete(f.waiting, x.ticket)
 	}
-	e.keep(nonce, nil)
-	e.mu.Unlock()
+	f.keep(nonce, nil)
+	f.mu.Unlock()
 	for _, x := range list {
 		if end := x.place + x.count; end <= len(outcomes) { // another number would be the other site's mistake
 			x.settle(outcomes[x.place:end:end])

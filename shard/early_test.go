@@ -114,11 +114,11 @@ func TestWhoSuffices(t *testing.T) {
 	}
 }
 
-func TestEchoes(t *testing.T) {
-	e := NewEchoes()
+func TestForwarded(t *testing.T) {
+	f := NewForwarded()
 	heard := map[Ticket][]holdfast.Outcome{}
 	add := func(t Ticket, count int) {
-		e.Add(t, count, func(o []holdfast.Outcome) { heard[t] = append(heard[t], o...) })
+		f.Add(t, count, func(o []holdfast.Outcome) { heard[t] = append(heard[t], o...) })
 	}
 	add(1, 2)
 	add(2, 1)
@@ -126,23 +126,23 @@ func TestEchoes(t *testing.T) {
 	add(4, 1)
 	add(5, 9)
 	one, two := Nonce{1}, Nonce{2}
-	e.found([]mention{{Origin{Ticket: 1}, one, 1}, {Origin{Ticket: 2}, one, 0}, {Origin{Ticket: 5}, one, 0}, {Origin{Ticket: 99}, one, 0}})
-	e.found([]mention{{Origin{Ticket: 3}, two, 0}, {Origin{Ticket: 1}, two, 0}}) // 1 has its entry
-	e.Drop(3)
-	e.Drop(3)
-	if !e.waits(one) || e.waits(two) {
-		t.Errorf("waits for %v and %v, want the first only", e.waits(one), e.waits(two))
+	f.found([]mention{{Origin{Ticket: 1}, one, 1}, {Origin{Ticket: 2}, one, 0}, {Origin{Ticket: 5}, one, 0}, {Origin{Ticket: 99}, one, 0}})
+	f.found([]mention{{Origin{Ticket: 3}, two, 0}, {Origin{Ticket: 1}, two, 0}}) // 1 has its entry
+	f.Drop(3)
+	f.Drop(3)
+	if !f.waits(one) || f.waits(two) {
+		t.Errorf("waits for %v and %v, want the first only", f.waits(one), f.waits(two))
 	}
 	list := []holdfast.Outcome{{ID: holdfast.ID{10}}, {ID: holdfast.ID{11}}, {ID: holdfast.ID{12}}}
-	e.Settle(two, list)
-	e.Settle(one, list)
-	e.Settle(one, list)
+	f.Settle(two, list)
+	f.Settle(one, list)
+	f.Settle(one, list)
 	want := map[Ticket][]holdfast.Outcome{1: list[1:3], 2: list[:1]} // 5 would be more than there are
 	if !reflect.DeepEqual(heard, want) {
 		t.Errorf("heard %v, want %v", heard, want)
 	}
-	if len(e.waiting) != 1 || len(e.entries) != 0 || e.expected.Load() != 0 {
-		t.Errorf("left are %v, %v, %d; want ticket 4", e.waiting, e.entries, e.expected.Load())
+	if len(f.waiting) != 1 || len(f.entries) != 0 || f.expected.Load() != 0 {
+		t.Errorf("left are %v, %v, %d; want ticket 4", f.waiting, f.entries, f.expected.Load())
 	}
 }
 

@@ -55,6 +55,8 @@ type HostConfig struct {
 	Replica ReplicaConfig // the limits; Node, Process, Intake and Answers are filled in
 	Logger  *slog.Logger  // nil: silence
 	Random  io.Reader     // nil: crypto/rand.Reader
+	// Wall is the clock of this site; it may jump. nil: time.Now.
+	Wall func() holdfast.Time
 }
 
 func (c HostConfig) withDefaults() (HostConfig, error) {
@@ -70,6 +72,9 @@ func (c HostConfig) withDefaults() (HostConfig, error) {
 	}
 	if c.Random == nil {
 		c.Random = rand.Reader
+	}
+	if c.Wall == nil {
+		c.Wall = func() holdfast.Time { return holdfast.TimeOf(time.Now()) }
 	}
 	if c.OnEvent == nil {
 		c.OnEvent = func(Event) {}
@@ -119,6 +124,8 @@ const (
 	// EventSpoilt: a checkpoint that another site has sent contradicts itself and was not installed. It is fetched again, elsewhere if
 	// somebody else has one.
 	EventSpoilt
+	// EventClock: the clock of this site is far ahead of those of the others, and not believed any more. It is of no shard.
+	EventClock
 	// EventNoSpace: a checkpoint of another site is not fetched, or not further, because the disk has no room for it; Text says how much
 	// is missing. It goes on by itself when there is.
 	EventNoSpace
@@ -166,7 +173,12 @@ type Host struct {
 
 	tickets atomic.Uint64 // the last that was given
 
-	epoch  time.Time // where Care's clock begins
+	clockMu sync.Mutex
+	clock   *Clock      // guarded by clockMu
+	astray  signal      // this site's clock is not believed
+	sure    atomic.Bool // the clock of another site has been heard
+
+	epoch  time.Time // where the clocks begin that do not jump: Care's, and the mono of Clock
 	careMu sync.Mutex
 	stir   signal // there is something to care for
 	care   *Care  // guarded by careMu
@@ -185,9 +197,9 @@ func NewHost(c HostConfig) (*Host, error) {
 	if err != nil {
 		return nil, err
 	}
-	h := &Host{config: c, disk: newDiskQueue(), shelf: newPersistQueue(), stir: newSignal()}
+	h := &Host{config: c, disk: newDiskQueue(), shelf: newPersistQueue(), stir: newSignal(), astray: newSignal()}
 	h.seats.Store(&seats{})
-	h.epoch, h.care = time.Now(), NewCare(c.Care)
+	h.epoch, h.care, h.clock = time.Now(), NewCare(c.Care), NewClock()
 	h.well.Store(true)
 	h.SetSites(c.Sites)
 	h.exp.init()
@@ -221,6 +233,7 @@ func (h *Host) Start() {
 	h.spawn(h.watchDisk)
 	h.spawn(h.keepTime)
 	h.spawn(h.careLoop)
+	h.spawn(h.clockLoop)
 	h.adding.Lock()
 	defer h.adding.Unlock()
 	h.started.Store(true)
@@ -324,8 +337,8 @@ func (h *Host) Follow(shard holdfast.ShardID, count int, settle func([]holdfast.
 	for t == 0 {
 		t = Ticket(h.tickets.Add(1))
 	}
-	s.echoes.Add(t, count, settle)
-	return t, func() { s.echoes.Drop(t) }
+	s.forwarded.Add(t, count, settle)
+	return t, func() { s.forwarded.Drop(t) }
 }
 
 // ReadMode says how new a read has to be.

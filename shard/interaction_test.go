@@ -192,6 +192,8 @@ func (s *stage) command(f []string) {
 		s.check(n.node.ProposeMembers(AddLearner(ReplicaID(number(f[2])), holdfast.SiteID(number(f[2])))))
 	case "replace": // replace <leader> <old> <new>
 		s.check(n.node.ProposeMembers(MemberChange{Promote: []ReplicaID{ReplicaID(number(f[3]))}, Remove: []ReplicaID{ReplicaID(number(f[2]))}}))
+	case "remove":
+		s.check(n.node.ProposeMembers(MemberChange{Remove: []ReplicaID{ReplicaID(number(f[2]))}}))
 	case "tick":
 		for range number(f[2]) {
 			s.check(n.node.Tick())

@@ -177,7 +177,7 @@ func (l *life) consent(from Checkpoint) (err error) {
 func (s *seat) nodeConfig(from Checkpoint) NodeConfig {
 	c := s.host.config.Replica.Node
 	c.Shard, c.Replica = s.id, ReplicaID(s.shard.Identity().Replica)
-	c.Log, c.Checkpoint, c.Echoes = s.shard, from, s.echoes
+	c.Log, c.Checkpoint, c.Forwarded = s.shard, from, s.forwarded
 	c.HeartbeatTicks = s.host.config.Timing.HeartbeatTicks
 	c.ElectionTicks = s.host.config.Timing.ElectionTicks
 	log := s.host.config.Logger.With("shard", s.id)
@@ -198,7 +198,7 @@ func (l *life) loop() error {
 			return errStopped
 		}
 		s.steps.Store(true)
-		again, err := l.step(holdfast.TimeOf(time.Now()), ticked)
+		again, err := l.step(s.host.now(), ticked)
 		s.steps.Store(false)
 		if err != nil || again {
 			return err
@@ -377,6 +377,7 @@ func (l *life) tick(now holdfast.Time) error {
 func (l *life) emit(now holdfast.Time) error {
 	s := l.seat
 	for {
+		l.replica.SetUnsure(s.host.unsure())
 		l.replica.HoldBulk = l.machine.Behind() // a checkpoint that is done wakes this goroutine, and bulk goes on
 		out, err := l.replica.Output(now)
 		if err != nil {
@@ -456,7 +457,7 @@ func (l *life) applyLoop() {
 		}
 		if upkeep {
 			l.seal()
-			u := l.machine.Upkeep(holdfast.TimeOf(time.Now()), digest)
+			u := l.machine.Upkeep(l.seat.host.now(), digest)
 			if u.Soon || l.seat.rest.Load() == nil { // what sleeps is not woken for nothing
 				l.tell(func(n *news) { n.upkeep = &u })
 			}
@@ -484,10 +485,10 @@ func (l *life) apply(e Entry) error {
 	switch {
 	case !waiting:
 	case l.machine.Doubted():
-		l.answers.Abandon(done.Nonce, holdfast.TimeOf(time.Now()))
+		l.answers.Abandon(done.Nonce, l.seat.host.now())
 	default:
-		l.answers.Settle(done.Nonce, done.Outcomes, holdfast.TimeOf(time.Now()))
-		l.seat.echoes.Settle(done.Nonce, done.Outcomes)
+		l.answers.Settle(done.Nonce, done.Outcomes, l.seat.host.now())
+		l.seat.forwarded.Settle(done.Nonce, done.Outcomes)
 	}
 	l.tell(func(n *news) {
 		n.applied, n.last = done.Index, done.Last
@@ -526,7 +527,7 @@ func (l *life) roomFor(e Entry) (waiting bool, room []holdfast.Outcome) {
 	if err != nil {
 		return false, nil // Apply says it better
 	}
-	if l.answers.waits(h.Nonce) || l.seat.echoes.waits(h.Nonce) {
+	if l.answers.waits(h.Nonce) || l.seat.forwarded.waits(h.Nonce) {
 		return true, make([]holdfast.Outcome, 0, h.Count)
 	}
 	if uint32(cap(l.room)) < h.Count {

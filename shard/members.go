@@ -4,14 +4,17 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 
+	"go.etcd.io/raft/v3"
 	"go.etcd.io/raft/v3/confchange"
 	pb "go.etcd.io/raft/v3/raftpb"
 	"go.etcd.io/raft/v3/tracker"
 	"google.golang.org/protobuf/proto"
 
 	"holdfast"
+	"holdfast/store"
 )
 
 // ReplicaID is the identity of one replica on one disk: random, never 0, written down before anybody hears of it. It is the
@@ -282,4 +285,52 @@ func readMembers(b []byte) (list []Member, rest []byte, err error) {
 		b = b[memberBytes:]
 	}
 	return list, b, nil
+}
+
+// A removal can be known to nobody but those who are out by it: the leader that committed it, or a voter that was told in time. They do not
+// stand for election any more, and if their logs are longer they refuse their votes to the others, who count them still. When another
+// voter's disk is lost at that time, the others have no majority without them, for ever. So whoever refuses a vote says what it knows to be
+// committed: that holds whoever leads, and lets the others count by the members that there are.
+
+// sayCommit puts into the refusal of a vote what is applied here.
+func (n *Node) sayCommit(m *pb.Message) error {
+	if !refusal(m) {
+		return nil
+	}
+	term, err := n.config.Log.Term(n.applied)
+	if errors.Is(err, store.ErrCompacted) { // it applies what a checkpoint has already
+		return nil
+	}
+	m.Commit, m.LogTerm = new(n.applied), new(term)
+	return err
+}
+
+func refusal(m *pb.Message) bool {
+	return m.GetReject() && (m.GetType() == pb.MsgVoteResp || m.GetType() == pb.MsgPreVoteResp)
+}
+
+// learnCommit takes what the refusal of a vote says is committed, if a change of members is among it: anything else the next leader tells,
+// and an election must not be given up for it. The entry has to be the one in the log here, and then so is everything before it.
+func (n *Node) learnCommit(m *pb.Message) error {
+	status := n.raft.BasicStatus()
+	known := status.HardState.GetCommit()
+	if !refusal(m) || status.Lead != raft.None || m.GetCommit() <= known {
+		return nil
+	}
+	held, err := n.Holds(m.GetCommit(), m.GetLogTerm())
+	if err != nil || !held {
+		return err
+	}
+	list, err := n.config.Log.Entries(known+1, m.GetCommit()+1, math.MaxUint64)
+	if err != nil {
+		return err
+	}
+	if !slices.ContainsFunc(list, func(e Entry) bool { return e.Type != EntryNormal }) {
+		return nil
+	}
+	n.config.Logf("%x says that entry %d is committed, and with it a change of members", m.GetFrom(), m.GetCommit())
+	// A heartbeat says it to the library, and makes its sender the leader, which it is not.
+	n.ignore(n.raft.Step(heartbeat(ReplicaID(m.GetFrom()), n.config.Replica, status.HardState.GetTerm(), m.GetCommit())))
+	n.ignore(n.raft.ForgetLeader())
+	return nil
 }

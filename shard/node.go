@@ -26,8 +26,8 @@ type NodeConfig struct {
 	// Applied is what the state has been brought to by replaying the log: Node hands out the committed entries after it. No change of
 	// membership is between it and the checkpoint. 0: nothing was replayed.
 	Applied uint64
-	// Echoes hears in which entries the requests are that this site has forwarded; nil: there are none.
-	Echoes *Echoes
+	// Forwarded hears in which entries the requests are that this site has forwarded; nil: there are none.
+	Forwarded *Forwarded
 
 	HeartbeatTicks int // 0: 2
 	ElectionTicks  int // 0: 10; the time-out is spread over one to two times this
@@ -311,6 +311,9 @@ func (n *Node) Step(from holdfast.SiteID, payload []byte) (err error) {
 	if m.GetType() == pb.MsgProp { // forwarding is off everywhere, so nobody sends these
 		return fmt.Errorf("%w: forwarded proposal from %x", ErrNotForUs, m.GetFrom())
 	}
+	if m.GetType() == pb.MsgTimeoutNow && n.doubted {
+		return nil // a leader that resigns knows only who holds most: another one stands after its time-out
+	}
 	if m.GetType() == pb.MsgReadIndex && n.leader.Self && !n.Ready() {
 		return nil // as for ReadIndex; the asker repeats
 	}
@@ -320,7 +323,7 @@ func (n *Node) Step(from holdfast.SiteID, payload []byte) (err error) {
 	n.notice(m)
 	n.ignore(n.raft.Step(m))
 	n.noticeDuel(m)
-	return nil
+	return n.learnCommit(m)
 }
 
 // noticeDuel sees two candidates of one term, who would both wait out another election time-out. The one with the lower
@@ -740,6 +743,9 @@ func (n *Node) post(m *pb.Message) error {
 	}
 	if m.GetType() == pb.MsgReadIndexResp {
 		answerRead(m)
+	}
+	if err := n.sayCommit(m); err != nil {
+		return err
 	}
 	site, ok := n.sites[to]
 	if !ok {

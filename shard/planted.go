@@ -21,6 +21,7 @@ const (
 	PlantedNobodyAsked      = false
 	PlantedLaterFounds      = false
 	PlantedOpenPast         = false
+	PlantedClockBelieved    = false
 
 	PlantedTooFewVoters     = false
 	PlantedRemovedLeads     = false

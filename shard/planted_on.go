@@ -23,6 +23,7 @@ var (
 	PlantedOpinionUnheard   bool // Machine.Hear: a replica believes its own proposals, whatever the others say
 	PlantedNobodyAsked      bool // Judge: whoever meets a digest that is not its own takes itself for wrong
 	PlantedLaterFounds      bool // DecideLater: a replica that is not told founds its shard with those that it hears of
+	PlantedClockBelieved    bool // Clock: the clock of the site is believed, however far it is ahead of all others
 	PlantedOpenPast         bool // View: a past moment is answered for while entries stamped before it may still come
 
 	PlantedTooFewVoters     bool // Node: a removal may leave two voters

@@ -59,6 +59,9 @@ type Replica struct {
 	past  pastDesk
 	duty  int // ticks until the next look at the members
 	idle  int // ticks in which nothing happened
+
+	unsure bool // of the time
+	office int  // ticks since the leader changed
 }
 
 // NewReplica starts a replica from its disk. lastTime is that of the loaded state.
@@ -80,6 +83,7 @@ func (r *Replica) Tick(now holdfast.Time) error {
 	if r.idle++; r.Stirred() {
 		r.idle, r.Node.stirred = 0, false
 	}
+	r.office++
 	if err := r.Node.Tick(); err != nil {
 		return err
 	}
@@ -108,6 +112,19 @@ func (r *Replica) Applied(index uint64, last holdfast.Time) error {
 // SetDoubted says whether the state may be wrong. Then this replica does not lead if another can, and proposes nothing. It votes
 // and stores as ever: the log does not depend on the state. Whoever applies its entries has to abandon those who wait for them.
 func (r *Replica) SetDoubted(yes bool) { r.Node.doubted = yes }
+
+// unsureTicks is for how long a leader that is unsure of the time proposes nothing. Others have just voted for it, and the beats of their sites
+// come within a few ticks, unless they are of a release that says nothing of clocks.
+const unsureTicks = 100
+
+// SetUnsure says that this site has not heard the clock of any other since its start, so that nobody knows whether its own can be believed. A
+// leader then proposes nothing yet: a stamp cannot be taken back.
+func (r *Replica) SetUnsure(yes bool) { r.unsure = yes }
+
+// stamps reports whether this leader may stamp, and so propose, now.
+func (r *Replica) stamps() bool {
+	return r.Ready() && !r.Transferring() && !r.Node.doubted && (!r.unsure || r.office > unsureTicks)
+}
 
 // Output proposes what can be proposed now and returns what has to happen outside.
 func (r *Replica) Output(now holdfast.Time) (Output, error) {
@@ -141,7 +158,7 @@ func (r *Replica) led(now Leadership) {
 		r.config.Intake.Refuse(r.notLeader())
 	}
 	r.past.refuse(r.notLeader())
-	r.wasLeading = now.Self
+	r.wasLeading, r.office = now.Self, 0
 	r.reads.again()
 }
 
@@ -152,8 +169,8 @@ func (r *Replica) propose(now holdfast.Time) error {
 		r.past.refuse(r.notLeader())
 		return nil
 	}
-	if !r.Ready() || r.Transferring() || r.Node.doubted {
-		return nil // the new leader, or the end of the hand-over or of the doubt, is a moment away
+	if !r.stamps() {
+		return nil // the new leader, the end of the hand-over or of the doubt, or the time is a moment away
 	}
 	singles, bulks, took := r.config.Answers.underway()
 	r.pace.observe(took, int64(r.config.BulkTarget), int64(now))
@@ -280,7 +297,7 @@ func (r *Replica) nonce() (n Nonce) {
 // Upkeep proposes what the machine found to be due: a digest of the state for the others to compare. Expired holds come by
 // the intake, as bulk. Only a leader does anything.
 func (r *Replica) Upkeep(u Upkeep, now holdfast.Time) error {
-	if !u.DigestDue || !r.Ready() || r.Transferring() || r.Node.doubted {
+	if !u.DigestDue || !r.stamps() {
 		return nil
 	}
 	data := ledger.AppendDigest(nil, r.nonce(), r.stamp(now, 1), u.DigestIndex, u.Digest)

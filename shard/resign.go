@@ -1,9 +1,8 @@
 package shard
 
 import (
-	pb "go.etcd.io/raft/v3/raftpb"
-
 	"go.etcd.io/raft/v3"
+	pb "go.etcd.io/raft/v3/raftpb"
 	"go.etcd.io/raft/v3/tracker"
 )
 

@@ -27,7 +27,6 @@ const (
 	methodHealth   = methodPrefix + "health"   // nothing -> Health of the site's disk
 	methodStanding = methodPrefix + "standing" // shard -> Standing
 	methodOpinion  = methodPrefix + "opinion"  // shard, Opinion of who asks -> Opinion
-	methodClock    = methodPrefix + "clock"    // nothing -> the site's clock, believed or not
 	methodPast     = methodPrefix + "past"     // shard, time -> one of pastClosed, pastYetToCome; the leader answers
 )
 

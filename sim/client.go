@@ -239,10 +239,10 @@ func (p *process) board(s holdfast.ShardID) holdfast.SiteID {
 func (p *process) forward(to holdfast.SiteID, s holdfast.ShardID, txn *holdfast.Txn, answer func(holdfast.Outcome)) {
 	leader, life, origin := p.f.sites[to-1], p.life, shard.Origin{Site: p.site, Ticket: shard.Ticket(p.f.identity())}
 	var early *holdfast.Outcome
-	echoes := shard.NewEchoes()
+	forwarded := shard.NewForwarded()
 	if r := p.replicas[s-1]; r.core != nil && !r.out && !p.f.e.chance(0.1) { // a site of an earlier release has no tickets
-		echoes = r.echoes
-		echoes.Add(origin.Ticket, 1, func(list []holdfast.Outcome) {
+		forwarded = r.forwarded
+		forwarded.Add(origin.Ticket, 1, func(list []holdfast.Outcome) {
 			early = &list[0]
 			p.f.stats.Early++
 			answer(list[0])
@@ -254,7 +254,7 @@ func (p *process) forward(to holdfast.SiteID, s holdfast.ShardID, txn *holdfast.
 				switch {
 				case !p.up || p.life != life:
 				case early == nil:
-					echoes.Drop(origin.Ticket)
+					forwarded.Drop(origin.Ticket)
 					answer(o)
 				case (o.Status == holdfast.Done || o.Status == holdfast.Refused) && o != *early:
 					p.f.oracle(s).fail("answer", "site %d has answered %s with %+v, and its leader with %+v", p.site, txn.ID, *early, o)

@@ -71,9 +71,11 @@ func (x *crossings) shardOf(o holdfast.Owner) holdfast.ShardID {
 	return holdfast.ShardID(int(o.Slot())%len(x.f.shards) + 1)
 }
 
-func (x *crossings) holdOf(id holdfast.ID) (transit.Held, bool) {
-	h, ok := x.held[id]
-	return h, ok
+func (x *crossings) holdsOf(end *holdfast.Transfer) []transit.Held {
+	if h, ok := x.held[end.Hold]; ok {
+		return []transit.Held{h}
+	}
+	return nil
 }
 
 // draw makes a transaction between two shards.
@@ -164,7 +166,7 @@ func (p *payer) next() {
 			return
 		}
 		t := p.draw()
-		payment, code, field := transit.Make(t, p.shardOf, p.holdOf)
+		payment, code, field := transit.Make(t, p.shardOf, p.holdsOf)
 		if code != holdfast.CodeOK || ledgerRefuses(t) {
 			p.f.e.logf("payer %d: %s cannot cross (%s %s)", p.n, short(t.ID), code, field)
 			p.next()

@@ -140,14 +140,14 @@ func (d *disk) fill(full bool) { d.full = full }
 // crash forgets what was not synced, but for a prefix: whole is how many batches happen to have reached the platters, tear how
 // many bytes of the next one (modulo its length). It reports whether something was torn.
 func (d *disk) crash(whole, tear int) (torn bool) {
-	pending := d.pending
-	d.sync(min(whole, len(pending)))
-	if whole < len(pending) && tear > 0 {
-		b, ok := tornBatch(&pending[whole], tear)
-		torn = true
-		if ok {
-			d.volumes[b.shard-1].safe.put(b)
-		}
+	var b *batch
+	ok := false
+	if torn = whole < len(d.pending) && tear > 0; torn {
+		b, ok = tornBatch(&d.pending[whole], tear) // before sync, which moves the batches up
+	}
+	d.sync(whole)
+	if ok {
+		d.volumes[b.shard-1].safe.put(b)
 	}
 	d.pending, d.dead = nil, nil
 	for _, v := range d.volumes {
@@ -368,13 +368,14 @@ func (c *checkpoint) addIDs(g *ledger.Segment) {
 	}
 }
 
-// rot moves one unit from one account to another in the stored checkpoint. It is false when there is none yet.
+// rot moves one unit from one account to another in the stored checkpoint, so that no limit shows it. It is false when there is none yet.
 func (v *volume) rot() bool {
 	c := *v.checkpoint
 	c.accounts = slices.Clone(c.accounts)
 	var rich []int
 	for i := range c.accounts {
-		if a := &c.accounts[i]; a.CreditsPosted > 1 && a.ID.Asset == c.accounts[0].ID.Asset && a.Flags == 0 {
+		if a := &c.accounts[i]; a.CreditsPosted > 1 && a.ID.Asset == c.accounts[0].ID.Asset && a.Flags == 0 &&
+			(a.Limit == holdfast.LimitNone || a.Limit == holdfast.LimitDebits && a.Available() > 0) {
 			rich = append(rich, i)
 		}
 	}

@@ -302,3 +302,20 @@ func TestWipedDiskKnowsNothing(t *testing.T) {
 		}
 	})
 }
+
+// TestCrashTearsTheWriteAtWhichItStops: of two writes, the first of which reached the platters, it is the second that is torn, and what
+// comes after it is gone. The byte that is missing here is zero, so the second one is whole all the same.
+func TestCrashTearsTheWriteAtWhichItStops(t *testing.T) {
+	d := newDisk(&engine{}, 1, 5)
+	var list []batch
+	for i := range uint64(3) {
+		list = append(list, batch{shard: 1, entries: []store.Entry{{Index: i + 1, Term: 1, Data: []byte{7, 0}}}})
+	}
+	if err := d.write(list); err != nil {
+		t.Fatal(err)
+	}
+	size := len(store.AppendEntry(nil, 1, &list[1].entries[0]))
+	if torn := d.crash(1, size-1); !torn || d.volume(0).LastIndex() != 2 {
+		t.Errorf("torn %v, and the log ends at %d, want 2", torn, d.volume(0).LastIndex())
+	}
+}

@@ -15,6 +15,7 @@ type faults struct {
 	stopped bool
 	pause   time.Duration // mean time between two
 	kinds   []fault
+	righted time.Duration // when a clock that had run away was set last
 }
 
 // fault does something bad and sees to it that it ends.
@@ -34,6 +35,7 @@ func drawFaults(f *fleet) faults {
 		(*faults).split, (*faults).oneWay, (*faults).slowDisk, (*faults).failFsync, (*faults).wipe, (*faults).wipe,
 		(*faults).jumpClock, (*faults).jumpClock, (*faults).handOver, (*faults).handOver, (*faults).crashLeader, (*faults).isolateLeader,
 		(*faults).flicker, (*faults).stopSite, (*faults).stopLeader, (*faults).fullDisk, (*faults).flicker,
+		(*faults).runAway, (*faults).runAway,
 	}
 	moves := []fault{
 		(*faults).removeSite, (*faults).removeSite, (*faults).removeLeader, (*faults).removeTwo, (*faults).takeBack, (*faults).takeBack,
@@ -85,6 +87,7 @@ func (x *faults) stop() {
 	x.f.net.calm()
 	for _, p := range x.f.sites {
 		p.slow, p.failing = 0, false
+		x.setClock(p)
 		x.repair(p)
 		x.space(p)
 		if !p.up {
@@ -363,6 +366,7 @@ func (x *faults) jumpClock() {
 	p.offset += x.f.e.between(-3*time.Second, 3*time.Second)
 	x.f.stats.ClockJumps++
 	x.f.e.logf("site %d: the clock jumps to %s", p.site, p.offset)
+	x.f.notePace()
 }
 
 func (x *faults) handOver() {

@@ -46,9 +46,10 @@ type fleet struct {
 	closing       bool // no new work: what is under way comes to its end
 	calm          bool
 	options       Options
-	bulk          int      // the largest batch of the bulk client; 0: there is none
-	rotten        *process // where a checkpoint was altered on purpose; nil: nowhere
-	noticed       bool     // and the replica there took itself out of service
+	pace          holdfast.Time // how far ahead a clock has been that had not run away
+	bulk          int           // the largest batch of the bulk client; 0: there is none
+	rotten        *process      // where a checkpoint was altered on purpose; nil: nowhere
+	noticed       bool          // and the replica there took itself out of service
 }
 
 // sending is how often an id has been sent, and when first.
@@ -175,6 +176,7 @@ func newFleet(seed uint64, o Options, traced bool) *fleet {
 	for i := range shards {
 		s := holdfast.ShardID(i + 1)
 		f.shards = append(f.shards, newOracle(&f.e, s, &f.stats))
+		f.shards[i].pace = &f.pace
 		f.worlds = append(f.worlds, newWorld(seed, s, shards, rng))
 	}
 	for i := range shards * (2 + rng.IntN(4)) {
@@ -498,8 +500,8 @@ func (f *fleet) view(o *oracle, r *replica) {
 	}
 }
 
-// votersOf is the current members as the most advanced replica knows them.
-func (f *fleet) votersOf(i int) shard.Members {
+// votersOf is the current members as the most advanced replica knows them, and up to where it has applied.
+func (f *fleet) votersOf(i int) (shard.Members, uint64) {
 	var best *replica
 	var at uint64
 	for _, p := range f.sites {
@@ -511,19 +513,20 @@ func (f *fleet) votersOf(i int) shard.Members {
 		}
 	}
 	if best == nil {
-		return shard.Members{}
+		return shard.Members{}, 0
 	}
-	return best.core.Members()
+	return best.core.Members(), at
 }
 
 // forgets checks, when a corrupt replica wipes itself, that every committed entry it has is on the disks of a majority that
 // is made of other voters.
 func (f *fleet) forgets(r *replica) {
 	i, o := int(r.shard-1), f.oracle(r.shard)
-	members, need := f.votersOf(i), min(r.p.disk.safe(i), uint64(len(o.log)))
-	for _, s := range r.heard { // those who answered may all have turned out corrupt since
-		if len(members.List) == 0 {
-			members = s.Members
+	need := min(r.p.disk.safe(i), uint64(len(o.log)))
+	members, at := f.votersOf(i)
+	for _, s := range r.heard { // those who answered may have crashed or turned out corrupt since, and the others know older members
+		if len(s.Members.List) > 0 && (s.Applied > at || len(members.List) == 0) {
+			members, at = s.Members, s.Applied
 		}
 	}
 	proven, said := false, ""

@@ -34,9 +34,10 @@ type oracle struct {
 	last     holdfast.Time                   // the last stamp
 	never    map[holdfast.ID]bool            // abandoned after nothing but "not executed": must not be in the log
 	acks     []check.Ack
-	blind    bool          // a replica was made to differ on purpose: what follows from that is no finding
-	pledged  holdfast.Time // the latest moment that was answered for: no entry may still come that is stamped up to it
-	floor    uint64        // what the next read must have seen: everything that anybody was told
+	blind    bool           // a replica was made to differ on purpose: what follows from that is no finding
+	pledged  holdfast.Time  // the latest moment that was answered for: no entry may still come that is stamped up to it
+	pace     *holdfast.Time // how far ahead the clock of a site was, of those that have not run away
+	floor    uint64         // what the next read must have seen: everything that anybody was told
 	ops      []check.Op
 	after    func() // called when an entry is in the log; nil: there is nothing to do
 }
@@ -107,6 +108,9 @@ func (o *oracle) replay(t *truth) {
 		o.fail("time", "entry %d is stamped %s, not after %s", t.entry.Index, h.Time, o.last)
 	}
 	o.keepsPledge(t.entry.Index, h.Time)
+	if fast := h.Time - holdfast.Time(epoch+o.e.now); fast > *o.pace+mostAhead {
+		o.fail("clock", "entry %d is stamped %s ahead, and no clock but one that had run away was ever more than %s", t.entry.Index, time.Duration(fast), time.Duration(*o.pace))
+	}
 	o.last = h.Time + holdfast.Time(max(h.Count, 1)) - 1
 	t.last = o.last
 	if h.Kind != ledger.KindTxns {
@@ -388,9 +392,9 @@ func (o *oracle) answered(at holdfast.SiteID, t *holdfast.Txn, got holdfast.Outc
 	o.floor = max(o.floor, got.Index)
 }
 
-// abandoned notes a transaction that nobody asks about any more because it was "not executed".
+// abandoned notes a transaction that nobody asks about any more because it was "not executed". A leg of another one may have its id.
 func (o *oracle) abandoned(id holdfast.ID) {
-	if o.twin.ids[id] != nil {
+	if p := o.twin.ids[id]; p != nil && !p.leg {
 		o.fail("phantom", "transaction %s was answered \"not executed\", and is in the log", id)
 	}
 	o.never[id] = true

@@ -8,10 +8,10 @@ import (
 	"holdfast/shard"
 )
 
-// readPast asks any site for what had happened by a moment that has just been, by that site's clock: linearizably, or stale.
+// readPast asks any site for what had happened by a moment that has just been, by that site's clock, as it is: linearizably, or stale.
 func (c *client) readPast() {
 	site, o := c.f.anySite(), c.f.oracle(c.shard)
-	t := site.clock() - holdfast.Time(c.f.e.between(0, 30*time.Millisecond))
+	t := site.own() - holdfast.Time(c.f.e.between(0, 30*time.Millisecond))
 	stale := c.f.e.chance(0.2)
 	c.attempt++
 	attempt := c.attempt

@@ -4,9 +4,7 @@ package sim
 
 import (
 	"context"
-	"slices"
 	"testing"
-	"time"
 
 	"holdfast/ledger"
 	"holdfast/transit"
@@ -37,16 +35,7 @@ func TestPlantedFaultsBetweenShardsAreFound(t *testing.T) {
 		t.Run(plant.name, func(t *testing.T) {
 			*plant.on = true
 			defer func() { *plant.on = false }()
-			begun := time.Now()
-			s := RunMany(context.Background(), 1, seedsPerPlant, Options{Shards: plant.shards}, func(r Result) bool { return r.OK })
-			if len(s.Failed) == 0 {
-				t.Fatalf("%d seeds, and nobody noticed", s.Runs)
-			}
-			r := s.Failed[0]
-			t.Logf("seed %d, after %d runs, %.1fs: %s: %.160s", r.Seed, s.Runs, time.Since(begun).Seconds(), r.Invariant, r.Failure)
-			if !slices.Contains(plant.invariants, r.Invariant) {
-				t.Errorf("found by %q, and it is a matter of %v", r.Invariant, plant.invariants)
-			}
+			mustBeFound(t, seedsPerPlant, Options{Shards: plant.shards}, plant.invariants, "")
 		})
 	}
 }

@@ -3,10 +3,7 @@
 package sim
 
 import (
-	"context"
-	"slices"
 	"testing"
-	"time"
 
 	"holdfast/ledger"
 	"holdfast/slot"
@@ -34,16 +31,7 @@ func TestPlantedFaultsOfSlotsAreFound(t *testing.T) {
 		t.Run(plant.name, func(t *testing.T) {
 			*plant.on = true
 			defer func() { *plant.on = false }()
-			begun := time.Now()
-			s := RunMany(context.Background(), 1, 3*seedsPerPlant, Options{Shards: 2, Slots: true}, func(r Result) bool { return r.OK })
-			if len(s.Failed) == 0 {
-				t.Fatalf("%d seeds, and nobody noticed", s.Runs)
-			}
-			r := s.Failed[0]
-			t.Logf("seed %d, after %d runs, %.1fs: %s: %.160s", r.Seed, s.Runs, time.Since(begun).Seconds(), r.Invariant, r.Failure)
-			if !slices.Contains(plant.invariants, r.Invariant) {
-				t.Errorf("found by %q, and it is a matter of %v", r.Invariant, plant.invariants)
-			}
+			mustBeFound(t, 3*seedsPerPlant, Options{Shards: 2, Slots: true}, plant.invariants, "")
 		})
 	}
 }

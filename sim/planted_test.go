@@ -70,6 +70,7 @@ var plants = []struct {
 		[]string{"copies"},
 		"what the wiped disk had is not on the disks of a majority of others",
 	},
+	{"a clock that has run away is believed", &shard.PlantedClockBelieved, Options{}, []string{"clock"}, ""},
 	{"clock going back stamps backwards", &shard.PlantedClockBack, Options{}, []string{"time"}, ""},
 	{
 		"dedupe forgotten after a checkpoint", &ledger.PlantedForgetDedupe,
@@ -174,21 +175,28 @@ var plants = []struct {
 // seedsPerPlant bounds the search for one mistake.
 const seedsPerPlant = 1000
 
+// mustBeFound runs fleets until one breaks an invariant that speaks of the mistake. What the mistake leads to may break others before.
+func mustBeFound(t *testing.T, seeds int, o Options, by []string, why string) {
+	t.Helper()
+	begun := time.Now()
+	found := func(r Result) bool { return !r.OK && slices.Contains(by, r.Invariant) }
+	s := RunMany(context.Background(), 1, seeds, o, func(r Result) bool { return !found(r) })
+	if len(s.Failed) == 0 {
+		t.Fatalf("%d seeds, and nobody noticed", s.Runs)
+	}
+	r := s.Failed[len(s.Failed)-1]
+	t.Logf("seed %d, after %d runs, %.1fs: %s: %.160s", r.Seed, s.Runs, time.Since(begun).Seconds(), r.Invariant, r.Failure)
+	if !found(r) {
+		t.Errorf("found by %q, and it is for %v to find it (%s)\n%s", r.Invariant, by, why, r)
+	}
+}
+
 func TestPlantedFaultsAreFound(t *testing.T) {
 	for _, plant := range plants {
 		t.Run(plant.name, func(t *testing.T) {
 			*plant.on = true
 			defer func() { *plant.on = false }()
-			begun := time.Now()
-			s := RunMany(context.Background(), 1, seedsPerPlant, plant.options, func(r Result) bool { return r.OK })
-			if len(s.Failed) == 0 {
-				t.Fatalf("%d seeds, and nobody noticed", s.Runs)
-			}
-			r := s.Failed[0]
-			t.Logf("seed %d, after %d runs, %.1fs: %s: %.160s", r.Seed, s.Runs, time.Since(begun).Seconds(), r.Invariant, r.Failure)
-			if !slices.Contains(plant.by, r.Invariant) {
-				t.Errorf("found by %q, and it is for %v to find it (%s)\n%s", r.Invariant, plant.by, plant.why, r)
-			}
+			mustBeFound(t, seedsPerPlant, plant.options, plant.by, plant.why)
 		})
 	}
 }

@@ -26,6 +26,9 @@ type process struct {
 	up       bool
 	life     int           // counts the starts: an event of an earlier life is void
 	offset   time.Duration // of the clock
+	astray   time.Duration // how much of that is the clock that has run away; 0: it has not
+	wall     *shard.Clock  // what is believed of it
+	sent     [64]sentBeat  // by number
 	paused   time.Duration // until when it does nothing: stopped by a signal, and not knowing it
 	slow     time.Duration // added to every fsync
 	failing  bool          // the next fsync fails
@@ -52,36 +55,36 @@ type token struct {
 
 // replica is one shard at a site while its process lives.
 type replica struct {
-	p        *process
-	shard    holdfast.ShardID
-	volume   volumeOf
-	core     *shard.Replica // nil until it is a member
-	machine  *shard.Machine
-	intake   *shard.Intake
-	answers  *shard.Answers
-	echoes   *shard.Echoes
-	commits  []shard.Entry // to be applied
-	applying bool
-	segments []*ledger.Segment // to be persisted
-	rest     *shard.Rest       // nil: it is awake
-	soon     bool              // it will have to do something by itself
-	orphaned int               // ticks in which it slept and nobody led it
-	pumping  bool
-	fetching bool
-	asking   bool // to be let in
-	ticks    int
-	refuses  bool // the disk is full, and nobody else can lead
-	out      bool // took itself out of service
-	corrupt  bool // because of its disk: it asks the others whether it may forget
-	mark     uint64
-	round    int // of questions
-	quarrel  int // the round of questions because of a digest that differs
-	quarrels bool
-	opinions []shard.Opinion
-	heard    []shard.Standing
-	courier  *transit.Courier
-	mover    *slot.Mover
-	judged   uint64 // as leader: up to where what it takes to be committed has been checked
+	p         *process
+	shard     holdfast.ShardID
+	volume    volumeOf
+	core      *shard.Replica // nil until it is a member
+	machine   *shard.Machine
+	intake    *shard.Intake
+	answers   *shard.Answers
+	forwarded *shard.Forwarded
+	commits   []shard.Entry // to be applied
+	applying  bool
+	segments  []*ledger.Segment // to be persisted
+	rest      *shard.Rest       // nil: it is awake
+	soon      bool              // it will have to do something by itself
+	orphaned  int               // ticks in which it slept and nobody led it
+	pumping   bool
+	fetching  bool
+	asking    bool // to be let in
+	ticks     int
+	refuses   bool // the disk is full, and nobody else can lead
+	out       bool // took itself out of service
+	corrupt   bool // because of its disk: it asks the others whether it may forget
+	mark      uint64
+	round     int // of questions
+	quarrel   int // the round of questions because of a digest that differs
+	quarrels  bool
+	opinions  []shard.Opinion
+	heard     []shard.Standing
+	courier   *transit.Courier
+	mover     *slot.Mover
+	judged    uint64 // as leader: up to where what it takes to be committed has been checked
 }
 
 const tick = 10 * time.Millisecond
@@ -89,7 +92,11 @@ const tick = 10 * time.Millisecond
 // epoch is when the simulated world begins: 2026-01-01.
 const epoch = 1_767_225_600_000_000_000
 
-func (p *process) clock() holdfast.Time { return holdfast.Time(epoch + p.f.e.now + p.offset) }
+// clock is the time by which the process works.
+func (p *process) clock() holdfast.Time { return p.wall.Now(p.own(), p.f.e.now) }
+
+// own is what the clock of the site shows.
+func (p *process) own() holdfast.Time { return holdfast.Time(epoch + p.f.e.now + p.offset) }
 
 // after schedules something that dies with this life of the process.
 func (p *process) after(d time.Duration, do func()) {
@@ -122,6 +129,7 @@ func (p *process) start() {
 	p.care = shard.NewCare(shard.CareBounds{})
 	p.care.Space(p.full)
 	p.beats, p.stride, p.ticked = shard.NewBeats(shard.BeatConfig{Site: p.site, Life: p.f.identity()}), 1, p.f.e.now
+	p.wall, p.sent = shard.NewClock(), [len(p.sent)]sentBeat{}
 	p.f.e.logf("site %d starts", p.site)
 	if err := p.disk.open(); err != nil {
 		p.f.e.fail("disk", "site %d cannot open its disk: %v", p.site, err)
@@ -134,6 +142,7 @@ func (p *process) start() {
 		r.start()
 	}
 	p.after(p.f.e.between(0, tick), p.tick)
+	p.after(p.f.e.between(0, astrayPause), p.giveAway)
 }
 
 // start loads the replica, or begins to ask to be let in.
@@ -163,7 +172,7 @@ func (r *replica) start() {
 // load starts from what the disk holds; installed says that this has just been replaced by a fetched checkpoint.
 func (r *replica) load(installed bool) {
 	var err error
-	r.intake, r.answers, r.echoes = shard.NewIntake(), shard.NewAnswers(), shard.NewEchoes()
+	r.intake, r.answers, r.forwarded = shard.NewIntake(), shard.NewAnswers(), shard.NewForwarded()
 	r.wake()
 	r.core, r.commits, r.segments, r.applying, r.fetching, r.soon = nil, nil, nil, false, false, false
 	r.courier, r.quarrels = nil, false
@@ -182,7 +191,7 @@ func (r *replica) load(installed bool) {
 	config := shard.ReplicaConfig{
 		Node: shard.NodeConfig{
 			Shard: r.shard, Replica: shard.ReplicaID(r.volume.Identity().Replica), Log: r.volume, Checkpoint: checkpoint,
-			Applied: applied, MessageBytes: r.p.f.messageBytes, Echoes: r.echoes,
+			Applied: applied, MessageBytes: r.p.f.messageBytes, Forwarded: r.forwarded,
 		},
 		Intake: r.intake, Answers: r.answers, SinglesInFlight: 2, SleepTicks: r.p.f.sleepTicks,
 	}
@@ -443,7 +452,9 @@ func (r *replica) pump() {
 	core := r.core
 	for core == r.core && r.p.up && r.p.f.e.failed == nil {
 		core.SetDoubted(r.machine.Doubted())
-		out, err := core.Output(r.p.clock())
+		now := r.p.clock()
+		core.SetUnsure(r.p.wall.Unsure())
+		out, err := core.Output(now)
 		if r.failed(err) || !r.carry(&out) {
 			break
 		}
@@ -679,7 +690,7 @@ func (r *replica) apply() {
 			r.answers.Abandon(done.Nonce, r.p.clock())
 		} else {
 			r.answers.Settle(done.Nonce, done.Outcomes, r.p.clock())
-			r.echoes.Settle(done.Nonce, done.Outcomes)
+			r.forwarded.Settle(done.Nonce, done.Outcomes)
 		}
 		if r.failed(r.core.Applied(done.Index, last)) {
 			return

@@ -54,6 +54,7 @@ type Stats struct {
 	Virtual                                                            time.Duration
 	Sent, Dropped, Doubled                                             int
 	Crashes, Torn, Wipes, FsyncFailures, Cuts, ClockJumps, SlowDisks   int
+	Runaways, Mistrusted                                               int
 	Pauses, Bulks, Corrupt, Kept, Forgotten, Yields, FullDisks, NoRoom int
 	Leaders, HandOvers, MemberChanges, Snapshots, Checkpoints          int
 	Removals, TooFew, Returns, EarlyPromotions                         int

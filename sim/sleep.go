@@ -13,7 +13,9 @@ func (p *process) beat() {
 		if other == p {
 			continue
 		}
+		p.beats.Wall = p.own()
 		beat, number := p.beats.Beat(other.site), p.ticks
+		p.sent[p.beats.Number()%uint64(len(p.sent))] = sentBeat{p.beats.Number(), p.f.e.now}
 		p.f.net.send(p.site, other.site, func() { other.hearBeat(p.site, beat, number) })
 	}
 }
@@ -32,6 +34,7 @@ func (p *process) hearBeat(from holdfast.SiteID, beat []byte, number uint64) {
 		p.f.e.fail("beat", "site %d does not understand a beat of site %d: %v", p.site, from, err)
 		return
 	}
+	p.hearClock(from)
 	for _, id := range slices.Sorted(maps.Keys(list)) {
 		r := p.replicas[id-1]
 		if r.core == nil || r.out || r.rest != nil {

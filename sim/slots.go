@@ -254,35 +254,40 @@ func (v route) lookup(o transit.Origin, id holdfast.ID) (*holdfast.Txn, bool, bo
 	return t, found, true
 }
 
-// holdOf looks for a hold in what the site knows.
-func (v route) holdOf(id holdfast.ID) (transit.Held, bool) {
+// holdsOf looks for holds in what the site knows.
+func (v route) holdsOf(end *holdfast.Transfer) []transit.Held {
 	var shards []holdfast.ShardID
 	for i := range v.p.f.shards {
 		shards = append(shards, holdfast.ShardID(i+1))
 	}
-	return transit.FindHeld(shards, func(at holdfast.ShardID) (transit.Held, bool) {
-		if r, found, _ := v.Record(at, transit.HeldKey(id)); found {
-			held, err := transit.ReadHeld(r.Body)
-			if there, ok := v.replica(at); ok && err == nil {
-				trace, found := there.trace(held.ID(id))
-				held.Ended = found && trace.Hold > ledger.HoldOpen && trace.Hold < ledger.HoldMoved
-			}
-			return held, err == nil
-		}
-		r, ok := v.replica(at)
-		if !ok {
-			return transit.Held{}, false
-		}
-		t, o, found := sight{r}.Decided(at, id)
-		if trace, ok := r.trace(id); !ok || trace.Hold == ledger.HoldMoved {
-			return transit.Held{}, false
-		}
-		if !found || o.Status != holdfast.Done || len(t.Transfers) != 1 || t.Transfers[0].Kind != holdfast.Hold {
-			return transit.Held{}, false
-		}
-		l := &t.Transfers[0]
-		return transit.Held{Home: at, Away: at, Debit: l.Debit, Payee: l.Credit, Amount: l.Amount}, true
+	return transit.FindHolds(shards, func(at holdfast.ShardID) []transit.Held { return v.holdsIn(at, end.Hold) })
+}
+
+func (v route) holdsIn(at holdfast.ShardID, id holdfast.ID) (list []transit.Held) {
+	r, ok := v.replica(at)
+	if !ok {
+		return nil
+	}
+	state := func(as holdfast.ID) ledger.HoldState {
+		trace, _ := r.trace(as)
+		return trace.Hold
+	}
+	ended := func(s ledger.HoldState) bool { return s > ledger.HoldOpen && s < ledger.HoldMoved }
+	written, _ := transit.ReadHolds(id, func(key string) (holdfast.Record, bool, error) {
+		r, found, _ := v.Record(at, key)
+		return r, found, nil
 	})
+	for i := range written {
+		held := written[i].Held
+		held.Ended = ended(state(held.ID(id)))
+		list = append(list, held)
+	}
+	t, o, found := sight{r}.Decided(at, id)
+	if now := state(id); found && now != ledger.HoldMoved && o.Status == holdfast.Done && len(t.Transfers) == 1 && t.Transfers[0].Kind == holdfast.Hold && !t.Transfers[0].ID.IsShadow() {
+		l := &t.Transfers[0]
+		list = append(list, transit.Held{Home: at, Away: at, Debit: l.Debit, Payee: l.Credit, Amount: l.Amount, Ended: ended(now)})
+	}
+	return list
 }
 
 // serve is a site that takes a request, by the map it has.
@@ -291,7 +296,7 @@ func (p *process) serve(t *holdfast.Txn, answer func(holdfast.Outcome)) {
 		answer(holdfast.Outcome{ID: t.ID, Status: holdfast.NotExecuted, Code: code, Leg: holdfast.NoLeg})
 	}
 	v := p.route()
-	pay, code, _, ok := transit.Route(t, v, v.holdOf, v.lookup)
+	pay, code, _, ok := transit.Route(t, v, v.holdsOf, v.lookup)
 	if !ok || code != holdfast.CodeOK {
 		later(holdfast.CodeNoLeader)
 		return
@@ -310,7 +315,7 @@ func (p *process) begin(t *holdfast.Txn, pay transit.Payment, answer func(holdfa
 		}
 		p.heardMoved(&d)
 		v := p.route()
-		again, known, ok := transit.Taken(t, pay.Home, &d, v.holdOf, v.lookup)
+		again, known, ok := transit.Taken(t, pay.Home, &d, v.holdsOf, v.lookup)
 		switch {
 		case !ok:
 			answer(holdfast.Outcome{ID: t.ID, Code: holdfast.CodeUnknown, Leg: holdfast.NoLeg})

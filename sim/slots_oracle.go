@@ -209,15 +209,19 @@ func (n *nomads) compareHolds() {
 
 // heldAs is the id that a hold has in a shard to which it has moved.
 func heldAs(o *oracle, hold holdfast.ID) holdfast.ID {
-	l := o.twin.records[transit.HeldKey(hold)]
-	if l == nil {
-		return holdfast.ID{}
+	written, _ := transit.ReadHolds(hold, func(key string) (r holdfast.Record, found bool, err error) {
+		l := o.twin.records[key]
+		if l == nil {
+			return r, false, nil
+		}
+		return holdfast.Record{Key: key, Body: l.now().Body}, true, nil
+	})
+	for i := range written {
+		if written[i].Home == o.shard {
+			return written[i].As
+		}
 	}
-	held, err := transit.ReadHeld(l.now().Body)
-	if err != nil || held.Home != o.shard {
-		return holdfast.ID{}
-	}
-	return held.As
+	return holdfast.ID{}
 }
 
 // compareMoving: what has left one shard has come to the other.

@@ -28,7 +28,7 @@ func TestSlotsMove(t *testing.T) {
 	t.Logf("%+v", total)
 	v := reflect.ValueOf(total)
 	for i := range v.NumField() {
-		if v.Field(i).IsZero() && !t.Failed() {
+		if v.Field(i).IsZero() && !t.Failed() && !testing.Short() {
 			t.Errorf("%s is 0: the schedules never tried it", v.Type().Field(i).Name)
 		}
 	}

@@ -59,6 +59,7 @@ const (
 	EventWaits        EventKind = "rebuild-waits"   // loud: a corrupt replica may not be wiped, because others do not hold its data for certain
 	EventYields       EventKind = "yields"          // loud: a leadership goes to a site with a better disk
 	EventSpoilt       EventKind = "bad-checkpoint"  // loud: another site has sent a checkpoint that contradicts itself
+	EventClock        EventKind = "clock-ahead"     // loud: this site's clock is far ahead of the others', and is not believed
 	EventNoSpace      EventKind = "fetch-waits"     // loud: a checkpoint of another site cannot be fetched for want of space
 	EventWiped        EventKind = "wiped"           // loud: a replica forgets all it has and joins again under a new identity
 )
@@ -66,7 +67,7 @@ const (
 var eventLevels = map[EventKind]slog.Level{
 	EventCut: slog.LevelWarn, EventFragile: slog.LevelWarn, EventAlone: slog.LevelWarn, EventRejoin: slog.LevelWarn,
 	EventOutOfService: slog.LevelError, EventCorrupt: slog.LevelError, EventWaits: slog.LevelError, EventWiped: slog.LevelWarn,
-	EventNoSpace: slog.LevelError, EventSpoilt: slog.LevelError, EventOthersDiffer: slog.LevelError, EventYields: slog.LevelWarn, EventCourier: slog.LevelError, EventSlotStuck: slog.LevelWarn,
+	EventNoSpace: slog.LevelError, EventSpoilt: slog.LevelError, EventClock: slog.LevelError, EventOthersDiffer: slog.LevelError, EventYields: slog.LevelWarn, EventCourier: slog.LevelError, EventSlotStuck: slog.LevelWarn,
 }
 
 // eventsKept is how many events are remembered.
@@ -166,6 +167,8 @@ func (s *Site) hostEvent(e shard.Event) {
 		v.Kind = EventOthersDiffer
 	case shard.EventSpoilt:
 		v.Kind = EventSpoilt
+	case shard.EventClock:
+		v.Kind = EventClock
 	case shard.EventNoSpace:
 		v.Kind = EventNoSpace
 	}

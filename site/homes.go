@@ -53,7 +53,7 @@ func (s *Site) keepHomes(ctx context.Context) {
 		timer.Reset(untilNext(homeTick, s.cfg.Site))
 		now := s.watch.now()
 		for _, p := range s.peers() {
-			h.note(now, p.Site, s.wellPeer(p.Site))
+			h.note(now, p.Site, s.wellPeer(p.Site) && !s.host.ClockAhead(p.Site))
 		}
 		if g, ok := h.move(now, s.guests()); ok {
 			s.sendHome(ctx, g)

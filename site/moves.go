@@ -463,9 +463,9 @@ func (s *Site) resubmit(ctx context.Context, txns []holdfast.Txn, bulk bool, out
 // reconsider looks at what was refused because its id is taken: since owners have moved, the same payment may stand there in
 // another form. Then it is asked for in that.
 func (s *Site) reconsider(ctx context.Context, txns []holdfast.Txn, bulk bool, outcomes []holdfast.Outcome) {
-	holdOf := func(id holdfast.ID) (transit.Held, bool) {
-		held, found, _ := s.findHold(ctx, id)
-		return held, found
+	holdsOf := func(end *holdfast.Transfer) []transit.Held {
+		list, _ := s.findHolds(ctx, end)
+		return list
 	}
 	for i := range outcomes {
 		if outcomes[i].Code != holdfast.CodeIDTaken {
@@ -475,7 +475,7 @@ func (s *Site) reconsider(ctx context.Context, txns []holdfast.Txn, bulk bool, o
 		if code != holdfast.CodeOK {
 			continue
 		}
-		q, again, ok := transit.Taken(&txns[i], p.Home, &outcomes[i], holdOf, s.lookup(ctx))
+		q, again, ok := transit.Taken(&txns[i], p.Home, &outcomes[i], holdsOf, s.lookup(ctx))
 		switch {
 		case !ok:
 			outcomes[i].Status, outcomes[i].Code, outcomes[i].Field = holdfast.Unknown, holdfast.CodeUnknown, ""

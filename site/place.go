@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"hash/fnv"
+	"slices"
 
 	"holdfast"
 	"holdfast/ledger"
@@ -56,18 +57,18 @@ func (s *Site) place(ctx context.Context, t *holdfast.Txn) (p transit.Payment, c
 		return transit.Payment{Home: 1, Txn: t}, holdfast.CodeOK, ""
 	}
 	var failed error
-	holdOf := func(id holdfast.ID) (transit.Held, bool) {
-		held, found, err := s.findHold(ctx, id)
+	holdsOf := func(end *holdfast.Transfer) []transit.Held {
+		list, err := s.findHolds(ctx, end)
 		if err != nil {
 			failed = err
 		}
-		return held, found
+		return list
 	}
 	known, d := true, directory{s.ShardMap()}
-	if len(d.been) > 0 {
-		p, code, field, known = transit.Route(t, d, holdOf, s.lookup(ctx))
+	if len(d.been) > 0 || endsHold(t) {
+		p, code, field, known = transit.Route(t, d, remembered(holdsOf), s.lookup(ctx))
 	} else { // nobody has ever moved
-		p, code, field = transit.Make(t, d.ShardOf, holdOf)
+		p, code, field = transit.Make(t, d.ShardOf, holdsOf)
 	}
 	if !known && failed == nil {
 		failed = shard.ErrNoQuorum
@@ -84,49 +85,77 @@ func (s *Site) place(ctx context.Context, t *holdfast.Txn) (p transit.Payment, c
 	return p, code, field
 }
 
-// findHold looks for a hold in all shards: first in what is known here, because a hold that is there once is there for ever, or
-// its shard says where it has gone.
-func (s *Site) findHold(ctx context.Context, id holdfast.ID) (held transit.Held, found bool, err error) {
-	for _, mode := range []shard.ReadMode{shard.Stale, shard.Linearizable} {
-		if held, found, err = s.findHoldBy(ctx, id, mode); found {
-			return held, true, nil
-		}
-	}
-	return held, false, err
+func endsHold(t *holdfast.Txn) bool {
+	return slices.ContainsFunc(t.Transfers, func(l holdfast.Transfer) bool { return !l.Hold.IsZero() })
 }
 
-func (s *Site) findHoldBy(ctx context.Context, id holdfast.ID, mode shard.ReadMode) (held transit.Held, found bool, err error) {
-	held, found = transit.FindHeld(s.ShardIDs(), func(at holdfast.ShardID) (h transit.Held, there bool) {
+// remembered asks once for the holds of each transfer.
+func remembered(holdsOf transit.HoldsOf) transit.HoldsOf {
+	known := map[holdfast.Transfer][]transit.Held{}
+	return func(end *holdfast.Transfer) []transit.Held {
+		list, asked := known[*end]
+		if !asked {
+			list = holdsOf(end)
+			known[*end] = list
+		}
+		return list
+	}
+}
+
+// findHolds looks in all shards for the holds that a post or void can mean: first in what is known here, because a hold that is there
+// once is there for ever, or its shard says where it has gone. If none of them has the accounts that it names there may be others.
+func (s *Site) findHolds(ctx context.Context, end *holdfast.Transfer) (list []transit.Held, err error) {
+	for _, mode := range []shard.ReadMode{shard.Stale, shard.Linearizable} {
+		if list, err = s.findHoldsBy(ctx, end.Hold, mode); transit.Fits(list, end) {
+			return list, nil
+		}
+	}
+	return list, err
+}
+
+func (s *Site) findHoldsBy(ctx context.Context, id holdfast.ID, mode shard.ReadMode) (list []transit.Held, err error) {
+	list = transit.FindHolds(s.ShardIDs(), func(at holdfast.ShardID) (there []transit.Held) {
 		failed := s.Read(ctx, at, mode, func(v *shard.View) (err error) {
-			h, there, err = heldIn(v, at, id)
+			there, err = holdsIn(v, at, id)
 			return err
 		})
 		if failed != nil {
 			err = failed
+			return nil
 		}
-		return h, there && failed == nil
+		return there
 	})
-	return held, found, err
+	return list, err
 }
 
-// heldIn looks for a hold in one shard: one that crosses or has moved has a record, any other stands under its own id.
-func heldIn(v *shard.View, at holdfast.ShardID, id holdfast.ID) (transit.Held, bool, error) {
-	r, found, err := v.Record(transit.HeldKey(id))
+// holdsIn looks for the holds of an id in one shard: one that crosses or has moved has a record, any other stands under its own id.
+func holdsIn(v *shard.View, at holdfast.ShardID, id holdfast.ID) (list []transit.Held, err error) {
+	written, err := transit.ReadHolds(id, v.Record)
 	if err != nil {
-		return transit.Held{}, false, err
+		return nil, err
 	}
-	if found {
-		held, err := transit.ReadHeld(r.Body)
-		if err == nil && held.Home == at {
-			var state ledger.HoldState
-			_, state, _, err = v.Hold(held.ID(id))
-			held.Ended = state > ledger.HoldOpen && state < ledger.HoldMoved
+	for i := range written {
+		held := written[i].Held
+		if held.Home == at {
+			_, state, _, err := v.Hold(held.ID(id))
+			if err != nil {
+				return nil, err
+			}
+			held.Ended = hasEnded(state)
 		}
-		return held, err == nil, err
+		list = append(list, held)
 	}
 	h, state, found, err := v.Hold(id)
-	return transit.Held{Home: at, Away: at, Debit: h.Debit, Payee: h.Credit, Amount: h.Amount}, found && state != ledger.HoldMoved, err
+	if found && state != ledger.HoldMoved {
+		list = append(list, transit.Held{
+			Home: at, Away: at, Debit: h.Debit, Payee: h.Credit, Amount: h.Amount, Ended: hasEnded(state),
+		})
+	}
+	return list, err
 }
+
+// hasEnded reports a state that stays.
+func hasEnded(s ledger.HoldState) bool { return s > ledger.HoldOpen && s < ledger.HoldMoved }
 
 func (s *Site) placeRecords(t *holdfast.Txn) (at holdfast.ShardID, code holdfast.Code, field string) {
 	if s.sure() != nil {

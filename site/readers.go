@@ -145,15 +145,34 @@ type HoldNow struct {
 	Shard           holdfast.ShardID // that has it now, or where it ended
 }
 
-// Hold looks for a hold by its caller's id and follows it to where it has moved with its payer.
-func (s *Site) Hold(ctx context.Context, id holdfast.ID, mode shard.ReadMode) (h HoldNow, found bool, err error) {
+// HoldName is what a caller says of a hold that he asks for: its id, and, where several go by it, the accounts.
+type HoldName struct {
+	ID            holdfast.ID
+	Debit, Credit holdfast.AccountID // zero: any
+}
+
+// AmbiguousHoldError says that several holds have a name: Missing is the account, "debit" or "credit", that would tell them apart.
+type AmbiguousHoldError struct{ Missing string }
+
+func (e AmbiguousHoldError) Error() string {
+	return "several holds go by this id: name the " + e.Missing + " account of the one that you mean"
+}
+
+// Hold looks for a hold by its caller's id and follows it to where it has moved with its payer. It fails with [AmbiguousHoldError] when
+// several have the name.
+func (s *Site) Hold(ctx context.Context, name HoldName, mode shard.ReadMode) (h HoldNow, found bool, err error) {
+	id, end := name.ID, holdfast.Transfer{Hold: name.ID, Debit: name.Debit, Credit: name.Credit}
 	for range maxHops {
-		held, found, err := s.findHoldBy(ctx, id, shard.Stale)
-		if !found && mode != shard.Stale {
-			held, found, err = s.findHoldBy(ctx, id, mode)
+		list, err := s.findHoldsBy(ctx, id, shard.Stale)
+		if mode != shard.Stale && !transit.Fits(list, &end) {
+			list, err = s.findHoldsBy(ctx, id, mode)
 		}
-		if !found {
+		if !transit.Fits(list, &end) {
 			return h, false, err
+		}
+		held, _, missing := transit.Meant(list, &end)
+		if missing != "" {
+			return h, false, AmbiguousHoldError{missing}
 		}
 		as := id
 		if held.Vow {
@@ -181,7 +200,7 @@ func (s *Site) Hold(ctx context.Context, id holdfast.ID, mode shard.ReadMode) (h
 		}
 		h.Shard, h.ID, h.Debit, h.Credit = held.Home, id, held.Debit, held.Payee
 		if !held.As.IsZero() {
-			h.Time, err = s.openedAt(ctx, id, h.Time)
+			h.Time, err = s.openedAt(ctx, id, h.Debit, h.Time)
 		}
 		return h, err == nil, err
 	}
@@ -248,7 +267,7 @@ func releaseOf(ctx context.Context, v *shard.View, h *ledger.OpenHold) (*holdfas
 }
 
 // openedAt is when a hold that has moved was opened: where it began it stands under the id of its caller, or the shadow of that.
-func (s *Site) openedAt(ctx context.Context, id holdfast.ID, opened holdfast.Time) (holdfast.Time, error) {
+func (s *Site) openedAt(ctx context.Context, id holdfast.ID, payer holdfast.AccountID, opened holdfast.Time) (holdfast.Time, error) {
 	for _, at := range s.ShardIDs() {
 		err := s.Read(ctx, at, shard.Stale, func(v *shard.View) error {
 			for _, as := range []holdfast.ID{id, id.Shadow()} {
@@ -256,7 +275,7 @@ func (s *Site) openedAt(ctx context.Context, id holdfast.ID, opened holdfast.Tim
 				if err != nil {
 					return err
 				}
-				if found {
+				if found && first.Debit == payer {
 					opened = min(opened, first.Time)
 				}
 			}
@@ -283,7 +302,33 @@ func CallersHold(v *shard.View, as holdfast.ID) (holdfast.ID, error) {
 }
 
 // Landed is what became of the land of a payment that crosses, wherever its payees were when it came; the zero Outcome: nothing is known.
+// A land whose id another payment has taken leaves no trace where it was refused: that it was stands at home, once it is settled.
 func (s *Site) Landed(ctx context.Context, p *transit.Payment, mode shard.ReadMode) (land holdfast.Outcome, err error) {
+	if land, err = s.landedAway(ctx, p, mode); err != nil || !land.ID.IsZero() {
+		return land, err
+	}
+	var voided holdfast.Time
+	err = s.Read(ctx, p.Home, mode, func(v *shard.View) error {
+		f, found, err := v.Txn(p.SettleID())
+		if found && err == nil && f.Outcome.Status == holdfast.Done && transit.Voids(f.Txn) {
+			voided = f.Outcome.Time
+		}
+		return err
+	})
+	if err != nil || voided == 0 {
+		return land, err
+	}
+	// What was decided away, also since it was looked for, was decided before it was settled at home.
+	if land, err = s.landedAway(ctx, p, shard.Linearizable); err != nil || !land.ID.IsZero() {
+		return land, err
+	}
+	return holdfast.Outcome{
+		ID: p.LandID(), Status: holdfast.Refused, Code: holdfast.CodeIDTaken, Leg: holdfast.NoLeg, Time: voided,
+	}, nil
+}
+
+// landedAway is what became of a land, as the shards say in which it can have come; the zero Outcome: they know nothing of it.
+func (s *Site) landedAway(ctx context.Context, p *transit.Payment, mode shard.ReadMode) (land holdfast.Outcome, err error) {
 	d := directory{s.ShardMap()}
 	for _, at := range p.Places(d) {
 		q := p.At(at)

@@ -81,7 +81,7 @@ func TestReadersFollowAMoveAsItGoesOn(t *testing.T) {
 	if err != nil {
 		t.Error(err)
 	}
-	h, found, err := f.site(2).Hold(ctx, hold.ID, shard.Linearizable)
+	h, found, err := f.site(2).Hold(ctx, HoldName{ID: hold.ID}, shard.Linearizable)
 	if err != nil || !found || h.Shard != 2 || h.State != ledger.HoldOpen || h.Debit != bank || h.Credit != nomad || h.ID != hold.ID {
 		t.Errorf("%+v, %t, %v", h, found, err)
 	}

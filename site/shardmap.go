@@ -372,7 +372,7 @@ func (s *Site) proposeOwn(ctx context.Context, id holdfast.ShardID, t *holdfast.
 	batch.Add(t)
 	outcomes, err := s.propose(ctx, group{id: id, Batch: batch})
 	if err == nil {
-		return outcomes[0], nil
+		return decidedBy(id, outcomes[0]), nil
 	}
 	status, code := outcomeOf(err)
 	return holdfast.Outcome{ID: t.ID, Status: status, Code: cmp.Or(code, holdfast.CodeUnknown), Leg: holdfast.NoLeg}, nil

@@ -197,7 +197,7 @@ func (s *Site) carry(ctx context.Context, l load, outcomes []holdfast.Outcome) {
 	got, err := s.propose(ctx, l.group)
 	if err == nil {
 		for i, at := range l.at {
-			outcomes[at] = got[i]
+			outcomes[at] = decidedBy(l.id, got[i])
 		}
 		return
 	}
@@ -205,6 +205,15 @@ func (s *Site) carry(ctx context.Context, l load, outcomes []holdfast.Outcome) {
 	for _, at := range l.at {
 		outcomes[at].Status, outcomes[at].Code = status, code
 	}
+}
+
+// decidedBy notes whose log a decision is in. Nothing else knows: where a hold is, or was when its end was asked for again, does not follow
+// from the transaction.
+func decidedBy(id holdfast.ShardID, o holdfast.Outcome) holdfast.Outcome {
+	if o.Status == holdfast.Done || o.Status == holdfast.Refused {
+		o.Shard = id
+	}
+	return o
 }
 
 // errUnknown wraps the reason why nobody waits any longer for transactions that may have been proposed.

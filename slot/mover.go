@@ -335,6 +335,9 @@ func (m *Mover) page(v View, here, there *standing, shut bool) (p *page, ok bool
 			if unknown = !known; unknown {
 				return false
 			}
+			if unknown = !m.berth(v, p, here, there.shard, &x.missing[i], &held); unknown {
+				return false
+			}
 			held.Home = there.shard
 			through := held.Away
 			if through == there.shard {
@@ -352,6 +355,9 @@ func (m *Mover) page(v View, here, there *standing, shut bool) (p *page, ok bool
 type owed struct {
 	transit.Held
 	hold holdfast.ID
+	// The record that is to speak of it: that of the shard which has it until a berth is found in the other one. "": none does.
+	key     string
+	version uint64
 }
 
 // heldOf tells whose a hold is, and by which id callers know it.
@@ -366,7 +372,7 @@ func (m *Mover) heldOf(v View, here *standing, h *ledger.OpenHold) (o owed, ok b
 		if written == nil {
 			return o, false
 		}
-		o.Payee = written.Payee
+		o.Payee, o.key, o.version = written.Payee, written.Key, written.Version
 	}
 	o.Away = v.ShardOf(o.Payee.Owner)
 	if o.Payee.Owner.Slot() == here.slot {
@@ -378,7 +384,7 @@ func (m *Mover) heldOf(v View, here *standing, h *ledger.OpenHold) (o owed, ok b
 var errNoPayee = errors.New("there is no record of its payee")
 
 // written reads the record of a hold that crosses or has moved; nil: it cannot be read just now.
-func (m *Mover) written(v View, here *standing, id holdfast.ID, name *holdfast.ID) (*transit.Held, error) {
+func (m *Mover) written(v View, here *standing, id holdfast.ID, name *holdfast.ID) (*transit.Written, error) {
 	*name = id.Unshadow()
 	if !id.IsShadow() {
 		r, found, ok := v.Record(here.shard, NameKey(id))
@@ -390,15 +396,63 @@ func (m *Mover) written(v View, here *standing, id holdfast.ID, name *holdfast.I
 		}
 		*name = holdfast.ID(r.Body)
 	}
-	r, found, ok := v.Record(here.shard, transit.HeldKey(*name))
-	switch {
-	case !ok:
-		return nil, nil
-	case !found:
-		return nil, errNoPayee
+	list, ok, err := written(v, here.shard, *name)
+	if !ok || err != nil {
+		return nil, err
 	}
-	held, err := transit.ReadHeld(r.Body)
-	return &held, err
+	for i := range list {
+		if list[i].Home == here.shard && list[i].ID(*name) == id {
+			return &list[i], nil
+		}
+	}
+	return nil, errNoPayee
+}
+
+var errUnread = errors.New("the shard cannot be read just now")
+
+// written reads what a shard has written about holds of an id; ok is false when it cannot be read just now.
+func written(v View, at holdfast.ShardID, hold holdfast.ID) (list []transit.Written, ok bool, err error) {
+	list, err = transit.ReadHolds(hold, func(key string) (holdfast.Record, bool, error) {
+		r, found, ok := v.Record(at, key)
+		if !ok {
+			return r, false, errUnread
+		}
+		return r, found, nil
+	})
+	if errors.Is(err, errUnread) {
+		return nil, false, nil
+	}
+	return list, true, err
+}
+
+// berth finds the record of a shard that is to speak of a hold there: the one that did when it was there before, or the first that is
+// free. Another one speaks of a hold that goes by the same id, and would be lost to its caller. false: it cannot be told just now.
+func (m *Mover) berth(v View, p *page, here *standing, at holdfast.ShardID, h *ledger.OpenHold, o *owed) bool {
+	list, ok, err := written(v, at, o.hold)
+	if err != nil {
+		m.broken = fmt.Errorf("hold %s in shard %d: %w", o.hold, at, err)
+	}
+	if !ok || err != nil {
+		return false
+	}
+	for n := range list {
+		if w := &list[n]; !p.noted[w.Key] && at != here.shard && w.Home != at && left(w, o, h.ID) {
+			o.key, o.version = w.Key, w.Version
+			return true
+		}
+	}
+	o.version = 0
+	for n := len(list); ; n++ {
+		if o.key = transit.HeldKeyOf(o.hold, n); !p.noted[o.key] {
+			return true
+		}
+	}
+}
+
+// left reports that a record of a shard without its hold speaks of the one that stands here as id. It may name one of the shards where
+// that has been since; were it another hold, the same in all, that would find a record of its own when it came back.
+func left(w *transit.Written, o *owed, id holdfast.ID) bool {
+	return w.ID(o.hold) == id || w.Debit == o.Debit && w.Payee == o.Payee && w.Amount == o.Amount
 }
 
 // ebb waits until nothing of the slot is under way to other shards, but not for long.
@@ -531,6 +585,11 @@ func (m *Mover) release(v View, here, there *standing) (p *page, ok bool) {
 			to, known := m.heldOf(v, here, h)
 			if unknown = !known; unknown {
 				return false
+			}
+			if to.key == "" {
+				if unknown = !m.berth(v, p, here, here.shard, h, &to); unknown {
+					return false
+				}
 			}
 			p.void(h.ID)
 			if h.Debit.Owner.Slot() == here.slot {

@@ -8,7 +8,6 @@ import (
 
 	"holdfast"
 	"holdfast/ledger"
-	"holdfast/transit"
 )
 
 // Bounds of one transaction of a move.
@@ -22,10 +21,11 @@ const (
 type page struct {
 	txn    holdfast.Txn
 	opened map[holdfast.AccountID]bool
-	now    holdfast.Time // in the log of the shard where the slot is
-	limit  int           // how many accounts it may change
-	n      int           // accounts that it changes
-	left   bool          // there is more than fits, or that needs a page of its own
+	noted  map[string]bool // keys of records of holds that it writes
+	now    holdfast.Time   // in the log of the shard where the slot is
+	limit  int             // how many accounts it may change
+	n      int             // accounts that it changes
+	left   bool            // there is more than fits, or that needs a page of its own
 }
 
 // open opens an account of the shard itself, once.
@@ -114,11 +114,17 @@ func (p *page) holding(move holdfast.ID, h *ledger.OpenHold, o *owed, through ho
 	p.txn.Records = append(p.txn.Records, holdfast.RecordChange{Key: NameKey(o.As), Expect: holdfast.AnyVersion, Body: o.hold[:]})
 }
 
-// names writes the record that says where a hold is and whose it is.
+// names writes the record that says where a hold is and whose it is, if it is still that of this hold, or free.
 func (p *page) names(o *owed) {
-	p.txn.Records = append(p.txn.Records, holdfast.RecordChange{
-		Key: transit.HeldKey(o.hold), Expect: holdfast.AnyVersion, Body: o.Body(),
-	})
+	if p.noted == nil {
+		p.noted = map[string]bool{}
+	}
+	p.noted[o.key] = true
+	c := holdfast.RecordChange{Key: o.key, Expect: o.version, Body: o.Body()}
+	if plantedPageAgain() {
+		c.Expect = holdfast.AnyVersion
+	}
+	p.txn.Records = append(p.txn.Records, c)
 }
 
 func (p *page) void(hold holdfast.ID) {

@@ -264,32 +264,41 @@ func (w *world) site(t *holdfast.Txn) (view, transit.Directory) {
 	return view{w, 0}, &w.charts[n]
 }
 
-func (v view) holdOf(hold holdfast.ID) (transit.Held, bool) {
-	shards := []holdfast.ShardID{1, 2, 3}
-	return transit.FindHeld(shards, func(at holdfast.ShardID) (transit.Held, bool) {
-		if r, found, _ := v.Record(at, transit.HeldKey(hold)); found {
-			held, err := transit.ReadHeld(r.Body)
-			trace, found := v.state(at).FindRecent(held.ID(hold))
-			held.Ended = found && trace.Hold > ledger.HoldOpen && trace.Hold < ledger.HoldMoved
-			return held, err == nil
-		}
-		trace, found := v.state(at).FindRecent(hold)
-		if !found || trace.Hold == ledger.NotHold || trace.Hold == ledger.HoldMoved {
-			return transit.Held{}, false
-		}
-		_, t, err := ledger.TxnAt(v.shard(at).log[trace.Index-1], trace.Ord)
-		if err != nil {
-			v.t.Fatal(err)
-		}
-		leg := t.Transfers[trace.Leg%holdfast.NoLeg]
-		return transit.Held{Home: at, Away: at, Debit: leg.Debit, Payee: leg.Credit, Amount: leg.Amount}, true
+func (v view) holdsOf(end *holdfast.Transfer) []transit.Held {
+	return transit.FindHolds([]holdfast.ShardID{1, 2, 3}, func(at holdfast.ShardID) []transit.Held { return v.holdsIn(at, end.Hold) })
+}
+
+func (v view) holdsIn(at holdfast.ShardID, hold holdfast.ID) (list []transit.Held) {
+	ended := func(s ledger.HoldState) bool { return s > ledger.HoldOpen && s < ledger.HoldMoved }
+	written, err := transit.ReadHolds(hold, func(key string) (holdfast.Record, bool, error) {
+		r, found, _ := v.Record(at, key)
+		return r, found, nil
 	})
+	if err != nil {
+		v.t.Fatal(err)
+	}
+	for i := range written {
+		held := written[i].Held
+		trace, found := v.state(at).FindRecent(held.ID(hold))
+		held.Ended = found && ended(trace.Hold)
+		list = append(list, held)
+	}
+	trace, found := v.state(at).FindRecent(hold)
+	if !found || trace.Hold == ledger.NotHold || trace.Hold == ledger.HoldMoved {
+		return list
+	}
+	_, t, err := ledger.TxnAt(v.shard(at).log[trace.Index-1], trace.Ord)
+	if err != nil {
+		v.t.Fatal(err)
+	}
+	leg := t.Transfers[trace.Leg%holdfast.NoLeg]
+	return append(list, transit.Held{Home: at, Away: at, Debit: leg.Debit, Payee: leg.Credit, Amount: leg.Amount, Ended: ended(trace.Hold)})
 }
 
 // submit is one attempt of a site; it may die in between.
 func (w *world) submit(t *holdfast.Txn) {
 	v, d := w.site(t)
-	p, code, _, ok := transit.Route(t, d, v.holdOf, v.lookup)
+	p, code, _, ok := transit.Route(t, d, v.holdsOf, v.lookup)
 	if ok && code == holdfast.CodeOK {
 		w.depart(t, p)
 	}
@@ -302,7 +311,7 @@ func (w *world) depart(t *holdfast.Txn, p transit.Payment) {
 		if w.calm {
 			w.catchUp(p.Home, 1<<20)
 		}
-		if q, again, ok := transit.Taken(t, p.Home, &depart, v.holdOf, v.lookup); again || !ok {
+		if q, again, ok := transit.Taken(t, p.Home, &depart, v.holdsOf, v.lookup); again || !ok {
 			if !ok {
 				return
 			}

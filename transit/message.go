@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"strconv"
 
 	"holdfast"
 	"holdfast/ledger"
@@ -179,6 +180,39 @@ func (h *Held) vowed() bool { return h.Vow || h.Home != h.Away }
 // caller gave it. The record is written with the hold and never deleted, so that a post can be asked for again. When the
 // hold moves to another shard with its payer, the record in the shard that it left is changed and names that one as Home. A hold without such a record is one of a single shard, under its own id.
 func HeldKey(hold holdfast.ID) string { return Topic + "/hold/" + hold.String() }
+
+// HeldKeyOf is the key of record n, from 0, of a shard about holds that go by one id. Nearly always there is none but the first,
+// [HeldKey]: more come about when an id was used twice, and owners have moved since. Each record goes on speaking of the same hold, and
+// there are no gaps between them.
+func HeldKeyOf(hold holdfast.ID, n int) string {
+	if n == 0 {
+		return HeldKey(hold)
+	}
+	return HeldKey(hold) + "/" + strconv.Itoa(n)
+}
+
+// Written is a record of a hold, and where it stands.
+type Written struct {
+	Held
+	Key     string
+	Version uint64
+}
+
+// ReadHolds reads all records of a shard about holds that go by one id.
+func ReadHolds(hold holdfast.ID, record func(key string) (r holdfast.Record, found bool, err error)) (list []Written, err error) {
+	for {
+		key := HeldKeyOf(hold, len(list))
+		r, found, err := record(key)
+		if err != nil || !found {
+			return list, err
+		}
+		held, err := ReadHeld(r.Body)
+		if err != nil {
+			return list, err
+		}
+		list = append(list, Written{held, key, r.Version})
+	}
+}
 
 // The body of that record: version 1, home 2, away 2, debit 20, payee 20, amount 8; in version 2 also the id in the ledger, 16;
 // big-endian. Version 1 is that of holds which have never moved.

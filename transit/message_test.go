@@ -19,7 +19,7 @@ func payments() []Payment {
 	}
 	var list []Payment
 	for _, text := range []string{"1a>2b 5", "1a>1c 1; 1a>2b 5; 2b>2c 2", "post 9", "post 9 4; 1a>2c 2", "1a>1c 1; 2b>2c 2", "post 6 4; 1a>2c 2"} {
-		p, code, field := Make(txn(1, text), shardOf, held)
+		p, code, field := Make(txn(1, text), shardOf, one(held))
 		if code != holdfast.CodeOK || !p.Crosses() {
 			panic(text + " does not cross: " + code.String() + " " + field)
 		}

@@ -22,7 +22,7 @@ func (p *Payment) Departed(depart holdfast.Outcome) holdfast.Outcome {
 	return o
 }
 
-// Outcome makes one answer of those to depart and land. Position and Replay are those of the depart, because the log of the
+// Outcome makes one answer of those to depart and land. Position, Shard and Replay are those of the depart, because the log of the
 // home shard is where the caller's id stands; Time is when the away shard decided. It is unknown unless both are decided, and
 // never "not executed" once the depart is done.
 func (p *Payment) Outcome(depart, land holdfast.Outcome) holdfast.Outcome {
@@ -44,7 +44,7 @@ func (p *Payment) Outcome(depart, land holdfast.Outcome) holdfast.Outcome {
 	default:
 		return o
 	}
-	o.Time, o.Position, o.Replay = land.Time, depart.Position, depart.Replay
+	o.Time, o.Position, o.Shard, o.Replay = land.Time, depart.Position, depart.Shard, depart.Replay
 	return o
 }
 

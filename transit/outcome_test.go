@@ -56,7 +56,7 @@ func TestOneAnswerOfTwo(t *testing.T) {
 		{"a hold", "hold 1a>2b 5", done(3), holdfast.Outcome{}, done(3)},
 		{"at home", "1a>1b 5", refused(holdfast.CodeIDTaken, whole, "records[0].body"), holdfast.Outcome{}, refused(holdfast.CodeIDTaken, whole, "records[0].body")},
 	} {
-		p, code, field := Make(txn(1, c.text), shardOf, held)
+		p, code, field := Make(txn(1, c.text), shardOf, one(held))
 		if code != holdfast.CodeOK {
 			t.Fatalf("%s: %s %s", c.what, code, field)
 		}

@@ -269,7 +269,7 @@ func (p *Payment) Settle(fate Fate, seq uint64) holdfast.Txn {
 	default:
 		panic(fmt.Sprintf("transit: payment %s is to be settled, and its fate is open", p.Txn.ID))
 	}
-	t := holdfast.Txn{ID: own("settle", p.Txn.ID), Acks: []uint64{seq}}
+	t := holdfast.Txn{ID: p.SettleID(), Acks: []uint64{seq}}
 	for i := range p.legs {
 		if l := &p.legs[i]; l.class == local || l.class == cross || l.class.posts() {
 			id := p.Txn.TransferID(i)
@@ -283,6 +283,14 @@ func (p *Payment) Settle(fate Fate, seq uint64) holdfast.Txn {
 		t.Acks = nil
 	}
 	return t
+}
+
+// SettleID is the id of the settle in the log of home.
+func (p *Payment) SettleID() holdfast.ID { return own("settle", p.Txn.ID) }
+
+// Voids reports that a settle says of its payment that it was refused.
+func Voids(settle *holdfast.Txn) bool {
+	return len(settle.Transfers) > 0 && settle.Transfers[0].Kind == holdfast.Void
 }
 
 // own makes an id of another, for one use: it is the same every time, and nobody else can have it.

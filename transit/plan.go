@@ -9,19 +9,21 @@ import (
 // ShardOf is the shard map.
 type ShardOf func(holdfast.Owner) holdfast.ShardID
 
-// HoldOf tells what is known of a hold by the id that callers know, read from its shard; false: no shard has it. See [Held].
-type HoldOf func(holdfast.ID) (Held, bool)
+// HoldsOf tells what is known of the holds that a post or void can mean: all that go by its Hold, each read from its shard, in the
+// order of the shards. There is more than one when callers have used an id twice. One that has the accounts which the transfer names
+// is among them if any shard has one; see [Fits].
+type HoldsOf func(end *holdfast.Transfer) []Held
 
 // Make reads a caller's transaction that is well-formed (ledger.Check). The code is CodeOK; CodeShardMismatch or
 // CodeTxnTooLarge when it cannot be done between these shards; CodeHoldMissing when it ends a hold that no shard has, and
-// nothing else says where to ask. field is at fault.
+// nothing else says where to ask; CodeHoldAmbiguous when it could mean several. field is at fault.
 //
 // A Payment with Home 0 names no account and no hold: any shard will do. One that does not cross is one transaction at home.
-func Make(t *holdfast.Txn, shardOf ShardOf, holdOf HoldOf) (p Payment, code holdfast.Code, field string) {
+func Make(t *holdfast.Txn, shardOf ShardOf, holdsOf HoldsOf) (p Payment, code holdfast.Code, field string) {
 	if home, ok := atHome(t, shardOf); ok {
 		return Payment{Home: home, Txn: t}, holdfast.CodeOK, ""
 	}
-	r := router{shardOf: shardOf, holdOf: holdOf, txn: t}
+	r := router{shardOf: shardOf, holdsOf: holdsOf, txn: t}
 	for i := range t.Transfers {
 		if code, field = r.leg(i); code != holdfast.CodeOK {
 			return p, code, field
@@ -64,7 +66,7 @@ type way struct {
 // router finds the ways of all transfers, and the two shards between them.
 type router struct {
 	shardOf ShardOf
-	holdOf  HoldOf
+	holdsOf HoldsOf
 	txn     *holdfast.Txn
 	ways    []way
 	away    holdfast.ShardID
@@ -86,8 +88,10 @@ func (r *router) leg(i int) (holdfast.Code, string) {
 		r.ways = append(r.ways, way{from: r.ways[k].from, to: r.ways[k].to})
 		return holdfast.CodeOK, ""
 	}
-	held, found := r.holdOf(t.Hold)
+	held, found, missing := Meant(r.holdsOf(t), t)
 	switch {
+	case missing != "":
+		return holdfast.CodeHoldAmbiguous, name("transfers", i, missing)
 	case found && !held.vowed():
 		r.ways = append(r.ways, way{from: held.Home, to: held.Home})
 	case found: // where the payee was when it was made does not count, but where it is now

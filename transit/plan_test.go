@@ -12,7 +12,17 @@ import (
 // shards of the tests: the shard of an owner is its slot plus one.
 func shardOf(o holdfast.Owner) holdfast.ShardID { return holdfast.ShardID(o.Slot() + 1) }
 
-func noHold(holdfast.ID) (Held, bool) { return Held{}, false }
+func noHold(*holdfast.Transfer) []Held { return nil }
+
+// one makes a HoldsOf of what knows at most one hold of an id.
+func one(holdOf func(holdfast.ID) (Held, bool)) HoldsOf {
+	return func(end *holdfast.Transfer) []Held {
+		if h, ok := holdOf(end.Hold); ok {
+			return []Held{h}
+		}
+		return nil
+	}
+}
 
 // account is one of shard s: "1a" is wallet a of shard 1.
 func account(name string) holdfast.AccountID {
@@ -113,7 +123,7 @@ func TestMake(t *testing.T) {
 		{"hold 1a>1b 5; post 101", "home 1: as-is as-is"},
 		{"hold 1a>2b 5; post 101", "shard-mismatch transfers[1].hold"},
 	} {
-		p, code, field := Make(txn(1, c.text), shardOf, held)
+		p, code, field := Make(txn(1, c.text), shardOf, one(held))
 		if got := describe(&p, code, field); got != c.want {
 			t.Errorf("%s: %s, want %s", c.text, got, c.want)
 		}

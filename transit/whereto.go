@@ -25,27 +25,28 @@ type Directory interface {
 // index 0, everything that was decided before the question. ok is false when that cannot be told just now.
 type Lookup func(o Origin, id holdfast.ID) (stored *holdfast.Txn, found, ok bool)
 
-// Route reads a caller's transaction as [Make] does, after asking the places where its owners have been before: what one of them
-// remembers is asked for again there, and nowhere else. ok is false when that cannot be told just now.
-func Route(t *holdfast.Txn, d Directory, holdOf HoldOf, lookup Lookup) (p Payment, code holdfast.Code, field string, ok bool) {
-	for _, o := range before(t, d, holdOf) {
+// Route reads a caller's transaction as [Make] does, after asking the places where its owners have been before, and those of all holds
+// that it could mean: what one of them remembers is asked for again there, and nowhere else. ok is false when that cannot be told just
+// now.
+func Route(t *holdfast.Txn, d Directory, holdsOf HoldsOf, lookup Lookup) (p Payment, code holdfast.Code, field string, ok bool) {
+	for _, o := range before(t, d, holdsOf) {
 		stored, found, ok := lookup(o, t.ID)
 		if !ok {
 			return p, holdfast.CodeOK, "", false
 		}
 		if found {
-			p, err := Again(stored, t, o.Shard, holdOf)
+			p, err := Again(stored, t, o.Shard, holdsOf)
 			return p, holdfast.CodeOK, "", err == nil
 		}
 	}
-	p, code, field = Make(t, d.ShardOf, holdOf)
+	p, code, field = Make(t, d.ShardOf, holdsOf)
 	return p, code, field, true
 }
 
 // Taken looks at a transaction that its home has refused because its id is taken: what stands there may be the same payment in
 // another form, from before its owners came to be where they are. Then again is true, and it is to be asked for in that form.
 // ok is false when that cannot be told just now: then the refusal may not be believed yet.
-func Taken(t *holdfast.Txn, home holdfast.ShardID, refused *holdfast.Outcome, holdOf HoldOf, lookup Lookup) (p Payment, again, ok bool) {
+func Taken(t *holdfast.Txn, home holdfast.ShardID, refused *holdfast.Outcome, holdsOf HoldsOf, lookup Lookup) (p Payment, again, ok bool) {
 	if refused.Code != holdfast.CodeIDTaken {
 		return p, false, true
 	}
@@ -53,7 +54,7 @@ func Taken(t *holdfast.Txn, home holdfast.ShardID, refused *holdfast.Outcome, ho
 	if !ok || !found {
 		return p, false, ok
 	}
-	p, err := Again(stored, t, home, holdOf)
+	p, err := Again(stored, t, home, holdsOf)
 	return p, err == nil && p.Txn != t, err == nil
 }
 
@@ -71,20 +72,54 @@ func Land(p *Payment, d Directory, lookup Lookup) (to holdfast.ShardID, whole, o
 	return to, whole, true
 }
 
-// FindHeld looks for a hold where look finds it: a record of the shard where the hold is counts before everything else. One that
-// names another shard as its home says where the hold has gone.
-func FindHeld(shards []holdfast.ShardID, look func(at holdfast.ShardID) (Held, bool)) (held Held, found bool) {
+// FindHolds gathers the holds that go by one id, in the order of the shards. A record that names another shard as the home of its hold
+// says where that has gone, and is left out.
+func FindHolds(shards []holdfast.ShardID, look func(at holdfast.ShardID) []Held) (list []Held) {
 	for _, at := range shards {
-		h, there := look(at)
-		switch {
-		case !there || h.Home != at:
-		case h.Vow:
-			return h, true
-		case !found:
-			held, found = h, true
+		for _, h := range look(at) {
+			if h.Home == at {
+				list = append(list, h)
+			}
 		}
 	}
-	return held, found
+	return list
+}
+
+// fits reports whether a hold has the accounts that its end names.
+func (h *Held) fits(end *holdfast.Transfer) bool {
+	none := holdfast.AccountID{}
+	return (end.Debit == none || end.Debit == h.Debit) && (end.Credit == none || end.Credit == h.Payee)
+}
+
+// Fits reports whether one of the holds has the accounts that the end of a hold names. Whoever has found none may not have seen all.
+func Fits(list []Held, end *holdfast.Transfer) bool {
+	return slices.ContainsFunc(list, func(h Held) bool { return h.fits(end) })
+}
+
+// Meant is the hold that an end of one means, among those that go by its id: the one with the accounts that it names, or any, for its
+// shard to refuse, when none has them. missing is the account, "debit" or "credit", that it has to name as well, because holds of
+// several fit. Ended ones count: what ends them was asked for once, and may come late. Of holds that are the same in both
+// accounts one that is open is meant, so that each of them can be ended, and first one that has a record: it may be the same hold where
+// it has moved to, seen before it has left.
+func Meant(list []Held, end *holdfast.Transfer) (held Held, found bool, missing string) {
+	for i := range list {
+		h := &list[i]
+		switch {
+		case !h.fits(end):
+		case !found:
+			held, found = *h, true
+		case h.Debit != held.Debit:
+			return held, true, "debit"
+		case h.Payee != held.Payee:
+			missing = "credit"
+		case held.Ended && !h.Ended, held.Ended == h.Ended && h.Vow && !held.Vow:
+			held = *h
+		}
+	}
+	if !found && len(list) > 0 {
+		return list[0], true, ""
+	}
+	return held, found, missing
 }
 
 // neverKey is a record that nobody writes.
@@ -164,9 +199,9 @@ func (p *Payment) Places(d Directory) []holdfast.ShardID {
 
 // before are the places where a caller's transaction may have been decided before the owners of its accounts came to where they
 // are. One with several transfers may have had another home among the shards where its owners still are: which of them is the
-// home depends on where all of them are.
-func before(t *holdfast.Txn, d Directory, holdOf HoldOf) (list []Origin) {
-	owners := owners(t, holdOf)
+// home depends on where all of them are. One that ends a hold may have met another one of that id at first.
+func before(t *holdfast.Txn, d Directory, holdsOf HoldsOf) (list []Origin) {
+	owners, list := parties(t, d, holdsOf)
 	for _, o := range owners {
 		if !plantedOriginsForgotten() {
 			list = append(list, d.Origins(o.Slot())...)
@@ -183,8 +218,9 @@ func before(t *holdfast.Txn, d Directory, holdOf HoldOf) (list []Origin) {
 	return list
 }
 
-// owners are those of all accounts that a caller's transaction names, and of the holds that it ends.
-func owners(t *holdfast.Txn, holdOf HoldOf) (list []holdfast.Owner) {
+// parties are the owners of all accounts that a caller's transaction names, and of the holds that it ends, and the shards where it may
+// have been decided because holds of several shards go by one id.
+func parties(t *holdfast.Txn, d Directory, holdsOf HoldsOf) (list []holdfast.Owner, places []Origin) {
 	add := func(o holdfast.Owner) {
 		if o != 0 && !slices.Contains(list, o) {
 			list = append(list, o)
@@ -200,17 +236,43 @@ func owners(t *holdfast.Txn, holdOf HoldOf) (list []holdfast.Owner) {
 		if l.Hold.IsZero() {
 			continue
 		}
-		if held, found := holdOf(l.Hold); found {
-			add(held.Debit.Owner)
-			add(held.Payee.Owner)
+		holds := holdsOf(l)
+		for k := range holds {
+			add(holds[k].Debit.Owner)
+			add(holds[k].Payee.Owner)
 		}
+		for _, o := range homes(holds, l, d) {
+			if !slices.Contains(places, o) {
+				places = append(places, o)
+			}
+		}
+	}
+	return list, places
+}
+
+// homes are the shards where the end of a hold may have been decided, if there is more than one: those of all holds of that id, and that
+// of the payer whom it names, which was asked when no hold of that id was known.
+func homes(holds []Held, end *holdfast.Transfer, d Directory) (list []Origin) {
+	add := func(at holdfast.ShardID) {
+		if o := (Origin{Shard: at}); !slices.Contains(list, o) {
+			list = append(list, o)
+		}
+	}
+	for i := range holds {
+		add(holds[i].Home)
+	}
+	if end.Debit.Owner != 0 {
+		add(d.ShardOf(end.Debit.Owner))
+	}
+	if len(list) < 2 {
+		return nil
 	}
 	return list
 }
 
 // Again is the payment behind a transaction that a shard remembers under the id of t, to be asked for again there. Of a different
 // one that is t itself, for the shard to say what differs.
-func Again(stored, t *holdfast.Txn, at holdfast.ShardID, holdOf HoldOf) (Payment, error) {
+func Again(stored, t *holdfast.Txn, at holdfast.ShardID, holdsOf HoldsOf) (Payment, error) {
 	p, err := Original(stored)
 	if err != nil {
 		return p, err
@@ -218,7 +280,7 @@ func Again(stored, t *holdfast.Txn, at holdfast.ShardID, holdOf HoldOf) (Payment
 	p.Home = at
 	same := sameAsk
 	if p.Txn != stored && !p.Crosses() {
-		same = func(first, t *holdfast.Txn) bool { return sameAskAboutHolds(first, t, holdOf) }
+		same = func(first, t *holdfast.Txn) bool { return sameAskAboutHolds(first, t, holdsOf) }
 	}
 	switch {
 	case !same(p.Txn, t):
@@ -236,8 +298,8 @@ func sameAsk(first, t *holdfast.Txn) bool {
 }
 
 // sameAskAboutHolds compares what was made out of a log: what a caller said needlessly of a hold's accounts, and whether a post
-// was for the whole, is not there any more.
-func sameAskAboutHolds(first, t *holdfast.Txn, holdOf HoldOf) bool {
+// was for the whole, is not there any more. An account that is there is compared: it may be that which tells two holds apart.
+func sameAskAboutHolds(first, t *holdfast.Txn, holdsOf HoldsOf) bool {
 	u, v := collected(first), *t
 	v.Transfers = slices.Clone(t.Transfers)
 	for i := range min(len(u.Transfers), len(v.Transfers)) {
@@ -245,10 +307,10 @@ func sameAskAboutHolds(first, t *holdfast.Txn, holdOf HoldOf) bool {
 		if l.Hold.IsZero() {
 			continue
 		}
-		if held, found := holdOf(l.Hold); found && held.As == was.Hold {
+		if slices.ContainsFunc(holdsOf(l), func(h Held) bool { return h.As == was.Hold }) {
 			was.Hold = l.Hold // it has moved, and never does again once it has ended
 		}
-		if was.Hold == l.Hold {
+		if was.Hold == l.Hold && agree(l.Debit, was.Debit) && agree(l.Credit, was.Credit) {
 			l.Debit, l.Credit, l.Amount = was.Debit, was.Credit, was.Amount
 		}
 	}
@@ -256,6 +318,10 @@ func sameAskAboutHolds(first, t *holdfast.Txn, holdOf HoldOf) bool {
 		u.Transfers[0].ID = holdfast.ID{}
 	}
 	return sameAsk(&u, &v)
+}
+
+func agree(a, b holdfast.AccountID) bool {
+	return a == b || a == (holdfast.AccountID{}) || b == (holdfast.AccountID{})
 }
 
 // collected puts a release and the transfer that follows it together to the post that they stand for.

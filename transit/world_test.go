@@ -181,21 +181,29 @@ func (view) Places(p *Payment) []holdfast.ShardID { return []holdfast.ShardID{p.
 
 func (view) Whereto(p *Payment) (holdfast.ShardID, bool, bool) { return p.Away, true, true }
 
-// holdOf looks where a site would: for a hold of that id, and for the record of one that crosses.
-func (w *world) holdOf(hold holdfast.ID) (Held, bool) {
+// holdsOf looks where a site would: for holds of that id, and for the records of those that cross.
+func (w *world) holdsOf(end *holdfast.Transfer) (list []Held) {
 	for i, h := range w.shards {
-		if r, ok := h.state.RecentRecord(HeldKey(hold)); ok {
-			held, err := ReadHeld(r.Body)
+		written, err := ReadHolds(end.Hold, func(key string) (holdfast.Record, bool, error) {
+			r, found := h.state.RecentRecord(key)
+			return r.Record, found, nil
+		})
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		for _, r := range written {
+			list = append(list, r.Held)
+		}
+		if trace, ok := h.state.FindRecent(end.Hold); ok && trace.Hold != ledger.NotHold {
+			_, t, err := ledger.TxnAt(h.log[trace.Index-1], trace.Ord)
 			if err != nil {
 				w.t.Fatal(err)
 			}
-			return held, true
-		}
-		if trace, ok := h.state.FindRecent(hold); ok && trace.Hold != ledger.NotHold {
-			return Held{Home: holdfast.ShardID(i + 1), Away: holdfast.ShardID(i + 1)}, true
+			at, leg := holdfast.ShardID(i+1), t.Transfers[trace.Leg%holdfast.NoLeg]
+			list = append(list, Held{Home: at, Away: at, Debit: leg.Debit, Payee: leg.Credit, Amount: leg.Amount})
 		}
 	}
-	return Held{}, false
+	return list
 }
 
 // submit is the site that took a request: it proposes the depart and, when that is done, the land; it may die in between.
@@ -203,7 +211,7 @@ func (w *world) submit(t *holdfast.Txn) {
 	if code, field := ledger.Check(t); code != holdfast.CodeOK {
 		w.t.Fatalf("%+v is malformed: %s %s", t, code, field)
 	}
-	p, code, _ := Make(t, shardOf, w.holdOf)
+	p, code, _ := Make(t, shardOf, w.holdsOf)
 	if code != holdfast.CodeOK {
 		return
 	}
@@ -333,8 +341,8 @@ func (w *world) compareWithTold() {
 // holds is the hold that a post refers to, in whichever form.
 func (w *world) holds(p *Payment, i int) Held {
 	hold := p.Txn.Transfers[i].Hold
-	if h, ok := w.holdOf(hold); ok && h.Home != h.Away {
-		return h
+	if list := w.holdsOf(&p.Txn.Transfers[i]); len(list) > 0 && list[0].Home != list[0].Away {
+		return list[0]
 	}
 	for _, t := range w.asked {
 		for k := range t.Transfers {

@@ -13,7 +13,7 @@ var brief = Options{
 }
 
 // TestRivals runs the measurement itself: nobody may lose anything, since one carrier works all the time, and whoever waits
-// for a time-out cannot have a gap below it.
+// for a time-out cannot have a gap far below it.
 func TestRivals(t *testing.T) {
 	results, err := Run(t.Context(), brief)
 	if err != nil {
@@ -59,8 +59,9 @@ func judge(t *testing.T, results []Result, n int) {
 		if r.Skipped == "" && (len(r.Waits) != brief.Messages || r.Cut <= 0 || r.Healed <= r.Cut) {
 			t.Errorf("%s: %d waits, cut %v, healed %v", r.Name, len(r.Waits), r.Cut, r.Healed)
 		}
-		if r.Name == "tcp-redial" && r.Gap < brief.Timeout {
-			t.Errorf("plain TCP was back after %v, before its time-out: was the carrier cut at all?", r.Gap)
+		// The time-out begins with the last acknowledgement; messages may still have arrived whose acknowledgements were cut off.
+		if r.Name == "tcp-redial" && r.Gap < brief.Timeout/2 {
+			t.Errorf("plain TCP was back after %v, well before its time-out: was the carrier cut at all?", r.Gap)
 		}
 	}
 }
