@@ -171,6 +171,8 @@ type Host struct {
 
 	ahead atomic.Int64 // how many ticks it will pass at once when it ticks next
 
+	tickets atomic.Uint64 // the last that was given
+
 	clockMu sync.Mutex
 	clock   *Clock      // guarded by clockMu
 	astray  signal      // this site's clock is not believed
@@ -213,6 +215,11 @@ func NewHost(c HostConfig) (*Host, error) {
 		return nil, err
 	}
 	h.ahead.Store(1)
+	first, err := randomFrom(c.Random) // not one of an earlier start: notes of that may still be on their way
+	if err != nil {
+		return nil, err
+	}
+	h.tickets.Store(binary.BigEndian.Uint64(first[:]))
 	h.beats = NewBeats(BeatConfig{
 		Site: c.Site, Life: binary.BigEndian.Uint64(life[:]), HeartbeatTicks: c.Timing.HeartbeatTicks, ElectionTicks: c.Timing.ElectionTicks,
 	})
@@ -316,6 +323,22 @@ func (h *Host) Submit(ctx context.Context, shard holdfast.ShardID, bulk bool, b 
 		return nil, s.crowded()
 	}
 	return s.submit(ctx, bulk || b.Count() > bulkCount || len(b.Body) > bulkBytes, b)
+}
+
+// Follow waits here for a request of so many transactions that is about to be sent to the leader of a shard, as that of [Origin] with the
+// ticket. settle is called, at most once and until done is called, when this site's own replica applies it, if it hears in time from the
+// leader where it is. The outcomes are those of the leader, which may answer first. settle must not block. Ticket 0: nobody would
+// ever call it.
+func (h *Host) Follow(shard holdfast.ShardID, count int, settle func([]holdfast.Outcome)) (t Ticket, done func()) {
+	s := h.at(shard)
+	if s == nil {
+		return 0, func() {}
+	}
+	for t == 0 {
+		t = Ticket(h.tickets.Add(1))
+	}
+	s.forwarded.Add(t, count, settle)
+	return t, func() { s.forwarded.Drop(t) }
 }
 
 // ReadMode says how new a read has to be.

@@ -338,9 +338,7 @@ func (n *Node) learnCommit(m *pb.Message) error {
 	}
 	n.config.Logf("%x says that entry %d is committed, and with it a change of members", m.GetFrom(), m.GetCommit())
 	// A heartbeat says it to the library, and makes its sender the leader, which it is not.
-	n.ignore(n.raft.Step(&pb.Message{
-		Type: pb.MsgHeartbeat.Enum(), From: m.From, To: m.To, Term: new(status.HardState.GetTerm()), Commit: m.Commit, Context: []byte(beatMark),
-	}))
+	n.ignore(n.raft.Step(heartbeat(ReplicaID(m.GetFrom()), n.config.Replica, status.HardState.GetTerm(), m.GetCommit())))
 	n.ignore(n.raft.ForgetLeader())
 	return nil
 }

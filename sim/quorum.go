@@ -210,6 +210,7 @@ func (o *oracle) elected(at holdfast.SiteID, id shard.ReplicaID, term, applied u
 // what it has applied. own is how far its own disk is.
 func (o *oracle) chose(at holdfast.SiteID, id shard.ReplicaID, term, applied, index, own uint64) {
 	conf := o.confAt(applied)
+	o.chosen = max(o.chosen, index)
 	has := func(x shard.ReplicaID) bool {
 		if x == id {
 			return own >= index

@@ -65,6 +65,7 @@ type Stats struct {
 	Entries                                                            int
 	Crossed, CrossRefused, CrossHolds, CrossPosts                      int // between shards: settled, acknowledged
 	CourierLands, Settles                                              int // proposed by couriers
+	Ahead, Early                                                       int // entries that a follower knew to be committed first, answers that came of it
 }
 
 // Add adds the counts of another run.
