@@ -217,7 +217,7 @@ func TestManyOperationsAreDecidedByTheirPositions(t *testing.T) {
 		t.Fatalf("%+v", v)
 	}
 	h.Ops[1].Read.Account.CreditsPosted = 200
-	if v := h.Linearizable(time.Minute); v.OK {
+	if v := h.Linearizable(time.Second); v.OK {
 		t.Fatal("a read of the future passes")
 	}
 }
