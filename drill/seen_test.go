@@ -276,7 +276,7 @@ func TestCablesAreLookedAt(t *testing.T) {
 			t.Parallel()
 			s := act(t, lasting)
 			chatter(t, s.fleet.net)
-			s.length = s.clock() + 200*time.Millisecond
+			s.length = s.clock() + time.Second
 			if err := s.during(t.Context(), "site-cut", 1, 1, x.harm(s), s.heal); err != nil {
 				t.Fatal(err)
 			}
@@ -313,7 +313,7 @@ func TestCarriersAreLookedAt(t *testing.T) {
 				t.Fatal(err)
 			}
 			look.struck()
-			if err := rest(t.Context(), 200*time.Millisecond); err != nil {
+			if err := rest(t.Context(), time.Second); err != nil {
 				t.Fatal(err)
 			}
 			look.ending()

@@ -10,7 +10,6 @@ import (
 	"regexp"
 	"strings"
 	"testing"
-	"time"
 
 	"holdfast/bench"
 )
@@ -19,7 +18,7 @@ import (
 func TestReadmeQuickStart(t *testing.T) {
 	t.Parallel() // it waits for others most of the time
 	script := shellOf(t, "quick-start")
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	binary, err := exec.LookPath("holdfast")
 	if err != nil {
@@ -97,7 +96,7 @@ func startSite(ctx context.Context, t *testing.T, binary string) (address, key s
 // addresses happen to be on this machine.
 func TestReadmeRunForReal(t *testing.T) {
 	t.Parallel()
-	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	f := newFleetOf(ctx, t)
 	edits := operatorsOf(t, f)
