@@ -299,7 +299,7 @@ func (m *member) ready(ctx context.Context) error {
 }
 
 func (m *member) asked(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, 500*time.Millisecond)
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
 	return m.own.Ready(ctx)
 }

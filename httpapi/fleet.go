@@ -175,11 +175,7 @@ func (a *api) postLeader(ctx context.Context, x *exchange) error {
 	if to == 0 {
 		return edgeMalformed.field("site", "name the site that is to lead: {\"site\":2}")
 	}
-	// The home first: without it the leadership would go back by itself, and a move that fails now happens soon.
-	if err := a.site.SetHome(ctx, id, to); err != nil {
-		return notNow(err)
-	}
-	if err := a.site.HandOver(ctx, id, to); err != nil {
+	if err := a.site.MoveLeader(ctx, id, to); err != nil {
 		return notNow(err)
 	}
 	return x.sendJSON(http.StatusOK, handedOverBody{uint16(id), uint16(to)})

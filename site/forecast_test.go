@@ -42,7 +42,8 @@ func FuzzVitals(f *testing.F) {
 // TestTheForecastSeesWhatIsLost: while all is well any single loss is survived; without one site no other loss is.
 func TestTheForecastSeesWhatIsLost(t *testing.T) {
 	began := time.Now()
-	f := newFleetOn(t, 3, 3, 2)
+	var f *fleet
+	late := lateness(func() { f = newFleetOn(t, 3, 3, 2) })
 	a, b := account(t, 1, 10), account(t, 2, 20)
 	f.mustDo(f.site(1), f.open(a, b))
 	weakest := ""
@@ -53,9 +54,10 @@ func TestTheForecastSeesWhatIsLost(t *testing.T) {
 			return known && now.Survives == want && (want || now.Weakest != "")
 		}
 	}
-	eventually(t, "any single loss is survived", survives(true))
+	late = max(late, lateness(func() { eventually(t, "any single loss is survived", survives(true)) }))
 	early := slices.ContainsFunc(f.site(1).Events(0), func(e Event) bool { return e.Kind == EventFragile })
-	if early && time.Since(began) < settlingTime {
+	// A machine that stood still for as long as a silence may have lost a site that it knew.
+	if early && time.Since(began) < settlingTime && late < 50*time.Millisecond {
 		t.Error("a site that does not know its fleet yet has called it fragile")
 	}
 	eventually(t, "the forecast knows what is led where", func() bool {
@@ -66,10 +68,10 @@ func TestTheForecastSeesWhatIsLost(t *testing.T) {
 		})
 	})
 	f.stop(3)
-	eventually(t, "the loss of another site would not be survived", survives(false))
-	if weakest != "without site-1: shards 1, 2, 3 would stop: no majority of its sites would reach each other" {
-		t.Errorf("the weakest point is told as %q", weakest)
-	}
+	f.until("the loss of another site would not be survived", func() (string, bool) { // at first those that it led have no leader
+		known := survives(false)()
+		return weakest, known && weakest == "without site-1: shards 1, 2, 3 would stop: no majority of its sites would reach each other"
+	})
 	kinds := []EventKind{}
 	for _, e := range f.site(1).Events(0) {
 		kinds = append(kinds, e.Kind)

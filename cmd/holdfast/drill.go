@@ -114,11 +114,14 @@ site-learner adds a site that is six times as far away as the others, as a learn
 be paid, and has no vote. Neither its coming nor its loss may cost an election or a pause of more than 200 ms, and in the end its books
 are compared with the others'.
 
+site-promote adds such a copy near by, gives it its vote, takes the vote of another site, and kills the site that leads: with three
+sites to begin with, two voters are left, and no payment is done without the vote that is new.
+
 busy-machine breaks nothing and lets no site fail: it passes when there was no election at all. Its load is half of what the
 machine carries beside the busy processes, measured for 3 s before it begins (64 callers, each waiting for its answers), unless
 --rate says otherwise; it says how much that is.
 
-The faults need their time: --duration takes 5 s or more for busy-machine, 10 s for site-add, site-replace and site-learner, 12 s for
+The faults need their time: --duration takes 5 s or more for busy-machine, 10 s for site-add, site-replace and site-learner, 15 s for site-promote, 12 s for
 leader-handover and all-kill, 13 s for those of carriers, 14 s for site-cut, site-kill and those of five sites, 26 s for forecast,
 30 s for slot-move, 45 s for those of splits and for all, 20 s for the others.
 
