@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -400,22 +401,35 @@ func TestLossIsMeasured(t *testing.T) {
 	}
 }
 
-// TestHealedAfterALongCut measures how long a carrier takes that was away for many dials.
+// TestHealedAfterALongCut: a carrier that was away for many dials is in use again within a second of its return. A machine that is busy
+// may keep both sides from dialling for once; not every time.
 func TestHealedAfterALongCut(t *testing.T) {
 	f := newFleet(t, 2, 2, 5*time.Millisecond, defaultTiming)
+	const bound, tries = time.Second, 6
 	for _, match := range []func(fault.Route) bool{onCarrier(0), oneWay(1, 1), oneWay(0, 2)} {
-		before := f.status(1, 2).Carriers[0].Dials + f.status(1, 2).Carriers[1].Dials
-		f.net.CutWhere(match)
-		eventually(t, "it has been dialled in vain", func() bool {
-			return f.status(1, 2).Carriers[0].Dials+f.status(1, 2).Carriers[1].Dials >= before+2
-		})
-		start := time.Now()
-		f.net.HealAll()
-		f.reach(1, 2)
-		f.reach(2, 1)
-		t.Logf("back after %v", time.Since(start).Round(time.Millisecond))
+		var took []time.Duration
+		for len(took) == 0 || took[len(took)-1] > bound && len(took) < tries {
+			took = append(took, f.healed(match))
+		}
+		if slices.Min(took) > bound {
+			t.Errorf("back after %v, never within %v", took, bound)
+		}
 		f.echoAgain(1, 2, []byte("over all carriers"))
 	}
+}
+
+// healed cuts what matches until it has been dialled in vain, and tells how long after its return it is in use again.
+func (f *fleet) healed(match func(fault.Route) bool) time.Duration {
+	f.t.Helper()
+	dials := func() uint64 { return f.status(1, 2).Carriers[0].Dials + f.status(1, 2).Carriers[1].Dials }
+	before := dials()
+	f.net.CutWhere(match)
+	eventually(f.t, "it has been dialled in vain", func() bool { return dials() >= before+2 })
+	start := time.Now()
+	f.net.HealAll()
+	f.reach(1, 2)
+	f.reach(2, 1)
+	return time.Since(start)
 }
 
 // TestRestartBehindADeadCarrier starts a peer anew while one carrier still leads to its former life: what was meant for that

@@ -108,6 +108,10 @@ type Peer struct {
 	// What people call the other site.
 	Name string `toml:"name"`
 
+	// The city that the other site is in, or nothing, as in its own configuration. Once the list of sites has been changed by order,
+	// the cities are those of the list.
+	City string `toml:"city"`
+
 	// Where the other site listens for this one: one address and port per carrier, in the order of the carriers. A carrier
 	// that the two do not share is "".
 	Addresses []string `toml:"addresses"`

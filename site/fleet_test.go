@@ -45,20 +45,25 @@ func newFleet(t testing.TB, sites, shards int) *fleet { return newFleetOn(t, sit
 func newFleetOn(t testing.TB, sites, shards, carriers int) *fleet {
 	f := &fleet{t: t, net: fault.NewNet(time.Millisecond), configs: map[holdfast.SiteID]Config{}, sites: map[holdfast.SiteID]*Site{}}
 	f.configure(sites, shards, carriers)
-	t.Cleanup(func() {
+	f.run()
+	return f
+}
+
+// run starts the sites as they are configured, until the test ends.
+func (f *fleet) run() {
+	f.t.Cleanup(func() {
 		f.net.HealAll()
 		for id := range f.configs {
 			f.stop(id)
 		}
 		if err := f.net.Close(); err != nil {
-			t.Error(err)
+			f.t.Error(err)
 		}
 	})
 	for id := range f.configs {
 		f.start(id)
 	}
 	f.ready()
-	return f
 }
 
 func (f *fleet) configure(sites, shards, carriers int) {

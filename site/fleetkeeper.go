@@ -186,7 +186,7 @@ func (s *Site) configuredRoster() *Roster {
 	r := &Roster{Least: min(fewVoters, len(s.cfg.Peers)+1)}
 	r.put(ListedSite{Site: s.cfg.Site, Name: s.cfg.Name, City: s.cfg.City, Addresses: s.cfg.advertised(), Role: RoleVoter})
 	for _, p := range s.cfg.Peers {
-		r.put(ListedSite{Site: p.Site, Name: p.Name, HTTP: p.HTTP, Addresses: p.Addresses, Role: RoleVoter})
+		r.put(ListedSite{Site: p.Site, Name: p.Name, City: p.City, HTTP: p.HTTP, Addresses: p.Addresses, Role: RoleVoter})
 	}
 	return r
 }

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -87,8 +88,12 @@ With five sites there are two in Hangzhou, two in Shanghai and one in Shenzhen; 
 other. In minority-side and city-cut, clients that reach the wrong side only must be told within 300 ms that nothing was
 executed or that the outcome is not known.
 
-Before every loss of a carrier, a cable, a site or two sites the fleet is asked what it would do (GET /v1/survival), and the
-drill fails when a shard stops that was said to go on, or the other way round. In the scenario forecast every word has to come
+"all" runs every scenario and writes one evidence file for holdfast check, which is beside the result (out/drills-evidence.json.gz beside
+out/drills.json; drills-evidence.json.gz in the current directory where --json names no file), unless --evidence names another one, or
+none (--evidence "").
+
+Before every loss of a carrier, a cable, a site, two sites or a city the fleet is asked what it would do (GET /v1/survival), and the
+drill fails when it does not say, or when a shard stops that was said to go on, or the other way round. In the scenario forecast every word has to come
 true: who leads, and who goes on to lead.
 
 carrier-rivals has no fleet and is not part of all. It sends a stream of messages between two sites, cuts one of their two
@@ -200,6 +205,9 @@ func runDrills(cmd *cobra.Command, f *drillFlags, name string) error {
 			return badUsage(cmd, err)
 		}
 	}
+	if name == "all" && !cmd.Flags().Changed("evidence") {
+		f.evidence = evidenceBeside(f.json)
+	}
 	all, broken := f.runAll(cmd, list, name == "all")
 	if broken != nil && len(all) == 0 {
 		return broken
@@ -209,6 +217,15 @@ func runDrills(cmd *cobra.Command, f *drillFlags, name string) error {
 		return errors.Join(broken, err)
 	}
 	return broken
+}
+
+// evidenceBeside is where the evidence of all drills goes when nobody says: beside the file with their results, or into the current
+// directory when there is none.
+func evidenceBeside(result string) string {
+	if result == "" || result == "-" {
+		result = "drills"
+	}
+	return strings.TrimSuffix(result, ".json") + "-evidence.json.gz"
 }
 
 // maxRuns bounds what a report and its reader can take in.

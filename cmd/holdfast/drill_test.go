@@ -265,6 +265,9 @@ func TestDrillRuns(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if _, err := os.Stat(strings.TrimSuffix(file, ".json") + "-evidence.json.gz"); err != nil {
+		t.Errorf("no evidence is beside the result: %v", err)
+	}
 	var series drill.Series
 	if err := json.Unmarshal(text, &series); err != nil || len(series.Results) != len(played) || series.Summaries[1].Passed != 2 {
 		t.Errorf("%v: %s", err, text)
