@@ -106,14 +106,16 @@ func (r *Replica) promotion(o Order) (change MemberChange, err error) {
 			continue
 		}
 		if !p.UpToDate || !p.Active {
-			return change, fmt.Errorf("%w: the replica of site %d has not caught up", ErrNotYet, o.Site)
+			err = fmt.Errorf("%w: the replica of site %d has not caught up", ErrNotYet, o.Site)
+			continue // there may be another one: of a disk that came after this one was lost
 		}
 		change = MemberChange{Promote: []ReplicaID{p.Replica}, Remove: r.othersAt(o.Site, p.Replica)}
 		if o.Instead != 0 {
 			change.Remove = append(change.Remove, r.othersAt(o.Instead, 0)...)
 		}
+		return change, nil
 	}
-	return change, nil
+	return change, err
 }
 
 // demotion is the change that makes the voter of a site a learner. The disk keeps its identity, and so its memory: it may be promoted again.

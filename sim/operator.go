@@ -114,8 +114,32 @@ func (x *faults) remove(o *oracle, sites ...*process) {
 				change.Remove = append(change.Remove, member.Replica)
 			}
 		}
+		if x.strands(o, m, change) {
+			return shard.MemberChange{}, true // as an order is refused: the lost ones are replaced first
+		}
 		return change, len(change.Remove) > 0
 	})
+}
+
+// strands reports a change after which no majority of the voters would have a disk that is theirs and whole: no fleet could go on.
+func (x *faults) strands(o *oracle, m shard.Members, change shard.MemberChange) bool {
+	whole := map[shard.ReplicaID]bool{}
+	for _, p := range x.f.sites {
+		if !p.at(o).out {
+			whole[shard.ReplicaID(p.disk.volume(int(o.shard-1)).Identity().Replica)] = true
+		}
+	}
+	voters, fit := 0, 0
+	for _, member := range m.List {
+		if member.Role&shard.Voter == 0 || slices.Contains(change.Remove, member.Replica) {
+			continue
+		}
+		voters++
+		if whole[member.Replica] {
+			fit++
+		}
+	}
+	return fit <= voters/2
 }
 
 // takeBack lets a removed site come in again: the disk as it is, when the replica knows that it is out, or an empty one.
