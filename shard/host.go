@@ -46,6 +46,8 @@ type HostConfig struct {
 	// OnHeard hears that another site has heard a beat which left this one then, and that this is known here: the way is open in both
 	// directions. It must not block. May be nil.
 	OnHeard func(from holdfast.SiteID, left time.Time)
+	// OnWell hears that this site has become fit to lead, or is no more, as [Host.Well] says; it must not block. May be nil.
+	OnWell func(well bool)
 	// OnCheckpoint hears of every checkpoint that was made; it must not block. May be nil.
 	OnCheckpoint func(CheckpointMade)
 
@@ -84,6 +86,9 @@ func (c HostConfig) withDefaults() (HostConfig, error) {
 	}
 	if c.OnHeard == nil {
 		c.OnHeard = func(holdfast.SiteID, time.Time) {}
+	}
+	if c.OnWell == nil {
+		c.OnWell = func(bool) {}
 	}
 	if c.OnCheckpoint == nil {
 		c.OnCheckpoint = func(CheckpointMade) {}
@@ -387,14 +392,24 @@ func (h *Host) LeaderChanged(shard holdfast.ShardID) <-chan struct{} {
 
 // HandOver gives the leadership of a shard to the replica at a site and waits until it leads. Only the leader's site can.
 func (h *Host) HandOver(ctx context.Context, shard holdfast.ShardID, to holdfast.SiteID) error {
+	return h.handOver(ctx, shard, to, (*Replica).TransferAnyway)
+}
+
+// OfferLead is HandOver to a site that may decline: [ErrDeclined], at once, when it is not well.
+func (h *Host) OfferLead(ctx context.Context, shard holdfast.ShardID, to holdfast.SiteID) error {
+	return h.handOver(ctx, shard, to, (*Replica).TransferTo)
+}
+
+func (h *Host) handOver(ctx context.Context, shard holdfast.ShardID, to holdfast.SiteID, transfer func(*Replica, ReplicaID) error) error {
 	s, err := h.seat(shard)
 	if err != nil {
 		return err
 	}
+	declined := s.declined.Load()
 	err = s.do(ctx, func(r *Replica) error {
 		for _, m := range r.Members().List {
 			if m.Site == to && m.Role&Voter != 0 {
-				return r.TransferTo(m.Replica)
+				return transfer(r, m.Replica)
 			}
 		}
 		return fmt.Errorf("site %d has no voting replica of shard %d: see holdfast status", to, shard)
@@ -404,6 +419,10 @@ func (h *Host) HandOver(ctx context.Context, shard holdfast.ShardID, to holdfast
 		lead := s.lead.Load()
 		if lead.Site == to {
 			return nil
+		}
+		if s.declined.Load() != declined {
+			err = ErrDeclined
+			break
 		}
 		select {
 		case <-changed:

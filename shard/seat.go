@@ -22,23 +22,25 @@ type seat struct {
 	intake  *Intake
 	inbox   inbox
 	lead    atomic.Pointer[Leadership]
-	changed broadcast // of lead
-	life    atomic.Pointer[life]
-	out     atomic.Pointer[error]  // why it is out of service
-	doubted atomic.Bool            // it was said that the replica is out of service because of a doubt
-	judged  broadcast              // a doubt was settled, or could not be
-	keeping sync.Mutex             // held while a decision is stored
-	waits   atomic.Pointer[string] // what it waits for before it wipes its disk; nil: nothing
-	corrupt atomic.Bool            // it is out of service because of its disk
-	orders  chan *rebuildOrder     // for a replica out of service
-	status  atomic.Pointer[ShardStatus]
-	refuses atomic.Bool          // the disk is full, and nobody else can lead
-	ticks   signal               // from the host's clock; none while it sleeps
-	rest    atomic.Pointer[Rest] // nil: it is awake; written by the consensus goroutine
-	steps   atomic.Bool          // the consensus goroutine is at work just now
-	late    int                  // the host's clock: ticks in which it was at work although it is asleep
-	pulling atomic.Bool
-	joining atomic.Bool
+	changed broadcast // of lead, or of what follows
+	// declined is how many times another replica did not want to lead.
+	declined atomic.Uint64
+	life     atomic.Pointer[life]
+	out      atomic.Pointer[error]  // why it is out of service
+	doubted  atomic.Bool            // it was said that the replica is out of service because of a doubt
+	judged   broadcast              // a doubt was settled, or could not be
+	keeping  sync.Mutex             // held while a decision is stored
+	waits    atomic.Pointer[string] // what it waits for before it wipes its disk; nil: nothing
+	corrupt  atomic.Bool            // it is out of service because of its disk
+	orders   chan *rebuildOrder     // for a replica out of service
+	status   atomic.Pointer[ShardStatus]
+	refuses  atomic.Bool          // the disk is full, and nobody else can lead
+	ticks    signal               // from the host's clock; none while it sleeps
+	rest     atomic.Pointer[Rest] // nil: it is awake; written by the consensus goroutine
+	steps    atomic.Bool          // the consensus goroutine is at work just now
+	late     int                  // the host's clock: ticks in which it was at work although it is asleep
+	pulling  atomic.Bool
+	joining  atomic.Bool
 
 	later    bool                    // it is born in a running fleet: see Host.AddShard
 	founders atomic.Pointer[Members] // of a shard that is born later, as the fleet has decided; nil: not told

@@ -45,9 +45,7 @@ func (h *Host) careLoop() {
 		}
 		t.Reset(careTick)
 		own := h.health()
-		if h.well.Swap(own.Well) != own.Well {
-			h.config.Logger.Warn("disk health", "well", own.Well, "full", own.Full, "sick", own.Sick, "median", own.Median)
-		}
+		h.setWell(own.Well, own)
 		if len(h.peers()) < 2 {
 			continue
 		}
@@ -57,6 +55,17 @@ func (h *Host) careLoop() {
 			h.yield(own, h.askHealth())
 		}
 	}
+}
+
+// Well reports whether this site is fit to lead, and has been for some time: see [Care].
+func (h *Host) Well() bool { return h.well.Load() }
+
+func (h *Host) setWell(well bool, own Health) {
+	if h.well.Swap(well) == well {
+		return
+	}
+	h.config.Logger.Warn("disk health", "well", well, "full", own.Full, "sick", own.Sick, "median", own.Median)
+	h.config.OnWell(well)
 }
 
 func (h *Host) leadsAny() bool {
@@ -114,6 +123,7 @@ func (h *Host) yield(own Health, others []Health) {
 			if what.To == 0 {
 				return nil
 			}
+			h.setWell(false, own) // first: whoever leads next must not send it back
 			return r.TransferTo(what.To)
 		})
 		if err == nil && what.To != 0 {

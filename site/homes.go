@@ -68,7 +68,7 @@ func (s *Site) wellPeer(id holdfast.SiteID) bool {
 		return false
 	}
 	l := p.latest.Load()
-	return l != nil && l.ready && l.digestOK && !l.stopping && !l.diskFull
+	return l != nil && l.ready && l.digestOK && !l.stopping && !l.diskFull && !l.unwell
 }
 
 // guests are the shards that this site leads and that are at home elsewhere.
@@ -93,7 +93,7 @@ func (s *Site) guests() (list []guest) {
 func (s *Site) sendHome(ctx context.Context, g guest) {
 	try, cancel := context.WithTimeout(ctx, 4*s.cfg.Timing.Election())
 	defer cancel()
-	if err := s.host.HandOver(try, g.shard, g.home); err != nil {
+	if err := s.host.OfferLead(try, g.shard, g.home); err != nil {
 		s.log.Info("a leadership did not go home", "shard", g.shard, "home", g.home, "err", err)
 		return
 	}

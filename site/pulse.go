@@ -20,6 +20,7 @@ type pulse struct {
 	digestOK bool
 	diskFull bool
 	diskFree uint64
+	unwell   bool                        // not fit to lead just now: its disk is sick or was until lately; a release that does not say it counts as fit
 	leads    map[holdfast.ShardID]uint64 // with their terms
 }
 
@@ -32,7 +33,7 @@ func (p *pulse) append(b []byte) []byte {
 		b = binary.BigEndian.AppendUint16(b, uint16(id))
 		b = binary.BigEndian.AppendUint64(b, term)
 	}
-	return b
+	return append(b, flag(p.unwell)) // last: an earlier release reads no further
 }
 
 func readPulse(b []byte) (pulse, error) {
@@ -48,6 +49,9 @@ func readPulse(b []byte) (pulse, error) {
 	for range n {
 		id := holdfast.ShardID(r.u16())
 		p.leads[id] = r.u64()
+	}
+	if len(r.b) > 0 {
+		p.unwell = r.u8() == 1
 	}
 	return p, r.err()
 }
@@ -253,6 +257,12 @@ func (w *watch) confirmed(from holdfast.SiteID, left time.Time) {
 	if p.answer(left.Sub(w.epoch)) && !p.up.Load() {
 		w.count(false)
 	}
+}
+
+// unwell reports whether a peer says that it is not fit to lead.
+func (p *peerWatch) unwell() bool {
+	l := p.latest.Load()
+	return l != nil && l.unwell
 }
 
 // stops reports whether a peer is stopping, or has not said yet what it does.

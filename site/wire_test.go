@@ -124,13 +124,17 @@ func TestNoErrorChangesItsMeaningOnTheWay(t *testing.T) {
 }
 
 func TestPulseThereAndBack(t *testing.T) {
-	want := pulse{version: "v1.2", ready: true, digestOK: true, diskFull: true, diskFree: 1 << 40, leads: map[holdfast.ShardID]uint64{1: 5, 256: 7}}
+	want := pulse{version: "v1.2", ready: true, digestOK: true, diskFull: true, diskFree: 1 << 40, unwell: true, leads: map[holdfast.ShardID]uint64{1: 5, 256: 7}}
 	b := want.append(nil)
 	got, err := readPulse(b)
 	if err != nil || fmt.Sprintf("%+v", got) != fmt.Sprintf("%+v", want) {
 		t.Errorf("%+v, %v; want %+v", got, err, want)
 	}
-	for n := range b {
+	whole := len(b) - 1 // of an earlier release, which does not say that it is unwell
+	if old, err := readPulse(b[:whole]); err != nil || old.unwell {
+		t.Errorf("of an earlier release: %+v, %v", old, err)
+	}
+	for n := range whole {
 		if _, err := readPulse(b[:n]); err == nil {
 			t.Errorf("%d of %d bytes were taken", n, len(b))
 		}
