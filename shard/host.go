@@ -120,7 +120,7 @@ const (
 	EventWaits
 	// EventWiped: the replica forgets all it has and joins again under a new identity.
 	EventWiped
-	// EventYields: this site hands a leadership to one with a better disk; Text says why.
+	// EventYields: this site hands a leadership to one that is better off; Text says why.
 	EventYields
 	// EventOthersDiffer: a majority has the state of this replica, and others have another one.
 	EventOthersDiffer

@@ -20,7 +20,7 @@ type pulse struct {
 	digestOK bool
 	diskFull bool
 	diskFree uint64
-	unwell   bool                        // not fit to lead just now: its disk is sick or was until lately; a release that does not say it counts as fit
+	unwell   bool                        // not fit to lead just now, see [shard.Health], or until lately; a release that does not say it counts as fit
 	leads    map[holdfast.ShardID]uint64 // with their terms
 }
 
