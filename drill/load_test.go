@@ -109,7 +109,7 @@ func TestLookUpsArePutInOrder(t *testing.T) {
 		funded.answered(holdfast.Outcome{ID: fund.ID, Status: holdfast.Done, Leg: holdfast.NoLeg, Position: holdfast.Position{Index: 1}})
 		s.book.write(funded, nil)
 		h, _ := s.book.histories([]holdfast.ShardID{1}, nil, time.Second, 100)
-		if v := h[0].Linearizable(time.Second); v.OK != found || len(h[0].Ops) != 3 {
+		if v := h[0].Linearizable(time.Minute); v.OK != found || len(h[0].Ops) != 3 {
 			t.Errorf("found %v: %+v, %d operations", found, v, len(h[0].Ops))
 		}
 	}

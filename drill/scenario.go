@@ -152,6 +152,10 @@ var scenarios = []Scenario{
 		Load: 20 * time.Second, least: 10 * time.Second, bound: learnerBound, play: playSiteLearner, steady: true,
 	},
 	{
+		Name: "site-promote", Story: "A copy without a vote gets its vote, another site loses its own, and of those that are left the leader is killed (SIGKILL).",
+		Load: 20 * time.Second, least: 15 * time.Second, bound: failoverBound, play: playSitePromote,
+	},
+	{
 		Name: "slot-move", Story: "A slot with busy owners moves to a shard that is led from another site, and back.",
 		Load: 32 * time.Second, least: 30 * time.Second, bound: moveBound, play: playSlotMove, Shards: 3, moves: true,
 	},

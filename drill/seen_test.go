@@ -58,6 +58,8 @@ func TestFaultsThatDoNotHappenProveNothing(t *testing.T) {
 		"leader-handover":  {sighting{heir: 2}, changed, sighting{heir: 2}, kept, "shard 1 was not led by Shanghai"},
 		"site-add":         {sighting{was: unlisted, is: listed, must: listed}, kept, sighting{was: unlisted, is: unlisted, must: listed}, kept, "was to become"},
 		"site-replace":     {sighting{was: unlisted, is: listed, must: listed}, kept, sighting{was: listed, is: listed, must: listed}, kept, "was to become"},
+		"site-promote":     {sighting{was: copies, is: listed, must: listed}, kept, sighting{was: copies, is: copies, must: listed}, kept, "was to become"},
+		"site-demote":      {sighting{was: listed, is: copies, must: copies}, kept, sighting{was: listed, is: listed, must: copies}, kept, "was to become"},
 		"site-retire":      {sighting{was: listed, is: unlisted, must: unlisted}, kept, sighting{was: listed, is: listed, must: unlisted}, kept, "was to become"},
 		"slot-move":        {sighting{was: "in shard 2", is: "in shard 3", must: "in shard 3"}, kept, sighting{was: "in shard 2", is: "in shard 2", must: "in shard 3"}, kept, "was to become"},
 		"shard-split":      {sighting{was: "in shard 2", is: "in shard 4", must: "in shard 4"}, kept, sighting{was: "in shard 2", is: "in shard 2", must: "in shard 4"}, kept, "was to become"},
@@ -292,7 +294,7 @@ func TestCablesAreLookedAt(t *testing.T) {
 			t.Parallel()
 			s := act(t, lasting)
 			chatter(t, s.fleet.net)
-			s.length = s.clock() + 200*time.Millisecond
+			s.length = s.clock() + time.Second
 			if err := s.during(t.Context(), "site-cut", 1, 1, x.harm(s), s.heal); err != nil {
 				t.Fatal(err)
 			}
@@ -329,7 +331,7 @@ func TestCarriersAreLookedAt(t *testing.T) {
 				t.Fatal(err)
 			}
 			look.struck()
-			if err := rest(t.Context(), 200*time.Millisecond); err != nil {
+			if err := rest(t.Context(), time.Second); err != nil {
 				t.Fatal(err)
 			}
 			look.ending()

@@ -355,18 +355,19 @@ func TestLeaderStaysWhenAllDisksHang(t *testing.T) {
 }
 
 func TestReluctantLeadsWhenNobodyElseCan(t *testing.T) {
-	onSickDisks(t, func(f *fleet, disks map[holdfast.SiteID]*sickDisk) {
-		mustDone(f, f.pay(openTxn(1, 1, 2)))
-		for _, d := range disks {
-			d.full.Store(true)
-		}
-		time.Sleep(2 * time.Second) // bubble time: until it has been noticed
-		old := f.leader()
-		f.kill(old)
-		began := time.Now()
-		f.leader()
-		if took := time.Since(began); took > 600*ms {
-			t.Errorf("%v without a leader", took)
-		}
+	oneOfFive(t, "the time without a leader", 600*ms, func() (took time.Duration) {
+		onSickDisks(t, func(f *fleet, disks map[holdfast.SiteID]*sickDisk) {
+			mustDone(f, f.pay(openTxn(1, 1, 2)))
+			for _, d := range disks {
+				d.full.Store(true)
+			}
+			time.Sleep(2 * time.Second) // bubble time: until it has been noticed
+			old := f.leader()
+			f.kill(old)
+			began := time.Now()
+			f.leader()
+			took = time.Since(began)
+		})
+		return took
 	})
 }

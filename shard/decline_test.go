@@ -91,7 +91,7 @@ func TestSickSiteIsNotGivenBack(t *testing.T) {
 			}
 			if errors.Is(err, ErrDeclined) { // otherwise its log has not caught up in time, and it was never asked
 				declined++
-				if took > 120*ms {
+				if sick > 20 && took > 50*ms { // with a slow disk it is asked when it has caught up
 					t.Errorf("offer %d was declined after %v", sick, took)
 				}
 			}

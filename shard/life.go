@@ -177,7 +177,7 @@ func (l *life) consent(from Checkpoint) (err error) {
 func (s *seat) nodeConfig(from Checkpoint) NodeConfig {
 	c := s.host.config.Replica.Node
 	c.Shard, c.Replica = s.id, ReplicaID(s.shard.Identity().Replica)
-	c.Log, c.Checkpoint = s.shard, from
+	c.Log, c.Checkpoint, c.Forwarded = s.shard, from, s.forwarded
 	c.HeartbeatTicks = s.host.config.Timing.HeartbeatTicks
 	c.ElectionTicks = s.host.config.Timing.ElectionTicks
 	log := s.host.config.Logger.With("shard", s.id)
@@ -492,6 +492,7 @@ func (l *life) apply(e Entry) error {
 		l.answers.Abandon(done.Nonce, l.seat.host.now())
 	default:
 		l.answers.Settle(done.Nonce, done.Outcomes, l.seat.host.now())
+		l.seat.forwarded.Settle(done.Nonce, done.Outcomes)
 	}
 	l.tell(func(n *news) {
 		n.applied, n.last = done.Index, done.Last
@@ -530,7 +531,7 @@ func (l *life) roomFor(e Entry) (waiting bool, room []holdfast.Outcome) {
 	if err != nil {
 		return false, nil // Apply says it better
 	}
-	if l.answers.waits(h.Nonce) {
+	if l.answers.waits(h.Nonce) || l.seat.forwarded.waits(h.Nonce) {
 		return true, make([]holdfast.Outcome, 0, h.Count)
 	}
 	if uint32(cap(l.room)) < h.Count {

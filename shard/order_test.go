@@ -162,3 +162,51 @@ func TestALearnerThatIsNotThereGetsNoVote(t *testing.T) {
 		mustDone(f, f.pay(payTxn(2, 1, 2, 1)))
 	})
 }
+
+// TestAVoterBecomesALearnerAndBack: without a vote it still gets everything, nothing waits for it, and it gets no vote unasked; the disk has
+// kept its memory, so that it may have its vote again, which then counts.
+func TestAVoterBecomesALearnerAndBack(t *testing.T) {
+	bubble(t, 3, nil, func(f *fleet) {
+		mustDone(f, f.pay(openTxn(1, 1, 2)))
+		leader := f.leader()
+		rest := others(f, leader)
+		var err error
+		f.until("the leader to have heard from all", func() bool {
+			err = f.order(Order{Kind: OrderDemote, Site: rest[0]})
+			return !errors.Is(err, ErrNotYet)
+		})
+		if !errors.Is(err, ErrTooFewVoters) {
+			t.Errorf("two of three voters: %v", err)
+		}
+		f.newcomer(4)
+		f.admit(4)
+		f.obey(Order{Kind: OrderPromote, Site: 4})
+		f.until("the vote", func() bool { return f.roleAt(4) == Voter })
+		if err := f.order(Order{Kind: OrderDemote, Site: leader}); !errors.Is(err, ErrNotYet) {
+			t.Errorf("the leader itself: %v", err)
+		}
+
+		f.obey(Order{Kind: OrderDemote, Site: rest[0]})
+		f.until("no vote", func() bool { return f.roleAt(rest[0]) == Learner })
+		f.obey(Order{Kind: OrderDemote, Site: rest[0]}) // again: it changes nothing
+		time.Sleep(10 * time.Second)                    // bubble time
+		if role := f.roleAt(rest[0]); role != Learner {
+			t.Fatalf("site %d is %d without an order, want a learner", rest[0], role)
+		}
+		f.isolate(rest[0], true) // of three voters and a learner the learner and a voter may go
+		f.isolate(4, true)
+		mustDone(f, f.pay(payTxn(2, 1, 2, 1), leader))
+		f.isolate(rest[0], false)
+		f.isolate(4, false)
+		f.agree()
+
+		f.obey(Order{Kind: OrderPromote, Site: rest[0]})
+		f.until("its vote again", func() bool { return f.roleAt(rest[0]) == Voter })
+		f.obey(Order{Kind: OrderRemove, Site: rest[1]})
+		f.until("another to be out", func() bool { return f.roleAt(rest[1]) == 0 })
+		f.isolate(4, true) // of three voters two have to agree: it is one of them
+		mustDone(f, f.pay(payTxn(3, 1, 2, 1), leader))
+		f.isolate(4, false)
+		mustBalance(f, rest[0], 2, 2)
+	})
+}

@@ -32,8 +32,16 @@ const (
 	PlantedSleepOn        = false
 	PlantedSleepUnheard   = false
 	PlantedSleepVouched   = false
+
+	PlantedNoteUnsynced  = false
+	PlantedNoteOldTerm   = false
+	PlantedNoteToAll     = false
+	PlantedEarlyUnsynced = false
+	PlantedReadsUntold   = false
 )
 
 func plantedChange(_ *Node, _ Entry, cc *pb.ConfChangeV2) *pb.ConfChangeV2 { return cc }
 
 func plantedAppend(*Node, *pb.Entry) {}
+
+func plantedNotes(*Node) {}

@@ -18,6 +18,9 @@ func (h *Host) tend(f func(*Care, time.Duration)) {
 	f(h.care, time.Since(h.epoch))
 }
 
+// Health is what this site says of its disk; the zero value, but for the site, when little was written lately.
+func (h *Host) Health() Health { return h.health() }
+
 // health is what this site says of its disk.
 func (h *Host) health() (own Health) {
 	h.tend(func(c *Care, now time.Duration) { own = c.Look(h.config.Site, now) })

@@ -153,6 +153,34 @@ func (x *faults) promoteEarly() {
 	})
 }
 
+// demote orders that a voter becomes a learner, as the operator's plan does. It gets its vote back by order.
+func (x *faults) demote() { x.demoteAt(x.anyShard(), x.f.anySite(), patience) }
+
+func (x *faults) demoteAt(o *oracle, p *process, tries int) {
+	for _, q := range x.f.sites {
+		r := q.at(o)
+		if !q.up || r.core == nil || r.out || !r.core.Leader().Self {
+			continue
+		}
+		err := r.core.Obey(shard.Order{Kind: shard.OrderDemote, Site: p.site})
+		x.f.e.logf("site %d shard %d: demote site %d: %v", q.site, o.shard, p.site, err)
+		switch {
+		case errors.Is(err, shard.ErrTooFewVoters):
+			x.f.stats.TooFew++
+			return
+		case errors.Is(err, shard.ErrInvariant):
+			r.failed(err)
+			return
+		case err == nil:
+			r.pump()
+			return
+		}
+	}
+	if tries > 0 {
+		x.later(5*time.Millisecond, 250*time.Millisecond, func() { x.demoteAt(o, p, tries-1) })
+	}
+}
+
 // counts reports whether the replica at a site is a member by all that is committed.
 func (o *oracle) counts(p *process) bool {
 	return o.latest().member(shard.ReplicaID(p.disk.volume(int(o.shard - 1)).Identity().Replica))

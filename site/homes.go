@@ -2,6 +2,7 @@ package site
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -133,4 +134,46 @@ func (s *Site) sendHome(ctx context.Context, g guest) {
 		return
 	}
 	s.event(Event{Kind: EventHome, Shard: g.shard, Site: g.home, Detail: fmt.Sprintf("site %d has been well for long enough: it leads again", g.home)})
+}
+
+// MoveLeader makes a site the home of a shard and moves the leadership there; it returns when the site leads. The home comes first: without
+// it the leadership would go back by itself. If the leadership does not move, the home is put back, and nothing has changed. After
+// [ErrUnknown] the home is what was asked for, or may be: then the leadership goes there by itself as soon as it can.
+func (s *Site) MoveLeader(ctx context.Context, id holdfast.ShardID, to holdfast.SiteID) error {
+	if err := s.known(id); err != nil {
+		return err
+	}
+	ctx, cancel := s.within(ctx)
+	defer cancel()
+	m, err := s.readMap(ctx, shard.Linearizable)
+	if err != nil {
+		return err
+	}
+	if err := s.SetHome(ctx, id, to); err != nil {
+		return err
+	}
+	err = s.HandOver(ctx, id, to)
+	switch was := m.Home(id); {
+	case err == nil:
+		return nil
+	case errors.Is(err, ErrUnknown) || ctx.Err() != nil:
+		return fmt.Errorf("%w: site %d is the home of shard %d now, and its leadership goes there by itself when it can: %w", ErrUnknown, to, id, err)
+	case was == to || was == 0:
+		return err
+	default:
+		return s.putBack(ctx, id, to, was, err)
+	}
+}
+
+// putBack makes a site the home of a shard again, unless somebody else has moved it meanwhile, and says why.
+func (s *Site) putBack(ctx context.Context, id holdfast.ShardID, from, to holdfast.SiteID, why error) error {
+	m, err := s.readMap(ctx, shard.Linearizable)
+	if err == nil && m.Home(id) == from {
+		err = s.SetHome(ctx, id, to)
+	}
+	if err != nil {
+		return fmt.Errorf("%w: site %d may be the home of shard %d now, and its leadership go there when it can: %w; the home was to be put back: %w",
+			ErrUnknown, from, id, why, err)
+	}
+	return why
 }

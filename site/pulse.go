@@ -22,7 +22,12 @@ type pulse struct {
 	diskFree uint64
 	unwell   bool                        // not fit to lead just now, see [shard.Health], or until lately; a release that does not say it counts as fit
 	leads    map[holdfast.ShardID]uint64 // with their terms
+	knows    byte                        // what its release knows that earlier ones do not: see knowsTickets
 }
+
+// knowsTickets: a site tells those who forward requests to it how far its disk is. Sites of an earlier release do not, and refuse requests
+// with tickets.
+const knowsTickets = 1
 
 func (p *pulse) append(b []byte) []byte {
 	b = append(b, wireVersion, flag(p.ready), flag(p.stopping), flag(p.digestOK), flag(p.diskFull))
@@ -33,7 +38,7 @@ func (p *pulse) append(b []byte) []byte {
 		b = binary.BigEndian.AppendUint16(b, uint16(id))
 		b = binary.BigEndian.AppendUint64(b, term)
 	}
-	return append(b, flag(p.unwell)) // last: an earlier release reads no further
+	return append(b, p.knows, flag(p.unwell)) // last: earlier releases do not read on
 }
 
 func readPulse(b []byte) (pulse, error) {
@@ -49,6 +54,9 @@ func readPulse(b []byte) (pulse, error) {
 	for range n {
 		id := holdfast.ShardID(r.u16())
 		p.leads[id] = r.u64()
+	}
+	if len(r.b) > 0 {
+		p.knows = r.u8()
 	}
 	if len(r.b) > 0 {
 		p.unwell = r.u8() == 1
