@@ -100,6 +100,9 @@ const (
 // is compared within one run, because between two runs a machine changes more than the fault does.
 const smoothLoad = 13 * time.Second
 
+// sickLoad is as long as a site takes that was sick to be trusted again.
+const sickLoad = 40 * time.Second
+
 // splitLoad is longer than a hundred and more slots take that move one after the other.
 const splitLoad = 45 * time.Second
 
@@ -119,6 +122,10 @@ var scenarios = []Scenario{
 	{
 		Name: "one-way-cut", Story: "The site that leads hears but is not heard; later, the site that leads is heard but hears nothing.",
 		Load: 20 * time.Second, bound: failoverBound, play: playOneWayCut,
+	},
+	{
+		Name: "sick-leader", Story: "The site that leads is stopped for four fifths of each moment, as if starved of processor: it hands over by itself, and comes home.",
+		Load: sickLoad, bound: failoverBound, play: playSickLeader,
 	},
 	{
 		Name: "leader-handover", Story: "An operator moves the leadership to another site, three times, under load.",

@@ -42,6 +42,7 @@ var signs = map[string][]func(*Fault, *surroundings) string{
 	"slot-move":        {turned},
 	"shard-split":      {turned},
 	"busy-machine":     {hunger},
+	"leader-starved":   {stuttering, leaving, homecoming},
 }
 
 // sighting is what was seen of a fault itself, apart from what it did to payments.
@@ -56,6 +57,7 @@ type sighting struct {
 	heir    holdfast.SiteID   // who was ordered to lead the first shard
 	was, is string            // something that an order was to change
 	must    string            // into what
+	stills  int               // how often a process was found stopped
 	work    []float64         // share of one core that each process took that was to keep one busy
 }
 

@@ -31,6 +31,7 @@ type stage struct {
 	stranded *stranded // nil: nobody is on the wrong side of anything
 	newIDs   func() func() holdfast.ID
 	nomads   *nomads // nil: nobody moves
+	stutter  *stutter
 
 	mu     sync.Mutex
 	faults []Fault

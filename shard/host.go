@@ -46,6 +46,8 @@ type HostConfig struct {
 	// OnHeard hears that another site has heard a beat which left this one then, and that this is known here: the way is open in both
 	// directions. It must not block. May be nil.
 	OnHeard func(from holdfast.SiteID, left time.Time)
+	// OnWell hears that this site has become fit to lead, or is no more, as [Host.Well] says; it must not block. May be nil.
+	OnWell func(well bool)
 	// OnCheckpoint hears of every checkpoint that was made; it must not block. May be nil.
 	OnCheckpoint func(CheckpointMade)
 
@@ -85,6 +87,9 @@ func (c HostConfig) withDefaults() (HostConfig, error) {
 	if c.OnHeard == nil {
 		c.OnHeard = func(holdfast.SiteID, time.Time) {}
 	}
+	if c.OnWell == nil {
+		c.OnWell = func(bool) {}
+	}
 	if c.OnCheckpoint == nil {
 		c.OnCheckpoint = func(CheckpointMade) {}
 	}
@@ -115,7 +120,7 @@ const (
 	EventWaits
 	// EventWiped: the replica forgets all it has and joins again under a new identity.
 	EventWiped
-	// EventYields: this site hands a leadership to one with a better disk; Text says why.
+	// EventYields: this site hands a leadership to one that is better off; Text says why.
 	EventYields
 	// EventOthersDiffer: a majority has the state of this replica, and others have another one.
 	EventOthersDiffer
@@ -411,25 +416,39 @@ func (h *Host) LeaderChanged(shard holdfast.ShardID) <-chan struct{} {
 // HandOver gives the leadership of a shard to the replica at a site and waits until it leads. Only the leader's site can. What lapses is asked
 // for again until the context ends, or another site leads.
 func (h *Host) HandOver(ctx context.Context, shard holdfast.ShardID, to holdfast.SiteID) error {
+	return h.handOver(ctx, shard, to, (*Replica).TransferAnyway)
+}
+
+// OfferLead is HandOver to a site that may decline: [ErrDeclined], at once, when it is not well.
+func (h *Host) OfferLead(ctx context.Context, shard holdfast.ShardID, to holdfast.SiteID) error {
+	return h.handOver(ctx, shard, to, (*Replica).TransferTo)
+}
+
+func (h *Host) handOver(ctx context.Context, shard holdfast.ShardID, to holdfast.SiteID, transfer func(*Replica, ReplicaID) error) error {
 	s, err := h.seat(shard)
 	if err != nil {
 		return err
 	}
+	declined := s.declined.Load()
 	// The library gives up after an election time-out, if a message was lost or the successor was behind. It refuses proposals until then;
 	// so between two attempts there is time for those that have waited.
 	lapse := time.NewTicker(h.config.Timing.Tick * time.Duration(h.config.Timing.ElectionTicks) * 3 / 2)
 	defer lapse.Stop()
-	err = s.do(ctx, func(r *Replica) error { return r.passTo(to) })
+	err = s.do(ctx, func(r *Replica) error { return r.passTo(to, transfer) })
 	for err == nil {
 		changed := s.changed.wait()
 		lead := s.lead.Load()
 		if lead.Site == to {
 			return nil
 		}
+		if s.declined.Load() != declined {
+			err = ErrDeclined
+			break
+		}
 		select {
 		case <-changed:
 		case <-lapse.C:
-			err = s.do(ctx, func(r *Replica) error { return r.passAgain(to) })
+			err = s.do(ctx, func(r *Replica) error { return r.passAgain(to, transfer) })
 		case <-ctx.Done():
 			return fmt.Errorf("handing shard %d over to site %d: %w; site %d leads", shard, to, ctx.Err(), lead.Site)
 		}
@@ -438,10 +457,10 @@ func (h *Host) HandOver(ctx context.Context, shard holdfast.ShardID, to holdfast
 }
 
 // passTo begins to hand over to the voter of a site.
-func (r *Replica) passTo(to holdfast.SiteID) error {
+func (r *Replica) passTo(to holdfast.SiteID, transfer func(*Replica, ReplicaID) error) error {
 	for _, m := range r.Members().List {
 		if m.Site == to && m.Role&Voter != 0 {
-			return r.TransferTo(m.Replica)
+			return transfer(r, m.Replica)
 		}
 	}
 	return fmt.Errorf("site %d has no voting replica of shard %d: see holdfast status", to, r.Node.config.Shard)
@@ -449,7 +468,7 @@ func (r *Replica) passTo(to holdfast.SiteID) error {
 
 // passAgain does it once more if it looks as if it could succeed now: nothing is proposed while a successor is waited for that does not
 // answer. An election that is under way is waited for.
-func (r *Replica) passAgain(to holdfast.SiteID) error {
+func (r *Replica) passAgain(to holdfast.SiteID, transfer func(*Replica, ReplicaID) error) error {
 	switch lead := r.Node.leader; {
 	case !lead.Self && lead.Site != 0 && lead.Site != to:
 		return r.notLeader()
@@ -465,7 +484,7 @@ func (r *Replica) passAgain(to holdfast.SiteID) error {
 			return nil
 		}
 	}
-	return r.passTo(to)
+	return r.passTo(to, transfer)
 }
 
 // ShardStatus describes one replica and, on the leader, the others.

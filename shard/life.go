@@ -210,6 +210,7 @@ func (l *life) loop() error {
 // that was held up must hear its leader before it suspects it. again: a checkpoint was installed.
 func (l *life) step(now holdfast.Time, ticked bool) (again bool, err error) {
 	m := l.seat.inbox.take()
+	l.replica.SetReluctant(!l.seat.host.well.Load()) // also when it sleeps: before it hears that it is to lead
 	if ticked {
 		l.rouse() // the host's clock says so
 	}
@@ -366,7 +367,6 @@ func (l *life) tick(now holdfast.Time) error {
 			l.seat.intake.Refuse(NotLeaderError{Shard: l.seat.id})
 		}
 	}
-	l.replica.SetReluctant(!l.seat.host.well.Load())
 	if l.ticks%joinTicks == 0 {
 		l.join()
 	}
@@ -400,6 +400,10 @@ func (l *life) emit(now holdfast.Time) error {
 		if out.Leader != nil {
 			s.setLead(*out.Leader)
 			l.publish()
+		}
+		if out.Declined {
+			s.declined.Add(1)
+			s.changed.send()
 		}
 		if out.NeedCheckpoint {
 			l.machine.NeedCheckpoint()

@@ -90,6 +90,8 @@ type Node struct {
 	told        logEnd    // as leader: up to where others may have taken the log for committed before it did
 	noted       logEnd    // as follower: what the leader has on disk, as it says
 	reluctant   bool      // another site should lead
+	insists     bool      // the transfer under way is not to be declined
+	declined    bool      // one was, since the last Output
 	doubted     bool      // the same, because the state may be wrong: see Replica.SetDoubted
 	orphaned    int       // ticks without a known leader
 	stirred     bool      // something has happened since the last tick; see sleep.go
@@ -164,6 +166,8 @@ type Output struct {
 	Offer    *Offer      // the checkpoint that the leader wants us to fetch
 	// NeedCheckpoint asks for a new checkpoint soon: a follower needs one that knows it as a member.
 	NeedCheckpoint bool
+	// Declined says that the replica to which the leadership was to go does not want it. This one leads on.
+	Declined bool
 }
 
 // NewNode starts from what is on disk. A log that is empty starts from Checkpoint.Members, which must be the founders then.
@@ -311,8 +315,12 @@ func (n *Node) Step(from holdfast.SiteID, payload []byte) (err error) {
 	if m.GetType() == pb.MsgProp { // forwarding is off everywhere, so nobody sends these
 		return fmt.Errorf("%w: forwarded proposal from %x", ErrNotForUs, m.GetFrom())
 	}
-	if m.GetType() == pb.MsgTimeoutNow && n.doubted {
-		return nil // a leader that resigns knows only who holds most: another one stands after its time-out
+	if m.GetType() == pb.MsgTimeoutNow && n.declines(m) {
+		return n.decline(m)
+	}
+	if m.GetType() == pb.MsgHeartbeatResp && string(m.GetContext()) == declineMark {
+		n.heedDecline(m)
+		return nil
 	}
 	if m.GetType() == pb.MsgReadIndex && n.leader.Self && !n.Ready() {
 		return nil // as for ReadIndex; the asker repeats
@@ -470,13 +478,20 @@ func (n *Node) ReadIndex(id uint64) (err error) {
 }
 
 // TransferTo hands leadership to a voter that is up to date or soon will be. Proposals are refused meanwhile, for one
-// election time-out at most.
+// election time-out at most, or until that voter declines because it is reluctant to lead.
 func (n *Node) TransferTo(id ReplicaID) (err error) {
+	return n.transfer(id, false)
+}
+
+// TransferAnyway is TransferTo for who knows better: a replica that is reluctant to lead takes it all the same.
+func (n *Node) TransferAnyway(id ReplicaID) (err error) { return n.transfer(id, true) }
+
+func (n *Node) transfer(id ReplicaID, insists bool) (err error) {
 	defer caught(&err)
 	if !n.leader.Self {
 		return n.notLeader()
 	}
-	n.stirred = true
+	n.stirred, n.insists = true, insists
 	n.raft.TransferLeader(uint64(id))
 	return nil
 }
@@ -583,12 +598,13 @@ func (n *Node) Output() (out Output, err error) {
 	out.Messages, n.messages = n.messages, nil
 	out.Offer, n.offer = n.offer, nil
 	out.NeedCheckpoint, n.storage.wanted = n.storage.wanted, false
+	out.Declined, n.declined = n.declined, false
 	return out, nil
 }
 
 // HasOutput reports whether Output would return something.
 func (n *Node) HasOutput() bool {
-	return n.raft.HasReady() || len(n.messages) > 0 || n.offer != nil || n.storage.wanted
+	return n.raft.HasReady() || len(n.messages) > 0 || n.offer != nil || n.storage.wanted || n.declined
 }
 
 func (n *Node) take(out *Output, rd raft.Ready) error {
@@ -744,6 +760,9 @@ func (n *Node) post(m *pb.Message) error {
 	if m.GetType() == pb.MsgReadIndexResp {
 		answerRead(m)
 	}
+	if m.GetType() == pb.MsgTimeoutNow && n.insists && n.raft.BasicStatus().LeadTransferee == m.GetTo() {
+		m.Context = []byte(insistMark)
+	}
 	if err := n.sayCommit(m); err != nil {
 		return err
 	}
@@ -766,7 +785,7 @@ func (n *Node) post(m *pb.Message) error {
 const patience = 1
 
 // SetReluctant says whether another site should lead rather than this one: it asks nobody for a vote then, for a while, and gives
-// its own as ever. It does not end a leadership.
+// its own as ever. It declines a leadership that is handed to it, unless whoever hands it over insists. It does not end one.
 func (n *Node) SetReluctant(r bool) { n.reluctant = r }
 
 // urgent tells which messages must not wait behind entries. Those that carry or acknowledge entries keep their order: one that

@@ -23,7 +23,8 @@ type seat struct {
 	forwarded *Forwarded
 	inbox     inbox
 	lead      atomic.Pointer[Leadership]
-	changed   broadcast // of lead
+	changed   broadcast     // of lead, or of declined
+	declined  atomic.Uint64 // how many times another replica did not want to lead
 	life      atomic.Pointer[life]
 	out       atomic.Pointer[error]  // why it is out of service
 	doubted   atomic.Bool            // it was said that the replica is out of service because of a doubt

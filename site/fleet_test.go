@@ -32,6 +32,7 @@ type fleet struct {
 	t       testing.TB
 	net     *fault.Net
 	configs map[holdfast.SiteID]Config
+	edit    func(holdfast.SiteID, *Options) // before a site is opened; may be nil
 
 	mu    sync.Mutex // guards sites
 	sites map[holdfast.SiteID]*Site
@@ -128,6 +129,9 @@ func (f *fleet) start(id holdfast.SiteID) *Site {
 	options := Options{Version: "test", OnFatal: func(err error) { f.t.Errorf("site %d: fatal: %v", id, err) }}
 	if testing.Verbose() {
 		options.Logger = slog.New(slog.NewTextHandler(os.Stderr, nil))
+	}
+	if f.edit != nil {
+		f.edit(id, &options)
 	}
 	s, err := Open(f.configs[id], options)
 	if err != nil {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"holdfast"
+	"holdfast/link"
 	"holdfast/shard"
 )
 
@@ -53,6 +54,7 @@ func (s *Site) keepHomes(ctx context.Context) {
 		}
 		timer.Reset(untilNext(homeTick, s.cfg.Site))
 		now := s.watch.now()
+		s.listen()
 		for _, p := range s.peers() {
 			h.note(now, p.Site, s.wellPeer(p.Site) && !s.host.ClockAhead(p.Site))
 		}
@@ -62,6 +64,39 @@ func (s *Site) keepHomes(ctx context.Context) {
 	}
 }
 
+// listen tells the host how well the other sites are heard.
+func (s *Site) listen() {
+	badly, peers := 0, s.link.Peers()
+	for i := range peers {
+		if heardBadly(&peers[i]) {
+			badly++
+		}
+	}
+	s.host.Hears(len(peers), badly)
+}
+
+const (
+	// A carrier on which round trips take so many times as long as the quickest ever, and so much longer, loses what it carries, or its
+	// line is full: TCP sends again after 200 ms. A busy machine adds some tens of milliseconds.
+	badRatio = 4
+	badExtra = 100 * time.Millisecond
+	// deadAfter is the silence after which a carrier is cut rather than bad: that is for elections to settle.
+	deadAfter = 500 * time.Millisecond
+)
+
+// heardBadly reports whether a peer is there, and everything comes late on every carrier that leads to it.
+func heardBadly(p *link.PeerStatus) bool {
+	if !p.Up || p.Silence > deadAfter {
+		return false
+	}
+	for i := range p.Carriers {
+		if c := &p.Carriers[i]; c.Up && c.RTT < max(badRatio*c.MinRTT, c.MinRTT+badExtra) {
+			return false
+		}
+	}
+	return true
+}
+
 // wellPeer reports whether a site is fit to lead, by what it says of itself.
 func (s *Site) wellPeer(id holdfast.SiteID) bool {
 	p := s.watch.peer(id)
@@ -69,7 +104,7 @@ func (s *Site) wellPeer(id holdfast.SiteID) bool {
 		return false
 	}
 	l := p.latest.Load()
-	return l != nil && l.ready && l.digestOK && !l.stopping && !l.diskFull
+	return l != nil && l.ready && l.digestOK && !l.stopping && !l.diskFull && !l.unwell
 }
 
 // guests are the shards that this site leads and that are at home elsewhere.
@@ -94,7 +129,7 @@ func (s *Site) guests() (list []guest) {
 func (s *Site) sendHome(ctx context.Context, g guest) {
 	try, cancel := context.WithTimeout(ctx, 4*s.cfg.Timing.Election())
 	defer cancel()
-	if err := s.host.HandOver(try, g.shard, g.home); err != nil {
+	if err := s.host.OfferLead(try, g.shard, g.home); err != nil {
 		s.log.Info("a leadership did not go home", "shard", g.shard, "home", g.home, "err", err)
 		return
 	}
