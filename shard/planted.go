@@ -32,6 +32,7 @@ const (
 	PlantedSleepOn        = false
 	PlantedSleepUnheard   = false
 	PlantedSleepVouched   = false
+	PlantedSleepLearner   = false
 )
 
 func plantedChange(_ *Node, _ Entry, cc *pb.ConfChangeV2) *pb.ConfChangeV2 { return cc }
