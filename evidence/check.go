@@ -32,7 +32,7 @@ func (r *Run) Check(authority []byte) Verdict {
 	if authority == nil {
 		j.authority = []byte(r.Authority)
 	}
-	for _, step := range []func(){j.signatures, j.statements, j.receipts, j.agreement, j.audits} {
+	for _, step := range []func(){j.signatures, j.statements, j.receipts, j.agreement, j.audits, j.quorums} {
 		step()
 	}
 	return Verdict{Scenario: r.Scenario, OK: len(j.broken) == 0, Proved: j.proved, Broken: j.broken}
@@ -51,7 +51,7 @@ type judge struct {
 // testimony is what one site has signed.
 type testimony struct {
 	pages  map[holdfast.AccountID][]page // of statements, by the account
-	audits []client.Audit
+	audits []client.Audit                // in order of time
 
 	lines map[holdfast.AccountID][]client.Line // newest first
 	found map[holdfast.ID]*client.Line         // of payments, by the transaction
@@ -84,6 +84,32 @@ func (j *judge) signatures() {
 	for _, id := range j.run.Sites {
 		j.sites[id] = &testimony{pages: map[holdfast.AccountID][]page{}, found: map[holdfast.ID]*client.Line{}, byID: map[holdfast.ID]*client.Txn{}, departed: map[holdfast.ID]bool{}}
 	}
+	for _, h := range j.verified() {
+		t := j.sites[h.who.Site]
+		if t == nil || h.who.Cluster != j.cluster {
+			j.breaks("stranger", "answer %d is signed by site %d of %q, which is none of the sites of this run", h.at+1, h.who.Site, h.who.Cluster)
+			continue
+		}
+		if err := t.hear(h.answer); err != nil {
+			j.breaks("unread", "answer %d of site %d (%s): %v", h.at+1, h.who.Site, h.answer.Target, err)
+		}
+	}
+	for _, t := range j.sites {
+		slices.SortStableFunc(t.audits, func(a, b client.Audit) int { return a.At.Compare(b.At) })
+	}
+	j.prove("%d answers are signed by the sites %v of fleet %q", len(j.run.Answers), j.run.Sites, j.cluster)
+}
+
+// heard is an answer whose signature is good.
+type heard struct {
+	answer *proof.Answer
+	at     int // in the file
+	who    proof.Signatory
+}
+
+// verified are the answers that were signed, in the order in which they were: what a site said last is not for the writer of the file to
+// choose.
+func (j *judge) verified() (list []heard) {
 	for i := range j.run.Answers {
 		a := &j.run.Answers[i]
 		who, err := a.Verify(j.authority)
@@ -94,16 +120,10 @@ func (j *judge) signatures() {
 		if j.cluster == "" {
 			j.cluster = who.Cluster
 		}
-		t := j.sites[who.Site]
-		if t == nil || who.Cluster != j.cluster {
-			j.breaks("stranger", "answer %d is signed by site %d of %q, which is none of the sites of this run", i+1, who.Site, who.Cluster)
-			continue
-		}
-		if err := t.hear(a); err != nil {
-			j.breaks("unread", "answer %d of site %d (%s): %v", i+1, who.Site, a.Target, err)
-		}
+		list = append(list, heard{a, i, who})
 	}
-	j.prove("%d answers are signed by the sites %v of fleet %q", len(j.run.Answers), j.run.Sites, j.cluster)
+	slices.SortStableFunc(list, func(a, b heard) int { return a.who.At.Compare(b.who.At) })
+	return list
 }
 
 // hear takes an answer for what it is by the question it was given to.
@@ -259,6 +279,9 @@ func (j *judge) once(id holdfast.SiteID, t *testimony) {
 
 // receipts holds what callers were told against what each site has on its statements.
 func (j *judge) receipts() {
+	if len(j.run.Receipts) == 0 {
+		j.breaks("receipts", "the run has no receipt: there is nothing that it could prove")
+	}
 	acks := make([]check.Ack, 0, len(j.run.Receipts))
 	asked := map[holdfast.ID]bool{}
 	done := 0
@@ -367,32 +390,129 @@ func firstDifference(a, b []client.Line) int {
 
 // audits takes the last audit of each site, and compares all digests of one index.
 func (j *judge) audits() {
-	digests := map[string]string{} // by shard and index
-	compared := 0
+	c := comparison{first: map[place]signedDigest{}, shards: map[holdfast.ShardID]bool{}}
 	for _, id := range slices.Sorted(maps.Keys(j.sites)) {
 		t := j.sites[id]
-		if len(t.audits) == 0 {
+		last := t.last()
+		if last == nil {
 			j.breaks("audit", "site %d has signed no audit", id)
 			continue
 		}
-		last := &t.audits[len(t.audits)-1]
 		if !last.OK || !last.Balanced || last.Site != id {
 			j.breaks("audit", "the last audit of site %d (by site %d) is not good: %s", id, last.Site, strings.Join(last.Problems, "; "))
 		}
 		j.whole(id, last)
 		for i := range t.audits {
-			for _, s := range t.audits[i].Shards {
-				key := fmt.Sprintf("shard %d at entry %d", s.Shard, s.Index)
-				if was, ok := digests[key]; ok && was != s.Digest {
-					j.breaks("digest", "site %d has another state than others: %s has the digests %s and %s", id, key, was, s.Digest)
-				} else if ok {
-					compared++
-				}
-				digests[key] = s.Digest
+			for k := range t.audits[i].Shards {
+				j.compare(&c, id, &t.audits[i].Shards[k])
 			}
 		}
 	}
-	j.prove("every site has audited its books in %d shards and found them right; %d digests were compared", len(j.shards()), compared)
+	for _, shard := range j.shards() {
+		if !c.shards[shard] && len(j.members(shard)) > 1 {
+			j.breaks("compared", "no two sites have compared their digests of shard %d", shard)
+		}
+	}
+	j.prove("every site has audited its books in %d shards and found them right; %d digests were compared", len(j.shards()), c.digests)
+}
+
+// last is the last audit that a site has signed; nil: none.
+func (t *testimony) last() *client.Audit {
+	if len(t.audits) == 0 {
+		return nil
+	}
+	return &t.audits[len(t.audits)-1]
+}
+
+// place is where in the log of a shard a digest is of.
+type place struct {
+	shard holdfast.ShardID
+	index uint64
+}
+
+type signedDigest struct {
+	by     holdfast.SiteID
+	digest string
+}
+
+// comparison is of the digests that the sites have signed.
+type comparison struct {
+	first   map[place]signedDigest
+	digests int                       // that were compared with one of another site
+	shards  map[holdfast.ShardID]bool // of them
+}
+
+// compare holds what a site has signed of a shard against what others have: the digest where its replica was, and those where it has met
+// other sites, with what they told it there.
+func (j *judge) compare(c *comparison, id holdfast.SiteID, s *client.ShardAudit) {
+	j.digest(c, id, place{s.Shard, s.Index}, s.Digest)
+	for _, d := range s.Digests {
+		if d.Error != "" || d.Site == id {
+			continue
+		}
+		j.digest(c, id, place{s.Shard, d.Index}, d.Ours)
+		j.digest(c, d.Site, place{s.Shard, d.Index}, d.Digest)
+	}
+}
+
+func (j *judge) digest(c *comparison, of holdfast.SiteID, at place, digest string) {
+	was, ok := c.first[at]
+	switch {
+	case !ok:
+		c.first[at] = signedDigest{of, digest}
+	case was.digest != digest:
+		j.breaks("digest", "site %d has another state than others: shard %d at entry %d has the digests %s and %s", of, at.shard, at.index, was.digest, digest)
+	case was.by != of: // a site that says a thing twice has compared nothing
+		c.digests++
+		c.shards[at.shard] = true
+	}
+}
+
+// quorums holds who has answered against who should have. The file says which sites were there, and nobody has signed that; but every audit
+// names the sites that have a replica of each shard. What fewer than a majority of them say proves nothing: the others may have gone
+// on without them.
+func (j *judge) quorums() {
+	if len(j.run.Sites) == 0 {
+		j.breaks("silent", "the run names no site, and none has said anything")
+	}
+	silent := map[holdfast.SiteID]bool{}
+	for _, shard := range j.shards() {
+		members, spoke := j.members(shard), 0
+		for id := range members {
+			if t := j.sites[id]; t != nil && len(t.pages) > 0 && t.last() != nil {
+				spoke++
+			} else {
+				silent[id] = true
+			}
+		}
+		if 2*spoke <= len(members) {
+			j.breaks("quorum", "shard %d is at the sites %v, as the audits say, and only %d of them have signed statements and an audit: no majority",
+				shard, slices.Sorted(maps.Keys(members)), spoke)
+		}
+	}
+	if len(silent) > 0 {
+		j.prove("the sites %v, which have a replica too, have said nothing", slices.Sorted(maps.Keys(silent)))
+	}
+}
+
+// members are the sites that have a replica of a shard, as the last audit of each site says.
+func (j *judge) members(shard holdfast.ShardID) map[holdfast.SiteID]bool {
+	members := map[holdfast.SiteID]bool{}
+	for id, t := range j.sites {
+		last := t.last()
+		if last == nil {
+			continue
+		}
+		i := slices.IndexFunc(last.Shards, func(s client.ShardAudit) bool { return s.Shard == shard })
+		if i < 0 {
+			continue
+		}
+		members[id] = true
+		for _, d := range last.Shards[i].Digests {
+			members[d.Site] = true
+		}
+	}
+	return members
 }
 
 // whole checks that an audit is of all shards: of those that other sites have audited, and of those that are on any statement. A book

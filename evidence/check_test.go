@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -23,6 +24,7 @@ type stand struct {
 	run      *Run
 	till     holdfast.AccountID
 	payments []Receipt
+	later    proof.Answer // signed after the others
 }
 
 func newStand(t *testing.T) *stand {
@@ -104,12 +106,22 @@ func (s *stand) writes(id holdfast.SiteID, payments []Receipt) {
 			break
 		}
 	}
-	s.bodies[id]["/v1/audit"] = fmt.Sprintf(`{"site":%d,"ok":true,"balanced":true,"agree":true,"shards":[{"shard":1,"index":9,"digest":"00ff"}]}`, id)
+	var met []string
+	for other := holdfast.SiteID(1); other <= 3; other++ {
+		if other != id {
+			met = append(met, fmt.Sprintf(`{"site":%d,"index":8,"digest":"00ee","ours":"00ee"}`, other))
+		}
+	}
+	s.bodies[id]["/v1/audit"] = fmt.Sprintf(`{"site":%d,"ok":true,"balanced":true,"agree":true,"shards":[{"shard":1,"index":9,"digest":"00ff","digests":[%s]}]}`, id, strings.Join(met, ","))
 }
 
 func (s *stand) signed(by holdfast.SiteID, target, body string) proof.Answer {
+	return s.signedAt(by, target, body, noon)
+}
+
+func (s *stand) signedAt(by holdfast.SiteID, target, body string, at time.Time) proof.Answer {
 	h := http.Header{}
-	if err := proof.Sign(s.signers[by], h, http.MethodGet, target, http.StatusOK, []byte(body), noon); err != nil {
+	if err := proof.Sign(s.signers[by], h, http.MethodGet, target, http.StatusOK, []byte(body), at); err != nil {
 		s.t.Fatal(err)
 	}
 	a, err := proof.Hear(http.MethodGet, target, http.StatusOK, h, []byte(body))
@@ -124,6 +136,22 @@ func (s *stand) sign() {
 		for target, body := range bodies {
 			s.run.Answers = append(s.run.Answers, s.signed(id, target, body))
 		}
+	}
+}
+
+// only leaves the sites out of the file that are not named, and says that they were never there.
+func (s *stand) only(ids ...holdfast.SiteID) {
+	s.run.Sites = ids
+	s.run.Answers = slices.DeleteFunc(s.run.Answers, func(a proof.Answer) bool {
+		who, err := a.Verify([]byte(s.run.Authority))
+		return err != nil || !slices.Contains(ids, who.Site)
+	})
+}
+
+// audited replaces a part of the audit of every site.
+func (s *stand) audited(old string, by func(holdfast.SiteID) string) {
+	for id, bodies := range s.bodies {
+		bodies["/v1/audit"] = strings.ReplaceAll(bodies["/v1/audit"], old, by(id))
 	}
 }
 
@@ -198,6 +226,28 @@ func TestCheck(t *testing.T) {
 		{name: "the states differ", before: func(s *stand) {
 			s.bodies[3]["/v1/audit"] = strings.Replace(s.bodies[3]["/v1/audit"], "00ff", "00fe", 1)
 		}, broken: "another state"},
+		{name: "what a site was told by another differs from its own", before: func(s *stand) {
+			s.bodies[3]["/v1/audit"] = strings.Replace(s.bodies[3]["/v1/audit"], `"digest":"00ee"`, `"digest":"00ed"`, 1)
+		}, broken: "another state"},
+		{name: "nobody is asked", after: func(s *stand) { s.only() }, broken: "the run names no site"},
+		{name: "one site of three", after: func(s *stand) { s.only(2) }, broken: "no majority"},
+		{name: "two sites of three", after: func(s *stand) { s.only(1, 3) }},
+		{name: "no receipt at all", after: func(s *stand) { s.run.Receipts = nil }, broken: "the run has no receipt"},
+		{name: "nobody has compared anything", before: func(s *stand) {
+			s.audited(`"digest":"00ee","ours":"00ee"`, func(holdfast.SiteID) string { return `"error":"no answer"` })
+			s.audited(`"index":9`, func(id holdfast.SiteID) string { return fmt.Sprintf(`"index":%d`, 9+id) })
+		}, broken: "no two sites have compared their digests of shard 1"},
+		{name: "a site has compared with itself", before: func(s *stand) {
+			s.audited(`"digest":"00ee","ours":"00ee"`, func(holdfast.SiteID) string { return `"error":"no answer"` })
+			s.audited(`"index":9`, func(id holdfast.SiteID) string { return fmt.Sprintf(`"index":%d`, 9+id) })
+		}, after: func(s *stand) { s.run.Answers = append(s.run.Answers, s.run.Answers...) }, broken: "no two sites have compared"},
+		{name: "an earlier audit, put last in the file, was good", before: func(s *stand) {
+			s.later = s.signedAt(3, "/v1/audit", `{"site":3,"ok":false,"balanced":false,"problems":["debits are not credits"]}`, noon.Add(time.Second))
+		}, after: func(s *stand) { s.run.Answers = append([]proof.Answer{s.later}, s.run.Answers...) }, broken: "debits are not credits"},
+		{name: "an earlier audit, put last in the file, was bad", before: func(s *stand) {
+			s.later = s.signedAt(3, "/v1/audit", s.bodies[3]["/v1/audit"], noon.Add(time.Second))
+			s.bodies[3]["/v1/audit"] = `{"site":3,"ok":false,"balanced":false,"problems":["debits are not credits"]}`
+		}, after: func(s *stand) { s.run.Answers = append([]proof.Answer{s.later}, s.run.Answers...) }},
 	} {
 		s := newStand(t)
 		if row.before != nil {

@@ -3,7 +3,8 @@
 //
 // What is proved is as much as the sites signed: that each receipt of a payment stands on the statement of who was paid, at every
 // site, once, unaltered; that nothing stands there that nobody asked for; that the statements are whole and add up; that the sites
-// agree with each other and find their own books right. Receipts are the callers': whoever leaves some out can hide what
+// agree with each other and find their own books right; and that those who answered are a majority of the sites that have a replica, as
+// the audits name them. Receipts are the callers': whoever leaves some out can hide what
 // happened to them, and nobody can invent one that is found.
 package evidence
 

@@ -53,7 +53,9 @@ type Beats struct {
 type ledAsleep struct {
 	from         ReplicaID
 	term, commit uint64
-	with         []Member // the others
+	with         []Member // the other voters
+	learners     []Member // that have everything: they are told, and nothing waits for them
+	absent       []Member // learners whose sites are silent: they are caught up when they are heard
 }
 
 // beatPeer is what is known of another site.
@@ -161,9 +163,11 @@ func (b *Beats) Beat(to holdfast.SiteID) []byte {
 	out[1] |= beatLists
 	for _, id := range slices.Sorted(maps.Keys(b.led)) {
 		l := b.led[id]
-		for _, m := range l.with {
-			if m.Site == to {
-				out = appendSlumber(out, Slumber{Shard: id, From: l.from, To: m.Replica, Term: l.term, Commit: l.commit})
+		for _, list := range [][]Member{l.with, l.learners} {
+			for _, m := range list {
+				if m.Site == to {
+					out = appendSlumber(out, Slumber{Shard: id, From: l.from, To: m.Replica, Term: l.term, Commit: l.commit})
+				}
 			}
 		}
 	}

@@ -32,6 +32,7 @@ const (
 	PlantedSleepOn        = false
 	PlantedSleepUnheard   = false
 	PlantedSleepVouched   = false
+	PlantedSleepLearner   = false
 
 	PlantedNoteUnsynced  = false
 	PlantedNoteOldTerm   = false

@@ -19,8 +19,8 @@ type Rest struct {
 // Doze lets a replica fall asleep if it may; nil: it has to stay awake. Whoever owns it ticks it no more, until [Beats.Keeps] says
 // no or [Replica.Stirred] says yes; then it calls [Beats.Rouse].
 //
-// A leader falls asleep first: when nothing has happened for some time, every member has everything, and every other site hears this
-// one and is heard. Its followers follow when the beats name them.
+// A leader falls asleep first: when nothing has happened for some time, every voter has everything, and so has every learner whose site
+// is there, and every other voter's site hears this one and is heard. Its followers follow when the beats name them.
 func (b *Beats) Doze(id holdfast.ShardID, r *Replica) (*Rest, error) {
 	lead := r.Leader()
 	if lead.Leader == 0 || r.Stirred() || !r.calm() {
@@ -54,20 +54,39 @@ func (b *Beats) dozeLeader(id holdfast.ShardID, r *Replica) (*Rest, error) {
 		if p.Replica == status.Replica {
 			continue
 		}
-		// Active, because one check of the majority may come before the answer to the first heartbeat after the sleep.
-		if p.Match != status.Commit && !PlantedSleepUnmatched || p.State != "replicate" || p.Role != Voter || !p.Active || !b.vouched(p.Member) {
+		if !b.join(&l, p, status.Commit) {
 			return nil, nil
 		}
-		l.with = append(l.with, p.Member)
 	}
 	b.led[id] = l
 	b.epoch++
 	return &Rest{shard: id, leads: true}, nil
 }
 
+// join counts a follower in among those with whom a leader sleeps; false: it has to stay awake for it. A voter is needed, so everything
+// about it has to be well. Nothing needs a learner, but a leader who is awake brings it what it lacks, if it is there to be brought anything.
+func (b *Beats) join(l *ledAsleep, p Progress, commit uint64) bool {
+	// Active, because one check of the majority may come before the answer to the first heartbeat after the sleep.
+	whole := (p.Match == commit || PlantedSleepUnmatched) && p.State == "replicate" && p.Active
+	switch {
+	case p.Role == Voter && whole && b.vouched(p.Member):
+		l.with = append(l.with, p.Member)
+	case p.Role == Learner && !b.hears(p.Site):
+		l.absent = append(l.absent, p.Member)
+	case p.Role == Learner && whole:
+		l.learners = append(l.learners, p.Member)
+	default:
+		return false
+	}
+	return true
+}
+
+// hears reports whether a site and this one hear each other.
+func (b *Beats) hears(site holdfast.SiteID) bool { return b.unheard(site) <= b.unheardAfter() }
+
 // vouched reports whether beats show of a follower all that heartbeats would: it hears its leader, is heard, and is at work.
 func (b *Beats) vouched(m Member) bool {
-	return !b.peer(m.Site).lame && (PlantedSleepUnheard || b.unheard(m.Site) <= b.unheardAfter())
+	return !b.peer(m.Site).lame && (PlantedSleepUnheard || b.hears(m.Site))
 }
 
 // Keeps reports whether a replica may sleep on.
@@ -79,6 +98,9 @@ func (b *Beats) Keeps(rest *Rest) bool {
 	l, ok := b.led[rest.shard]
 	for _, m := range l.with {
 		ok = ok && b.vouched(m) && b.silence(m.Site) <= b.doubtAfter()
+	}
+	for _, m := range l.absent {
+		ok = ok && (PlantedSleepLearner || !b.hears(m.Site)) // it is back: it may lack what was written meanwhile
 	}
 	return ok
 }
@@ -126,7 +148,7 @@ func (r *Replica) calm() bool {
 	status := n.raft.BasicStatus()
 	self, ok := n.members.Find(n.config.Replica)
 	switch {
-	case !ok || self.Role != Voter || n.members.Joint():
+	case !ok || self.Role != Voter && self.Role != Learner || n.members.Joint():
 	case n.HasOutput() || len(n.writes)+len(n.applying)+len(n.changes)+len(n.snapshotted) > 0 || n.duel:
 	case n.leader.Term != status.HardState.GetTerm() || n.applied != status.HardState.GetCommit() || n.applied != n.end:
 	case r.reads.busy() || r.config.Answers.busy():

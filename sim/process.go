@@ -69,6 +69,7 @@ type replica struct {
 	rest      *shard.Rest       // nil: it is awake
 	soon      bool              // it will have to do something by itself
 	orphaned  int               // ticks in which it slept and nobody led it
+	behind    int               // ticks in which it led asleep, and a learner lacked something
 	pumping   bool
 	fetching  bool
 	asking    bool // to be let in

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"holdfast"
+	"holdfast/shard"
 )
 
 // beat tells every other site that this one lives, and which shards that it leads are asleep.
@@ -65,9 +66,13 @@ func (p *process) guard() {
 	for _, r := range p.replicas {
 		switch {
 		case r.rest == nil:
-			r.orphaned = 0
+			r.orphaned, r.behind = 0, 0
 		case r.core.Leader().Self:
+			r.guardLearners()
 			for _, m := range r.core.Members().List {
+				if m.Role == shard.Learner {
+					continue // nothing waits for it
+				}
 				if heard := p.f.sites[m.Site-1].heard[p.site-1].number; m.Site != p.site && p.ticks-heard > mostSilence {
 					p.f.e.fail("sleep", "site %d shard %d leads asleep, and site %d has heard nothing that it sent in the last %d ticks",
 						p.site, r.shard, m.Site, p.ticks-heard)
@@ -77,6 +82,39 @@ func (p *process) guard() {
 			r.guardFollower()
 		}
 	}
+}
+
+// guardLearners checks that a leader does not sleep on while a learner that could hear it lacks something.
+func (r *replica) guardLearners() {
+	lacks := holdfast.SiteID(0)
+	for _, m := range r.core.Members().List {
+		if m.Role != shard.Learner || m.Site == r.p.site {
+			continue
+		}
+		at := r.p.f.sites[m.Site-1]
+		there := at.up && at.replicas[r.shard-1].lacks(r)
+		// Both ways, as of the clocks of both: what each has heard of the other.
+		here := r.p.ticks-r.p.heard[m.Site-1].at <= mostSilence && r.p.ticks-at.heard[r.p.site-1].number <= mostSilence
+		if there && here {
+			lacks = m.Site
+		}
+	}
+	if r.behind++; lacks == 0 {
+		r.behind = 0
+	}
+	if r.behind > mostOrphaned {
+		r.p.f.e.fail("sleep", "site %d shard %d leads asleep, and the learner of site %d, which hears it, lacks entries", r.p.site, r.shard, lacks)
+	}
+}
+
+// lacks reports that a replica is at work and has applied less than its leader.
+func (r *replica) lacks(leader *replica) bool {
+	if r.core == nil || r.out {
+		return false
+	}
+	mine, _ := r.machine.Applied()
+	all, _ := leader.machine.Applied()
+	return mine < all
 }
 
 func (r *replica) guardFollower() {

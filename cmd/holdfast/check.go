@@ -24,7 +24,8 @@ who paid, and every answer of the sites afterwards, signed with the keys of the 
 
 It verifies each signature and its certificate, puts the statements together page by page, and checks that no page is missing and every
 line adds up; that each acknowledged payment stands on them at every site, once, as it was asked for; that nothing else does; that the
-sites have signed the same; and that their own audits are good. The exit status is 1 when anything is not so.
+sites have signed the same; that their own audits are good and compared with each other; and that those who answered are a majority of
+the sites that have a replica, as the audits name them. The exit status is 1 when anything is not so.
 
 --ca names the certificate of the authority that you trust, given to you on another way than the file; without it that of the file
 is taken, and its fingerprint is shown.`,
