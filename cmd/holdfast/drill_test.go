@@ -308,10 +308,12 @@ func TestADrillLeavesNothingBehind(t *testing.T) {
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)
 		}
+		ended := make(chan error, 1)
+		go func() { ended <- cmd.Wait() }()
 		select {
 		case <-heard.done:
-		case <-ctx.Done():
-			t.Fatalf("the drill did not come to its load:\n%s", heard)
+		case err := <-ended: // at the latest when ctx does
+			t.Fatalf("the drill did not come to its load: %v\n%s", err, heard)
 		}
 		if n := len(sites(t, dir)); n != 3 {
 			t.Errorf("%d sites run, want 3", n)
@@ -319,7 +321,7 @@ func TestADrillLeavesNothingBehind(t *testing.T) {
 		if err := cmd.Process.Signal(signal); err != nil {
 			t.Fatal(err)
 		}
-		if err := cmd.Wait(); err == nil {
+		if err := <-ended; err == nil {
 			t.Errorf("%v: the drill ended with 0", signal)
 		}
 		awaitNone(ctx, t, dir)
