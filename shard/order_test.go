@@ -2,6 +2,7 @@ package shard
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"slices"
 	"testing"
@@ -51,6 +52,24 @@ func (f *fleet) roleAt(site holdfast.SiteID) (role Role) {
 		}
 	}
 	return role
+}
+
+// join asks the leader to let a replica in, as a site does whose disk was replaced. 1 is the least of identities: it is looked at first.
+func (f *fleet) join(site holdfast.SiteID, id uint64) error {
+	s, err := f.host(f.leader()).seat(testShard)
+	if err != nil {
+		return err
+	}
+	return s.serveJoin(f.t.Context(), site, binary.BigEndian.AppendUint64(nil, id))
+}
+
+func (f *fleet) learnersAt(site holdfast.SiteID) (n int) {
+	for _, m := range f.host(f.leader()).Status()[0].Members {
+		if m.Site == site && m.Role == Learner {
+			n++
+		}
+	}
+	return n
 }
 
 func (f *fleet) admit(id holdfast.SiteID) {
@@ -208,5 +227,23 @@ func TestAVoterBecomesALearnerAndBack(t *testing.T) {
 		mustDone(f, f.pay(payTxn(3, 1, 2, 1), leader))
 		f.isolate(4, false)
 		mustBalance(f, rest[0], 2, 2)
+	})
+}
+
+// TestOfTwoLearnersTheLivingGetsTheVote: a disk that was lost before its site was demoted is a learner for ever, and must not stand in the way.
+func TestOfTwoLearnersTheLivingGetsTheVote(t *testing.T) {
+	bubble(t, 3, nil, func(f *fleet) {
+		mustDone(f, f.pay(openTxn(1, 1, 2)))
+		f.newcomer(4)
+		f.admit(4)
+		f.obey(Order{Kind: OrderPromote, Site: 4})
+		f.until("the vote", func() bool { return f.roleAt(4) == Voter })
+		lost := others(f, f.leader())[0]
+		f.until("a second replica, never seen", func() bool { return f.join(lost, 1) == nil && f.learnersAt(lost) == 1 })
+		f.obey(Order{Kind: OrderDemote, Site: lost})
+		f.until("two learners", func() bool { return f.learnersAt(lost) == 2 })
+		f.obey(Order{Kind: OrderPromote, Site: lost})
+		f.until("one voter", func() bool { return f.roleAt(lost) == Voter && f.learnersAt(lost) == 0 })
+		mustDone(f, f.pay(payTxn(2, 1, 2, 1)))
 	})
 }
