@@ -353,6 +353,9 @@ func (r *replica) pass() bool {
 		r.tick()
 		return false
 	}
+	if r.core != nil && !r.out && r.core.Leader().Self && r.core.Ready() && r.failed(r.promoteOrdered()) { // an operator does not know who sleeps
+		return false
+	}
 	r.look()
 	return r.rest != nil && !r.p.beats.Late(r.rest)
 }
