@@ -110,12 +110,16 @@ func byShards(a, b holdfast.AccountID) int {
 // judgeTransit compares one pair. before is the account at home at the first look.
 func (a *Audit) judgeTransit(before holdfast.Account, t *TransitAudit) {
 	a.Transit = append(a.Transit, *t)
+	away := fmt.Sprintf("shard %d", t.Away)
+	if t.Away == 0 {
+		away = "the other shards together"
+	}
 	quiet := before.CreditsPosted == t.Sent && before.CreditsPending == 0 && t.Held == 0
 	switch {
 	case t.Landed < before.CreditsPosted:
-		a.problem("shard %d has sent %d %s to shard %d, and only %d have landed", t.Home, before.CreditsPosted, t.Asset, t.Away, t.Landed)
+		a.problem("shard %d has sent %d %s to %s, and only %d have landed", t.Home, before.CreditsPosted, t.Asset, away, t.Landed)
 	case t.Landed > t.Sent+t.Held, quiet && t.Landed != t.Sent:
-		a.problem("%d %s of shard %d have landed in shard %d, which sent %d and holds %d for it", t.Landed, t.Asset, t.Home, t.Away, t.Sent, t.Held)
+		a.problem("%d %s of shard %d have landed in %s; it sent %d there and holds %d", t.Landed, t.Asset, t.Home, away, t.Sent, t.Held)
 	default:
 		return
 	}
