@@ -73,7 +73,7 @@ func TestLedger(t *testing.T) {
 
 func TestCommit(t *testing.T) {
 	list := mustRun(t, "commit", Options{
-		Only: []string{"1-site-batch", "1-site-single", "1-site-mixed"}, Transfers: 3 * batchSize, Length: 300 * time.Millisecond, Callers: 8,
+		Only: []string{"1-site-batch", "1-site-single", "1-site-mixed"}, Transfers: 3 * batchSize, Length: time.Second, Callers: 8,
 	})
 	if len(list) != 3 {
 		t.Fatalf("%+v", list)

@@ -163,7 +163,7 @@ func TestLinearizable(t *testing.T) {
 		t.Run(row.name, func(t *testing.T) {
 			for how, ops := range map[string][]check.Op{"with positions": row.ops, "without": unplaced(row.ops)} {
 				h := check.History{Start: start, Ops: ops}
-				v := h.Linearizable(10 * time.Second)
+				v := h.Linearizable(time.Minute)
 				if v.OK != row.good || v.Undecided || v.Explanation == "" {
 					t.Errorf("%s: %+v, want ok %v", how, v, row.good)
 				}
@@ -178,7 +178,7 @@ func TestPositionsThatLieDoNotMakeAHistoryGood(t *testing.T) {
 		write(1, 2, pay(1, 1, 2, 60), done(1, 2)),
 		write(3, 4, pay(2, 1, 2, 60), done(2, 1)),
 	}}
-	if v := h.Linearizable(time.Second); v.OK {
+	if v := h.Linearizable(time.Minute); v.OK {
 		t.Errorf("both payments of 60 out of 100 pass: %s", v.Explanation)
 	}
 }
@@ -188,7 +188,7 @@ func TestExplanationNamesTheOperationsThatDisagree(t *testing.T) {
 		write(1, 2, pay(1, 1, 2, 60), refused(1, 1, holdfast.CodeDebitFrozen)),
 		read(3, 4, wallet(1, 60, 0, 100, 0)),
 	}}
-	v := h.Linearizable(time.Second)
+	v := h.Linearizable(time.Minute)
 	if v.OK || !strings.Contains(v.Explanation, "reads "+account(1).String()) {
 		t.Errorf("verdict %+v does not name the read", v)
 	}
@@ -213,7 +213,7 @@ func TestManyOperationsAreDecidedByTheirPositions(t *testing.T) {
 	for i := range uint32(50) {
 		h.Start = append(h.Start, wallet(1+i, 0, 0, n, 0))
 	}
-	if v := h.Linearizable(time.Second); !v.OK {
+	if v := h.Linearizable(time.Minute); !v.OK {
 		t.Fatalf("%+v", v)
 	}
 	h.Ops[1].Read.Account.CreditsPosted = 200

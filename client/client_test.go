@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"holdfast"
@@ -36,6 +37,7 @@ func (b *book) outcome(id string) (status int, body string) {
 // testSite is a site whose answers a test decides.
 type testSite struct {
 	*httptest.Server
+	pipes  *pipes // nil: it listens on the loopback
 	mu     sync.Mutex
 	handle http.HandlerFunc // guarded by mu
 	keys   []string         // guarded by mu: idempotency keys in the order they came
@@ -43,8 +45,14 @@ type testSite struct {
 }
 
 func newSiteFor(t *testing.T, handle http.HandlerFunc) *testSite {
+	s := newTestSite(t, handle)
+	s.Server.Start()
+	return s
+}
+
+func newTestSite(t *testing.T, handle http.HandlerFunc) *testSite {
 	s := &testSite{handle: handle}
-	s.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	s.Server = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(r.Body)
 		if err != nil {
 			t.Error(err)
@@ -127,6 +135,11 @@ func newTestClient(t *testing.T, cfg Config, sites ...*testSite) *Client {
 	if err != nil {
 		t.Fatal(err)
 	}
+	for i, s := range sites {
+		if s.pipes != nil {
+			c.sites[i].connect = s.pipes.connect
+		}
+	}
 	t.Cleanup(c.Close)
 	return c
 }
@@ -136,6 +149,15 @@ var testTransfer = holdfast.Transfer{
 	Debit:  holdfast.AccountID{Owner: 2088000000020108, Purpose: holdfast.MustPurpose("wallet"), Asset: holdfast.MustAsset("CNY")},
 	Credit: holdfast.AccountID{Owner: 2088000000030206, Purpose: holdfast.MustPurpose("wallet"), Asset: holdfast.MustAsset("CNY")},
 	Amount: 1250,
+}
+
+// nobody is a site that does not listen. Its port is below those that the system hands out, so that nobody gets it meanwhile.
+func nobody() *testSite { return &testSite{Server: &httptest.Server{URL: "http://127.0.0.1:1"}} }
+
+// underWay reports whether some attempt that no site answered with a decision was not taken in: a call has ended before.
+func (c *Client) underWay() bool {
+	st := c.Stats()
+	return st.Attempts != st.Failures
 }
 
 func newBook() *book { return &book{seen: map[string]int{}} }
@@ -232,14 +254,16 @@ func TestSecondSiteTakesOver(t *testing.T) {
 
 func TestRefusedConnection(t *testing.T) {
 	b := newBook()
-	gone, well := newSiteFor(t, b.pays), newSiteFor(t, b.pays)
-	gone.Server.Close()
+	gone, well := nobody(), newSiteFor(t, b.pays)
 	c := newTestClient(t, Config{Hedge: -1, Timeout: 10 * time.Second}, gone, well)
 	if o, err := c.Pay(t.Context(), testTransfer); err != nil || o.Status != holdfast.Done || o.Replay {
 		t.Errorf("%+v %v", o, err)
 	}
-	alone := newTestClient(t, Config{Timeout: 100 * time.Millisecond}, gone)
+	alone := newTestClient(t, Config{Timeout: 500 * time.Millisecond}, gone)
 	o, err := alone.Pay(t.Context(), testTransfer)
+	for alone.underWay() { // when the deadline came, and nobody can know what becomes of it
+		o, err = alone.Pay(t.Context(), testTransfer)
+	}
 	if o.Status != holdfast.NotExecuted || !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "cannot be reached") {
 		t.Errorf("nobody there: %+v %v", o, err)
 	}
@@ -286,12 +310,14 @@ func TestOutcomesThatAreNotDone(t *testing.T) {
 		"deadline":          {problem(503, "deadline", "not-executed"), holdfast.NotExecuted, holdfast.CodeDeadline, true},
 		"unknown":           {problem(504, "outcome-unknown", "unknown"), holdfast.Unknown, holdfast.CodeUnknown, true},
 		"dropped":           {drops, holdfast.Unknown, holdfast.CodeUnknown, true},
-		"hangs":             {hangs(t), holdfast.Unknown, holdfast.CodeUnknown, true},
+		"hangs":             {nil, holdfast.Unknown, holdfast.CodeUnknown, true},
 		"nonsense":          {func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "{}") }, holdfast.Unknown, holdfast.CodeUnknown, true},
 	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			c := newTestClient(t, Config{Hedge: 10 * time.Millisecond, Timeout: time.Second}, newSiteFor(t, row.site))
+		inBubble(t, name, func(t *testing.T) {
+			if row.site == nil {
+				row.site = hangs(t)
+			}
+			c := newTestClient(t, Config{Hedge: 10 * time.Millisecond, Timeout: time.Second}, newSiteNear(t, row.site))
 			id := c.NewID()
 			pay := testTransfer
 			pay.ID = id
@@ -309,16 +335,22 @@ func TestOutcomesThatAreNotDone(t *testing.T) {
 
 // An attempt that nobody answered makes the outcome unknown, whatever another site says about itself.
 func TestUnknownIsNotOverruledByNotExecuted(t *testing.T) {
-	c := newTestClient(t, Config{Hedge: 5 * time.Millisecond, Timeout: 150 * time.Millisecond},
-		newSiteFor(t, hangs(t)), newSiteFor(t, problem(503, "no-quorum", "not-executed")))
-	if o, err := c.Pay(t.Context(), testTransfer); o.Status != holdfast.Unknown || err == nil {
-		t.Errorf("%+v %v", o, err)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		c := newTestClient(t, Config{Hedge: 5 * time.Millisecond, Timeout: 150 * time.Millisecond},
+			newSiteNear(t, hangs(t)), newSiteNear(t, problem(503, "no-quorum", "not-executed")))
+		if o, err := c.Pay(t.Context(), testTransfer); o.Status != holdfast.Unknown || err == nil {
+			t.Errorf("%+v %v", o, err)
+		}
+	})
 }
 
 func TestSiteThatHangsIsAskedLastUntilItIsWell(t *testing.T) {
+	synctest.Test(t, siteThatHangsIsAskedLastUntilItIsWell)
+}
+
+func siteThatHangsIsAskedLastUntilItIsWell(t *testing.T) {
 	b := newBook()
-	first, second := newSiteFor(t, hangs(t)), newSiteFor(t, b.pays)
+	first, second := newSiteNear(t, hangs(t)), newSiteNear(t, b.pays)
 	c := newTestClient(t, Config{Hedge: 200 * time.Millisecond, Timeout: 10 * time.Second}, first, second)
 	pay := func() {
 		t.Helper()
@@ -334,6 +366,7 @@ func TestSiteThatHangsIsAskedLastUntilItIsWell(t *testing.T) {
 	}
 	first.become(b.pays)
 	for start := time.Now(); len(first.asked()) == 1; pay() {
+		time.Sleep(time.Millisecond) // bubble time
 		if time.Since(start) > 10*time.Second {
 			t.Fatal("the site is well and not asked again")
 		}

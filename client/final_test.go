@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"holdfast"
@@ -58,12 +59,16 @@ func TestManyKeepsWhatMayHaveBeenExecuted(t *testing.T) {
 
 // The first connection of an attempt breaks after the request was sent; what comes over the second one cannot undo it.
 func TestSecondConnectionKeepsWhatMayHaveBeenExecuted(t *testing.T) {
+	synctest.Test(t, secondConnectionKeepsWhatMayHaveBeenExecuted)
+}
+
+func secondConnectionKeepsWhatMayHaveBeenExecuted(t *testing.T) {
 	for name, last := range map[string]http.HandlerFunc{
 		"final":     problem(400, "amount-invalid", "not-executed"),
 		"not final": problem(503, "no-quorum", "not-executed"),
 	} {
 		b := newBook()
-		busy, second := newSiteFor(t, problem(429, "overloaded", "not-executed")), newSiteFor(t, b.pays)
+		busy, second := newSiteNear(t, problem(429, "overloaded", "not-executed")), newSiteNear(t, b.pays)
 		c := newTestClient(t, Config{Hedge: -1, Timeout: 500 * time.Millisecond}, busy, second)
 		if o, err := c.Pay(t.Context(), testTransfer); err != nil || o.Status != holdfast.Done {
 			t.Fatalf("%+v %v", o, err)

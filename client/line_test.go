@@ -59,7 +59,7 @@ func TestIdleConnectionsThatAreClosed(t *testing.T) {
 // awaitClosed waits until the close of the unused connection has come over the loopback.
 func awaitClosed(t *testing.T, s *site) {
 	t.Helper()
-	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(time.Millisecond) {
 		s.mu.Lock()
 		n := len(s.idle)
 		gone := n > 0 && s.idle[n-1].closed()
@@ -104,13 +104,13 @@ func TestIdleConnectionsAreUsedAgain(t *testing.T) {
 func TestClosedConnectionKeepsNotExecuted(t *testing.T) {
 	b, closed := newBook(), make(chan struct{}, 1)
 	s := newSiteFor(t, closesWhenIdle(t, b, closed))
-	c := newTestClient(t, Config{Hedge: -1, Timeout: 300 * time.Millisecond}, s)
+	c := newTestClient(t, Config{Hedge: -1, Timeout: time.Minute}, s)
 	if o, err := c.Pay(t.Context(), testTransfer); err != nil || o.Status != holdfast.Done {
 		t.Fatalf("%+v %v", o, err)
 	}
 	<-closed
 	awaitClosed(t, c.sites[0])
-	s.become(problem(503, "no-quorum", "not-executed"))
+	s.become(problem(400, "malformed", "not-executed")) // which is final
 	if o, err := c.Pay(t.Context(), testTransfer); o.Status != holdfast.NotExecuted || err == nil {
 		t.Errorf("%+v %v: nothing was sent over the connection that was closed", o, err)
 	}
@@ -127,9 +127,9 @@ func TestConnectionThatBreaksInUse(t *testing.T) {
 		"sent, and no answer":  {brokenConn{read: io.EOF}, true},
 		"sent, and then reset": {brokenConn{read: syscall.ECONNRESET}, true},
 	} {
-		t.Run(name, func(t *testing.T) {
+		inBubble(t, name, func(t *testing.T) {
 			b := newBook()
-			near, far := newSiteFor(t, b.pays), newSiteFor(t, b.pays)
+			near, far := newSiteNear(t, b.pays), newSiteNear(t, b.pays)
 			c := newTestClient(t, Config{Hedge: -1, Timeout: 300 * time.Millisecond}, near, far)
 			broken := func() { c.sites[0].put(&line{conn: x.conn, in: bufio.NewReader(x.conn)}) }
 			broken()

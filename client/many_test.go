@@ -107,9 +107,8 @@ func TestManyAtTheDeadline(t *testing.T) {
 		"then malformed":     {lists(t, says("unknown", "outcome-unknown")), lists(t, says("not-executed", "amount-invalid")), holdfast.Unknown, holdfast.CodeUnknown},
 		"then nonsense":      {lists(t, says("not-executed", "stopping")), func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "{}") }, holdfast.Unknown, holdfast.CodeUnknown},
 	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			first, second := newSiteFor(t, row.first), newSiteFor(t, row.second)
+		inBubble(t, name, func(t *testing.T) {
+			first, second := newSiteNear(t, row.first), newSiteNear(t, row.second)
 			c := newTestClient(t, Config{Hedge: -1, Timeout: 300 * time.Millisecond}, first, second)
 			txns, _ := makeTxns(c, 2)
 			outcomes, err := c.SubmitMany(t.Context(), txns)

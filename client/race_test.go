@@ -46,21 +46,16 @@ func TestRaceListsEverySiteOnce(t *testing.T) {
 // For somebody who waits, refused connections are an answer; a payment goes on asking until its deadline, because a site that is started
 // again refuses them as well.
 func TestHastyEndsWhenNobodyListens(t *testing.T) {
-	gone := func() *testSite {
-		s := newSiteFor(t, hangs(t))
-		s.Server.Close()
-		return s
-	}
-	c := newTestClient(t, Config{Hasty: true, Timeout: time.Minute}, gone(), gone())
+	c := newTestClient(t, Config{Hasty: true, Timeout: time.Minute}, nobody(), nobody())
 	if _, err := c.Fleet(t.Context()); !errors.Is(err, ErrNobody) || c.Stats().Attempts < 2 {
 		t.Errorf("nobody listens: %v after %d attempts", err, c.Stats().Attempts)
 	}
 	there := newSiteFor(t, func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, `{"list_version":7}`) })
-	c = newTestClient(t, Config{Hasty: true, Timeout: time.Minute}, gone(), there)
+	c = newTestClient(t, Config{Hasty: true, Timeout: time.Minute}, nobody(), there)
 	if f, err := c.Fleet(t.Context()); err != nil || f.List != 7 {
 		t.Errorf("the second one is there: %+v, %v", f, err)
 	}
-	c = newTestClient(t, Config{Timeout: time.Second}, gone())
+	c = newTestClient(t, Config{Timeout: time.Second}, nobody())
 	if _, err := c.Account(t.Context(), testTransfer.Debit); errors.Is(err, ErrNobody) || !errors.Is(err, context.DeadlineExceeded) || c.Stats().Attempts < 2 {
 		t.Errorf("without haste: %v after %d attempts", err, c.Stats().Attempts)
 	}

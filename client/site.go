@@ -28,6 +28,7 @@ type site struct {
 	tls     *tls.Config
 	head    string // header lines that are the same in every request
 	maxIdle int
+	connect func(ctx context.Context) (net.Conn, error) // nil: TCP to the address
 
 	mu     sync.Mutex
 	idle   []*line // guarded by mu; the last one was used last
@@ -117,8 +118,11 @@ func (s *site) drop() {
 func (s *site) dial(ctx context.Context) (*line, error) {
 	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
-	var d net.Dialer
-	conn, err := d.DialContext(ctx, "tcp", s.address)
+	connect := s.connect
+	if connect == nil {
+		connect = s.overTCP
+	}
+	conn, err := connect(ctx)
 	if err == nil && s.tls != nil {
 		secure := tls.Client(conn, s.tls)
 		if err = secure.HandshakeContext(ctx); err != nil {
@@ -130,6 +134,11 @@ func (s *site) dial(ctx context.Context) (*line, error) {
 		return nil, fmt.Errorf("site %s cannot be reached: %w", s.base, err)
 	}
 	return &line{conn: conn, in: bufio.NewReaderSize(conn, 2<<10)}, nil
+}
+
+func (s *site) overTCP(ctx context.Context) (net.Conn, error) {
+	var d net.Dialer
+	return d.DialContext(ctx, "tcp", s.address)
 }
 
 // put keeps a connection for the next request.

@@ -20,7 +20,7 @@ type Fleet struct {
 // SiteChange is a change of the list of sites that is under way.
 type SiteChange struct {
 	Plan  string          `json:"plan"`
-	Kind  string          `json:"kind"` // add, replace, retire
+	Kind  string          `json:"kind"` // add, replace, retire, promote, demote
 	Site  holdfast.SiteID `json:"site"`
 	Old   holdfast.SiteID `json:"old"`
 	Doing string          `json:"doing"` // what is done just now, or waited for; "": nobody could tell
@@ -30,14 +30,41 @@ type SiteChange struct {
 
 // SiteRequest is what an operator wants of the sites. Name, City, HTTP and Addresses are those of the site that comes.
 type SiteRequest struct {
-	Kind      string          `json:"kind"` // add, replace, retire
-	Site      holdfast.SiteID `json:"site"` // that comes, or is retired
+	Kind      string          `json:"kind"` // add, replace, retire, promote, demote
+	Site      holdfast.SiteID `json:"site"` // that comes, is retired, or gets or loses its vote
 	Old       holdfast.SiteID `json:"old,omitempty"`
 	Name      string          `json:"name,omitempty"`
 	City      string          `json:"city,omitempty"`
 	HTTP      string          `json:"http,omitempty"`
 	Addresses []string        `json:"addresses,omitempty"` // where the others reach it, one per carrier
 	Learner   bool            `json:"learner,omitempty"`   // it holds a copy and has no vote
+}
+
+// Site is the entry of a site; nil: it is not on the list.
+func (f *Fleet) Site(id holdfast.SiteID) *Site {
+	for i := range f.Sites {
+		if f.Sites[i].Site == id {
+			return &f.Sites[i]
+		}
+	}
+	return nil
+}
+
+// Settled reports whether the list is as a request has asked for, and no change is under way. A site that was asked for the list may not
+// have heard of the order yet: then it is not.
+func (f *Fleet) Settled(q SiteRequest) bool {
+	at := f.Site(q.Site)
+	switch {
+	case f.Change != nil:
+		return false
+	case q.Kind == "retire":
+		return at == nil
+	case q.Kind == "promote":
+		return at != nil && at.Role == "voter"
+	case q.Kind == "demote":
+		return at != nil && at.Role == "learner"
+	}
+	return at != nil && (q.Old == 0 || f.Site(q.Old) == nil)
 }
 
 // SitePlan is what a change would do.

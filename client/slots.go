@@ -98,11 +98,21 @@ func (c *Client) ApplySlots(ctx context.Context, q SlotRequest, plan string) err
 	}{q, plan}, new(struct{}))
 }
 
-// KeepSlots gives up moves that are not decided yet, and returns the slots that stay.
-func (c *Client) KeepSlots(ctx context.Context, slots []SlotRange) ([]SlotRange, error) {
-	var w struct {
-		Slots []SlotRange `json:"slots"`
-	}
-	err := c.post(ctx, "/v1/slots/stay", map[string]any{"slots": slots}, &w)
-	return w.Slots, err
+// SlotsKept is what became of an order to give moves up. Each shard is asked by itself.
+type SlotsKept struct {
+	Slots  []SlotRange    `json:"slots"`  // that were on their way and stay
+	Failed []SlotsNotKept `json:"failed"` // ask again for these
+}
+
+// SlotsNotKept are slots of a shard that could not be asked.
+type SlotsNotKept struct {
+	Shard   holdfast.ShardID `json:"shard"`
+	Slots   []SlotRange      `json:"slots"`
+	Outcome string           `json:"outcome"` // not-executed; or unknown: their moves may have been given up
+	Detail  string           `json:"detail"`
+}
+
+// KeepSlots gives up moves that are not decided yet, and says which slots stay. Without an error some stay; of others it may have failed.
+func (c *Client) KeepSlots(ctx context.Context, slots []SlotRange) (kept SlotsKept, err error) {
+	return kept, c.post(ctx, "/v1/slots/stay", map[string]any{"slots": slots}, &kept)
 }

@@ -22,7 +22,7 @@ func TestSlotsArePlannedAndApplied(t *testing.T) {
 		case "/v1/slots/plan":
 			io.WriteString(w, `{"plan":"abc","map_version":9,"from":1,"to":2,"accounts":5,"pause_ms":90,"shards":[{"shard":1,"slots":500,"slots_after":497,"after_per_s":3.5}],"during":{"majority":2},"notes":["n"]}`)
 		case "/v1/slots/stay":
-			io.WriteString(w, `{"slots":[{"from":10,"to":10}]}`)
+			io.WriteString(w, `{"slots":[{"from":10,"to":10}],"failed":[{"shard":2,"slots":[{"from":12,"to":12}],"outcome":"unknown","detail":"d"}]}`)
 		default:
 			w.Header().Set("Content-Type", "application/problem+json")
 			w.WriteHeader(http.StatusConflict)
@@ -48,8 +48,8 @@ func TestSlotsArePlannedAndApplied(t *testing.T) {
 		t.Errorf("a plan that is stale: %v", err)
 	}
 	kept, err := c.KeepSlots(t.Context(), []SlotRange{{holdfast.Slot(5), 15}})
-	if err != nil || fmt.Sprint(kept) != "[10]" {
-		t.Errorf("%v, %v", kept, err)
+	if err != nil || fmt.Sprint(kept.Slots) != "[10]" || len(kept.Failed) != 1 || kept.Failed[0].Shard != 2 || kept.Failed[0].Outcome != "unknown" {
+		t.Errorf("%+v, %v", kept, err)
 	}
 	want := `[GET /v1/shards  POST /v1/slots/plan {"slots":[{"from":10,"to":12}],"to":2} ` +
 		`POST /v1/slots/apply {"slots":[{"from":10,"to":12}],"to":2,"plan":"abc"} POST /v1/slots/stay {"slots":[{"from":5,"to":15}]}]`

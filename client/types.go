@@ -92,6 +92,8 @@ type Site struct {
 	DigestOK  bool               `json:"digest_ok"` // none of its replicas has found itself to differ
 	DiskFree  uint64             `json:"disk_free_bytes"`
 	DiskFull  bool               `json:"disk_full"`
+	DiskWrite float64            `json:"disk_write_ms"` // half of the synced writes of the last two seconds; of the answering site, 0 when there were hardly any
+	DiskSick  bool               `json:"disk_sick"`     // a write hangs, or they take too long to lead on; of the answering site
 	Carriers  []Carrier          `json:"carriers"`
 }
 

@@ -74,6 +74,9 @@ func TestExamineMachine(t *testing.T) {
 		{"names cannot be compared", func(m *Machine) {
 			m.Config.Peers[0].Addresses = []string{"a.example:7001", "b.example:7001"}
 		}, nil},
+		{"one name, two ports", func(m *Machine) {
+			m.Config.Peers[0].Addresses = []string{"hz.example:7001", "HZ.example.:7002"}
+		}, []string{"warning carrier-same-address"}},
 		{"this site listens on one address", func(m *Machine) {
 			m.Config.Link.Listen[1] = "10.1.0.1:7002"
 		}, []string{"warning carrier-same-address"}},
@@ -201,6 +204,28 @@ func TestExamineFleet(t *testing.T) {
 			}
 		}, nil},
 		{"the loss of a site", func(x *Fleet) { x.Survival.Losses[1].Survives = false }, []string{"critical loss-not-survived"}},
+		{"the loss of a city of two", func(x *Fleet) {
+			x.Sites[0].City, x.Sites[1].City, x.Sites[2].City = "h", "h", "s"
+			x.Survival.Losses[1] = client.Forecast{Loss: "city", City: "h", Sites: []holdfast.SiteID{1, 2}}
+		}, []string{"advice city-not-survived"}},
+		{"the loss of a city of three", func(x *Fleet) {
+			x.Sites[0].City, x.Sites[1].City, x.Sites[2].City = "h", "s", "b"
+			x.Survival.Survives, x.Survival.Losses[1] = false, client.Forecast{Loss: "city", City: "h", Sites: []holdfast.SiteID{1, 2}}
+		}, []string{"critical loss-not-survived"}},
+		{"a disk that is slow", func(x *Fleet) { x.Sites[0].DiskWrite = 11 }, []string{"warning disk-slow"}},
+		{"a disk that hangs at another site", func(x *Fleet) {
+			x.Views = map[holdfast.SiteID][]client.Site{2: {{Site: 2, Self: true, DiskSick: true}}}
+		}, []string{"critical disk-sick"}},
+		{"a site that could not be asked", func(x *Fleet) {
+			x.Unasked = map[holdfast.SiteID]string{2: "nobody says where its API is"}
+		}, []string{"warning site-unasked"}},
+		{"a carrier between two others is down", func(x *Fleet) {
+			two := []client.Carrier{{Address: "10.1.1.2:7001", LastHeard: noon}, {Address: "172.16.1.2:7001", Connected: true, LastHeard: noon}}
+			x.Views = map[holdfast.SiteID][]client.Site{2: {{Site: 2, Self: true}, {Site: 3, Reachable: true, Carriers: two}}}
+		}, []string{"warning carrier-silent", "warning carrier-single"}},
+		{"a carrier that two sites do not share", func(x *Fleet) {
+			x.Sites[1].Carriers = append(x.Sites[1].Carriers, client.Carrier{})
+		}, nil},
 		{"the loss of two sites of three", func(x *Fleet) {
 			x.Survival.Losses[1].Survives, x.Survival.Losses[1].Loss = false, "sites"
 		}, nil},

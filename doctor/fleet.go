@@ -20,6 +20,10 @@ type Fleet struct {
 	//
 	// [RFC 9110]: https://www.rfc-editor.org/rfc/rfc9110#section-6.6.1
 	Clocks map[holdfast.SiteID]time.Duration
+	// Unasked are the sites that could not be asked themselves, and why: what only they know is missing.
+	Unasked map[holdfast.SiteID]string
+	// Views are what the other sites that answered see of the fleet: the carriers between two of them nobody else knows.
+	Views map[holdfast.SiteID][]client.Site
 	// RoundTrip is that of the configuration; 0: no configuration was given.
 	RoundTrip time.Duration
 }
@@ -40,12 +44,14 @@ func ExamineFleet(x *Fleet, now time.Time) []Finding {
 	for i := range x.Sites {
 		f.site(x, &x.Sites[i], now)
 	}
+	f.views(x, now)
 	for i := range x.Shards {
 		f.shard(&x.Shards[i], len(x.Sites) == 1)
 	}
 	f.where = "fleet"
 	f.versions(x)
 	f.clocks(x)
+	f.unasked(x)
 	if len(x.Sites) == 1 {
 		f.add(Advice, "site-single", "run three sites or more before real money is in it, see the README", "there is one site: without it nobody can pay")
 		return f.list
@@ -75,16 +81,67 @@ func (f *findings) site(x *Fleet, s *client.Site, now time.Time) {
 	if s.DiskFull {
 		g.add(Critical, "disk-low", "make room there", "its disk is full: it takes no new payments, %d MiB are free", s.DiskFree>>20)
 	}
+	g.liveDisk(s)
 	if !s.Self && len(s.Carriers) > 0 {
 		g.live(x, s, now)
 	}
 }
 
+// liveDisk looks at what a site says of its own disk while it works.
+func (f *findings) liveDisk(s *client.Site) {
+	const do = "look at the disk and at what else writes to it; the site hands its leaderships to one whose disk is well"
+	took := time.Duration(s.DiskWrite * float64(time.Millisecond))
+	switch {
+	case !s.Self:
+	case s.DiskSick:
+		f.add(Critical, "disk-sick", do, "a write to its disk hangs, or they take too long to lead on: half of the last took %v or more", took)
+	case took > diskSlow:
+		f.add(Warning, "disk-slow", do, "half of the synced writes of the last two seconds took %v or more; a payment waits for two of them", took)
+	}
+}
+
+// views looks at the carriers as each of the other sites sees them.
+func (f *findings) views(x *Fleet, now time.Time) {
+	names := map[holdfast.SiteID]string{}
+	for i := range x.Sites {
+		names[x.Sites[i].Site] = x.Sites[i].Name
+	}
+	for _, from := range slices.Sorted(maps.Keys(x.Views)) {
+		for i := range x.Views[from] {
+			if s := &x.Views[from][i]; s.Self {
+				g := findings{where: siteName(from, names[from])}
+				g.liveDisk(s)
+				f.list = append(f.list, g.list...)
+			}
+			if s := &x.Views[from][i]; !s.Self && s.Reachable && len(s.Carriers) > 0 {
+				g := findings{where: siteName(from, names[from]) + ", way to " + siteName(s.Site, s.Name)}
+				g.live(x, s, now)
+				f.list = append(f.list, g.list...)
+			}
+		}
+	}
+}
+
+// unasked says what was not looked at: a clock that nobody could ask for is no clock that is right.
+func (f *findings) unasked(x *Fleet) {
+	for i := range x.Sites {
+		s := &x.Sites[i]
+		if why, is := x.Unasked[s.Site]; is && s.Reachable {
+			f.add(Warning, "site-unasked", "give the [[peer]] of that site an http that can be reached from here, or run doctor there",
+				"%s could not be asked itself: %s; its clock and its carriers were not looked at", siteName(s.Site, s.Name), why)
+		}
+	}
+}
+
 // live looks at the carriers between the site that answers and another.
 func (f *findings) live(x *Fleet, s *client.Site, now time.Time) {
-	up := 0
+	up, shared := 0, 0
 	for i := range s.Carriers {
 		c := &s.Carriers[i]
+		if c.Address == "" {
+			continue // the two do not share it
+		}
+		shared++
 		if c.Connected && now.Sub(c.LastHeard) < silentLong {
 			up++
 		} else {
@@ -94,9 +151,9 @@ func (f *findings) live(x *Fleet, s *client.Site, now time.Time) {
 			f.add(Warning, "carrier-lossy", "call the company that runs it", "carrier %d (%s) brings %.0f%% late or not at all", i+1, c.Address, 100*c.Loss)
 		}
 	}
-	if len(s.Carriers) == 1 || up == 1 {
+	if shared == 1 || up == 1 {
 		f.add(Warning, "carrier-single", "give the two sites a second carrier, of another company and through another street",
-			"one carrier is up: when it is cut, the site is cut off from the one that was asked")
+			"one carrier is up: when it is cut, the site is cut off from the one that says so")
 	}
 	addresses := make([]string, len(s.Carriers))
 	for i := range s.Carriers {
@@ -177,12 +234,29 @@ func (f *findings) clocks(x *Fleet) {
 	}
 }
 
-// survival repeats what the fleet itself expects of each single loss. Two sites at once are more than a fleet of three is made for.
+// cities are how many different ones there are voters in.
+func cities(sites []client.Site) int {
+	in := map[string]bool{}
+	for i := range sites {
+		if s := &sites[i]; s.City != "" && s.Role != roleLearner {
+			in[s.City] = true
+		}
+	}
+	return len(in)
+}
+
+// survival repeats what the fleet itself expects of each single loss. Two sites at once are more than a fleet of three is made for; and
+// no fleet in two cities survives the larger one: there it is worth a word, and no alarm, as in holdfast status.
 func (f *findings) survival(x *Fleet) {
 	for i := range x.Survival.Losses {
 		l := &x.Survival.Losses[i]
 		single := l.Loss != "sites"
-		if !l.Survives && single {
+		switch {
+		case l.Survives || !single:
+		case l.Loss == "city" && (x.Survival.Survives || cities(x.Sites) < 3):
+			f.add(Advice, "city-not-survived", "spread the sites over three cities, no more than two of five in each",
+				"without %s: %s", l.Name(nil), l.Breaks)
+		default:
 			f.add(Critical, "loss-not-survived", "see holdfast status for the whole list", "without %s: %s", l.Name(nil), l.Breaks)
 		}
 		for _, s := range l.Loads {

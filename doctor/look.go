@@ -127,8 +127,14 @@ func (d *Disk) try(f *os.File) error {
 	return nil
 }
 
-// Ask asks a running fleet what it says of itself, and each of its sites for the time.
-func Ask(ctx context.Context, c *client.Client) (x Fleet, err error) {
+// Ask asks the site at base what it says of the fleet, and each site that answers for the time and for what it sees of the others.
+// connect makes a client for the API at a base URL that asks no other.
+func Ask(ctx context.Context, base string, connect func(base string) (*client.Client, error)) (x Fleet, err error) {
+	c, err := connect(base)
+	if err != nil {
+		return x, err
+	}
+	defer c.Close()
 	if x.Sites, err = c.Sites(ctx); err != nil {
 		return x, fmt.Errorf("ask for the sites: %w", err)
 	}
@@ -138,15 +144,53 @@ func Ask(ctx context.Context, c *client.Client) (x Fleet, err error) {
 	if x.Survival, err = c.Survival(ctx); err != nil {
 		return x, fmt.Errorf("ask what would be survived: %w", err)
 	}
-	x.Clocks = map[holdfast.SiteID]time.Duration{}
+	x.Clocks, x.Unasked, x.Views = map[holdfast.SiteID]time.Duration{}, map[holdfast.SiteID]string{}, map[holdfast.SiteID][]client.Site{}
 	for i := range x.Sites {
-		if s := &x.Sites[i]; s.HTTP != "" && s.Reachable {
-			if ahead, err := clockOf(ctx, s.HTTP); err == nil {
-				x.Clocks[s.Site] = ahead
-			}
+		s := &x.Sites[i]
+		at := s.HTTP
+		if s.Self {
+			at = base // whatever it calls itself: that is where it has just answered
+		}
+		if !s.Reachable {
+			continue
+		}
+		if err := x.ask(ctx, s, at, connect); err != nil {
+			x.Unasked[s.Site] = err.Error()
 		}
 	}
 	return x, nil
+}
+
+var errNoAPI = errors.New("nobody says where its API is")
+
+// ask asks one site for the time and, unless it has been asked, for what it sees.
+func (x *Fleet) ask(ctx context.Context, s *client.Site, at string, connect func(base string) (*client.Client, error)) error {
+	if at == "" {
+		return errNoAPI
+	}
+	ahead, err := clockOf(ctx, at)
+	if err != nil {
+		return err
+	}
+	x.Clocks[s.Site] = ahead
+	if s.Self {
+		return nil
+	}
+	c, err := connect(at)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	sites, err := c.Sites(ctx)
+	if err != nil {
+		return fmt.Errorf("ask %s for the sites: %w", at, err)
+	}
+	if i := slices.IndexFunc(sites, func(x client.Site) bool { return x.Self }); i < 0 || sites[i].Site != s.Site {
+		delete(x.Clocks, s.Site)
+		return fmt.Errorf("%s is not the API of that site", at)
+	}
+	x.Views[s.Site] = sites
+	return nil
 }
 
 // clockOf is how much the clock of a site is ahead of ours, give or take half a second.

@@ -3,8 +3,10 @@ package doctor
 import (
 	"fmt"
 	"maps"
+	"net"
 	"net/netip"
 	"slices"
+	"strings"
 	"time"
 
 	"holdfast"
@@ -140,6 +142,9 @@ func (f *findings) shared(whose string, addresses []string) {
 		for j := range i {
 			x, y := hostOf(a), hostOf(addresses[j])
 			switch {
+			case sameName(a, addresses[j]):
+				f.add(Warning, "carrier-same-address", "give each carrier a name and an address of its own, from the company that runs it",
+					"carriers %d and %d reach %s by one name, %s: they are one carrier", j+1, i+1, whose, nameOf(a))
 			case !x.IsValid() || !y.IsValid() || x.IsUnspecified() || y.IsUnspecified():
 			case x == y:
 				f.add(Warning, "carrier-same-address", "give each carrier an address of its own, from the company that runs it",
@@ -160,6 +165,17 @@ func hostOf(address string) netip.Addr {
 	}
 	return ap.Addr().Unmap()
 }
+
+// nameOf is the name in an address, in the form in which names are compared (RFC 4343); "" when it is an address in numbers, or empty.
+func nameOf(address string) string {
+	host, _, err := net.SplitHostPort(address)
+	if _, number := netip.ParseAddr(host); err != nil || number == nil {
+		return ""
+	}
+	return strings.ToLower(strings.TrimSuffix(host, "."))
+}
+
+func sameName(a, b string) bool { return nameOf(a) != "" && nameOf(a) == nameOf(b) }
 
 // network is the prefix that one company gives to one place at most: 24 bits, or 48 of IPv6 (RFC 6177).
 func network(a netip.Addr) netip.Prefix {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"holdfast"
+	"holdfast/client"
 )
 
 // What can be wrong with a carrier, by order of the drill.
@@ -30,6 +31,8 @@ const (
 	flapEach = 200 * time.Millisecond
 	// rejoinTime is how long all carriers may take to be in use again after a heal, before the next one is broken.
 	rejoinTime = 5 * time.Second
+	// rejoinBound is how long after its heal a carrier that was cut may take until every site has a connection over it again.
+	rejoinBound = time.Second
 )
 
 // carrierFault is what is done to one carrier in a share of the load.
@@ -58,9 +61,9 @@ func (s *stage) hurt(ctx context.Context, c carrierFault) error {
 	if err := errors.Join(rest(ctx, s.clears-s.clock()), s.fleet.rejoined(ctx)); err != nil {
 		return err
 	}
-	told := s.foretell(ctx, c.loss())
+	said := s.foretell(ctx, c.loss())
 	i := s.begin(c.kind, c.target())
-	s.note(i, told, c.alone)
+	s.note(i, said, c.alone)
 	look := s.lookAt(i, c.order.Flows)
 	s.fleet.markCarrier(c.carrier, c.damage)
 	if err := s.fleet.net.order(c.order); err != nil {
@@ -76,12 +79,44 @@ func (s *stage) hurt(ctx context.Context, c carrierFault) error {
 	}
 	s.fleet.markCarrier(c.carrier, Whole)
 	s.healed(i)
-	if c.order.Do == orderLossy {
-		// What was lost three times in a row comes out, and everything behind it, after 7 times the delay: until then two sites may
-		// have nothing but the other carrier, and to break that one would be another fault than it says.
-		s.clears = s.clock() + 7*c.order.Delay
+	if c.order.Do != orderLossy { // that one was never away
+		back, err := s.fleet.returned(ctx)
+		s.back(i, back)
+		return err
 	}
+	// What was lost three times in a row comes out, and everything behind it, after 7 times the delay: until then two sites may
+	// have nothing but the other carrier, and to break that one would be another fault than it says.
+	s.clears = s.clock() + 7*c.order.Delay
 	return nil
+}
+
+// returned waits until every site has a connection to every other over every carrier, and tells how long that took. One that never comes
+// is the affair of whoever needs it next.
+func (f *fleet) returned(ctx context.Context) (time.Duration, error) {
+	began := time.Now()
+	for {
+		missing, err := f.without(ctx, func(c *client.Carrier) bool { return !c.Connected })
+		took := time.Since(began)
+		if err != nil || missing == "" || took > rejoinTime {
+			return took, err
+		}
+		if err := rest(ctx, pollPause); err != nil {
+			return took, err
+		}
+	}
+}
+
+// belated tells of carriers that took longer to come back than they may; while the machine stood still nobody could have dialled.
+func belated(faults []Fault, stalls []Stall) (out []string) {
+	for i := range faults {
+		f := &faults[i]
+		stood := stalled(stalls, span{f.Healed, f.Healed + f.back})
+		if took := f.back - 2*stood; took > rejoinBound {
+			out = append(out, fmt.Sprintf("%s of %s: the carrier was in use again %.0f ms after its heal (%.0f ms without what the machine stood still), more than %v",
+				f.Kind, f.Target, millis(f.back), millis(took), rejoinBound))
+		}
+	}
+	return out
 }
 
 // rejoined waits until every site uses every carrier to every other, and none is late.
@@ -101,14 +136,19 @@ func (f *fleet) rejoined(ctx context.Context) error {
 
 // unused names a carrier that some site does not use; "" when there is none.
 func (f *fleet) unused(ctx context.Context) (string, error) {
+	return f.without(ctx, func(c *client.Carrier) bool { return !c.Connected || c.Stalled })
+}
+
+// without names a carrier of which some site says something; "" when there is none.
+func (f *fleet) without(ctx context.Context, is func(*client.Carrier) bool) (string, error) {
 	for _, m := range f.sites {
 		sites, err := m.own.Sites(ctx)
 		if err != nil {
 			return "", fmt.Errorf("ask %s: %w", m.name, err)
 		}
 		for i := range sites {
-			for n, c := range sites[i].Carriers {
-				if !sites[i].Self && (!c.Connected || c.Stalled) {
+			for n := range sites[i].Carriers {
+				if !sites[i].Self && is(&sites[i].Carriers[n]) {
 					return fmt.Sprintf("carrier %d from %s to %s", n+1, m.name, SiteName(sites[i].Site)), nil
 				}
 			}

@@ -139,6 +139,9 @@ func (f *fleet) configs(o *Options, key guard.Key) ([]site.Config, error) {
 	for i := range all {
 		c := site.Embedded(filepath.Join(f.dir, fileName(i)), ports[i*(1+o.Carriers)])
 		c.Site, c.Name, c.Cluster, c.Shards = holdfast.SiteID(i+1), fileName(i), "drill", o.Shards
+		if o.Sites == MaxSites { // fewer are in a city each
+			c.City = strings.ToLower(city(c.Site))
+		}
 		c.Link = site.Link{
 			Listen: ports[i*(1+o.Carriers)+1 : (i+1)*(1+o.Carriers)],
 			CA:     filepath.Join(f.dir, "ca.crt"), Cert: filepath.Join(f.dir, fileName(i)+".crt"), Key: filepath.Join(f.dir, fileName(i)+".key"),
@@ -174,7 +177,7 @@ func (f *fleet) connect(all []site.Config, bare bool) error {
 			if i == j {
 				continue
 			}
-			peer := site.Peer{Site: all[j].Site, Name: all[j].Name, HTTP: "http://" + all[j].HTTP.Listen}
+			peer := site.Peer{Site: all[j].Site, Name: all[j].Name, City: all[j].City, HTTP: "http://" + all[j].HTTP.Listen}
 			for carrier, target := range all[j].Link.Listen {
 				if !bare {
 					addr, err := f.net.lay(all[i].Site, all[j].Site, carrier, target, f.delay(i, j))
@@ -296,7 +299,7 @@ func (m *member) ready(ctx context.Context) error {
 }
 
 func (m *member) asked(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, 500*time.Millisecond)
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
 	return m.own.Ready(ctx)
 }

@@ -1,6 +1,7 @@
 package drill
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -37,7 +38,7 @@ func asForetold() (f Fault, reigns []Reign, samples []Sample) {
 
 func compared(f *Fault, reigns []Reign, samples []Sample) *Comparison {
 	x := effects([]Fault{*f}, samples, reigns, []holdfast.ShardID{1, 2, 3}, 3, 6*time.Second)
-	return compare(0, f, x[0].pauses, reigns, samples, 6*time.Second)
+	return compare(0, f, x[0].pauses, &facts{reigns: reigns, samples: samples, gap: 100 * ms, end: 6 * time.Second})
 }
 
 func TestAForecastThatComesTrue(t *testing.T) {
@@ -121,14 +122,96 @@ func TestAForecastIsFresh(t *testing.T) {
 	}
 	defer own.Close()
 	s := &stage{fleet: &fleet{sites: []*member{{id: 1, own: own}}}, last: mended}
-	if told := s.foretell(t.Context(), lossOf(1)); told != nil {
-		t.Errorf("a forecast from before the heal was used: %+v", told)
+	hasty, cancel := context.WithCancel(t.Context())
+	cancel()
+	if said := s.foretell(hasty, lossOf(1)); said.forecast != nil || said.why == "" {
+		t.Errorf("without time to ask: %+v", said)
 	}
-	s.foretells = true
-	if told := s.foretell(t.Context(), lossOf(1)); told == nil || told.Pause != 3 {
-		t.Errorf("%+v, want the third", told)
+	if said := s.foretell(t.Context(), lossOf(1)); said.forecast == nil || said.forecast.Pause != 3 {
+		t.Errorf("%+v, want the third", said)
 	}
-	if told := s.foretell(t.Context(), loss{}); told != nil || asked != 3 {
-		t.Errorf("of a fault that the fleet does not know: %+v, asked %d times", told, asked)
+	if said := s.foretell(t.Context(), loss{}); said.forecast != nil || asked != 3 {
+		t.Errorf("of a fault that the fleet does not know: %+v, asked %d times", said, asked)
+	}
+}
+
+// A loss that is asked about and not foretold fails the drill: the forecasts that are there say nothing of it.
+func TestALossThatWasNotForetold(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		fmt.Fprintf(w, `{"at":%q,"survives":true,"losses":[{"loss":"site","sites":[2],"survives":true,"stops":[],"moves":[]}]}`, time.Now().UTC().Format(time.RFC3339Nano))
+	}))
+	defer server.Close()
+	own, err := client.New(client.Config{Sites: []string{server.URL}, Hedge: -1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer own.Close()
+	s := &stage{fleet: &fleet{sites: []*member{{id: 1, own: own}}}, clock: func() time.Duration { return 0 }}
+	for _, l := range []loss{lossOf(2), {"city", []holdfast.SiteID{1, 4}, 0}, {}} {
+		i := s.begin("site-cut", "x")
+		ctx, cancel := context.WithTimeout(t.Context(), pictureTime/10)
+		s.note(i, s.foretell(ctx, l), false)
+		cancel()
+	}
+	got := unforetold(s.history())
+	if len(got) != 1 || !strings.Contains(got[0], "no line of its forecast is about the loss of the city Hangzhou and Hangzhou-2") {
+		t.Errorf("%q, want the loss of the city only", got)
+	}
+}
+
+// A pause beyond what was foretold at most, and beyond what nobody can foretell, is a forecast that was missed: told everywhere, and a
+// reason to fail where forecasts are the subject.
+func TestAPauseThatWasNotForetold(t *testing.T) {
+	for _, row := range []struct {
+		name   string
+		late   time.Duration // until the next leader
+		term   uint64        // that it has
+		stalls []Stall
+		missed bool
+	}{
+		{"as foretold", 300 * ms, 3, nil, false},
+		{"longer", 900 * ms, 3, nil, true},
+		{"longer, with three elections", 900 * ms, 5, nil, false},
+		{"longer, on a machine that stood still", 900 * ms, 3, []Stall{{2100 * ms, 2400 * ms}}, false},
+	} {
+		f, reigns, _ := asForetold()
+		f.Foretold.Worst = 270
+		reigns[3].From, reigns[3].Term = f.At+row.late-10*ms, row.term
+		known := &facts{reigns: reigns, stalls: row.stalls, gap: 100 * ms, end: 6 * time.Second}
+		c := &Comparison{Worst: 270 * ms, Moved: row.late}
+		c.judgePause(&f, &ShardPause{Shard: 1, Pause: row.late, Moved: true}, known)
+		strict, lax := c.reasons(&f, true), c.reasons(&f, false)
+		if (len(strict) > 0) != row.missed || len(lax) > 0 || (len(c.remarks()) > 0) != row.missed {
+			t.Errorf("%s: reasons %q, elsewhere %q, remarks %q; want missed %v", row.name, strict, lax, c.remarks(), row.missed)
+		}
+	}
+}
+
+func TestLoadsAreCompared(t *testing.T) {
+	f, reigns, samples := asForetold()
+	f.Foretold.Loads = []client.SiteLoad{{Site: 2, Rate: 30}, {Site: 3, Rate: 10}}
+	c := compared(&f, reigns, samples)
+	if got, want := c.loadWords(), "foretold of the load, on average: Shanghai 75 %, Shenzhen 25 %; fact: 100 %, 0 %"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+}
+
+// A carrier that is not in use again within a second of its heal fails a drill, unless the machine stood still.
+func TestACarrierThatReturnsLate(t *testing.T) {
+	for _, row := range []struct {
+		back   time.Duration
+		stalls []Stall
+		late   bool
+	}{
+		{0, nil, false},
+		{900 * ms, nil, false},
+		{1100 * ms, nil, true},
+		{1100 * ms, []Stall{{4500 * ms, 4600 * ms}}, false},
+		{1100 * ms, []Stall{{5200 * ms, 5600 * ms}}, true},
+	} {
+		f := Fault{Kind: "carrier-cut", Target: "carrier 1", At: 2 * time.Second, Healed: 4 * time.Second, back: row.back}
+		if got := belated([]Fault{f}, row.stalls); (len(got) > 0) != row.late {
+			t.Errorf("%v, stalls %v: %q", row.back, row.stalls, got)
+		}
 	}
 }

@@ -27,6 +27,8 @@ const (
 	// maxUnderWay bounds the payments that wait for an answer. At the deadline of 2 s it is reached at 8,000 payments a second
 	// that nobody answers.
 	maxUnderWay = 16_384
+	// settleTime is how long a transaction that the load stands on may take. It is asked for again until then.
+	settleTime = time.Minute
 )
 
 // load is all the callers there are.
@@ -56,12 +58,16 @@ func (l *load) close() {
 	}
 }
 
-// settle makes the transactions that the load stands on, one after another. Any that is not done is an error.
+// settle makes the transactions that the load stands on, one after another. Any that is not done is an error; one that has no decision, as
+// at the deadline of a payment while a leader is being elected, is asked for again with the same id.
 func (l *load) settle(ctx context.Context, w *world, txns []holdfast.Txn) error {
 	for i := range txns {
 		t := &txns[i]
 		called := l.clock()
 		out, err := l.clients[0].Submit(ctx, *t)
+		for undecided(out) && l.clock()-called < settleTime && rest(ctx, pollPause) == nil {
+			out, err = l.clients[0].Submit(ctx, *t)
+		}
 		if out.Status != holdfast.Done {
 			return errors.Join(fmt.Errorf("open and fund accounts: %s (%s)", out.Status, out.Code), err)
 		}
@@ -74,6 +80,10 @@ func (l *load) settle(ctx context.Context, w *world, txns []holdfast.Txn) error 
 		l.book.write(p, nil)
 	}
 	return nil
+}
+
+func undecided(o holdfast.Outcome) bool {
+	return o.Status == holdfast.Unknown || o.Status == holdfast.NotExecuted
 }
 
 // replay makes every errand when it is due, whether or not those before have been answered. It returns when the last has been

@@ -3,7 +3,10 @@ package drill
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math/rand/v2"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -109,7 +112,7 @@ func TestLookUpsArePutInOrder(t *testing.T) {
 		funded.answered(holdfast.Outcome{ID: fund.ID, Status: holdfast.Done, Leg: holdfast.NoLeg, Position: holdfast.Position{Index: 1}})
 		s.book.write(funded, nil)
 		h, _ := s.book.histories([]holdfast.ShardID{1}, nil, time.Second, 100)
-		if v := h[0].Linearizable(time.Second); v.OK != found || len(h[0].Ops) != 3 {
+		if v := h[0].Linearizable(time.Minute); v.OK != found || len(h[0].Ops) != 3 {
 			t.Errorf("found %v: %+v, %d operations", found, v, len(h[0].Ops))
 		}
 	}
@@ -138,5 +141,37 @@ func TestSomeOfTheNewest(t *testing.T) {
 	}
 	if _, ok := b.some(0, pick); !ok || asked != 1000 {
 		t.Errorf("of %d of all", asked)
+	}
+}
+
+// What the load stands on is asked for again, with the same id, while it has no decision: a drill must not end because somebody was being
+// elected when it began.
+func TestWhatTheLoadStandsOnIsAskedForAgain(t *testing.T) {
+	asked := map[string]int{}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		id := r.Header.Get("Idempotency-Key")
+		if asked[id]++; asked[id] < 5 {
+			w.Header().Set("Content-Type", "application/problem+json")
+			w.WriteHeader(http.StatusGatewayTimeout)
+			fmt.Fprint(w, `{"code":"outcome-unknown","outcome":"unknown"}`)
+			return
+		}
+		fmt.Fprintf(w, `{"id":%q,"status":"done","code":"ok","time":"2015-05-27T09:00:00Z","shard":1,"index":7}`, id)
+	}))
+	defer server.Close()
+	c, err := client.New(client.Config{Sites: []string{server.URL}, Hedge: -1, Timeout: 50 * time.Millisecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	began := time.Now()
+	l := &load{clients: []*client.Client{c}, book: newBook(), clock: func() time.Duration { return time.Since(began) }}
+	cast := newShardCast(0, 1)
+	txn := holdfast.Txn{ID: holdfast.ID{7}, Accounts: []holdfast.AccountChange{open(cast.bank, holdfast.LimitNone)}}
+	if err := l.settle(t.Context(), &world{shards: []shardCast{cast}}, []holdfast.Txn{txn}); err != nil {
+		t.Error(err)
+	}
+	if len(asked) != 1 || asked[txn.ID.String()] < 5 {
+		t.Errorf("asked for %v", asked)
 	}
 }

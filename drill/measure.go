@@ -61,6 +61,8 @@ type Fault struct {
 	Healed time.Duration // 0 while it lasts
 
 	Foretold *client.Forecast // what the fleet said about it just before; nil: nothing
+	told     foretelling      // whether it was asked, and why it said nothing
+	back     time.Duration    // from its heal until all carriers were in use again; 0: it was not measured
 	alone    bool             // while it lasts, one carrier is left and no more
 	round    int              // that it is part of, from 0
 	seen     sighting         // that it has happened at all

@@ -120,7 +120,11 @@ func (s *stage) takeIn(ctx context.Context, q client.SiteRequest, far time.Durat
 	}
 	i := s.begin("site-"+q.Kind, strings.ToLower(m.name))
 	was, err := s.membership(ctx, q.Site)
-	s.see(i, err, func(x *sighting) { x.was, x.must = was, listed })
+	must := listed
+	if q.Learner {
+		must = copies
+	}
+	s.see(i, err, func(x *sighting) { x.was, x.must = was, must })
 	q.Name, q.Addresses = strings.ToLower(m.name), reached
 	if err := s.order(ctx, q); err != nil {
 		return nil, fmt.Errorf("%s %s: %w", q.Kind, m.name, err)
@@ -129,7 +133,7 @@ func (s *stage) takeIn(ctx context.Context, q client.SiteRequest, far time.Durat
 		return nil, err
 	}
 	s.healed(i)
-	is, err := s.becomes(ctx, q.Site, listed)
+	is, err := s.becomes(ctx, q.Site, must)
 	s.see(i, err, func(x *sighting) { x.is = is })
 	return m, nil
 }
@@ -174,17 +178,25 @@ func (s *stage) order(ctx context.Context, q client.SiteRequest) error {
 	}
 	return insist(ctx, func() error {
 		f, err := c.Fleet(ctx)
-		if err != nil {
-			return err
-		}
-		listed := func(id holdfast.SiteID) bool {
-			return slices.ContainsFunc(f.Sites, func(x client.Site) bool { return x.Site == id })
-		}
-		if f.Change != nil || listed(q.Site) != (q.Kind != site.SiteRetire) || q.Old != 0 && listed(q.Old) {
+		if err == nil && !f.Settled(q) {
 			return errUnderWay
 		}
-		return nil
+		return err
 	})
+}
+
+// turn gives a learner its vote, or takes that of a voter, while the load runs.
+func (s *stage) turn(ctx context.Context, kind string, m *member, must string) error {
+	i := s.begin("site-"+kind, strings.ToLower(m.name))
+	was, err := s.membership(ctx, m.id)
+	s.see(i, err, func(x *sighting) { x.was, x.must = was, must })
+	if err := s.order(ctx, client.SiteRequest{Kind: kind, Site: m.id}); err != nil {
+		return fmt.Errorf("%s %s: %w", kind, m.name, err)
+	}
+	s.healed(i)
+	is, err := s.becomes(ctx, m.id, must)
+	s.see(i, err, func(x *sighting) { x.is = is })
+	return nil
 }
 
 // ordered makes a plan, and applies it until it is known that it was ordered: who does not know applies the same plan again. One that has
@@ -256,6 +268,50 @@ func playSiteReplace(ctx context.Context, s *stage) error {
 		return err
 	}
 	s.healed(i)
+	return nil
+}
+
+// playSitePromote takes in a copy, gives it its vote and takes that of another site. Of a fleet of three two voters are then old ones: when
+// one of them is killed, no payment is done but with the vote that is new.
+func playSitePromote(ctx context.Context, s *stage) error {
+	if err := s.until(ctx, 0.1); err != nil {
+		return err
+	}
+	first := s.leader(ctx)
+	if first == 0 {
+		return errNoLeader
+	}
+	q := client.SiteRequest{Kind: site.SiteAdd, Site: holdfast.SiteID(len(s.fleet.sites) + 1), Learner: true}
+	m, err := s.takeIn(ctx, q, 0)
+	if err != nil {
+		return err
+	}
+	if err := s.turn(ctx, site.SitePromote, m, listed); err != nil {
+		return err
+	}
+	if err := s.turn(ctx, site.SiteDemote, s.fleet.site(s.other(first)), copies); err != nil {
+		return err
+	}
+	if err := s.until(ctx, 0.6); err != nil {
+		return err
+	}
+	if now := s.leader(ctx); now > 0 && int(now) <= len(s.fleet.sites) { // unless the one that came leads, it is whoever does
+		first = now
+	}
+	lost := s.fleet.site(first)
+	i := s.begin("site-kill", strings.ToLower(lost.name))
+	look := s.lookAt(i, nil, lost.id)
+	if err := s.kill(ctx, lost); err != nil {
+		return err
+	}
+	if err := s.until(ctx, 0.8); err != nil {
+		return err
+	}
+	if err := s.revive(ctx, lost); err != nil {
+		return err
+	}
+	s.healed(i)
+	look.over()
 	return nil
 }
 

@@ -17,17 +17,25 @@ type severance struct {
 	until  float64           // share of the load
 }
 
+// loss is what a severance is to the fleet. Where a whole city is cut off, that is what the fleet is asked about.
+func (c *severance) loss() loss {
+	if c.kind == "city-cut" && len(c.sites) > 1 {
+		return loss{"city", c.sites, 0}
+	}
+	return lossOf(c.sites...)
+}
+
 // sever cuts sites off from all others, and mends it.
 func (s *stage) sever(ctx context.Context, c severance) error {
 	if slices.Contains(c.sites, 0) {
 		return errNoLeader
 	}
-	told := s.foretell(ctx, lossOf(c.sites...))
+	said := s.foretell(ctx, c.loss())
 	ask, over := context.WithCancel(ctx)
 	defer over()
 	asking := s.strand(ctx, ask, c.sites)
 	i := s.begin(c.kind, s.names(c.sites...))
-	s.note(i, told, false)
+	s.note(i, said, false)
 	look := s.lookAt(i, s.severed(&c), c.sites...)
 	damage := CutOff
 	if c.joined {

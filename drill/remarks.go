@@ -25,6 +25,9 @@ func (e *Evidence) remarks(fault int) (out []string) {
 			out = append(out, words)
 		}
 	}
+	if fault < len(e.Faults) && e.Faults[fault].back > 0 {
+		out = append(out, fmt.Sprintf("every carrier was in use again %.0f ms after the heal", millis(e.Faults[fault].back)))
+	}
 	for i := range e.Moves {
 		if e.Moves[i].Fault == fault {
 			out = append(out, e.Moves[i].remark())
@@ -47,7 +50,26 @@ func (c *Comparison) remarks() (out []string) {
 	if c.Pause > 0 {
 		out = append(out, fmt.Sprintf("foretold: a pause of about %.0f ms, at most %.0f ms; fact: %.0f ms", millis(c.Pause), millis(c.Worst), millis(c.Moved)))
 	}
+	for _, what := range c.Missed {
+		out = append(out, "forecast missed: "+what)
+	}
+	if words := c.loadWords(); words != "" {
+		out = append(out, words)
+	}
 	return out
+}
+
+// loadWords says who was to carry how much of the load, and did; of a loss after which nothing moves there is nothing to say.
+func (c *Comparison) loadWords() string {
+	if c.Pause == 0 || len(c.Loads) == 0 {
+		return ""
+	}
+	var said, did []string
+	for _, l := range c.Loads {
+		said = append(said, fmt.Sprintf("%s %.0f %%", SiteName(l.Site), 100*l.Foretold))
+		did = append(did, fmt.Sprintf("%.0f %%", 100*l.Fact))
+	}
+	return fmt.Sprintf("foretold of the load, on average: %s; fact: %s", strings.Join(said, ", "), strings.Join(did, ", "))
 }
 
 func longer(ms float64) string {

@@ -225,13 +225,13 @@ func (r *run) clock() time.Duration { return time.Since(r.started) - time.Durati
 // begin brings up the fleet and everything the load stands on.
 func (r *run) begin(ctx context.Context) (err error) {
 	r.throne = newThrone(r.fleet, r.clock)
-	r.stage = &stage{fleet: r.fleet, throne: r.throne, clock: r.clock, length: r.o.Load, rand: r.rand, carriers: r.o.Carriers, foretells: r.scenario.foretells, nomads: r.world.nomads}
+	r.stage = &stage{fleet: r.fleet, throne: r.throne, clock: r.clock, length: r.o.Load, rand: r.rand, carriers: r.o.Carriers, nomads: r.world.nomads}
 	r.meter = &meter{cables: r.fleet.net, clock: r.clock}
 	if r.load, err = newLoad(r.fleet, r.book, r.clock); err != nil {
 		return err
 	}
 	r.strand()
-	if r.scenario.smooth {
+	if r.scenario.smooth || r.scenario.foretells {
 		if r.metronome, err = newMetronome(r.fleet.dir, r.clock); err != nil {
 			return err
 		}
@@ -414,6 +414,10 @@ func (r *run) findings(e *Evidence, p *prover, broken []error) (out []string) {
 		out = append(out, e.Smooth.reasons(e.Faults, r.o.Carriers)...)
 		out = append(out, roundReasons(e.Rounds)...)
 	}
+	out = append(out, unforetold(e.Faults)...)
+	if r.metronome != nil {
+		out = append(out, belated(e.Faults, e.Stalls)...)
+	}
 	for _, c := range e.Forecast {
 		out = append(out, c.reasons(&e.Faults[c.Fault], r.scenario.foretells)...)
 	}
@@ -442,8 +446,9 @@ func (r *run) compare(e *Evidence) {
 	if r.o.Rounds > 1 {
 		e.Rounds = judgeRounds(e, r.o.Rounds, r.stage.troubles)
 	}
+	known := &facts{e.Reigns, e.Samples, e.Stalls, e.ProbeGap, e.Length}
 	for i := range e.Faults {
-		if c := compare(i, &e.Faults[i], e.Pauses[i], e.Reigns, e.Samples, e.Length); c != nil {
+		if c := compare(i, &e.Faults[i], e.Pauses[i], known); c != nil {
 			e.Forecast = append(e.Forecast, c)
 		}
 	}

@@ -100,6 +100,9 @@ const (
 // is compared within one run, because between two runs a machine changes more than the fault does.
 const smoothLoad = 13 * time.Second
 
+// sickLoad is as long as a site takes that was sick to be trusted again.
+const sickLoad = 40 * time.Second
+
 // splitLoad is longer than a hundred and more slots take that move one after the other.
 const splitLoad = 45 * time.Second
 
@@ -119,6 +122,10 @@ var scenarios = []Scenario{
 	{
 		Name: "one-way-cut", Story: "The site that leads hears but is not heard; later, the site that leads is heard but hears nothing.",
 		Load: 20 * time.Second, bound: failoverBound, play: playOneWayCut,
+	},
+	{
+		Name: "sick-leader", Story: "The site that leads is stopped for four fifths of each moment, as if starved of processor: it hands over by itself, and comes home.",
+		Load: sickLoad, bound: failoverBound, play: playSickLeader,
 	},
 	{
 		Name: "leader-handover", Story: "An operator moves the leadership to another site, three times, under load.",
@@ -143,6 +150,10 @@ var scenarios = []Scenario{
 	{
 		Name: "site-learner", Story: "A site far away is added that holds a copy and has no vote; then it is cut off for a while.",
 		Load: 20 * time.Second, least: 10 * time.Second, bound: learnerBound, play: playSiteLearner, steady: true,
+	},
+	{
+		Name: "site-promote", Story: "A copy without a vote gets its vote, another site loses its own, and of those that are left the leader is killed (SIGKILL).",
+		Load: 20 * time.Second, least: 15 * time.Second, bound: failoverBound, play: playSitePromote,
 	},
 	{
 		Name: "slot-move", Story: "A slot with busy owners moves to a shard that is led from another site, and back.",

@@ -8,8 +8,8 @@ import (
 	"time"
 
 	"holdfast"
-	"holdfast/client"
 	"holdfast/fault"
+	"holdfast/site"
 )
 
 // A fault that does not happen looks like a fleet that bears it well. So every fault is looked at itself, with other means than those by
@@ -37,9 +37,12 @@ var signs = map[string][]func(*Fault, *surroundings) string{
 	"site-add":         {turned},
 	"site-replace":     {turned},
 	"site-retire":      {turned},
+	"site-promote":     {turned},
+	"site-demote":      {turned},
 	"slot-move":        {turned},
 	"shard-split":      {turned},
 	"busy-machine":     {hunger},
+	"leader-starved":   {stuttering, leaving, homecoming},
 }
 
 // sighting is what was seen of a fault itself, apart from what it did to payments.
@@ -54,6 +57,7 @@ type sighting struct {
 	heir    holdfast.SiteID   // who was ordered to lead the first shard
 	was, is string            // something that an order was to change
 	must    string            // into what
+	stills  int               // how often a process was found stopped
 	work    []float64         // share of one core that each process took that was to keep one busy
 }
 
@@ -331,10 +335,11 @@ func (s *stage) see(i int, err error, edit func(*sighting)) {
 
 const (
 	listed   = "one of the fleet"
+	copies   = "a copy without a vote"
 	unlisted = "none of the fleet"
 )
 
-// membership is whether a site is listed, as another one says that nothing is wrong with.
+// membership is what a site is in the fleet, as another one says that nothing is wrong with.
 func (s *stage) membership(ctx context.Context, id holdfast.SiteID) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, payDeadline)
 	defer cancel()
@@ -342,10 +347,13 @@ func (s *stage) membership(ctx context.Context, id holdfast.SiteID) (string, err
 	if err != nil {
 		return "", err
 	}
-	if slices.ContainsFunc(f.Sites, func(x client.Site) bool { return x.Site == id }) {
-		return listed, nil
+	switch at := f.Site(id); {
+	case at == nil:
+		return unlisted, nil
+	case at.Role == string(site.RoleLearner):
+		return copies, nil
 	}
-	return unlisted, nil
+	return listed, nil
 }
 
 // becomes is what membership is after a change: not every site knows at the same moment.

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -29,6 +30,7 @@ func TestFaultsThatDoNotHappenProveNothing(t *testing.T) {
 	ran := of(life{name: "Hangzhou", pid: 10, next: 10})
 	changed, kept := []Reign{{1, 1, 1, -ms}, {1, 2, 2, 1100 * ms}}, []Reign{{1, 1, 1, -ms}}
 	again := []Reign{{1, 1, 1, -ms}, {1, 1, 3, 1500 * ms}}
+	healed := append(slices.Clone(changed), Reign{1, 1, 3, 5000 * ms})
 	late, flaps := before, before
 	late.Delayed, flaps.Cuts = 3, 12
 	for kind, x := range map[string]struct {
@@ -56,9 +58,12 @@ func TestFaultsThatDoNotHappenProveNothing(t *testing.T) {
 		"leader-handover":  {sighting{heir: 2}, changed, sighting{heir: 2}, kept, "shard 1 was not led by Shanghai"},
 		"site-add":         {sighting{was: unlisted, is: listed, must: listed}, kept, sighting{was: unlisted, is: unlisted, must: listed}, kept, "was to become"},
 		"site-replace":     {sighting{was: unlisted, is: listed, must: listed}, kept, sighting{was: listed, is: listed, must: listed}, kept, "was to become"},
+		"site-promote":     {sighting{was: copies, is: listed, must: listed}, kept, sighting{was: copies, is: copies, must: listed}, kept, "was to become"},
+		"site-demote":      {sighting{was: listed, is: copies, must: copies}, kept, sighting{was: listed, is: listed, must: copies}, kept, "was to become"},
 		"site-retire":      {sighting{was: listed, is: unlisted, must: unlisted}, kept, sighting{was: listed, is: listed, must: unlisted}, kept, "was to become"},
 		"slot-move":        {sighting{was: "in shard 2", is: "in shard 3", must: "in shard 3"}, kept, sighting{was: "in shard 2", is: "in shard 2", must: "in shard 3"}, kept, "was to become"},
 		"shard-split":      {sighting{was: "in shard 2", is: "in shard 4", must: "in shard 4"}, kept, sighting{was: "in shard 2", is: "in shard 2", must: "in shard 4"}, kept, "was to become"},
+		"leader-starved":   {sighting{sites: one, fleet: 3, stills: 20}, healed, sighting{sites: one, fleet: 3, stills: 1}, kept, "its process was found stopped 1 time; shard 1 was led by Hangzhou and got no other leader"},
 		"busy-machine":     {sighting{work: []float64{0.4, 0.5}}, kept, sighting{work: []float64{0.4, 0}}, kept, "took 0.0 % of one"},
 	} {
 		t.Run(kind, func(t *testing.T) {
@@ -82,6 +87,21 @@ func TestFaultsThatDoNotHappenProveNothing(t *testing.T) {
 	}
 	if got := unseen([]Fault{{Kind: "flood", Target: "everywhere"}}, nil, 0); len(got) != 1 {
 		t.Errorf("of an unknown kind: %q", got)
+	}
+}
+
+// A sick leader that left only when it was well again, or did not come home, has not passed.
+func TestASickLeaderLeavesAndComesHome(t *testing.T) {
+	f := Fault{Kind: "leader-starved", Target: "hangzhou:starved", At: 1000 * ms, Healed: 2000 * ms, seen: sighting{sites: []holdfast.SiteID{1}, fleet: 3, stills: 20}}
+	for want, reigns := range map[string][]Reign{
+		"":                        {{1, 1, 1, -ms}, {1, 2, 2, 1100 * ms}, {1, 1, 3, 5000 * ms}},
+		"has not come home":       {{1, 1, 1, -ms}, {1, 2, 2, 1100 * ms}},
+		"and got no other leader": {{1, 1, 1, -ms}, {1, 2, 2, 2100 * ms}, {1, 1, 3, 5000 * ms}},
+	} {
+		got := strings.Join(unseen([]Fault{f}, reigns, 9000*ms), "")
+		if (got == "") != (want == "") || !strings.Contains(got, want) {
+			t.Errorf("%q, want %q", got, want)
+		}
 	}
 }
 
@@ -274,7 +294,7 @@ func TestCablesAreLookedAt(t *testing.T) {
 			t.Parallel()
 			s := act(t, lasting)
 			chatter(t, s.fleet.net)
-			s.length = s.clock() + 200*time.Millisecond
+			s.length = s.clock() + time.Second
 			if err := s.during(t.Context(), "site-cut", 1, 1, x.harm(s), s.heal); err != nil {
 				t.Fatal(err)
 			}
@@ -311,7 +331,7 @@ func TestCarriersAreLookedAt(t *testing.T) {
 				t.Fatal(err)
 			}
 			look.struck()
-			if err := rest(t.Context(), 200*time.Millisecond); err != nil {
+			if err := rest(t.Context(), time.Second); err != nil {
 				t.Fatal(err)
 			}
 			look.ending()

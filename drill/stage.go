@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"holdfast"
-	"holdfast/client"
 )
 
 // stage is where a play happens: it breaks things, mends them, and writes down when.
@@ -28,11 +27,11 @@ type stage struct {
 	troubles map[int]error // rounds that could not be played to their end
 	clears   time.Duration // when nothing that a lossy carrier has lost is in its line any more
 
-	carriers  int
-	foretells bool      // forecasts are what the scenario is about
-	stranded  *stranded // nil: nobody is on the wrong side of anything
-	newIDs    func() func() holdfast.ID
-	nomads    *nomads // nil: nobody moves
+	carriers int
+	stranded *stranded // nil: nobody is on the wrong side of anything
+	newIDs   func() func() holdfast.ID
+	nomads   *nomads // nil: nobody moves
+	stutter  *stutter
 
 	mu     sync.Mutex
 	faults []Fault
@@ -118,12 +117,12 @@ const (
 
 func (s *stage) breaks(ctx context.Context, kind, target string, id holdfast.SiteID, f *flows, share float64, harm, mend func(context.Context, *member) error) error {
 	m := s.fleet.site(id)
-	var told *client.Forecast
+	var said foretelling
 	if target == strings.ToLower(m.name) {
-		told = s.foretell(ctx, lossOf(id))
+		said = s.foretell(ctx, lossOf(id))
 	}
 	i := s.begin(kind, target)
-	s.note(i, told, false)
+	s.note(i, said, false)
 	look := s.lookAt(i, f, id)
 	if err := harm(ctx, m); err != nil {
 		return fmt.Errorf("%s of %s: %w", kind, m.name, err)
@@ -154,6 +153,13 @@ func (s *stage) healed(i int) {
 	s.faults[i].Healed, s.last = s.clock(), time.Now()
 }
 
+// back notes how long the carriers took to return after a heal.
+func (s *stage) back(i int, took time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.faults[i].back = took
+}
+
 // mended is when something was mended last; zero: never.
 func (s *stage) mended() time.Time {
 	s.mu.Lock()
@@ -162,10 +168,10 @@ func (s *stage) mended() time.Time {
 }
 
 // note writes down what is known of a fault beside its name.
-func (s *stage) note(i int, told *client.Forecast, alone bool) {
+func (s *stage) note(i int, t foretelling, alone bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.faults[i].Foretold, s.faults[i].alone = told, alone
+	s.faults[i].Foretold, s.faults[i].told, s.faults[i].alone = t.forecast, t, alone
 }
 
 func (s *stage) history() []Fault {

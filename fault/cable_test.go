@@ -16,7 +16,7 @@ import (
 	"holdfast/fault"
 )
 
-const patience = 5 * time.Second // for what must happen; never waited for when it does
+const patience = time.Minute // for what must happen; never waited for when it does
 
 // echo answers every byte with itself until the other side ends, then ends too. It counts connections.
 func echo(t testing.TB) (addr string, accepted func() int) {
@@ -208,7 +208,7 @@ func TestCutIsSilentAndLosesNothing(t *testing.T) {
 		expect(t, target, []byte("before"))
 
 		up, down := noise(3<<20), noise(2<<20)
-		cable.SetDelay(time.Second, time.Second)
+		cable.SetDelay(time.Hour, time.Hour)
 		send(t, near, up[:1000]) // under way when the cut comes
 		send(t, target, down[:1000])
 		eventually(t, "both are under way", func() bool { return cable.Stats().Held == 2000 })
@@ -329,12 +329,7 @@ func TestResetTravels(t *testing.T) {
 }
 
 func TestRefusedTargetResets(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_ = l.Close()
-	cable := lay(t, l.Addr().String(), time.Millisecond)
+	cable := lay(t, "127.0.0.1:1", time.Millisecond) // below the ports that the system hands out: nobody gets it meanwhile
 	c := dial(t, cable.Addr())
 	deadline(t, c, patience)
 	if _, err := c.Read(make([]byte, 1)); !errors.Is(err, syscall.ECONNRESET) {
@@ -381,11 +376,11 @@ func TestDelayChangesAtRunTime(t *testing.T) {
 	}
 	cable.SetDelay(0, 0)
 	var trips []time.Duration
-	for range 9 {
+	for range 30 {
 		trips = append(trips, trip())
 	}
-	if slices.Sort(trips); trips[4] > 10*time.Millisecond {
-		t.Errorf("round trip %v after the delay was set to 0", trips[4])
+	if best := slices.Min(trips); best > 30*time.Millisecond { // the best of many: the rest says how busy the machine is
+		t.Errorf("no round trip took less than %v after the delay was set to 0", best)
 	}
 }
 

@@ -72,7 +72,7 @@ func must[T any](v T, err error) T {
 // newRealSite is one embedded site behind the API.
 func newRealSite(t *testing.T, shards int) (url string) {
 	cfg := site.Embedded(t.TempDir(), "127.0.0.1:0")
-	cfg.Shards = shards
+	cfg.Shards, cfg.Timing.Request = shards, site.Duration(site.MaxRequest) // however slow the disk is
 	s, err := site.Open(cfg, site.Options{Version: "test"})
 	if err != nil {
 		t.Fatal(err)

@@ -24,8 +24,8 @@ type fake struct {
 	read     error
 	ready    error
 	handOver error
-	home     error // of setting it
-	forecast bool  // something has been worked out
+	notKept  []site.SlotsNotKept
+	forecast bool // something has been worked out
 	rebuild  error
 	trusted  holdfast.ShardID
 	forced   bool
@@ -144,8 +144,8 @@ func (f *fake) ApplySlots(_ context.Context, q site.SlotRequest, _ string) error
 	return f.plan
 }
 
-func (f *fake) KeepSlots(_ context.Context, slots []site.SlotRange) ([]site.SlotRange, error) {
-	return slots, f.plan
+func (f *fake) KeepSlots(_ context.Context, slots []site.SlotRange) (site.SlotsKept, error) {
+	return site.SlotsKept{Slots: slots, Failed: f.notKept}, f.plan
 }
 
 func (f *fake) SlotMoves(context.Context) []site.SlotMove {
@@ -176,9 +176,9 @@ func (f *fake) ShardSplits(context.Context) ([]site.SplitStatus, error) {
 	}}, nil
 }
 
-func (f *fake) SetHome(context.Context, holdfast.ShardID, holdfast.SiteID) error { return f.home }
-
-func (f *fake) HandOver(context.Context, holdfast.ShardID, holdfast.SiteID) error { return f.handOver }
+func (f *fake) MoveLeader(context.Context, holdfast.ShardID, holdfast.SiteID) error {
+	return f.handOver
+}
 
 func (f *fake) Rebuild(_ context.Context, _ holdfast.ShardID, force bool) error {
 	f.forced = force

@@ -34,6 +34,8 @@ type siteBody struct {
 	DigestOK  bool          `json:"digest_ok" doc:"None of its replicas has found itself to differ"`
 	DiskFree  uint64        `json:"disk_free_bytes"`
 	DiskFull  bool          `json:"disk_full" doc:"Takes no new work for want of space"`
+	DiskWrite float64       `json:"disk_write_ms" doc:"Half of the synced writes of the last two seconds took as long; of the site that answers, 0 when there were hardly any"`
+	DiskSick  bool          `json:"disk_sick" doc:"A write hangs, or they take too long to lead on; of the site that answers"`
 	Carriers  []carrierBody `json:"carriers"`
 }
 
@@ -58,7 +60,7 @@ func (a *api) getSites(ctx context.Context, x *exchange) error {
 		b := siteBody{
 			Site: uint16(s.Site), Name: s.Name, HTTP: s.HTTP, Self: s.Self, Reachable: s.Reachable, Ready: s.Ready,
 			RoundTrip: milliseconds(s.RoundTrip), LastHeard: momentText(s.LastHeard), Version: s.Version, Leads: []uint16{},
-			DigestOK: s.DigestOK, DiskFree: s.DiskFree, DiskFull: s.DiskFull, Carriers: []carrierBody{}, City: s.City, Role: string(s.Role),
+			DigestOK: s.DigestOK, DiskFree: s.DiskFree, DiskFull: s.DiskFull, DiskWrite: milliseconds(s.DiskWrite), DiskSick: s.DiskSick, Carriers: []carrierBody{}, City: s.City, Role: string(s.Role),
 		}
 		for _, id := range s.Leads {
 			b.Leads = append(b.Leads, uint16(id))
@@ -173,11 +175,7 @@ func (a *api) postLeader(ctx context.Context, x *exchange) error {
 	if to == 0 {
 		return edgeMalformed.field("site", "name the site that is to lead: {\"site\":2}")
 	}
-	// The home first: without it the leadership would go back by itself, and a move that fails now happens soon.
-	if err := a.site.SetHome(ctx, id, to); err != nil {
-		return notNow(err)
-	}
-	if err := a.site.HandOver(ctx, id, to); err != nil {
+	if err := a.site.MoveLeader(ctx, id, to); err != nil {
 		return notNow(err)
 	}
 	return x.sendJSON(http.StatusOK, handedOverBody{uint16(id), uint16(to)})

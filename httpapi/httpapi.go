@@ -77,7 +77,7 @@ type Fleet interface {
 	// decided, and SlotMoves lists those that are under way. All but the last refuse with [site.PlanRefused].
 	PlanSlots(ctx context.Context, q site.SlotRequest) (site.SlotPlan, error)
 	ApplySlots(ctx context.Context, q site.SlotRequest, plan string) error
-	KeepSlots(ctx context.Context, slots []site.SlotRange) ([]site.SlotRange, error)
+	KeepSlots(ctx context.Context, slots []site.SlotRange) (site.SlotsKept, error)
 	SlotMoves(ctx context.Context) []site.SlotMove
 	// PlanSplit works out what splitting a shard would do, ApplySplit orders it, CancelSplit gives it up as far as that is possible still,
 	// and ShardSplits lists those that were ordered. All but the last refuse with [site.PlanRefused].
@@ -87,10 +87,9 @@ type Fleet interface {
 	ShardSplits(ctx context.Context) ([]site.SplitStatus, error)
 	Shards(ctx context.Context) []site.ShardStatus
 	ShardMapVersion() uint64
-	// SetHome writes into the shard map where a shard is at home: its leadership goes there, and goes back there. HandOver
-	// moves the leadership now.
-	SetHome(ctx context.Context, id holdfast.ShardID, home holdfast.SiteID) error
-	HandOver(ctx context.Context, id holdfast.ShardID, to holdfast.SiteID) error
+	// MoveLeader moves the leadership of a shard now, and makes the site its home, where it goes back to; both or, unless it is not known
+	// what was done, nothing.
+	MoveLeader(ctx context.Context, id holdfast.ShardID, to holdfast.SiteID) error
 	// Rebuild wipes this site's own replica of a shard, so that it joins again; only when that can lose nothing, unless force.
 	Rebuild(ctx context.Context, id holdfast.ShardID, force bool) error
 	// Trust decides that the state of this site's own replica of a shard is right, when replicas differ and no majority has the same.

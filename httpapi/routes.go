@@ -176,7 +176,8 @@ func (a *api) fleetRoutes(r *router) {
 	add[handOverIn, jsonOut[handedOverBody]](r, operation{
 		name: "hand-over", method: post, path: "/v1/shards/{id}/leader", tag: tagFleet, summary: "Move the leadership of a shard to a site",
 		text: "It costs no failed request, and the site becomes the home of the shard: after a failure of the site the leadership " +
-			"comes back to it. Asking for the site that leads already is done, so it may be repeated. There is no " +
+			"comes back to it. Refused with not-now nothing has changed, the home neither. With outcome-unknown the site may be the home: then the " +
+			"leadership goes there by itself when it can. Asking for the site that leads already is done, so it may be repeated. There is no " +
 			"transaction that an Idempotency-Key could name: it may be sent and changes nothing.",
 		action: guard.MoveLeaders, handle: a.postLeader,
 	})
@@ -203,10 +204,10 @@ func (a *api) fleetRoutes(r *router) {
 		action: guard.RebuildReplicas, handle: a.postTrust,
 	})
 	add[sitePlanIn, jsonOut[sitePlanBody]](r, operation{
-		name: "plan-sites", method: post, path: "/v1/sites/plan", tag: tagFleet, summary: "Show what adding, replacing or retiring a site would do",
+		name: "plan-sites", method: post, path: "/v1/sites/plan", tag: tagFleet, summary: "Show what a change of sites would do: one that comes, is replaced or retired, gets or loses its vote",
 		text: "It changes nothing. Step by step: who would vote, how many of them have to store a payment, which single losses the fleet would " +
 			"survive while the step lasts and after it, what there is to copy, and what each site would lead. Refused with not-now, saying why, " +
-			"when it would leave too few voters or stop a shard, when a site does not answer or is not reached, and when a number, " +
+			"when it would leave too few voters or stop a shard, when a site does not answer or is not reached, when a learner that is to get its vote has not caught up, and when a number, " +
 			"name or address is in use. There is no transaction that an Idempotency-Key could name: it may be sent and changes nothing.",
 		action: guard.ChangeSites, handle: a.postSitePlan,
 	})
@@ -252,7 +253,8 @@ func (a *api) slotRoutes(r *router) {
 	add[slotStayIn, jsonOut[slotKeptBody]](r, operation{
 		name: "stay-slots", method: post, path: "/v1/slots/stay", tag: tagFleet, summary: "Give up moves that are not decided yet",
 		text: "The slots stay in the shard where they are, and what was copied is put back. Refused with not-now when no move of these slots " +
-			"is under way, or all are decided. Asking again may find nothing left to give up. There is no transaction that an Idempotency-Key " +
+			"is under way, or all are decided. Each shard is asked by itself: the answer says what was done, and in which shards it could not " +
+			"be done or nobody knows. Asking again may find nothing left to give up. There is no transaction that an Idempotency-Key " +
 			"could name: it may be sent and changes nothing.",
 		action: guard.MoveSlots, handle: a.postSlotStay,
 	})

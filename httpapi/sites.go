@@ -12,8 +12,8 @@ import (
 
 // SiteRequestBody is what an operator wants of the sites.
 type SiteRequestBody struct {
-	Kind      string   `json:"kind" enum:"add,replace,retire" doc:"replace: the new site takes the place of another, in one change of members a shard"`
-	Site      uint16   `json:"site" doc:"Number of the site that comes, or that is retired"`
+	Kind      string   `json:"kind" enum:"add,replace,retire,promote,demote" doc:"replace: the new site takes the place of another, in one change of members a shard; promote: a learner gets its vote; demote: a voter loses it, and stays as a learner"`
+	Site      uint16   `json:"site" doc:"Number of the site that comes, is retired, or gets or loses its vote"`
 	Old       uint16   `json:"old,omitempty" doc:"replace: number of the site that goes"`
 	Name      string   `json:"name,omitempty" doc:"Of the site that comes" example:"beijing"`
 	City      string   `json:"city,omitempty" doc:"Of the site that comes: sites of one city are expected to fail together once" example:"beijing"`
@@ -72,7 +72,7 @@ type planLoadBody struct {
 
 type siteChangeBody struct {
 	Plan  string `json:"plan"`
-	Kind  string `json:"kind" enum:"add,replace,retire"`
+	Kind  string `json:"kind" enum:"add,replace,retire,promote,demote"`
 	Site  uint16 `json:"site"`
 	Old   uint16 `json:"old,omitempty"`
 	Doing string `json:"doing" doc:"What is done just now, or waited for; empty when the site that drives it does not answer"`

@@ -24,6 +24,12 @@ func TestSitePlanAndApply(t *testing.T) {
 	if status, _, body := ask(t, api, "POST", "/v1/sites/apply", operatorKey, replace); status != 200 || strings.TrimSpace(body) != `{"plan":"abc","ordered":true}` || f.asked.Old != 3 {
 		t.Errorf("%d %s, asked for %+v", status, body, f.asked)
 	}
+	for _, kind := range []string{"promote", "demote"} {
+		status, _, body := ask(t, api, "POST", "/v1/sites/plan", operatorKey, fmt.Sprintf(`{"kind":%q,"site":4}`, kind))
+		if want := (site.SiteRequest{Kind: kind, Site: 4}); status != 200 || fmt.Sprint(f.asked) != fmt.Sprint(want) {
+			t.Errorf("%d %s: asked for %+v, want %+v", status, body, f.asked, want)
+		}
+	}
 	for path, text := range map[string]string{"/v1/sites/plan": add, "/v1/sites/apply": replace} {
 		if status, _, _ := ask(t, api, "POST", path, tellerKey, text); status != 403 {
 			t.Errorf("a teller at %s: %d", path, status)

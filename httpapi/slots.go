@@ -31,7 +31,15 @@ type slotStayBody struct {
 }
 
 type slotKeptBody struct {
-	Slots []slotsBody `json:"slots" doc:"That were on their way and stay. One whose move was decided meanwhile goes on: /v1/shards shows it"`
+	Slots  []slotsBody        `json:"slots" doc:"That were on their way and stay. One whose move was decided meanwhile goes on: /v1/shards shows it"`
+	Failed []slotsNotKeptBody `json:"failed" doc:"Each shard is asked by itself: those that could not be. Ask again for their slots"`
+}
+
+type slotsNotKeptBody struct {
+	Shard   uint16      `json:"shard"`
+	Slots   []slotsBody `json:"slots" doc:"That are in the shard and were to stay"`
+	Outcome string      `json:"outcome" enum:"not-executed,unknown" doc:"unknown: their moves may have been given up"`
+	Detail  string      `json:"detail"`
 }
 
 type SlotPlanBody struct {
@@ -154,7 +162,15 @@ func (a *api) postSlotStay(ctx context.Context, x *exchange) error {
 	if err != nil {
 		return a.notPlanned(err)
 	}
-	return x.sendJSON(http.StatusOK, slotKeptBody{slotsBodies(kept)})
+	b := slotKeptBody{slotsBodies(kept.Slots), []slotsNotKeptBody{}}
+	for _, f := range kept.Failed {
+		outcome := holdfast.NotExecuted.String()
+		if f.Unknown {
+			outcome = holdfast.Unknown.String()
+		}
+		b.Failed = append(b.Failed, slotsNotKeptBody{uint16(f.Shard), slotsBodies(f.Slots), outcome, f.Why.Error()})
+	}
+	return x.sendJSON(http.StatusOK, b)
 }
 
 func slotsBodies(ranges []site.SlotRange) []slotsBody {

@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -27,9 +28,15 @@ func TestSlotsArePlannedOrderedAndKept(t *testing.T) {
 		t.Errorf("%d %s, asked for %+v", status, body, f.slots)
 	}
 	stay := `{"slots":[{"from":7,"to":9}]}`
-	if status, _, body := ask(t, api, "POST", "/v1/slots/stay", operatorKey, stay); status != 200 || strings.TrimSpace(body) != stay {
+	if status, _, body := ask(t, api, "POST", "/v1/slots/stay", operatorKey, stay); status != 200 || strings.TrimSpace(body) != `{"slots":[{"from":7,"to":9}],"failed":[]}` {
 		t.Errorf("%d %s", status, body)
 	}
+	f.notKept = []site.SlotsNotKept{{Shard: 2, Slots: []site.SlotRange{{From: 410, To: 411}}, Why: errors.New("no leader")}, {Shard: 3, Unknown: true, Why: site.ErrUnknown}}
+	_, _, body = ask(t, api, "POST", "/v1/slots/stay", operatorKey, stay)
+	if !strings.Contains(body, `{"shard":2,"slots":[{"from":410,"to":411}],"outcome":"not-executed","detail":"no leader"}`) || !strings.Contains(body, `{"shard":3,"slots":[],"outcome":"unknown",`) {
+		t.Errorf("two shards that could not be asked: %s", body)
+	}
+	f.notKept = nil
 	for path, text := range map[string]string{"/v1/slots/plan": move, "/v1/slots/apply": order, "/v1/slots/stay": stay} {
 		if status, _, _ := ask(t, api, "POST", path, tellerKey, text); status != 403 {
 			t.Errorf("a teller at %s: %d", path, status)

@@ -179,16 +179,24 @@ func issue(
 // WritePair writes certificate (0644) and key (0600) to new files. A file that exists is an error: nothing is overwritten, and neither is
 // written, because a key beside the certificate of another is worse than none.
 func WritePair(certFile, keyFile string, p Pair) error {
-	for _, name := range []string{keyFile, certFile} {
-		if _, err := os.Lstat(name); err == nil {
-			return existsAlready(name)
-		}
+	if err := CheckNew(certFile, keyFile); err != nil {
+		return err
 	}
 	if err := writeNew(keyFile, p.Key, 0o600); err != nil {
 		return err
 	}
 	if err := writeNew(certFile, p.Cert, 0o644); err != nil {
 		return errors.Join(err, os.Remove(keyFile)) // which is ours, and of no use
+	}
+	return nil
+}
+
+// CheckNew refuses names of which one is that of a file already.
+func CheckNew(certFile, keyFile string) error {
+	for _, name := range []string{keyFile, certFile} {
+		if _, err := os.Lstat(name); err == nil {
+			return existsAlready(name)
+		}
 	}
 	return nil
 }

@@ -331,7 +331,7 @@ func (p *peer) status() PeerStatus {
 			}
 		}
 		c := path.status(now, s)
-		if p.seen != nil {
+		if p.seen != nil && path.address != "" {
 			n := p.seen.lossOf(i, now, p.link.timing.Ping)
 			c.Loss, c.Missed, c.Late = p.seen.loss.share(i, n), n.missed, n.late
 		}

@@ -74,6 +74,9 @@ func (l *Link) dialPeer(p *peer) {
 	var ctx context.Context
 	ctx, p.stop = context.WithCancel(l.dialCtx)
 	for _, path := range p.paths {
+		if path.address == "" {
+			continue // the two sites do not share this carrier
+		}
 		l.goroutines.Go(func() { path.keep(ctx) })
 	}
 }

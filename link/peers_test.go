@@ -135,7 +135,7 @@ func TestConnectionEndsWithItsCertificate(t *testing.T) {
 		}
 		l, err := New(Config{
 			Site: site, Listen: []string{listen[site]}, Peers: map[holdfast.SiteID][]string{3 - site: {listen[3-site]}},
-			Credentials: creds, Handler: &recorder{}, Timing: Timing{Silence: patience / 2, Ping: 10 * time.Millisecond},
+			Credentials: creds, Handler: &recorder{}, Timing: Timing{Silence: silence, Ping: 10 * time.Millisecond},
 		})
 		if err != nil {
 			t.Fatal(err)

@@ -88,6 +88,12 @@ func TestMembersFollowRaft(t *testing.T) {
 		{new(AddLearner(31, 3)), []Member{{10, 1, Voter}, {20, 2, Voter}, {30, 3, Voter}, {31, 3, Learner}}},
 		{&MemberChange{Promote: ids(31), Remove: ids(30)}, []Member{{10, 1, Voter | OldVoter}, {20, 2, Voter | OldVoter}, {30, 3, OldVoter}, {31, 3, Voter}}},
 		{nil, []Member{{10, 1, Voter}, {20, 2, Voter}, {31, 3, Voter}}},
+		{&MemberChange{Demote: ids(31)}, []Member{{10, 1, Voter}, {20, 2, Voter}, {31, 3, Learner}}},
+		{&MemberChange{Promote: ids(31)}, []Member{{10, 1, Voter}, {20, 2, Voter}, {31, 3, Voter}}},
+		{&MemberChange{Demote: ids(10, 31)}, []Member{{10, 1, OldVoter | LearnerNext}, {20, 2, Voter | OldVoter}, {31, 3, OldVoter | LearnerNext}}},
+		{nil, []Member{{10, 1, Learner}, {20, 2, Voter}, {31, 3, Learner}}},
+		{&MemberChange{Promote: ids(10, 31)}, []Member{{10, 1, Voter}, {20, 2, Voter | OldVoter}, {31, 3, Voter}}},
+		{nil, []Member{{10, 1, Voter}, {20, 2, Voter}, {31, 3, Voter}}},
 		{&MemberChange{Remove: ids(31)}, []Member{{10, 1, Voter}, {20, 2, Voter}}},
 	}
 	for i, step := range steps {

@@ -45,19 +45,23 @@ const (
 	yieldWithin = 3 * time.Second
 )
 
-// Health is what a site says of its disk to one that looks for somebody to lead in its stead.
+// Health is what a site says of its disk, its processor and its carriers to one that looks for somebody to lead in its stead.
 type Health struct {
 	Site   holdfast.SiteID
 	Full   bool          // new work would be refused there
 	Sick   bool          // a write hangs, or they take too long
 	Hangs  bool          // the first of the two
-	Well   bool          // neither, for some time already: the site takes leaderships
+	Well   bool          // neither, nor deaf, nor has it given anything up because it was slow or starved, for some time already: the site takes leaderships
 	Median time.Duration // of the writes of the last two seconds; 0: there were hardly any
 	// Slowest is what the slowest of them took, or the one under way has taken so far.
 	Slowest time.Duration
+	// Lost is how much of the last two seconds the process there did not run, although it had something to do.
+	Lost    time.Duration
+	Starved bool // that was a large share of them, and lately
+	Deaf    bool // what it sends and hears comes late on every carrier, to and from so many sites that the others are no majority
 }
 
-// Care watches the disk of one site and decides when its leaderships have to go elsewhere. It is a step function: now is any
+// Care watches the disk of one site, and what else keeps it from leading well, and decides when its leaderships have to go elsewhere. It is a step function: now is any
 // clock that does not jump. Not safe for concurrent use.
 type Care struct {
 	bounds  CareBounds
@@ -66,6 +70,9 @@ type Care struct {
 	began   time.Duration // of the write under way
 	bytes   int           // of it
 	busy    bool
+	lag     lag
+	hearing hearing
+	worse   bool // starved, and another site was not: for as long as it lasts. On a busy machine all are, and all stay what they are
 	full    bool
 	looked  time.Duration // when Look was called last; 0: never
 	filled  bool          // it was full at the last look
@@ -117,6 +124,12 @@ func (c *Care) beyond(now time.Duration) time.Duration {
 // Space notes whether the disk is nearly full.
 func (c *Care) Space(full bool) { c.full = full }
 
+// Late notes that the clock of the shards has ticked so much later than it was asked to.
+func (c *Care) Late(now, late time.Duration) { c.lag.note(now, late) }
+
+// Hears notes that of so many other sites some are heard badly, on every carrier: to be called a few times a second.
+func (c *Care) Hears(now time.Duration, others, badly int) { c.hearing.note(now, others, badly) }
+
 // recent is the median of the writes of the last two seconds, and the slowest.
 func (c *Care) recent(now time.Duration) (median, slowest time.Duration) {
 	var took []time.Duration
@@ -157,7 +170,10 @@ func (c *Care) Look(site holdfast.SiteID, now time.Duration) Health {
 		c.since = now
 	}
 	c.filled = h.Full
-	if h.Full || h.Sick {
+	h.Lost, h.Starved = c.lag.look(now)
+	h.Deaf = c.hearing.deaf(now)
+	c.worse = c.worse && h.Starved
+	if h.Full || h.Sick || h.Deaf || c.worse {
 		c.ever, c.trouble = true, now
 	}
 	h.Well = !c.ever || now-c.trouble >= c.bounds.CoolDown
@@ -167,6 +183,9 @@ func (c *Care) Look(site holdfast.SiteID, now time.Duration) Health {
 // Calm reports whether nothing can come of looking again before the next write begins or the space changes: the disk is well, and nothing
 // was written for so long that no write counts any more.
 func (c *Care) Calm(now time.Duration) bool {
+	if _, starved := c.lag.look(now); starved || c.hearing.badly {
+		return false
+	}
 	if c.busy || c.full || c.filled || c.ever && now-c.trouble < c.bounds.CoolDown+careWindow {
 		return false
 	}
@@ -180,12 +199,15 @@ func (c *Care) Asks(own Health, now time.Duration) bool {
 	if own.Hangs {
 		pause = yieldPause / 20 // nobody is answered meanwhile
 	}
-	if !own.Full && !own.Sick && own.Median < c.bounds.Uneven || c.once && now-c.asked < pause {
+	if own.able() && own.Median < c.bounds.Uneven || c.once && now-c.asked < pause {
 		return false
 	}
 	c.once, c.asked = true, now
 	return true
 }
+
+// able reports that nothing is wrong with a site, unless its disk is slow beside others.
+func (h Health) able() bool { return !h.Full && !h.Sick && !h.Starved && !h.Deaf }
 
 // Yield is what to do with a shard that is led here.
 type Yield struct {
@@ -222,7 +244,8 @@ func (c *Care) Decide(id holdfast.ShardID, own Health, node NodeStatus, others [
 		return Yield{Refuse: now-c.since > yieldWithin}
 	}
 	c.tries[id] = now
-	if !own.Full && !own.Sick { // slow beside the others: that as well takes time to be over
+	c.worse = own.Starved
+	if own.able() || c.worse { // slow beside the others: that as well takes time to be over
 		c.ever, c.trouble = true, now
 	}
 	return Yield{To: heir.Replica, Refuse: now-c.since > yieldWithin}
@@ -235,12 +258,13 @@ func (c *Care) fit(own Health, f Progress, others []Health) (Health, bool) {
 		return Health{}, false
 	}
 	i := slices.IndexFunc(others, func(h Health) bool { return h.Site == f.Site })
-	if i < 0 || !others[i].Well || others[i].Full || others[i].Sick {
+	if i < 0 || !others[i].Well || !others[i].able() {
 		return Health{}, false
 	}
 	theirs := others[i].Median
 	slower := own.Median >= c.bounds.Uneven && theirs > 0 && own.Median > careRatio*theirs
-	return others[i], own.Full || own.Sick || slower
+	starved := own.Starved && others[i].Lost <= own.Lost/lagRatio // a machine that is busy starves them all
+	return others[i], own.Full || own.Sick || slower || starved || own.Deaf
 }
 
 // proven reports whether a follower's disk does better than the sick one here with the same work. A word that all is well is no proof:
@@ -266,17 +290,18 @@ const (
 	unheardOf = time.Duration(math.MaxInt64 / slowRatio)
 )
 
-// Append appends the binary form: version, site, flags, median and slowest in nanoseconds.
+// Append appends the binary form: version, site, flags, median, slowest and lost in nanoseconds.
 func (h Health) Append(b []byte) []byte {
 	b = binary.BigEndian.AppendUint16(append(b, healthVersion), uint16(h.Site))
 	flags := byte(0)
-	for i, set := range []bool{h.Full, h.Sick, h.Well, h.Hangs} {
+	for i, set := range []bool{h.Full, h.Sick, h.Well, h.Hangs, h.Starved, h.Deaf} {
 		if set {
 			flags |= 1 << i
 		}
 	}
 	b = binary.BigEndian.AppendUint64(append(b, flags), uint64(h.Median))
-	return binary.BigEndian.AppendUint64(b, uint64(h.Slowest))
+	b = binary.BigEndian.AppendUint64(b, uint64(h.Slowest))
+	return binary.BigEndian.AppendUint64(b, uint64(h.Lost))
 }
 
 var errHealth = errors.New("a site's health is cut short or of another version")
@@ -286,12 +311,16 @@ func ParseHealth(b []byte) (Health, error) {
 	if len(b) < 12 || b[0] != healthVersion {
 		return Health{}, errHealth
 	}
-	slowest := unheardOf
+	slowest, lost := unheardOf, unheardOf
 	if len(b) >= 20 {
 		slowest = time.Duration(min(binary.BigEndian.Uint64(b[12:]), uint64(unheardOf)))
 	}
+	if len(b) >= 28 {
+		lost = time.Duration(min(binary.BigEndian.Uint64(b[20:]), uint64(unheardOf)))
+	}
 	return Health{
 		Site: holdfast.SiteID(binary.BigEndian.Uint16(b[1:])), Full: b[3]&1 != 0, Sick: b[3]&2 != 0, Well: b[3]&4 != 0, Hangs: b[3]&8 != 0,
-		Median: time.Duration(binary.BigEndian.Uint64(b[4:])), Slowest: slowest,
+		Median: time.Duration(binary.BigEndian.Uint64(b[4:])), Slowest: slowest, Lost: lost,
+		Starved: b[3]&16 != 0, Deaf: b[3]&32 != 0,
 	}, nil
 }

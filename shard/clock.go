@@ -37,6 +37,7 @@ type heardBeat struct {
 func (h *Host) keepTime() {
 	tick := h.config.Timing.Tick
 	rest := tick * time.Duration(h.beats.RestTicks())
+	due := time.Now().Add(tick)
 	t := time.NewTimer(untilNext(tick, h.config.Site))
 	defer t.Stop()
 	for n, ticks := 0, 1; ; n += ticks {
@@ -45,6 +46,7 @@ func (h *Host) keepTime() {
 		case <-h.ctx.Done():
 			return
 		}
+		h.late(time.Since(due))
 		pause := tick
 		if h.tick(n, ticks) { // nothing needs the ticks in between
 			pause = rest
@@ -52,6 +54,7 @@ func (h *Host) keepTime() {
 		wait := untilNext(pause, h.config.Site)
 		ticks = max(1, int((wait+tick/2)/tick))
 		h.ahead.Store(int64(ticks))
+		due = time.Now().Add(wait)
 		t.Reset(wait)
 	}
 }

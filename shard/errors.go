@@ -28,6 +28,8 @@ var (
 	ErrBusyMembers = errors.New("another change of membership is under way: try again when it is done")
 	// ErrTooFewVoters: the change would leave fewer voters than the shard was founded for; see [MemberChange].
 	ErrTooFewVoters = errors.New("too few voters would be left: add a voter first, or replace the one that is to go")
+	// ErrDeclined: the site to which a leadership was to go is not well, and another one should lead. The leader leads on.
+	ErrDeclined = errors.New("that site is not well enough to lead: it is starved, hears badly, or its disk is full or sick, or it was until a moment ago")
 	// ErrTimeout: a wait ran into the deadline of its context before anything was proposed. Nothing was executed.
 	ErrTimeout = errors.New("the deadline passed while waiting in the queue: send the same id again")
 )

@@ -46,6 +46,8 @@ type HostConfig struct {
 	// OnHeard hears that another site has heard a beat which left this one then, and that this is known here: the way is open in both
 	// directions. It must not block. May be nil.
 	OnHeard func(from holdfast.SiteID, left time.Time)
+	// OnWell hears that this site has become fit to lead, or is no more, as [Host.Well] says; it must not block. May be nil.
+	OnWell func(well bool)
 	// OnCheckpoint hears of every checkpoint that was made; it must not block. May be nil.
 	OnCheckpoint func(CheckpointMade)
 
@@ -66,7 +68,7 @@ func (c HostConfig) withDefaults() (HostConfig, error) {
 	if c.Call == nil && len(c.Sites) > 1 {
 		return c, errors.New("shard: HostConfig.Call is required when there is more than one site")
 	}
-	c.Timing.Tick = orElse(c.Timing.Tick, 10*time.Millisecond)
+	c.Timing.Tick, c.Timing.ElectionTicks = orElse(c.Timing.Tick, 10*time.Millisecond), orElse(c.Timing.ElectionTicks, 10)
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -84,6 +86,9 @@ func (c HostConfig) withDefaults() (HostConfig, error) {
 	}
 	if c.OnHeard == nil {
 		c.OnHeard = func(holdfast.SiteID, time.Time) {}
+	}
+	if c.OnWell == nil {
+		c.OnWell = func(bool) {}
 	}
 	if c.OnCheckpoint == nil {
 		c.OnCheckpoint = func(CheckpointMade) {}
@@ -115,7 +120,7 @@ const (
 	EventWaits
 	// EventWiped: the replica forgets all it has and joins again under a new identity.
 	EventWiped
-	// EventYields: this site hands a leadership to one with a better disk; Text says why.
+	// EventYields: this site hands a leadership to one that is better off; Text says why.
 	EventYields
 	// EventOthersDiffer: a majority has the state of this replica, and others have another one.
 	EventOthersDiffer
@@ -171,6 +176,8 @@ type Host struct {
 
 	ahead atomic.Int64 // how many ticks it will pass at once when it ticks next
 
+	tickets atomic.Uint64 // the last that was given
+
 	clockMu sync.Mutex
 	clock   *Clock      // guarded by clockMu
 	astray  signal      // this site's clock is not believed
@@ -213,6 +220,11 @@ func NewHost(c HostConfig) (*Host, error) {
 		return nil, err
 	}
 	h.ahead.Store(1)
+	first, err := randomFrom(c.Random) // not one of an earlier start: notes of that may still be on their way
+	if err != nil {
+		return nil, err
+	}
+	h.tickets.Store(binary.BigEndian.Uint64(first[:]))
 	h.beats = NewBeats(BeatConfig{
 		Site: c.Site, Life: binary.BigEndian.Uint64(life[:]), HeartbeatTicks: c.Timing.HeartbeatTicks, ElectionTicks: c.Timing.ElectionTicks,
 	})
@@ -318,6 +330,22 @@ func (h *Host) Submit(ctx context.Context, shard holdfast.ShardID, bulk bool, b 
 	return s.submit(ctx, bulk || b.Count() > bulkCount || len(b.Body) > bulkBytes, b)
 }
 
+// Follow waits here for a request of so many transactions that is about to be sent to the leader of a shard, as that of [Origin] with the
+// ticket. settle is called, at most once and until done is called, when this site's own replica applies it, if it hears in time from the
+// leader where it is. The outcomes are those of the leader, which may answer first. settle must not block. Ticket 0: nobody would
+// ever call it.
+func (h *Host) Follow(shard holdfast.ShardID, count int, settle func([]holdfast.Outcome)) (t Ticket, done func()) {
+	s := h.at(shard)
+	if s == nil {
+		return 0, func() {}
+	}
+	for t == 0 {
+		t = Ticket(h.tickets.Add(1))
+	}
+	s.forwarded.Add(t, count, settle)
+	return t, func() { s.forwarded.Drop(t) }
+}
+
 // ReadMode says how new a read has to be.
 type ReadMode uint8
 
@@ -385,33 +413,78 @@ func (h *Host) LeaderChanged(shard holdfast.ShardID) <-chan struct{} {
 	return nil
 }
 
-// HandOver gives the leadership of a shard to the replica at a site and waits until it leads. Only the leader's site can.
+// HandOver gives the leadership of a shard to the replica at a site and waits until it leads. Only the leader's site can. What lapses is asked
+// for again until the context ends, or another site leads.
 func (h *Host) HandOver(ctx context.Context, shard holdfast.ShardID, to holdfast.SiteID) error {
+	return h.handOver(ctx, shard, to, (*Replica).TransferAnyway)
+}
+
+// OfferLead is HandOver to a site that may decline: [ErrDeclined], at once, when it is not well.
+func (h *Host) OfferLead(ctx context.Context, shard holdfast.ShardID, to holdfast.SiteID) error {
+	return h.handOver(ctx, shard, to, (*Replica).TransferTo)
+}
+
+func (h *Host) handOver(ctx context.Context, shard holdfast.ShardID, to holdfast.SiteID, transfer func(*Replica, ReplicaID) error) error {
 	s, err := h.seat(shard)
 	if err != nil {
 		return err
 	}
-	err = s.do(ctx, func(r *Replica) error {
-		for _, m := range r.Members().List {
-			if m.Site == to && m.Role&Voter != 0 {
-				return r.TransferTo(m.Replica)
-			}
-		}
-		return fmt.Errorf("site %d has no voting replica of shard %d: see holdfast status", to, shard)
-	})
+	declined := s.declined.Load()
+	// The library gives up after an election time-out, if a message was lost or the successor was behind. It refuses proposals until then;
+	// so between two attempts there is time for those that have waited.
+	lapse := time.NewTicker(h.config.Timing.Tick * time.Duration(h.config.Timing.ElectionTicks) * 3 / 2)
+	defer lapse.Stop()
+	err = s.do(ctx, func(r *Replica) error { return r.passTo(to, transfer) })
 	for err == nil {
 		changed := s.changed.wait()
 		lead := s.lead.Load()
 		if lead.Site == to {
 			return nil
 		}
+		if s.declined.Load() != declined {
+			err = ErrDeclined
+			break
+		}
 		select {
 		case <-changed:
+		case <-lapse.C:
+			err = s.do(ctx, func(r *Replica) error { return r.passAgain(to, transfer) })
 		case <-ctx.Done():
 			return fmt.Errorf("handing shard %d over to site %d: %w; site %d leads", shard, to, ctx.Err(), lead.Site)
 		}
 	}
 	return fmt.Errorf("handing shard %d over to site %d: %w", shard, to, err)
+}
+
+// passTo begins to hand over to the voter of a site.
+func (r *Replica) passTo(to holdfast.SiteID, transfer func(*Replica, ReplicaID) error) error {
+	for _, m := range r.Members().List {
+		if m.Site == to && m.Role&Voter != 0 {
+			return transfer(r, m.Replica)
+		}
+	}
+	return fmt.Errorf("site %d has no voting replica of shard %d: see holdfast status", to, r.Node.config.Shard)
+}
+
+// passAgain does it once more if it looks as if it could succeed now: nothing is proposed while a successor is waited for that does not
+// answer. An election that is under way is waited for.
+func (r *Replica) passAgain(to holdfast.SiteID, transfer func(*Replica, ReplicaID) error) error {
+	switch lead := r.Node.leader; {
+	case !lead.Self && lead.Site != 0 && lead.Site != to:
+		return r.notLeader()
+	case !lead.Self:
+		return nil
+	}
+	status, err := r.Status()
+	if err != nil {
+		return err
+	}
+	for _, p := range status.Followers {
+		if p.Site == to && p.Role&Voter != 0 && (!p.Active || !p.UpToDate) {
+			return nil
+		}
+	}
+	return r.passTo(to, transfer)
 }
 
 // ShardStatus describes one replica and, on the leader, the others.

@@ -65,19 +65,20 @@ func TestEverySiteReads(t *testing.T) {
 }
 
 func TestLeaderDies(t *testing.T) {
-	bubble(t, 3, nil, func(f *fleet) {
-		mustDone(f, f.pay(openTxn(1, 1, 2)))
-		mustDone(f, f.pay(payTxn(2, 1, 2, 7)))
-		old := f.leader()
-		fs := f.kill(old)
-		began := time.Now()
-		mustDone(f, f.pay(payTxn(3, 1, 2, 7)))
-		if pause := time.Since(began); pause > 500*time.Millisecond {
-			t.Fatalf("the pause was %v, want at most 500 ms", pause)
-		}
-		f.start(old, fs)
-		mustBalance(f, old, 2, 14)
-		f.agree()
+	oneOfFive(t, "the pause", 500*time.Millisecond, func() (pause time.Duration) {
+		bubble(t, 3, nil, func(f *fleet) {
+			mustDone(f, f.pay(openTxn(1, 1, 2)))
+			mustDone(f, f.pay(payTxn(2, 1, 2, 7)))
+			old := f.leader()
+			fs := f.kill(old)
+			began := time.Now()
+			mustDone(f, f.pay(payTxn(3, 1, 2, 7)))
+			pause = time.Since(began)
+			f.start(old, fs)
+			mustBalance(f, old, 2, 14)
+			f.agree()
+		})
+		return pause
 	})
 }
 
@@ -145,6 +146,66 @@ func TestHandOver(t *testing.T) {
 			mustDone(f, f.pay(payTxn(n+2, 1, 2, 1)))
 		}
 		f.agree()
+	})
+}
+
+// TestALapsedHandOverIsAskedForAgain: the successor hears nothing at first. Payments go on meanwhile; when it is back it leads, and nobody has
+// to ask a second time.
+func TestALapsedHandOverIsAskedForAgain(t *testing.T) {
+	bubble(t, 3, nil, func(f *fleet) {
+		mustDone(f, f.pay(openTxn(1, 1, 2)))
+		from := f.leader()
+		to := others(f, from)[0]
+		f.isolate(to, true)
+		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+		defer cancel()
+		done := make(chan error, 1)
+		go func() { done <- f.host(from).HandOver(ctx, testShard, to) }()
+		time.Sleep(time.Second) // bubble time
+		for n := range uint64(20) {
+			began := time.Now()
+			mustDone(f, f.pay(payTxn(n+2, 1, 2, 1), from))
+			if took := time.Since(began); took > 50*time.Millisecond { // bubble time: nothing but the pipes takes any
+				t.Errorf("a payment took %v while the successor was away", took)
+			}
+			time.Sleep(17 * time.Millisecond) // bubble time
+		}
+		select {
+		case err := <-done:
+			t.Fatalf("handed over to a site that hears nothing: %v", err)
+		default:
+		}
+		f.isolate(to, false)
+		if err := <-done; err != nil {
+			t.Fatal(err)
+		}
+		if now := f.leader(); now != to {
+			t.Errorf("site %d leads, want %d", now, to)
+		}
+		mustDone(f, f.pay(payTxn(100, 1, 2, 1)))
+		f.agree()
+	})
+}
+
+// TestAHandOverEndsWhenAnotherLeads: an election has given the shard to a third site meanwhile, and that is said at once.
+func TestAHandOverEndsWhenAnotherLeads(t *testing.T) {
+	bubble(t, 3, nil, func(f *fleet) {
+		mustDone(f, f.pay(openTxn(1, 1, 2)))
+		from := f.leader()
+		rest := others(f, from)
+		f.isolate(rest[0], true)
+		ctx, cancel := context.WithTimeout(context.Background(), time.Hour)
+		defer cancel()
+		done := make(chan error, 1)
+		go func() { done <- f.host(from).HandOver(ctx, testShard, rest[0]) }()
+		time.Sleep(time.Second) // bubble time
+		mustDone(f, f.pay(payTxn(2, 1, 2, 1), from))
+		if err := f.host(from).HandOver(ctx, testShard, rest[1]); err != nil {
+			t.Fatal(err)
+		}
+		if err := <-done; !errors.As(err, new(NotLeaderError)) {
+			t.Errorf("another site leads: %v", err)
+		}
 	})
 }
 

@@ -181,6 +181,9 @@ func (s *stage) command(f []string) {
 		s.check(n.node.Campaign())
 	case "propose":
 		s.check(n.node.Propose([]byte(f[2])))
+	case "ask": // ask <replica> <data> <site>: what was forwarded by a site, which waits for it
+		s.check(n.node.Propose([]byte(f[2])))
+		n.node.mentions = append(n.node.mentions, mention{Origin: Origin{Site: holdfast.SiteID(number(f[3])), Ticket: 1}})
 	case "read":
 		s.check(n.node.ReadIndex(number(f[2])))
 	case "transfer":
@@ -391,9 +394,17 @@ func decode(payload []byte) *pb.Message {
 	return m
 }
 
-func sender(payload []byte) ReplicaID { return ReplicaID(decode(payload).GetFrom()) }
+func sender(payload []byte) ReplicaID {
+	if note, ok := ParseNote(payload); ok {
+		return note.From
+	}
+	return ReplicaID(decode(payload).GetFrom())
+}
 
 func describe(payload []byte) string {
+	if note, ok := ParseNote(payload); ok {
+		return fmt.Sprintf("note %d->%d term %d on disk to %d", note.From, note.To, note.Term, note.Index)
+	}
 	m := decode(payload)
 	text := fmt.Sprintf("%s %d->%d term %d", m.GetType(), m.GetFrom(), m.GetTo(), m.GetTerm())
 	if m.GetIndex() > 0 || m.GetLogTerm() > 0 {

@@ -177,7 +177,7 @@ func (l *life) consent(from Checkpoint) (err error) {
 func (s *seat) nodeConfig(from Checkpoint) NodeConfig {
 	c := s.host.config.Replica.Node
 	c.Shard, c.Replica = s.id, ReplicaID(s.shard.Identity().Replica)
-	c.Log, c.Checkpoint = s.shard, from
+	c.Log, c.Checkpoint, c.Forwarded = s.shard, from, s.forwarded
 	c.HeartbeatTicks = s.host.config.Timing.HeartbeatTicks
 	c.ElectionTicks = s.host.config.Timing.ElectionTicks
 	log := s.host.config.Logger.With("shard", s.id)
@@ -210,6 +210,7 @@ func (l *life) loop() error {
 // that was held up must hear its leader before it suspects it. again: a checkpoint was installed.
 func (l *life) step(now holdfast.Time, ticked bool) (again bool, err error) {
 	m := l.seat.inbox.take()
+	l.replica.SetReluctant(!l.seat.host.well.Load()) // also when it sleeps: before it hears that it is to lead
 	if ticked {
 		l.rouse() // the host's clock says so
 	}
@@ -366,7 +367,6 @@ func (l *life) tick(now holdfast.Time) error {
 			l.seat.intake.Refuse(NotLeaderError{Shard: l.seat.id})
 		}
 	}
-	l.replica.SetReluctant(!l.seat.host.well.Load())
 	if l.ticks%joinTicks == 0 {
 		l.join()
 	}
@@ -400,6 +400,10 @@ func (l *life) emit(now holdfast.Time) error {
 		if out.Leader != nil {
 			s.setLead(*out.Leader)
 			l.publish()
+		}
+		if out.Declined {
+			s.declined.Add(1)
+			s.changed.send()
 		}
 		if out.NeedCheckpoint {
 			l.machine.NeedCheckpoint()
@@ -488,6 +492,7 @@ func (l *life) apply(e Entry) error {
 		l.answers.Abandon(done.Nonce, l.seat.host.now())
 	default:
 		l.answers.Settle(done.Nonce, done.Outcomes, l.seat.host.now())
+		l.seat.forwarded.Settle(done.Nonce, done.Outcomes)
 	}
 	l.tell(func(n *news) {
 		n.applied, n.last = done.Index, done.Last
@@ -526,7 +531,7 @@ func (l *life) roomFor(e Entry) (waiting bool, room []holdfast.Outcome) {
 	if err != nil {
 		return false, nil // Apply says it better
 	}
-	if l.answers.waits(h.Nonce) {
+	if l.answers.waits(h.Nonce) || l.seat.forwarded.waits(h.Nonce) {
 		return true, make([]holdfast.Outcome, 0, h.Count)
 	}
 	if uint32(cap(l.room)) < h.Count {

@@ -102,13 +102,18 @@ func AddLearner(id ReplicaID, at holdfast.SiteID) MemberChange {
 }
 
 // MemberChange is one step of membership. More than one voter changed at once makes a joint change, which Raft leaves by itself.
-// Voters may be removed without replacement down to three, or to as many as founded the shard if those were fewer: with two
+// Voters may be removed or demoted without replacement down to three, or to as many as founded the shard if those were fewer: with two
 // voters left the next lost cable would stop the shard, and with one the next lost disk would lose it. Three become three
 // others only by replacing: one change that promotes a learner and removes a voter.
 type MemberChange struct {
 	Learn   []Member    // to be added as learners
 	Promote []ReplicaID // learners that get a vote
+	Demote  []ReplicaID // voters that lose theirs, and stay as learners
 	Remove  []ReplicaID
+}
+
+func (c MemberChange) empty() bool {
+	return len(c.Learn)+len(c.Promote)+len(c.Demote)+len(c.Remove) == 0
 }
 
 func (c MemberChange) marshal() ([]byte, error) {
@@ -121,6 +126,9 @@ func (c MemberChange) marshal() ([]byte, error) {
 	}
 	for _, id := range c.Promote {
 		add(pb.ConfChangeAddNode, id)
+	}
+	for _, id := range c.Demote {
+		add(pb.ConfChangeAddLearnerNode, id) // the site of a member is known
 	}
 	for _, id := range c.Remove {
 		add(pb.ConfChangeRemoveNode, id)
@@ -330,9 +338,7 @@ func (n *Node) learnCommit(m *pb.Message) error {
 	}
 	n.config.Logf("%x says that entry %d is committed, and with it a change of members", m.GetFrom(), m.GetCommit())
 	// A heartbeat says it to the library, and makes its sender the leader, which it is not.
-	n.ignore(n.raft.Step(&pb.Message{
-		Type: pb.MsgHeartbeat.Enum(), From: m.From, To: m.To, Term: new(status.HardState.GetTerm()), Commit: m.Commit, Context: []byte(beatMark),
-	}))
+	n.ignore(n.raft.Step(heartbeat(ReplicaID(m.GetFrom()), n.config.Replica, status.HardState.GetTerm(), m.GetCommit())))
 	n.ignore(n.raft.ForgetLeader())
 	return nil
 }

@@ -26,6 +26,8 @@ type NodeConfig struct {
 	// Applied is what the state has been brought to by replaying the log: Node hands out the committed entries after it. No change of
 	// membership is between it and the checkpoint. 0: nothing was replayed.
 	Applied uint64
+	// Forwarded hears in which entries the requests are that this site has forwarded; nil: there are none.
+	Forwarded *Forwarded
 
 	HeartbeatTicks int // 0: 2
 	ElectionTicks  int // 0: 10; the time-out is spread over one to two times this
@@ -76,19 +78,25 @@ type Node struct {
 	late     *HardState // a newer commit index that waits for the next write that matters
 	durable  HardState  // what was handed out last: term and vote
 	end      uint64     // index of the last entry that was handed out; no entry leaves before it
+	stored   logEnd     // of what is on disk: no acknowledgement goes beyond it
 	known    uint64     // the newest commit index that is on disk
 	applying []*pb.Message
 	changes  []Entry // handed-out membership changes that Applied has not reached yet
 
 	leader      Leadership
-	leadReady   uint64 // as leader: the index of the first entry of this term
-	lastChange  uint64 // as leader: index of the newest membership change that may be in the log
-	reluctant   bool   // another site should lead
-	doubted     bool   // the same, because the state may be wrong: see Replica.SetDoubted
-	orphaned    int    // ticks without a known leader
-	stirred     bool   // something has happened since the last tick; see sleep.go
-	spoke       bool   // as follower: the leader has spoken since this replica fell asleep last
-	duel        bool   // another candidate asked for our vote in the term we stand in
+	leadReady   uint64    // as leader: the index of the first entry of this term
+	lastChange  uint64    // as leader: index of the newest membership change that may be in the log
+	mentions    []mention // as leader: requests of other sites in entries that no write has been handed out for
+	told        logEnd    // as leader: up to where others may have taken the log for committed before it did
+	noted       logEnd    // as follower: what the leader has on disk, as it says
+	reluctant   bool      // another site should lead
+	insists     bool      // the transfer under way is not to be declined
+	declined    bool      // one was, since the last Output
+	doubted     bool      // the same, because the state may be wrong: see Replica.SetDoubted
+	orphaned    int       // ticks without a known leader
+	stirred     bool      // something has happened since the last tick; see sleep.go
+	spoke       bool      // as follower: the leader has spoken since this replica fell asleep last
+	duel        bool      // another candidate asked for our vote in the term we stand in
 	ticks       int
 	said        acknowledgement // the last one
 	offer       *Offer
@@ -100,7 +108,10 @@ type Node struct {
 type storedAction struct {
 	token  WriteToken
 	commit uint64 // as it stands in the write; 0: it does not
+	end    logEnd // of its entries; zero: it has none
 	after  []*pb.Message
+	// mentions are requests of other sites in its entries.
+	mentions []mention
 }
 
 // WriteToken numbers the writes of one Node, from 1.
@@ -155,6 +166,8 @@ type Output struct {
 	Offer    *Offer      // the checkpoint that the leader wants us to fetch
 	// NeedCheckpoint asks for a new checkpoint soon: a follower needs one that knows it as a member.
 	NeedCheckpoint bool
+	// Declined says that the replica to which the leadership was to go does not want it. This one leads on.
+	Declined bool
 }
 
 // NewNode starts from what is on disk. A log that is empty starts from Checkpoint.Members, which must be the founders then.
@@ -181,6 +194,10 @@ func NewNode(c NodeConfig) (n *Node, err error) {
 		conf: c.Checkpoint.Members.conf(),
 	}
 	n.learnSites()
+	if n.stored.term, err = c.Log.Term(n.end); err != nil {
+		return nil, fmt.Errorf("term of entry %d of shard %d: %w", n.end, c.Shard, err)
+	}
+	n.stored.index = n.end
 	n.raft, err = raft.NewRawNode(n.raftConfig())
 	return n, err
 }
@@ -275,6 +292,9 @@ var ErrNotForUs = errors.New("message is not for this replica")
 // Step takes a message from the replica at a site. The only error that is not final is [ErrNotForUs].
 func (n *Node) Step(from holdfast.SiteID, payload []byte) (err error) {
 	defer caught(&err)
+	if len(payload) > 0 && payload[0] == noteVersion {
+		return n.stepNote(from, payload)
+	}
 	if len(payload) == 0 || payload[0] != payloadVersion {
 		return fmt.Errorf("%w: unknown version of a message from site %d", ErrNotForUs, from)
 	}
@@ -295,11 +315,18 @@ func (n *Node) Step(from holdfast.SiteID, payload []byte) (err error) {
 	if m.GetType() == pb.MsgProp { // forwarding is off everywhere, so nobody sends these
 		return fmt.Errorf("%w: forwarded proposal from %x", ErrNotForUs, m.GetFrom())
 	}
-	if m.GetType() == pb.MsgTimeoutNow && n.doubted {
-		return nil // a leader that resigns knows only who holds most: another one stands after its time-out
+	if m.GetType() == pb.MsgTimeoutNow && n.declines(m) {
+		return n.decline(m)
+	}
+	if m.GetType() == pb.MsgHeartbeatResp && string(m.GetContext()) == declineMark {
+		n.heedDecline(m)
+		return nil
 	}
 	if m.GetType() == pb.MsgReadIndex && n.leader.Self && !n.Ready() {
 		return nil // as for ReadIndex; the asker repeats
+	}
+	if list := m.GetEntries(); m.GetType() == pb.MsgReadIndex && len(list) == 1 {
+		list[0].Data = n.marked(list[0].GetData())
 	}
 	n.notice(m)
 	n.ignore(n.raft.Step(m))
@@ -446,18 +473,25 @@ func (n *Node) ReadIndex(id uint64) (err error) {
 		return nil
 	}
 	n.stirred = true
-	n.raft.ReadIndex(binary.BigEndian.AppendUint64(nil, id))
+	n.raft.ReadIndex(n.marked(binary.BigEndian.AppendUint64(nil, id)))
 	return nil
 }
 
 // TransferTo hands leadership to a voter that is up to date or soon will be. Proposals are refused meanwhile, for one
-// election time-out at most.
+// election time-out at most, or until that voter declines because it is reluctant to lead.
 func (n *Node) TransferTo(id ReplicaID) (err error) {
+	return n.transfer(id, false)
+}
+
+// TransferAnyway is TransferTo for who knows better: a replica that is reluctant to lead takes it all the same.
+func (n *Node) TransferAnyway(id ReplicaID) (err error) { return n.transfer(id, true) }
+
+func (n *Node) transfer(id ReplicaID, insists bool) (err error) {
 	defer caught(&err)
 	if !n.leader.Self {
 		return n.notLeader()
 	}
-	n.stirred = true
+	n.stirred, n.insists = true, insists
 	n.raft.TransferLeader(uint64(id))
 	return nil
 }
@@ -473,14 +507,21 @@ func (n *Node) Campaign() (err error) {
 // Stored reports that a write is durable, together with all before it. Tokens come in order; skipping is allowed.
 func (n *Node) Stored(token WriteToken) (err error) {
 	defer caught(&err)
+	var mentions []mention
 	for len(n.writes) > 0 && n.writes[0].token <= token {
-		after := n.writes[0].after
-		n.known = max(n.known, n.writes[0].commit)
+		w := n.writes[0]
+		n.known = max(n.known, w.commit)
+		if w.end.index > 0 {
+			n.stored = w.end
+		}
+		mentions = append(mentions, w.mentions...)
 		n.writes = n.writes[1:]
-		if err := n.deliver(after); err != nil {
+		if err := n.deliver(w.after); err != nil {
 			return err
 		}
 	}
+	n.tell(mentions)
+	n.commitEarly()
 	return nil
 }
 
@@ -557,12 +598,13 @@ func (n *Node) Output() (out Output, err error) {
 	out.Messages, n.messages = n.messages, nil
 	out.Offer, n.offer = n.offer, nil
 	out.NeedCheckpoint, n.storage.wanted = n.storage.wanted, false
+	out.Declined, n.declined = n.declined, false
 	return out, nil
 }
 
 // HasOutput reports whether Output would return something.
 func (n *Node) HasOutput() bool {
-	return n.raft.HasReady() || len(n.messages) > 0 || n.offer != nil || n.storage.wanted
+	return n.raft.HasReady() || len(n.messages) > 0 || n.offer != nil || n.storage.wanted || n.declined
 }
 
 func (n *Node) take(out *Output, rd raft.Ready) error {
@@ -588,7 +630,8 @@ func (n *Node) take(out *Output, rd raft.Ready) error {
 		}
 	}
 	for _, rs := range rd.ReadStates {
-		out.Reads = append(out.Reads, ReadReady{ID: binary.BigEndian.Uint64(rs.RequestCtx), Index: rs.Index})
+		question, index := unmarked(rs.RequestCtx, rs.Index)
+		out.Reads = append(out.Reads, ReadReady{ID: binary.BigEndian.Uint64(question), Index: index})
 	}
 	return n.afterWrites(votes)
 }
@@ -608,8 +651,9 @@ func (n *Node) follow(out *Output, rd raft.Ready) {
 		n.leadReady = 0  // known when the entry that opens the term is written
 		clear(n.snapshotted)
 	}
-	n.leader = now
+	n.leader, n.mentions = now, nil
 	out.Leader = &now
+	plantedNotes(n)
 }
 
 // write turns the library's order to its storage into a Write, unless nothing in it has to be durable: a commit index by
@@ -633,8 +677,10 @@ func (n *Node) write(out *Output, m *pb.Message, votes []*pb.Message) error {
 			w.Hard.Commit = 0
 		}
 	}
-	if len(w.Entries) > 0 {
-		n.end = w.Entries[len(w.Entries)-1].Index
+	if k := len(w.Entries); k > 0 {
+		n.end = w.Entries[k-1].Index
+		action.end = logEnd{w.Entries[k-1].Term, n.end}
+		action.mentions, n.mentions = n.mentions, nil
 	}
 	out.Writes = append(out.Writes, w)
 	if PlantedAckBeforeFsync {
@@ -711,6 +757,12 @@ func (n *Node) post(m *pb.Message) error {
 	if m.GetType() == pb.MsgPreVote && (n.reluctant || n.doubted) && n.orphaned < patience*n.config.ElectionTicks {
 		return nil
 	}
+	if m.GetType() == pb.MsgReadIndexResp {
+		answerRead(m)
+	}
+	if m.GetType() == pb.MsgTimeoutNow && n.insists && n.raft.BasicStatus().LeadTransferee == m.GetTo() {
+		m.Context = []byte(insistMark)
+	}
 	if err := n.sayCommit(m); err != nil {
 		return err
 	}
@@ -733,7 +785,7 @@ func (n *Node) post(m *pb.Message) error {
 const patience = 1
 
 // SetReluctant says whether another site should lead rather than this one: it asks nobody for a vote then, for a while, and gives
-// its own as ever. It does not end a leadership.
+// its own as ever. It declines a leadership that is handed to it, unless whoever hands it over insists. It does not end one.
 func (n *Node) SetReluctant(r bool) { n.reluctant = r }
 
 // urgent tells which messages must not wait behind entries. Those that carry or acknowledge entries keep their order: one that

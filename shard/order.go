@@ -22,6 +22,8 @@ const (
 	OrderPromote
 	// OrderRemove takes all members of a site out.
 	OrderRemove
+	// OrderDemote takes the vote from the members of a site: they stay as learners.
+	OrderDemote
 )
 
 // String names the kind for logs.
@@ -33,6 +35,8 @@ func (k OrderKind) String() string {
 		return "promote"
 	case OrderRemove:
 		return "remove"
+	case OrderDemote:
+		return "demote"
 	}
 	return fmt.Sprintf("order %d", uint8(k))
 }
@@ -40,7 +44,7 @@ func (k OrderKind) String() string {
 // Order is one change of members. A replica that lost its disk is replaced without one; a site comes and goes only by order.
 type Order struct {
 	Kind    OrderKind
-	Site    holdfast.SiteID // whose member is admitted, promoted or removed
+	Site    holdfast.SiteID // whose member is admitted, promoted, demoted or removed
 	Replica ReplicaID       // OrderAdmit: the identity of its disk
 	Instead holdfast.SiteID // OrderPromote: the site that goes; 0: none
 }
@@ -59,7 +63,7 @@ func (r *Replica) Obey(o Order) error {
 		return r.notLeader()
 	}
 	change, err := r.changeFor(o)
-	if err != nil || len(change.Learn)+len(change.Promote)+len(change.Remove) == 0 {
+	if err != nil || change.empty() {
 		return err
 	}
 	if err := r.awake(change); err != nil {
@@ -82,6 +86,8 @@ func (r *Replica) changeFor(o Order) (MemberChange, error) {
 			return MemberChange{}, fmt.Errorf("%w: site %d leads the shard and has to hand over first", ErrNotYet, o.Site)
 		}
 		return MemberChange{Remove: r.othersAt(o.Site, 0)}, nil
+	case OrderDemote:
+		return r.demotion(o)
 	}
 	return MemberChange{}, fmt.Errorf("%s is unknown here: is the site that ordered it of a newer release?", o.Kind)
 }
@@ -100,11 +106,26 @@ func (r *Replica) promotion(o Order) (change MemberChange, err error) {
 			continue
 		}
 		if !p.UpToDate || !p.Active {
-			return change, fmt.Errorf("%w: the replica of site %d has not caught up", ErrNotYet, o.Site)
+			err = fmt.Errorf("%w: the replica of site %d has not caught up", ErrNotYet, o.Site)
+			continue // there may be another one: of a disk that came after this one was lost
 		}
 		change = MemberChange{Promote: []ReplicaID{p.Replica}, Remove: r.othersAt(o.Site, p.Replica)}
 		if o.Instead != 0 {
 			change.Remove = append(change.Remove, r.othersAt(o.Instead, 0)...)
+		}
+		return change, nil
+	}
+	return change, err
+}
+
+// demotion is the change that makes the voter of a site a learner. The disk keeps its identity, and so its memory: it may be promoted again.
+func (r *Replica) demotion(o Order) (change MemberChange, err error) {
+	if r.site() == o.Site {
+		return change, fmt.Errorf("%w: site %d leads the shard and has to hand over first", ErrNotYet, o.Site)
+	}
+	for _, m := range r.Members().List {
+		if m.Site == o.Site && m.Role&Voter != 0 {
+			change.Demote = append(change.Demote, m.Replica)
 		}
 	}
 	return change, nil

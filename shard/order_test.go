@@ -2,6 +2,7 @@ package shard
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"slices"
 	"testing"
@@ -51,6 +52,24 @@ func (f *fleet) roleAt(site holdfast.SiteID) (role Role) {
 		}
 	}
 	return role
+}
+
+// join asks the leader to let a replica in, as a site does whose disk was replaced. 1 is the least of identities: it is looked at first.
+func (f *fleet) join(site holdfast.SiteID, id uint64) error {
+	s, err := f.host(f.leader()).seat(testShard)
+	if err != nil {
+		return err
+	}
+	return s.serveJoin(f.t.Context(), site, binary.BigEndian.AppendUint64(nil, id))
+}
+
+func (f *fleet) learnersAt(site holdfast.SiteID) (n int) {
+	for _, m := range f.host(f.leader()).Status()[0].Members {
+		if m.Site == site && m.Role == Learner {
+			n++
+		}
+	}
+	return n
 }
 
 func (f *fleet) admit(id holdfast.SiteID) {
@@ -159,6 +178,72 @@ func TestALearnerThatIsNotThereGetsNoVote(t *testing.T) {
 		}
 		f.obey(Order{Kind: OrderRemove, Site: 4})
 		f.until("it to be out", func() bool { return f.roleAt(4) == 0 })
+		mustDone(f, f.pay(payTxn(2, 1, 2, 1)))
+	})
+}
+
+// TestAVoterBecomesALearnerAndBack: without a vote it still gets everything, nothing waits for it, and it gets no vote unasked; the disk has
+// kept its memory, so that it may have its vote again, which then counts.
+func TestAVoterBecomesALearnerAndBack(t *testing.T) {
+	bubble(t, 3, nil, func(f *fleet) {
+		mustDone(f, f.pay(openTxn(1, 1, 2)))
+		leader := f.leader()
+		rest := others(f, leader)
+		var err error
+		f.until("the leader to have heard from all", func() bool {
+			err = f.order(Order{Kind: OrderDemote, Site: rest[0]})
+			return !errors.Is(err, ErrNotYet)
+		})
+		if !errors.Is(err, ErrTooFewVoters) {
+			t.Errorf("two of three voters: %v", err)
+		}
+		f.newcomer(4)
+		f.admit(4)
+		f.obey(Order{Kind: OrderPromote, Site: 4})
+		f.until("the vote", func() bool { return f.roleAt(4) == Voter })
+		if err := f.order(Order{Kind: OrderDemote, Site: leader}); !errors.Is(err, ErrNotYet) {
+			t.Errorf("the leader itself: %v", err)
+		}
+
+		f.obey(Order{Kind: OrderDemote, Site: rest[0]})
+		f.until("no vote", func() bool { return f.roleAt(rest[0]) == Learner })
+		f.obey(Order{Kind: OrderDemote, Site: rest[0]}) // again: it changes nothing
+		time.Sleep(10 * time.Second)                    // bubble time
+		if role := f.roleAt(rest[0]); role != Learner {
+			t.Fatalf("site %d is %d without an order, want a learner", rest[0], role)
+		}
+		f.isolate(rest[0], true) // of three voters and a learner the learner and a voter may go
+		f.isolate(4, true)
+		mustDone(f, f.pay(payTxn(2, 1, 2, 1), leader))
+		f.isolate(rest[0], false)
+		f.isolate(4, false)
+		f.agree()
+
+		f.obey(Order{Kind: OrderPromote, Site: rest[0]})
+		f.until("its vote again", func() bool { return f.roleAt(rest[0]) == Voter })
+		f.obey(Order{Kind: OrderRemove, Site: rest[1]})
+		f.until("another to be out", func() bool { return f.roleAt(rest[1]) == 0 })
+		f.isolate(4, true) // of three voters two have to agree: it is one of them
+		mustDone(f, f.pay(payTxn(3, 1, 2, 1), leader))
+		f.isolate(4, false)
+		mustBalance(f, rest[0], 2, 2)
+	})
+}
+
+// TestOfTwoLearnersTheLivingGetsTheVote: a disk that was lost before its site was demoted is a learner for ever, and must not stand in the way.
+func TestOfTwoLearnersTheLivingGetsTheVote(t *testing.T) {
+	bubble(t, 3, nil, func(f *fleet) {
+		mustDone(f, f.pay(openTxn(1, 1, 2)))
+		f.newcomer(4)
+		f.admit(4)
+		f.obey(Order{Kind: OrderPromote, Site: 4})
+		f.until("the vote", func() bool { return f.roleAt(4) == Voter })
+		lost := others(f, f.leader())[0]
+		f.until("a second replica, never seen", func() bool { return f.join(lost, 1) == nil && f.learnersAt(lost) == 1 })
+		f.obey(Order{Kind: OrderDemote, Site: lost})
+		f.until("two learners", func() bool { return f.learnersAt(lost) == 2 })
+		f.obey(Order{Kind: OrderPromote, Site: lost})
+		f.until("one voter", func() bool { return f.roleAt(lost) == Voter && f.learnersAt(lost) == 0 })
 		mustDone(f, f.pay(payTxn(2, 1, 2, 1)))
 	})
 }

@@ -33,8 +33,16 @@ const (
 	PlantedSleepUnheard   = false
 	PlantedSleepVouched   = false
 	PlantedSleepLearner   = false
+
+	PlantedNoteUnsynced  = false
+	PlantedNoteOldTerm   = false
+	PlantedNoteToAll     = false
+	PlantedEarlyUnsynced = false
+	PlantedReadsUntold   = false
 )
 
 func plantedChange(_ *Node, _ Entry, cc *pb.ConfChangeV2) *pb.ConfChangeV2 { return cc }
 
 func plantedAppend(*Node, *pb.Entry) {}
+
+func plantedNotes(*Node) {}

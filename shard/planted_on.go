@@ -38,6 +38,11 @@ var (
 	PlantedSleepUnheard     bool // Beats: a leader sleeps on when nobody hears it any more
 	PlantedSleepLearner     bool // Beats: a leader sleeps on when a learner is back that it fell asleep without
 	PlantedSleepVouched     bool // Beats: a site goes on to vouch for a leader that has woken, or is none any more
+	PlantedNoteUnsynced     bool // Node: a leader tells others of entries that are not on its disk yet
+	PlantedNoteOldTerm      bool // Node: a leader that was just elected tells others of entries of older terms, and they take them for committed
+	PlantedNoteToAll        bool // Node: a leader tells others that they make a majority with it when there are more than three voters
+	PlantedEarlyUnsynced    bool // Node: a follower takes what it was told of for committed before its own disk has it
+	PlantedReadsUntold      bool // Node: a leader answers reads from what it knows to be committed, whatever it has told others of
 )
 
 // early is, by node, the change that the library was told of before it was committed. Only the simulator's one goroutine plants that.
@@ -70,5 +75,18 @@ func plantedAppend(n *Node, e *pb.Entry) {
 	if cc, err := parseChange(Entry{Index: e.GetIndex(), Data: e.GetData()}); err == nil && len(cc.GetChanges()) == 1 {
 		early[n] = e.GetIndex()
 		n.raft.ApplyConfChange(cc)
+	}
+}
+
+// plantedNotes has a leader tell everybody of all that it has on disk as soon as it is elected.
+func plantedNotes(n *Node) {
+	if !PlantedNoteOldTerm || !n.leader.Self {
+		return
+	}
+	for _, m := range n.members.List {
+		note := Note{From: n.config.Replica, To: m.Replica, Term: n.leader.Term, Index: n.stored.index}
+		if n.members.suffice(note.From, note.To) {
+			n.messages = append(n.messages, Message{To: m.Replica, Site: m.Site, Payload: note.append(nil), Urgent: true})
+		}
 	}
 }

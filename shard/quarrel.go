@@ -195,7 +195,7 @@ func (l *life) yieldTo(list []Opinion) {
 		defer cancel()
 		_ = l.seat.do(ctx, func(r *Replica) error { // tried again after the next round
 			if m, ok := r.Members().Find(o.Replica); ok && m.Role&Voter != 0 && r.Node.leader.Self {
-				return r.TransferTo(o.Replica)
+				return r.TransferAnyway(o.Replica) // a sick disk is better than a wrong state
 			}
 			return nil
 		})

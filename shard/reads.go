@@ -36,7 +36,14 @@ func (d *readDesk) add(q *ReadRequest) {
 // busy reports whether a read waits for anything.
 func (d *readDesk) busy() bool { return len(d.fresh)+len(d.asked)+len(d.waiting) > 0 }
 
-func (d *readDesk) again() { d.askAgain = len(d.asked) > 0 }
+// again asks everything anew: the leader has changed. Those that wait to be applied are asked as well, for they may wait for an entry that
+// the last leader had told others of, and that was lost with it. The number changes, so that no answer of that leader counts any more.
+func (d *readDesk) again() {
+	d.asked, d.waiting = append(d.asked, d.waiting...), nil
+	if d.askAgain = len(d.asked) > 0; d.askAgain {
+		d.id++
+	}
+}
 
 // ask puts the question when there is none out, or when the one that is out may be lost.
 func (d *readDesk) ask(n *Node) error {

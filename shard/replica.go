@@ -251,6 +251,7 @@ func (r *Replica) send(d *entryDraft, now holdfast.Time, bulk bool) error {
 	r.config.Answers.expect(nonce, &flight{parts: d.parts, bulk: bulk, started: now})
 	err := r.Propose(data)
 	if err == nil {
+		r.Node.mention(nonce, d.parts)
 		r.past.accepted = stamp + holdfast.Time(d.count) - 1
 		return nil
 	}

@@ -10,8 +10,9 @@ import (
 
 // Batch is encoded transactions, one after the other.
 type Batch struct {
-	Body []byte
-	Ends []uint32 // where in Body each transaction ends
+	Body   []byte
+	Ends   []uint32 // where in Body each transaction ends
+	Origin Origin   // who has forwarded them
 }
 
 // Add encodes a transaction behind those that are there.

@@ -25,6 +25,37 @@ func (n *Node) heir() (heir ReplicaID) {
 	return heir
 }
 
+// What two replicas say to each other about a transfer, in the context of a message. To a release that does not know it, the first is a
+// transfer like any other, and the second an answer to a heartbeat that confirms no read.
+const (
+	insistMark  = "insist"
+	declineMark = "declined"
+)
+
+// declines tells whether this replica leaves it to another one to stand, although a leader wants it to: of one that resigns only who
+// holds most is known, and one that hands over may not have heard yet how this site is.
+func (n *Node) declines(m *pb.Message) bool {
+	return n.doubted || n.reluctant && string(m.GetContext()) != insistMark
+}
+
+// decline says so to the leader, which would otherwise wait for an election time-out and propose nothing.
+func (n *Node) decline(m *pb.Message) error {
+	return n.post(&pb.Message{
+		Type: pb.MsgHeartbeatResp.Enum(), From: new(uint64(n.config.Replica)), To: new(m.GetFrom()), Term: new(m.GetTerm()),
+		Context: []byte(declineMark),
+	})
+}
+
+// heedDecline ends a transfer that was declined: the library gives one up when another one is asked for, and one to the leader itself is
+// none.
+func (n *Node) heedDecline(m *pb.Message) {
+	if status := n.raft.BasicStatus(); status.LeadTransferee != m.GetFrom() || status.HardState.GetTerm() != m.GetTerm() {
+		return
+	}
+	n.raft.TransferLeader(uint64(n.config.Replica))
+	n.stirred, n.declined = true, true
+}
+
 // resign tells the heir of a leader that it stopped leading within the last tick.
 func (n *Node) resign(heir ReplicaID) error {
 	status := n.raft.BasicStatus()

@@ -16,29 +16,31 @@ import (
 // seat is the place of one shard's replica at this site. Its consensus goroutine (run) takes the replica from birth through
 // one life after another: a life ends when a checkpoint was installed, when its disk was wiped, or for good.
 type seat struct {
-	host    *Host
-	id      holdfast.ShardID
-	shard   *store.Shard
-	intake  *Intake
-	inbox   inbox
-	lead    atomic.Pointer[Leadership]
-	changed broadcast // of lead
-	life    atomic.Pointer[life]
-	out     atomic.Pointer[error]  // why it is out of service
-	doubted atomic.Bool            // it was said that the replica is out of service because of a doubt
-	judged  broadcast              // a doubt was settled, or could not be
-	keeping sync.Mutex             // held while a decision is stored
-	waits   atomic.Pointer[string] // what it waits for before it wipes its disk; nil: nothing
-	corrupt atomic.Bool            // it is out of service because of its disk
-	orders  chan *rebuildOrder     // for a replica out of service
-	status  atomic.Pointer[ShardStatus]
-	refuses atomic.Bool          // the disk is full, and nobody else can lead
-	ticks   signal               // from the host's clock; none while it sleeps
-	rest    atomic.Pointer[Rest] // nil: it is awake; written by the consensus goroutine
-	steps   atomic.Bool          // the consensus goroutine is at work just now
-	late    int                  // the host's clock: ticks in which it was at work although it is asleep
-	pulling atomic.Bool
-	joining atomic.Bool
+	host      *Host
+	id        holdfast.ShardID
+	shard     *store.Shard
+	intake    *Intake
+	forwarded *Forwarded
+	inbox     inbox
+	lead      atomic.Pointer[Leadership]
+	changed   broadcast     // of lead, or of declined
+	declined  atomic.Uint64 // how many times another replica did not want to lead
+	life      atomic.Pointer[life]
+	out       atomic.Pointer[error]  // why it is out of service
+	doubted   atomic.Bool            // it was said that the replica is out of service because of a doubt
+	judged    broadcast              // a doubt was settled, or could not be
+	keeping   sync.Mutex             // held while a decision is stored
+	waits     atomic.Pointer[string] // what it waits for before it wipes its disk; nil: nothing
+	corrupt   atomic.Bool            // it is out of service because of its disk
+	orders    chan *rebuildOrder     // for a replica out of service
+	status    atomic.Pointer[ShardStatus]
+	refuses   atomic.Bool          // the disk is full, and nobody else can lead
+	ticks     signal               // from the host's clock; none while it sleeps
+	rest      atomic.Pointer[Rest] // nil: it is awake; written by the consensus goroutine
+	steps     atomic.Bool          // the consensus goroutine is at work just now
+	late      int                  // the host's clock: ticks in which it was at work although it is asleep
+	pulling   atomic.Bool
+	joining   atomic.Bool
 
 	later    bool                    // it is born in a running fleet: see Host.AddShard
 	founders atomic.Pointer[Members] // of a shard that is born later, as the fleet has decided; nil: not told
@@ -56,7 +58,7 @@ type seat struct {
 }
 
 func newSeat(h *Host, id holdfast.ShardID) *seat {
-	s := &seat{host: h, id: id, shard: h.config.Store.Shard(id), intake: NewIntake(), orders: make(chan *rebuildOrder), foretold: newSignal()}
+	s := &seat{host: h, id: id, shard: h.config.Store.Shard(id), intake: NewIntake(), forwarded: NewForwarded(), orders: make(chan *rebuildOrder), foretold: newSignal()}
 	s.inbox.wake, s.ticks = newSignal(), newSignal()
 	s.lead.Store(&Leadership{})
 	s.requests.New = func() any { return newCall() }

@@ -185,10 +185,7 @@ func (n *Node) Hear(from holdfast.SiteID, s Slumber) (err error) {
 		return nil // of a disk that was here before
 	}
 	n.learnSite(s.From, from)
-	n.ignore(n.raft.Step(&pb.Message{
-		Type: pb.MsgHeartbeat.Enum(), From: new(uint64(s.From)), To: new(uint64(s.To)), Term: new(s.Term), Commit: new(s.Commit),
-		Context: []byte(beatMark),
-	}))
+	n.ignore(n.raft.Step(heartbeat(s.From, s.To, s.Term, s.Commit)))
 	return nil
 }
 

@@ -18,6 +18,9 @@ func (h *Host) tend(f func(*Care, time.Duration)) {
 	f(h.care, time.Since(h.epoch))
 }
 
+// Health is what this site says of its disk; the zero value, but for the site, when little was written lately.
+func (h *Host) Health() Health { return h.health() }
+
 // health is what this site says of its disk.
 func (h *Host) health() (own Health) {
 	h.tend(func(c *Care, now time.Duration) { own = c.Look(h.config.Site, now) })
@@ -45,9 +48,7 @@ func (h *Host) careLoop() {
 		}
 		t.Reset(careTick)
 		own := h.health()
-		if h.well.Swap(own.Well) != own.Well {
-			h.config.Logger.Warn("disk health", "well", own.Well, "full", own.Full, "sick", own.Sick, "median", own.Median)
-		}
+		h.setWell(own.Well, own)
 		if len(h.peers()) < 2 {
 			continue
 		}
@@ -57,6 +58,17 @@ func (h *Host) careLoop() {
 			h.yield(own, h.askHealth())
 		}
 	}
+}
+
+// Well reports whether this site is fit to lead, and has been for some time: see [Care].
+func (h *Host) Well() bool { return h.well.Load() }
+
+func (h *Host) setWell(well bool, own Health) {
+	if h.well.Swap(well) == well {
+		return
+	}
+	h.config.Logger.Warn("health", "well", well, "full", own.Full, "sick", own.Sick, "median", own.Median, "starved", own.Starved, "lost", own.Lost, "deaf", own.Deaf)
+	h.config.OnWell(well)
 }
 
 func (h *Host) leadsAny() bool {
@@ -114,6 +126,7 @@ func (h *Host) yield(own Health, others []Health) {
 			if what.To == 0 {
 				return nil
 			}
+			h.setWell(false, own) // first: whoever leads next must not send it back
 			return r.TransferTo(what.To)
 		})
 		if err == nil && what.To != 0 {
@@ -122,8 +135,32 @@ func (h *Host) yield(own Health, others []Health) {
 	}
 }
 
+// late notes that the clock ticked later than it was asked to.
+func (h *Host) late(by time.Duration) {
+	if by < lagLeast {
+		return
+	}
+	starved := false
+	h.tend(func(c *Care, now time.Duration) {
+		c.Late(now, by)
+		_, starved = c.lag.look(now)
+	})
+	if starved {
+		h.stir.set()
+	}
+}
+
+// Hears notes that of so many other sites some are heard badly on every carrier; see [Care.Hears].
+func (h *Host) Hears(others, badly int) {
+	h.tend(func(c *Care, now time.Duration) { c.Hears(now, others, badly) })
+	if badly > 0 {
+		h.stir.set()
+	}
+}
+
 // troubleOf says why leaderships go.
 func troubleOf(own Health) string {
+	const hands = "this site hands its leadership to "
 	why := "its writes take ten times as long as those of another site: median " + own.Median.String()
 	switch {
 	case own.Full:
@@ -132,8 +169,12 @@ func troubleOf(own Health) string {
 		why = "a write hangs"
 	case own.Sick:
 		why = "its disk is sick: a write hangs, or they take too long: median " + own.Median.String()
+	case own.Starved:
+		return hands + "one that runs, because this process got no processor for " + own.Lost.String() + " of the last two seconds"
+	case own.Deaf:
+		return hands + "one that is heard, because what it sends to most sites comes late on every carrier"
 	}
-	return "this site hands its leadership to one with a better disk, because " + why
+	return hands + "one with a better disk, because " + why
 }
 
 // crowded is what new work hears while the disk here is nearly full: it waits for the hand-over, unless nobody could take over.

@@ -84,7 +84,7 @@ func (c *client) submit(txn *holdfast.Txn, answer func(holdfast.SiteID, holdfast
 	o.acks = append(o.acks, check.Ack{ID: txn.ID, Txn: txn})
 	c.f.e.logf("client %d asks site %d for %s", c.n, site.site, describe(txn))
 	c.f.net.rpc(0, site.site, func() {
-		site.submit(c.shard, txn, false, func(o holdfast.Outcome) {
+		site.submit(c.shard, txn, shard.Origin{}, func(o holdfast.Outcome) {
 			c.f.net.rpc(site.site, 0, func() { answer(site.site, o) })
 		})
 	})
@@ -173,7 +173,7 @@ func (n *network) rpc(from, to holdfast.SiteID, deliver func()) {
 }
 
 // submit takes a transaction from a client or, forwarded, from another site.
-func (p *process) submit(s holdfast.ShardID, txn *holdfast.Txn, forwarded bool, answer func(holdfast.Outcome)) {
+func (p *process) submit(s holdfast.ShardID, txn *holdfast.Txn, from shard.Origin, answer func(holdfast.Outcome)) {
 	refuse := func(status holdfast.Status, code holdfast.Code) {
 		answer(holdfast.Outcome{ID: txn.ID, Status: status, Code: code, Leg: holdfast.NoLeg})
 	}
@@ -183,7 +183,7 @@ func (p *process) submit(s holdfast.ShardID, txn *holdfast.Txn, forwarded bool, 
 	r := p.replicas[s-1]
 	if r.core == nil || r.out || !r.core.Leader().Self {
 		to := p.board(s)
-		if to == 0 || forwarded {
+		if to == 0 || from.Site != 0 {
 			refuse(holdfast.NotExecuted, holdfast.CodeNoLeader)
 			return
 		}
@@ -206,6 +206,7 @@ func (p *process) submit(s holdfast.ShardID, txn *holdfast.Txn, forwarded bool, 
 		answer(q.Outcomes[0])
 	}}
 	q.Batch.Add(txn)
+	q.Batch.Origin = from
 	if err := r.intake.Put(q); err != nil {
 		refuse(shard.OutcomeOf(err))
 		return
@@ -234,14 +235,29 @@ func (p *process) board(s holdfast.ShardID) holdfast.SiteID {
 	return best.Site
 }
 
-// forward sends the request once to the site that leads, and the answer back.
+// forward sends the request once to the site that leads, and the answer back. The replica here may have one earlier, which has to be the same.
 func (p *process) forward(to holdfast.SiteID, s holdfast.ShardID, txn *holdfast.Txn, answer func(holdfast.Outcome)) {
-	leader, life := p.f.sites[to-1], p.life
+	leader, life, origin := p.f.sites[to-1], p.life, shard.Origin{Site: p.site, Ticket: shard.Ticket(p.f.identity())}
+	var early *holdfast.Outcome
+	forwarded := shard.NewForwarded()
+	if r := p.replicas[s-1]; r.core != nil && !r.out && !p.f.e.chance(0.1) { // a site of an earlier release has no tickets
+		forwarded = r.forwarded
+		forwarded.Add(origin.Ticket, 1, func(list []holdfast.Outcome) {
+			early = &list[0]
+			p.f.stats.Early++
+			answer(list[0])
+		})
+	}
 	p.f.net.rpc(p.site, to, func() {
-		leader.submit(s, txn, true, func(o holdfast.Outcome) {
+		leader.submit(s, txn, origin, func(o holdfast.Outcome) {
 			p.f.net.rpc(to, p.site, func() {
-				if p.up && p.life == life {
+				switch {
+				case !p.up || p.life != life:
+				case early == nil:
+					forwarded.Drop(origin.Ticket)
 					answer(o)
+				case (o.Status == holdfast.Done || o.Status == holdfast.Refused) && o != *early:
+					p.f.oracle(s).fail("answer", "site %d has answered %s with %+v, and its leader with %+v", p.site, txn.ID, *early, o)
 				}
 			})
 		})

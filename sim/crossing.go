@@ -6,6 +6,7 @@ import (
 
 	"holdfast"
 	"holdfast/ledger"
+	"holdfast/shard"
 	"holdfast/transit"
 )
 
@@ -231,7 +232,7 @@ func (p *payer) answered(attempt int, x *crossing, at holdfast.SiteID, o holdfas
 func (p *process) pay(x *transit.Payment, answer func(holdfast.Outcome)) {
 	life, leaves, depart := p.life, p.f.e.chance(0.12), x.Depart()
 	alive := func() bool { return p.up && p.life == life }
-	p.submit(x.Home, &depart, false, func(d holdfast.Outcome) {
+	p.submit(x.Home, &depart, shard.Origin{}, func(d holdfast.Outcome) {
 		if !alive() {
 			return
 		}
@@ -243,7 +244,7 @@ func (p *process) pay(x *transit.Payment, answer func(holdfast.Outcome)) {
 			return
 		}
 		land := x.Land()
-		p.submit(x.Away, &land, false, func(l holdfast.Outcome) {
+		p.submit(x.Away, &land, shard.Origin{}, func(l holdfast.Outcome) {
 			if !alive() {
 				return
 			}
@@ -291,7 +292,7 @@ func (r *replica) carryOn() {
 func (r *replica) propose(c *transit.Courier, to holdfast.ShardID, l transit.Proposal, heard func(holdfast.Time, holdfast.ID, holdfast.Outcome)) {
 	r.p.f.e.logf("site %d: the courier of shard %d asks shard %d for %s", r.p.site, r.shard, to, describe(&l.Txn))
 	life := r.p.life
-	r.p.submit(to, &l.Txn, false, func(o holdfast.Outcome) {
+	r.p.submit(to, &l.Txn, shard.Origin{}, func(o holdfast.Outcome) {
 		if r.p.up && r.p.life == life && r.courier == c {
 			r.p.f.e.logf("site %d: the courier of shard %d hears: %s is %s (%s %s)", r.p.site, r.shard, short(l.Txn.ID), o.Status, o.Code, o.Field)
 			heard(r.p.clock(), l.Payment, o)

@@ -39,7 +39,7 @@ func drawFaults(f *fleet) faults {
 	}
 	moves := []fault{
 		(*faults).removeSite, (*faults).removeSite, (*faults).removeLeader, (*faults).removeTwo, (*faults).takeBack, (*faults).takeBack,
-		(*faults).promoteEarly,
+		(*faults).promoteEarly, (*faults).demote,
 	}
 	corrupt := rng.IntN(3) == 0 // such disks stop elections for seconds: most runs are better without
 	all = append(all, moves...)
@@ -50,7 +50,7 @@ func drawFaults(f *fleet) faults {
 	if f.options.Moves {
 		x.kinds = []fault{
 			(*faults).removeSite, (*faults).removeLeader, (*faults).removeTwo, (*faults).takeBack, (*faults).takeBack, (*faults).wipe,
-			(*faults).wipe, (*faults).crash, (*faults).crashAll, (*faults).crashLeader, (*faults).isolate, (*faults).isolateLeader,
+			(*faults).demote, (*faults).wipe, (*faults).crash, (*faults).crashAll, (*faults).crashLeader, (*faults).isolate, (*faults).isolateLeader,
 		}
 		return x
 	}

@@ -114,8 +114,32 @@ func (x *faults) remove(o *oracle, sites ...*process) {
 				change.Remove = append(change.Remove, member.Replica)
 			}
 		}
+		if x.strands(o, m, change) {
+			return shard.MemberChange{}, true // as an order is refused: the lost ones are replaced first
+		}
 		return change, len(change.Remove) > 0
 	})
+}
+
+// strands reports a change after which no majority of the voters would have a disk that is theirs and whole: no fleet could go on.
+func (x *faults) strands(o *oracle, m shard.Members, change shard.MemberChange) bool {
+	whole := map[shard.ReplicaID]bool{}
+	for _, p := range x.f.sites {
+		if !p.at(o).out {
+			whole[shard.ReplicaID(p.disk.volume(int(o.shard-1)).Identity().Replica)] = true
+		}
+	}
+	voters, fit := 0, 0
+	for _, member := range m.List {
+		if member.Role&shard.Voter == 0 || slices.Contains(change.Remove, member.Replica) {
+			continue
+		}
+		voters++
+		if whole[member.Replica] {
+			fit++
+		}
+	}
+	return fit <= voters/2
 }
 
 // takeBack lets a removed site come in again: the disk as it is, when the replica knows that it is out, or an empty one.
@@ -151,6 +175,34 @@ func (x *faults) promoteEarly() {
 		}
 		return change, true // there may be one soon
 	})
+}
+
+// demote orders that a voter becomes a learner, as the operator's plan does. It gets its vote back by order.
+func (x *faults) demote() { x.demoteAt(x.anyShard(), x.f.anySite(), patience) }
+
+func (x *faults) demoteAt(o *oracle, p *process, tries int) {
+	for _, q := range x.f.sites {
+		r := q.at(o)
+		if !q.up || r.core == nil || r.out || !r.core.Leader().Self {
+			continue
+		}
+		err := r.core.Obey(shard.Order{Kind: shard.OrderDemote, Site: p.site})
+		x.f.e.logf("site %d shard %d: demote site %d: %v", q.site, o.shard, p.site, err)
+		switch {
+		case errors.Is(err, shard.ErrTooFewVoters):
+			x.f.stats.TooFew++
+			return
+		case errors.Is(err, shard.ErrInvariant):
+			r.failed(err)
+			return
+		case err == nil:
+			r.pump()
+			return
+		}
+	}
+	if tries > 0 {
+		x.later(5*time.Millisecond, 250*time.Millisecond, func() { x.demoteAt(o, p, tries-1) })
+	}
 }
 
 // counts reports whether the replica at a site is a member by all that is committed.

@@ -30,6 +30,7 @@ type oracle struct {
 	terms    map[uint64]shard.ReplicaID      // who led
 	written  map[end]uint32                  // checksum of every entry that anybody ever wrote
 	promised map[shard.ReplicaID]*promise    // what every replica there ever was has told others about its disk
+	chosen   uint64                          // up to where somebody has taken the log for committed
 	last     holdfast.Time                   // the last stamp
 	never    map[holdfast.ID]bool            // abandoned after nothing but "not executed": must not be in the log
 	acks     []check.Ack

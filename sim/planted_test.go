@@ -126,6 +126,11 @@ var plants = []struct {
 		[]string{"sleep", "liveness"},
 		"the others sleep on, or are awake and take its beats for heartbeats: nobody campaigns",
 	},
+	{"leader tells of what its disk has not", &shard.PlantedNoteUnsynced, Options{}, []string{"durable"}, ""},
+	{"leader tells of entries of an older term", &shard.PlantedNoteOldTerm, Options{}, []string{"early"}, ""},
+	{"leader tells those who are no majority with it", &shard.PlantedNoteToAll, Options{Sites: 5}, []string{"quorum"}, ""},
+	{"follower does not look at its own disk", &shard.PlantedEarlyUnsynced, Options{}, []string{"early"}, ""},
+	{"leader reads without what it has told", &shard.PlantedReadsUntold, Options{}, []string{"stale-read"}, ""},
 	{
 		"removed voter still counts", &shard.PlantedRemovedCounts,
 		Options{Moves: true},

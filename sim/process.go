@@ -55,36 +55,37 @@ type token struct {
 
 // replica is one shard at a site while its process lives.
 type replica struct {
-	p        *process
-	shard    holdfast.ShardID
-	volume   volumeOf
-	core     *shard.Replica // nil until it is a member
-	machine  *shard.Machine
-	intake   *shard.Intake
-	answers  *shard.Answers
-	commits  []shard.Entry // to be applied
-	applying bool
-	segments []*ledger.Segment // to be persisted
-	rest     *shard.Rest       // nil: it is awake
-	soon     bool              // it will have to do something by itself
-	orphaned int               // ticks in which it slept and nobody led it
-	behind   int               // ticks in which it led asleep, and a learner lacked something
-	pumping  bool
-	fetching bool
-	asking   bool // to be let in
-	ticks    int
-	refuses  bool // the disk is full, and nobody else can lead
-	out      bool // took itself out of service
-	corrupt  bool // because of its disk: it asks the others whether it may forget
-	mark     uint64
-	round    int // of questions
-	quarrel  int // the round of questions because of a digest that differs
-	quarrels bool
-	opinions []shard.Opinion
-	heard    []shard.Standing
-	courier  *transit.Courier
-	mover    *slot.Mover
-	judged   uint64 // as leader: up to where what it takes to be committed has been checked
+	p         *process
+	shard     holdfast.ShardID
+	volume    volumeOf
+	core      *shard.Replica // nil until it is a member
+	machine   *shard.Machine
+	intake    *shard.Intake
+	answers   *shard.Answers
+	forwarded *shard.Forwarded
+	commits   []shard.Entry // to be applied
+	applying  bool
+	segments  []*ledger.Segment // to be persisted
+	rest      *shard.Rest       // nil: it is awake
+	soon      bool              // it will have to do something by itself
+	orphaned  int               // ticks in which it slept and nobody led it
+	behind    int               // ticks in which it led asleep, and a learner lacked something
+	pumping   bool
+	fetching  bool
+	asking    bool // to be let in
+	ticks     int
+	refuses   bool // the disk is full, and nobody else can lead
+	out       bool // took itself out of service
+	corrupt   bool // because of its disk: it asks the others whether it may forget
+	mark      uint64
+	round     int // of questions
+	quarrel   int // the round of questions because of a digest that differs
+	quarrels  bool
+	opinions  []shard.Opinion
+	heard     []shard.Standing
+	courier   *transit.Courier
+	mover     *slot.Mover
+	judged    uint64 // as leader: up to where what it takes to be committed has been checked
 }
 
 const tick = 10 * time.Millisecond
@@ -172,7 +173,7 @@ func (r *replica) start() {
 // load starts from what the disk holds; installed says that this has just been replaced by a fetched checkpoint.
 func (r *replica) load(installed bool) {
 	var err error
-	r.intake, r.answers = shard.NewIntake(), shard.NewAnswers()
+	r.intake, r.answers, r.forwarded = shard.NewIntake(), shard.NewAnswers(), shard.NewForwarded()
 	r.wake()
 	r.core, r.commits, r.segments, r.applying, r.fetching, r.soon = nil, nil, nil, false, false, false
 	r.courier, r.quarrels = nil, false
@@ -191,7 +192,7 @@ func (r *replica) load(installed bool) {
 	config := shard.ReplicaConfig{
 		Node: shard.NodeConfig{
 			Shard: r.shard, Replica: shard.ReplicaID(r.volume.Identity().Replica), Log: r.volume, Checkpoint: checkpoint,
-			Applied: applied, MessageBytes: r.p.f.messageBytes,
+			Applied: applied, MessageBytes: r.p.f.messageBytes, Forwarded: r.forwarded,
 		},
 		Intake: r.intake, Answers: r.answers, SinglesInFlight: 2, SleepTicks: r.p.f.sleepTicks,
 	}
@@ -458,7 +459,6 @@ func (r *replica) pump() {
 		if r.failed(err) || !r.carry(&out) {
 			break
 		}
-		r.judge()
 	}
 	r.pumping = false
 	if r.core != nil && r.rest != nil && (r.core.Stirred() || r.soon && r.core.Leader().Self) {
@@ -471,6 +471,7 @@ func (r *replica) carry(out *shard.Output) bool {
 	if out.Leader != nil {
 		r.led(out.Leader)
 	}
+	r.judge() // before anybody hears of it
 	for i := range out.Messages {
 		r.post(&out.Messages[i])
 	}
@@ -504,9 +505,15 @@ func (r *replica) led(l *shard.Leadership) {
 	r.judged = r.core.Committed()
 }
 
-// judge checks a leader: whether it still may lead, and what it has come to take for committed.
+// judge checks a leader: whether it still may lead, and what it has come to take for committed; and a follower: what that has.
 func (r *replica) judge() {
-	if r.core == nil || !r.core.Leader().Self {
+	if r.core == nil {
+		return
+	}
+	if lead := r.core.Leader(); !lead.Self {
+		if o, index := r.p.f.oracle(r.shard), r.core.Committed(); index > o.chosen {
+			o.took(r.p.site, lead, index, r.p.disk.safe(int(r.shard-1)), r.volume)
+		}
 		return
 	}
 	applied, _ := r.machine.Applied()
@@ -539,6 +546,11 @@ func (r *replica) post(m *shard.Message) {
 // promised checks a message on its way out: what it tells others must be safe on this disk, or a crash would make it a lie. A vote
 // needs its hard state, a candidate its own term, an acknowledgement its entries.
 func (r *replica) promised(payload []byte) (vote ballot, granted bool) {
+	if note, ok := shard.ParseNote(payload); ok {
+		applied, _ := r.machine.Applied()
+		r.p.f.oracle(r.shard).told(r.p.site, note, applied, r.p.disk.safe(int(r.shard-1)))
+		return vote, false
+	}
 	m := &r.p.f.message
 	proto.Reset(m)
 	if err := proto.Unmarshal(payload[1:], m); err != nil {
@@ -679,6 +691,7 @@ func (r *replica) apply() {
 			r.answers.Abandon(done.Nonce, r.p.clock())
 		} else {
 			r.answers.Settle(done.Nonce, done.Outcomes, r.p.clock())
+			r.forwarded.Settle(done.Nonce, done.Outcomes)
 		}
 		if r.failed(r.core.Applied(done.Index, last)) {
 			return

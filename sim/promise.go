@@ -23,11 +23,7 @@ func (a end) before(b end) bool { return a.term < b.term || a.term == b.term && 
 
 // promises writes down what a message binds its sender to.
 func (o *oracle) promises(from shard.ReplicaID, m *raftpb.Message, log shard.Log) {
-	p := o.promised[from]
-	if p == nil {
-		p = &promise{acknowledged: map[uint64]uint64{}}
-		o.promised[from] = p
-	}
+	p := o.promiseOf(from)
 	if m.GetReject() {
 		return
 	}
@@ -44,6 +40,44 @@ func (o *oracle) promises(from shard.ReplicaID, m *raftpb.Message, log shard.Log
 			}
 		}
 	}
+}
+
+// told takes what a leader tells a follower of its disk, which binds it as an acknowledgement does. The two have to be a majority of those
+// who vote at what the leader has applied.
+func (o *oracle) told(at holdfast.SiteID, n shard.Note, applied, safe uint64) {
+	conf := o.confAt(applied)
+	switch {
+	case safe < n.Index:
+		o.fail("durable", "site %d tells that its disk has entries up to %d of term %d, and it has them to %d", at, n.Index, n.Term, safe)
+	case !conf.quorum(func(x shard.ReplicaID) bool { return x == n.From || x == n.To }):
+		o.fail("quorum", "site %d tells replica %x, with which it is no majority of %x and of %x (entry %d)", at, uint64(n.To), conf.voters, conf.old, applied)
+	}
+	p := o.promiseOf(n.From)
+	p.acknowledged[n.Term] = max(p.acknowledged[n.Term], n.Index)
+	if e := (end{n.Term, n.Index}); p.last.before(e) {
+		p.last = e
+	}
+}
+
+// took checks what a follower takes for committed before any leader has: that leader and this replica have it on disk, and it is of the
+// leader's term. own is how far the disk here is.
+func (o *oracle) took(at holdfast.SiteID, lead shard.Leadership, index, own uint64, log shard.Log) {
+	term, err := log.Term(index)
+	if p := o.promised[lead.Leader]; err != nil || own < index || term != lead.Term || p == nil || p.acknowledged[term] < index {
+		o.fail("early", "site %d takes entry %d of term %d for committed, in term %d of leader %x: no leader has so far, the log is safe here up to %d (%v)",
+			at, index, term, lead.Term, uint64(lead.Leader), own, err)
+	}
+	o.stats.Ahead++
+	o.chosen = index
+}
+
+func (o *oracle) promiseOf(id shard.ReplicaID) *promise {
+	p := o.promised[id]
+	if p == nil {
+		p = &promise{acknowledged: map[uint64]uint64{}}
+		o.promised[id] = p
+	}
+	return p
 }
 
 func (p *promise) give(term, vote uint64) {

@@ -145,6 +145,8 @@ func (o *oracle) changed(at holdfast.SiteID, e shard.Entry) {
 	o.confs = append(o.confs, next)
 	o.e.logf("shard %d: from entry %d on voters are %x, outgoing %x, learners %x", o.shard, e.Index, next.voters, next.old, next.learners)
 	switch {
+	case len(next.voters) < len(was.voters) && len(next.learners) > len(was.learners):
+		o.stats.Demotions++
 	case len(next.voters) < len(was.voters):
 		o.stats.Removals++
 	case len(next.voters) > len(was.voters):
@@ -208,6 +210,7 @@ func (o *oracle) elected(at holdfast.SiteID, id shard.ReplicaID, term, applied u
 // what it has applied. own is how far its own disk is.
 func (o *oracle) chose(at holdfast.SiteID, id shard.ReplicaID, term, applied, index, own uint64) {
 	conf := o.confAt(applied)
+	o.chosen = max(o.chosen, index)
 	has := func(x shard.ReplicaID) bool {
 		if x == id {
 			return own >= index

@@ -57,7 +57,7 @@ type Stats struct {
 	Runaways, Mistrusted                                               int
 	Pauses, Bulks, Corrupt, Kept, Forgotten, Yields, FullDisks, NoRoom int
 	Leaders, HandOvers, MemberChanges, Snapshots, Checkpoints          int
-	Removals, TooFew, Returns, EarlyPromotions                         int
+	Removals, TooFew, Returns, EarlyPromotions, Demotions              int
 	Slept                                                              int
 	Acknowledged, Refused, Unknown, NotExecuted, Replays, Reads        int
 	PastReads, Closings                                                int
@@ -65,6 +65,7 @@ type Stats struct {
 	Entries                                                            int
 	Crossed, CrossRefused, CrossHolds, CrossPosts                      int // between shards: settled, acknowledged
 	CourierLands, Settles                                              int // proposed by couriers
+	Ahead, Early                                                       int // entries that a follower knew to be committed first, answers that came of it
 }
 
 // Add adds the counts of another run.

@@ -37,8 +37,13 @@ func TestSchedules(t *testing.T) {
 		return !t.Failed()
 	})
 	t.Logf("%d schedules: %+v", s.Runs, s.Stats)
-	everythingWasTried(t, &s.Stats)
+	if n >= enoughForAll {
+		everythingWasTried(t, &s.Stats)
+	}
 }
+
+// enoughForAll schedules meet even the rarest thing; in fewer it is a matter of luck.
+const enoughForAll = 500
 
 // everythingWasTried fails when a count is zero: what never happened was not tested.
 func everythingWasTried(t *testing.T, s *Stats) {

@@ -5,6 +5,7 @@ import (
 
 	"holdfast"
 	"holdfast/ledger"
+	"holdfast/shard"
 	"holdfast/slot"
 	"holdfast/transit"
 )
@@ -145,7 +146,7 @@ func (n *nomads) wander() {
 		n.moved[s] = n.f.e.now
 		n.stats.Marked++
 		n.f.e.logf("slot %d is to move from shard %d to %d", s, from, to)
-		r.p.submit(from, &t, false, func(holdfast.Outcome) {})
+		r.p.submit(from, &t, shard.Origin{}, func(holdfast.Outcome) {})
 		if n.f.e.chance(0.3) {
 			n.f.e.after(n.f.e.between(5*time.Millisecond, 120*time.Millisecond), func() { n.regret(s, from) })
 		}
@@ -160,7 +161,7 @@ func (n *nomads) regret(s holdfast.Slot, from holdfast.ShardID) {
 	}
 	if t, _, ok := slot.Unmark(route{r.p, n.now()}, []holdfast.Slot{s}, from); ok {
 		n.f.e.logf("slot %d is to stay in shard %d", s, from)
-		r.p.submit(from, &t, false, func(holdfast.Outcome) {})
+		r.p.submit(from, &t, shard.Origin{}, func(holdfast.Outcome) {})
 	}
 }
 
@@ -308,7 +309,7 @@ func (p *process) serve(t *holdfast.Txn, answer func(holdfast.Outcome)) {
 
 func (p *process) begin(t *holdfast.Txn, pay transit.Payment, answer func(holdfast.Outcome)) {
 	life, leaves, depart := p.life, p.f.e.chance(0.1), pay.Depart()
-	p.submit(pay.Home, &depart, false, func(d holdfast.Outcome) {
+	p.submit(pay.Home, &depart, shard.Origin{}, func(d holdfast.Outcome) {
 		if !p.up || p.life != life {
 			return
 		}
@@ -342,7 +343,7 @@ func (p *process) land(t *holdfast.Txn, pay transit.Payment, d holdfast.Outcome,
 	if !whole {
 		land = q.Refusal()
 	}
-	p.submit(to, &land, false, func(l holdfast.Outcome) {
+	p.submit(to, &land, shard.Origin{}, func(l holdfast.Outcome) {
 		if !p.up || p.life != life {
 			return
 		}
@@ -392,7 +393,7 @@ func (r *replica) carrySlots() {
 	if q := work.Proposal; q != nil {
 		r.p.f.e.logf("site %d: the mover of shard %d asks shard %d for %s", r.p.site, r.shard, q.To, describe(&q.Txn))
 		life := r.p.life
-		r.p.submit(q.To, &q.Txn, false, func(o holdfast.Outcome) {
+		r.p.submit(q.To, &q.Txn, shard.Origin{}, func(o holdfast.Outcome) {
 			if r.p.up && r.p.life == life && r.mover == mover {
 				mover.Answered(r.p.clock(), q, o)
 			}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"sync"
 	"time"
 
@@ -36,10 +37,18 @@ func (s *Site) Audit(ctx context.Context) (Audit, error) {
 		}
 		a.Shards = append(a.Shards, one)
 	}
-	if n := len(s.peers()); n > 0 && a.Compared == 0 {
-		a.problem("no digest of the other sites could be compared, and there are %d: this proves nothing about the replicas", n)
-	}
+	a.uncompared(len(s.peers()))
 	return a, s.auditTransit(ctx, &a)
+}
+
+// uncompared tells of every shard whose digest was compared with that of no other site. peers is how many of those there are.
+func (a *Audit) uncompared(peers int) {
+	for i := range a.Shards {
+		one := &a.Shards[i]
+		if peers > 0 && !slices.ContainsFunc(one.Digests, func(d DigestAudit) bool { return d.Error == "" }) {
+			a.problem("shard %d: its digest could not be compared with that of any of the %d other sites: this proves nothing about its replicas", one.Shard, peers)
+		}
+	}
 }
 
 func (a *Audit) problem(format string, args ...any) {

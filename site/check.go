@@ -127,6 +127,7 @@ func (c *Config) checkPeers(k *checker) {
 func (p *Peer) check(k *checker, field string, carriers int) {
 	k.that(p.Site >= 1 && p.Site <= holdfast.SiteID(MaxPeers+1), field+".site", "%d is not within 1-%d", p.Site, MaxPeers+1)
 	k.that(plainName(p.Name, maxName), field+".name", "%q is not 1-%d characters a-z, 0-9 and \"-\"", p.Name, maxName)
+	k.that(p.City == "" || plainName(p.City, maxName), field+".city", "%q is not 1-%d characters a-z, 0-9 and \"-\"", p.City, maxName)
 	k.that(len(p.Addresses) <= carriers, field+".addresses", "has %d carriers, link.listen only %d: this site needs a listener for "+
 		"every carrier it uses", len(p.Addresses), carriers)
 	some := false

@@ -108,6 +108,10 @@ type Peer struct {
 	// What people call the other site.
 	Name string `toml:"name"`
 
+	// The city that the other site is in, or nothing, as in its own configuration. Once the list of sites has been changed by order,
+	// the cities are those of the list.
+	City string `toml:"city"`
+
 	// Where the other site listens for this one: one address and port per carrier, in the order of the carriers. A carrier
 	// that the two do not share is "".
 	Addresses []string `toml:"addresses"`
@@ -269,14 +273,18 @@ func Embedded(data, listen string) Config {
 // touches a share of the owners, and few enough for most payments of an entry to be of one.
 const FleetShards = 8
 
-// Example is the configuration of the first of several sites, to be edited: names, addresses and certificates are invented.
+// Example is the configuration of the first of several sites, to be edited: names, addresses and certificates are invented. It has two
+// carriers, because with one the loss of a cable is the loss of a site, and holdfast status says so.
 func Example(data string, sites int) Config {
 	c := Embedded(data, "10.0.0.1:8080")
 	c.Name, c.Cluster, c.Shards = "site-1", "prod", FleetShards
-	c.Link = Link{Listen: []string{"10.0.0.1:7001"}, CA: "pki/ca.crt", Cert: "pki/site-1.crt", Key: "pki/site-1.key"}
+	addresses := func(n int) []string {
+		return []string{fmt.Sprintf("10.0.0.%d:7001", n), fmt.Sprintf("10.1.0.%d:7001", n)}
+	}
+	c.Link = Link{Listen: addresses(1), CA: "pki/ca.crt", Cert: "pki/site-1.crt", Key: "pki/site-1.key"}
 	for i := 2; i <= sites; i++ {
 		c.Peers = append(c.Peers, Peer{
-			Site: holdfast.SiteID(i), Name: fmt.Sprintf("site-%d", i), Addresses: []string{fmt.Sprintf("10.0.0.%d:7001", i)},
+			Site: holdfast.SiteID(i), Name: fmt.Sprintf("site-%d", i), Addresses: addresses(i),
 			HTTP: fmt.Sprintf("http://10.0.0.%d:8080", i),
 		})
 	}

@@ -89,10 +89,15 @@ func TestDefaultsAreGood(t *testing.T) {
 	}
 }
 
-func TestTheExampleIsOneOfThreeWithEightShards(t *testing.T) {
+func TestTheExampleIsOneOfThreeWithEightShardsAndTwoCarriers(t *testing.T) {
 	c := Example("holdfast-data", 3)
-	if p := problems(c); p != "" || len(c.Peers) != 2 || c.Shards != 8 {
-		t.Errorf("%d peers, %d shards, problems: %s", len(c.Peers), c.Shards, p)
+	if p := problems(c); p != "" || len(c.Peers) != 2 || c.Shards != 8 || len(c.Link.Listen) != 2 {
+		t.Errorf("%d peers, %d shards, %d carriers, problems: %s", len(c.Peers), c.Shards, len(c.Link.Listen), p)
+	}
+	for _, p := range c.Peers {
+		if len(p.Addresses) != 2 || p.Addresses[0] == p.Addresses[1] {
+			t.Errorf("site %d is reached at %v", p.Site, p.Addresses)
+		}
 	}
 }
 

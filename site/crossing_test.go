@@ -2,6 +2,7 @@ package site
 
 import (
 	"context"
+	"fmt"
 	"sync"
 	"testing"
 
@@ -125,9 +126,13 @@ func TestAHoldCrosses(t *testing.T) {
 	}
 	f.mustHold(s, payee, 120)
 	void := holdfast.Txn{ID: f.id(), Transfers: []holdfast.Transfer{{Kind: holdfast.Void, Hold: hold.ID}}}
-	if o := submit(t, s, void); o.Status != holdfast.Refused {
-		t.Errorf("voiding what is posted: %+v", o)
-	}
+	f.until("voiding what is posted is refused", func() (string, bool) {
+		o := submit(t, s, void)
+		if o.Status == holdfast.Done {
+			t.Fatalf("what is posted was voided: %+v", o)
+		}
+		return fmt.Sprintf("%+v", o), o.Status == holdfast.Refused
+	})
 	f.settled()
 	f.mustHold(s, payer, 880)
 	f.audit()
@@ -144,9 +149,10 @@ func TestTheCourierFinishesWhatItsCallerLeft(t *testing.T) {
 			t.Fatal(code, field)
 		}
 		depart := p.Depart()
-		if o, err := f.site(1).proposeOwn(context.Background(), p.Home, &depart); err != nil || o.Status != holdfast.Done {
-			t.Fatal(o, err)
-		}
+		f.until("it departs", func() (string, bool) {
+			o, err := f.site(1).proposeOwn(context.Background(), p.Home, &depart)
+			return fmt.Sprint(o, err), err == nil && o.Status == holdfast.Done
+		})
 	}
 	f.settled()
 	f.mustHold(f.site(2), payee, 100)

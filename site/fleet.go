@@ -3,6 +3,8 @@ package site
 import (
 	"cmp"
 	"context"
+	"net"
+	"net/netip"
 	"slices"
 	"time"
 
@@ -38,14 +40,29 @@ func (s *Site) Sites(context.Context) []SiteStatus {
 
 func (s *Site) ownStatus() SiteStatus {
 	st := SiteStatus{
-		Site: s.cfg.Site, Name: s.cfg.Name, HTTP: "http://" + s.cfg.HTTP.Listen, Self: true, Reachable: true, LastHeard: time.Now(),
+		Site: s.cfg.Site, Name: s.cfg.Name, HTTP: s.ownURL(), Self: true, Reachable: true, LastHeard: time.Now(),
 		Ready: s.Ready() == nil,
 	}
 	if s.store != nil {
 		p := s.pulse()
 		st.take(&p)
+		disk := s.host.Health()
+		st.DiskWrite, st.DiskSick = disk.Median, disk.Sick
 	}
 	return st
+}
+
+// ownURL is the base URL of this site's API as others can use it: as the list of sites says, or where it listens; "" when that is on every
+// address of the machine, which tells nobody where to go.
+func (s *Site) ownURL() string {
+	if own := s.Roster().find(s.cfg.Site); own != nil && own.HTTP != "" {
+		return own.HTTP
+	}
+	host, _, err := net.SplitHostPort(s.cfg.HTTP.Listen)
+	if ip, failed := netip.ParseAddr(host); err != nil || host == "" || failed == nil && ip.IsUnspecified() {
+		return ""
+	}
+	return "http://" + s.cfg.HTTP.Listen
 }
 
 func (s *Site) peerStatus(p *Peer, l link.PeerStatus) SiteStatus {

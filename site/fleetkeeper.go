@@ -89,7 +89,7 @@ func (s *Site) openLanes(peers []Peer) {
 	for _, p := range peers {
 		for _, bulk := range []bool{false, true} {
 			if key := (laneKey{p.Site, bulk}); next[key] == nil {
-				next[key] = newLane(p.Site, s.link, s.cfg.Limits.ForwardCalls, s.cfg.Limits.ForwardBytes)
+				next[key] = newLane(p.Site, s.link, s.followHere, s.cfg.Limits.ForwardCalls, s.cfg.Limits.ForwardBytes)
 			}
 		}
 	}
@@ -187,7 +187,7 @@ func (s *Site) configuredRoster() *Roster {
 	r := &Roster{Least: min(fewVoters, len(s.cfg.Peers)+1)}
 	r.put(ListedSite{Site: s.cfg.Site, Name: s.cfg.Name, City: s.cfg.City, Addresses: s.cfg.advertised(), Role: RoleVoter})
 	for _, p := range s.cfg.Peers {
-		r.put(ListedSite{Site: p.Site, Name: p.Name, HTTP: p.HTTP, Addresses: p.Addresses, Role: RoleVoter})
+		r.put(ListedSite{Site: p.Site, Name: p.Name, City: p.City, HTTP: p.HTTP, Addresses: p.Addresses, Role: RoleVoter})
 	}
 	return r
 }

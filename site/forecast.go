@@ -242,10 +242,8 @@ func (s *Site) askVitals(ctx context.Context) map[holdfast.SiteID]vitals {
 
 // paint puts together what a forecast is made from.
 func (s *Site) paint(all map[holdfast.SiteID]vitals) *picture {
-	p := &picture{carriers: len(s.cfg.Link.Listen), election: s.cfg.Timing.Election(), trip: s.cfg.Timing.RoundTrip.Std()}
-	if len(s.peers()) == 0 {
-		p.carriers = 0
-	}
+	p := &picture{election: s.cfg.Timing.Election(), trip: s.cfg.Timing.RoundTrip.Std()}
+	p.ways, p.carriers = s.ways(all)
 	names := map[holdfast.SiteID]string{s.cfg.Site: s.cfg.Name}
 	for _, peer := range s.peers() {
 		names[peer.Site] = peer.Name
@@ -270,6 +268,47 @@ func (s *Site) paint(all map[holdfast.SiteID]vitals) *picture {
 	return p
 }
 
+// ways are the carriers that each two sites share, and how many carriers there are: not every site has all of them. Of its own ways a site
+// knows by its configuration; of those between others by what the list of sites says they listen on, and by what they say is up.
+func (s *Site) ways(all map[holdfast.SiteID]vitals) (ways map[cable]bool, carriers int) {
+	ways = map[cable]bool{}
+	add := func(a, b holdfast.SiteID, carrier int) {
+		ways[cableOf(a, b, carrier)] = true
+		carriers = max(carriers, carrier+1)
+	}
+	for _, p := range s.peers() {
+		for c, address := range p.Addresses {
+			if address != "" {
+				add(s.cfg.Site, p.Site, c)
+			}
+		}
+	}
+	listed := s.Roster().Sites
+	for i := range listed {
+		for j := range listed[:i] {
+			a, b := &listed[i], &listed[j]
+			if a.Site == s.cfg.Site || b.Site == s.cfg.Site {
+				continue
+			}
+			for c := range min(len(a.Addresses), len(b.Addresses)) {
+				if a.Addresses[c] != "" && b.Addresses[c] != "" {
+					add(a.Site, b.Site, c)
+				}
+			}
+		}
+	}
+	for id, v := range all {
+		for peer, mask := range v.carriers {
+			for c := range 8 {
+				if mask&(1<<c) != 0 {
+					add(id, peer, c)
+				}
+			}
+		}
+	}
+	return ways, carriers
+}
+
 // reached turns a mask into one word per carrier.
 func reached(mask uint8, carriers int) []string {
 	list := make([]string, carriers)
@@ -289,14 +328,24 @@ func (s *Site) shardFacts(all map[holdfast.SiteID]vitals) (list []shardFacts) {
 		}
 		f := shardFacts{shard: st.Shard, leader: s.board.seat(st.Shard).leader, home: m.Home(st.Shard)}
 		f.rate = all[f.leader].rates[st.Shard]
-		for _, member := range st.Members {
-			if member.Role&shard.Voter != 0 {
-				f.voters = append(f.voters, member.Site)
-			}
-		}
+		f.voters, f.outgoing = halves(st.Members)
 		list = append(list, f)
 	}
 	return list
+}
+
+// halves are the sites of which a shard needs a majority; while a joint change of its members lasts, also those of which it did before:
+// until it is over, a majority of each is needed.
+func halves(members []shard.Member) (voters, outgoing []holdfast.SiteID) {
+	for _, m := range members {
+		if m.Role&shard.Voter != 0 {
+			voters = append(voters, m.Site)
+		}
+		if m.Role&shard.OldVoter != 0 {
+			outgoing = append(outgoing, m.Site)
+		}
+	}
+	return voters, outgoing
 }
 
 // serveVitals answers a peer. A site that is still starting has measured nothing.

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"holdfast"
+	"holdfast/fault"
 )
 
 func TestVitalsThereAndBack(t *testing.T) {
@@ -41,7 +42,8 @@ func FuzzVitals(f *testing.F) {
 // TestTheForecastSeesWhatIsLost: while all is well any single loss is survived; without one site no other loss is.
 func TestTheForecastSeesWhatIsLost(t *testing.T) {
 	began := time.Now()
-	f := newFleetOn(t, 3, 3, 2)
+	var f *fleet
+	late := lateness(func() { f = newFleetOn(t, 3, 3, 2) })
 	a, b := account(t, 1, 10), account(t, 2, 20)
 	f.mustDo(f.site(1), f.open(a, b))
 	weakest := ""
@@ -52,9 +54,10 @@ func TestTheForecastSeesWhatIsLost(t *testing.T) {
 			return known && now.Survives == want && (want || now.Weakest != "")
 		}
 	}
-	eventually(t, "any single loss is survived", survives(true))
+	late = max(late, lateness(func() { eventually(t, "any single loss is survived", survives(true)) }))
 	early := slices.ContainsFunc(f.site(1).Events(0), func(e Event) bool { return e.Kind == EventFragile })
-	if early && time.Since(began) < settlingTime {
+	// A machine that stood still for as long as a silence may have lost a site that it knew.
+	if early && time.Since(began) < settlingTime && late < 50*time.Millisecond {
 		t.Error("a site that does not know its fleet yet has called it fragile")
 	}
 	eventually(t, "the forecast knows what is led where", func() bool {
@@ -65,10 +68,10 @@ func TestTheForecastSeesWhatIsLost(t *testing.T) {
 		})
 	})
 	f.stop(3)
-	eventually(t, "the loss of another site would not be survived", survives(false))
-	if weakest != "without site-1: shards 1, 2, 3 would stop: no majority of its sites would reach each other" {
-		t.Errorf("the weakest point is told as %q", weakest)
-	}
+	f.until("the loss of another site would not be survived", func() (string, bool) { // at first those that it led have no leader
+		known := survives(false)()
+		return weakest, known && weakest == "without site-1: shards 1, 2, 3 would stop: no majority of its sites would reach each other"
+	})
 	kinds := []EventKind{}
 	for _, e := range f.site(1).Events(0) {
 		kinds = append(kinds, e.Kind)
@@ -118,6 +121,73 @@ func TestLateVitals(t *testing.T) {
 		f.fill(now, 10*time.Second+after)
 		if _, ok := now[2]; ok != known || now[1].peak != 9 {
 			t.Errorf("after %v: %v", after, now)
+		}
+	}
+}
+
+// A fleet that was founded with cities knows them before anybody has changed its list of sites.
+func TestTheForecastKnowsTheConfiguredCities(t *testing.T) {
+	f := &fleet{t: t, net: fault.NewNet(time.Millisecond), configs: map[holdfast.SiteID]Config{}, sites: map[holdfast.SiteID]*Site{}}
+	f.configure(3, 2, 2)
+	cities := map[holdfast.SiteID]string{1: "hangzhou", 2: "hangzhou", 3: "shanghai"}
+	for id, c := range f.configs {
+		c.City = cities[id]
+		for i := range c.Peers {
+			c.Peers[i].City = cities[c.Peers[i].Site]
+		}
+		f.configs[id] = c
+	}
+	f.run()
+	for id := range cities {
+		eventually(t, "the loss of the city is foretold", func() bool {
+			now, _ := f.site(id).Survival()
+			return slices.ContainsFunc(now.Forecasts, func(x Forecast) bool {
+				return x.Kind == "city" && x.City == "hangzhou" && slices.Equal(x.Sites, []holdfast.SiteID{1, 2}) && !x.Survives
+			})
+		})
+		for _, listed := range f.site(id).Sites(t.Context()) {
+			if listed.City != cities[listed.Site] {
+				t.Errorf("site %d says that site %d is in %q", id, listed.Site, listed.City)
+			}
+		}
+	}
+}
+
+// Sites need not share every carrier: all of them come to one verdict all the same, and none dials what is not there.
+func TestSitesWithUnequalCarriersAgree(t *testing.T) {
+	f := &fleet{t: t, net: fault.NewNet(time.Millisecond), configs: map[holdfast.SiteID]Config{}, sites: map[holdfast.SiteID]*Site{}}
+	f.configure(3, 2, 2)
+	for id, c := range f.configs {
+		for i := range c.Peers {
+			switch p := &c.Peers[i]; {
+			case id == 3:
+				p.Addresses = p.Addresses[:1]
+			case p.Site == 3:
+				p.Addresses[1] = ""
+			}
+		}
+		if id == 3 {
+			c.Link.Listen = c.Link.Listen[:1]
+		}
+		f.configs[id] = c
+	}
+	f.run()
+	want := []string{"carrier [] 1", "carrier [] 2", "cable [1 2] 1", "cable [1 2] 2", "cable [1 3] 1", "cable [2 3] 1"}
+	for id := range f.configs {
+		eventually(t, "one verdict everywhere, on what there is", func() bool {
+			now, _ := f.site(id).Survival()
+			var lines []string
+			for _, x := range now.Forecasts {
+				if x.Carrier > 0 {
+					lines = append(lines, fmt.Sprintf("%s %v %d", x.Kind, x.Sites, x.Carrier))
+				}
+			}
+			return now.Survives && slices.Equal(lines, want)
+		})
+	}
+	for _, p := range f.site(1).link.Peers() {
+		if missing := &p.Carriers[1]; p.Site == 3 && (missing.Dials > 0 || missing.Loss > 0) {
+			t.Errorf("the carrier that site 3 has not: %+v", missing)
 		}
 	}
 }

@@ -19,6 +19,20 @@ type caller interface {
 	Call(ctx context.Context, to holdfast.SiteID, method string, payload []byte) ([]byte, error)
 }
 
+// follower has this site's own replica tell what becomes of a request that goes to another: see shard.Host.Follow, whose ticket
+// goes with the request. Ticket 0: it cannot be told.
+type follower func(to holdfast.SiteID, id holdfast.ShardID, count int, settle func([]holdfast.Outcome)) (t shard.Ticket, done func())
+
+// followHere is the follower of a site. Another one that does not know tickets gets none.
+func (s *Site) followHere(to holdfast.SiteID, id holdfast.ShardID, count int, settle func([]holdfast.Outcome)) (shard.Ticket, func()) {
+	if peer := s.watch.peer(to); peer != nil {
+		if p := peer.latest.Load(); p != nil && p.knows&knowsTickets != 0 {
+			return s.host.Follow(id, count, settle)
+		}
+	}
+	return 0, func() {}
+}
+
 // parcel is a group of one Submit on its way to another site. Whoever wins the change from waiting decides: the lane takes
 // it (then it may be executed), or its owner leaves (then it never is).
 type parcel struct {
@@ -26,7 +40,7 @@ type parcel struct {
 	bytes int
 	until time.Time
 	state atomic.Uint32
-	done  chan answer // one place, so that a lane never waits for an owner that has left
+	done  chan answer // one place: the first answer counts, and nobody waits for an owner that has left
 }
 
 const (
@@ -47,9 +61,10 @@ const (
 // lane is the way of one class of transactions to one other site. What gathers while all calls are under way travels
 // together in the next one: a call costs the same for one payment as for a hundred. Its fields below mu are guarded by it.
 type lane struct {
-	to    holdfast.SiteID
-	link  caller
-	bound int // bytes queued
+	to     holdfast.SiteID
+	link   caller
+	follow follower
+	bound  int // bytes queued
 
 	wake chan struct{} // one place per worker
 	stop chan struct{}
@@ -60,8 +75,8 @@ type lane struct {
 	bytes int
 }
 
-func newLane(to holdfast.SiteID, l caller, calls, bound int) *lane {
-	n := &lane{to: to, link: l, bound: bound, wake: make(chan struct{}, calls), stop: make(chan struct{})}
+func newLane(to holdfast.SiteID, l caller, follow follower, calls, bound int) *lane {
+	n := &lane{to: to, link: l, follow: follow, bound: bound, wake: make(chan struct{}, calls), stop: make(chan struct{})}
 	for range calls {
 		n.done.Go(n.work)
 	}
@@ -148,6 +163,9 @@ func (n *lane) next() []*parcel {
 // call sends the parcels as one request, all that go to one shard as one group, and splits the answers again.
 func (n *lane) call(parcels []*parcel) []answer {
 	groups, of := merge(parcels)
+	for i := range groups {
+		defer n.listen(groups, i, parcels, of)()
+	}
 	until := parcels[0].until
 	size := 1 + len(groups)*groupHead
 	for _, p := range parcels {
@@ -167,6 +185,24 @@ func (n *lane) call(parcels []*parcel) []answer {
 		return failed(len(parcels), callError(err))
 	}
 	return split(parcels, of, readAnswers(response, groups))
+}
+
+// listen has a group answered by this site's own replica as well, which may know first. Bulk is in no hurry, and stands in several entries.
+func (n *lane) listen(groups []group, i int, parcels []*parcel, of []int) (done func()) {
+	g := &groups[i]
+	if g.bulk || n.follow == nil {
+		return func() {}
+	}
+	g.Origin.Ticket, done = n.follow(n.to, g.id, g.Count(), func(outcomes []holdfast.Outcome) {
+		for k, p := range parcels {
+			if of[k] == i {
+				n := p.Count()
+				p.answer(answer{outcomes: outcomes[:n:n]})
+				outcomes = outcomes[n:]
+			}
+		}
+	})
+	return done
 }
 
 // Bounds up to which parcels are put together. A replica takes what is larger for bulk, which waits behind payments that
@@ -231,7 +267,15 @@ func failed(n int, err error) []answer {
 
 func deliver(parcels []*parcel, answers []answer) {
 	for i, p := range parcels {
-		p.done <- answers[i]
+		p.answer(answers[i])
+	}
+}
+
+// answer gives an answer to the owner of a parcel, unless one is waiting for him already: of two the second says the same, or less.
+func (p *parcel) answer(a answer) {
+	select {
+	case p.done <- a:
+	default:
 	}
 }
 

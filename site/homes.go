@@ -2,11 +2,13 @@ package site
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
 
 	"holdfast"
+	"holdfast/link"
 	"holdfast/shard"
 )
 
@@ -52,6 +54,7 @@ func (s *Site) keepHomes(ctx context.Context) {
 		}
 		timer.Reset(untilNext(homeTick, s.cfg.Site))
 		now := s.watch.now()
+		s.listen()
 		for _, p := range s.peers() {
 			h.note(now, p.Site, s.wellPeer(p.Site) && !s.host.ClockAhead(p.Site))
 		}
@@ -61,6 +64,39 @@ func (s *Site) keepHomes(ctx context.Context) {
 	}
 }
 
+// listen tells the host how well the other sites are heard.
+func (s *Site) listen() {
+	badly, peers := 0, s.link.Peers()
+	for i := range peers {
+		if heardBadly(&peers[i]) {
+			badly++
+		}
+	}
+	s.host.Hears(len(peers), badly)
+}
+
+const (
+	// A carrier on which round trips take so many times as long as the quickest ever, and so much longer, loses what it carries, or its
+	// line is full: TCP sends again after 200 ms. A busy machine adds some tens of milliseconds.
+	badRatio = 4
+	badExtra = 100 * time.Millisecond
+	// deadAfter is the silence after which a carrier is cut rather than bad: that is for elections to settle.
+	deadAfter = 500 * time.Millisecond
+)
+
+// heardBadly reports whether a peer is there, and everything comes late on every carrier that leads to it.
+func heardBadly(p *link.PeerStatus) bool {
+	if !p.Up || p.Silence > deadAfter {
+		return false
+	}
+	for i := range p.Carriers {
+		if c := &p.Carriers[i]; c.Up && c.RTT < max(badRatio*c.MinRTT, c.MinRTT+badExtra) {
+			return false
+		}
+	}
+	return true
+}
+
 // wellPeer reports whether a site is fit to lead, by what it says of itself.
 func (s *Site) wellPeer(id holdfast.SiteID) bool {
 	p := s.watch.peer(id)
@@ -68,7 +104,7 @@ func (s *Site) wellPeer(id holdfast.SiteID) bool {
 		return false
 	}
 	l := p.latest.Load()
-	return l != nil && l.ready && l.digestOK && !l.stopping && !l.diskFull
+	return l != nil && l.ready && l.digestOK && !l.stopping && !l.diskFull && !l.unwell
 }
 
 // guests are the shards that this site leads and that are at home elsewhere.
@@ -93,9 +129,51 @@ func (s *Site) guests() (list []guest) {
 func (s *Site) sendHome(ctx context.Context, g guest) {
 	try, cancel := context.WithTimeout(ctx, 4*s.cfg.Timing.Election())
 	defer cancel()
-	if err := s.host.HandOver(try, g.shard, g.home); err != nil {
+	if err := s.host.OfferLead(try, g.shard, g.home); err != nil {
 		s.log.Info("a leadership did not go home", "shard", g.shard, "home", g.home, "err", err)
 		return
 	}
 	s.event(Event{Kind: EventHome, Shard: g.shard, Site: g.home, Detail: fmt.Sprintf("site %d has been well for long enough: it leads again", g.home)})
+}
+
+// MoveLeader makes a site the home of a shard and moves the leadership there; it returns when the site leads. The home comes first: without
+// it the leadership would go back by itself. If the leadership does not move, the home is put back, and nothing has changed. After
+// [ErrUnknown] the home is what was asked for, or may be: then the leadership goes there by itself as soon as it can.
+func (s *Site) MoveLeader(ctx context.Context, id holdfast.ShardID, to holdfast.SiteID) error {
+	if err := s.known(id); err != nil {
+		return err
+	}
+	ctx, cancel := s.within(ctx)
+	defer cancel()
+	m, err := s.readMap(ctx, shard.Linearizable)
+	if err != nil {
+		return err
+	}
+	if err := s.SetHome(ctx, id, to); err != nil {
+		return err
+	}
+	err = s.HandOver(ctx, id, to)
+	switch was := m.Home(id); {
+	case err == nil:
+		return nil
+	case errors.Is(err, ErrUnknown) || ctx.Err() != nil:
+		return fmt.Errorf("%w: site %d is the home of shard %d now, and its leadership goes there by itself when it can: %w", ErrUnknown, to, id, err)
+	case was == to || was == 0:
+		return err
+	default:
+		return s.putBack(ctx, id, to, was, err)
+	}
+}
+
+// putBack makes a site the home of a shard again, unless somebody else has moved it meanwhile, and says why.
+func (s *Site) putBack(ctx context.Context, id holdfast.ShardID, from, to holdfast.SiteID, why error) error {
+	m, err := s.readMap(ctx, shard.Linearizable)
+	if err == nil && m.Home(id) == from {
+		err = s.SetHome(ctx, id, to)
+	}
+	if err != nil {
+		return fmt.Errorf("%w: site %d may be the home of shard %d now, and its leadership go there when it can: %w; the home was to be put back: %w",
+			ErrUnknown, from, id, why, err)
+	}
+	return why
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -103,7 +104,7 @@ func stage(t *testing.T, f *scripted) *Site {
 	lanes := map[laneKey]*lane{}
 	for _, to := range []holdfast.SiteID{2, 3} {
 		for _, bulk := range []bool{false, true} {
-			lanes[laneKey{to, bulk}] = newLane(to, f, 2, 1<<20)
+			lanes[laneKey{to, bulk}] = newLane(to, f, nil, 2, 1<<20)
 		}
 	}
 	s.lanes.Store(&lanes)
@@ -277,7 +278,7 @@ func TestLanePutsParcelsTogether(t *testing.T) {
 			sizes = append(sizes, n)
 			f.mu.Unlock()
 			return f.Call(ctx, to, method, payload)
-		}), 2, 1<<20)
+		}), nil, 2, 1<<20)
 		var parcels []*parcel
 		fl := &fleet{}
 		for i := range 102 {
@@ -319,6 +320,68 @@ func TestLanePutsParcelsTogether(t *testing.T) {
 	})
 }
 
+// The replica here may know before the leader's answer comes, or alone: each parcel of a group gets its part of the first.
+func TestLaneTakesTheFirstAnswer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		stop, calls := make(chan struct{}), make(chan []group, 2)
+		leader := callFunc(func(ctx context.Context, _ holdfast.SiteID, _ string, payload []byte) ([]byte, error) {
+			groups, err := readGroups(payload)
+			if err != nil {
+				t.Error(err)
+			}
+			calls <- groups
+			<-stop
+			return nil, link.ErrNoAnswer
+		})
+		settled := map[shard.Ticket]func([]holdfast.Outcome){}
+		follow := func(_ holdfast.SiteID, _ holdfast.ShardID, count int, settle func([]holdfast.Outcome)) (shard.Ticket, func()) {
+			ticket := shard.Ticket(10 + count)
+			settled[ticket] = settle
+			return ticket, func() { delete(settled, ticket) }
+		}
+		l := newLane(2, leader, follow, 1, 1<<20)
+		put := func(n int) *parcel {
+			p := &parcel{group: groupOf(t, 1, false, n), until: time.Now().Add(time.Second), done: make(chan answer, 1)}
+			p.bytes = len(p.Body)
+			if err := l.put(p); err != nil {
+				t.Fatal(err)
+			}
+			return p
+		}
+		alone := put(1)
+		if g := <-calls; len(g) != 1 || g[0].Origin.Ticket != 11 {
+			t.Fatalf("the first call has %+v", g)
+		}
+		two, three := put(2), put(3)
+		stop <- struct{}{}
+		if a := <-alone.done; !errors.Is(a.err, shard.ErrLost) {
+			t.Errorf("nobody has answered, and the first call has %+v", a)
+		}
+		if g := <-calls; len(g) != 1 || g[0].Origin.Ticket != 15 {
+			t.Fatalf("the second call has %+v", g)
+		}
+		var list []holdfast.Outcome
+		for i := range 5 {
+			list = append(list, holdfast.Outcome{ID: holdfast.ID{byte(i)}})
+		}
+		settled[15](list)
+		for _, x := range []struct {
+			p    *parcel
+			want []holdfast.Outcome
+		}{{two, list[:2]}, {three, list[2:]}} {
+			if a := <-x.p.done; a.err != nil || !slices.Equal(a.outcomes, x.want) {
+				t.Errorf("%+v, want %+v", a, x.want)
+			}
+		}
+		settled[15](list) // the lane must not wait for anybody to take a second answer
+		close(stop)
+		l.close()
+		if len(settled) != 0 {
+			t.Errorf("%d tickets are left", len(settled))
+		}
+	})
+}
+
 type callFunc func(ctx context.Context, to holdfast.SiteID, method string, payload []byte) ([]byte, error)
 
 func (f callFunc) Call(ctx context.Context, to holdfast.SiteID, method string, payload []byte) ([]byte, error) {
@@ -331,7 +394,7 @@ func TestLaneIsBounded(t *testing.T) {
 		l := newLane(2, callFunc(func(context.Context, holdfast.SiteID, string, []byte) ([]byte, error) {
 			<-stop
 			return nil, link.ErrNoAnswer
-		}), 1, 100)
+		}), nil, 1, 100)
 		put := func() (*parcel, error) {
 			p := &parcel{group: group{id: 1}, bytes: 40, until: time.Now().Add(time.Second), done: make(chan answer, 1)}
 			return p, l.put(p)

@@ -20,8 +20,14 @@ type pulse struct {
 	digestOK bool
 	diskFull bool
 	diskFree uint64
+	unwell   bool                        // not fit to lead just now, see [shard.Health], or until lately; a release that does not say it counts as fit
 	leads    map[holdfast.ShardID]uint64 // with their terms
+	knows    byte                        // what its release knows that earlier ones do not: see knowsTickets
 }
+
+// knowsTickets: a site tells those who forward requests to it how far its disk is. Sites of an earlier release do not, and refuse requests
+// with tickets.
+const knowsTickets = 1
 
 func (p *pulse) append(b []byte) []byte {
 	b = append(b, wireVersion, flag(p.ready), flag(p.stopping), flag(p.digestOK), flag(p.diskFull))
@@ -32,7 +38,7 @@ func (p *pulse) append(b []byte) []byte {
 		b = binary.BigEndian.AppendUint16(b, uint16(id))
 		b = binary.BigEndian.AppendUint64(b, term)
 	}
-	return b
+	return append(b, p.knows, flag(p.unwell)) // last: earlier releases do not read on
 }
 
 func readPulse(b []byte) (pulse, error) {
@@ -48,6 +54,12 @@ func readPulse(b []byte) (pulse, error) {
 	for range n {
 		id := holdfast.ShardID(r.u16())
 		p.leads[id] = r.u64()
+	}
+	if len(r.b) > 0 {
+		p.knows = r.u8()
+	}
+	if len(r.b) > 0 {
+		p.unwell = r.u8() == 1
 	}
 	return p, r.err()
 }
@@ -253,6 +265,12 @@ func (w *watch) confirmed(from holdfast.SiteID, left time.Time) {
 	if p.answer(left.Sub(w.epoch)) && !p.up.Load() {
 		w.count(false)
 	}
+}
+
+// unwell reports whether a peer says that it is not fit to lead.
+func (p *peerWatch) unwell() bool {
+	l := p.latest.Load()
+	return l != nil && l.unwell
 }
 
 // stops reports whether a peer is stopping, or has not said yet what it does.

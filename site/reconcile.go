@@ -20,7 +20,8 @@ const (
 	moveWait                     // nothing can be done now; why says what is waited for
 	moveAdmit                    // a learner
 	movePromote                  // a learner gets its vote, perhaps in the stead of a site that leaves
-	moveHandOver                 // a leader that is to go
+	moveHandOver                 // a leader that is to go, or to lose its vote
+	moveDemote                   // a voter loses its vote, and stays as a learner
 	moveRemove
 	moveFinish // every shard is as it should be
 )
@@ -29,7 +30,7 @@ const (
 type move struct {
 	kind    moveKind
 	shard   holdfast.ShardID
-	site    holdfast.SiteID // that is admitted, promoted, removed, or is to lead
+	site    holdfast.SiteID // that is admitted, promoted, demoted, removed, or is to lead
 	instead holdfast.SiteID // movePromote: that goes in the same change; 0: none
 	why     string          // moveWait
 }
@@ -57,6 +58,7 @@ type siteNow struct {
 	answers bool
 	roster  uint64 // version that it knows
 	trouble string // why it cannot take part; "": nothing
+	turns   bool   // its release knows how learners become voters, and voters learners
 }
 
 // next works out what to do.
@@ -119,6 +121,11 @@ func (r *Roster) nextIn(s *shardNow) move {
 			return r.handOverFirst(s, move{kind: movePromote, shard: s.shard, site: id, instead: s.leaving(r)}, wait)
 		}
 	}
+	for _, id := range r.with(RoleLearner) {
+		if s.at(id).votes {
+			return r.handOverFirst(s, move{kind: moveDemote, shard: s.shard, site: id}, wait)
+		}
+	}
 	if id := s.left(r); id != 0 {
 		return r.handOverFirst(s, move{kind: moveRemove, shard: s.shard, site: id}, wait)
 	}
@@ -126,9 +133,9 @@ func (r *Roster) nextIn(s *shardNow) move {
 }
 
 // copying waits until a learner that comes has what it is to hold: only then is it the copy that was ordered. A learner that is not part
-// of the change is not waited for, as nothing ever waits for it.
+// of the change is not waited for, as nothing ever waits for it; nor is one that was a voter, which had everything that it had to have.
 func (r *Roster) copying(s *shardNow) move {
-	if r.Change == nil || r.role(r.Change.Site) != RoleLearner {
+	if r.Change == nil || r.Change.Kind == SiteDemote || r.role(r.Change.Site) != RoleLearner {
 		return move{}
 	}
 	m := s.at(r.Change.Site)
@@ -138,7 +145,7 @@ func (r *Roster) copying(s *shardNow) move {
 	return move{kind: moveWait, shard: s.shard, why: fmt.Sprintf("shard %d: site %d copies what it does not have: %d entries to go", s.shard, m.site, m.lag)}
 }
 
-// handOverFirst puts a hand-over before a change that takes the leader out.
+// handOverFirst puts a hand-over before a change that takes the leader out, or its vote.
 func (r *Roster) handOverFirst(s *shardNow, m move, wait func(string, ...any) move) move {
 	if goes := cmp.Or(m.instead, m.site); goes != s.leader {
 		return m

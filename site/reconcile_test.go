@@ -42,7 +42,7 @@ func shardOf(id holdfast.ShardID, text string) shardNow {
 }
 
 func (m move) String() string {
-	kind := [...]string{"none", "wait", "admit", "promote", "hand-over", "remove", "finish"}[m.kind]
+	kind := [...]string{"none", "wait", "admit", "promote", "hand-over", "demote", "remove", "finish"}[m.kind]
 	switch m.kind {
 	case moveWait:
 		return "wait: " + m.why
@@ -87,6 +87,11 @@ func TestNextStep(t *testing.T) {
 		{"1 2 3 4-", "1* 2 3 4l?", "remove 4 in 1"}, // an addition that is given up
 		{"1 2 3 4-", "1* 2 3 9 4", "remove 9 in 1"}, // whom the list does not name
 		{"1 2 3 4", "1* 2 3? 3l? 4l", "promote 4 in 1"},
+		{"1 2 3 4l", "1* 2 3 4", "demote 4 in 1"},
+		{"1 2 3 4l", "1* 2 3 | 1* 2 3 4", "demote 4 in 2"},
+		{"1 2 3 4l", "1* 2 3 4?", "demote 4 in 1"}, // it may be dead
+		{"1 2 3 4l", "1? 2 3 4*", "hand-over 2 in 1"},
+		{"1 2 3 4l", "1? 2? 3? 4*", "wait: shard 1: site 4 leads it, and no other voter could"},
 	} {
 		r := listOf(row.list)
 		if r.Change == nil {
@@ -140,6 +145,9 @@ func TestEveryChangeComesToItsEnd(t *testing.T) {
 		{"1 2- 3- 4 5", "1* 2 3", "[1 4 5]"},
 		{"1 2 3 4-", "1* 2 3 4", "[1 2 3]"},
 		{"1 2 3 4l", "1* 2 3", "[1 2 3]"},
+		{"1 2 3 4", "1* 2 3 4l", "[1 2 3 4]"},
+		{"1 2 3 4l", "1* 2 3 4", "[1 2 3]"},
+		{"1l 2 3 4", "1* 2 3 4", "[2 3 4]"},
 	} {
 		r := listOf(row.list)
 		r.Change = &SiteChange{Kind: SiteAdd}
@@ -232,7 +240,7 @@ func factsOf(list string, shards []shardNow, dead ...holdfast.SiteID) *planFacts
 	}
 	for _, s := range r.Sites {
 		up := !slices.Contains(dead, s.Site)
-		f.sites = append(f.sites, siteNow{site: s.Site, answers: up, roster: 7})
+		f.sites = append(f.sites, siteNow{site: s.Site, answers: up, roster: 7, turns: true})
 		facts := siteFacts{site: s.Site, name: s.Name, fit: up, rate: 100, peak: 150, reaches: map[holdfast.SiteID][]string{}}
 		for _, other := range r.Sites {
 			if up && !slices.Contains(dead, other.Site) {
@@ -293,7 +301,40 @@ func TestAPlanTellsTheTruth(t *testing.T) {
 	if len(p.Steps) != 2 || fmt.Sprint(p.After.Voters, p.After.Majority, p.After.Stops) != "[1 2 3] 2 []" || target.role(4) != RoleLearner {
 		t.Errorf("the plan for a learner: %+v", p)
 	}
-	if len(p.Notes) != 1 || !strings.Contains(p.Notes[0], "beijing gets no vote") {
+	if len(p.Notes) != 1 || !strings.Contains(p.Notes[0], "beijing has no vote") {
+		t.Errorf("notes %q", p.Notes)
+	}
+
+	// The learner gets its vote: shard by shard, nothing is copied, and the majority grows with it.
+	four := []shardNow{shardOf(1, "1* 2 3 4l"), shardOf(2, "1 2* 3 4l")}
+	f = factsOf("1 2 3 4l", four)
+	p, target, err = f.plan(SiteRequest{Kind: SitePromote, Site: 4})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := fmt.Sprintf("%d %s %d %v %d %d %s", p.Before.Majority, p.Steps[0].Text, p.Steps[1].Shard, p.After.Voters, p.After.Majority, p.Copy, target.role(4)); got != "2 site-4 gets a vote 1 [1 2 3 4] 3 0 voter" || len(p.Steps) != 2 {
+		t.Errorf("promoting a learner: %s\n%+v", got, p)
+	}
+	if len(p.Notes) != 1 || !strings.Contains(p.Notes[0], "4 voters stand the loss of 1, as 3 do") {
+		t.Errorf("notes %q", p.Notes)
+	}
+
+	// And loses it again: who leads hands over first.
+	four = []shardNow{shardOf(1, "1 2 3 4*"), shardOf(2, "1 2* 3 4")}
+	f = factsOf("1 2 3 4", four)
+	p, target, err = f.plan(SiteRequest{Kind: SiteDemote, Site: 4})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var words []string
+	for _, s := range p.Steps {
+		words = append(words, fmt.Sprintf("%d: %s", s.Shard, s.Text))
+	}
+	if got := strings.Join(words, "; "); got != "2: site-4 loses its vote, and keeps its copy; 1: site-1 takes the lead over; 1: site-4 loses its vote, and keeps its copy" ||
+		fmt.Sprint(p.After.Voters, p.After.Majority) != "[1 2 3] 2" || target.role(4) != RoleLearner {
+		t.Errorf("demoting a voter: %s\n%+v", got, p)
+	}
+	if len(p.Notes) != 1 || !strings.Contains(p.Notes[0], "site-4 has no vote") {
 		t.Errorf("notes %q", p.Notes)
 	}
 
@@ -307,6 +348,25 @@ func TestAPlanTellsTheTruth(t *testing.T) {
 	}
 	if got := fmt.Sprint(p.Before.Stops, p.Steps[1].During.Outgoing, p.Steps[1].During.Stops, p.After.Stops, p.After.Voters); got != "[site-1 site-2] [1 2 3] [site-1 site-2] [] [1 2 4]" {
 		t.Errorf("replacing a dead site: %s\n%+v", got, p)
+	}
+
+	// Two of five are dead: the first of them is replaced, and the plan says what holds until the second is.
+	f = factsOf("1 2 3 4 5", []shardNow{shardOf(1, "1* 2 3 4? 5?")}, 4, 5)
+	replace.Site, replace.Old = 6, 5
+	p, _, err = f.plan(replace)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := fmt.Sprint(p.Before.Stops, p.Steps[1].During.Outgoing, p.Steps[1].During.Stops, p.After.Stops, p.After.Voters, p.After.Majority); got != "[site-1 site-2 site-3] [1 2 3 4 5] [site-1 site-2 site-3] [] [1 2 3 4 6] 3" {
+		t.Errorf("replacing the first of two dead sites: %s\n%+v", got, p)
+	}
+	for _, s := range p.Steps {
+		if len(s.During.Voters) < 5 || len(s.After.Voters) < 5 {
+			t.Errorf("%q leaves fewer voters than there were: %+v", s.Text, s)
+		}
+	}
+	if len(p.Notes) != 1 || !strings.Contains(p.Notes[0], "site-4 does not answer either") {
+		t.Errorf("notes %q", p.Notes)
 	}
 }
 
@@ -324,6 +384,14 @@ func TestPlansAreBoundToVersions(t *testing.T) {
 
 func TestPlansThatWouldStopAShard(t *testing.T) {
 	retire := func(n holdfast.SiteID) SiteRequest { return SiteRequest{Kind: SiteRetire, Site: n} }
+	promote := func(n holdfast.SiteID) SiteRequest { return SiteRequest{Kind: SitePromote, Site: n} }
+	demote := func(n holdfast.SiteID) SiteRequest { return SiteRequest{Kind: SiteDemote, Site: n} }
+	replace := func(n holdfast.SiteID) SiteRequest {
+		return SiteRequest{Kind: SiteReplace, Site: 6, Old: n, Name: "new", Addresses: []string{"10.0.0.9:7001"}}
+	}
+	underWay := func(kind string, site holdfast.SiteID) func(*planFacts) {
+		return func(f *planFacts) { f.roster.Change = &SiteChange{Kind: kind, Site: site} }
+	}
 	add := SiteRequest{Kind: SiteAdd, Site: 6, Name: "new", Addresses: []string{"10.0.0.9:7001"}}
 	for _, row := range []struct {
 		list, shard string
@@ -338,6 +406,13 @@ func TestPlansThatWouldStopAShard(t *testing.T) {
 		{"1 2 3 4 5", "1* 2 3 4? 5?", []holdfast.SiteID{4, 5}, nil, retire(3), "site-4 does not answer"},
 		{"1 2 3 4 5", "1* 2 3 4? 5?", nil, nil, retire(3), "shard 1 would have 4 voters, and only 2 of them are at work: it would stop"},
 		{"1 2 3", "1* 2 3?", nil, nil, add, "only 2 of the 3 voters that stay are at work"},
+		{"1 2 3 4 5", "1* 2 3 4? 5?", []holdfast.SiteID{4, 5}, nil, replace(5), ""}, // two are dead for good: one after the other
+		{"1 2 3 4 6", "1* 2 3 4? 6", []holdfast.SiteID{4}, nil, func() SiteRequest { q := replace(4); q.Site = 7; return q }(), ""},
+		{"1 2 3 4 5", "1* 2 3? 4? 5?", []holdfast.SiteID{4, 5}, nil, replace(5), "shard 1: only 2 of its 5 voters are at work"},
+		{"1 2 3 4 5", "1* 2 3 4? 5?", []holdfast.SiteID{4, 5}, nil, replace(3), "site-4 does not answer"}, // first those that are dead
+		{"1 2 3 4 5", "1* 2 3 4? 5?", []holdfast.SiteID{5}, nil, replace(5), "only 3 of the 4 voters that stay are at work: wait until all are"},
+		{"1 2 3 4 5", "1* 2 3 4? 5?", []holdfast.SiteID{4, 5}, nil, add, "site-4 does not answer"},
+		{"1 2 3 4 5", "1* 2 3 4? 5?", []holdfast.SiteID{4, 5}, nil, retire(5), "site-4 does not answer"},
 		{"1 2 3", "1* 2 3", nil, func(f *planFacts) { f.shards[0].known = false }, add, "shard 1 has no leader that answers"},
 		{"1 2 3", "1* 2 3", nil, func(f *planFacts) { f.sites[1].trouble = "does not know how" }, add, "site-2 does not know how"},
 		{"1 2 3", "1* 2 3", nil, func(f *planFacts) { f.reached[2] = []string{"no way"} }, add, "site-2 does not reach site 6: no way"},
@@ -346,6 +421,24 @@ func TestPlansThatWouldStopAShard(t *testing.T) {
 		{"1 2 3 4l", "1* 2 3 4l?", []holdfast.SiteID{4}, nil, add, ""},                                                          // nothing waits for a learner, a change of sites neither
 		{"1 2 3 4l", "1* 2 3? 4l?", []holdfast.SiteID{3, 4}, nil, func() SiteRequest { q := add; q.Kind, q.Old = SiteReplace, 3; return q }(), ""},
 		{"1 2 3 4l", "1* 2 3 4l?", []holdfast.SiteID{4}, nil, retire(4), ""},
+		{"1 2 3 4l", "1* 2 3 4l", nil, nil, promote(4), ""},
+		{"1 2 3 4l", "1* 2 3 4l?", nil, nil, promote(4), "shard 1: site-4 has not caught up: 5 entries to go"},
+		{"1 2 3 4l", "1* 2 3", nil, nil, promote(4), "shard 1: site-4 has no copy of it yet"},
+		{"1 2 3 4l", "1* 2 3 4l?", []holdfast.SiteID{4}, nil, promote(4), "site-4 does not answer"},
+		{"1 2 3 4l", "1* 2 3? 4l", []holdfast.SiteID{3}, nil, promote(4), "site-3 does not answer"},
+		{"1 2 3 4l", "1* 2 3? 4l", nil, nil, promote(4), "only 2 of the 3 voters that stay are at work"},
+		{"1 2 3 4l", "1* 2 3 4l", nil, nil, promote(3), "site-3 is a voter already"},
+		{"1 2 3 4l", "1* 2 3 4l", nil, nil, promote(5), "site 5 is not on the list"},
+		{"1 2 3 4l", "1* 2 3 4l", nil, func(f *planFacts) { f.sites[1].turns = false }, promote(4), "site-2 does not know how sites get and lose their votes"},
+		{"1 2 3 4l", "1* 2 3 4l", nil, underWay(SitePromote, 4), promote(4), "a change is under way already: promote site 4"},
+		{"1 2 3 4", "1* 2 3 4l?", []holdfast.SiteID{4}, underWay(SitePromote, 4), demote(4), ""}, // it is given up
+		{"1 2 3 4", "1* 2 3 4l?", []holdfast.SiteID{4}, underWay(SitePromote, 4), retire(4), ""},
+		{"1 2 3 4", "1* 2 3 4", nil, nil, demote(4), ""},
+		{"1 2 3 4", "1* 2 3 4?", []holdfast.SiteID{4}, nil, demote(4), ""},
+		{"1 2 3 4", "1 2 3 4*", nil, nil, demote(4), ""},
+		{"1 2 3", "1* 2 3", nil, nil, demote(3), "2 voters would be left, and this fleet keeps 3: add a site first, or replace site 3"},
+		{"1 2 3 4 5", "1* 2 3? 4? 5", nil, nil, demote(5), "shard 1 would have 4 voters, and only 2 of them are at work: it would stop"},
+		{"1 2 3 4l", "1* 2 3 4l", nil, nil, demote(4), "site-4 is a learner already"},
 		{"1 2 3", "1* 2 3", nil, nil, func() SiteRequest { q := add; q.Site = 10; return q }(), "site 10 is not within 1-9"},
 	} {
 		f := factsOf(row.list, []shardNow{shardOf(1, row.shard)}, row.dead...)

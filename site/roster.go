@@ -45,8 +45,8 @@ type ListedSite struct {
 // SiteChange is a change of the list that is under way.
 type SiteChange struct {
 	Plan string          `json:"plan"`
-	Kind string          `json:"kind"` // "add", "replace", "retire"
-	Site holdfast.SiteID `json:"site"` // that comes, or is retired
+	Kind string          `json:"kind"` // "add", "replace", "retire", "promote", "demote"
+	Site holdfast.SiteID `json:"site"` // that comes, is retired, or gets or loses its vote
 	Old  holdfast.SiteID `json:"old,omitempty"`
 }
 

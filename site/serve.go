@@ -27,7 +27,7 @@ func (h handler) Serve(ctx context.Context, from holdfast.SiteID, method string,
 	case shard.Serves(method):
 		return h.site.host.Serve(ctx, from, method, payload)
 	case method == methodSubmit:
-		return h.site.serveSubmit(ctx, payload)
+		return h.site.serveSubmit(ctx, from, payload)
 	case method == methodPulse:
 		return h.site.servePulse(from, payload)
 	case method == methodHandOver:
@@ -46,10 +46,15 @@ func (h handler) Serve(ctx context.Context, from holdfast.SiteID, method string,
 
 // serveSubmit proposes what another site has forwarded. It is never forwarded again: who asked has a newer view of the board
 // than a chain of sites pointing at each other.
-func (s *Site) serveSubmit(ctx context.Context, payload []byte) ([]byte, error) {
+func (s *Site) serveSubmit(ctx context.Context, from holdfast.SiteID, payload []byte) ([]byte, error) {
 	groups, err := readGroups(payload)
 	if err != nil {
 		return nil, notExecuted{err}
+	}
+	for i := range groups {
+		if o := &groups[i].Origin; o.Ticket != 0 {
+			o.Site = from
+		}
 	}
 	answers := make([]answer, len(groups))
 	if len(groups) == 1 {
@@ -100,9 +105,11 @@ func (s *Site) servePulse(from holdfast.SiteID, payload []byte) ([]byte, error) 
 func (s *Site) pulse() pulse {
 	p := pulse{
 		version: s.opts.Version, stopping: s.stopping.Load(), digestOK: !s.outs.any(), leads: map[holdfast.ShardID]uint64{},
+		knows: knowsTickets,
 	}
 	p.ready = s.running.Load() && !p.stopping && p.digestOK && s.watch.majority.Load().heard
 	p.diskFull, p.diskFree = s.disk.look(s.store)
+	p.unwell = !s.host.Well()
 	for _, id := range s.seatIDs() {
 		if seat := s.board.seat(id); seat.leader == s.cfg.Site {
 			p.leads[id] = seat.term

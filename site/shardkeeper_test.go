@@ -122,9 +122,13 @@ func TestAShardIsBornUnderLoad(t *testing.T) {
 	f.born(3)
 	t.Logf("from the order until every site can use the shard: %s", time.Since(began))
 	f.oneList(3)
-	if at, err := f.site(3).AddShard(t.Context(), "split-1", version); at != 3 || err != nil {
-		t.Errorf("the same order again: shard %d, %v", at, err)
-	}
+	f.until("the same order again", func() (string, bool) {
+		at, err := f.site(3).AddShard(t.Context(), "split-1", version)
+		if err == nil && at != 3 {
+			t.Fatalf("the same order again: shard %d", at)
+		}
+		return fmt.Sprint(err), err == nil
+	})
 	f.moveSlots(s, 3, SlotRange{10, 10})
 	f.awaitMove(10, 1, 3)
 	before := f.applied(3)
@@ -135,7 +139,7 @@ func TestAShardIsBornUnderLoad(t *testing.T) {
 		if len(x.wrong) > 0 || x.done == 0 {
 			t.Errorf("%s to %s: %d done; %+v", x.from, x.to, x.done, x.wrong)
 		}
-		t.Logf("%s to %s: %d done, the longest gap was %s", x.from, x.to, x.done, x.gap)
+		t.Logf("%s to %s: %d done, %d asked again, the longest gap was %s", x.from, x.to, x.done, x.again, x.gap)
 	}
 	f.settled()
 	f.restart()
@@ -254,16 +258,18 @@ func TestASiteIsDownDuringABirth(t *testing.T) {
 			})
 			third := f.replicaFor(3, 3)
 			f.mustDo(f.site(3), f.pay(a, b, 1))
-			if err := f.site(3).Ready(); err != nil {
-				t.Errorf("a site of a fleet in which a birth waits: %v", err)
-			}
+			f.until("a site of a fleet in which a birth waits is ready", func() (string, bool) {
+				err := f.site(3).Ready()
+				return fmt.Sprint(err), err == nil
+			})
 			f.until("it is given up", func() (string, bool) {
 				err := f.site(3).CancelShard(t.Context(), "too-early")
 				return fmt.Sprint(err), err == nil || errors.As(err, new(PlanRefused))
 			})
-			if err := f.site(3).CancelShard(t.Context(), "too-early"); !errors.As(err, new(PlanRefused)) {
-				t.Errorf("giving up what is given up: %v", err)
-			}
+			f.until("what is given up is not given up again", func() (string, bool) {
+				err := f.site(3).CancelShard(t.Context(), "too-early")
+				return fmt.Sprint(err), errors.As(err, new(PlanRefused))
+			})
 			f.start(2)
 			f.ready()
 
@@ -321,23 +327,26 @@ func TestABirthIsRefused(t *testing.T) {
 			return fmt.Sprint(err), errors.As(err, new(PlanRefused)) && strings.Contains(err.Error(), want)
 		})
 	}
-	if _, err := s.AddShard(t.Context(), "order", 7); !errors.Is(err, ErrMapChanged) {
-		t.Errorf("an order from another map: %v", err)
+	never := func(what string, order func() error, as func(error) bool) { // which an election answers with another error
+		t.Helper()
+		f.until(what+" is refused", func() (string, bool) {
+			err := order()
+			if err == nil {
+				t.Fatalf("%s was taken", what)
+			}
+			return fmt.Sprint(err), as(err)
+		})
 	}
-	if _, err := s.AddShard(t.Context(), "No Such/Name", 0); !errors.As(err, new(PlanRefused)) {
-		t.Errorf("an order with a bad id: %v", err)
-	}
-	if err := f.tryMove(s, 10, 3); !errors.As(err, new(PlanRefused)) {
-		t.Errorf("a slot moves to a shard that is not there: %v", err)
-	}
+	unplanned := func(err error) bool { return errors.As(err, new(PlanRefused)) }
+	never("an order from another map", func() error { _, err := s.AddShard(t.Context(), "order", 7); return err },
+		func(err error) bool { return errors.Is(err, ErrMapChanged) })
+	never("an order with a bad id", func() error { _, err := s.AddShard(t.Context(), "No Such/Name", 0); return err }, unplanned)
+	never("a move to a shard that is not there", func() error { return f.tryMove(s, 10, 3) }, unplanned)
 	f.byHand(3, 1, "other")
 	refused("shard 3 is being born already, by order other")
-	if err := f.tryMove(s, 10, 3); !errors.As(err, new(PlanRefused)) {
-		t.Errorf("a slot moves to a shard that is not born: %v", err)
-	}
-	if _, err := s.PlanSites(t.Context(), f.request(SiteRetire, 2, 0)); !errors.As(err, new(PlanRefused)) || !strings.Contains(err.Error(), "shard 3 is being born") {
-		t.Errorf("a change of sites beside it: %v", err)
-	}
+	never("a move to a shard that is not born", func() error { return f.tryMove(s, 10, 3) }, unplanned)
+	never("a change of sites beside it", func() error { _, err := s.PlanSites(t.Context(), f.request(SiteRetire, 2, 0)); return err },
+		func(err error) bool { return unplanned(err) && strings.Contains(err.Error(), "shard 3 is being born") })
 	f.until("it is given up", func() (string, bool) {
 		err := s.CancelShard(t.Context(), "other")
 		return fmt.Sprint(err), err == nil

@@ -289,13 +289,16 @@ func (s *Site) readMap(ctx context.Context, mode shard.ReadMode) (m *ShardMap, e
 var ErrMapChanged = errors.New("the shard map was changed by somebody else meanwhile: look at it again")
 
 // SetHome makes a site the home of a shard, through the log. The leadership follows by itself when that site has been well
-// for a while; [Site.HandOver] moves it at once.
+// for a while; [Site.MoveLeader] moves it at once.
 func (s *Site) SetHome(ctx context.Context, id holdfast.ShardID, home holdfast.SiteID) error {
 	if err := s.known(id); err != nil {
 		return err
 	}
 	if !slices.Contains(s.sites(), home) {
 		return fmt.Errorf("site %d is no site of this fleet: there are %v", home, s.sites())
+	}
+	if role := s.Roster().role(home); role != RoleVoter {
+		return fmt.Errorf("site %d is a %s: a shard is at home where it can be led", home, role)
 	}
 	ctx, cancel := s.within(ctx)
 	defer cancel()

@@ -170,9 +170,13 @@ func TestAHomeIsSetThroughTheLog(t *testing.T) {
 		}
 		return true
 	})
-	if err := f.site(1).SetHome(ctx, 2, 4); err == nil || !strings.Contains(err.Error(), "site 4 is no site of this fleet") {
-		t.Errorf("a home at a site that is not there: %v", err)
-	}
+	f.until("a home at a site that is not there is refused", func() (string, bool) {
+		err := f.site(1).SetHome(ctx, 2, 4)
+		if err == nil {
+			t.Fatal("a home was set at a site that is not there")
+		}
+		return fmt.Sprint(err), strings.Contains(err.Error(), "site 4 is no site of this fleet")
+	})
 	old := f.site(2).ShardMap()
 	eventually(t, "another home is set", func() bool { return f.site(1).SetHome(ctx, 1, 3) == nil })
 	eventually(t, "a map made from an old version is refused", func() bool {

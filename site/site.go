@@ -28,9 +28,12 @@ type Options struct {
 	OnEvent func(Event)
 	// OnCheckpoint hears of every checkpoint that was made here; it must not block. nil: nobody.
 	OnCheckpoint func(shard.CheckpointMade)
-	// Machine and Replica are limits of the replicas, for benches that need others than a site has.
+	// OnWrite hears how long each write took, on the goroutine that writes: as long as it runs, the write is not done. nil: nobody.
+	OnWrite func(took time.Duration, bytes int)
+	// Machine, Replica and Care are limits of the replicas, for benches and tests that need others than a site has.
 	Machine shard.MachineConfig
 	Replica shard.ReplicaConfig
+	Care    shard.CareBounds
 }
 
 // ErrNotReady is the error of everything that needs a site that has started and not yet stopped.
@@ -106,6 +109,9 @@ func Open(cfg Config, o Options) (*Site, error) {
 	}
 	if o.OnCheckpoint == nil {
 		o.OnCheckpoint = func(shard.CheckpointMade) {}
+	}
+	if o.OnWrite == nil {
+		o.OnWrite = func(time.Duration, int) {}
 	}
 	if o.OnFatal == nil {
 		o.OnFatal = func(err error) { panic(err) }

@@ -189,26 +189,32 @@ func TestAnySiteTakesAnyRequest(t *testing.T) {
 func (f *fleet) checkStatus() {
 	f.t.Helper()
 	for _, s := range f.all() {
-		leads := 0
-		for _, st := range s.Sites(context.Background()) {
-			if !st.Reachable || !st.Ready || !st.DigestOK || st.Version != "test" || st.DiskFree == 0 || st.Name == "" {
-				f.t.Errorf("site %d says of site %d: %+v", s.cfg.Site, st.Site, st)
-			}
-			leads += len(st.Leads)
-		}
-		if n := s.extent.Load().now; leads != n {
-			f.t.Errorf("site %d sees %d leaderships of %d shards", s.cfg.Site, leads, n)
-		}
-		for _, st := range s.Shards(context.Background()) {
-			if st.Leader == 0 || !st.InService || len(st.Members) != len(f.configs) || st.Applied == 0 {
-				f.t.Errorf("site %d says of shard %d: %+v", s.cfg.Site, st.Shard, st)
-			}
-		}
+		f.until("all is well by what a site says", func() (string, bool) { return f.allWell(s) })
 		families, err := s.Registry().Gather()
 		if err != nil || len(families) < 20 {
 			f.t.Errorf("site %d: %d metrics, %v", s.cfg.Site, len(families), err)
 		}
 	}
+}
+
+// allWell says what a site says of a site or a shard with which something is the matter, and whether there is none.
+func (f *fleet) allWell(s *Site) (string, bool) {
+	leads := 0
+	for _, st := range s.Sites(context.Background()) {
+		if !st.Reachable || !st.Ready || !st.DigestOK || st.Version != "test" || st.DiskFree == 0 || st.Name == "" {
+			return fmt.Sprintf("site %d says of site %d: %+v", s.cfg.Site, st.Site, st), false
+		}
+		leads += len(st.Leads)
+	}
+	if n := s.extent.Load().now; leads != n {
+		return fmt.Sprintf("site %d sees %d leaderships of %d shards", s.cfg.Site, leads, n), false
+	}
+	for _, st := range s.Shards(context.Background()) {
+		if st.Leader == 0 || !st.InService || len(st.Members) != len(f.configs) || st.Applied == 0 {
+			return fmt.Sprintf("site %d says of shard %d: %+v", s.cfg.Site, st.Shard, st), false
+		}
+	}
+	return "", true
 }
 
 func TestHandOverFromAnySite(t *testing.T) {
@@ -218,28 +224,79 @@ func TestHandOverFromAnySite(t *testing.T) {
 	for n := range 6 {
 		old := f.leader(1)
 		to := f.other(old, siteID(n%3+1)).cfg.Site
-		if err := f.site(siteID(n%3+1)).HandOver(context.Background(), 1, to); err != nil {
-			t.Fatal(err)
-		}
-		if now := f.leader(1); now != to {
-			t.Errorf("site %d leads, want %d", now, to)
-		}
+		f.until("it is handed over", func() (string, bool) { // a busy machine may elect somebody of itself
+			err := f.site(siteID(n%3+1)).HandOver(context.Background(), 1, to)
+			now := f.leader(1)
+			return fmt.Sprintf("site %d leads, want %d: %v", now, to, err), err == nil && now == to
+		})
 		f.mustDo(f.other(to), f.pay(a, b, 1))
 	}
-	leading := f.leader(1)
-	for _, asked := range []*Site{f.site(leading), f.other(leading)} {
-		if err := asked.HandOver(context.Background(), 1, 9); err == nil || errors.Is(err, ErrUnknown) {
-			t.Errorf("to a site that does not exist, asked at site %d: %v", asked.cfg.Site, err)
-		}
+	for _, asked := range f.all() {
+		f.until("a site that does not exist gets nothing", func() (string, bool) {
+			err := asked.HandOver(context.Background(), 1, 9)
+			if err == nil {
+				t.Fatalf("it leads, asked at site %d", asked.cfg.Site)
+			}
+			return fmt.Sprintf("asked at site %d: %v", asked.cfg.Site, err), !errors.Is(err, ErrUnknown)
+		})
 	}
 	ended, cancel := context.WithTimeout(context.Background(), 0)
 	defer cancel()
-	if err := f.site(leading).HandOver(ended, 1, f.other(leading).cfg.Site); !errors.Is(err, ErrUnknown) {
-		t.Errorf("nobody waits for what has begun, or may: %v", err)
-	}
+	f.until("nobody waits for what has begun, or may", func() (string, bool) {
+		leading := f.leader(1)
+		err := f.site(leading).HandOver(ended, 1, f.other(leading).cfg.Site)
+		return fmt.Sprint(err), errors.Is(err, ErrUnknown)
+	})
 	if err := f.site(1).HandOver(context.Background(), 2, 1); !errors.Is(err, shard.ErrNoShard) {
 		t.Errorf("handing over a shard that does not exist: %v", err)
 	}
+}
+
+// TestALeadershipThatCannotMove: an order that is refused changes nothing, the home neither; one of which nobody knows whether it was done
+// is done in the end.
+func TestALeadershipThatCannotMove(t *testing.T) {
+	f := newFleet(t, 3, 2)
+	f.newcomers(4)
+	f.start(4)
+	ctx := context.Background()
+	eventually(t, "the leadership moves, and the home", func() bool {
+		return f.site(2).MoveLeader(ctx, 2, 3) == nil && f.site(2).ShardMap().Home(2) == 3
+	})
+	home := func() holdfast.SiteID {
+		m, err := f.site(1).readMap(ctx, shard.Linearizable)
+		if err != nil {
+			return 0
+		}
+		return m.Home(2)
+	}
+	// Site 4 is to become a voter, and is gone: no shard can be led there.
+	f.orderAsItDies(4, f.request(SiteAdd, 4, 0))
+	f.until("site 1 knows of site 4", func() (string, bool) { r := f.site(1).Roster(); return fmt.Sprint(r.words()), r.role(4) == RoleVoter })
+	f.until("the refusal", func() (string, bool) {
+		err := f.site(1).MoveLeader(ctx, 2, 4)
+		if errors.Is(err, ErrUnknown) { // a busy machine: the home may be set, and the next order would not put it back
+			err = errors.Join(err, f.site(1).SetHome(ctx, 2, 3))
+		}
+		return fmt.Sprint(err), err != nil && !errors.Is(err, ErrUnknown) && strings.Contains(err.Error(), "site 4 has no voting replica of shard 2")
+	})
+	f.until("the home as it was", func() (string, bool) { h := home(); return fmt.Sprint(h), h != 0 })
+	if h := home(); h != 3 {
+		t.Errorf("the home of shard 2 is site %d after a refusal, it was site 3", h)
+	}
+	f.change(2, f.request(SiteRetire, 4, 0)) // it is given up
+
+	// Site 2 hears nothing while it is to lead; nobody who asks waits for it to be back.
+	f.net.CutSite(2)
+	short, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	if err := f.site(1).MoveLeader(short, 2, 2); !errors.Is(err, ErrUnknown) {
+		t.Errorf("a site that cannot be reached was to lead: %v", err)
+	}
+	f.net.HealAll()
+	f.until("it leads at last, if it is the home", func() (string, bool) {
+		h, leads := home(), f.leader(2)
+		return fmt.Sprint("home ", h, ", led by ", leads), h != 0 && h == leads
+	})
 }
 
 // A caller knows how long he can wait: the configuration is for who does not say, and the bound is the same for all.
@@ -249,13 +306,14 @@ func TestARequestHasTheTimeItsCallerGives(t *testing.T) {
 		0: 2 * time.Second, time.Second: time.Second, 8 * time.Second: 8 * time.Second, time.Minute: MaxRequest,
 	} {
 		ctx, cancel := context.Background(), context.CancelFunc(func() {})
+		before := time.Now()
 		if own > 0 {
 			ctx, cancel = context.WithTimeout(ctx, own)
 		}
 		with, end := s.within(ctx)
 		until, _ := with.Deadline()
-		if left := time.Until(until); left > want || left < want-900*time.Millisecond {
-			t.Errorf("with %v of its own: %v, want %v", own, left, want)
+		if most, least := until.Sub(before), time.Until(until); most < want || least > want {
+			t.Errorf("with %v of its own: between %v and %v, want %v", own, least, most, want)
 		}
 		end()
 		cancel()
@@ -296,6 +354,9 @@ func TestOwnersAreIssuedOnce(t *testing.T) {
 			all.Go(func() {
 				for range ownerBlock {
 					o, err := s.IssueOwner(context.Background())
+					for began := time.Now(); err != nil && time.Since(began) < patience; { // while a leader is being elected
+						o, err = s.IssueOwner(context.Background())
+					}
 					mu.Lock()
 					if err != nil || o.Check() != nil || seen[o] {
 						t.Errorf("site %d: owner %s, %v, again: %t", s.cfg.Site, o, err, seen[o])
@@ -347,7 +408,7 @@ func (st *stream) run(n int) {
 
 func (st *stream) one(n int) {
 	begun := time.Now()
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	txn := st.fleet.pay(st.from, st.to, 1)
 	last := "no site"
@@ -468,6 +529,29 @@ func (f *fleet) honest(victim *Site, cut func(), from, to holdfast.AccountID) (u
 	return underWay, fresh
 }
 
+// lateness runs something, and tells by how much a timer of 1 ms was late meanwhile: as long as that nobody in this process can be punctual.
+func lateness(do func()) (worst time.Duration) {
+	over, ended := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(ended)
+		ticker := time.NewTicker(time.Millisecond)
+		defer ticker.Stop()
+		for last := time.Now(); ; last = time.Now() {
+			select {
+			case <-over:
+				worst = max(worst, time.Since(last))
+				return
+			case <-ticker.C:
+				worst = max(worst, time.Since(last))
+			}
+		}
+	}()
+	do()
+	close(over)
+	<-ended
+	return worst
+}
+
 func TestAMinoritySaysSo(t *testing.T) {
 	f := newFleet(t, 3, 1)
 	a, b := account(t, 1, 1), account(t, 2, 2)
@@ -486,19 +570,20 @@ func TestAMinoritySaysSo(t *testing.T) {
 		{"follower hears and is not heard", following, f.net.Mute},
 	}
 	for _, row := range rows {
-		var underWay, fresh time.Duration
-		for range 3 { // a busy machine may be late; it is not late every time
+		var underWay, fresh, late time.Duration
+		for range 5 { // a busy machine may be late; it is not late every time
 			victim := row.victim()
-			underWay, fresh = f.honest(victim, func() { row.cut(victim.cfg.Site) }, a, b)
+			late = lateness(func() { underWay, fresh = f.honest(victim, func() { row.cut(victim.cfg.Site) }, a, b) })
 			f.net.HealAll()
 			f.ready()
 			if underWay <= HonestWithin && fresh <= HonestWithin {
 				break
 			}
 		}
-		t.Logf("%s: %s when under way, %s when new", row.name, underWay, fresh)
-		if underWay > HonestWithin || fresh > HonestWithin {
-			t.Errorf("%s: took %s when under way, %s when new; %s is promised", row.name, underWay, fresh, HonestWithin)
+		t.Logf("%s: %s when under way, %s when new; the machine was late by %s", row.name, underWay, fresh, late)
+		// What is late is first a tick, then whoever hears of it, then the answer. Where nothing was late the promise is judged as it is.
+		if promised := HonestWithin + 10*max(0, late-10*time.Millisecond); underWay > promised || fresh > promised {
+			t.Errorf("%s: took %s when under way, %s when new; %s is promised", row.name, underWay, fresh, promised)
 		}
 	}
 	f.audit()

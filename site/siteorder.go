@@ -76,6 +76,9 @@ func askJSON[A any](ctx context.Context, s *Site, to holdfast.SiteID, method str
 	return a, json.Unmarshal(answer, &a)
 }
 
+// turnsFormat is what this release knows of learners that become voters, and of voters that become learners.
+const turnsFormat = 1
+
 // aboutAnswer is what a site says of itself.
 type aboutAnswer struct {
 	Site      holdfast.SiteID `json:"site"`
@@ -89,6 +92,7 @@ type aboutAnswer struct {
 	Map       uint64          `json:"map"`    // version of the shard map that it follows, on disk too
 	Moves     int             `json:"moves"`  // of slots, that its release can take part in; 0: none
 	Splits    int             `json:"splits"` // of shards, that it can carry out; 0: none
+	Turns     int             `json:"turns"`  // of learners into voters and back, that it can carry out; 0: none
 }
 
 // replicaAbout is its replica of a shard.
@@ -98,7 +102,7 @@ type replicaAbout struct {
 }
 
 func (s *Site) about() aboutAnswer {
-	a := aboutAnswer{Site: s.cfg.Site, Name: s.cfg.Name, City: s.cfg.City, Addresses: s.cfg.advertised(), Moves: movesFormat, Splits: splitFormat}
+	a := aboutAnswer{Site: s.cfg.Site, Name: s.cfg.Name, City: s.cfg.City, Addresses: s.cfg.advertised(), Moves: movesFormat, Splits: splitFormat, Turns: turnsFormat}
 	if host, _, err := net.SplitHostPort(s.cfg.HTTP.Listen); err == nil && dialable(s.cfg.HTTP.Listen) && !net.ParseIP(host).IsLoopback() {
 		a.HTTP = "http://" + s.cfg.HTTP.Listen // what it listens on for a proxy beside it is of no use to others
 	}
@@ -251,7 +255,7 @@ func (s *Site) fleetNow(ctx context.Context, r *Roster) (shards []shardNow, site
 	all.Wait()
 	for i := range sites {
 		if a, ok := abouts[sites[i].site]; ok {
-			sites[i].roster, sites[i].trouble = a.Roster, a.trouble(first, founded)
+			sites[i].roster, sites[i].turns, sites[i].trouble = a.Roster, a.Turns > 0, a.trouble(first, founded)
 		}
 	}
 	return shards, sites, abouts
@@ -367,8 +371,8 @@ func (s *Site) makePlan(ctx context.Context, q SiteRequest) (p SitePlan, target 
 		}
 		f.sites = slices.DeleteFunc(f.sites, func(x siteNow) bool { return f.roster.find(x.site) == nil })
 	}
-	if f.reached = map[holdfast.SiteID][]string{}; q.Kind != SiteRetire {
-		f.reached = s.probeFrom(ctx, f.roster, q)
+	if f.reached = map[holdfast.SiteID][]string{}; q.comes() {
+		f.reached = s.probeFrom(ctx, f.roster, f.silent, q)
 	}
 	f.picture = s.paint(s.askVitals(ctx))
 	log, state := s.store.DiskUsage()
@@ -411,7 +415,7 @@ func (r *Roster) among(shards []shardNow) *Roster {
 }
 
 // probeFrom asks every site that answers to reach the one that comes.
-func (s *Site) probeFrom(ctx context.Context, r *Roster, q SiteRequest) map[holdfast.SiteID][]string {
+func (s *Site) probeFrom(ctx context.Context, r *Roster, silent func(holdfast.SiteID) bool, q SiteRequest) map[holdfast.SiteID][]string {
 	ctx, cancel := context.WithTimeout(ctx, 2*probeWait)
 	defer cancel()
 	reached := map[holdfast.SiteID][]string{}
@@ -419,7 +423,7 @@ func (s *Site) probeFrom(ctx context.Context, r *Roster, q SiteRequest) map[hold
 	var all sync.WaitGroup
 	request := probeRequest{q.Site, q.Addresses}
 	for _, listed := range r.Sites {
-		if r.role(listed.Site) == RoleLeaving {
+		if r.role(listed.Site) == RoleLeaving || silent(listed.Site) { // whoever is silent is not waited for a second time
 			continue
 		}
 		all.Go(func() {
@@ -536,6 +540,8 @@ func (s *Site) carryOut(ctx context.Context, r *Roster, m move, abouts map[holdf
 		q.Kind = shard.OrderPromote
 	case moveRemove:
 		q.Kind = shard.OrderRemove
+	case moveDemote:
+		q.Kind = shard.OrderDemote
 	case moveHandOver:
 		return s.HandOver(ctx, m.shard, m.site)
 	case moveFinish:

@@ -14,6 +14,7 @@ import (
 
 	"holdfast"
 	"holdfast/link"
+	"holdfast/shard"
 )
 
 // newcomers makes configurations of further sites, each of which knows the first site and no other, and starts none.
@@ -33,7 +34,7 @@ func (f *fleet) newcomers(ids ...int) {
 
 func (f *fleet) request(kind string, site, old int) SiteRequest {
 	q := SiteRequest{Kind: kind, Site: siteID(site), Old: siteID(old)}
-	if c := f.configs[q.Site]; kind != SiteRetire {
+	if c := f.configs[q.Site]; q.comes() {
 		q.Name, q.City, q.Addresses = c.Name, c.City, c.Link.Listen
 	}
 	return q
@@ -91,7 +92,7 @@ func (f *fleet) until(what string, ok func() (string, bool)) {
 	}()
 	ticker := time.NewTicker(5 * time.Millisecond)
 	defer ticker.Stop()
-	late := time.After(2 * time.Minute)
+	late := time.After(patience)
 	for done := false; ; {
 		if told, done = ok(); done {
 			return
@@ -99,7 +100,7 @@ func (f *fleet) until(what string, ok func() (string, bool)) {
 		select {
 		case <-ticker.C:
 		case <-late:
-			f.t.Fatalf("after two minutes still not: %s: %s", what, told)
+			f.t.Fatalf("after %s still not: %s: %s", patience, what, told)
 		}
 	}
 }
@@ -166,7 +167,7 @@ func (p *payer) pay(sites []*Site) {
 	pause := time.NewTicker(time.Millisecond)
 	defer pause.Stop()
 	said := ""
-	late := time.After(time.Minute)
+	late := time.After(patience)
 	for n := 0; ; n++ {
 		outcomes, err := sites[n%len(sites)].Submit(context.Background(), []holdfast.Txn{txn}, false)
 		if err == nil && outcomes[0].Status == holdfast.Done {
@@ -277,10 +278,7 @@ func TestSitesComeAndGo(t *testing.T) {
 	})
 	for _, id := range []holdfast.SiteID{1, 2, 4, 6} {
 		f.mustHold(f.site(id), b, paid)
-		audit, err := f.site(id).Audit(context.Background())
-		if err != nil || !audit.OK() || audit.Compared != 9 {
-			t.Errorf("site %d: audit %+v, %v", id, audit, err)
-		}
+		f.audited(f.site(id), 9)
 	}
 }
 
@@ -311,7 +309,9 @@ func TestPlansAreRefused(t *testing.T) {
 		{func(q *SiteRequest) { *q = f.request(SiteRetire, 2, 0) }, "2 voters would be left, and this fleet keeps 3"},
 		{func(q *SiteRequest) { *q = f.request(SiteRetire, 7, 0) }, "site 7 is not on the list"},
 		{func(q *SiteRequest) { q.Kind, q.Old = SiteReplace, 7 }, "site 7 is not on the list"},
-		{func(q *SiteRequest) { q.Kind = "move" }, "is not one of add, replace, retire"},
+		{func(q *SiteRequest) { q.Kind = "move" }, "is not one of add, replace, retire, promote, demote"},
+		{func(q *SiteRequest) { *q = f.request(SiteDemote, 2, 0) }, "2 voters would be left, and this fleet keeps 3"},
+		{func(q *SiteRequest) { *q = f.request(SitePromote, 2, 0) }, "site-2 is a voter already"},
 	} {
 		q := add
 		row.edit(&q)
@@ -323,12 +323,145 @@ func TestPlansAreRefused(t *testing.T) {
 		plan, err = f.site(3).PlanSites(ctx, add)
 		return fmt.Sprint(err), err == nil
 	})
-	if err := f.site(2).ApplySites(ctx, add, "x"+plan.ID[1:]); !errors.Is(err, ErrPlanStale) {
-		t.Errorf("a plan of another id: %v", err)
-	}
+	f.until("a plan of another id is refused", func() (string, bool) {
+		err := f.site(2).ApplySites(ctx, add, "x"+plan.ID[1:])
+		if err == nil {
+			t.Fatal("a plan of another id was applied")
+		}
+		return fmt.Sprint(err), errors.Is(err, ErrPlanStale)
+	})
 	f.stop(3)
 	f.until("site 3 is missed", func() (string, bool) { return "", !f.site(1).watch.answers(f.site(1).watch.peer(3)) })
 	refused(add, "site-3 does not answer: bring it back or replace it first")
+}
+
+// TestTwoDeadOfFiveAreReplaced: two of five sites are gone for good, with their disks. Three are a majority; each of the dead is replaced, one
+// after the other, while payments go on, and then two more may be lost.
+func TestTwoDeadOfFiveAreReplaced(t *testing.T) {
+	f := newFleet(t, 5, 2)
+	f.newcomers(6, 7)
+	a, b := account(t, 1, 10), account(t, 2, 20)
+	f.mustDo(f.site(1), f.open(a, b))
+	f.stop(4)
+	f.stop(5)
+	f.start(6)
+	f.start(7)
+	for _, id := range []holdfast.SiteID{4, 5} {
+		f.until("it is missed", func() (string, bool) { return "", !f.site(1).watch.answers(f.site(1).watch.peer(id)) })
+	}
+	load := f.payThrough(a, b, 1, 2)
+	plan := f.change(1, f.request(SiteReplace, 6, 5))
+	for _, s := range plan.Steps {
+		if len(s.During.Voters) != 5 || len(s.After.Voters) != 5 {
+			t.Errorf("%q: %+v", s.Text, s)
+		}
+	}
+	f.change(2, f.request(SiteReplace, 7, 4))
+	f.until("five voters that live", func() (string, bool) {
+		return fmt.Sprint(voters(f.site(7))), fmt.Sprint(voters(f.site(7))) == "[1 2 3 6 7]" && f.site(6).Ready() == nil && f.site(7).Ready() == nil
+	})
+	paid := holdfast.Amount(load.end())
+	f.stop(2)
+	f.stop(3)
+	f.until("the three that are left go on", func() (string, bool) {
+		o := submit(t, f.site(7), f.pay(a, b, 1))
+		return fmt.Sprint(o), o.Status == holdfast.Done
+	})
+	if sum, err := balance(t, f.site(6), b); err != nil || sum < paid+1 {
+		t.Errorf("%d were paid, %d are there: %v", paid+1, sum, err)
+	}
+}
+
+// TestALearnerGetsItsVote: a copy becomes a voter and a voter a copy, while payments go on. Then of three voters one dies: the two that are
+// left are a majority only if the new vote counts.
+func TestALearnerGetsItsVote(t *testing.T) {
+	f := newFleet(t, 3, 2)
+	f.newcomers(4)
+	f.start(4)
+	a, b := account(t, 1, 10), account(t, 2, 600)
+	f.mustDo(f.site(1), f.open(a))
+	f.mustDo(f.site(1), f.open(b))
+	load := f.payThrough(a, b, 1, 4)
+	add := f.request(SiteAdd, 4, 0)
+	add.Learner = true
+	f.change(1, add)
+	if got := fmt.Sprint(voters(f.site(1))); got != "[1 2 3]" {
+		t.Fatalf("voters %s beside a learner", got)
+	}
+	plan := f.change(1, f.request(SitePromote, 4, 0))
+	if len(plan.Steps) != 2 || plan.Before.Majority != 2 || plan.After.Majority != 3 || plan.Copy != 0 {
+		t.Errorf("the plan: %+v", plan)
+	}
+	f.until("four voters", func() (string, bool) {
+		return fmt.Sprint(voters(f.site(2))), fmt.Sprint(voters(f.site(2))) == "[1 2 3 4]"
+	})
+	f.change(4, f.request(SiteDemote, 3, 0))
+	f.until("three voters", func() (string, bool) {
+		return fmt.Sprint(voters(f.site(3))), fmt.Sprint(voters(f.site(3))) == "[1 2 4]"
+	})
+	f.until("the list and the homes", func() (string, bool) {
+		r, homes := f.site(1).Roster(), f.site(1).ShardMap().Homes
+		return fmt.Sprint(r.words(), homes), r.role(3) == RoleLearner && r.role(4) == RoleVoter && !slices.Contains(homes, 3)
+	})
+	f.stop(2)
+	f.until("payments without site 2", func() (string, bool) {
+		o := submit(t, f.site(4), f.pay(a, b, 1))
+		return fmt.Sprint(o), o.Status == holdfast.Done
+	})
+	paid := holdfast.Amount(load.end())
+	f.until("what was paid is there", func() (string, bool) { // a payment between shards may still be under way
+		sum, err := balance(t, f.site(4), b)
+		return fmt.Sprint(sum, " of ", paid+1, err), err == nil && sum >= paid+1
+	})
+	f.start(2)
+	f.until("a learner that came from a voter may be retired", func() (string, bool) {
+		_, err := f.site(1).PlanSites(context.Background(), f.request(SiteRetire, 3, 0))
+		return fmt.Sprint(err), err == nil
+	})
+	f.change(1, f.request(SiteRetire, 3, 0))
+}
+
+// orderAsItDies orders a change for a site that dies between the last look at it and the order.
+func (f *fleet) orderAsItDies(dies holdfast.SiteID, q SiteRequest) {
+	f.t.Helper()
+	ctx := context.Background()
+	var target *Roster
+	var m *ShardMap
+	f.until("a plan", func() (string, bool) {
+		var err error
+		_, target, m, err = f.site(1).makePlan(ctx, q)
+		return fmt.Sprint(err), err == nil
+	})
+	f.stop(dies)
+	f.until("the order stands in the log", func() (string, bool) {
+		err := f.site(1).writeRoster(ctx, target, m)
+		r, readErr := f.site(1).readRosterHere(ctx, shard.Linearizable)
+		return fmt.Sprint(err, readErr), readErr == nil && r.Change != nil && r.Change.Plan == target.Change.Plan
+	})
+}
+
+// TestAPromotionIsGivenUp: the learner dies while it is to get its votes. It keeps none, and the fleet may be changed again.
+func TestAPromotionIsGivenUp(t *testing.T) {
+	f := newFleet(t, 3, 2)
+	f.newcomers(4)
+	f.start(4)
+	add := f.request(SiteAdd, 4, 0)
+	add.Learner = true
+	f.change(1, add)
+	ctx := context.Background()
+	f.orderAsItDies(4, f.request(SitePromote, 4, 0))
+	if _, err := f.site(1).PlanSites(ctx, f.request(SitePromote, 4, 0)); err == nil {
+		t.Error("a promotion was planned that is under way, of a site that is dead")
+	}
+	f.until("it is missed", func() (string, bool) { return "", !f.site(1).watch.answers(f.site(1).watch.peer(4)) })
+	f.change(2, f.request(SiteDemote, 4, 0))
+	f.until("it has no vote", func() (string, bool) {
+		return fmt.Sprint(voters(f.site(1))), fmt.Sprint(voters(f.site(1))) == "[1 2 3]" && f.site(1).Roster().role(4) == RoleLearner
+	})
+	a, b := account(t, 1, 10), account(t, 2, 20)
+	f.mustDo(f.site(1), f.open(a, b))
+	f.mustDo(f.site(2), f.pay(a, b, 7))
+	f.change(1, f.request(SiteRetire, 4, 0))
 }
 
 // TestAPlanOfAnOldMapIsRefused: between plan and apply somebody else has changed something.
@@ -392,7 +525,8 @@ func TestAFleetOfOneGrows(t *testing.T) {
 	})
 }
 
-// TestAChangeSurvivesItsDriver: whoever leads the first shard is stopped again and again while a site is added and another retired;
+// TestAChangeSurvivesItsDriver: whoever leads the first shard is stopped again and again while a site is added, and another loses its vote, gets
+// it back and is retired;
 // the others go on where it was.
 func TestAChangeSurvivesItsDriver(t *testing.T) {
 	f := newFleet(t, 4, 2)
@@ -413,6 +547,7 @@ func TestAChangeSurvivesItsDriver(t *testing.T) {
 			return p, p.ID, err
 		}, func(id string) error { return next().ApplySites(ctx, q, id) })
 	}
+	stops := 0
 	crowd := func(want string, through int) {
 		for stopped := 0; ; stopped++ {
 			driver := f.leader(mapShard)
@@ -425,9 +560,7 @@ func TestAChangeSurvivesItsDriver(t *testing.T) {
 				return fmt.Sprint(r.Change), over() || r.Version+uint64(len(f.site(driver).Events(0))) > step
 			})
 			if over() {
-				if stopped == 0 {
-					t.Error("nobody was stopped")
-				}
+				stops += stopped
 				return
 			}
 			if driver != siteID(through) && stopped < 4 {
@@ -442,8 +575,15 @@ func TestAChangeSurvivesItsDriver(t *testing.T) {
 	}
 	order(f.request(SiteAdd, 5, 0))
 	crowd("[1 2 3 4 5]", 1)
+	order(f.request(SiteDemote, 4, 0))
+	crowd("[1 2 3 5]", 1)
+	order(f.request(SitePromote, 4, 0))
+	crowd("[1 2 3 4 5]", 4)
 	order(f.request(SiteRetire, 4, 0))
 	crowd("[1 2 3 5]", 5)
+	if stops == 0 {
+		t.Error("nobody was stopped")
+	}
 	f.until("a payment through the one that came", func() (string, bool) {
 		o := submit(t, f.site(5), f.pay(a, b, 1))
 		return fmt.Sprint(o), o.Status == holdfast.Done

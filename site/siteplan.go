@@ -20,12 +20,14 @@ const (
 	SiteAdd     = "add"
 	SiteReplace = "replace"
 	SiteRetire  = "retire"
+	SitePromote = "promote" // a learner becomes a voter
+	SiteDemote  = "demote"  // a voter becomes a learner
 )
 
 // SiteRequest is what an operator wants. Name, City, HTTP and Addresses are those of the site that comes.
 type SiteRequest struct {
 	Kind      string          `json:"kind"`
-	Site      holdfast.SiteID `json:"site"`          // that comes, or is retired
+	Site      holdfast.SiteID `json:"site"`          // that comes, is retired, or gets or loses its vote
 	Old       holdfast.SiteID `json:"old,omitempty"` // SiteReplace: that goes
 	Name      string          `json:"name,omitempty"`
 	City      string          `json:"city,omitempty"`
@@ -146,9 +148,9 @@ func (f *planFacts) plan(q SiteRequest) (p SitePlan, target *Roster, err error) 
 // target is the list that a request asks for. It refuses what makes no sense for this list.
 func (f *planFacts) target(q SiteRequest) (*Roster, error) {
 	r := f.roster
-	if c := r.Change; c != nil && !(q.Kind == SiteRetire && c.Kind == SiteAdd && c.Site == q.Site) {
+	if c := r.Change; c != nil && !c.givenUpBy(q) {
 		return nil, refuse("a change is under way already: %s site %d; wait for its end (holdfast site list), or, when the site that "+
-			"is added does not come, retire that one", c.Kind, c.Site)
+			"is added or promoted does not come, retire that one", c.Kind, c.Site)
 	}
 	next := r.clone()
 	next.Change = &SiteChange{Kind: q.Kind, Site: q.Site}
@@ -172,8 +174,12 @@ func (f *planFacts) target(q SiteRequest) (*Roster, error) {
 		next.put(ListedSite{Site: q.Site, Name: q.Name, City: q.City, HTTP: q.HTTP, Addresses: q.Addresses, Role: role})
 	case SiteRetire:
 		goes = q.Site
+	case SitePromote, SiteDemote:
+		if err := next.turn(q); err != nil {
+			return nil, err
+		}
 	default:
-		return nil, refuse("%q is not one of add, replace, retire", q.Kind)
+		return nil, refuse("%q is not one of add, replace, retire, promote, demote", q.Kind)
 	}
 	if goes != 0 {
 		old := next.find(goes)
@@ -183,9 +189,44 @@ func (f *planFacts) target(q SiteRequest) (*Roster, error) {
 		old.Role = RoleLeaving
 	}
 	if n := len(next.with(RoleVoter)); n < r.Least && n < len(r.with(RoleVoter)) {
-		return nil, refuse("%d voters would be left, and this fleet keeps %d: add a site first, or replace site %d by another", n, r.Least, goes)
+		return nil, refuse("%d voters would be left, and this fleet keeps %d: add a site first, or replace site %d by another", n, r.Least, q.leaves())
 	}
 	return next, nil
+}
+
+// givenUpBy reports whether a request gives the change under way up: the site that comes, or is to get its vote, does not.
+func (c *SiteChange) givenUpBy(q SiteRequest) bool {
+	if c.Site != q.Site {
+		return false
+	}
+	return c.Kind == SiteAdd && q.Kind == SiteRetire || c.Kind == SitePromote && (q.Kind == SiteDemote || q.Kind == SiteRetire)
+}
+
+// leaves is the site that would not be a voter any more.
+func (q *SiteRequest) leaves() holdfast.SiteID {
+	if q.Kind == SiteReplace {
+		return q.Old
+	}
+	return q.Site
+}
+
+// comes reports that a request names a site which is not on the list yet.
+func (q *SiteRequest) comes() bool { return q.Kind == SiteAdd || q.Kind == SiteReplace }
+
+// turn makes a learner a voter, or a voter a learner.
+func (r *Roster) turn(q SiteRequest) error {
+	s, from, to := r.find(q.Site), RoleLearner, RoleVoter
+	if q.Kind == SiteDemote {
+		from, to = RoleVoter, RoleLearner
+	}
+	switch {
+	case s == nil:
+		return refuse("site %d is not on the list of sites", q.Site)
+	case s.Role != from:
+		return refuse("%s is a %s already, or on its way out: only a %s can be made a %s", s.Name, s.Role, from, to)
+	}
+	s.Role = to
+	return nil
 }
 
 // admits refuses a site that could not be told from another, or not be reached.
@@ -227,19 +268,30 @@ func (r *Roster) admits(q SiteRequest) error {
 	return nil
 }
 
+// mends reports that a request takes a dead voter out for a live one. That is never the wrong thing to do while other voters are dead:
+// there are as many voters before, meanwhile and after, and one more of them is at work. Any other change has to wait until all that stay are,
+// or two sites that are dead for good would each be in the way of replacing the other.
+func (f *planFacts) mends(q SiteRequest) bool {
+	return q.Kind == SiteReplace && f.silent(q.Old)
+}
+
 // fit refuses what the sites could not do now.
 func (f *planFacts) fit(q SiteRequest, target *Roster) error {
+	mends := f.mends(q)
 	for _, s := range f.sites {
 		switch {
-		case target.role(s.site) == RoleLeaving || s.site == q.Site:
+		case target.role(s.site) == RoleLeaving:
 		case !s.answers && target.role(s.site) == RoleLearner: // nothing waits for it, and it learns of the list when it is back
+		case !s.answers && mends: // it is dead as well, and learns of the list when it is back, or is the next to be replaced
 		case !s.answers:
 			return refuse("%s does not answer: bring it back or replace it first", f.name(s.site))
 		case s.trouble != "":
 			return refuse("%s %s", f.name(s.site), s.trouble)
+		case s.answers && !s.turns && (q.Kind == SitePromote || q.Kind == SiteDemote):
+			return refuse("%s does not know how sites get and lose their votes: upgrade it first", f.name(s.site))
 		}
 	}
-	if q.Kind != SiteRetire {
+	if q.comes() {
 		if err := f.reachable(q); err != nil {
 			return err
 		}
@@ -249,21 +301,48 @@ func (f *planFacts) fit(q SiteRequest, target *Roster) error {
 		if !s.known {
 			return refuse("shard %d has no leader that answers", s.shard)
 		}
-		stay, fit := 0, 0
-		for _, m := range s.members {
-			if m.votes && target.role(m.site) != RoleLeaving {
-				stay++
-				if m.fit {
-					fit++
-				}
+		if err := f.fitIn(s, q, target); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// fitIn refuses what one shard could not bear now.
+func (f *planFacts) fitIn(s *shardNow, q SiteRequest, target *Roster) error {
+	stay, fit, dead := 0, 0, 0
+	for _, m := range s.members {
+		if m.votes && target.role(m.site) == RoleVoter {
+			stay++
+			switch {
+			case m.fit:
+				fit++
+			case f.silent(m.site):
+				dead++
 			}
 		}
-		if voters := len(target.with(RoleVoter)); fit <= voters/2 && q.Kind == SiteRetire {
-			return refuse("shard %d would have %d voters, and only %d of them are at work: it would stop", s.shard, voters, fit)
+	}
+	if f.mends(q) {
+		if fit <= len(s.voters())/2 {
+			return refuse("shard %d: only %d of its %d voters are at work: no change of its members could be agreed on", s.shard, fit, len(s.voters()))
 		}
-		if q.Kind != SiteRetire && fit < stay {
-			return refuse("shard %d: only %d of the %d voters that stay are at work: wait until all are", s.shard, fit, stay)
-		}
+		stay -= dead
+	}
+	takes := q.Kind == SiteRetire || q.Kind == SiteDemote
+	if voters := len(target.with(RoleVoter)); fit <= voters/2 && takes {
+		return refuse("shard %d would have %d voters, and only %d of them are at work: it would stop", s.shard, voters, fit)
+	}
+	if !takes && fit < stay {
+		return refuse("shard %d: only %d of the %d voters that stay are at work: wait until all are", s.shard, fit, stay)
+	}
+	if q.Kind != SitePromote {
+		return nil
+	}
+	switch m := s.at(q.Site); {
+	case m == nil:
+		return refuse("shard %d: %s has no copy of it yet", s.shard, f.name(q.Site))
+	case !m.fit:
+		return refuse("shard %d: %s has not caught up: %d entries to go; a vote that lags would hold payments up", s.shard, f.name(q.Site), m.lag)
 	}
 	return nil
 }
@@ -284,6 +363,11 @@ func (f *planFacts) reachable(q SiteRequest) error {
 		}
 	}
 	return nil
+}
+
+// silent reports a site that does not answer.
+func (f *planFacts) silent(id holdfast.SiteID) bool {
+	return slices.ContainsFunc(f.sites, func(s siteNow) bool { return s.site == id && !s.answers })
 }
 
 func (f *planFacts) name(id holdfast.SiteID) string {
@@ -356,6 +440,8 @@ func (f *planFacts) steps(target *Roster) (list []PlanStep, err error) {
 func (m *move) play(s *shardNow) {
 	gone := m.instead
 	switch m.kind {
+	case moveDemote:
+		s.at(m.site).votes = false
 	case moveAdmit:
 		s.members = append(s.members, memberNow{site: m.site, fit: true})
 	case movePromote:
@@ -396,6 +482,8 @@ func (f *planFacts) words(target *Roster, m move) string {
 		return fmt.Sprintf("%s gets the vote of %s, in one change", name(m.site), name(m.instead))
 	case m.kind == movePromote:
 		return name(m.site) + " gets a vote"
+	case m.kind == moveDemote:
+		return name(m.site) + " loses its vote, and keeps its copy"
 	case m.kind == moveHandOver:
 		return name(m.site) + " takes the lead over"
 	}
@@ -474,7 +562,7 @@ func (f *planFacts) notes(q SiteRequest, target *Roster, p *SitePlan) (list []st
 			voters, (voters-1)/2, voters-1))
 	}
 	if target.role(q.Site) == RoleLearner {
-		list = append(list, fmt.Sprintf("%s gets no vote: no payment waits for it, and none is saved by it; it answers reads, and passes on what is to be paid", f.nameIn(target, q.Site)))
+		list = append(list, fmt.Sprintf("%s has no vote then: no payment waits for it, and none is saved by it; it answers reads, and passes on what is to be paid", f.nameIn(target, q.Site)))
 	}
 	for _, s := range p.Steps {
 		lost := slices.DeleteFunc(slices.Concat(s.During.Stops, s.After.Stops), func(name string) bool { return slices.Contains(p.Before.Stops, name) })
@@ -495,6 +583,9 @@ func (f *planFacts) notes(q SiteRequest, target *Roster, p *SitePlan) (list []st
 		}
 	}
 	for _, s := range f.sites {
+		if f.mends(q) && s.site != q.Old && !s.answers && target.role(s.site) == RoleVoter {
+			list = append(list, fmt.Sprintf("%s does not answer either: replace it next, or bring it back", f.name(s.site)))
+		}
 		if q.Kind == SiteReplace && s.site == q.Old && s.answers {
 			list = append(list, fmt.Sprintf("%s answers: it is replaced all the same; stop its process when the change is done", f.name(s.site)))
 		}

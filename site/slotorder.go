@@ -2,7 +2,9 @@ package site
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -245,36 +247,71 @@ func (s *Site) longestTrip() (trip time.Duration) {
 	return trip
 }
 
-// KeepSlots gives up moves of slots that are on their way and not decided yet, and returns those that will stay where they are. A slot
-// whose move is decided goes on. It refuses when there is nothing to give up.
-func (s *Site) KeepSlots(ctx context.Context, ranges []SlotRange) ([]SlotRange, error) {
+// SlotsKept is what became of an order to give moves up. Each shard is asked by itself, so it may be done in some and not in others.
+type SlotsKept struct {
+	Slots  []SlotRange    // that were on their way and will stay where they are
+	Failed []SlotsNotKept // by shard: it could not be asked; asking again does no harm
+}
+
+// SlotsNotKept are slots of one shard that were to stay.
+type SlotsNotKept struct {
+	Shard   holdfast.ShardID
+	Slots   []SlotRange
+	Unknown bool // their moves may have been given up
+	Why     error
+}
+
+// KeepSlots gives up moves of slots that are on their way and not decided yet, and says which will stay where they are, and which could not
+// be asked for. A slot whose move is decided goes on. It refuses when there is nothing to give up; an error means that nothing is known to
+// have been given up.
+func (s *Site) KeepSlots(ctx context.Context, ranges []SlotRange) (done SlotsKept, err error) {
 	ctx, cancel := context.WithTimeout(ctx, planWait)
 	defer cancel()
 	slots, err := slotList(ranges)
 	if err != nil {
-		return nil, err
+		return done, err
 	}
 	m, err := s.mapNow(ctx)
 	if err != nil {
-		return nil, err
+		return done, err
 	}
+	done = keepEach(m, slots, func(id holdfast.ShardID, list []holdfast.Slot) ([]holdfast.Slot, error) {
+		return s.unmark(ctx, m, id, list)
+	})
+	for _, x := range done.Failed {
+		s.log.Warn("moves of slots could not be given up", "shard", x.Shard, "slots", inWords(x.Slots), "err", x.Why)
+	}
+	switch {
+	case len(done.Slots) > 0:
+		return done, nil
+	case len(done.Failed) > 0:
+		var all []error
+		for _, x := range done.Failed {
+			all = append(all, fmt.Errorf("shard %d: %w", x.Shard, x.Why))
+		}
+		return done, errors.Join(all...)
+	}
+	return done, refuse("no move of slots %s can be given up: none is under way, or it is decided and goes on (holdfast status shows it)", inWords(rangesOf(slots)))
+}
+
+// keepEach asks every shard for its slots, in order. One that fails keeps nobody from asking the next.
+func keepEach(m *ShardMap, slots []holdfast.Slot, unmark func(holdfast.ShardID, []holdfast.Slot) ([]holdfast.Slot, error)) (done SlotsKept) {
 	in := map[holdfast.ShardID][]holdfast.Slot{}
 	for _, slot := range slots {
 		in[m.ShardOf(slot)] = append(in[m.ShardOf(slot)], slot)
 	}
 	var kept []holdfast.Slot
-	for id, list := range in {
-		stay, err := s.unmark(ctx, m, id, list)
+	for _, id := range slices.Sorted(maps.Keys(in)) {
+		stay, err := unmark(id, in[id])
 		if err != nil {
-			return nil, err
+			unknown := errors.Is(err, ErrUnknown) || errors.Is(err, shard.ErrLost)
+			done.Failed = append(done.Failed, SlotsNotKept{id, rangesOf(in[id]), unknown, err})
 		}
 		kept = append(kept, stay...)
 	}
-	if len(kept) == 0 {
-		return nil, refuse("no move of slots %s can be given up: none is under way, or it is decided and goes on (holdfast status shows it)", inWords(rangesOf(slots)))
-	}
 	slices.Sort(kept)
-	return rangesOf(kept), nil
+	done.Slots = rangesOf(kept)
+	return done
 }
 
 // unmark asks a shard to let its slots stay. The mover changes the same records: what was made of an older look is made anew.

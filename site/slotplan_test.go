@@ -11,6 +11,7 @@ import (
 
 	"holdfast"
 	"holdfast/ledger"
+	"holdfast/shard"
 	"holdfast/transit"
 )
 
@@ -178,27 +179,34 @@ func TestSlotsMoveByPlan(t *testing.T) {
 	f.mustDo(s, f.open(nomad, other))
 	f.mustDo(s, f.pay(nomad, other, 5))
 	q := SlotRequest{Slots: []SlotRange{{10, 11}}, To: 2}
+	var p SlotPlan
 	eventually(t, "the sites have heard of each other", func() bool {
-		p, err := s.PlanSlots(ctx, q)
+		var err error
+		p, err = s.PlanSlots(ctx, q)
 		return err == nil && len(p.Before.Survives) == 3
 	})
-	p, err := s.PlanSlots(ctx, q)
-	if err != nil || p.Accounts != 2 || p.From != 1 {
-		t.Fatalf("%+v, %v", p, err)
+	if p.Accounts != 2 || p.From != 1 {
+		t.Fatalf("%+v", p)
 	}
-	if err := s.ApplySlots(ctx, q, "0123456789ab"); !errors.Is(err, ErrPlanStale) {
-		t.Errorf("a plan that nobody made: %v", err)
-	}
-	for _, at := range f.all() { // whoever asks again hears that it is ordered, wherever the slots are by then
-		if err := at.ApplySlots(ctx, q, p.ID); err != nil {
-			t.Errorf("through site %d: %v", at.cfg.Site, err)
+	f.until("a plan that nobody made is refused", func() (string, bool) {
+		err := s.ApplySlots(ctx, q, "0123456789ab")
+		if err == nil {
+			t.Fatal("a plan that nobody made was applied")
 		}
+		return fmt.Sprint(err), errors.Is(err, ErrPlanStale)
+	})
+	for _, at := range f.all() { // whoever asks again hears that it is ordered, wherever the slots are by then
+		f.until("it is ordered", func() (string, bool) {
+			err := at.ApplySlots(ctx, q, p.ID)
+			return fmt.Sprintf("through site %d: %v", at.cfg.Site, err), err == nil
+		})
 	}
 	f.awaitMove(10, 1, 2)
 	f.awaitMove(11, 1, 2)
-	if err := s.ApplySlots(ctx, q, p.ID); err != nil {
-		t.Errorf("ordered once more when it is done: %v", err)
-	}
+	f.until("ordered once more when it is done", func() (string, bool) {
+		err := s.ApplySlots(ctx, q, p.ID)
+		return fmt.Sprint(err), err == nil
+	})
 	if o := s.ShardMap().been[10]; len(o) != 1 || o[0].Shard != 1 {
 		t.Errorf("slot 10 was in %+v", o)
 	}
@@ -206,32 +214,67 @@ func TestSlotsMoveByPlan(t *testing.T) {
 		t.Errorf("still under way: %+v", moves)
 	}
 	f.mustHold(s, nomad, -5)
-	told := 0
-	for _, at := range f.all() {
-		for _, e := range at.Events(0) {
-			if e.Kind == EventSlotMoved && e.Shard == 2 {
-				told++
+	f.until("two events say that a slot has moved", func() (string, bool) {
+		told := 0
+		for _, at := range f.all() {
+			for _, e := range at.Events(0) {
+				if e.Kind == EventSlotMoved && e.Shard == 2 {
+					told++
+				}
 			}
 		}
-	}
-	if told < 2 {
-		t.Errorf("%d events say that a slot has moved", told)
-	}
+		return fmt.Sprint(told), told >= 2
+	})
 	stale := SlotRequest{Slots: []SlotRange{{20, 20}}, To: 2}
-	old, err := s.PlanSlots(ctx, stale)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := s.SetHome(ctx, 2, otherThan(s.ShardMap().Home(2))); err != nil {
-		t.Fatal(err)
-	}
-	if err := s.ApplySlots(ctx, stale, old.ID); !errors.Is(err, ErrPlanStale) {
-		t.Errorf("the map has changed since the plan was made: %v", err)
-	}
+	var old SlotPlan
+	f.until("a plan", func() (string, bool) {
+		var err error
+		old, err = s.PlanSlots(ctx, stale)
+		return fmt.Sprint(err), err == nil
+	})
+	home := otherThan(s.ShardMap().Home(2))
+	f.until("a home is set", func() (string, bool) {
+		err := s.SetHome(ctx, 2, home)
+		return fmt.Sprint(err), err == nil
+	})
+	f.until("the map has changed since the plan was made", func() (string, bool) {
+		err := s.ApplySlots(ctx, stale, old.ID)
+		if err == nil {
+			t.Fatal("a plan of an old map was applied")
+		}
+		return fmt.Sprint(err), errors.Is(err, ErrPlanStale)
+	})
 	f.audit()
 }
 
 func otherThan(id holdfast.SiteID) holdfast.SiteID { return id%3 + 1 }
+
+// TestOneShardThatFailsIsTold: of an order to several shards what was done is told, and what was not, and of what nobody knows.
+func TestOneShardThatFailsIsTold(t *testing.T) {
+	m := &ShardMap{Homes: []holdfast.SiteID{1, 2, 3}}
+	for slot := range m.slots {
+		m.slots[slot] = holdfast.ShardID(1 + slot/400)
+	}
+	var asked []holdfast.ShardID
+	done := keepEach(m, []holdfast.Slot{10, 11, 410, 810, 811}, func(id holdfast.ShardID, list []holdfast.Slot) ([]holdfast.Slot, error) {
+		asked = append(asked, id)
+		switch id {
+		case 1:
+			return nil, fmt.Errorf("the order: %w", ErrUnknown)
+		case 2:
+			return nil, shard.ErrNoQuorum
+		}
+		return list[:1], nil
+	})
+	if fmt.Sprint(asked) != "[1 2 3]" || inWords(done.Slots) != "810" || len(done.Failed) != 2 {
+		t.Fatalf("asked %v: %+v", asked, done)
+	}
+	for i, want := range []SlotsNotKept{{1, []SlotRange{{10, 11}}, true, ErrUnknown}, {2, []SlotRange{{410, 410}}, false, shard.ErrNoQuorum}} {
+		if got := done.Failed[i]; got.Shard != want.Shard || inWords(got.Slots) != inWords(want.Slots) || got.Unknown != want.Unknown || !errors.Is(got.Why, want.Why) {
+			t.Errorf("%+v, want %+v", got, want)
+		}
+	}
+}
 
 // TestAMoveIsGivenUp: a slot whose payments wait for a shard that cannot take them does not shut; its move is given up, it stays where it
 // is, and nothing is left of it in the other shard.
@@ -258,8 +301,8 @@ func TestAMoveIsGivenUp(t *testing.T) {
 		t.Errorf("it is on its way: %v", err)
 	}
 	kept, err := s.KeepSlots(ctx, []SlotRange{{5, 15}})
-	if err != nil || inWords(kept) != "10" {
-		t.Errorf("%v, %v", kept, err)
+	if err != nil || inWords(kept.Slots) != "10" || len(kept.Failed) != 0 {
+		t.Errorf("%+v, %v", kept, err)
 	}
 	eventually(t, "nothing of the move is left", func() bool { return len(s.SlotMoves(ctx)) == 0 })
 	if s.ShardMap().ShardOf(10) != 1 {

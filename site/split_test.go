@@ -285,9 +285,10 @@ func TestAShardIsSplitUnderLoad(t *testing.T) {
 		t.Errorf("the plan: %+v", p)
 	}
 	for _, at := range f.all() { // whoever gives the order again hears that it stands
-		if err := at.ApplySplit(t.Context(), SplitRequest{Shard: 1, Slots: p.Slots}, p.ID); err != nil {
-			t.Errorf("through site %d: %v", at.cfg.Site, err)
-		}
+		f.until("the order stands", func() (string, bool) {
+			err := at.ApplySplit(t.Context(), SplitRequest{Shard: 1, Slots: p.Slots}, p.ID)
+			return fmt.Sprintf("site %d: %v", at.cfg.Site, err), err == nil
+		})
 	}
 	if _, err := s.PlanSplit(t.Context(), SplitRequest{Shard: 2}); err == nil {
 		t.Error("two splits at once are planned")
@@ -303,7 +304,7 @@ func TestAShardIsSplitUnderLoad(t *testing.T) {
 		if len(x.wrong) > 0 || x.done == 0 {
 			t.Errorf("%s to %s: %d done; %+v", x.from, x.to, x.done, x.wrong)
 		}
-		t.Logf("%s to %s: %d done, the longest gap was %s", x.from, x.to, x.done, x.gap)
+		t.Logf("%s to %s: %d done, %d asked again, the longest gap was %s", x.from, x.to, x.done, x.again, x.gap)
 	}
 	f.mustDo(f.site(2), holdfast.Txn{ID: f.id(), Transfers: []holdfast.Transfer{{Kind: holdfast.Post, Hold: hold.ID, Amount: 400}}})
 	f.settled()
@@ -319,12 +320,17 @@ func TestAShardIsSplitUnderLoad(t *testing.T) {
 			t.Errorf("site %d: slots 469, 470, 499 in %d, %d, %d; shard 3 at home at %d", at.cfg.Site, m.ShardOf(469), m.ShardOf(470), m.ShardOf(499), m.Home(3))
 		}
 	}
-	if err := s.ApplySplit(t.Context(), SplitRequest{Shard: 1, Slots: p.Slots}, p.ID); err != nil {
-		t.Errorf("ordered once more when it is over: %v", err)
-	}
-	if _, err := s.CancelSplit(t.Context(), 1); !refused(err, "no split of shard 1 is under way") {
-		t.Errorf("giving up what is over: %v", err)
-	}
+	f.until("ordered once more when it is over", func() (string, bool) {
+		err := s.ApplySplit(t.Context(), SplitRequest{Shard: 1, Slots: p.Slots}, p.ID)
+		return fmt.Sprint(err), err == nil
+	})
+	f.until("what is over is not given up", func() (string, bool) {
+		_, err := s.CancelSplit(t.Context(), 1)
+		if err == nil {
+			t.Fatal("a split that is over was given up")
+		}
+		return fmt.Sprint(err), refused(err, "no split of shard 1 is under way")
+	})
 	f.oneList(3)
 	f.audit()
 }

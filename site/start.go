@@ -102,7 +102,7 @@ func (s *Site) unwind(ctx context.Context) error {
 func (s *Site) openStore(context.Context) (err error) {
 	s.store, err = store.Open(store.Options{
 		Dir: filepath.Clean(s.cfg.Data), CacheBytes: s.cfg.Store.CacheBytes, ReserveBytes: uint64(s.cfg.Store.ReserveBytes),
-		OnFatal: s.die, OnWrite: s.metrics.wrote, Logger: s.log,
+		OnFatal: s.die, OnWrite: s.wrote, Logger: s.log,
 	})
 	if err != nil {
 		return err
@@ -114,6 +114,12 @@ func (s *Site) openStore(context.Context) (err error) {
 		return errors.Join(err, s.store.Close())
 	}
 	return nil
+}
+
+// wrote runs on the goroutine that writes.
+func (s *Site) wrote(took time.Duration, bytes int) {
+	s.metrics.wrote(took, bytes)
+	s.opts.OnWrite(took, bytes)
 }
 
 func (s *Site) closeStore(context.Context) error {
@@ -133,7 +139,8 @@ func (s *Site) makeHost(context.Context) (err error) {
 		},
 		OnApplied: s.changed,
 		OnHeard:   func(from holdfast.SiteID, left time.Time) { s.watch.confirmed(from, left) },
-		OnFatal:   s.die, OnEvent: s.hostEvent, OnCheckpoint: s.checkpointMade, Logger: s.log, Machine: s.opts.Machine, Replica: s.opts.Replica,
+		OnWell:    func(bool) { s.watch.tell() },
+		OnFatal:   s.die, OnEvent: s.hostEvent, OnCheckpoint: s.checkpointMade, Logger: s.log, Machine: s.opts.Machine, Replica: s.opts.Replica, Care: s.opts.Care,
 		Timing: shard.Timing{
 			Tick: s.cfg.Timing.Tick.Std(), HeartbeatTicks: s.cfg.Timing.HeartbeatTicks, ElectionTicks: s.cfg.Timing.ElectionTicks,
 		},
@@ -299,9 +306,9 @@ func (s *Site) handOverFrom(ctx context.Context, id holdfast.ShardID) error {
 	}
 }
 
-// heirs are the sites that could lead a shard, the best first.
+// heirs are the sites that could lead a shard, the best first. One that is not well comes last: it is still better than an election.
 func (s *Site) heirs(id holdfast.ShardID) []holdfast.SiteID {
-	var ready, late []holdfast.SiteID
+	var ready, late, unwell []holdfast.SiteID
 	for _, st := range s.host.Status() {
 		if st.Shard != id {
 			continue
@@ -309,6 +316,8 @@ func (s *Site) heirs(id holdfast.ShardID) []holdfast.SiteID {
 		for _, f := range st.Node.Followers {
 			switch p := s.watch.peer(f.Site); {
 			case f.Role&shard.Voter == 0 || p == nil || !s.watch.answers(p) || p.stops():
+			case p.unwell():
+				unwell = append(unwell, f.Site)
 			case f.UpToDate:
 				ready = append(ready, f.Site)
 			default:
@@ -316,7 +325,7 @@ func (s *Site) heirs(id holdfast.ShardID) []holdfast.SiteID {
 			}
 		}
 	}
-	return append(ready, late...)
+	return slices.Concat(ready, late, unwell)
 }
 
 // awaitLeader waits until this site's board shows another leader, so that its requests go there at once.

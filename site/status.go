@@ -23,6 +23,8 @@ type SiteStatus struct {
 	DigestOK  bool               // none of its replicas has found itself to differ
 	DiskFree  uint64             // bytes; 0 when it did not answer
 	DiskFull  bool               // takes no new work for want of space
+	DiskWrite time.Duration      // half of the writes of the last two seconds, synced, took as long; of itself, and 0 when there were hardly any
+	DiskSick  bool               // a write hangs, or they take too long to lead on; of itself
 	Carriers  []CarrierStatus    // empty for itself
 }
 

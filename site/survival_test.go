@@ -8,16 +8,20 @@ import (
 	"time"
 
 	"holdfast"
+	"holdfast/shard"
 )
 
 // testPicture is a healthy fleet: every site reaches every other over every carrier, every shard has a voter everywhere.
 func testPicture(sites, carriers, shards int) *picture {
-	p := &picture{carriers: carriers, election: 100 * time.Millisecond, trip: 10 * time.Millisecond}
+	p := &picture{carriers: carriers, ways: map[cable]bool{}, election: 100 * time.Millisecond, trip: 10 * time.Millisecond}
 	for n := 1; n <= sites; n++ {
 		s := siteFacts{site: siteID(n), name: fmt.Sprintf("site-%d", n), fit: true, reaches: map[holdfast.SiteID][]string{}, peak: 500}
 		for m := 1; m <= sites; m++ {
 			if m != n {
 				s.reaches[siteID(m)] = slices.Repeat([]string{"up"}, carriers)
+				for c := range carriers {
+					p.ways[cableOf(s.site, siteID(m), c)] = true
+				}
 			}
 		}
 		p.sites = append(p.sites, s)
@@ -100,12 +104,33 @@ func TestSurvival(t *testing.T) {
 		}, false, []string{
 			`site [2] carrier 0: survives false, stops [1], moves [], breaks "shard 1 would stop: no majority of its sites would reach each other"`,
 		}},
+		{"half of the load of the lost site is more than was ever measured", func() *picture {
+			p := testPicture(3, 2, 3)
+			p.shards[0].rate, p.sites[1].peak = 900, 500
+			return p
+		}, true, []string{
+			`site [1] carrier 0: survives true, stops [], moves [1:1>[2 3]], breaks "site-2 would lead 550 transactions a second, and was never measured to lead more than 500"`,
+		}},
+		{"two majorities are needed while members change", func() *picture {
+			p := testPicture(4, 2, 1)
+			p.shards[0].voters, p.shards[0].outgoing = halves([]shard.Member{
+				{Site: 1, Role: shard.Voter | shard.OldVoter},
+				{Site: 2, Role: shard.Voter | shard.OldVoter},
+				{Site: 3, Role: shard.OldVoter},
+				{Site: 4, Role: shard.Voter},
+			})
+			p.sites[2].fit = false
+			return p
+		}, false, []string{
+			`site [2] carrier 0: survives false, stops [1], moves [], breaks "shard 1 would stop: no majority of its sites would reach each other"`,
+			`site [4] carrier 0: survives true, stops [], moves [], breaks ""`,
+		}},
 		{"the load of the lost site is more than was ever measured", func() *picture {
 			p := testPicture(3, 2, 3)
 			p.shards[0].rate, p.sites[1].peak = 450, 500
 			return p
 		}, true, []string{
-			`site [1] carrier 0: survives true, stops [], moves [1:1>[2 3]], breaks "site-2 would lead 550 transactions a second, and was never measured to lead more than 500"`,
+			`site [1] carrier 0: survives true, stops [], moves [1:1>[2 3]], breaks "site-2 could come to lead 550 transactions a second, and was never measured to lead more than 500"`,
 		}},
 		{"a learner in a third city makes no fleet of three cities", func() *picture {
 			p := testPicture(4, 2, 1)

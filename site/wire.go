@@ -52,12 +52,13 @@ type answer struct {
 }
 
 // groupHead is the length of what stands before the transactions of a group: shard 2, flags 1, then, if the group departs, the
-// shard 2 it departs to; count 4, bytes 4.
-const groupHead = 2 + 1 + 2 + 4 + 4
+// shard 2 it departs to, and the ticket 8 under which the sender waits for it, if it does and the receiver knows tickets; count 4, bytes 4.
+const groupHead = 2 + 1 + 2 + 8 + 4 + 4
 
 const (
 	groupBulk    = 1
 	groupDeparts = 2
+	groupTicket  = 4
 )
 
 func appendGroup(b []byte, g group) []byte {
@@ -66,9 +67,16 @@ func appendGroup(b []byte, g group) []byte {
 	if g.away != 0 {
 		flags |= groupDeparts
 	}
+	ticket := g.Origin.Ticket
+	if ticket != 0 {
+		flags |= groupTicket
+	}
 	b = append(b, flags)
 	if g.away != 0 {
 		b = binary.BigEndian.AppendUint16(b, uint16(g.away))
+	}
+	if ticket != 0 {
+		b = binary.BigEndian.AppendUint64(b, uint64(ticket))
 	}
 	b = binary.BigEndian.AppendUint32(b, uint32(g.Count()))
 	b = binary.BigEndian.AppendUint32(b, uint32(len(g.Body)))
@@ -91,7 +99,13 @@ func readGroups(b []byte) ([]group, error) {
 		if flags&groupDeparts != 0 {
 			g.away = holdfast.ShardID(r.u16())
 		}
-		if flags > groupBulk|groupDeparts {
+		if flags&groupTicket != 0 {
+			g.Origin.Ticket = shard.Ticket(r.u64())
+			if g.Origin.Ticket == 0 {
+				return nil, errWire
+			}
+		}
+		if flags > groupBulk|groupDeparts|groupTicket {
 			return nil, errWire
 		}
 		n := int(r.u32())

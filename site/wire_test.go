@@ -25,6 +25,8 @@ func groupOf(t testing.TB, id holdfast.ShardID, bulk bool, n int) group {
 
 func TestGroupsThereAndBack(t *testing.T) {
 	want := []group{groupOf(t, 1, false, 1), groupOf(t, 7, true, 20), groupOf(t, 1, false, 64)}
+	want[0].Origin.Ticket = 1 << 63
+	want[2].Origin.Ticket, want[2].away = 9, 5
 	b := []byte{wireVersion}
 	for _, g := range want {
 		b = appendGroup(b, g)
@@ -35,7 +37,7 @@ func TestGroupsThereAndBack(t *testing.T) {
 	}
 	for i := range want {
 		w, g := want[i], got[i]
-		if g.id != w.id || g.bulk != w.bulk || !bytes.Equal(g.Body, w.Body) || fmt.Sprint(g.Ends) != fmt.Sprint(w.Ends) {
+		if g.id != w.id || g.away != w.away || g.Origin != w.Origin || g.bulk != w.bulk || !bytes.Equal(g.Body, w.Body) || fmt.Sprint(g.Ends) != fmt.Sprint(w.Ends) {
 			t.Errorf("group %d: %+v, want %+v", i, g, w)
 		}
 	}
@@ -124,16 +126,23 @@ func TestNoErrorChangesItsMeaningOnTheWay(t *testing.T) {
 }
 
 func TestPulseThereAndBack(t *testing.T) {
-	want := pulse{version: "v1.2", ready: true, digestOK: true, diskFull: true, diskFree: 1 << 40, leads: map[holdfast.ShardID]uint64{1: 5, 256: 7}}
+	want := pulse{version: "v1.2", ready: true, digestOK: true, diskFull: true, diskFree: 1 << 40, unwell: true, leads: map[holdfast.ShardID]uint64{1: 5, 256: 7}, knows: knowsTickets}
 	b := want.append(nil)
 	got, err := readPulse(b)
 	if err != nil || fmt.Sprintf("%+v", got) != fmt.Sprintf("%+v", want) {
 		t.Errorf("%+v, %v; want %+v", got, err, want)
 	}
-	for n := range b {
+	last := len(b) - 2 // before what a release knows, and whether the site is unwell
+	if old, err := readPulse(b[:last+1]); err != nil || old.unwell || old.knows != knowsTickets {
+		t.Errorf("the pulse of an earlier release: %+v, %v", old, err)
+	}
+	for n := range last {
 		if _, err := readPulse(b[:n]); err == nil {
 			t.Errorf("%d of %d bytes were taken", n, len(b))
 		}
+	}
+	if got, err := readPulse(b[:last]); err != nil || got.knows != 0 || got.leads[256] != 7 {
+		t.Errorf("the pulse of an earlier release: %+v, %v", got, err)
 	}
 }
 

@@ -6,7 +6,6 @@ import (
 	"os/exec"
 	"slices"
 	"testing"
-	"time"
 
 	"holdfast/bench"
 )
@@ -46,7 +45,7 @@ func TestBenchesOfProcesses(t *testing.T) {
 // benchResults runs a bench as a process, as people do, and reads its JSON.
 func benchResults(t *testing.T, name string, args ...string) map[string]bench.Result {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "holdfast", slices.Concat([]string{"bench", name, "--json", "-", "--dir", t.TempDir()}, args)...)
 	errs := newListener("never said")

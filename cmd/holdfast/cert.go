@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -75,6 +76,9 @@ certificates that they were made with: "holdfast doctor" warns a month before.`,
 			if len(sites) == 0 {
 				return badUsage(cmd, errors.New("say for which site: --site 1"))
 			}
+			if err := siteNumbers(sites); err != nil {
+				return badUsage(cmd, err)
+			}
 			if days < 1 || days > int(caLife/day) {
 				return badUsage(cmd, fmt.Errorf("--days %d: 1 to %d", days, int(caLife/day)))
 			}
@@ -86,6 +90,22 @@ certificates that they were made with: "holdfast doctor" warns a month before.`,
 	cmd.Flags().IntVar(&days, "days", siteDays, "`N` days for which the certificate is good; by default fewer where the authority ends earlier")
 	return cmd
 }
+
+// siteNumbers refuses what is no number of a site, and one that is given twice.
+func siteNumbers(sites []uint) error {
+	for i, n := range sites {
+		if n < 1 || n > 65535 {
+			return fmt.Errorf("site %d: the numbers of sites are 1 to 65535", n)
+		}
+		if slices.Contains(sites[:i], n) {
+			return fmt.Errorf("site %d is named twice", n)
+		}
+	}
+	return nil
+}
+
+// siteBase is the name of the files of a site, without what says which of the two it is.
+func siteBase(dir string, n uint) string { return filepath.Join(dir, fmt.Sprintf("site-%d", n)) }
 
 // siteLife is how long a certificate may live. A life that nobody has asked for gives way to the end of the authority.
 func siteLife(cmd *cobra.Command, ca *link.CA, now time.Time, life time.Duration, byDefault bool) (time.Duration, error) {
@@ -112,15 +132,17 @@ func makeSiteCerts(cmd *cobra.Command, dir string, sites []uint, life time.Durat
 	if life, err = siteLife(cmd, ca, now, life, byDefault); err != nil {
 		return err
 	}
-	for _, n := range sites {
-		if n < 1 || n > 65535 {
-			return badUsage(cmd, fmt.Errorf("site %d: the numbers of sites are 1 to 65535", n))
+	for _, n := range sites { // all before the first is written: an order that is refused has done nothing
+		if err := link.CheckNew(siteBase(dir, n)+".crt", siteBase(dir, n)+".key"); err != nil {
+			return err
 		}
+	}
+	for _, n := range sites {
 		pair, err := ca.NewSiteCert(holdfast.SiteID(n), now, life)
 		if err != nil {
 			return err
 		}
-		base := filepath.Join(dir, fmt.Sprintf("site-%d", n))
+		base := siteBase(dir, n)
 		if err := link.WritePair(base+".crt", base+".key", pair); err != nil {
 			return err
 		}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"holdfast/client"
 	"holdfast/doctor"
 )
 
@@ -26,7 +27,8 @@ way out of the machine; certificates about to expire; the disk, by 200 synced wr
 
 With an API key in the environment (HOLDFAST_KEY; any role will do) it asks a running fleet: single losses that would not
 be survived, capacity that would be missing then, carriers that are silent or lossy, clocks and versions that differ, replicas that
-lag or have left service.
+lag or have left service. Every site whose API it reaches is asked for its own clock and carriers; one that it does not reach is a
+finding.
 
 Every finding has a code, a severity (critical, warning, advice) and what to do. The exit status is 1 when there is one above
 advice.`,
@@ -55,12 +57,11 @@ func examine(cmd *cobra.Command, t *target, files []string) error {
 	}
 	shards := 0
 	if os.Getenv(keyVariable) != "" {
-		c, err := t.client()
-		if err != nil {
-			return err
-		}
-		defer c.Close()
-		fleet, err := doctor.Ask(cmd.Context(), c)
+		first, _, _ := strings.Cut(t.site, ",")
+		fleet, err := doctor.Ask(cmd.Context(), first, func(base string) (*client.Client, error) {
+			one := target{site: base}
+			return one.client()
+		})
 		if err != nil {
 			return err
 		}

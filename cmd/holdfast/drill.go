@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -87,8 +88,12 @@ With five sites there are two in Hangzhou, two in Shanghai and one in Shenzhen; 
 other. In minority-side and city-cut, clients that reach the wrong side only must be told within 300 ms that nothing was
 executed or that the outcome is not known.
 
-Before every loss of a carrier, a cable, a site or two sites the fleet is asked what it would do (GET /v1/survival), and the
-drill fails when a shard stops that was said to go on, or the other way round. In the scenario forecast every word has to come
+"all" runs every scenario and writes one evidence file for holdfast check, which is beside the result (out/drills-evidence.json.gz beside
+out/drills.json; drills-evidence.json.gz in the current directory where --json names no file), unless --evidence names another one, or
+none (--evidence "").
+
+Before every loss of a carrier, a cable, a site, two sites or a city the fleet is asked what it would do (GET /v1/survival), and the
+drill fails when it does not say, or when a shard stops that was said to go on, or the other way round. In the scenario forecast every word has to come
 true: who leads, and who goes on to lead.
 
 carrier-rivals has no fleet and is not part of all. It sends a stream of messages between two sites, cuts one of their two
@@ -109,11 +114,14 @@ site-learner adds a site that is six times as far away as the others, as a learn
 be paid, and has no vote. Neither its coming nor its loss may cost an election or a pause of more than 200 ms, and in the end its books
 are compared with the others'.
 
+site-promote adds such a copy near by, gives it its vote, takes the vote of another site, and kills the site that leads: with three
+sites to begin with, two voters are left, and no payment is done without the vote that is new.
+
 busy-machine breaks nothing and lets no site fail: it passes when there was no election at all. Its load is half of what the
 machine carries beside the busy processes, measured for 3 s before it begins (64 callers, each waiting for its answers), unless
 --rate says otherwise; it says how much that is.
 
-The faults need their time: --duration takes 5 s or more for busy-machine, 10 s for site-add, site-replace and site-learner, 12 s for
+The faults need their time: --duration takes 5 s or more for busy-machine, 10 s for site-add, site-replace and site-learner, 15 s for site-promote, 12 s for
 leader-handover and all-kill, 13 s for those of carriers, 14 s for site-cut, site-kill and those of five sites, 26 s for forecast,
 30 s for slot-move, 45 s for those of splits and for all, 20 s for the others.
 
@@ -197,6 +205,9 @@ func runDrills(cmd *cobra.Command, f *drillFlags, name string) error {
 			return badUsage(cmd, err)
 		}
 	}
+	if name == "all" && !cmd.Flags().Changed("evidence") {
+		f.evidence = evidenceBeside(f.json)
+	}
 	all, broken := f.runAll(cmd, list, name == "all")
 	if broken != nil && len(all) == 0 {
 		return broken
@@ -206,6 +217,15 @@ func runDrills(cmd *cobra.Command, f *drillFlags, name string) error {
 		return errors.Join(broken, err)
 	}
 	return broken
+}
+
+// evidenceBeside is where the evidence of all drills goes when nobody says: beside the file with their results, or into the current
+// directory when there is none.
+func evidenceBeside(result string) string {
+	if result == "" || result == "-" {
+		result = "drills"
+	}
+	return strings.TrimSuffix(result, ".json") + "-evidence.json.gz"
 }
 
 // maxRuns bounds what a report and its reader can take in.

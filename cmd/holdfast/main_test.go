@@ -5,9 +5,13 @@ import (
 	"os/exec"
 	"strconv"
 	"testing"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 )
+
+// patience is for what must happen, however slow the machine is: processes start, elect and end. It is never waited for when it does.
+const patience = 5 * time.Minute
 
 // TestMain lets the test binary be the program, under its own name, as scripts and the sites of drills start it.
 func TestMain(m *testing.M) {

@@ -10,7 +10,6 @@ import (
 	"regexp"
 	"strings"
 	"testing"
-	"time"
 
 	"holdfast/bench"
 )
@@ -19,7 +18,7 @@ import (
 func TestReadmeQuickStart(t *testing.T) {
 	t.Parallel() // it waits for others most of the time
 	script := shellOf(t, "quick-start")
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	binary, err := exec.LookPath("holdfast")
 	if err != nil {
@@ -97,7 +96,7 @@ func startSite(ctx context.Context, t *testing.T, binary string) (address, key s
 // addresses happen to be on this machine.
 func TestReadmeRunForReal(t *testing.T) {
 	t.Parallel()
-	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	f := newFleetOf(ctx, t)
 	edits := operatorsOf(t, f)
@@ -132,12 +131,11 @@ func TestReadmeRunForReal(t *testing.T) {
 
 var shownKey = regexp.MustCompile(`hf_[a-z2-7]{8}_[a-z2-7]{32}`)
 
-// operatorsOf are the edits that make the configuration of the first site that of each: its own number, name, directory, and addresses, of
-// two carriers.
+// operatorsOf are the edits that make the configuration of the first site that of each: its own number, name, directory, and addresses.
 func operatorsOf(t *testing.T, f *fleetOf) map[int]*strings.Replacer {
-	var links, urls [4]string
+	var links, seconds, urls [4]string
 	for n := 1; n <= 3; n++ {
-		links[n], urls[n] = fmt.Sprintf("'%s', '%s'", freeLoopback(t), freeLoopback(t)), freeLoopback(t)
+		links[n], seconds[n], urls[n] = freeLoopback(t), freeLoopback(t), freeLoopback(t)
 	}
 	edits := map[int]*strings.Replacer{}
 	for own := 1; own <= 3; own++ {
@@ -150,7 +148,7 @@ func operatorsOf(t *testing.T, f *fleetOf) map[int]*strings.Replacer {
 			case own:
 				now = 1
 			}
-			list = append(list, fmt.Sprintf("'10.0.0.%d:7001'", n), links[now], fmt.Sprintf("10.0.0.%d:8080", n), urls[now],
+			list = append(list, fmt.Sprintf("10.0.0.%d:7001", n), links[now], fmt.Sprintf("10.1.0.%d:7001", n), seconds[now], fmt.Sprintf("10.0.0.%d:8080", n), urls[now],
 				fmt.Sprintf("site-%d", n), fmt.Sprintf("site-%d", now), fmt.Sprintf("\nsite = %d\n", n), fmt.Sprintf("\nsite = %d\n", now))
 		}
 		edits[own] = strings.NewReplacer(list...)

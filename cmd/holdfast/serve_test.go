@@ -9,13 +9,12 @@ import (
 	"path/filepath"
 	"syscall"
 	"testing"
-	"time"
 )
 
 // The first API key is shown by the first start that succeeds, however many failed before, and by no start after it.
 func TestTheFirstKeyIsShown(t *testing.T) {
 	t.Parallel()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

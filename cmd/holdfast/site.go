@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -19,8 +18,8 @@ import (
 
 func newSite() *cobra.Command {
 	return group(
-		"site", "Add, replace and retire sites of a running fleet: first a plan, then the order",
-		`Add, replace and retire sites of a running fleet, while payments go on.
+		"site", "Add, replace and retire sites of a running fleet, give them votes and take them: first a plan, then the order",
+		`Add, replace and retire sites of a running fleet, give them votes and take them, while payments go on.
 
 Without --apply these commands change nothing: they show step by step who would vote in each shard, how many of
 the voters have to store a payment, which single losses of a site or a city the fleet would survive, how much there
@@ -28,7 +27,7 @@ is to copy and what each site would lead. The plan has an id. With --apply and t
 anything has changed since; then the fleet carries it out by itself, whatever fails meanwhile, one shard after the other:
 a replica copies the shard without a vote, and gets its vote when it has everything. No step leaves fewer voters than the
 fleet has to keep. A site that was retired stays out until it is added again.`,
-		newSiteList(), newSiteAdd(), newSiteReplace(), newSiteRetire(),
+		newSiteList(), newSiteAdd(), newSiteReplace(), newSiteRetire(), newSitePromote(), newSiteDemote(),
 	)
 }
 
@@ -192,12 +191,54 @@ configuration of the others when that is convenient. Retiring a site that is jus
 The API key is read from the environment: HOLDFAST_KEY. It has to be an operator's.`,
 		Example: "  holdfast site retire 3\n  holdfast site retire 3 --apply 1f2e3d4c5b6a --wait 10m",
 		Args:    one("number of a site"),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := o.number(cmd, args[0]); err != nil {
-				return err
-			}
-			return o.run(cmd)
-		},
+		RunE:    o.ofOne,
+	}
+	o.flags(cmd)
+	return cmd
+}
+
+// ofOne runs a command that needs no more than the number of a site that is on the list.
+func (o *siteOrder) ofOne(cmd *cobra.Command, args []string) error {
+	if err := o.number(cmd, args[0]); err != nil {
+		return err
+	}
+	return o.run(cmd)
+}
+
+func newSitePromote() *cobra.Command {
+	o := siteOrder{q: client.SiteRequest{Kind: "promote"}}
+	cmd := &cobra.Command{
+		Use:   "promote NUMBER",
+		Short: "Show what giving a learner its vote would do; with --apply, give it",
+		Long: `Show what giving a learner its vote would do; with --apply, give it, in one shard after the other.
+
+A learner is a site that was added with --learner, or demoted. It has to have everything in every shard: a vote that lags
+would hold payments up. Afterwards payments may wait for it and are saved by it, and it gets its share of the
+leaders. When it dies in the midst, holdfast site demote or holdfast site retire gives the change up.
+
+The API key is read from the environment: HOLDFAST_KEY. It has to be an operator's.`,
+		Example: "  holdfast site promote 7\n  holdfast site promote 7 --apply 1f2e3d4c5b6a --wait 1m",
+		Args:    one("number of a site"),
+		RunE:    o.ofOne,
+	}
+	o.flags(cmd)
+	return cmd
+}
+
+func newSiteDemote() *cobra.Command {
+	o := siteOrder{q: client.SiteRequest{Kind: "demote"}}
+	cmd := &cobra.Command{
+		Use:   "demote NUMBER",
+		Short: "Show what taking the vote of a site would do; with --apply, take it",
+		Long: `Show what taking the vote of a site would do; with --apply, take it, in one shard after the other. The site keeps its copy as
+a learner: nothing waits for it any more, and it saves no payment. It hands over what it leads first. It may run or be dead.
+
+It is refused when too few voters would be left, as for holdfast site retire.
+
+The API key is read from the environment: HOLDFAST_KEY. It has to be an operator's.`,
+		Example: "  holdfast site demote 4\n  holdfast site demote 4 --apply 1f2e3d4c5b6a --wait 1m",
+		Args:    one("number of a site"),
+		RunE:    o.ofOne,
 	}
 	o.flags(cmd)
 	return cmd
@@ -246,7 +287,7 @@ func (o *siteOrder) await(ctx context.Context, w io.Writer, c *client.Client) (f
 	told := ""
 	for {
 		if now, err := c.Fleet(ctx); err == nil { // a site that is busy with an election is asked again
-			f, over = now, o.over(&now)
+			f, over = now, now.Settled(o.q)
 		}
 		if over {
 			return f, true, nil
@@ -263,20 +304,6 @@ func (o *siteOrder) await(ctx context.Context, w io.Writer, c *client.Client) (f
 			return f, false, ctx.Err()
 		}
 	}
-}
-
-// over reports whether the list is as it was ordered: a site that was asked may not have heard of the order yet.
-func (o *siteOrder) over(f *client.Fleet) bool {
-	listed := func(id holdfast.SiteID) bool {
-		return slices.ContainsFunc(f.Sites, func(s client.Site) bool { return s.Site == id })
-	}
-	switch {
-	case f.Change != nil:
-		return false
-	case o.q.Kind == "retire":
-		return !listed(o.q.Site)
-	}
-	return listed(o.q.Site) && (o.q.Old == 0 || !listed(o.q.Old))
 }
 
 // tellPlan shows a plan.

@@ -258,8 +258,11 @@ func stay(cmd *cobra.Command, t *target, slots []client.SlotRange) error {
 	if err != nil {
 		return fmt.Errorf("let slots %s stay: %w", inWords(slots), err)
 	}
-	fmt.Fprintf(words(cmd, t.file), "Slots %s stay where they are, unless a move is decided meanwhile; what was copied is put back. holdfast status shows it.\n", inWords(kept))
-	return writeJSON(cmd, t.file, map[string]any{"slots": kept})
+	fmt.Fprintf(words(cmd, t.file), "Slots %s stay where they are, unless a move is decided meanwhile; what was copied is put back. holdfast status shows it.\n", inWords(kept.Slots))
+	for _, f := range kept.Failed {
+		fmt.Fprintf(words(cmd, t.file), "NOT slots %s of shard %d (%s): %s; ask again for them.\n", inWords(f.Slots), f.Shard, f.Outcome, f.Detail)
+	}
+	return verdict(cmd, t.file, kept, len(kept.Failed) == 0)
 }
 
 var stageWords = map[string]string{

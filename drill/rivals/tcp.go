@@ -48,6 +48,9 @@ func newTCP(ctx context.Context, g ground, o Options, arrived func(uint64), mult
 		}
 	}
 	c, err := s.dial(0)
+	for tries := 1; err != nil && tries < 20 && ctx.Err() == nil; tries++ { // nothing is cut yet: the machine is busy
+		c, err = s.dial(0)
+	}
 	if err == nil && multipath {
 		err = s.joined(c)
 	}
@@ -104,7 +107,7 @@ func (s *tcp) serve(c net.Conn) {
 
 // joined waits until a connection has its second way: without it there would be nothing to compare.
 func (s *tcp) joined(c net.Conn) error {
-	timeout := time.NewTimer(5 * time.Second)
+	timeout := time.NewTimer(30 * time.Second)
 	defer timeout.Stop()
 	look := time.NewTicker(time.Millisecond)
 	defer look.Stop()
