@@ -294,7 +294,7 @@ func TestCablesAreLookedAt(t *testing.T) {
 			t.Parallel()
 			s := act(t, lasting)
 			chatter(t, s.fleet.net)
-			s.length = s.clock() + time.Second
+			s.length = s.clock() + pictureTime + time.Second // nobody foretells anything here, and it is waited for
 			if err := s.during(t.Context(), "site-cut", 1, 1, x.harm(s), s.heal); err != nil {
 				t.Fatal(err)
 			}

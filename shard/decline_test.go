@@ -74,18 +74,19 @@ func TestSickSiteIsNotGivenBack(t *testing.T) {
 			mustDone(f, f.pay(payTxn(n, 1, 2, 1)))
 		}
 		f.until("the sick leader to hand over", func() bool { pay(); return f.leader() != home })
-		offer := func() (error, time.Duration) {
+		offer := func() (took time.Duration, err error) {
 			ctx, cancel := context.WithTimeout(context.Background(), 200*ms)
 			defer cancel()
 			began := time.Now()
-			return f.host(f.leader()).OfferLead(ctx, testShard, home), time.Since(began)
+			err = f.host(f.leader()).OfferLead(ctx, testShard, home)
+			return time.Since(began), err
 		}
 		declined := 0
 		for sick := range 40 {
 			if sick == 20 {
 				disks[home].delay.Store(int64(ms)) // well from now on, and not for long enough
 			}
-			err, took := offer()
+			took, err := offer()
 			if err == nil || f.leader() == home {
 				t.Fatalf("offer %d was taken", sick)
 			}
@@ -106,7 +107,7 @@ func TestSickSiteIsNotGivenBack(t *testing.T) {
 		time.Sleep(10 * time.Second) // bubble time: the cool-down
 		f.until("the site to take it", func() bool {
 			pay()
-			err, _ := offer()
+			_, err := offer()
 			return err == nil
 		})
 		if now := f.leader(); now != home {

@@ -32,7 +32,6 @@ const (
 	PlantedSleepOn        = false
 	PlantedSleepUnheard   = false
 	PlantedSleepVouched   = false
-	PlantedSleepLearner   = false
 
 	PlantedNoteUnsynced  = false
 	PlantedNoteOldTerm   = false

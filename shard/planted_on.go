@@ -36,7 +36,6 @@ var (
 	PlantedSleepUnmatched   bool // Beats: a leader falls asleep, and vouches for all of its log, while a follower lacks some of it
 	PlantedSleepOn          bool // Beats: a follower sleeps on when no beat comes any more
 	PlantedSleepUnheard     bool // Beats: a leader sleeps on when nobody hears it any more
-	PlantedSleepLearner     bool // Beats: a leader sleeps on when a learner is back that it fell asleep without
 	PlantedSleepVouched     bool // Beats: a site goes on to vouch for a leader that has woken, or is none any more
 	PlantedNoteUnsynced     bool // Node: a leader tells others of entries that are not on its disk yet
 	PlantedNoteOldTerm      bool // Node: a leader that was just elected tells others of entries of older terms, and they take them for committed

@@ -100,7 +100,7 @@ func (b *Beats) Keeps(rest *Rest) bool {
 		ok = ok && b.vouched(m) && b.silence(m.Site) <= b.doubtAfter()
 	}
 	for _, m := range l.absent {
-		ok = ok && (PlantedSleepLearner || !b.hears(m.Site)) // it is back: it may lack what was written meanwhile
+		ok = ok && !b.hears(m.Site) // it is back: it may lack what was written meanwhile
 	}
 	return ok
 }

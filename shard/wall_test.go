@@ -149,14 +149,18 @@ func TestBeatsCarryTheClock(t *testing.T) {
 	}
 }
 
+// wallsAhead is by how much the clock of each site runs ahead, in nanoseconds.
+type wallsAhead [4]atomic.Int64
+
+func (ahead *wallsAhead) tune(h *HostConfig, _ *store.Options) {
+	site := h.Site
+	h.Wall = func() holdfast.Time { return holdfast.TimeOf(time.Now()) + holdfast.Time(ahead[site].Load()) }
+}
+
 // TestALeaderWhoseClockRunsAway neither expires holds nor stamps the future, says so, and gives its leadership away.
 func TestALeaderWhoseClockRunsAway(t *testing.T) {
-	var ahead [4]atomic.Int64
-	tune := func(h *HostConfig, _ *store.Options) {
-		site := h.Site
-		h.Wall = func() holdfast.Time { return holdfast.TimeOf(time.Now()) + holdfast.Time(ahead[site].Load()) }
-	}
-	bubble(t, 3, tune, func(f *fleet) {
+	var ahead wallsAhead
+	bubble(t, 3, ahead.tune, func(f *fleet) {
 		mustDone(f, f.pay(openTxn(1, 1, 2)))
 		hold := holdfast.Txn{ID: testID(2), Transfers: []holdfast.Transfer{{
 			Kind: holdfast.Hold, Debit: testAccount(1), Credit: testAccount(2), Amount: 5, Timeout: time.Minute,
@@ -195,12 +199,8 @@ func TestALeaderWhoseClockRunsAway(t *testing.T) {
 
 // TestASleepingShardLeavesASiteWhoseClockRunsAway: nothing has to be stamped for that.
 func TestASleepingShardLeavesASiteWhoseClockRunsAway(t *testing.T) {
-	var ahead [4]atomic.Int64
-	tune := func(h *HostConfig, _ *store.Options) {
-		site := h.Site
-		h.Wall = func() holdfast.Time { return holdfast.TimeOf(time.Now()) + holdfast.Time(ahead[site].Load()) }
-	}
-	bubble(t, 3, tune, func(f *fleet) {
+	var ahead wallsAhead
+	bubble(t, 3, ahead.tune, func(f *fleet) {
 		mustDone(f, f.pay(openTxn(1, 1, 2)))
 		f.asleep(f.sites...)
 		old := f.leader()

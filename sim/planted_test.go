@@ -119,7 +119,6 @@ var plants = []struct {
 	},
 	{"follower sleeps on when its leader's site is silent", &shard.PlantedSleepOn, Options{}, []string{"sleep"}, ""},
 	{"leader sleeps on when nobody hears it", &shard.PlantedSleepUnheard, Options{}, []string{"sleep"}, ""},
-	{"leader sleeps on when a learner is back that lacks something", &shard.PlantedSleepLearner, Options{Moves: true}, []string{"sleep", "liveness"}, ""},
 	{
 		"site goes on to vouch for a leader that is none any more", &shard.PlantedSleepVouched,
 		Options{},

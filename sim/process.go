@@ -353,16 +353,20 @@ func (r *replica) pass() bool {
 		r.tick()
 		return false
 	}
+	if r.ticks%lazyTicks == lazyTicks-1 && r.core != nil && !r.out && r.core.Leader().Self && r.core.Ready() && r.failed(r.promoteOrdered()) {
+		return false
+	}
 	r.look()
 	return r.rest != nil && !r.p.beats.Late(r.rest)
 }
 
 // In ticks: how often a leader looks for due work, one that is no member asks to be one, and the operator looks for learners that
-// may vote.
+// may vote; in looks of a sleeper, how often he does who does not know that it sleeps: rarely enough for a learner to miss something.
 const (
 	upkeepTicks = 7
 	joinTicks   = 50
 	orderTicks  = 11
+	lazyTicks   = 60
 )
 
 func (r *replica) tick() {

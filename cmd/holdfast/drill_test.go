@@ -42,7 +42,7 @@ func TestDemo(t *testing.T) {
 	if exit := cmd.ProcessState.ExitCode(); (exit == 0) != r.Passed() || exit > 1 {
 		t.Errorf("exit status %d, verdict %s\n%s", exit, r.Verdict, said)
 	}
-	for _, want := range []string{"demo: starting 3 sites", "payments/s", "carrier-cut of carrier 1", "site-cut of", "site-kill of", "bytes for a payment over all carriers", "What was proved", "report: " + report} {
+	for _, want := range []string{"demo: starting 3 sites", "payments/s", "carrier-cut of carrier 1 begins", "site-cut of", "site-kill of", "bytes for a payment over all carriers", "What was proved", "report: " + report} {
 		if !strings.Contains(said, want) {
 			t.Errorf("the demo did not say %q:\n%s", want, said)
 		}

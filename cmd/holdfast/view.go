@@ -26,6 +26,7 @@ type view struct {
 	drawn  int // lines of the picture that is on the screen
 	on     struct{ columns, rows int }
 	second time.Duration
+	told   []bool // of each fault that has begun: that it is over
 	frame  int
 	closed bool
 }
@@ -269,6 +270,7 @@ func (v *view) tell(s *drill.Snapshot) {
 	if s.Changed {
 		fmt.Fprintf(v.w, "%s: %s\n", s.Scenario, s.Phase)
 	}
+	v.tellFaults(s.Faults)
 	if !s.Running || s.Elapsed < v.second {
 		return
 	}
@@ -280,6 +282,21 @@ func (v *view) tell(s *drill.Snapshot) {
 	fmt.Fprintf(v.w, "%5.1f s  %s payments/s  median %s  99%% %s  %s acknowledged  %d lost  %d doubled  %d unknown  %s%s\n",
 		s.Elapsed.Seconds(), lastRate(s.Rates), inMillis(s.P50), inMillis(s.P99), thousands(s.Payments.Acknowledged),
 		s.Lost+s.Altered, s.Doubled, s.Payments.Unknown, leader(s), fault)
+}
+
+// tellFaults writes a line when a fault begins and one when it is over: those of each second may miss one that is shorter.
+func (v *view) tellFaults(faults []drill.FaultView) {
+	for i := range faults {
+		f := &faults[i]
+		if i == len(v.told) {
+			v.told = append(v.told, false)
+			fmt.Fprintf(v.w, "%5.1f s  %s of %s begins\n", f.At.Seconds(), f.Kind, title(f.Target))
+		}
+		if !v.told[i] && f.Healed > 0 {
+			v.told[i] = true
+			fmt.Fprintf(v.w, "%5.1f s  %s of %s is over: longest wait so far %s, %s failed\n", f.Healed.Seconds(), f.Kind, title(f.Target), inMillis(f.Pause), plural(f.Failed, "request"))
+		}
+	}
 }
 
 // leads says how many shards a site leads; where there is one, that it does.

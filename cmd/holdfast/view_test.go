@@ -1,8 +1,10 @@
 package main
 
 import (
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"holdfast"
 	"holdfast/drill"
@@ -28,5 +30,36 @@ func TestViewShowsWhoReachesWhom(t *testing.T) {
 	s.Carriers = []drill.CarrierView{{Damage: drill.CarrierCut}, {Rate: 412_000}}
 	if text := strings.Join(v.picture(s, 120), "\n"); !strings.Contains(text, "✂  carrier 1 cut     0 kB/s     ━━ carrier 2   412 kB/s") {
 		t.Errorf("the carriers are not shown:\n%s", text)
+	}
+}
+
+// A fault that is over between two lines of each second is told all the same, and once.
+func TestAShortFaultIsTold(t *testing.T) {
+	var out strings.Builder
+	v := newView(&out)
+	short := drill.FaultView{Fault: drill.Fault{Kind: "site-cut", Target: "hangzhou", At: 5100 * time.Millisecond, Healed: 5600 * time.Millisecond}, Pause: 188 * time.Millisecond}
+	long := drill.FaultView{Fault: drill.Fault{Kind: "site-kill", Target: "shenzhen", At: 5700 * time.Millisecond}, Pause: 55 * time.Millisecond}
+	s := &drill.Snapshot{Scenario: "demo", Running: true, Faults: []drill.FaultView{short}}
+	for range 2 {
+		v.tell(s)
+	}
+	s.Faults = append(s.Faults, long)
+	for range 2 {
+		v.tell(s)
+	}
+	s.Running, s.Faults[1].Healed = false, 9*time.Second
+	v.tell(s)
+	var told []string
+	for line := range strings.Lines(out.String()) {
+		if strings.Contains(line, " of ") {
+			told = append(told, strings.TrimSpace(line))
+		}
+	}
+	want := []string{
+		"5.1 s  site-cut of Hangzhou begins", "5.6 s  site-cut of Hangzhou is over: longest wait so far 188.0 ms, 0 requests failed",
+		"5.7 s  site-kill of Shenzhen begins", "9.0 s  site-kill of Shenzhen is over: longest wait so far 55.0 ms, 0 requests failed",
+	}
+	if !slices.Equal(told, want) {
+		t.Errorf("told\n%s", strings.Join(told, "\n"))
 	}
 }
