@@ -18,8 +18,9 @@ import (
 // the change has come to the shard that he leads, behind a whole copy.
 //
 // Both sides look at the other before they order. What was ordered at the same moment is told apart by the change: it takes nobody out
-// of a shard before it has put a fence into every shard, behind which an order to move slots that was made without knowing of the change is
-// refused, and before the moves that came in before the fence are over.
+// of a shard, and gives nobody a first vote, before it has put a fence into every shard, behind which an order to move slots that was made
+// without knowing of the change is refused, and before the moves that came in before the fence are over. The fence is an entry in the log of
+// each shard, so it stands whoever drives the change afterwards; a driver who cannot know that it stands puts it there once more.
 
 // motion is what keeps a change of sites from beginning.
 type motion struct {
@@ -95,42 +96,62 @@ func (m *motion) bars() string {
 	return text
 }
 
-// blinds reports a step that takes a site out of a shard, the first of its change: whatever slots do is over by then. Later ones have nothing
-// to look for, and what an earlier release has let in must not be waited for: it may be over only with the change.
+// blinds reports the first step of a change after which some site that leads a shard may lack another one: it takes a site out, or gives one
+// that comes its first vote. Whatever slots do is over by then. Later steps have nothing to look for, and what an earlier release has let in
+// must not be waited for: it may be over only with the change.
 func (r *Roster) blinds(m move, shards []shardNow) bool {
-	if m.kind != moveRemove && (m.kind != movePromote || m.instead == 0) {
+	begun := func(done func(shardNow) bool) bool {
+		return slices.ContainsFunc(shards, func(s shardNow) bool { return s.known && done(s) })
+	}
+	switch {
+	case m.kind == movePromote && m.instead == 0:
+		return !begun(func(s shardNow) bool { x := s.at(m.site); return x != nil && x.votes })
+	case m.kind != moveRemove && m.kind != movePromote:
 		return false
 	}
 	for _, leaving := range r.with(RoleLeaving) {
-		if slices.ContainsFunc(shards, func(s shardNow) bool { return s.known && s.at(leaving) == nil }) {
+		if begun(func(s shardNow) bool { return s.at(leaving) == nil }) {
 			return false
 		}
 	}
 	return true
 }
 
-// excludeMoves holds the first such step back until no slot is on its way, nor can begin to be.
+// excludeMoves holds such a step back until no slot is on its way, nor can begin to be.
 func (s *Site) excludeMoves(ctx context.Context, r *Roster, m move, shards []shardNow) move {
 	if !r.blinds(m, shards) {
 		return m
 	}
 	ctx, cancel := context.WithTimeout(ctx, planWait)
 	defer cancel()
-	wait := func(err error) move { return move{kind: moveWait, why: err.Error()} }
-	if s.fleet.fenced != r.Change.Plan {
-		if err := each(shards, func(_ int, id holdfast.ShardID) error { return s.fence(ctx, id) }); err != nil {
-			return wait(fmt.Errorf("moves of slots are being locked out: %w", err))
-		}
-		s.fleet.fenced = r.Change.Plan
-	}
-	now, err := s.motion(ctx, shards)
-	if err != nil {
-		return wait(err)
-	}
-	if why := now.bars(); why != "" {
+	if why := s.stillMoving(ctx, r.Change.Plan, shards); why != "" {
 		return move{kind: moveWait, why: why}
 	}
 	return m
+}
+
+// stillMoving says what a change has to wait for; "": the fence stands in every shard, and no slot is on its way.
+func (s *Site) stillMoving(ctx context.Context, plan string, shards []shardNow) string {
+	for i := range shards {
+		if !shards[i].known { // it may be the one that slots leave
+			return fmt.Sprintf("shard %d: its leader does not answer", shards[i].shard)
+		}
+	}
+	var unfenced error
+	if s.fleet.fenced != plan {
+		unfenced = each(shards, func(_ int, id holdfast.ShardID) error { return s.fence(ctx, id) })
+		if unfenced == nil {
+			s.fleet.fenced = plan
+		}
+	}
+	now, err := s.motion(ctx, shards)
+	if why := now.bars(); why != "" { // while slots move quickly a fence comes too late again and again
+		return why
+	}
+	if err = errors.Join(unfenced, err); err != nil {
+		return fmt.Sprintf("whether slots move is not known: %v; another site that leads shard %d may find out (POST /v1/shards/%[2]d/leader)", err, mapShard)
+	}
+	return ""
 }
 
 // fence has a shard refuse what was made from an older look at its slots.

@@ -15,8 +15,8 @@ import (
 
 // still stops all movers: slots that are marked stay where they are, as when a shard that is needed cannot be read.
 func (f *fleet) still() (again func()) {
-	ctx := context.Background()
-	for _, s := range f.all() {
+	ctx, stopped := context.Background(), f.all()
+	for _, s := range stopped {
 		if err := s.stopMoves(ctx); err != nil {
 			f.t.Fatal(err)
 		}
@@ -25,7 +25,7 @@ func (f *fleet) still() (again func()) {
 		s.moves.mu.Unlock()
 	}
 	return func() {
-		for _, s := range f.all() {
+		for _, s := range stopped { // a site that has come meanwhile has started its own
 			if err := s.startMoves(ctx); err != nil {
 				f.t.Fatal(err)
 			}
@@ -157,9 +157,11 @@ func TestASplitBarsAChangeOfSites(t *testing.T) {
 }
 
 func TestABlindingStep(t *testing.T) {
-	r := &Roster{Change: &SiteChange{}, Sites: []ListedSite{{Site: 1, Role: RoleVoter}, {Site: 2, Role: RoleVoter}, {Site: 3, Role: RoleLeaving}}}
+	r := &Roster{Change: &SiteChange{Site: 4}, Sites: []ListedSite{{Site: 1, Role: RoleVoter}, {Site: 2, Role: RoleVoter}, {Site: 3, Role: RoleLeaving}}}
 	whole := shardNow{shard: 1, known: true, members: []memberNow{{site: 1, votes: true}, {site: 2, votes: true}, {site: 3, votes: true}}}
 	begun := shardNow{shard: 2, known: true, members: []memberNow{{site: 1, votes: true}, {site: 2, votes: true}}}
+	comes := shardNow{shard: 1, known: true, members: append([]memberNow{{site: 4}}, whole.members...)}
+	came := shardNow{shard: 2, known: true, members: append([]memberNow{{site: 4, votes: true}}, whole.members...)}
 	for _, row := range []struct {
 		m      move
 		shards []shardNow
@@ -167,10 +169,12 @@ func TestABlindingStep(t *testing.T) {
 	}{
 		{move{kind: moveRemove, site: 3}, []shardNow{whole, whole}, true},
 		{move{kind: movePromote, site: 2, instead: 3}, []shardNow{whole}, true},
-		{move{kind: movePromote, site: 2}, []shardNow{whole}, false},
+		{move{kind: movePromote, site: 4}, []shardNow{comes, comes}, true},
+		{move{kind: movePromote, site: 4}, []shardNow{comes, came}, false},
 		{move{kind: moveAdmit, site: 2}, []shardNow{whole}, false},
 		{move{kind: moveHandOver, site: 2}, []shardNow{whole}, false},
 		{move{kind: moveRemove, site: 3}, []shardNow{whole, begun}, false},
+		{move{kind: moveRemove, site: 3}, []shardNow{whole, {shard: 2}}, true},
 	} {
 		if got := r.blinds(row.m, row.shards); got != row.want {
 			t.Errorf("%+v with %d shards: %t", row.m, len(row.shards), got)
