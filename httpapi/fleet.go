@@ -288,12 +288,13 @@ type shardAuditBody struct {
 }
 
 type transitBody struct {
-	Home   uint16 `json:"home" doc:"Shard of the payers"`
-	Away   uint16 `json:"away" doc:"Shard of the payees"`
-	Asset  string `json:"asset"`
-	Sent   int64  `json:"sent" doc:"For good"`
-	Held   int64  `json:"held" doc:"Under way, or for a hold that is open"`
-	Landed int64  `json:"landed" doc:"At the payees; between sent, and sent and held"`
+	Home   uint16   `json:"home" doc:"Shard of the payers"`
+	Away   uint16   `json:"away" doc:"Shard of the payees; 0: several, see among"`
+	Among  []uint16 `json:"among,omitempty" doc:"Shards between which slots have moved: what was sent to one of them may have landed in another, so they are compared together"`
+	Asset  string   `json:"asset"`
+	Sent   int64    `json:"sent" doc:"For good"`
+	Held   int64    `json:"held" doc:"Under way, or for a hold that is open"`
+	Landed int64    `json:"landed" doc:"At the payees; between sent, and sent and held"`
 }
 
 type assetBody struct {
@@ -327,7 +328,7 @@ func (a *api) getAudit(ctx context.Context, x *exchange) error {
 	}
 	for _, t := range audit.Transit {
 		body.Transit = append(body.Transit, transitBody{
-			uint16(t.Home), uint16(t.Away), t.Asset.String(), int64(t.Sent), int64(t.Held), int64(t.Landed),
+			uint16(t.Home), uint16(t.Away), numbers(t.Among), t.Asset.String(), int64(t.Sent), int64(t.Held), int64(t.Landed),
 		})
 	}
 	return x.sendJSON(http.StatusOK, body)

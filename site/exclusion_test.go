@@ -2,6 +2,7 @@ package site
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -95,23 +96,7 @@ func TestAChangeOfSitesWaitsForSlots(t *testing.T) {
 		t.Fatal("no second slot could be marked")
 	}
 	f.until("the change is written, as if nothing had moved when it was planned", func() (string, bool) {
-		r, err := s.listed(ctx)
-		var m *ShardMap
-		if err == nil {
-			m, err = s.readMap(ctx, shard.Linearizable)
-		}
-		if err == nil && r.Change == nil {
-			r = r.clone()
-			r.Least, r.Change = 3, &SiteChange{Kind: SiteRetire, Site: 4, Plan: "race"}
-			for i := range r.Sites {
-				if r.Sites[i].City, r.Sites[i].Addresses = "x", f.configs[r.Sites[i].Site].Link.Listen; r.Sites[i].Site == 4 {
-					r.Sites[i].Role = RoleLeaving
-				} else {
-					r.Sites[i].Role = RoleVoter
-				}
-			}
-			err = s.writeRoster(ctx, r, m)
-		}
+		err := f.leaves(4, "race")
 		return fmt.Sprint(err), err == nil
 	})
 	f.until("the change waits", func() (string, bool) {
@@ -135,6 +120,61 @@ func TestAChangeOfSitesWaitsForSlots(t *testing.T) {
 		}
 		r := s.Roster()
 		return fmt.Sprintf("%+v", s.SiteChange(ctx)), r.Version > 1 && r.Change == nil && fmt.Sprint(voters(s)) == "[1 2 3]"
+	})
+}
+
+// leaves writes a list by which a site is to leave, whatever stands against it.
+func (f *fleet) leaves(id holdfast.SiteID, plan string) error {
+	s, ctx := f.site(1), context.Background()
+	r, err := s.listed(ctx)
+	if err != nil || r.Change != nil {
+		return err
+	}
+	m, err := s.readMap(ctx, shard.Linearizable)
+	if err != nil {
+		return err
+	}
+	r = r.clone()
+	r.Least, r.Change = 3, &SiteChange{Kind: SiteRetire, Site: id, Plan: plan}
+	for i := range r.Sites {
+		x := &r.Sites[i]
+		x.City, x.Addresses, x.Role = "x", f.configs[x.Site].Link.Listen, RoleVoter
+		if x.Site == id {
+			x.Role = RoleLeaving
+		}
+	}
+	return s.writeRoster(ctx, r, m)
+}
+
+// TestAHomeDoesNotComeBehindTheListOfSites: a site that is to leave has given its homes away, and gets none by an order that was made before.
+func TestAHomeDoesNotComeBehindTheListOfSites(t *testing.T) {
+	f := newFleet(t, 4, 2)
+	s, ctx := f.site(1), context.Background()
+	eventually(t, "homes that stay when site 4 leaves", func() bool { return s.SetHome(ctx, 1, 2) == nil && s.SetHome(ctx, 2, 3) == nil })
+	var m *ShardMap
+	var r *Roster
+	f.until("the map and the list", func() (string, bool) {
+		old, err := s.readMap(ctx, shard.Linearizable)
+		if err == nil {
+			m = old
+			r, err = s.readRosterHere(ctx, shard.Linearizable)
+		}
+		return fmt.Sprint(err), err == nil
+	})
+	f.until("site 4 is to leave, which the map does not say", func() (string, bool) {
+		err := f.leaves(4, "leaves")
+		return fmt.Sprint(err), err == nil
+	})
+	f.until("the home is refused", func() (string, bool) {
+		err := s.setHome(ctx, m, r, 2, 4)
+		if err == nil {
+			t.Fatal("a shard is at home at a site that is to leave")
+		}
+		now, bad := s.readMap(ctx, shard.Linearizable)
+		if bad == nil && now.Version != m.Version {
+			t.Fatalf("the map has version %d now, and had %d: this proves nothing", now.Version, m.Version)
+		}
+		return fmt.Sprint(err, bad), bad == nil && errors.Is(err, ErrMapChanged)
 	})
 }
 
