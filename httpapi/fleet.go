@@ -160,16 +160,9 @@ func (a *api) postLeader(ctx context.Context, x *exchange) error {
 	if err != nil {
 		return err
 	}
-	text, err := x.body()
-	if err != nil {
-		return err
-	}
-	s := newScanner(text)
 	var to holdfast.SiteID
-	for range s.members(leaderMembers) {
-		to = holdfast.SiteID(s.integer(1, math.MaxUint16))
-	}
-	if err := s.end(); err != nil {
+	err = x.object(leaderMembers, func(s *scanner, _ string) { to = holdfast.SiteID(s.integer(1, math.MaxUint16)) })
+	if err != nil {
 		return err
 	}
 	if to == 0 {
@@ -198,16 +191,8 @@ func (a *api) postRebuild(ctx context.Context, x *exchange) error {
 	if err != nil {
 		return err
 	}
-	text, err := x.body()
-	if err != nil {
-		return err
-	}
 	force := false
-	s := newScanner(text)
-	for range s.members(rebuildMembers) {
-		force = s.boolean()
-	}
-	if err := s.end(); err != nil {
+	if err := x.object(rebuildMembers, func(s *scanner, _ string) { force = s.boolean() }); err != nil {
 		return err
 	}
 	if err := a.site.Rebuild(ctx, id, force); err != nil {
@@ -227,15 +212,7 @@ func (a *api) postTrust(ctx context.Context, x *exchange) error {
 	if err != nil {
 		return err
 	}
-	text, err := x.body()
-	if err != nil {
-		return err
-	}
-	s := newScanner(text)
-	for range s.members(nil) {
-		continue // there are none
-	}
-	if err := s.end(); err != nil {
+	if err := x.object(nil, func(*scanner, string) {}); err != nil { // there are none
 		return err
 	}
 	if err := a.site.Trust(ctx, id); err != nil {

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"sync"
 
 	"holdfast"
 	"holdfast/shard"
@@ -34,7 +33,7 @@ func (s *Site) motion(ctx context.Context, shards []shardNow) (m motion, err err
 		return m, err
 	}
 	found := make([][]SlotMove, len(shards))
-	err = each(shards, func(i int, id holdfast.ShardID) (err error) {
+	err = eachShard(shardsOf(shards), func(i int, id holdfast.ShardID) (err error) {
 		if !shards[i].known {
 			return nil // nothing can be planned then, and that is said elsewhere
 		}
@@ -42,21 +41,6 @@ func (s *Site) motion(ctx context.Context, shards []shardNow) (m motion, err err
 		return err
 	})
 	return motion{m.splits, slices.Concat(found...)}, err
-}
-
-// each asks all shards at once.
-func each(shards []shardNow, ask func(i int, id holdfast.ShardID) error) error {
-	errs := make([]error, len(shards))
-	var all sync.WaitGroup
-	for i := range shards {
-		all.Go(func() {
-			if err := ask(i, shards[i].shard); err != nil {
-				errs[i] = fmt.Errorf("slots of shard %d: %w", shards[i].shard, err)
-			}
-		})
-	}
-	all.Wait()
-	return errors.Join(errs...)
 }
 
 // movesNow lists the slots that leave a shard, as of now.
@@ -139,7 +123,7 @@ func (s *Site) stillMoving(ctx context.Context, plan string, shards []shardNow) 
 	}
 	var unfenced error
 	if s.fleet.fenced != plan {
-		unfenced = each(shards, func(_ int, id holdfast.ShardID) error { return s.fence(ctx, id) })
+		unfenced = eachShard(shardsOf(shards), func(_ int, id holdfast.ShardID) error { return s.fence(ctx, id) })
 		if unfenced == nil {
 			s.fleet.fenced = plan
 		}
