@@ -25,6 +25,7 @@ type fleetKeeper struct {
 	roster atomic.Pointer[Roster] // nil: nothing was learnt yet, the configuration holds
 	others atomic.Pointer[[]Peer] // the other sites, as they are reached; nil: as configured
 	doing  atomic.Pointer[siteChangeAt]
+	fenced string // plan whose change has locked moves of slots out, as its driver knows: only that one uses it
 	cancel context.CancelFunc
 	done   sync.WaitGroup
 	adopts sync.Mutex // serializes adopt
