@@ -79,28 +79,53 @@ func TestThePauseIsMeasuredToWithinAGap(t *testing.T) {
 	}
 }
 
-// The more shards, the fewer orders: as many entries are to be made of them.
-func TestTheRateIsThatOfTheShardsAScenarioHas(t *testing.T) {
+// The orders of several shards are as many as the cores bear, and never more than those of one shard.
+func TestTheRateIsWhatTheMachineBears(t *testing.T) {
 	for _, x := range []struct {
-		name   string
-		shards int
-		asked  string
-		want   int
+		name          string
+		shards, cores int
+		asked         string
+		want          int
 	}{
-		{"site-cut", 1, "", 300},
-		{"site-cut", 8, "", 109},
-		{"site-cut", 8, "rate", 300},
-		{"city-cut", 1, "", 300},
-		{"city-cut", 8, "", 54},
-		{"slot-move", 3, "", 300},
-		{"slot-move", 8, "", 254},
-		{"busy-machine", 8, "", HalfLoad},
+		{"site-cut", 1, 2, "", 300},
+		{"site-cut", 8, 2, "", 80},
+		{"site-cut", 8, 0, "", 40},
+		{"site-cut", 8, 4, "", 160},
+		{"site-cut", 8, 64, "", 300},
+		{"site-cut", 8, 2, "rate", 300},
+		{"city-cut", 1, 2, "", 300},
+		{"city-cut", 8, 2, "", 40},
+		{"slot-move", 3, 2, "", 300},
+		{"slot-move", 8, 2, "", 80},
+		{"busy-machine", 8, 2, "", HalfLoad},
 	} {
 		s, o := mustFind(t, x.name), Defaults()
-		o.Shards = x.shards
+		o.Shards, o.Cores = x.shards, x.cores
 		s.Fit(&o, func(option string) bool { return option == "shards" || option == x.asked })
 		if o.Rate != x.want {
-			t.Errorf("%s with %d shards: %d orders a second, want %d", x.name, x.shards, o.Rate, x.want)
+			t.Errorf("%s with %d shards on %d cores: %d orders a second, want %d", x.name, x.shards, x.cores, o.Rate, x.want)
+		}
+	}
+}
+
+// The demo of one shard replays all that was recorded; of several, as many as the machine bears, and no more than all.
+func TestTheDemoReplaysWhatTheMachineBears(t *testing.T) {
+	for _, x := range []struct {
+		shards, cores int
+		load          time.Duration
+		want          int
+	}{
+		{1, 2, 30 * time.Second, 19500},
+		{1, 2, 60 * time.Second, 19500},
+		{1, 2, 10 * time.Second, 6500},
+		{8, 2, 30 * time.Second, 2400},
+		{8, 2, 10 * time.Second, 800},
+		{8, 64, 30 * time.Second, 19500},
+		{8, 2, 600 * time.Second, 19500},
+	} {
+		s, o := Demo(), Options{Sites: 3, Shards: x.shards, Cores: x.cores, Load: x.load}
+		if got := s.events(19500, &o); got != x.want {
+			t.Errorf("%d shards, %d cores, %v: %d orders, want %d", x.shards, x.cores, x.load, got, x.want)
 		}
 	}
 }

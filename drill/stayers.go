@@ -57,6 +57,16 @@ func longestStay(pauses []ShardPause) (longest time.Duration, spared bool) {
 	return longest, spared
 }
 
+// longestStay is that of all faults.
+func (e *Evidence) longestStay() (longest time.Duration, spared bool) {
+	for _, pauses := range e.Pauses {
+		if d, some := longestStay(pauses); some {
+			longest, spared = max(longest, d), true
+		}
+	}
+	return longest, spared
+}
+
 // disturbedStays tells of every shard that should have noticed nothing.
 func disturbedStays(faults []Fault, pauses [][]ShardPause, bound time.Duration) (out []string) {
 	for i, list := range pauses {
