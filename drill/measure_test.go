@@ -170,6 +170,9 @@ func lossOfOne(long time.Duration) ([]Fault, []Sample, []Reign) {
 
 // A pause of a shard that was led from the lost site is the price of the fault; the same pause of one led from elsewhere fails the drill.
 func TestAShardThatStayedMustNotPause(t *testing.T) {
+	if got := demoScenario.StayBound(10 * ms); got != 400*ms {
+		t.Errorf("in the demo %v pass, want twice what passes in a drill", got)
+	}
 	bound := (&Scenario{bound: failoverBound}).StayBound(10 * ms)
 	for long, red := range map[time.Duration]bool{50 * ms: false, bound - 10*ms: false, bound + 10*ms: true, 450 * ms: true} {
 		faults, samples, reigns := lossOfOne(long)

@@ -16,6 +16,7 @@ type Scenario struct {
 	Load  time.Duration // how long the load runs, unless the caller wants longer
 	least time.Duration // the shortest load in which it can be played; 0: Load
 	bound time.Duration // the longest pause that passes, with elections after 100 ms
+	stay  time.Duration // that of a shard led from a site which stays; 0: stayBound
 	play  func(ctx context.Context, s *stage) error
 
 	// What the drill has unless the caller wants more; 0: the default of all.
@@ -93,7 +94,8 @@ func (s *Scenario) hurtsCarriers() bool { return s.smooth || s.foretells || s.Na
 const (
 	failoverBound = 500 * time.Millisecond
 	plannedBound  = 100 * time.Millisecond
-	demoBound     = time.Second            // the machine is a laptop that does other things too
+	demoBound     = time.Second            // twice as long: the machine is a laptop that does other things too
+	demoStay      = 2 * stayBound          // for the same reason
 	outageBound   = 5 * time.Second        // nothing runs at all: as long as a process takes to start and read its log
 	smoothBound   = 200 * time.Millisecond // longer than any hiccup of a disk; what callers notice is compared more finely
 	learnerBound  = 200 * time.Millisecond // nobody waits for a learner; longer than most hiccups of a disk
@@ -217,7 +219,7 @@ var scenarios = []Scenario{
 // demoScenario is what "holdfast demo" plays.
 var demoScenario = Scenario{
 	Name: "demo", Story: "One of two carriers is cut everywhere, and nothing happens; then the site that leads is cut off; later another site is killed and started again.",
-	Load: DemoLoad, least: 10 * time.Second, bound: demoBound, play: playDemo, Carriers: 2,
+	Load: DemoLoad, least: 10 * time.Second, bound: demoBound, stay: demoStay, play: playDemo, Carriers: 2,
 }
 
 // DemoLoad is how long the load of the demo runs.

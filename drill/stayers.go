@@ -1,6 +1,7 @@
 package drill
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -18,7 +19,7 @@ const stayBound = 200 * time.Millisecond
 
 // StayBound is that at a round trip; it is never longer than the bound of the scenario.
 func (s *Scenario) StayBound(rtt time.Duration) time.Duration {
-	return min(s.Bound(rtt), s.stretched(stayBound, rtt))
+	return min(s.Bound(rtt), s.stretched(cmp.Or(s.stay, stayBound), rtt))
 }
 
 // lossKinds are the faults that take sites away from the others, and nothing else: what is led from the rest goes on.
