@@ -29,7 +29,7 @@ type Options struct {
 	Rounds   int             // of a drill of carriers: how often its faults are played under one load; 0: once
 	RTT      time.Duration   // round trip between each two sites
 	Events   int             // how many of the recorded events are replayed; 0: Rate times Load; or AllEvents
-	Cores    int             // of the machine, for which the load of several shards is made
+	Cores    float64         // for which the load of several shards is made
 	Busy     int             // processes beside the sites in busy-machine; 0: as many as there are cores
 	Keep     bool            // keep data and logs of the sites also when all is well
 	Sign     bool            // have the sites sign what they answer when everything is proved, for Evidence.Signed
@@ -44,7 +44,7 @@ const AllEvents = -1
 
 // Defaults are the options of a drill of which nothing was said: the fleet is as the generated configuration has it.
 func Defaults() Options {
-	return Options{Seed: 1, Sites: 3, Shards: site.FleetShards, Carriers: 2, Rate: 300, Cores: cores(), RTT: 10 * time.Millisecond}
+	return Options{Seed: 1, Sites: 3, Shards: site.FleetShards, Carriers: 2, Rate: 300, Cores: float64(cores()), RTT: 10 * time.Millisecond}
 }
 
 // Check reports the first option that makes no sense.
@@ -251,6 +251,10 @@ func (r *run) begin(ctx context.Context) (err error) {
 		}
 	}
 	r.sampler = &sampler{clients: r.load.clients, book: r.book, clock: r.clock, rand: rand.New(rand.NewPCG(r.o.Seed, 2))}
+	if free := r.o.Cores; r.o.Shards > 1 && free < float64(cores()) {
+		r.said = fmt.Sprintf("%.1f of %d cores were free when it began: %s orders a second, besides %d probes",
+			free, cores(), thousands(int64(math.Round(float64(r.o.Events)/r.o.Load.Seconds()))), r.o.probeRate())
+	}
 	r.view = startViewer(r)
 	r.view.say(fmt.Sprintf("starting %d sites as %d processes, %v apart", r.o.Sites, r.o.Sites, r.o.RTT))
 	up, cancel := context.WithTimeout(ctx, patience)

@@ -60,8 +60,8 @@ func (s *Scenario) bearable(rate int, o *Options) int {
 	if o.Shards <= cmp.Or(s.Shards, 1) {
 		return rate
 	}
-	entries := entriesPerCore * max(1, o.Cores) * 2 / max(2, o.Sites-1)
-	return max(1, min(rate, entries*o.Shards/(3*o.Shards-2)))
+	entries := entriesPerCore * o.Cores * 2 / float64(max(2, o.Sites-1))
+	return max(1, min(rate, int(entries*float64(o.Shards)/float64(3*o.Shards-2))))
 }
 
 // rate of a scenario whose load is measured when nobody says how much it is.

@@ -323,8 +323,8 @@ func newDemo() *cobra.Command {
 		Use:   "demo",
 		Short: "See real payments survive cuts and a kill, in about a minute, with the proof",
 		Long: `See real payments survive. Three sites are started as three processes, 10 ms apart, joined by two carriers; 8 shards of owners are
-led from all three. Recorded orders of a wholesaler are paid and refunded through them for half a minute, as many as leave a third of the
-machine idle: most go from one shard to another. A few seconds in, one carrier is cut everywhere, and nothing happens: an election
+led from all three. Recorded orders of a wholesaler are paid and refunded through them for half a minute, as many as leave a third of those
+cores idle that nobody else uses when it begins: most go from one shard to another. A few seconds in, one carrier is cut everywhere, and nothing happens: an election
 then fails the demo. Then every cable of the site that leads the first shard goes silent; later another site is killed and started again.
 Owners whose shard was led from elsewhere should hardly notice. In the end every payment that was acknowledged is looked up at every
 site, every balance is compared to the penny, and the verdict tells what was lost: nothing, or the demo fails. A pause of up to 1 s
@@ -335,6 +335,7 @@ start of the sites and the proof add to that is the machine's affair.`,
 		Args:    nothing,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			s := drill.Demo()
+			f.o.Cores = drill.FreeCores()
 			s.Fit(&f.o, cmd.Flags().Changed)
 			if err := f.o.Check(&s); err != nil {
 				return badUsage(cmd, err)
