@@ -70,8 +70,9 @@ acknowledgement before to the first one after: rarer probes make it longer, neve
 There are 8 shards and 2 carriers unless --shards and --carriers say otherwise. Shards are led from all sites in turn, and most of the
 orders are paid from one to another. Where a drill takes sites away, a shard that was led from one that stayed may pause for 200 ms at most (its
 callers may have to find another site first): owners there should not notice. An order from one shard to another is three entries in
-logs: where --rate does not say how many there are, it is as many as leave a third of the cores idle (of 8 shards at three sites 40 a
-second for each core, at five 20; never more than the 300 of one shard).
+logs: where --rate does not say how many there are, it is as many as leave a third of those cores idle that nobody else uses when it begins
+(of 8 shards at three sites 40 a second for each core, at five 20; never more than the 300 of one shard). With fewer than two such
+cores there are fewer probes as well, and the result says so.
 
 The drills of carriers break one of several, never the last. They pass when nobody could have noticed: no election, no failed
 request, and 99 of 100 callers waited at most 5 ms longer, while a carrier was broken and for half a second after, than they
@@ -199,6 +200,7 @@ func runDrills(cmd *cobra.Command, f *drillFlags, name string) error {
 		}
 		list = []drill.Scenario{s}
 	}
+	f.o.Cores = drill.FreeCores()
 	for i := range list {
 		o := f.options(cmd, &list[i], name == "all")
 		if err := o.Check(&list[i]); err != nil {
