@@ -218,47 +218,53 @@ func heir(reigns []Reign, shard holdfast.ShardID, from, until time.Duration) hol
 	return 0
 }
 
-// PausesOf sums up the pauses of a fault in words, a sentence each: with several shards only those that were led from where it struck wait.
-func PausesOf(pauses []ShardPause) []string {
+// pauseWords sums up the pauses of a fault, a sentence each: with several shards only those that were led from where it struck wait. tell
+// says what there is to say of some of them.
+func pauseWords(pauses []ShardPause, tell func([]ShardPause) string) []string {
 	stayed := func(p ShardPause) bool { return p.Stayed }
 	moved := func(p ShardPause) bool { return p.Moved }
+	kept := func(p ShardPause) bool { return !p.Moved }
 	_, spared := longestStay(pauses)
 	switch {
 	case len(pauses) < 2:
 		return nil
 	case spared:
-		return twoParts(pauses, stayed, "owners led from what was lost", "owners led elsewhere")
+		return inParts(pauses, tell, stayed, "owners led from what was lost", "owners led elsewhere")
 	case !slices.ContainsFunc(pauses, moved):
-		return []string{"no shard got another leader: " + sumUp(pauses)}
-	case !slices.ContainsFunc(pauses, func(p ShardPause) bool { return !p.Moved }):
-		return []string{"every shard got another leader: " + sumUp(pauses)}
+		return []string{"no shard got another leader: " + tell(pauses)}
+	case !slices.ContainsFunc(pauses, kept):
+		return []string{"every shard got another leader: " + tell(pauses)}
 	}
-	return twoParts(pauses, func(p ShardPause) bool { return !p.Moved }, "owners whose shard got another leader", "all others")
+	return inParts(pauses, tell, kept, "owners whose shard got another leader", "all others")
 }
 
-// twoParts tells of those shards that something was wrong with, and of those that were well.
-func twoParts(pauses []ShardPause, well func(ShardPause) bool, ill, others string) (out []string) {
+// inParts tells of those shards that something was wrong with, and of those that were well.
+func inParts(pauses []ShardPause, tell func([]ShardPause) string, well func(ShardPause) bool, ill, others string) (out []string) {
 	bad := slices.DeleteFunc(slices.Clone(pauses), well)
 	good := slices.DeleteFunc(slices.Clone(pauses), func(p ShardPause) bool { return !well(p) })
 	if len(bad) > 0 {
-		out = append(out, ill+": "+sumUp(bad))
+		out = append(out, ill+": "+tell(bad))
 	}
-	return append(out, others+": "+sumUp(good))
+	return append(out, others+": "+tell(good))
 }
 
-// sumUp tells the longest pause of some shards, and that of each when they are not too many.
-func sumUp(pauses []ShardPause) string {
-	const most = 16
+// longestPause tells that of some shards.
+func longestPause(pauses []ShardPause) string {
 	longest := slices.MaxFunc(pauses, func(a, b ShardPause) int { return cmp.Compare(a.Pause, b.Pause) })
-	words := fmt.Sprintf("longest pause %.0f ms (shard %d", millis(longest.Pause), longest.Shard)
-	if len(pauses) == 1 || len(pauses) > most {
-		return words + ")"
+	return fmt.Sprintf("longest pause %.0f ms", millis(longest.Pause))
+}
+
+// everyPause tells that of each as well, when they are not too many.
+func everyPause(pauses []ShardPause) string {
+	const most = 16
+	if len(pauses) > most {
+		return longestPause(pauses)
 	}
 	var each []string
 	for _, p := range pauses {
 		each = append(each, fmt.Sprintf("%d: %.0f", p.Shard, millis(p.Pause)))
 	}
-	return fmt.Sprintf("longest pause %.0f ms (of shard %s)", millis(longest.Pause), strings.Join(each, ", "))
+	return fmt.Sprintf("%s (of shard %s)", longestPause(pauses), strings.Join(each, ", "))
 }
 
 // count adds up the payments by what their callers were told.

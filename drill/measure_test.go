@@ -87,7 +87,7 @@ func TestEffects(t *testing.T) {
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %v\nwant %v", got, want)
 	}
-	if got, want := strings.Join(PausesOf(got[0].pauses), "; "), "owners whose shard got another leader: longest pause 110 ms (shard 1); all others: longest pause 140 ms (shard 2)"; got != want {
+	if got, want := strings.Join(pauseWords(got[0].pauses, longestPause), "; "), "owners whose shard got another leader: longest pause 110 ms; all others: longest pause 140 ms"; got != want {
 		t.Errorf("in words %q, want %q", got, want)
 	}
 }
@@ -182,9 +182,9 @@ func TestAShardThatStayedMustNotPause(t *testing.T) {
 			t.Errorf("a pause of %v of a shard that was not concerned: %v", long, reasons)
 		}
 		two := millis(found[0].pauses[1].Pause)
-		want := fmt.Sprintf("owners led from what was lost: longest pause 200 ms (shard 1); owners led elsewhere: longest pause %.0f ms (of shard 2: %.0f, 3: %.0f)",
+		want := fmt.Sprintf("owners led from what was lost: longest pause 200 ms (of shard 1: 200); owners led elsewhere: longest pause %.0f ms (of shard 2: %.0f, 3: %.0f)",
 			two, two, millis(found[0].pauses[2].Pause))
-		if got := strings.Join(PausesOf(found[0].pauses), "; "); got != want {
+		if got := strings.Join(pauseWords(found[0].pauses, everyPause), "; "); got != want {
 			t.Errorf("in words %q, want %q", got, want)
 		}
 	}

@@ -9,7 +9,7 @@ import (
 
 // Remarks says in words what else is known of a fault, a sentence each.
 func (e *Evidence) Remarks(fault int) (out []string) {
-	out = e.remarks(fault)
+	out = e.remarks(fault, everyPause)
 	for _, c := range e.Forecast {
 		if c.Fault == fault {
 			out = append(out, c.remarks()...)
@@ -19,9 +19,9 @@ func (e *Evidence) Remarks(fault int) (out []string) {
 }
 
 // remarks leaves the forecast out.
-func (e *Evidence) remarks(fault int) (out []string) {
+func (e *Evidence) remarks(fault int, tell func([]ShardPause) string) (out []string) {
 	if fault < len(e.Pauses) {
-		out = append(out, PausesOf(e.Pauses[fault])...)
+		out = append(out, pauseWords(e.Pauses[fault], tell)...)
 	}
 	if fault < len(e.Faults) && e.Faults[fault].back > 0 {
 		out = append(out, fmt.Sprintf("every carrier was in use again %.0f ms after the heal", millis(e.Faults[fault].back)))

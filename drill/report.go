@@ -146,7 +146,7 @@ func newDrillPage(e *Evidence) *drillPage {
 	}
 	for _, i := range e.Shown() {
 		d.Broken = append(d.Broken, e.Result.Faults[i])
-		for _, words := range e.remarks(i) {
+		for _, words := range e.remarks(i, longestPause) { // a table has those of all
 			d.Said = append(d.Said, fmt.Sprintf("%s: %s.", faultName(&e.Faults[i]), words))
 		}
 	}
