@@ -100,11 +100,17 @@ func heardBadly(p *link.PeerStatus) bool {
 // wellPeer reports whether a site is fit to lead, by what it says of itself.
 func (s *Site) wellPeer(id holdfast.SiteID) bool {
 	p := s.watch.peer(id)
+	return s.worksPeer(id) && !p.latest.Load().unwell
+}
+
+// worksPeer reports whether a site takes its part, by what it says of itself: it votes and stores, fit to lead or not.
+func (s *Site) worksPeer(id holdfast.SiteID) bool {
+	p := s.watch.peer(id)
 	if !s.watch.answers(p) {
 		return false
 	}
 	l := p.latest.Load()
-	return l != nil && l.ready && l.digestOK && !l.stopping && !l.diskFull && !l.unwell
+	return l != nil && l.ready && l.digestOK && !l.stopping && !l.diskFull
 }
 
 // guests are the shards that this site leads and that are at home elsewhere.
