@@ -136,8 +136,9 @@ func (n *lane) stopped() bool {
 	}
 }
 
-// next takes what fits into one call off the queue, leaving out parcels whose owners have left.
+// next takes what fits into one call off the queue, leaving out parcels whose owners have left, or wait no longer.
 func (n *lane) next() []*parcel {
+	now := time.Now()
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	var taken []*parcel
@@ -148,7 +149,11 @@ func (n *lane) next() []*parcel {
 		}
 		seen++
 		n.bytes -= p.bytes
-		if p.take() {
+		switch {
+		case !p.take():
+		case !now.Before(p.until): // its owner is about to find out
+			p.answer(answer{err: shard.ErrTimeout})
+		default:
 			taken = append(taken, p)
 			txns += p.Count()
 			bytes += p.bytes

@@ -42,6 +42,9 @@ type group struct {
 	id   holdfast.ShardID
 	away holdfast.ShardID // all of them depart to this shard; 0: none does
 	bulk bool
+	// begins: nothing was done for its callers yet, so that it may be turned away when too much is under way. What has departed has to land
+	// first. It is the business of the site that was asked, and is not sent.
+	begins bool
 	shard.Batch
 }
 
