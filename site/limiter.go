@@ -12,10 +12,10 @@ import (
 // all others waiting, so that every answer comes too late for as long as the load lasts, and after it. What comes in vain is refused at
 // once instead, before anything was executed, which costs a hundredth of a payment.
 //
-// How long answers take is all that it goes by: it cannot know what is short (processor, disk, cables, a hot shard), nor how much of it
-// there is. As CoDel does, it looks at the shortest wait of an interval: a burst, as after an election, is over before the interval, and only
-// in a queue that stands does everybody wait. Then as many are let in as would have been answered within the target at the rate of that
-// interval (Little's law). While some are turned away and answers are quick, it lets in half as many more each time.
+// How long answers take, and how many come, is all that it goes by: it cannot know what is short (processor, disk, cables, a hot shard), nor
+// how much of it there is. As CoDel does, it looks at the shortest wait of an interval: a burst, as after an election, is over before the
+// interval, and only in a queue that stands does everybody wait. Then as many are let in as would have been answered within the target at
+// the rate of that interval (Little's law). While some are turned away and answers are quick, it lets in half as many more each time.
 //
 // Only answers count, so waiting for an election is no sign of a queue. It is safe for concurrent use. Times are those of one clock.
 type limiter struct {
@@ -45,6 +45,9 @@ const (
 	// limiterDrain is the share of what would be answered in time that is let in while the queue stands, so that it becomes shorter.
 	limiterDrain  = 0.75
 	limiterGrowth = 1.5
+	// limiterSign is the share of the target that everybody has to wait before it counts that more are under way than will be answered in
+	// time: a flood is noticed while its queue grows, and not when those who came last have no chance any more.
+	limiterSign = 4
 	// limiterCalm is after how many intervals without a refusal the limit is lifted.
 	limiterCalm = 5
 )
@@ -95,15 +98,22 @@ func (l *limiter) adapt(span time.Duration) {
 	if l.shed > 0 {
 		l.calm = 0
 	}
+	inTime := float64(l.answered+l.before) * float64(l.target) / float64(span+l.lasted) // of two intervals: answers come in groups
 	switch {
-	case l.least > l.target:
-		inTime := float64(l.answered+l.before) * float64(l.target) / float64(span+l.lasted) // of two intervals: answers come in groups
+	case l.least > l.target || l.least > l.target/limiterSign && float64(l.inside) > inTime:
 		l.limit, l.doomed, l.calm = max(limiterLeast, limiterDrain*inTime), l.least, 0
 	case l.calm >= limiterCalm:
 		l.limit = 0
 	case l.limit > 0 && l.shed > 0 && l.least < l.target/2:
 		l.limit *= limiterGrowth
 	}
+}
+
+// bound is how many payments may be under way; 0: no bound is needed.
+func (l *limiter) bound() float64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.limit
 }
 
 // limiters has one for each site that leads something.
@@ -117,8 +127,8 @@ func (s *Site) limiter(leader holdfast.SiteID) *limiter {
 	return l.(*limiter)
 }
 
-// patience is how long the answer to a proposal may take before it is a sign of a queue that stands: an eighth of what callers wait, so
-// that a payment from one shard to another, which takes two, is answered in time, and longer than sites that are far apart need.
+// patience is how long the answer to a proposal may take before it is a sign of a queue that stands: a quarter of what callers wait, so
+// that a payment from one shard to another, which takes two, is answered in time, and more than sites that are far apart need.
 func (t Timing) patience() time.Duration {
-	return max(t.Request.Std()/8, 4*t.RoundTrip.Std())
+	return max(t.Request.Std()/4, 8*t.RoundTrip.Std())
 }

@@ -199,13 +199,27 @@ func TestLimiter(t *testing.T) {
 	if got := enter(1000); got != 1000 {
 		t.Fatalf("%d of 1000 were let in at the beginning", got)
 	}
-	answers(400, 90*ms)
+	answers(400, 20*ms)
 	if l.limit != 0 {
-		t.Errorf("answers take less than the target, and the limit is %v", l.limit)
+		t.Errorf("answers are quick, however many are under way, and the limit is %v", l.limit)
 	}
-	answers(400, 200*ms)
+	l.inside = 90
+	for range 40 {
+		answers(10, 90*ms)
+		enter(10)
+	}
+	if l.limit != 0 {
+		t.Errorf("no more are under way than are answered in time, and the limit is %v", l.limit)
+	}
+	l.inside = 500
+	answers(250, 40*ms)
 	if l.limit < 70 || l.limit > 80 {
-		t.Errorf("100 can be answered in time, of which 75 are to be let in while the queue stands: the limit is %v", l.limit)
+		t.Errorf("100 are answered in time, of which 75 are to be let in while the queue stands, and the limit is %v", l.limit)
+	}
+	l.inside = 1000
+	answers(800, 200*ms)
+	if l.limit < 70 || l.limit > 80 {
+		t.Errorf("the limit is %v when answers are late, want 75", l.limit)
 	}
 	if got := enter(10); got != 0 {
 		t.Errorf("%d of 10 were let in with 200 under way", got)
