@@ -89,7 +89,7 @@ func (s *Site) openLanes(peers []Peer) {
 	for _, p := range peers {
 		for _, bulk := range []bool{false, true} {
 			if key := (laneKey{p.Site, bulk}); next[key] == nil {
-				next[key] = newLane(p.Site, s.link, s.followHere, s.cfg.Limits.ForwardCalls, s.cfg.Limits.ForwardBytes)
+				next[key] = newLane(p.Site, s.link, s.followHere, s.knows, s.cfg.Limits.ForwardCalls, s.cfg.Limits.ForwardBytes)
 			}
 		}
 	}

@@ -29,6 +29,9 @@ type pulse struct {
 // with tickets.
 const knowsTickets = 1
 
+// knowsLeft: a site goes by how long the callers of each group of a forwarded request wait. Those of an earlier release refuse groups that say so.
+const knowsLeft = 2
+
 func (p *pulse) append(b []byte) []byte {
 	b = append(b, wireVersion, flag(p.ready), flag(p.stopping), flag(p.digestOK), flag(p.diskFull))
 	b = binary.BigEndian.AppendUint64(b, p.diskFree)

@@ -76,6 +76,7 @@ type Site struct {
 	watch     *watch
 	onLoss    cancels // of requests that wait for this site's own replicas
 	gate      *gate
+	limiters  limiters
 	owners    *owners
 	disk      diskWatch
 
