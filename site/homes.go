@@ -43,6 +43,7 @@ func (s *Site) stopHomes(context.Context) error {
 }
 
 func (s *Site) keepHomes(ctx context.Context) {
+	s.reach.contacts = shard.NewContacts()
 	timer := time.NewTimer(homeTick)
 	defer timer.Stop()
 	h := newHoming(s.cfg.Timing.Home.Std(), homeBetween)
@@ -55,6 +56,7 @@ func (s *Site) keepHomes(ctx context.Context) {
 		timer.Reset(untilNext(homeTick, s.cfg.Site))
 		now := s.watch.now()
 		s.listen()
+		s.reach.look(s)
 		for _, p := range s.peers() {
 			h.note(now, p.Site, s.wellPeer(p.Site) && !s.host.ClockAhead(p.Site))
 		}
