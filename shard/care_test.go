@@ -106,7 +106,9 @@ func TestCareDecides(t *testing.T) {
 		t.Fatal(err)
 	}
 	narrow := Health{Site: 1, Narrow: true} // does not reach 3, see below
-	reaching := func(site holdfast.SiteID, reach ...holdfast.SiteID) Health { return Health{Site: site, Well: true, Reach: reach} }
+	reaching := func(site holdfast.SiteID, reach ...holdfast.SiteID) Health {
+		return Health{Site: site, Well: true, Reach: reach}
+	}
 	ahead := []Progress{follower(1), follower(2), follower(3)}
 	ahead[2].Match++
 	before := []Progress{follower(1), follower(2), follower(3)}
