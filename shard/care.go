@@ -181,11 +181,11 @@ func (c *Care) Look(site holdfast.SiteID, now time.Duration) Health {
 	h.Deaf = c.hearing.deaf(now)
 	h.Narrow, h.Reach = len(c.reach.Missing) > 0, c.reach.Steady
 	c.worse = c.worse && (h.Starved || h.Narrow)
-	relapsed := c.ever && now-c.trouble < c.bounds.CoolDown && (h.Starved || h.Narrow) // it was not well yet
+	relapsed := c.ever && now-c.trouble < calm && (h.Starved || h.Narrow) // others need not be asked whether they are better off
 	if h.Full || h.Sick || h.Deaf || c.worse || relapsed {
 		c.ever, c.trouble = true, now
 	}
-	h.Well = !c.ever || now-c.trouble >= c.bounds.CoolDown
+	h.Well = !c.ever || now-c.trouble >= c.bounds.CoolDown || PlantedTroubleForgotten && h.able()
 	return h
 }
 
@@ -275,12 +275,12 @@ func (c *Care) fit(own Health, node NodeStatus, f Progress, others []Health) (He
 		return Health{}, false
 	}
 	i := slices.IndexFunc(others, func(h Health) bool { return h.Site == f.Site })
-	if i < 0 || !others[i].Well || !others[i].able() {
+	if i < 0 || !others[i].Well || !others[i].able() && !PlantedStarvedAnyway {
 		return Health{}, false
 	}
 	theirs := others[i].Median
 	slower := own.Median >= c.bounds.Uneven && theirs > 0 && own.Median > careRatio*theirs
-	starved := own.Starved && others[i].Lost <= own.Lost/lagRatio // a machine that is busy starves them all
+	starved := own.Starved && (PlantedStarvedAnyway || others[i].Lost <= own.Lost/lagRatio) // a machine that is busy starves them all
 	wider := own.Narrow && reached(node, own.Site, f.Site, others[i].Reach) > reached(node, own.Site, own.Site, c.reach.Held)
 	return others[i], own.Full || own.Sick || slower || starved || own.Deaf || wider
 }

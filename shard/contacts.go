@@ -59,7 +59,7 @@ func (c *Contacts) Look(now time.Duration, told func(holdfast.SiteID) []holdfast
 	var others []holdfast.SiteID
 	for id, x := range c.list {
 		switch {
-		case x.answers && now-x.since >= steadyTime:
+		case x.answers && (now-x.since >= steadyTime || PlantedReachAtOnce):
 			r.Steady = append(r.Steady, id)
 			fallthrough
 		case x.answers:

@@ -57,7 +57,7 @@ func TestContactsAreSteadyAfterAWhile(t *testing.T) {
 	}
 }
 
-// TestNarrowIsNotWellAfterItGaveUp: not while it lasts, nor for the cool-down; and a relapse within that begins it anew.
+// TestNarrowIsNotWellAfterItGaveUp: not while it lasts, nor for the cool-down; and a relapse within five minutes begins that anew.
 func TestNarrowIsNotWellAfterItGaveUp(t *testing.T) {
 	c, cut := NewCare(CareBounds{}), Reach{Held: []holdfast.SiteID{2}, Missing: []holdfast.SiteID{3}}
 	whole := Reach{Held: []holdfast.SiteID{2, 3}}
@@ -84,7 +84,9 @@ func TestNarrowIsNotWellAfterItGaveUp(t *testing.T) {
 		{"over again", time.Hour + 10*time.Second, whole, false},
 		{"nearly", time.Hour + 19*time.Second - ms, whole, false},
 		{"well", time.Hour + 19*time.Second, whole, true},
-		{"narrow, and nobody was better", time.Hour + 30*time.Second, cut, true},
+		{"a relapse when it was well", time.Hour + 30*time.Second, cut, false},
+		{"over once more", time.Hour + 31*time.Second, whole, false},
+		{"narrow long after, and nobody was better", 2 * time.Hour, cut, true},
 	} {
 		c.Reaches(row.reach)
 		if got := c.Look(1, row.at); got.Well != row.well {
