@@ -26,6 +26,11 @@ func (e *Evidence) remarks(fault int, tell func([]ShardPause) string) (out []str
 	if fault < len(e.Faults) && e.Faults[fault].back > 0 {
 		out = append(out, fmt.Sprintf("every carrier was in use again %.0f ms after the heal", millis(e.Faults[fault].back)))
 	}
+	for i := range e.Sick {
+		if e.Sick[i].Fault == fault {
+			out = append(out, e.Sick[i].remark())
+		}
+	}
 	for i := range e.Moves {
 		if e.Moves[i].Fault == fault {
 			out = append(out, e.Moves[i].remark())

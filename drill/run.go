@@ -36,6 +36,7 @@ type Options struct {
 	Version  string          // of the program, for the evidence
 	Watch    func(*Snapshot) // called ten times a second; nil: nobody watches
 	bare     bool            // no cables: sites dial each other directly
+	rehearse bool            // sites make trouble for themselves when they are told to
 }
 
 // AllEvents replays every recorded event once, whatever the rate; of a load that is shorter than the scenario has it, a share of
@@ -93,6 +94,7 @@ type Evidence struct {
 	Noise    time.Duration  // by how much stretches without a fault differ from each other, where there are rounds
 	Stalls   []Stall        // in which the machine stood still for everybody
 	Moves    []Wandering    // of the faults in which a slot moved
+	Sick     []Sickness     // of the faults in which a site was sick
 	Traffic  []Reading      // of the carriers
 	Forced   []string       // elections that the drill itself forced, where nobody wanted any
 	Forecast []*Comparison  // of the faults of which the fleet said something
@@ -193,6 +195,7 @@ func prepare(s Scenario, o Options) (_ *run, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("make a directory for the sites: %w", err)
 	}
+	r.o.rehearse = s.sick
 	if r.fleet, err = newFleet(&r.o, dir, r.rand); err != nil {
 		return nil, errors.Join(err, os.RemoveAll(dir))
 	}
@@ -270,7 +273,7 @@ func (r *run) begin(ctx context.Context) (err error) {
 	if err := r.fleet.place(ctx); err != nil {
 		return err
 	}
-	if err := r.crowd(ctx); err != nil || !r.scenario.undisturbed() && !r.scenario.moves && r.o.Shards == 1 {
+	if err := r.crowd(ctx); err != nil || !r.scenario.undisturbed() && !r.scenario.moves && !r.scenario.sick && r.o.Shards == 1 {
 		return err
 	}
 	r.view.say("waiting until every shard is led from its home")
@@ -428,6 +431,7 @@ func (r *run) findings(e *Evidence, p *prover, broken []error) (out []string) {
 	for i := range e.Moves {
 		out = append(out, e.Moves[i].reasons(&e.Faults[e.Moves[i].Fault], e.Bound)...)
 	}
+	out = append(out, uncured(e.Sick, e.Faults)...)
 	out = append(out, disturbedStays(e.Faults, e.Pauses, e.StayBound)...)
 	if r.scenario.smooth && e.Smooth != nil {
 		out = append(out, e.Smooth.reasons(e.Faults, r.o.Carriers)...)
@@ -459,7 +463,7 @@ func (r *run) compare(e *Evidence) {
 	if r.scenario.undisturbed() {
 		_, e.Forced = elections(e.Reigns, lapses(e.Traffic, listens(r.o.RTT)))
 	}
-	e.Moves = r.wandering(e.Faults)
+	e.Moves, e.Sick = r.wandering(e.Faults), sicknesses(e.Faults, e.Samples, e.Reigns, e.Length)
 	e.Stalls = r.metronome.stalls()
 	e.Smooth = smoothness(e.Faults, e.Samples, e.Traffic, e.Stalls, e.Length)
 	if r.o.Rounds > 1 {

@@ -29,6 +29,7 @@ type Scenario struct {
 	steady    bool // nothing that votes is touched: no election
 	moves     bool // owners move from shard to shard
 	splits    bool // to one that is born for them
+	sick      bool // a site that leads is sick for a while
 }
 
 // Fit sets what the caller has not asked for to what the scenario has by default.
@@ -107,13 +108,10 @@ const (
 // is compared within one run, because between two runs a machine changes more than the fault does.
 const smoothLoad = 13 * time.Second
 
-// sickLoad is as long as a site takes that was sick to be trusted again.
-const sickLoad = 40 * time.Second
-
 // splitLoad is longer than a hundred and more slots take that move one after the other.
 const splitLoad = 45 * time.Second
 
-var scenarios = []Scenario{
+var scenarios = withSick([]Scenario{
 	{
 		Name: "site-cut", Story: "Every cable of the site that leads goes silent for a while; nobody is told.",
 		Load: 14 * time.Second, bound: failoverBound, play: playSiteCut,
@@ -129,10 +127,6 @@ var scenarios = []Scenario{
 	{
 		Name: "one-way-cut", Story: "The site that leads hears but is not heard; later, the site that leads is heard but hears nothing.",
 		Load: 20 * time.Second, bound: failoverBound, play: playOneWayCut,
-	},
-	{
-		Name: "sick-leader", Story: "The site that leads is stopped for four fifths of each moment, as if starved of processor: it hands over by itself, and comes home.",
-		Load: sickLoad, bound: failoverBound, play: playSickLeader,
 	},
 	{
 		Name: "leader-handover", Story: "An operator moves the leadership to another site, three times, under load.",
@@ -214,7 +208,7 @@ var scenarios = []Scenario{
 		Name: "forecast", Story: "The fleet is asked what a loss would do; then exactly that is lost: a carrier, a cable, a site, two sites.",
 		Load: 26 * time.Second, bound: outageBound, play: playForecast, Carriers: 2, foretells: true,
 	},
-}
+})
 
 // demoScenario is what "holdfast demo" plays.
 var demoScenario = Scenario{

@@ -46,6 +46,7 @@ func (l *lag) look(now time.Duration) (lost time.Duration, starved bool) {
 		}
 	}
 	switch {
+	case PlantedLagUnseen:
 	case lost >= lagStarved:
 		l.starved = true
 	case lost < lagFed:

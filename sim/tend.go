@@ -64,6 +64,10 @@ func (r *replica) yield(own shard.Health, others []shard.Health) {
 	if what.To == 0 {
 		return
 	}
+	r.p.f.ward.yielded(r)
+	if r.p.f.ward != nil {
+		r.p.pulse(false) // at once: whoever leads next must not send it back
+	}
 	r.p.f.stats.Yields++
 	r.p.f.e.logf("site %d shard %d: yields to replica %x (full %v, sick %v, median %s)", r.p.site, r.shard, uint64(what.To), own.Full, own.Sick, own.Median)
 	if err := r.core.TransferTo(what.To); err != nil && !tolerable(err) {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"holdfast"
+	"holdfast/shard"
 )
 
 // pulse is what sites tell each other about themselves many times per QuorumSilence. An answer to it is the proof that the
@@ -22,6 +23,7 @@ type pulse struct {
 	diskFree uint64
 	unwell   bool                        // not fit to lead just now, see [shard.Health], or until lately; a release that does not say it counts as fit
 	leads    map[holdfast.ShardID]uint64 // with their terms
+	reach    []holdfast.SiteID           // that answer it, for some time already
 	knows    byte                        // what its release knows that earlier ones do not: see knowsTickets
 }
 
@@ -41,7 +43,7 @@ func (p *pulse) append(b []byte) []byte {
 		b = binary.BigEndian.AppendUint16(b, uint16(id))
 		b = binary.BigEndian.AppendUint64(b, term)
 	}
-	return append(b, p.knows, flag(p.unwell)) // last: earlier releases do not read on
+	return shard.AppendSites(append(b, p.knows, flag(p.unwell)), p.reach) // last: earlier releases do not read on
 }
 
 func readPulse(b []byte) (pulse, error) {
@@ -64,6 +66,7 @@ func readPulse(b []byte) (pulse, error) {
 	if len(r.b) > 0 {
 		p.unwell = r.u8() == 1
 	}
+	p.reach, _ = shard.ParseSites(r.b)
 	return p, r.err()
 }
 

@@ -115,6 +115,7 @@ func (s *Site) pulse() pulse {
 	p.ready = s.running.Load() && !p.stopping && p.digestOK && s.watch.majority.Load().heard
 	p.diskFull, p.diskFree = s.disk.look(s.store)
 	p.unwell = !s.host.Well()
+	p.reach = s.reach.told()
 	for _, id := range s.seatIDs() {
 		if seat := s.board.seat(id); seat.leader == s.cfg.Site {
 			p.leads[id] = seat.term

@@ -140,3 +140,18 @@ func TestALossySiteKnowsIt(t *testing.T) {
 	}
 	f.net.LossyWhere(ofTwo, 0, 0, 1)
 }
+
+// TestACutPairIsLedByTheThird: a leader that one of two others does not reach any more, in one direction, hands over to the one that is
+// reached by all, and gets it back when it was whole for a while.
+func TestACutPairIsLedByTheThird(t *testing.T) {
+	f, _ := sickFleet(t, time.Second, time.Second)
+	for _, id := range []holdfast.SiteID{1, 2, 3} {
+		eventually(t, "all say that they reach all", func() bool { return len(f.site(id).reach.told()) == 2 })
+	}
+	const first, deaf, third = 1, 2, 3
+	eventually(t, "shard 1 is led from its home", func() bool { return f.site(first).board.seat(1).leader == first })
+	f.net.CutWhere(func(r fault.Route) bool { return r.From == first && r.To == deaf })
+	eventually(t, "the third leads", func() bool { return f.site(third).board.seat(1).leader == third && !f.site(first).host.Well() })
+	f.net.HealAll()
+	eventually(t, "it leads again", func() bool { return f.site(first).board.seat(1).leader == first && f.site(first).host.Well() })
+}

@@ -66,6 +66,7 @@ type Site struct {
 	shards   shardKeeper
 	splits   splits
 	homes    homes
+	reach    reach
 	fleet    fleetKeeper
 	moves    moves
 	meter    slotMeter

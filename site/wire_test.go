@@ -127,14 +127,14 @@ func TestNoErrorChangesItsMeaningOnTheWay(t *testing.T) {
 }
 
 func TestPulseThereAndBack(t *testing.T) {
-	want := pulse{version: "v1.2", ready: true, digestOK: true, diskFull: true, diskFree: 1 << 40, unwell: true, leads: map[holdfast.ShardID]uint64{1: 5, 256: 7}, knows: knowsTickets}
+	want := pulse{version: "v1.2", ready: true, digestOK: true, diskFull: true, diskFree: 1 << 40, unwell: true, reach: []holdfast.SiteID{2, 300}, leads: map[holdfast.ShardID]uint64{1: 5, 256: 7}, knows: knowsTickets}
 	b := want.append(nil)
 	got, err := readPulse(b)
 	if err != nil || fmt.Sprintf("%+v", got) != fmt.Sprintf("%+v", want) {
 		t.Errorf("%+v, %v; want %+v", got, err, want)
 	}
-	last := len(b) - 2 // before what a release knows, and whether the site is unwell
-	if old, err := readPulse(b[:last+1]); err != nil || old.unwell || old.knows != knowsTickets {
+	last := len(b) - 2 - 5 // before what a release knows, whether the site is unwell, and whom it reaches
+	if old, err := readPulse(b[:last+1]); err != nil || old.unwell || old.reach != nil || old.knows != knowsTickets {
 		t.Errorf("the pulse of an earlier release: %+v, %v", old, err)
 	}
 	for n := range last {
