@@ -59,6 +59,7 @@ input, one a line. Every drill starts one of these; it ends when its input does.
 		Hidden:  true,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			_ = setNice(cableNice) // where it may not, they have to do without
+			runtime.GOMAXPROCS(1)  // it only passes bytes on: to wake a second thread for that takes longer than to do it
 			return drill.Cables(cmd.InOrStdin(), cmd.OutOrStdout())
 		},
 	}
