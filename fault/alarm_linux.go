@@ -3,6 +3,7 @@ package fault
 import (
 	"fmt"
 	"os"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -12,6 +13,7 @@ import (
 type alarm struct {
 	fd   int
 	file *os.File // of fd
+	raw  syscall.RawConn
 }
 
 func newAlarm() (*alarm, error) {
@@ -19,20 +21,27 @@ func newAlarm() (*alarm, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make a timer: %w", err)
 	}
-	return &alarm{fd, os.NewFile(uintptr(fd), "alarm")}, nil
+	a := &alarm{fd: fd, file: os.NewFile(uintptr(fd), "alarm")}
+	if a.raw, err = a.file.SyscallConn(); err != nil {
+		_ = a.file.Close()
+		return nil, fmt.Errorf("make a timer: %w", err)
+	}
+	return a, nil
 }
 
-// ring makes wait return after d, instead of what was set before. It must not be called after close.
+// ring makes the alarm ring after d, instead of what was set before. It must not be called after close.
 func (a *alarm) ring(d time.Duration) {
 	next := unix.ItimerSpec{Value: unix.NsecToTimespec(max(1, d.Nanoseconds()))} // 0 would switch it off
-	_ = unix.TimerfdSettime(a.fd, 0, &next, nil)                                  // fails for arguments that make no sense only
+	_ = unix.TimerfdSettime(a.fd, 0, &next, nil)                                 // fails for arguments that make no sense only
 }
 
-// wait waits until the alarm rings; false: it was closed.
-func (a *alarm) wait() bool {
-	var times [8]byte
-	_, err := a.file.Read(times[:])
-	return err == nil
+// serve calls rung whenever the alarm rings, and once before that, until it is closed. How many times it has rung need not be read: each
+// time makes the file ready anew.
+func (a *alarm) serve(rung func()) {
+	_ = a.raw.Read(func(uintptr) bool {
+		rung()
+		return false
+	})
 }
 
 func (a *alarm) close() { _ = a.file.Close() }

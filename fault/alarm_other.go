@@ -14,16 +14,18 @@ func newAlarm() (*alarm, error) {
 	return &alarm{time.NewTimer(time.Hour), make(chan struct{})}, nil
 }
 
-// ring makes wait return after d, instead of what was set before.
+// ring makes the alarm ring after d, instead of what was set before.
 func (a *alarm) ring(d time.Duration) { a.timer.Reset(d) }
 
-// wait waits until the alarm rings; false: it was closed.
-func (a *alarm) wait() bool {
-	select {
-	case <-a.timer.C:
-		return true
-	case <-a.closed:
-		return false
+// serve calls rung whenever the alarm rings, until it is closed.
+func (a *alarm) serve(rung func()) {
+	for {
+		select {
+		case <-a.timer.C:
+			rung()
+		case <-a.closed:
+			return
+		}
 	}
 }
 

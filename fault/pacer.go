@@ -68,9 +68,7 @@ func (p *pacer) arm(now time.Time) {
 
 func (p *pacer) run() {
 	defer close(p.ended)
-	for p.alarm.wait() {
-		p.wake(time.Now())
-	}
+	p.alarm.serve(func() { p.wake(time.Now()) })
 }
 
 // wake wakes whose bytes are due, and those whose bytes nearly are: see grain.
