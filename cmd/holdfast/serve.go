@@ -298,6 +298,9 @@ func (s *server) hurry() {
 	if err := setNice(nice); err != nil {
 		s.log.Info("the priority of this process stays as it was: [process] nice asks for one", "nice", nice, "reason", err)
 	}
+	if err := easeMonitor(); err != nil {
+		s.log.Debug("the monitor of the runtime looks as often as ever", "reason", err)
+	}
 }
 
 // Garbage that may gather before the collector runs, in percent of what is in use: while accounts are loaded, and within what
