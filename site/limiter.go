@@ -40,6 +40,9 @@ const (
 	limiterInterval = 200 * time.Millisecond
 	limiterLonger   = 500 * time.Millisecond
 	limiterEnough   = 5
+	limiterQuiet    = time.Second
+	// limiterMany under way are a queue, however few answers there are to go by.
+	limiterMany = 16
 	// limiterLeast are always let in: without answers nothing would be learnt.
 	limiterLeast = 4
 	// limiterDrain is the share of what would be answered in time that is let in while the queue stands, so that it becomes shorter.
@@ -86,10 +89,15 @@ func (l *limiter) roll(now time.Duration) {
 		return
 	}
 	l.doomed = 0
-	if l.answered > 0 {
+	switch {
+	case span > limiterQuiet: // nobody came: no measure of how many can be answered
+		l.limit, l.before, l.lasted = 0, 0, 0
+	case l.answered == 0: // nor is this one: there may have been an election
+		l.before, l.lasted = 0, 0
+	default:
 		l.adapt(span)
+		l.before, l.lasted = l.answered, span
 	}
-	l.before, l.lasted = l.answered, span
 	l.since, l.answered, l.least, l.shed = now, 0, 0, 0
 }
 
@@ -99,8 +107,10 @@ func (l *limiter) adapt(span time.Duration) {
 		l.calm = 0
 	}
 	inTime := float64(l.answered+l.before) * float64(l.target) / float64(span+l.lasted) // of two intervals: answers come in groups
+	late := l.least > l.target || l.least > l.target/limiterSign && float64(l.inside) > inTime
 	switch {
-	case l.least > l.target || l.least > l.target/limiterSign && float64(l.inside) > inTime:
+	case late && l.answered < limiterEnough && l.inside < limiterMany: // one slow answer or two are no queue
+	case late:
 		l.limit, l.doomed, l.calm = max(limiterLeast, limiterDrain*inTime), l.least, 0
 	case l.calm >= limiterCalm:
 		l.limit = 0

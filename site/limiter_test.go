@@ -255,12 +255,51 @@ func TestLimiterLetsSomeInAlways(t *testing.T) {
 		if in < limiterLeast {
 			t.Fatalf("only %d were let in at %s", in, now)
 		}
-		now += 2 * time.Second
+		for range 20 { // somebody comes all the time
+			now += 100 * time.Millisecond
+			if l.enter(now, time.Second) {
+				in++
+			}
+		}
 		for range in {
 			l.leave(now, 2*time.Second)
 		}
 	}
 	if l.limit != limiterLeast {
 		t.Errorf("the limit is %v, and every answer takes 2000 times as long as it may", l.limit)
+	}
+}
+
+// A slow answer in a quiet hour says nothing about how many can be answered: the crowd that comes after it is let in.
+func TestLimiterLetsACrowdInAfterAQuietHour(t *testing.T) {
+	l, now := &limiter{target: 100 * time.Millisecond}, time.Duration(0)
+	enter := func(n int) (in int) {
+		for range n {
+			if l.enter(now, time.Second) {
+				in++
+			}
+		}
+		return in
+	}
+	for _, quiet := range []time.Duration{time.Hour, time.Minute, 600 * time.Millisecond} {
+		now += quiet
+		enter(1)
+		now += time.Second
+		l.leave(now, time.Second)
+		if in := enter(200); in != 200 {
+			t.Fatalf("%d of 200 were let in after one slow answer", in)
+		}
+		for i := range 200 { // each of them is slower than all are on a good day, and quick enough
+			now += time.Millisecond
+			l.leave(now, time.Duration(30+i/4)*time.Millisecond)
+		}
+		now += quiet
+		if in := enter(200); in != 200 {
+			t.Fatalf("%d of 200 were let in after a crowd that was answered in time", in)
+		}
+		for range 200 {
+			now += time.Millisecond
+			l.leave(now, 30*time.Millisecond)
+		}
 	}
 }
