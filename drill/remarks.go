@@ -99,7 +99,7 @@ func (e *Evidence) Comparisons() (out []string) {
 	}
 	if e.Result.Shards > 1 {
 		out = append(out, fmt.Sprintf("%s orders a second, and a probe of each shard every %v: pauses are measured to within that, and never too short.",
-			thousands(int64(e.Rate)), e.ProbeGap))
+			thousands(int64(e.Rate)), e.ProbeGap.Round(100*time.Microsecond)))
 	}
 	if words := tardiness(e.Traffic); words != "" {
 		out = append(out, words)

@@ -87,14 +87,16 @@ func (p *pacer) wake(now time.Time) {
 	p.arm(now)
 }
 
+// close ends the pacer. The alarm is closed without the lock: that waits until wake has returned, which takes it. Nobody sets the alarm any
+// more by then.
 func (p *pacer) close() {
 	p.mu.Lock()
 	first := !p.closed
 	p.closed = true
+	p.mu.Unlock()
 	if first {
 		p.alarm.close()
 	}
-	p.mu.Unlock()
 	<-p.ended
 }
 
