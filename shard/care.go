@@ -268,6 +268,14 @@ func (c *Care) Decide(id holdfast.ShardID, own Health, node NodeStatus, others [
 	return Yield{To: heir.Replica, Refuse: now-c.since > yieldWithin}
 }
 
+// Compare looks whether a starved site is worse off than another one, also when nothing is led here any more: an election may have taken
+// it before there was anything to hand over, and the others would send it home.
+func (c *Care) Compare(own Health, others []Health, now time.Duration) {
+	if own.Starved && slices.ContainsFunc(others, func(h Health) bool { return h.able() && h.Lost <= own.Lost/lagRatio }) {
+		c.worse, c.ever, c.trouble = true, true, now
+	}
+}
+
 // fit tells whether a follower's site would lead better than this one. That it has just answered is a better sign of life than
 // the library's, which forgets once in an election time-out who is active.
 func (c *Care) fit(own Health, node NodeStatus, f Progress, others []Health) (Health, bool) {

@@ -108,6 +108,24 @@ func TestWorseThanOthersIsNotWell(t *testing.T) {
 	}
 }
 
+// TestStarvedWithoutALeadershipIsNotWell: one that has lost what it led in an election says so, if another one is better off.
+func TestStarvedWithoutALeadershipIsNotWell(t *testing.T) {
+	for _, row := range []struct {
+		lost time.Duration // by the other
+		well bool
+	}{{0, false}, {700 * ms, true}} {
+		c, now := NewCare(CareBounds{}), time.Duration(0)
+		for range 20 {
+			now += 100 * ms
+			c.Late(now, 80*ms)
+		}
+		c.Compare(c.Look(1, now), []Health{{Site: 2, Well: true, Lost: row.lost}}, now)
+		if got := c.Look(1, now); got.Well != row.well {
+			t.Errorf("another one has lost %v: %+v", row.lost, got)
+		}
+	}
+}
+
 // TestSickLeaderHandsOver: one that is starved or deaf does, and is not offered anything for a while; when all are, nobody moves.
 func TestSickLeaderHandsOver(t *testing.T) {
 	starve := func(h *Host) { h.late(80 * ms) }

@@ -53,9 +53,11 @@ func (h *Host) careLoop() {
 			continue
 		}
 		asks := false
-		h.tend(func(c *Care, now time.Duration) { asks = h.leadsAny() && c.Asks(own, now) })
+		h.tend(func(c *Care, now time.Duration) { asks = (own.Starved || h.leadsAny()) && c.Asks(own, now) })
 		if asks {
-			h.yield(own, h.askHealth())
+			others := h.askHealth()
+			h.tend(func(c *Care, now time.Duration) { c.Compare(own, others, now) })
+			h.yield(own, others)
 		}
 	}
 }

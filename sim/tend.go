@@ -17,7 +17,7 @@ func (p *process) tend() {
 			leads = leads || r.core.Leader().Self
 		}
 	}
-	if leads && p.care.Asks(own, p.f.e.now) {
+	if (leads || own.Starved) && p.care.Asks(own, p.f.e.now) {
 		p.askHealth(own)
 	}
 }
@@ -45,6 +45,7 @@ func (p *process) askHealth(own shard.Health) {
 		})
 	}
 	p.after(healthWait, func() {
+		p.care.Compare(own, heard, p.f.e.now)
 		for _, r := range p.replicas {
 			r.yield(own, heard)
 		}

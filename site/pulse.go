@@ -367,6 +367,7 @@ func (w *watch) count(mayLose bool) {
 		case up && !p.up.Swap(true):
 			w.back(id)
 		case !up && mayLose && p.up.Swap(false):
+			p.latest.Store(nil) // when it answers again, it may be another one than it was: a word of before counts as a relapse
 			w.lost(id)
 		}
 	}
