@@ -478,6 +478,7 @@ func TestTwoCorruptReplicas(t *testing.T) {
 func TestRebuild(t *testing.T) {
 	bubble(t, 3, nil, func(f *fleet) {
 		mustDone(f, f.pay(openTxn(1, 1, 2)))
+		f.agree() // a follower hears of the commit later
 		one := others(f, f.leader())[0]
 		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()

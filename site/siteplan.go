@@ -385,7 +385,7 @@ func (f *planFacts) add(target *Roster) {
 			f.picture.sites[i].name, f.picture.sites[i].city = s.Name, s.City
 			continue
 		}
-		facts := siteFacts{site: s.Site, name: s.Name, city: s.City, fit: true, reaches: map[holdfast.SiteID][]string{}}
+		facts := siteFacts{site: s.Site, name: s.Name, city: s.City, works: true, fit: true, reaches: map[holdfast.SiteID][]string{}}
 		for from, list := range f.reached {
 			up := make([]string, len(list))
 			for c, why := range list {
