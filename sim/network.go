@@ -18,7 +18,7 @@ type network struct {
 	loss, double     float64
 	nearest, longest time.Duration
 	late             holdfast.SiteID // all that it sends and hears may come late; 0: nobody
-	cut              [][]bool // [from][to]; index 0 is the world of the clients
+	cut              [][]bool        // [from][to]; index 0 is the world of the clients
 }
 
 func newNetwork(e *engine, sites int, stats *Stats) *network {
