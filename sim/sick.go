@@ -20,7 +20,8 @@ type ward struct {
 	began   time.Duration
 	ended   time.Duration // 0: it lasts
 	led     []holdfast.ShardID
-	spells  int // of the same patient so far, as the others have noticed them
+	spells  int // of the same patient before, as all others have noticed them
+	all     int // of anybody, before: some of the others may take each of them for a failure of the patient
 	left    map[holdfast.ShardID]bool
 	leaders map[holdfast.ShardID]int // since it began
 	plan    []spell
@@ -97,8 +98,8 @@ func newWard(f *fleet) *ward {
 	f.think, f.bulk = 400*time.Millisecond, 0 // seconds pass, in which there has to be something to do, and not much
 	for range 2 + f.e.rng.IntN(2) {
 		s := spell{ill: pick(f.e.rng, illnesses), sick: f.e.between(10*time.Second, 14*time.Second), other: f.e.chance(0.3)}
-		// Sick again before it calls itself well, while the others wait, or at home: and not so that nobody can say which.
-		s.well = pick(f.e.rng, []time.Duration{6 * time.Second, 14 * time.Second, 28 * time.Second})
+		// Sick again before it calls itself well, or when it is at home: and not so that nobody can say which.
+		s.well = pick(f.e.rng, []time.Duration{6 * time.Second, 30 * time.Second})
 		if s.other || s.ill.alike {
 			s.well = 40 * time.Second
 		}
@@ -129,7 +130,7 @@ func (w *ward) run() {
 func (w *ward) next() {
 	s := w.plan[0]
 	w.plan = w.plan[1:]
-	first := w.patient == nil || s.other || s.ill.alike
+	first := w.patient == nil || s.other || s.ill.alike || w.ill.alike // of what all have nobody takes one for sick
 	if first {
 		p, _ := w.f.faults.leader()
 		if p == nil {
@@ -171,12 +172,14 @@ func (w *ward) end() {
 	}
 	w.f.net.heal()
 	w.f.net.late = 0
-	wait := w.keep() + homeSlack
+	home := coolDown + homePatience<<w.all + homeSlack
+	w.all++
+	wait := home
 	if len(w.plan) > 0 {
 		wait = w.plan[0].well
 	}
 	w.f.e.after(wait, func() {
-		if wait >= w.keep()+homeSlack {
+		if wait >= home {
 			w.atHome()
 		}
 		if w.f.e.failed == nil && len(w.plan) > 0 {
@@ -198,9 +201,9 @@ func (w *ward) keep() time.Duration {
 	return coolDown + homePatience<<w.spells
 }
 
-// led is told of every leader.
+// elected is told of every leader.
 func (w *ward) elected(r *replica) {
-	if w == nil || w.patient == nil {
+	if w == nil || w.patient == nil || w.ill.alike { // an election may take it anywhere
 		return
 	}
 	w.leaders[r.shard]++

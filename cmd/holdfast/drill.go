@@ -118,13 +118,19 @@ are compared with the others'.
 site-promote adds such a copy near by, gives it its vote, takes the vote of another site, and kills the site that leads: with three
 sites to begin with, two voters are left, and no payment is done without the vote that is new.
 
+In those of sick sites the one that leads goes on, and is no good leader: it gets no processor, its disk is slow, its carriers lose frames,
+or one of the others does not hear it. They fail when what it led is not led by others within 3 to 5 s, when it leads any of that again
+before it has been well for 15 s (20 s after a relapse), or when it has not come home in the end. The slow disk, and in sick-answers an HTTP
+API that hangs, are trouble that the site makes for itself: serve --rehearse.
+
 busy-machine breaks nothing and lets no site fail: it passes when there was no election at all. Its load is half of what the
 machine carries beside the busy processes, measured for 3 s before it begins (64 callers, each waiting for its answers), unless
 --rate says otherwise; it says how much that is.
 
 The faults need their time: --duration takes 5 s or more for busy-machine, 10 s for site-add, site-replace and site-learner, 15 s for site-promote, 12 s for
 leader-handover and all-kill, 13 s for those of carriers, 14 s for site-cut, site-kill and those of five sites, 26 s for forecast,
-30 s for slot-move, 45 s for those of splits and for all, 20 s for the others.
+30 s for slot-move, 45 s for those of splits, 40 s for those of sick sites, of which sick-answers takes 48 s and sick-relapse 72 s, as
+all does; 20 s for the others.
 
 --json writes the result of one run as one object, and those of all scenarios as a list of such objects. With --runs or --rounds it writes
 {"results": [...], "summaries": [...]}: every run as it would be alone, and for each scenario the numbers of runs and of those
