@@ -192,7 +192,7 @@ func (c *Care) Look(site holdfast.SiteID, now time.Duration) Health {
 // Calm reports whether nothing can come of looking again before the next write begins or the space changes: the disk is well, and nothing
 // was written for so long that no write counts any more.
 func (c *Care) Calm(now time.Duration) bool {
-	if _, starved := c.lag.look(now); starved || c.hearing.badly {
+	if _, starved := c.lag.look(now); starved || !c.hearing.quiet() {
 		return false
 	}
 	if c.busy || c.full || c.filled || c.ever && now-c.trouble < c.bounds.CoolDown+careWindow {

@@ -201,7 +201,7 @@ func (w *ward) keep() time.Duration {
 	return coolDown + homePatience<<w.spells
 }
 
-// elected is told of every leader.
+// elected is told of every leader. One that is lost in an election before anybody can tell that the site is sick may be given back.
 func (w *ward) elected(r *replica) {
 	if w == nil || w.patient == nil || w.ill.alike { // an election may take it anywhere
 		return
@@ -220,7 +220,7 @@ func (w *ward) elected(r *replica) {
 			w.stats.Left++
 		}
 		w.left[r.shard] = true
-	case w.left[r.shard] && (w.ended == 0 || w.f.e.now < w.ended+w.keep()-wardSlack):
+	case w.left[r.shard] && w.f.e.now >= w.began+w.ill.within && (w.ended == 0 || w.f.e.now < w.ended+w.keep()-wardSlack):
 		w.f.e.fail("kept-out", "site %d leads shard %d, and %s: it is well for %s, and has to be for %s (for the %d. time)",
 			r.p.site, r.shard, w.ill.name, w.wellFor(), w.keep(), w.spells+1)
 	}
