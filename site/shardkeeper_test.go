@@ -375,6 +375,7 @@ func TestABirthIsRefused(t *testing.T) {
 // TestASiteJoinsAGrownFleet: its configuration may say how many shards there are now, or how many there were; afterwards so may that of
 // the others.
 func TestASiteJoinsAGrownFleet(t *testing.T) {
+	long(t)
 	f := newFleet(t, 3, 2)
 	f.addShard(1, "grow")
 	f.born(3)

@@ -255,6 +255,7 @@ func TestHandOverFromAnySite(t *testing.T) {
 // TestALeadershipThatCannotMove: an order that is refused changes nothing, the home neither; one of which nobody knows whether it was done
 // is done in the end.
 func TestALeadershipThatCannotMove(t *testing.T) {
+	long(t)
 	f := newFleet(t, 3, 2)
 	f.newcomers(4)
 	f.start(4)
