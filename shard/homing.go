@@ -30,6 +30,7 @@ const (
 	calm      = 5 * time.Minute
 	maxNeed   = 10 * time.Minute
 	firstNeed = time.Second // of a site that was never seen to fail
+	glimpse   = time.Second // a site that is well for less has not been
 )
 
 // NewHoming waits until a site has been well for patience, and between two moves.
@@ -49,6 +50,7 @@ func (h *Homing) Note(now time.Duration, site holdfast.SiteID, well bool) {
 	}
 	switch {
 	case well: // back: how long it has to be well was decided when it failed
+	case s.failed && now-s.since < glimpse: // what it had said before it was heard again; the failure goes on
 	case s.failed && now-s.since < calm:
 		if !PlantedRelapseForgiven {
 			s.need = min(2*s.need, maxNeed)

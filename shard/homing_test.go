@@ -50,6 +50,24 @@ func TestHomingForgivesAfterACalmTime(t *testing.T) {
 	}
 }
 
+// TestHomingTakesOneFailureForOne: a site that comes back may be taken for well until it is heard what it says of itself now.
+func TestHomingTakesOneFailureForOne(t *testing.T) {
+	const patience = 4 * time.Second
+	for _, row := range []struct{ glimpse, need time.Duration }{{glimpse / 2, patience}, {glimpse, 2 * patience}} {
+		h := NewHoming(patience, 0)
+		h.Note(0, 2, true)
+		now := 10 * time.Second
+		h.Note(now, 2, false)
+		h.Note(now+time.Second, 2, true)
+		h.Note(now+time.Second+row.glimpse, 2, false)
+		back := now + 5*time.Second
+		h.Note(back, 2, true)
+		if h.Trusted(back+row.need-1, 2) || !h.Trusted(back+row.need, 2) {
+			t.Errorf("well for %v in between: not trusted after %v", row.glimpse, row.need)
+		}
+	}
+}
+
 func TestHomingMovesOneAfterTheOther(t *testing.T) {
 	h := NewHoming(0, 500*time.Millisecond)
 	for _, site := range []holdfast.SiteID{2, 3} {
