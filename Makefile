@@ -30,7 +30,7 @@ planted:
 
 # The race detector needs a C compiler.
 race: compiler
-	$(GO) test -race -timeout 10m -short ./shard ./link ./fault ./site ./httpapi ./client ./ledger
+	$(GO) test -race -timeout 10m -short ./site ./shard ./link ./fault ./httpapi ./client ./ledger
 	$(GO) test -race -timeout 5m -run 'EverythingAtOnce|Checkpoint' ./store
 
 lint:

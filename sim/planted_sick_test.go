@@ -33,7 +33,7 @@ func TestPlantedSicknessIsFound(t *testing.T) {
 
 // TestPlantedSicknessIsNotFoundWithoutAFault shows that the build itself is as good as the normal one.
 func TestPlantedSicknessIsNotFoundWithoutAFault(t *testing.T) {
-	if s := RunMany(context.Background(), 1, 20, Options{Sick: true}, nil); len(s.Failed) > 0 {
+	if s := RunMany(context.Background(), 1, 6, Options{Sick: true}, nil); len(s.Failed) > 0 {
 		t.Errorf("%s", s.Failed[0])
 	}
 }

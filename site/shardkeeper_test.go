@@ -245,6 +245,7 @@ func (f *fleet) replicaFor(at holdfast.SiteID, id holdfast.ShardID) (replica uin
 // TestASiteIsDownDuringABirth: before the founders are named it is waited for, and the birth can be given up; when they are named the
 // others go on, and it begins when it is back: as a voter with its disk, without a vote with another one.
 func TestASiteIsDownDuringABirth(t *testing.T) {
+	long(t)
 	for _, wiped := range []bool{false, true} {
 		t.Run(fmt.Sprint("wiped ", wiped), func(t *testing.T) {
 			f := newFleet(t, 3, 2)
