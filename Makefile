@@ -30,7 +30,7 @@ planted:
 
 # The race detector needs a C compiler.
 race: compiler
-	$(GO) test -race -timeout 10m -short ./shard ./link ./fault ./site ./httpapi ./client ./ledger
+	$(GO) test -race -timeout 10m -short ./site ./shard ./link ./fault ./httpapi ./client ./ledger
 	$(GO) test -race -timeout 5m -run 'EverythingAtOnce|Checkpoint' ./store
 
 lint:
@@ -46,16 +46,16 @@ drills: build
 	@mkdir -p out
 	$(BIN) drill run all --json out/drills.json --evidence out/drills-evidence.json.gz
 
-# The losses of whole sites with many shards and several carriers, at three sites and at five. About a quarter of an hour.
+# The losses of whole sites, at three sites and at five, each with its own evidence. About a quarter of an hour.
 MANY := site-cut site-kill site-stop one-way-cut
 drills-many: build
 	@mkdir -p out
 	for sites in 3 5; do for name in $(MANY); do \
-		$(BIN) drill run $$name --sites $$sites --shards 8 --carriers 2 --json out/$$name-$$sites.json --evidence out/$$name-$$sites-evidence.json.gz || exit 1; \
+		$(BIN) drill run $$name --sites $$sites --json out/$$name-$$sites.json --evidence out/$$name-$$sites-evidence.json.gz || exit 1; \
 		$(BIN) check out/$$name-$$sites-evidence.json.gz || exit 1; \
 	done; done
 	for name in two-sites-of-five minority-side city-cut; do \
-		$(BIN) drill run $$name --shards 8 --carriers 2 --json out/$$name.json --evidence out/$$name-evidence.json.gz || exit 1; \
+		$(BIN) drill run $$name --json out/$$name.json --evidence out/$$name-evidence.json.gz || exit 1; \
 		$(BIN) check out/$$name-evidence.json.gz || exit 1; \
 	done
 

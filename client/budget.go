@@ -6,19 +6,25 @@ import (
 )
 
 // budget bounds what is asked more than once: hedges and repetitions. A fleet that is slow because it is busy would get
-// several times the load from callers who ask again, and stay busy for ever. A full budget lets every call of a fail-over move
-// on to another site at once; an empty one fills with the answers that come, so that what is asked again stays a share
-// of what is answered.
+// several times the load from callers who ask again, and stay busy for ever. An empty budget fills with the answers that come,
+// so that what is asked again stays a tenth of what is answered. A full one lets every call that is under way at a fail-over move
+// on to another site at once: about as many as are answered in half a second, while all was well. (Calls that come later begin at a site
+// that is well, and ask once.)
 type budget struct {
 	mu     sync.Mutex
 	spent  float64 // attempts that have not been earned back
 	filled time.Time
+
+	second   time.Time // when counting began
+	answered int       // since then
+	usual    int       // in the second before
 }
 
 const (
-	budgetMost      = 1000 // attempts that can be made at once
-	budgetPerSecond = 100  // earned by waiting
-	budgetPerAnswer = 0.25 // earned by an answer
+	budgetLeast     = 100  // attempts that can be made at once, by whoever has not asked much yet
+	budgetMost      = 1000 // and by anybody
+	budgetPerSecond = 10   // earned by waiting
+	budgetPerAnswer = 0.1  // earned by an answer
 	// budgetPause is how long a call waits that has nothing left to ask with.
 	budgetPause = 50 * time.Millisecond
 )
@@ -31,16 +37,45 @@ func (b *budget) take(now time.Time) bool {
 		b.spent = 0
 	}
 	b.filled = now
-	if b.spent > budgetMost-1 {
+	if b.spent > float64(b.most(now)-1) {
 		return false
 	}
 	b.spent++
 	return true
 }
 
-// earn is for a final answer. It must not cost a payment much: nothing is done while nothing is spent.
-func (b *budget) earn() {
+// any reports whether an attempt is left to spend.
+func (b *budget) any(now time.Time) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	return b.spent-now.Sub(b.filled).Seconds()*budgetPerSecond <= float64(b.most(now)-1)
+}
+
+// most is how many attempts can be made at once.
+func (b *budget) most(now time.Time) int {
+	b.turn(now)
+	return min(max(budgetLeast, b.usual/2, b.answered/2), budgetMost)
+}
+
+// turn begins to count anew when a second is over. One in which little was answered takes half of what was usual away: it may have been a
+// fail-over, which must not cost the calls of the next one.
+func (b *budget) turn(now time.Time) {
+	switch passed := now.Sub(b.second); {
+	case passed < time.Second:
+		return
+	case passed < 2*time.Second:
+		b.usual = max(b.answered, b.usual/2)
+	default: // nobody asked for a while
+		b.usual = b.answered
+	}
+	b.second, b.answered = now, 0
+}
+
+// earn is for a final answer. It must not cost a payment much.
+func (b *budget) earn(now time.Time) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.turn(now)
+	b.answered++
 	b.spent = max(0, b.spent-budgetPerAnswer)
 }

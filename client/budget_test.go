@@ -2,8 +2,10 @@ package client
 
 import (
 	"net"
+	"net/http"
 	"net/http/httptest"
 	"runtime"
+	"sync"
 	"testing"
 	"time"
 )
@@ -11,37 +13,76 @@ import (
 func TestBudget(t *testing.T) {
 	now := time.Unix(1_700_000_000, 0)
 	var b budget
-	for i := range budgetMost {
-		if !b.take(now) {
-			t.Fatalf("empty after %d attempts", i)
+	spend := func() (n int) {
+		for b.take(now) {
+			n++
 		}
+		return n
 	}
-	if b.take(now) {
-		t.Fatal("more than the most was taken at once")
+	if got := spend(); got != budgetLeast {
+		t.Errorf("%d attempts at once of one who is new, want %d", got, budgetLeast)
 	}
-	for range int(2 / budgetPerAnswer) {
-		b.earn()
+	for range int(2/budgetPerAnswer) + 1 {
+		b.earn(now)
 	}
-	earned := 0
-	for b.take(now) {
-		earned++
+	if got := spend(); got != 2 {
+		t.Errorf("answers earned %d attempts, want 2", got)
 	}
-	if earned != 2 {
-		t.Errorf("answers earned %d attempts, want 2", earned)
-	}
-	got := 0
-	for later := now.Add(time.Second); b.take(later); {
-		got++
-	}
-	if got != budgetPerSecond {
+	now = now.Add(time.Second)
+	if got := spend(); got != budgetPerSecond {
 		t.Errorf("a second earned %d attempts, want %d", got, budgetPerSecond)
 	}
-	got = 0
-	for later := now.Add(time.Hour); b.take(later); {
-		got++
+	for range 10 * budgetMost {
+		b.earn(now)
 	}
-	if got != budgetMost {
-		t.Errorf("an hour earned %d attempts, want %d", got, budgetMost)
+	if got := spend(); got != budgetMost {
+		t.Errorf("%d attempts at once after %d answers, want %d", got, 10*budgetMost, budgetMost)
+	}
+	now = now.Add(time.Hour)
+	for range 500 {
+		b.earn(now)
+	}
+	now = now.Add(time.Second)
+	b.earn(now)
+	now = now.Add(time.Hour) // all is earned back
+	if got := spend(); got < budgetLeast || got > 250 {
+		t.Errorf("%d attempts at once by one who was answered 500 times in the last second", got)
+	}
+}
+
+// A fleet in which too much is under way says so. Callers who ask again, as often as they can within their deadlines, must not become the
+// greater part of the load.
+func TestCallersOfAnOverloadedFleetDoNotAddToTheLoad(t *testing.T) {
+	inBubble(t, "refused", func(t *testing.T) { overloadedFleet(t, problem(429, "overloaded", "not-executed")) })
+	inBubble(t, "late", func(t *testing.T) {
+		overloadedFleet(t, func(w http.ResponseWriter, r *http.Request) {
+			time.Sleep(1500 * time.Millisecond) // bubble time
+			problem(422, "exceeds-credits", "refused")(w, r)
+		})
+	})
+}
+
+func overloadedFleet(t *testing.T, answer http.HandlerFunc) {
+	var urls []*testSite
+	for range 3 {
+		urls = append(urls, newSiteNear(t, answer))
+	}
+	c := newTestClient(t, Config{}, urls...)
+	const callers = 3000 // in 6 s
+	var all sync.WaitGroup
+	for range callers {
+		all.Go(func() {
+			pay := testTransfer
+			pay.ID = c.NewID()
+			_, _ = c.Pay(t.Context(), pay) // whatever is said: how often it was asked is what counts
+		})
+		time.Sleep(2 * time.Millisecond) // bubble time
+	}
+	all.Wait()
+	again := int(c.Stats().Attempts) - callers
+	const burst, seconds = 200, 10 // half of what is answered in a second, and as long as the last of them may wait
+	if most := callers/10 + burst + seconds*budgetPerSecond; again > most+most/5 {
+		t.Errorf("%d calls were asked %d times more than once, at most %d is right", callers, again, most)
 	}
 }
 
@@ -80,8 +121,8 @@ func TestAnOutageOfEverythingUsesNothingUp(t *testing.T) {
 	c.budget.mu.Lock()
 	spent := c.budget.spent
 	c.budget.mu.Unlock()
-	if spent > budgetMost/10 {
-		t.Errorf("%d attempts that reached nobody have used up %.0f of %d that may be asked again", c.Stats().Attempts, spent, budgetMost)
+	if spent > budgetLeast/2 {
+		t.Errorf("%d attempts that reached nobody have used up %.0f of %d that may be asked again", c.Stats().Attempts, spent, budgetLeast)
 	}
 	if l, err = net.Listen("tcp", address); err != nil {
 		t.Fatal(err)

@@ -6,7 +6,8 @@
 // answer wins, and the others are not waited for. A site that failed or was slow is asked last for a while, then tried again
 // with one request at a time.
 //
-// Asking again has a budget, earned by answers: a fleet that is slow because it is busy is not asked three times as much.
+// Asking again has a budget, earned by answers: a fleet that is slow because it is busy is asked a tenth more, not three times as much.
+// Whoever is told that too much is under way, and has nothing left to ask with, has that answer at once.
 //
 // What comes back is honest:
 //

@@ -68,15 +68,25 @@ func (c *Client) Hold(ctx context.Context, t holdfast.Transfer) (holdfast.Outcom
 	return c.Pay(ctx, t)
 }
 
-// Post turns a hold into a movement, under an id of its own (zero: a new one). Amount 0 is the whole hold. Where an id was used for
-// several holds it is answered with holdfast.CodeHoldAmbiguous: name the accounts then, with [Client.Pay] and a transfer of kind Post.
-func (c *Client) Post(ctx context.Context, id, hold holdfast.ID, amount holdfast.Amount) (holdfast.Outcome, error) {
-	return c.Pay(ctx, holdfast.Transfer{ID: id, Kind: holdfast.Post, Hold: hold, Amount: amount})
+// HoldName is what is said of a hold that is to be read or ended: its id, and its accounts. Any of these may be left out. The debit account
+// tells the shard that has the hold: a site that has not heard of it yet then asks that one, and not all. Where an id was used for several holds the
+// accounts tell which is meant, and without them the answer is holdfast.CodeHoldAmbiguous.
+type HoldName struct {
+	ID            holdfast.ID
+	Debit, Credit holdfast.AccountID
+}
+
+// HoldOf is the name of the hold that a transfer has made; its ID has to be set.
+func HoldOf(t holdfast.Transfer) HoldName { return HoldName{t.ID, t.Debit, t.Credit} }
+
+// Post turns a hold into a movement, under an id of its own (zero: a new one). Amount 0 is the whole hold.
+func (c *Client) Post(ctx context.Context, id holdfast.ID, hold HoldName, amount holdfast.Amount) (holdfast.Outcome, error) {
+	return c.Pay(ctx, holdfast.Transfer{ID: id, Kind: holdfast.Post, Hold: hold.ID, Debit: hold.Debit, Credit: hold.Credit, Amount: amount})
 }
 
 // Void releases a hold, under an id of its own (zero: a new one).
-func (c *Client) Void(ctx context.Context, id, hold holdfast.ID) (holdfast.Outcome, error) {
-	return c.Pay(ctx, holdfast.Transfer{ID: id, Kind: holdfast.Void, Hold: hold})
+func (c *Client) Void(ctx context.Context, id holdfast.ID, hold HoldName) (holdfast.Outcome, error) {
+	return c.Pay(ctx, holdfast.Transfer{ID: id, Kind: holdfast.Void, Hold: hold.ID, Debit: hold.Debit, Credit: hold.Credit})
 }
 
 // propose sends one transaction and makes an outcome of whatever comes back.

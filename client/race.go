@@ -277,6 +277,8 @@ func (r *race) run(ctx context.Context, waiting *waiter, failed *result) (answer
 		if r.c.patience(r.q) == never {
 			next = r.deadline
 		}
+	case failed != nil && r.turnedAway(failed):
+		return failed.answer, r.maybe, nil
 	case failed != nil:
 		from := r.entry(failed.site)
 		from.tries++
@@ -292,7 +294,7 @@ func (r *race) run(ctx context.Context, waiting *waiter, failed *result) (answer
 		timer.Reset(time.Until(next))
 		select {
 		case res := <-r.results:
-			if r.settle(&res) {
+			if r.settle(&res) || r.turnedAway(&res) {
 				return res.answer, r.maybe || r.open > 0, nil
 			}
 			if r.c.hasty && r.refused() {
@@ -425,6 +427,12 @@ func (r *race) judge(res *result) verdict {
 	return goOn
 }
 
+// turnedAway reports whether a site had too much to do, and nothing is left to ask another one with: then the caller had better know it
+// now than at his deadline.
+func (r *race) turnedAway(res *result) bool {
+	return res.err == nil && res.status == http.StatusTooManyRequests && r.open == 0 && !r.c.budget.any(time.Now())
+}
+
 // lag notes the sites that were asked and have not answered, although another one has.
 func (r *race) lag(now time.Time) {
 	for i := range r.entries {
@@ -502,7 +510,7 @@ func (c *Client) judge(q *request, res *result) verdict {
 		res.maybe = res.stale || !saysNotExecuted(&res.answer)
 	default:
 		res.site.good()
-		c.budget.earn()
+		c.budget.earn(now)
 		c.paces[q.pace].observe(res.took)
 		res.maybe = res.stale
 		return final

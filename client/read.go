@@ -286,9 +286,18 @@ func allPages[T any](page func(cursor string) ([]T, string, error)) (all []T, er
 }
 
 // HoldByID reads one hold, open or not.
-func (c *Client) HoldByID(ctx context.Context, id holdfast.ID) (Hold, error) {
+func (c *Client) HoldByID(ctx context.Context, hold HoldName) (Hold, error) {
 	var w wireHold
-	err := c.get(ctx, "/v1/holds/"+id.String(), &w)
+	query, path := url.Values{}, "/v1/holds/"+hold.ID.String()
+	for name, id := range map[string]holdfast.AccountID{"debit": hold.Debit, "credit": hold.Credit} {
+		if id != (holdfast.AccountID{}) {
+			query.Set(name, id.String())
+		}
+	}
+	if len(query) > 0 {
+		path += "?" + query.Encode()
+	}
+	err := c.get(ctx, path, &w)
 	return Hold(w), err
 }
 

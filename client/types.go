@@ -199,18 +199,19 @@ type Audit struct {
 	Agree    bool            `json:"agree"`    // replicas that were compared have the same digest at the same index
 	Compared int             `json:"compared"` // how many digests of other sites were compared
 	Shards   []ShardAudit    `json:"shards"`
-	Transit  []Transit       `json:"transit"`  // every pair of shards that money has gone between
+	Transit  []Transit       `json:"transit"`  // wherever money has gone from one shard to another
 	Problems []string        `json:"problems"` // in words, empty when all is well
 }
 
 // Transit is what went from one shard to another, in one asset.
 type Transit struct {
-	Home   holdfast.ShardID `json:"home"` // of the payers
-	Away   holdfast.ShardID `json:"away"` // of the payees
-	Asset  string           `json:"asset"`
-	Sent   holdfast.Amount  `json:"sent"`   // for good
-	Held   holdfast.Amount  `json:"held"`   // under way, or for a hold that is open
-	Landed holdfast.Amount  `json:"landed"` // between Sent, and Sent and Held
+	Home   holdfast.ShardID   `json:"home"`  // of the payers
+	Away   holdfast.ShardID   `json:"away"`  // of the payees; 0: several
+	Among  []holdfast.ShardID `json:"among"` // then they are these, between which slots have moved
+	Asset  string             `json:"asset"`
+	Sent   holdfast.Amount    `json:"sent"`   // for good
+	Held   holdfast.Amount    `json:"held"`   // under way, or for a hold that is open
+	Landed holdfast.Amount    `json:"landed"` // between Sent, and Sent and Held
 }
 
 // ShardAudit is the audit of one shard at one log index.

@@ -31,7 +31,7 @@ type BareOptions struct {
 // take requests, unless one is left out.
 func StartBare(ctx context.Context, program, dir string, b BareOptions) (*Bare, error) {
 	o := Defaults()
-	o.Program, o.Sites, o.Shards, o.RTT, o.bare = program, b.Sites, b.Shards, b.RTT, b.RTT == 0
+	o.Program, o.Sites, o.Shards, o.Carriers, o.RTT, o.bare = program, b.Sites, b.Shards, 1, b.RTT, b.RTT == 0
 	f, err := newFleet(&o, dir, rand.New(rand.NewPCG(1, 1)))
 	if err != nil {
 		return nil, err

@@ -4,7 +4,7 @@
 // A drill starts real processes ("holdfast serve --config"), one per site, joined by cables (one process more) that it can cut
 // without a word to anybody. It replays recorded orders through the Go client, open-loop: a payment is sent when it is due,
 // whether or not the one before has been answered, and its latency counts from then. Beside that it probes every shard with
-// one payment every 5 ms, with many shards every 20 ms or so, which is what the pause is measured with. Every answer is written down. When the faults are over it
+// one payment every 20 ms (of one or two shards every 5 ms), which is what the pause is measured with. Every answer is written down. When the faults are over it
 // asks every site for every payment, compares balances with what the data says to the penny, audits the books, compares
 // the replicas and checks that the answers could have happened in one order. While the load runs it looks acknowledged payments up by
 // id: what is not found then breaks a promise, although it may be there in the end.

@@ -57,6 +57,7 @@ type fleet struct {
 	sites []*member
 	made  []site.Config
 
+	rehearse bool
 	mu       sync.Mutex // guards what follows
 	damage   map[holdfast.SiteID]Damage
 	came     []*member // while the load ran; see newcomers.go
@@ -90,7 +91,7 @@ const (
 
 // newFleet lays cables, makes certificates and configurations in dir, and starts nothing.
 func newFleet(o *Options, dir string, r *rand.Rand) (_ *fleet, err error) {
-	f := &fleet{dir: dir, rtt: o.RTT, spawn: newSpawner(), damage: map[holdfast.SiteID]Damage{}, carriers: make([]Damage, o.Carriers)}
+	f := &fleet{dir: dir, rtt: o.RTT, rehearse: o.rehearse, spawn: newSpawner(), damage: map[holdfast.SiteID]Damage{}, carriers: make([]Damage, o.Carriers)}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, f.net.Close())
@@ -220,7 +221,7 @@ func (f *fleet) member(program string, c *site.Config) (*member, error) {
 	}
 	return &member{
 		id: c.Site, name: SiteName(c.Site), url: url, own: own,
-		proc: &process{spawn: f.spawn, program: program, args: []string{"serve", "--config", file}, logFile: filepath.Join(f.dir, c.Name+".log")},
+		proc: &process{spawn: f.spawn, program: program, args: f.serveArgs(file, c.Name), logFile: filepath.Join(f.dir, c.Name+".log")},
 	}, nil
 }
 

@@ -330,29 +330,79 @@ func (c *Comparison) reasons(f *Fault, strict bool) (out []string) {
 	return out
 }
 
-// Grouped puts shards of which the same was said, and the same became, into one line.
+// Grouped puts shards of which the same was said into one line: those it was right of, and those it was not.
 func (c *Comparison) Grouped() (list []FateGroup) {
 	for _, fate := range c.Fates {
-		at := slices.IndexFunc(list, func(g FateGroup) bool { return g.Foretold == fate.Foretold && g.Fact == fate.Fact })
+		at := slices.IndexFunc(list, func(g FateGroup) bool { return g.Foretold == fate.Foretold && g.Right == fate.Right })
 		if at < 0 {
 			at = len(list)
-			list = append(list, FateGroup{Fate: fate})
+			list = append(list, FateGroup{Foretold: fate.Foretold, Right: fate.Right})
 		}
-		list[at].Shards = append(list[at].Shards, fmt.Sprint(fate.Shard))
+		list[at].fates = append(list[at].fates, fate)
 	}
 	return list
 }
 
-// FateGroup is shards with one fate.
+// FateGroup is shards of which the same was foretold, rightly or not.
 type FateGroup struct {
-	Fate
-	Shards []string
+	Foretold string
+	Right    bool
+	fates    []Fate
 }
 
-// Names lists the shards, for people.
-func (g FateGroup) Names() string {
-	if len(g.Shards) == 1 {
-		return "shard " + g.Shards[0]
+// Shards lists them, for people.
+func (g *FateGroup) Shards() string { return shardList(g.fates) }
+
+// Names lists the shards with what they are.
+func (g *FateGroup) Names() string {
+	if len(g.fates) == 1 {
+		return "shard " + g.Shards()
 	}
-	return "shards " + strings.Join(g.Shards, ", ")
+	return "shards " + g.Shards()
+}
+
+// Fact is what became of them, in words; where it differs, with the shards.
+func (g *FateGroup) Fact() string {
+	by := map[string][]Fate{}
+	var order []string
+	for _, fate := range g.fates {
+		if by[fate.Fact] == nil {
+			order = append(order, fate.Fact)
+		}
+		by[fate.Fact] = append(by[fate.Fact], fate)
+	}
+	if len(order) == 1 {
+		return order[0]
+	}
+	for i, fact := range order {
+		order[i] = fmt.Sprintf("%s (%s)", fact, shardList(by[fact]))
+	}
+	return strings.Join(order, ", ")
+}
+
+func shardList(fates []Fate) string {
+	ids := make([]holdfast.ShardID, len(fates))
+	for i := range fates {
+		ids[i] = fates[i].Shard
+	}
+	return numbers(ids)
+}
+
+// numbers lists shards in order, three and more in a row as from-to.
+func numbers(ids []holdfast.ShardID) string {
+	var all []string
+	for i := 0; i < len(ids); {
+		end := i + 1
+		for end < len(ids) && ids[end] == ids[end-1]+1 {
+			end++
+		}
+		if end-i > 2 {
+			all = append(all, fmt.Sprintf("%d-%d", ids[i], ids[end-1]))
+		} else {
+			end = i + 1
+			all = append(all, fmt.Sprint(ids[i]))
+		}
+		i = end
+	}
+	return strings.Join(all, ", ")
 }

@@ -18,9 +18,11 @@ const (
 	// payDeadline is how long a payment may take. Beyond it the caller goes home not knowing.
 	payDeadline = 2 * time.Second
 	// probeEvery is the distance between two probes of a shard, and maxProbes how many there are in a second of all shards of three sites
-	// together: on a small machine more of them would be the load that they measure.
+	// together: on a small machine more of them would be the load that they measure. On one that has fewer than usualCores to give
+	// there are fewer in proportion.
 	probeEvery = 5 * time.Millisecond
 	maxProbes  = 400
+	usualCores = 2
 	// readEvery is the distance between two linearizable reads of a shard, and maxReads the same as maxProbes.
 	readEvery = 20 * time.Millisecond
 	maxReads  = 100
@@ -174,9 +176,13 @@ type pace struct{ phase, step time.Duration }
 
 // paceOf is that of shard k (from 0) of a fleet: the least distance, or as much more as keeps the sum of all shards at most a second, of
 // three sites; every message of an entry goes to each follower, so of five it is half. The shards take turns, so that what is sent is
-// spread over time.
+// spread over time. One shard is looked at as closely whatever the machine.
 func (o *Options) paceOf(k int, least time.Duration, most int) pace {
-	step := max(least, time.Duration(o.Shards*(o.Sites-1))*time.Second/time.Duration(2*most))
+	bears := float64(most)
+	if o.Shards > 1 {
+		bears *= min(1, o.Cores/usualCores)
+	}
+	step := max(least, time.Duration(float64(o.Shards*(o.Sites-1))/(2*bears)*float64(time.Second)))
 	return pace{phase: time.Duration(k) * step / time.Duration(o.Shards), step: step}
 }
 

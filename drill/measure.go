@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 	"time"
 
 	"holdfast"
@@ -217,33 +218,53 @@ func heir(reigns []Reign, shard holdfast.ShardID, from, until time.Duration) hol
 	return 0
 }
 
-// PausesOf sums up the pauses of a fault in words: with several shards only those that were led from where it struck wait.
-func PausesOf(pauses []ShardPause) string {
-	moved := func(p *ShardPause) bool { return p.Moved }
-	lost := func(p *ShardPause) bool { return !p.Stayed }
+// pauseWords sums up the pauses of a fault, a sentence each: with several shards only those that were led from where it struck wait. tell
+// says what there is to say of some of them.
+func pauseWords(pauses []ShardPause, tell func([]ShardPause) string) []string {
+	stayed := func(p ShardPause) bool { return p.Stayed }
+	moved := func(p ShardPause) bool { return p.Moved }
+	kept := func(p ShardPause) bool { return !p.Moved }
 	_, spared := longestStay(pauses)
 	switch {
 	case len(pauses) < 2:
-		return ""
+		return nil
 	case spared:
-		return fmt.Sprintf("led from what was lost: %s; led from sites that stayed: %s", sumUp(pauses, lost, true), sumUp(pauses, lost, false))
-	case !slices.ContainsFunc(pauses, func(p ShardPause) bool { return p.Moved }):
-		return "no shard got another leader: " + sumUp(pauses, moved, false)
-	case !slices.ContainsFunc(pauses, func(p ShardPause) bool { return !p.Moved }):
-		return "every shard got another leader: " + sumUp(pauses, moved, true)
+		return inParts(pauses, tell, stayed, "owners led from what was lost", "owners led elsewhere")
+	case !slices.ContainsFunc(pauses, moved):
+		return []string{"no shard got another leader: " + tell(pauses)}
+	case !slices.ContainsFunc(pauses, kept):
+		return []string{"every shard got another leader: " + tell(pauses)}
 	}
-	return fmt.Sprintf("with another leader: %s; led from elsewhere: %s", sumUp(pauses, moved, true), sumUp(pauses, moved, false))
+	return inParts(pauses, tell, kept, "owners whose shard got another leader", "all others")
 }
 
-// sumUp counts the shards of which is says so, and finds the longest of their pauses.
-func sumUp(pauses []ShardPause, is func(*ShardPause) bool, so bool) string {
-	n, longest := 0, time.Duration(0)
-	for i := range pauses {
-		if is(&pauses[i]) == so {
-			n, longest = n+1, max(longest, pauses[i].Pause)
-		}
+// inParts tells of those shards that something was wrong with, and of those that were well.
+func inParts(pauses []ShardPause, tell func([]ShardPause) string, well func(ShardPause) bool, ill, others string) (out []string) {
+	bad := slices.DeleteFunc(slices.Clone(pauses), well)
+	good := slices.DeleteFunc(slices.Clone(pauses), func(p ShardPause) bool { return !well(p) })
+	if len(bad) > 0 {
+		out = append(out, ill+": "+tell(bad))
 	}
-	return fmt.Sprintf("%s, at most %.0f ms", plural(n, "shard"), millis(longest))
+	return append(out, others+": "+tell(good))
+}
+
+// longestPause tells that of some shards.
+func longestPause(pauses []ShardPause) string {
+	longest := slices.MaxFunc(pauses, func(a, b ShardPause) int { return cmp.Compare(a.Pause, b.Pause) })
+	return fmt.Sprintf("longest pause %.0f ms", millis(longest.Pause))
+}
+
+// everyPause tells that of each as well, when they are not too many.
+func everyPause(pauses []ShardPause) string {
+	const most = 16
+	if len(pauses) > most {
+		return longestPause(pauses)
+	}
+	var each []string
+	for _, p := range pauses {
+		each = append(each, fmt.Sprintf("%d: %.0f", p.Shard, millis(p.Pause)))
+	}
+	return fmt.Sprintf("%s (of shard %s)", longestPause(pauses), strings.Join(each, ", "))
 }
 
 // count adds up the payments by what their callers were told.

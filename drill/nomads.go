@@ -1,8 +1,10 @@
 package drill
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"math"
 	"slices"
 	"time"
 
@@ -187,7 +189,7 @@ type Wandering struct {
 	Slots  int           // that moved
 	Owners int           // that asked for something meanwhile
 	Asked  int           // payments
-	Pause  time.Duration // the longest stretch in which one of those who probe acknowledged none of its probes
+	Pause  time.Duration // the longest stretch in which one of those who probe had asked and was not answered at all
 	Within time.Duration // the longest wait of one of them for a payment to another owner of the slot
 	Across time.Duration // and to or from owners who were elsewhere
 }
@@ -210,10 +212,10 @@ func (r *run) wandering(faults []Fault) (list []Wandering) {
 func (b *book) wandering(n *nomads, f *Fault) (w Wandering) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	owners, acks := map[holdfast.Owner]bool{}, map[holdfast.Owner][]time.Duration{}
+	owners, probes := map[holdfast.Owner]bool{}, map[holdfast.Owner][]Sample{}
 	for _, p := range b.each(0) {
-		if p.sample.Kind == Probed && p.sample.Status == holdfast.Done && n.has(p.payment.debit) {
-			acks[p.payment.debit.Owner] = append(acks[p.payment.debit.Owner], p.sample.Ended)
+		if p.sample.Kind == Probed && n.has(p.payment.debit) {
+			probes[p.payment.debit.Owner] = append(probes[p.payment.debit.Owner], p.sample)
 		}
 		debit, credit := n.has(p.payment.debit), n.has(p.payment.credit)
 		if p.payment.id.IsZero() || !debit && !credit || !p.sample.Kind.payment() || p.sample.Due > f.Healed || p.sample.Ended < f.At {
@@ -232,12 +234,34 @@ func (b *book) wandering(n *nomads, f *Fault) (w Wandering) {
 			w.Across = max(w.Across, p.sample.Latency())
 		}
 	}
-	for _, times := range acks {
-		slices.Sort(times)
-		w.Pause = max(w.Pause, pause(times, f.At, f.Healed))
+	for _, list := range probes {
+		w.Pause = max(w.Pause, unanswered(list, f.At, f.Healed))
 	}
 	w.Owners = len(owners)
 	return w
+}
+
+// unanswered is the longest stretch, of those that touch the window from-until, in which an owner had asked for something and was not told
+// that anything is done. How often he asks does not count: the more shards there are, the more seldom each of their owners probes. That no
+// pause is missed in between is for the pause of the shard to tell, which all of them probe.
+func unanswered(list []Sample, from, until time.Duration) (longest time.Duration) {
+	slices.SortFunc(list, func(a, b Sample) int { return cmp.Compare(a.Ended, b.Ended) })
+	asked := make([]time.Duration, len(list)+1) // the first of those that are open when the one before has ended
+	asked[len(list)] = math.MaxInt64
+	for i := len(list) - 1; i >= 0; i-- {
+		asked[i] = min(list[i].Due, asked[i+1])
+	}
+	since := asked[0]
+	for i := range list {
+		if list[i].Status != holdfast.Done {
+			continue
+		}
+		if ended := list[i].Ended; ended >= from && since <= until {
+			longest = max(longest, ended-since)
+		}
+		since = max(list[i].Ended, asked[i+1])
+	}
+	return max(longest, until-since)
 }
 
 func (w *Wandering) reasons(f *Fault, bound time.Duration) (out []string) {

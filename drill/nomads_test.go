@@ -64,8 +64,8 @@ func TestAccountsThatMovedAreComparedByBalance(t *testing.T) {
 	}
 }
 
-// The pause of a slot's owner is the longest stretch without an answer to it, whatever others were answered; waits are those of all payments
-// that the move could have touched.
+// The pause of a slot's owner is the longest stretch in which it has asked and is not answered, whatever others are; waits are those of all
+// payments that the move could have touched.
 func TestWandering(t *testing.T) {
 	w := nomadWorld(t)
 	c := &w.shards[1]
@@ -82,22 +82,51 @@ func TestWandering(t *testing.T) {
 		paid(Probed, c.payers[0], c.till, at, at+10*ms)
 		if at < 400*ms || at >= 640*ms {
 			paid(Probed, c.payers[1], c.till, at, at+10*ms)
+		} else {
+			paid(Probed, c.payers[1], c.till, at, 650*ms)
 		}
 	}
+	paid(Probed, c.payers[3], c.till, 310*ms, 320*ms)
+	paid(Probed, c.payers[3], c.till, 780*ms, 790*ms) // who does not ask does not wait
 	paid(Replayed, c.payers[2], c.merchant, 500*ms, 590*ms)
 	paid(Replayed, w.nomads.payers[0], w.nomads.shops[0], 500*ms, 700*ms)
 	paid(Replayed, c.payers[2], c.merchant, 100*ms, 299*ms) // before the move
 	paid(Replayed, w.shards[0].payers[0], w.shards[0].till, 500*ms, 900*ms)
 	f := Fault{Kind: "slot-move", Target: "slot 334 to shard 3", At: 300 * ms, Healed: 800 * ms}
 	x := b.wandering(w.nomads, &f)
-	if x.Pause != 280*ms || x.Within != 90*ms || x.Across != 200*ms || x.Owners != 6 {
+	if x.Pause != 250*ms || x.Within != 250*ms || x.Across != 200*ms || x.Owners != 7 {
 		t.Errorf("%+v", x)
 	}
-	if out := x.reasons(&f, moveBound); len(out) != 1 || out[0] != "slot-move of slot 334 to shard 3: a pause of 280 ms for one of its owners, above the bound of 200 ms" {
+	if out := x.reasons(&f, moveBound); len(out) != 1 || out[0] != "slot-move of slot 334 to shard 3: a pause of 250 ms for one of its owners, above the bound of 200 ms" {
 		t.Errorf("%q", out)
 	}
 	if out := x.reasons(&f, 300*ms); out != nil {
 		t.Errorf("%q", out)
+	}
+}
+
+func TestUnansweredStretches(t *testing.T) {
+	at := func(due, ended time.Duration, status holdfast.Status) Sample {
+		return Sample{Due: due, Ended: ended, Status: status}
+	}
+	const done, lost = holdfast.Done, holdfast.Unknown
+	for name, row := range map[string]struct {
+		list []Sample
+		want time.Duration
+	}{
+		"none":                              {nil, 0},
+		"asked seldom":                      {[]Sample{at(10, 12, done), at(60, 63, done)}, 3},
+		"answered out of order":             {[]Sample{at(10, 40, done), at(20, 22, done)}, 18},
+		"one by one while others stay open": {[]Sample{at(10, 30, done), at(11, 31, done), at(12, 32, done)}, 20},
+		"lost, and the next one is done":    {[]Sample{at(10, 50, lost), at(55, 57, done)}, 47},
+		"nothing was done":                  {[]Sample{at(10, 80, lost)}, 70},
+		"before the window":                 {[]Sample{at(0, 4, done), at(60, 61, done)}, 1},
+		"behind it":                         {[]Sample{at(10, 11, done), at(90, 99, done)}, 1},
+		"into it, and beyond":               {[]Sample{at(0, 15, done), at(75, 95, done)}, 20},
+	} {
+		if got := unanswered(row.list, 5, 80); got != row.want {
+			t.Errorf("%s: %d, want %d", name, got, row.want)
+		}
 	}
 }
 

@@ -11,17 +11,20 @@ import (
 // One shard is probed as ever, and many are not the load: whatever their number, the sum is bounded, and they take turns.
 func TestProbesOfAllShardsAreBounded(t *testing.T) {
 	for _, sites := range []int{3, 5} {
-		one := Options{Sites: sites, Shards: 1}
+		one := Options{Sites: sites, Shards: 1, Cores: 0.5}
 		if got := one.paceOf(0, probeEvery, maxProbes); got != (pace{step: 5 * ms}) {
 			t.Errorf("one shard of %d sites is probed at %+v", sites, got)
 		}
-		eight := Options{Sites: sites, Shards: 8}
+		eight := Options{Sites: sites, Shards: 8, Cores: 2}
 		if got, want := eight.probeGap(), map[int]time.Duration{3: 20 * ms, 5: 40 * ms}[sites]; got != want {
 			t.Errorf("each of 8 shards of %d sites is probed every %v, want %v", sites, got, want)
 		}
 	}
+	if got := (&Options{Sites: 3, Shards: 8, Cores: 1}).probeGap(); got != 40*ms {
+		t.Errorf("with one core to give each of 8 shards is probed every %v", got)
+	}
 	for _, n := range []int{1, 2, 3, 5, 8, 64} {
-		o := Options{Sites: 3, Shards: n}
+		o := Options{Sites: 3, Shards: n, Cores: 8}
 		if got := o.probeRate(); got > maxProbes {
 			t.Errorf("%d shards: %d probes a second", n, got)
 		}
@@ -65,7 +68,7 @@ func TestRarerProbesNeverShortenAPause(t *testing.T) {
 
 // A silence of 100 ms is measured as at most a gap longer.
 func TestThePauseIsMeasuredToWithinAGap(t *testing.T) {
-	gap := (&Options{Sites: 3, Shards: 8}).probeGap()
+	gap := (&Options{Sites: 3, Shards: 8, Cores: 2}).probeGap()
 	for phase := time.Duration(0); phase < gap; phase += ms {
 		var acks []time.Duration
 		for at := phase; at < time.Second; at += gap {
@@ -79,28 +82,77 @@ func TestThePauseIsMeasuredToWithinAGap(t *testing.T) {
 	}
 }
 
-// The more shards, the fewer orders: as many entries are to be made of them.
-func TestTheRateIsThatOfTheShardsAScenarioHas(t *testing.T) {
+// The orders of several shards are as many as the cores bear, and never more than those of one shard.
+func TestTheRateIsWhatTheMachineBears(t *testing.T) {
 	for _, x := range []struct {
 		name   string
 		shards int
+		cores  float64
 		asked  string
 		want   int
 	}{
-		{"site-cut", 1, "", 300},
-		{"site-cut", 8, "", 109},
-		{"site-cut", 8, "rate", 300},
-		{"city-cut", 1, "", 300},
-		{"city-cut", 8, "", 54},
-		{"slot-move", 3, "", 300},
-		{"slot-move", 8, "", 254},
-		{"busy-machine", 8, "", HalfLoad},
+		{"site-cut", 1, 2, "", 300},
+		{"site-cut", 8, 2, "", 80},
+		{"site-cut", 8, 1, "", 40},
+		{"site-cut", 8, 1.5, "", 60},
+		{"site-cut", 8, 4, "", 160},
+		{"site-cut", 8, 64, "", 300},
+		{"site-cut", 8, 2, "rate", 300},
+		{"city-cut", 1, 2, "", 300},
+		{"city-cut", 8, 2, "", 40},
+		{"slot-move", 3, 2, "", 300},
+		{"slot-move", 8, 2, "", 80},
+		{"busy-machine", 8, 2, "", HalfLoad},
 	} {
 		s, o := mustFind(t, x.name), Defaults()
-		o.Shards = x.shards
+		o.Shards, o.Cores = x.shards, x.cores
 		s.Fit(&o, func(option string) bool { return option == "shards" || option == x.asked })
 		if o.Rate != x.want {
-			t.Errorf("%s with %d shards: %d orders a second, want %d", x.name, x.shards, o.Rate, x.want)
+			t.Errorf("%s with %d shards on %v cores: %d orders a second, want %d", x.name, x.shards, x.cores, o.Rate, x.want)
 		}
+	}
+}
+
+// The demo of one shard replays all that was recorded; of several, as many as the machine bears, and no more than all.
+func TestTheDemoReplaysWhatTheMachineBears(t *testing.T) {
+	for _, x := range []struct {
+		shards int
+		cores  float64
+		load   time.Duration
+		want   int
+	}{
+		{1, 2, 30 * time.Second, 19500},
+		{1, 2, 60 * time.Second, 19500},
+		{1, 2, 10 * time.Second, 6500},
+		{8, 2, 30 * time.Second, 2400},
+		{8, 2, 10 * time.Second, 800},
+		{8, 64, 30 * time.Second, 19500},
+		{8, 2, 600 * time.Second, 19500},
+	} {
+		s, o := Demo(), Options{Sites: 3, Shards: x.shards, Cores: x.cores, Load: x.load}
+		if got := s.events(19500, &o); got != x.want {
+			t.Errorf("%d shards, %v cores, %v: %d orders, want %d", x.shards, x.cores, x.load, got, x.want)
+		}
+	}
+}
+
+func TestFreeCores(t *testing.T) {
+	for _, row := range []struct {
+		text string
+		idle time.Duration
+		told bool
+	}{
+		{"cpu  10 2 3 400 55 6 7 8 0 0\ncpu0 1 2 3 4 5 6 7 8 0 0\n", 4550 * ms, true},
+		{"cpu  10 2 3 400 55", 4550 * ms, true},
+		{"cpu  10 2 3", 0, false},
+		{"cpu  a b c d e f", 0, false},
+		{"", 0, false},
+	} {
+		if idle, told := idleTime(row.text); idle != row.idle || told != row.told {
+			t.Errorf("%q: %v, %t", row.text, idle, told)
+		}
+	}
+	if free := FreeCores(); free < float64(cores())/2 || free > float64(cores()) {
+		t.Errorf("%v of %d cores are free", free, cores())
 	}
 }

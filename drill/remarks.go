@@ -5,11 +5,12 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 )
 
 // Remarks says in words what else is known of a fault, a sentence each.
 func (e *Evidence) Remarks(fault int) (out []string) {
-	out = e.remarks(fault)
+	out = e.remarks(fault, everyPause)
 	for _, c := range e.Forecast {
 		if c.Fault == fault {
 			out = append(out, c.remarks()...)
@@ -19,14 +20,17 @@ func (e *Evidence) Remarks(fault int) (out []string) {
 }
 
 // remarks leaves the forecast out.
-func (e *Evidence) remarks(fault int) (out []string) {
+func (e *Evidence) remarks(fault int, tell func([]ShardPause) string) (out []string) {
 	if fault < len(e.Pauses) {
-		if words := PausesOf(e.Pauses[fault]); words != "" {
-			out = append(out, words)
-		}
+		out = append(out, pauseWords(e.Pauses[fault], tell)...)
 	}
 	if fault < len(e.Faults) && e.Faults[fault].back > 0 {
 		out = append(out, fmt.Sprintf("every carrier was in use again %.0f ms after the heal", millis(e.Faults[fault].back)))
+	}
+	for i := range e.Sick {
+		if e.Sick[i].Fault == fault {
+			out = append(out, e.Sick[i].remark())
+		}
 	}
 	for i := range e.Moves {
 		if e.Moves[i].Fault == fault {
@@ -36,7 +40,7 @@ func (e *Evidence) remarks(fault int) (out []string) {
 	if e.Smooth != nil {
 		for i := range e.Smooth.Faults {
 			if w := &e.Smooth.Faults[i]; w.Fault == fault {
-				out = append(out, fmt.Sprintf("99 of 100 waited at most %.1f ms, %s than while nothing was broken", millis(w.P99), longer(millis(e.Smooth.Rise(w.P99)))))
+				out = append(out, fmt.Sprintf("99 of 100 waited at most %.1f ms, %s than while nothing was broken", millis(w.P99), noLonger(millis(e.Smooth.Rise(w.P99)))))
 			}
 		}
 	}
@@ -45,7 +49,7 @@ func (e *Evidence) remarks(fault int) (out []string) {
 
 func (c *Comparison) remarks() (out []string) {
 	for _, g := range c.Grouped() {
-		out = append(out, fmt.Sprintf("foretold of %s: %s; fact: %s", g.Names(), g.Foretold, g.Fact))
+		out = append(out, fmt.Sprintf("foretold of %s: %s; fact: %s", g.Names(), g.Foretold, g.Fact()))
 	}
 	if c.Pause > 0 {
 		out = append(out, fmt.Sprintf("foretold: a pause of about %.0f ms, at most %.0f ms; fact: %.0f ms", millis(c.Pause), millis(c.Worst), millis(c.Moved)))
@@ -72,6 +76,15 @@ func (c *Comparison) loadWords() string {
 	return fmt.Sprintf("foretold of the load, on average: %s; fact: %s", strings.Join(said, ", "), strings.Join(did, ", "))
 }
 
+// noLonger is longer without the number of what is below zero: that somebody waited shorter than usual says something of the machine, and
+// nothing of one fault.
+func noLonger(ms float64) string {
+	if ms <= 0 {
+		return "no longer"
+	}
+	return longer(ms)
+}
+
 func longer(ms float64) string {
 	if ms < 0 {
 		return fmt.Sprintf("%.1f ms shorter", -ms)
@@ -86,8 +99,8 @@ func (e *Evidence) Comparisons() (out []string) {
 			millis(q.p50), millis(q.p50)/e.Result.RTTMillis, millis(q.p99)))
 	}
 	if e.Result.Shards > 1 {
-		out = append(out, fmt.Sprintf("%s orders a second, and a probe of each shard every %v: a pause is measured to within that, and never as shorter than it was.",
-			thousands(int64(e.Rate)), e.ProbeGap))
+		out = append(out, fmt.Sprintf("%s orders a second, and a probe of each shard every %v: pauses are measured to within that, and never too short.",
+			thousands(int64(e.Rate)), e.ProbeGap.Round(100*time.Microsecond)))
 	}
 	if words := tardiness(e.Traffic); words != "" {
 		out = append(out, words)

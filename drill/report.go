@@ -21,6 +21,7 @@ var reportPage = template.Must(template.New("report").Funcs(template.FuncMap{
 	"millis":    func(v float64) string { return fmt.Sprintf("%.1f ms", v) },
 	"whole":     func(v float64) string { return fmt.Sprintf("%.0f ms", v) },
 	"place":     place,
+	"days":      days,
 	"plural":    plural,
 }).Parse(reportText))
 
@@ -145,7 +146,7 @@ func newDrillPage(e *Evidence) *drillPage {
 	}
 	for _, i := range e.Shown() {
 		d.Broken = append(d.Broken, e.Result.Faults[i])
-		for _, words := range e.remarks(i) {
+		for _, words := range e.remarks(i, longestPause) { // a table has those of all
 			d.Said = append(d.Said, fmt.Sprintf("%s: %s.", faultName(&e.Faults[i]), words))
 		}
 	}
@@ -165,6 +166,9 @@ func newDrillPage(e *Evidence) *drillPage {
 	d.Reign = plots{reignPlot(e, wide), reignPlot(e, narrow)}
 	return d
 }
+
+// days is a length of time as people say it who look back on a year.
+func days(d time.Duration) string { return plural(max(1, int(d.Hours()/24+0.5)), "day") }
 
 func faultName(f *Fault) string { return f.Kind + " of " + place(f.Target) }
 
@@ -214,11 +218,11 @@ func foretoldRows(e *Evidence) (rows []foretoldRow) {
 			if g.Right && len(e.Rounds) > 0 {
 				continue // of so many only what was wrong is worth a line
 			}
-			row := foretoldRow{Right: g.Right, Fault: faultName(&e.Faults[c.Fault]), Shards: strings.Join(g.Shards, ", "), Foretold: g.Foretold, Fact: g.Fact}
+			row := foretoldRow{Right: g.Right, Fault: faultName(&e.Faults[c.Fault]), Shards: g.Shards(), Foretold: g.Foretold, Fact: g.Fact()}
 			if strings.HasPrefix(g.Foretold, "moves") {
 				row.PauseForetold = fmt.Sprintf("%.0f ms, at most %.0f", millis(c.Pause), millis(c.Worst))
 			}
-			if strings.HasPrefix(g.Fact, "moved") {
+			if strings.HasPrefix(row.Fact, "moved") {
 				row.Pause = fmt.Sprintf("%.0f ms", millis(c.Moved))
 			}
 			rows = append(rows, row)
@@ -243,13 +247,21 @@ func tiles(e *Evidence) []tile {
 	for _, f := range r.Faults {
 		pause, failed = max(pause, f.PauseMillis), failed+f.FailedRequests
 	}
-	return []tile{
+	list := []tile{
 		{thousands(int64(r.Payments.Acknowledged)), "payments acknowledged", ""},
 		{thousands(int64(r.Lost + r.Duplicated + r.Altered)), "lost, doubled or altered", zero(r.Lost + r.Duplicated + r.Altered)},
 		{fmt.Sprintf("%.0f ms", pause), fmt.Sprintf("longest pause (%.0f ms passes)", millis(e.Bound)), zero(boolInt(pause > millis(e.Bound)))},
+	}
+	if stay, spared := e.longestStay(); spared {
+		list = append(list, tile{
+			fmt.Sprintf("%.0f ms", millis(stay)), fmt.Sprintf("longest pause of owners led from sites that stayed (%.0f ms passes)", millis(e.StayBound)),
+			zero(boolInt(stay > e.StayBound)),
+		})
+	}
+	return append(list, []tile{
 		{thousands(int64(failed)), "requests without an answer", zero(failed)},
 		{fmt.Sprintf("%.1f ms", r.Latency.P50), fmt.Sprintf("half were answered in; 99 %% in %.0f ms", r.Latency.P99), ""},
-	}
+	}...)
 }
 
 func zero(n int) string {

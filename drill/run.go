@@ -14,6 +14,7 @@ import (
 	"holdfast"
 	"holdfast/evidence"
 	"holdfast/retail"
+	"holdfast/site"
 )
 
 // Options of a run. [Options.Check] says what is allowed.
@@ -28,21 +29,23 @@ type Options struct {
 	Rounds   int             // of a drill of carriers: how often its faults are played under one load; 0: once
 	RTT      time.Duration   // round trip between each two sites
 	Events   int             // how many of the recorded events are replayed; 0: Rate times Load; or AllEvents
+	Cores    float64         // for which the load of several shards is made
 	Busy     int             // processes beside the sites in busy-machine; 0: as many as there are cores
 	Keep     bool            // keep data and logs of the sites also when all is well
 	Sign     bool            // have the sites sign what they answer when everything is proved, for Evidence.Signed
 	Version  string          // of the program, for the evidence
 	Watch    func(*Snapshot) // called ten times a second; nil: nobody watches
 	bare     bool            // no cables: sites dial each other directly
+	rehearse bool            // sites make trouble for themselves when they are told to
 }
 
 // AllEvents replays every recorded event once, whatever the rate; of a load that is shorter than the scenario has it, a share of
-// them, so that the rate is the same, and with more shards fewer, as a rate would be lower.
+// them, so that the rate is the same, and with several shards as many as the machine bears.
 const AllEvents = -1
 
-// Defaults are the options of a drill of which nothing was said.
+// Defaults are the options of a drill of which nothing was said: the fleet is as the generated configuration has it.
 func Defaults() Options {
-	return Options{Seed: 1, Sites: 3, Shards: 1, Carriers: 1, Rate: 300, RTT: 10 * time.Millisecond}
+	return Options{Seed: 1, Sites: 3, Shards: site.FleetShards, Carriers: 2, Rate: 300, Cores: float64(cores()), RTT: 10 * time.Millisecond}
 }
 
 // Check reports the first option that makes no sense.
@@ -91,6 +94,7 @@ type Evidence struct {
 	Noise    time.Duration  // by how much stretches without a fault differ from each other, where there are rounds
 	Stalls   []Stall        // in which the machine stood still for everybody
 	Moves    []Wandering    // of the faults in which a slot moved
+	Sick     []Sickness     // of the faults in which a site was sick
 	Traffic  []Reading      // of the carriers
 	Forced   []string       // elections that the drill itself forced, where nobody wanted any
 	Forecast []*Comparison  // of the faults of which the fleet said something
@@ -101,6 +105,7 @@ type Evidence struct {
 	Bound    time.Duration // the longest pause that passes
 	ProbeGap time.Duration // between two probes of a shard
 	Rate     int           // orders a second, on average
+	Recorded time.Duration // from the first of the orders to the last, when they were recorded
 	// StayBound is that of a shard that was led from a site which stayed.
 	StayBound time.Duration
 	Length    time.Duration // from the start of the load to its last answer
@@ -176,8 +181,7 @@ func prepare(s Scenario, o Options) (_ *run, err error) {
 		}
 		r.o.Events = int(float64(most) * r.o.Load.Seconds())
 	case AllEvents:
-		all := int64(len(trade.Events)) * int64(min(r.o.Load, s.Load)) / int64(s.Load)
-		r.o.Events = s.evenly(int(all), &o)
+		r.o.Events = s.events(len(trade.Events), &r.o)
 	}
 	if r.world, err = newWorld(trade, o.Shards); err != nil {
 		return nil, err
@@ -191,6 +195,7 @@ func prepare(s Scenario, o Options) (_ *run, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("make a directory for the sites: %w", err)
 	}
+	r.o.rehearse = s.sick
 	if r.fleet, err = newFleet(&r.o, dir, r.rand); err != nil {
 		return nil, errors.Join(err, os.RemoveAll(dir))
 	}
@@ -199,6 +204,18 @@ func prepare(s Scenario, o Options) (_ *run, err error) {
 		r.book.crosses, r.book.nomads = r.world.crosses, r.world.nomads
 	}
 	return r, nil
+}
+
+// events is how many of all events are replayed: of a load that is shorter than the scenario has it, a share, and as many of those as the
+// machine bears.
+func (s *Scenario) events(all int, o *Options) int {
+	share := min(1, o.Load.Seconds()/s.Load.Seconds())
+	most := int(float64(all) * share)
+	rate := int(float64(all) / s.Load.Seconds())
+	if bearable := s.bearable(rate, o); bearable < rate {
+		return min(most, int(float64(bearable)*o.Load.Seconds()))
+	}
+	return most
 }
 
 // finish ends every process and removes what they stored, unless somebody will want to look at it.
@@ -237,6 +254,10 @@ func (r *run) begin(ctx context.Context) (err error) {
 		}
 	}
 	r.sampler = &sampler{clients: r.load.clients, book: r.book, clock: r.clock, rand: rand.New(rand.NewPCG(r.o.Seed, 2))}
+	if free := r.o.Cores; r.o.Shards > 1 && free < float64(cores()) {
+		r.said = fmt.Sprintf("%.1f of %d cores were free when it began: %s orders a second, besides %d probes",
+			free, cores(), thousands(int64(math.Round(float64(r.o.Events)/r.o.Load.Seconds()))), r.o.probeRate())
+	}
 	r.view = startViewer(r)
 	r.view.say(fmt.Sprintf("starting %d sites as %d processes, %v apart", r.o.Sites, r.o.Sites, r.o.RTT))
 	up, cancel := context.WithTimeout(ctx, patience)
@@ -252,7 +273,7 @@ func (r *run) begin(ctx context.Context) (err error) {
 	if err := r.fleet.place(ctx); err != nil {
 		return err
 	}
-	if err := r.crowd(ctx); err != nil || !r.scenario.undisturbed() && !r.scenario.moves && r.o.Shards == 1 {
+	if err := r.crowd(ctx); err != nil || !r.scenario.undisturbed() && !r.scenario.moves && !r.scenario.sick && r.o.Shards == 1 {
 		return err
 	}
 	r.view.say("waiting until every shard is led from its home")
@@ -345,6 +366,7 @@ func (r *run) judge(ctx context.Context, broken []error) *Evidence {
 		Checks: p.checks, Bound: r.scenario.Bound(r.o.RTT), StayBound: r.scenario.StayBound(r.o.RTT), ProbeGap: r.o.probeGap(), Length: r.view.length(), Started: r.started, Machine: machine(r.o.Version),
 	}
 	e.Rate = int(math.Round(float64(r.o.Events) / r.o.Load.Seconds()))
+	e.Recorded = r.world.recorded(r.o.Events)
 	for _, m := range r.fleet.sites {
 		e.Sites = append(e.Sites, m.name)
 	}
@@ -409,6 +431,7 @@ func (r *run) findings(e *Evidence, p *prover, broken []error) (out []string) {
 	for i := range e.Moves {
 		out = append(out, e.Moves[i].reasons(&e.Faults[e.Moves[i].Fault], e.Bound)...)
 	}
+	out = append(out, uncured(e.Sick, e.Faults)...)
 	out = append(out, disturbedStays(e.Faults, e.Pauses, e.StayBound)...)
 	if r.scenario.smooth && e.Smooth != nil {
 		out = append(out, e.Smooth.reasons(e.Faults, r.o.Carriers)...)
@@ -440,7 +463,7 @@ func (r *run) compare(e *Evidence) {
 	if r.scenario.undisturbed() {
 		_, e.Forced = elections(e.Reigns, lapses(e.Traffic, listens(r.o.RTT)))
 	}
-	e.Moves = r.wandering(e.Faults)
+	e.Moves, e.Sick = r.wandering(e.Faults), sicknesses(e.Faults, e.Samples, e.Reigns, e.Length)
 	e.Stalls = r.metronome.stalls()
 	e.Smooth = smoothness(e.Faults, e.Samples, e.Traffic, e.Stalls, e.Length)
 	if r.o.Rounds > 1 {

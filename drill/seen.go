@@ -43,6 +43,10 @@ var signs = map[string][]func(*Fault, *surroundings) string{
 	"shard-split":      {turned},
 	"busy-machine":     {hunger},
 	"leader-starved":   {stuttering, leaving, homecoming},
+	"leader-slow-disk": {slowness, leaving, homecoming},
+	"leader-lossy":     {lateness, leaving, homecoming},
+	"leader-unheard":   {silence, leaving, homecoming},
+	"leader-http-hang": {hanging},
 }
 
 // sighting is what was seen of a fault itself, apart from what it did to payments.
@@ -58,6 +62,10 @@ type sighting struct {
 	was, is string            // something that an order was to change
 	must    string            // into what
 	stills  int               // how often a process was found stopped
+	disk    time.Duration     // that half of the writes of the site took at least, as it says
+	mute    bool              // its API did not answer
+	within  time.Duration     // in which a sick site has to give up what it leads; 0: it has not
+	keep    time.Duration     // for how long after it is well it must not get that back
 	work    []float64         // share of one core that each process took that was to keep one busy
 }
 

@@ -64,6 +64,10 @@ func TestFaultsThatDoNotHappenProveNothing(t *testing.T) {
 		"slot-move":        {sighting{was: "in shard 2", is: "in shard 3", must: "in shard 3"}, kept, sighting{was: "in shard 2", is: "in shard 2", must: "in shard 3"}, kept, "was to become"},
 		"shard-split":      {sighting{was: "in shard 2", is: "in shard 4", must: "in shard 4"}, kept, sighting{was: "in shard 2", is: "in shard 2", must: "in shard 4"}, kept, "was to become"},
 		"leader-starved":   {sighting{sites: one, fleet: 3, stills: 20}, healed, sighting{sites: one, fleet: 3, stills: 1}, kept, "its process was found stopped 1 time; shard 1 was led by Hangzhou and got no other leader"},
+		"leader-slow-disk": {sighting{sites: one, fleet: 3, disk: slowDisk}, healed, sighting{sites: one, fleet: 3, disk: ms}, kept, "half of its writes took 1 ms at least; shard 1 was led by Hangzhou and got no other leader"},
+		"leader-lossy":     {sighting{sites: one, fleet: 3, before: before, atEnd: late}, healed, sighting{sites: one, fleet: 3, before: before, atEnd: before}, kept, "nothing came late; shard 1 was led by Hangzhou and got no other leader"},
+		"leader-unheard":   {cut, healed, passes, kept, "7,990 bytes came over cables that were to be cut; shard 1 was led by Hangzhou and got no other leader"},
+		"leader-http-hang": {sighting{mute: true}, kept, sighting{}, kept, "its API answered"},
 		"busy-machine":     {sighting{work: []float64{0.4, 0.5}}, kept, sighting{work: []float64{0.4, 0}}, kept, "took 0.0 % of one"},
 	} {
 		t.Run(kind, func(t *testing.T) {

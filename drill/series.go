@@ -95,14 +95,8 @@ func (s *Series) AddStays(e *Evidence) {
 }
 
 func (s *Summary) addStays(e *Evidence) {
-	longest, some := 0.0, false
-	for _, pauses := range e.Pauses {
-		if d, spared := longestStay(pauses); spared {
-			longest, some = max(longest, millis(d)), true
-		}
-	}
-	if some {
-		s.stays = append(s.stays, longest)
+	if longest, spared := e.longestStay(); spared {
+		s.stays = append(s.stays, millis(longest))
 		spread := spreadOf(s.stays)
 		s.Stayed = &spread
 	}

@@ -1,6 +1,7 @@
 package drill
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -18,7 +19,7 @@ const stayBound = 200 * time.Millisecond
 
 // StayBound is that at a round trip; it is never longer than the bound of the scenario.
 func (s *Scenario) StayBound(rtt time.Duration) time.Duration {
-	return min(s.Bound(rtt), s.stretched(stayBound, rtt))
+	return min(s.Bound(rtt), s.stretched(cmp.Or(s.stay, stayBound), rtt))
 }
 
 // lossKinds are the faults that take sites away from the others, and nothing else: what is led from the rest goes on.
@@ -52,6 +53,16 @@ func longestStay(pauses []ShardPause) (longest time.Duration, spared bool) {
 	for _, p := range pauses {
 		if p.Stayed {
 			longest, spared = max(longest, p.Pause), true
+		}
+	}
+	return longest, spared
+}
+
+// longestStay is that of all faults.
+func (e *Evidence) longestStay() (longest time.Duration, spared bool) {
+	for _, pauses := range e.Pauses {
+		if d, some := longestStay(pauses); some {
+			longest, spared = max(longest, d), true
 		}
 	}
 	return longest, spared

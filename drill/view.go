@@ -44,6 +44,20 @@ type FaultView struct {
 	Fault
 	Pause  time.Duration
 	Failed int
+
+	Spared    bool          // sites were taken away, and some shards were led from others
+	Elsewhere time.Duration // the longest pause of those
+
+	pauses map[holdfast.ShardID]time.Duration // of each
+}
+
+// apart tells the pauses of shards that were led from a site which stayed from those of all.
+func (f *FaultView) apart(reigns []Reign, sites int) {
+	for shard, pause := range f.pauses {
+		if f.spares(ledBy(reigns, shard, f.At), sites) {
+			f.Spared, f.Elsewhere = true, max(f.Elsewhere, pause)
+		}
+	}
 }
 
 const (
@@ -135,6 +149,10 @@ func (v *viewer) snapshot() *Snapshot {
 	s.Rates = v.tally.rates(s.Elapsed)
 	s.P50, s.P99 = v.tally.recent(s.Elapsed)
 	s.Faults = v.tally.seen(s.Elapsed)
+	reigns := r.throne.history()
+	for i := range s.Faults {
+		s.Faults[i].apart(reigns, r.o.Sites)
+	}
 	return s
 }
 
@@ -152,7 +170,7 @@ type tally struct {
 func (t *tally) take(faults []Fault, fresh []Sample) {
 	for i := range faults {
 		if i == len(t.faults) {
-			t.faults = append(t.faults, FaultView{})
+			t.faults = append(t.faults, FaultView{pauses: map[holdfast.ShardID]time.Duration{}})
 		}
 		t.faults[i].Fault = faults[i]
 	}
@@ -179,7 +197,7 @@ func (t *tally) add(s *Sample) {
 	t.last = append(t.last, *s)
 	if s.Kind == Probed {
 		if n := len(t.faults); n > 0 && s.Ended >= t.faults[n-1].At {
-			t.faults[n-1].Pause = max(t.faults[n-1].Pause, s.Ended-t.acked[s.Shard])
+			t.faults[n-1].pauses[s.Shard] = max(t.faults[n-1].pauses[s.Shard], s.Ended-t.acked[s.Shard])
 		}
 		t.acked[s.Shard] = max(t.acked[s.Shard], s.Ended)
 	}
@@ -188,9 +206,16 @@ func (t *tally) add(s *Sample) {
 // seen is the faults so far. What is silent just now counts as a pause that lasts.
 func (t *tally) seen(now time.Duration) []FaultView {
 	out := slices.Clone(t.faults)
-	if n := len(out); n > 0 {
-		for _, at := range t.acked {
-			out[n-1].Pause = max(out[n-1].Pause, now-at)
+	for i := range out {
+		f := &out[i]
+		f.pauses = maps.Clone(f.pauses)
+		if i == len(out)-1 {
+			for shard, at := range t.acked {
+				f.pauses[shard] = max(f.pauses[shard], now-at)
+			}
+		}
+		for _, pause := range f.pauses {
+			f.Pause = max(f.Pause, pause)
 		}
 	}
 	return out

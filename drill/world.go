@@ -250,6 +250,14 @@ func schedule(events []retail.Event, n int, length time.Duration) []time.Duratio
 	return dues
 }
 
+// recorded is how long the first n events took when they were recorded: all of them, over and over, as long as all.
+func (w *world) recorded(n int) time.Duration {
+	if n = min(n, len(w.trade.Events)); n == 0 {
+		return 0
+	}
+	return w.trade.Events[n-1].At.Sub(w.trade.Events[0].At)
+}
+
 func sameMinute(events []retail.Event, i, n int) int {
 	same := 1
 	for i+same < n && gap(events, i+same) == 0 {

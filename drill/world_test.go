@@ -133,7 +133,7 @@ func TestElectionTimeFollowsTheDistance(t *testing.T) {
 
 func TestScenariosAreThePromisedOnes(t *testing.T) {
 	want := []string{
-		"site-cut", "site-kill", "site-stop", "one-way-cut", "sick-leader", "leader-handover", "rolling-restart", "all-kill", "site-add", "site-replace", "site-learner", "site-promote", "slot-move", "shard-split", "shard-split-kill", "busy-machine",
+		"site-cut", "site-kill", "site-stop", "one-way-cut", "sick-leader", "sick-disk", "sick-link", "sick-answers", "sick-relapse", "leader-handover", "rolling-restart", "all-kill", "site-add", "site-replace", "site-learner", "site-promote", "slot-move", "shard-split", "shard-split-kill", "busy-machine",
 		"carrier-cut", "carrier-cut-pair", "carrier-one-way", "carrier-lossy", "carrier-flap",
 		"two-sites-of-five", "minority-side", "city-cut", "forecast",
 	}

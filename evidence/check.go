@@ -6,8 +6,11 @@ import (
 	"maps"
 	"net/http"
 	"net/url"
+	"runtime"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 
 	"holdfast"
 	"holdfast/check"
@@ -90,9 +93,11 @@ func (j *judge) signatures() {
 			j.breaks("stranger", "answer %d is signed by site %d of %q, which is none of the sites of this run", h.at+1, h.who.Site, h.who.Cluster)
 			continue
 		}
-		if err := t.hear(h.answer); err != nil {
-			j.breaks("unread", "answer %d of site %d (%s): %v", h.at+1, h.who.Site, h.answer.Target, err)
+		if h.unread != nil {
+			j.breaks("unread", "answer %d of site %d (%s): %v", h.at+1, h.who.Site, h.target, h.unread)
+			continue
 		}
+		t.take(&h)
 	}
 	for _, t := range j.sites {
 		slices.SortStableFunc(t.audits, func(a, b client.Audit) int { return a.At.Compare(b.At) })
@@ -100,77 +105,117 @@ func (j *judge) signatures() {
 	j.prove("%d answers are signed by the sites %v of fleet %q", len(j.run.Answers), j.run.Sites, j.cluster)
 }
 
-// heard is an answer whose signature is good.
-type heard struct {
-	answer *proof.Answer
-	at     int // in the file
-	who    proof.Signatory
-}
-
 // verified are the answers that were signed, in the order in which they were: what a site said last is not for the writer of the file to
 // choose.
 func (j *judge) verified() (list []heard) {
-	for i := range j.run.Answers {
-		a := &j.run.Answers[i]
-		who, err := a.Verify(j.authority)
-		if err != nil {
-			j.breaks("forged", "answer %d (%s): %v", i+1, a.Target, err)
+	verifier, err := proof.NewVerifier(j.authority)
+	if err != nil {
+		j.breaks("forged", "none of the answers can be verified: %v", err)
+		return nil
+	}
+	all := make([]heard, len(j.run.Answers))
+	onAllCores(len(all), func(i int) { all[i] = hear(verifier, &j.run.Answers[i], i) })
+	for i := range all {
+		h := &all[i]
+		if h.forged != nil {
+			j.breaks("forged", "answer %d (%s): %v", i+1, h.target, h.forged)
 			continue
 		}
 		if j.cluster == "" {
-			j.cluster = who.Cluster
+			j.cluster = h.who.Cluster
 		}
-		list = append(list, heard{a, i, who})
+		list = append(list, *h)
 	}
 	slices.SortStableFunc(list, func(a, b heard) int { return a.who.At.Compare(b.who.At) })
 	return list
 }
 
-// hear takes an answer for what it is by the question it was given to.
-func (t *testimony) hear(a *proof.Answer) error {
+// onAllCores calls do for 0 to n-1, in any order, on as many cores as there are, and returns when all is done.
+func onAllCores(n int, do func(i int)) {
+	var next atomic.Int64
+	var work sync.WaitGroup
+	for range min(n, runtime.GOMAXPROCS(0)) {
+		work.Go(func() {
+			for i := int(next.Add(1)) - 1; i < n; i = int(next.Add(1)) - 1 {
+				do(i)
+			}
+		})
+	}
+	work.Wait()
+}
+
+// heard is an answer that was looked at by itself: who has signed it, and what it says.
+type heard struct {
+	at     int // in the file
+	target string
+	who    proof.Signatory
+	forged error // nobody has signed it
+	unread error // it is signed, and does not say what such an answer says
+
+	// What it is an answer to, by the question; nothing of it: of no use here.
+	audit   *client.Audit
+	id      holdfast.ID
+	txn     *client.Txn // with the id
+	account holdfast.AccountID
+	page    *page // of the statement of the account
+}
+
+// hear verifies an answer and takes it for what it is by the question it was given to.
+func hear(v *proof.Verifier, a *proof.Answer, at int) heard {
+	h := heard{at: at, target: a.Target}
+	if h.who, h.forged = v.Verify(a); h.forged == nil {
+		h.unread = h.read(a)
+	}
+	return h
+}
+
+func (h *heard) read(a *proof.Answer) error {
 	target, err := url.ParseRequestURI(a.Target)
 	if err != nil || a.Method != http.MethodGet || a.Status != http.StatusOK {
 		return nil // signed, and of no use here
 	}
 	if target.Path == "/v1/audit" {
-		var audit client.Audit
-		if err := json.Unmarshal(a.Body, &audit); err != nil {
+		h.audit = new(client.Audit)
+		if err := json.Unmarshal(a.Body, h.audit); err != nil {
 			return fmt.Errorf("audit: %w", err)
 		}
-		t.audits = append(t.audits, audit)
 		return nil
 	}
 	if text, ok := strings.CutPrefix(target.Path, "/v1/transactions/"); ok {
-		return t.hearTxn(text, a.Body)
+		return h.readTxn(text, a.Body)
 	}
 	name, ok := strings.CutSuffix(strings.TrimPrefix(target.Path, "/v1/accounts/"), "/statement")
 	if !ok {
 		return nil
 	}
-	account, err := holdfast.ParseAccountID(name)
-	if err != nil {
+	if h.account, err = holdfast.ParseAccountID(name); err != nil {
 		return err
 	}
 	p, err := client.DecodePage(a.Body)
-	if err != nil {
-		return err
-	}
-	t.pages[account] = append(t.pages[account], page{target.Query().Get("cursor"), p})
-	return nil
+	h.page = &page{target.Query().Get("cursor"), p}
+	return err
 }
 
-// hearTxn takes an answer to a question for one id: for payments that are on no statement that was read.
-func (t *testimony) hearTxn(text string, body []byte) error {
-	id, err := holdfast.ParseID(text)
-	if err != nil {
+// readTxn reads an answer to a question for one id: for payments that are on no statement that was read.
+func (h *heard) readTxn(text string, body []byte) (err error) {
+	if h.id, err = holdfast.ParseID(text); err != nil {
 		return err
 	}
-	x, err := client.DecodeTxn(id, body)
-	if err != nil {
-		return err
+	x, err := client.DecodeTxn(h.id, body)
+	h.txn = &x
+	return err
+}
+
+// take adds an answer to what the site has signed.
+func (t *testimony) take(h *heard) {
+	switch {
+	case h.audit != nil:
+		t.audits = append(t.audits, *h.audit)
+	case h.txn != nil:
+		t.byID[h.id] = h.txn
+	case h.page != nil:
+		t.pages[h.account] = append(t.pages[h.account], *h.page)
 	}
-	t.byID[id] = &x
-	return nil
 }
 
 // statements puts the pages of each statement together, and checks that none is missing and that the lines add up.

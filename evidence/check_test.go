@@ -18,7 +18,7 @@ var noon = time.Date(2026, 5, 27, 12, 0, 0, 0, time.UTC)
 
 // stand is a fleet of three on paper: what each site would answer, before it signs.
 type stand struct {
-	t        *testing.T
+	t        testing.TB
 	signers  map[holdfast.SiteID]*link.Credentials
 	bodies   map[holdfast.SiteID]map[string]string // by the target
 	run      *Run
@@ -27,7 +27,7 @@ type stand struct {
 	later    proof.Answer // signed after the others
 }
 
-func newStand(t *testing.T) *stand {
+func newStand(t testing.TB) *stand {
 	t.Helper()
 	ca, err := link.NewCA("drill", noon, 72*time.Hour)
 	if err != nil {
@@ -301,4 +301,23 @@ func TestFilesAreReadAsTheyWereWritten(t *testing.T) {
 			t.Errorf("%s was read as %+v", name, f)
 		}
 	}
+}
+
+// BenchmarkCheck checks as many answers as a drill of half a minute has: two thousand payments asked for by id at each of three sites.
+func BenchmarkCheck(b *testing.B) {
+	s := newStand(b)
+	s.sign()
+	for i := range 2000 {
+		id := holdfast.ID{0: byte(i >> 8), 1: byte(i), 6: 0x70, 8: 0x80}
+		body := fmt.Sprintf(`{"outcome":{"id":%q,"status":"refused","code":"exceeds-credits","shard":1}}`, id)
+		for site := holdfast.SiteID(1); site <= 3; site++ {
+			s.run.Answers = append(s.run.Answers, s.signedAt(site, "/v1/transactions/"+id.String(), body, noon.Add(time.Duration(i/200)*time.Second)))
+		}
+	}
+	for b.Loop() {
+		if v := s.run.Check(nil); !v.OK {
+			b.Fatalf("%q", v.Broken)
+		}
+	}
+	b.ReportMetric(float64(b.Elapsed().Microseconds())/float64(b.N)/float64(len(s.run.Answers)), "us/answer")
 }

@@ -49,6 +49,8 @@ type Cable struct {
 	listener     *net.TCPListener
 	line         atomic.Pointer[line]
 	room         chan struct{} // one token per connection
+	pacer        *pacer
+	ownPacer     bool // it ends with the cable
 	goroutines   sync.WaitGroup
 
 	lots     lots
@@ -77,12 +79,27 @@ type line struct {
 // NewCable listens on listen ("127.0.0.1:0" picks a port) and relays to target; delay is the one-way propagation delay of
 // both directions, so that a round trip takes twice as long. The name is for error texts.
 func NewCable(name, listen, target string, delay time.Duration) (*Cable, error) {
+	p, err := newPacer()
+	if err != nil {
+		return nil, fmt.Errorf("cable %s: %w", name, err)
+	}
+	c, err := newCable(name, listen, target, delay, p)
+	if err != nil {
+		p.close()
+		return nil, err
+	}
+	c.ownPacer = true
+	return c, nil
+}
+
+// newCable is NewCable with a pacer that the caller owns.
+func newCable(name, listen, target string, delay time.Duration, p *pacer) (*Cable, error) {
 	l, err := net.Listen("tcp", listen)
 	if err != nil {
 		return nil, fmt.Errorf("cable %s: %w", name, err)
 	}
 	c := &Cable{
-		name: name, target: target, listener: l.(*net.TCPListener),
+		name: name, target: target, listener: l.(*net.TCPListener), pacer: p,
 		room: make(chan struct{}, maxConns), conns: map[*conn]struct{}{},
 	}
 	c.line.Store(&line{delay: [2]time.Duration{delay, delay}})
@@ -197,6 +214,9 @@ func (c *Cable) Close() error {
 		err = c.listener.Close()
 	}
 	c.goroutines.Wait()
+	if c.ownPacer {
+		c.pacer.close()
+	}
 	if err != nil {
 		return fmt.Errorf("cable %s: %w", c.name, err)
 	}

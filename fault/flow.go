@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -15,6 +16,7 @@ const (
 	maxRead  = 256 << 10 // bytes per system call
 	maxWrite = 256 << 10 // so that a cut stops a writer who has fallen behind
 	slack    = 30 * time.Microsecond
+	mostOf   = 150 * time.Microsecond // see flow.grain
 	neverDue = time.Duration(1<<63 - 1)
 )
 
@@ -25,8 +27,11 @@ type flow struct {
 	way      int // 0 forward, 1 backward
 	src, dst *net.TCPConn
 	wake     chan struct{} // capacity 1: look again
-	timer    *time.Timer   // of whoever sleeps: connect, later drain
 	writing  sync.Mutex    // held while bytes go to dst; taken before mu
+	rung     atomic.Int64  // when the pacer was to wake it, which has done so since it looked; 0: it has not
+
+	dueAt time.Time // when the pacer is to wake it
+	place int       // in the pacer's heap, from 1; 0: it is not there. Both under the pacer's lock
 
 	mu         sync.Mutex
 	space      sync.Cond // on mu: fill waits for room
@@ -57,7 +62,7 @@ const (
 )
 
 func newFlow(cn *conn, way int) *flow {
-	f := &flow{conn: cn, way: way, wake: make(chan struct{}, 1), timer: time.NewTimer(time.Hour), ring: make([]byte, minRing)}
+	f := &flow{conn: cn, way: way, wake: make(chan struct{}, 1), ring: make([]byte, minRing)}
 	f.space.L = &f.mu
 	return f
 }
@@ -135,8 +140,26 @@ func (f *flow) put(n int, err error) {
 		f.finish(endClose, now)
 	case err != nil:
 		f.finish(endReset, now)
-	case idle:
+	case idle && n > 0:
+		f.expect(now)
+	}
+}
+
+// expect has drain woken for bytes that came in at a moment and are the only ones. Drain itself need not wake to find out when that is.
+func (f *flow) expect(in time.Time) {
+	f.mu.Lock()
+	line := f.conn.cable.line.Load()
+	out, whole := f.leaves(line, in)
+	if f.first < len(f.marks) {
+		out = out.Add(f.marks[f.first].late)
+	}
+	f.mu.Unlock()
+	switch {
+	case !whole: // a heal kicks
+	case time.Until(out) <= slack:
 		f.kick()
+	default:
+		f.conn.cable.pacer.at(f, out)
 	}
 }
 
@@ -207,7 +230,7 @@ func (f *flow) due() (piece []byte, wait time.Duration, over bool) {
 func (f *flow) advance(line *line, now time.Time) time.Duration {
 	for ; f.first < len(f.marks); f.first++ {
 		out, _ := f.leaves(line, f.marks[f.first].in)
-		if wait := out.Add(f.marks[f.first].late).Sub(now); wait > slack {
+		if wait := out.Add(f.marks[f.first].late).Sub(now); wait > f.grain() {
 			return wait
 		}
 		f.ready = f.marks[f.first].end
@@ -215,6 +238,12 @@ func (f *flow) advance(line *line, now time.Time) time.Duration {
 	f.marks, f.first = f.marks[:0], 0
 	out, _ := f.leaves(line, f.endAt)
 	return out.Sub(now)
+}
+
+// grain is how much earlier than they are due bytes may leave when the flow is awake: a thirty-second of the delay, and not much. What is
+// nearly due at the same time then leaves at the same time, on all cables.
+func (f *flow) grain() time.Duration {
+	return max(slack, min(f.conn.cable.line.Load().delay[f.way]/32, mostOf))
 }
 
 func (f *flow) leaves(l *line, in time.Time) (time.Time, bool) {
@@ -289,17 +318,16 @@ func (f *flow) other() *flow { return f.conn.flows[1-f.way] }
 
 // sleep waits for a kick, at most d. It returns false when the connection is over.
 func (f *flow) sleep(d time.Duration) bool {
-	due := time.Now()
 	if d < neverDue {
-		due = due.Add(d)
+		f.conn.cable.pacer.at(f, time.Now().Add(d))
 	}
-	f.timer.Reset(d)
 	select {
 	case <-f.conn.quit:
 		return false
 	case <-f.wake:
-	case <-f.timer.C:
-		f.conn.cable.woke(time.Since(due))
+	}
+	if due := time.Duration(f.rung.Swap(0)); due != 0 {
+		f.conn.cable.woke(time.Since(f.conn.cable.pacer.began) - due)
 	}
 	return true
 }
@@ -333,4 +361,5 @@ func (f *flow) stop() {
 	f.head = f.tail
 	f.space.Broadcast()
 	f.mu.Unlock()
+	f.conn.cable.pacer.forget(f)
 }

@@ -26,6 +26,7 @@ type Net struct {
 	mu     sync.Mutex
 	delay  time.Duration
 	cables map[Route]*Cable
+	pacer  *pacer // of all cables; nil: there was none yet
 }
 
 // NewNet makes a network without cables; delay is the one-way delay of those to come.
@@ -42,7 +43,14 @@ func (n *Net) Lay(r Route, listen, target string) (addr string, err error) {
 	if listen == "" {
 		listen = "127.0.0.1:0"
 	}
-	c, err := NewCable(r.String(), listen, target, n.delay)
+	if n.pacer == nil {
+		p, err := newPacer()
+		if err != nil {
+			return "", fmt.Errorf("%v: %w", r, err)
+		}
+		n.pacer = p
+	}
+	c, err := newCable(r.String(), listen, target, n.delay, n.pacer)
 	if err != nil {
 		return "", err
 	}
@@ -154,12 +162,16 @@ func (n *Net) Tardy() (worst time.Duration) {
 // Close closes every cable and waits for their goroutines.
 func (n *Net) Close() error {
 	n.mu.Lock()
-	cables := maps.Clone(n.cables)
+	cables, p := maps.Clone(n.cables), n.pacer
 	clear(n.cables)
+	n.pacer = nil
 	n.mu.Unlock()
 	var errs []error
 	for _, c := range cables {
 		errs = append(errs, c.Close())
+	}
+	if p != nil {
+		p.close()
 	}
 	return errors.Join(errs...)
 }

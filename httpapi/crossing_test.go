@@ -96,7 +96,7 @@ func TestAHoldThatCrossesIsShownAsItsCallerMadeIt(t *testing.T) {
 	hold := b.transfer(b.alice, far, 3000)
 	hold.Timeout = time.Hour
 	b.done(b.Hold(t.Context(), hold))
-	h, err := b.HoldByID(t.Context(), hold.ID)
+	h, err := b.HoldByID(t.Context(), client.HoldName{ID: hold.ID})
 	if err != nil || h.ID != hold.ID || h.Debit != b.alice || h.Credit != far || h.Amount != 3000 {
 		t.Errorf("%+v, %v", h, err)
 	}
@@ -105,13 +105,13 @@ func TestAHoldThatCrossesIsShownAsItsCallerMadeIt(t *testing.T) {
 		t.Errorf("holds of alice: %+v, %v", list, err)
 	}
 	id := b.NewID()
-	b.done(b.Post(t.Context(), id, hold.ID, 2000))
+	b.done(b.Post(t.Context(), id, client.HoldName{ID: hold.ID}, 2000))
 	b.holdIs(hold, "posted") // whether its payment is settled at home or not
 	given := b.transfer(b.alice, far, 10)
 	given.Timeout = time.Hour
 	b.done(b.Hold(t.Context(), given))
 	b.holdIs(given, "open")
-	b.done(b.Void(t.Context(), b.NewID(), given.ID))
+	b.done(b.Void(t.Context(), b.NewID(), client.HoldOf(given)))
 	b.holdIs(given, "voided")
 	m, err := b.Transfer(t.Context(), id)
 	if err != nil || m.Debit != b.alice || m.Credit != far || m.Amount != 2000 || m.Hold != hold.ID {

@@ -217,6 +217,52 @@ func TestScannerKnowsWhatIsDocumented(t *testing.T) {
 	}
 }
 
+// TestWhatIsNotDocumentedIsRefused: a body with a member that the document does not know is refused, and the document says so.
+func TestWhatIsNotDocumentedIsRefused(t *testing.T) {
+	d, api := theDocument(), newTestAPI(&fake{})
+	bodies := 0
+	for name, op := range d.ops {
+		if op.RequestBody == nil {
+			continue
+		}
+		bodies++
+		if open := d.open(op.RequestBody.Content[jsonType].Schema, map[string]bool{}); open != "" {
+			t.Errorf("%s: %s lets other members in than it knows", name, open)
+		}
+		if status, _, body := ask(t, api, op.Method, concrete(op.Path), operatorKey, `{"surprise":1}`); status != http.StatusBadRequest || !strings.Contains(body, "surprise") {
+			t.Errorf("%s: %d %s", name, status, body)
+		}
+	}
+	if bodies < 15 {
+		t.Errorf("only %d operations take a body: this proves little", bodies)
+	}
+}
+
+// open names an object, of those that a schema is made of, which may have members that it does not know; "": there is none.
+func (d *document) open(s *huma.Schema, seen map[string]bool) string {
+	name := s.Ref
+	if name != "" {
+		if seen[name] {
+			return ""
+		}
+		seen[name] = true
+		s = d.Components.Schemas.SchemaFromRef(name)
+	}
+	if s.Type == huma.TypeObject && s.AdditionalProperties != false {
+		return "object " + name
+	}
+	parts := slices.Concat(s.OneOf, s.AnyOf, s.AllOf, slices.Collect(maps.Values(s.Properties)))
+	if s.Items != nil {
+		parts = append(parts, s.Items)
+	}
+	for _, part := range parts {
+		if open := d.open(part, seen); open != "" {
+			return open
+		}
+	}
+	return ""
+}
+
 func jsonNames(t reflect.Type) (names []string) {
 	for i := range t.NumField() {
 		f := t.Field(i)

@@ -245,27 +245,27 @@ func TestHoldsOnARealSite(t *testing.T) {
 		hold.Timeout = time.Hour
 		b.done(b.Hold(t.Context(), hold))
 		b.holds(b.alice, 10000, 7000)
-		h, err := b.HoldByID(t.Context(), hold.ID)
+		h, err := b.HoldByID(t.Context(), client.HoldOf(hold))
 		if err != nil || h.State != "open" || h.Amount != 3000 || h.Debit != b.alice || h.Expires.Sub(h.Opened) != time.Hour {
 			t.Errorf("%+v %v", h, err)
 		}
 		if list, err := b.Holds(t.Context(), b.alice); err != nil || len(list) != 1 || list[0] != h {
 			t.Errorf("%+v %v", list, err)
 		}
-		b.refused(holdfast.CodeHoldExceeded)(b.Post(t.Context(), holdfast.ID{}, hold.ID, 3001))
-		b.done(b.Post(t.Context(), holdfast.ID{}, hold.ID, 2000))
+		b.refused(holdfast.CodeHoldExceeded)(b.Post(t.Context(), holdfast.ID{}, client.HoldOf(hold), 3001))
+		b.done(b.Post(t.Context(), holdfast.ID{}, client.HoldOf(hold), 2000))
 		b.holds(b.alice, 8000, 8000)
-		b.refused(holdfast.CodeHoldPosted)(b.Void(t.Context(), holdfast.ID{}, hold.ID))
-		if h, err = b.HoldByID(t.Context(), hold.ID); err != nil || h.State != "posted" || !h.Expires.IsZero() {
+		b.refused(holdfast.CodeHoldPosted)(b.Void(t.Context(), holdfast.ID{}, client.HoldOf(hold)))
+		if h, err = b.HoldByID(t.Context(), client.HoldOf(hold)); err != nil || h.State != "posted" || !h.Expires.IsZero() {
 			t.Errorf("%+v %v", h, err)
 		}
 		second := b.transfer(b.alice, b.shop, 500)
 		b.done(b.Hold(t.Context(), second))
-		b.done(b.Void(t.Context(), holdfast.ID{}, second.ID))
+		b.done(b.Void(t.Context(), holdfast.ID{}, client.HoldOf(second)))
 		b.holds(b.alice, 8000, 8000)
 		third := b.transfer(b.alice, b.shop, 700)
 		b.done(b.Hold(t.Context(), third))
-		post := b.done(b.Post(t.Context(), holdfast.ID{}, third.ID, 0))
+		post := b.done(b.Post(t.Context(), holdfast.ID{}, client.HoldOf(third), 0))
 		m, err := b.Transfer(t.Context(), post.ID)
 		if err != nil || m.Kind != holdfast.Post || m.Hold != third.ID || m.Debit != b.alice || m.Credit != b.shop || m.Amount != 700 {
 			t.Errorf("%+v %v", m, err)

@@ -160,16 +160,9 @@ func (a *api) postLeader(ctx context.Context, x *exchange) error {
 	if err != nil {
 		return err
 	}
-	text, err := x.body()
-	if err != nil {
-		return err
-	}
-	s := newScanner(text)
 	var to holdfast.SiteID
-	for range s.members(leaderMembers) {
-		to = holdfast.SiteID(s.integer(1, math.MaxUint16))
-	}
-	if err := s.end(); err != nil {
+	err = x.object(leaderMembers, func(s *scanner, _ string) { to = holdfast.SiteID(s.integer(1, math.MaxUint16)) })
+	if err != nil {
 		return err
 	}
 	if to == 0 {
@@ -198,16 +191,8 @@ func (a *api) postRebuild(ctx context.Context, x *exchange) error {
 	if err != nil {
 		return err
 	}
-	text, err := x.body()
-	if err != nil {
-		return err
-	}
 	force := false
-	s := newScanner(text)
-	for range s.members(rebuildMembers) {
-		force = s.boolean()
-	}
-	if err := s.end(); err != nil {
+	if err := x.object(rebuildMembers, func(s *scanner, _ string) { force = s.boolean() }); err != nil {
 		return err
 	}
 	if err := a.site.Rebuild(ctx, id, force); err != nil {
@@ -227,15 +212,7 @@ func (a *api) postTrust(ctx context.Context, x *exchange) error {
 	if err != nil {
 		return err
 	}
-	text, err := x.body()
-	if err != nil {
-		return err
-	}
-	s := newScanner(text)
-	for range s.members(nil) {
-		continue // there are none
-	}
-	if err := s.end(); err != nil {
+	if err := x.object(nil, func(*scanner, string) {}); err != nil { // there are none
 		return err
 	}
 	if err := a.site.Trust(ctx, id); err != nil {
@@ -288,12 +265,13 @@ type shardAuditBody struct {
 }
 
 type transitBody struct {
-	Home   uint16 `json:"home" doc:"Shard of the payers"`
-	Away   uint16 `json:"away" doc:"Shard of the payees"`
-	Asset  string `json:"asset"`
-	Sent   int64  `json:"sent" doc:"For good"`
-	Held   int64  `json:"held" doc:"Under way, or for a hold that is open"`
-	Landed int64  `json:"landed" doc:"At the payees; between sent, and sent and held"`
+	Home   uint16   `json:"home" doc:"Shard of the payers"`
+	Away   uint16   `json:"away" doc:"Shard of the payees; 0: several, see among"`
+	Among  []uint16 `json:"among,omitempty" doc:"Shards between which slots have moved: what was sent to one of them may have landed in another, so they are compared together"`
+	Asset  string   `json:"asset"`
+	Sent   int64    `json:"sent" doc:"For good"`
+	Held   int64    `json:"held" doc:"Under way, or for a hold that is open"`
+	Landed int64    `json:"landed" doc:"At the payees; between sent, and sent and held"`
 }
 
 type assetBody struct {
@@ -327,7 +305,7 @@ func (a *api) getAudit(ctx context.Context, x *exchange) error {
 	}
 	for _, t := range audit.Transit {
 		body.Transit = append(body.Transit, transitBody{
-			uint16(t.Home), uint16(t.Away), t.Asset.String(), int64(t.Sent), int64(t.Held), int64(t.Landed),
+			uint16(t.Home), uint16(t.Away), numbers(t.Among), t.Asset.String(), int64(t.Sent), int64(t.Held), int64(t.Landed),
 		})
 	}
 	return x.sendJSON(http.StatusOK, body)

@@ -518,6 +518,33 @@ func TestReadsThatCannotBeAnswered(t *testing.T) {
 	}
 }
 
+// TestAnIdIsLookedForInEveryShardThatCanBeRead: while this site's replica of one of them is out of service, what is not in the others may be
+// in that one.
+func TestAnIdIsLookedForInEveryShardThatCanBeRead(t *testing.T) {
+	a := &api{site: partly{&fake{}}}
+	for _, row := range []struct {
+		at   holdfast.ShardID // where it is; 0: nowhere
+		want int
+	}{{3, 0}, {2, http.StatusServiceUnavailable}, {0, http.StatusServiceUnavailable}} {
+		x := &exchange{}
+		err := a.lookIn(t.Context(), x, []holdfast.ShardID{1, 2, 3}, shard.Stale, func(*shard.View) (bool, error) { return x.shard == row.at, nil })
+		var p *Problem
+		if errors.As(err, &p); row.want == 0 && err != nil || row.want != 0 && (p == nil || p.Status != row.want) {
+			t.Errorf("in shard %d: %v", row.at, err)
+		}
+	}
+}
+
+// partly is a site whose replica of shard 2 is out of service.
+type partly struct{ *fake }
+
+func (partly) Read(_ context.Context, id holdfast.ShardID, _ shard.ReadMode, fn func(*shard.View) error) error {
+	if id == 2 {
+		return shard.ErrOutOfService
+	}
+	return fn(nil)
+}
+
 func TestParametersAreReadStrictly(t *testing.T) {
 	api := newTestAPI(&fake{})
 	for path, field := range map[string]string{

@@ -110,7 +110,7 @@ type settleIn struct {
 type settleBody struct {
 	ID     string `json:"id,omitempty" format:"uuid" doc:"May be left out when the Idempotency-Key header is sent"`
 	Amount int64  `json:"amount,omitempty" minimum:"0" doc:"How much of the hold; all of it if left out"`
-	Debit  string `json:"debit,omitempty" doc:"If given, that of the hold. Needed only where an id was used for several holds: it says which is meant"`
+	Debit  string `json:"debit,omitempty" doc:"If given, that of the hold. It tells which shard has the hold, so that a site which has not heard of it yet need not ask all; and which hold is meant where an id was used for several"`
 	Credit string `json:"credit,omitempty" doc:"If given, that of the hold; see debit"`
 	Code   uint32 `json:"code,omitempty" format:"int64" maximum:"4294967295"`
 	Ref    string `json:"ref,omitempty"`
@@ -124,7 +124,7 @@ type voidIn struct {
 
 type voidBody struct {
 	ID     string `json:"id,omitempty" format:"uuid" doc:"May be left out when the Idempotency-Key header is sent"`
-	Debit  string `json:"debit,omitempty" doc:"If given, that of the hold. Needed only where an id was used for several holds: it says which is meant"`
+	Debit  string `json:"debit,omitempty" doc:"If given, that of the hold. It tells which shard has the hold, so that a site which has not heard of it yet need not ask all; and which hold is meant where an id was used for several"`
 	Credit string `json:"credit,omitempty" doc:"If given, that of the hold; see debit"`
 	Code   uint32 `json:"code,omitempty" format:"int64" maximum:"4294967295"`
 	Ref    string `json:"ref,omitempty"`
@@ -143,7 +143,7 @@ type readIn struct {
 
 type readHoldIn struct {
 	PathID
-	Debit  string `query:"debit" doc:"The account that pays. Needed only where an id was used for several holds: without it the answer is hold-ambiguous then"`
+	Debit  string `query:"debit" doc:"The account that pays. It tells which shard has the hold, so that a site which has not heard of it yet need not ask all; where an id was used for several holds the answer is hold-ambiguous without it"`
 	Credit string `query:"credit" doc:"The account that receives; see debit"`
 	ModeIn
 }

@@ -186,7 +186,7 @@ func TestReadersFollowAnOwnerWhoMoves(t *testing.T) {
 	for _, h := range []holdfast.Transfer{near, across, back, over} {
 		b.done(b.Hold(ctx, h))
 	}
-	b.done(b.Post(ctx, b.NewID(), over.ID, 60))
+	b.done(b.Post(ctx, b.NewID(), client.HoldName{ID: over.ID}, 60))
 	b.settleTo(500 + 300)
 	first := b.look(b.alice, moments)
 	if len(first.holds) != 2 || len(first.lines) < 16 || len(first.past) != 11 {
@@ -216,8 +216,8 @@ func TestReadersFollowAnOwnerWhoMoves(t *testing.T) {
 	pay(b.alice, b.shop, 25)
 	pay(far, b.alice, 5)
 	post := b.NewID()
-	b.done(b.Post(ctx, post, near.ID, 400))
-	b.done(b.Void(ctx, b.NewID(), across.ID))
+	b.done(b.Post(ctx, post, client.HoldOf(near), 400))
+	b.done(b.Void(ctx, b.NewID(), client.HoldName{ID: across.ID}))
 	b.settleTo(0)
 	b.holdIs(across, "voided")
 	b.holdIs(near, "posted") // made anew where she went, and posted across shards there
@@ -275,7 +275,7 @@ func (b *bank) settleTo(held holdfast.Amount) {
 
 func (b *bank) holdIs(h holdfast.Transfer, state string) {
 	b.Helper()
-	got, err := b.HoldByID(b.T.Context(), h.ID)
+	got, err := b.HoldByID(b.T.Context(), client.HoldOf(h))
 	if err != nil || got.ID != h.ID || got.Debit != h.Debit || got.Credit != h.Credit || got.Amount != h.Amount || got.State != state {
 		b.Errorf("hold %s: %+v, %v; want it %s", h.ID, got, err, state)
 	}

@@ -251,10 +251,12 @@ func (a *api) look(
 	return nil
 }
 
-// lookIn reads shards one after another until one has what is asked for. An id alone does not tell its shard.
+// lookIn reads shards one after another until one has what is asked for. An id alone does not tell its shard. While one of them cannot be
+// read nobody knows that there is nothing.
 func (a *api) lookIn(
 	ctx context.Context, x *exchange, ids []holdfast.ShardID, mode shard.ReadMode, fn func(*shard.View) (bool, error),
 ) error {
+	var unread error
 	for _, id := range ids {
 		found := false
 		x.shard = id
@@ -262,12 +264,17 @@ func (a *api) lookIn(
 			found, err = fn(v)
 			return err
 		})
-		if err != nil {
+		switch {
+		case err == nil && found:
+			return nil
+		case errors.Is(err, shard.ErrOutOfService): // only this site's replica: the others may have it
+			unread = err
+		case err != nil:
 			return a.unanswered(err)
 		}
-		if found {
-			return nil
-		}
+	}
+	if unread != nil {
+		return a.unanswered(unread)
 	}
 	return nothingFound()
 }

@@ -5,6 +5,7 @@ import (
 
 	"holdfast"
 	"holdfast/guard"
+	"holdfast/site"
 )
 
 const (
@@ -209,14 +210,14 @@ func (a *api) fleetRoutes(r *router) {
 			"survive while the step lasts and after it, what there is to copy, and what each site would lead. Refused with not-now, saying why, " +
 			"when it would leave too few voters or stop a shard, when a site does not answer or is not reached, when a learner that is to get its vote has not caught up, and when a number, " +
 			"name or address is in use. There is no transaction that an Idempotency-Key could name: it may be sent and changes nothing.",
-		action: guard.ChangeSites, handle: a.postSitePlan,
+		action: guard.ChangeSites, handle: showPlan(a, siteRequest(siteRequestMembers), a.site.PlanSites, sitePlanBodyOf),
 	})
-	add[siteApplyIn, jsonOut[siteOrderedBody]](r, operation{
+	add[siteApplyIn, jsonOut[orderedBody]](r, operation{
 		name: "apply-sites", method: post, path: "/v1/sites/apply", tag: tagFleet, summary: "Order what a plan has shown",
 		text: "The request and the id of its plan; refused with plan-stale when anything has changed since. It is answered when the order " +
 			"stands in the log; the fleet carries it out by itself, whatever fails meanwhile, and /v1/sites shows how far it is. Ordering " +
 			"the same plan again is done and changes nothing. There is no transaction that an Idempotency-Key could name: it may be sent and changes nothing.",
-		action: guard.ChangeSites, handle: a.postSiteApply,
+		action: guard.ChangeSites, handle: applyPlan(a, "/v1/sites/plan", siteRequest(siteApplyMembers), a.site.ApplySites),
 	})
 	a.slotRoutes(r)
 	a.splitRoutes(r)
@@ -240,15 +241,15 @@ func (a *api) slotRoutes(r *router) {
 			"single losses would be survived before, while a slot is on its way, and after, and about how long its owners would wait. Refused with " +
 			"not-now, saying why, when the slots are in several shards or there already, when one is on its way or has come too lately, and when " +
 			"a site does not know how to move slots. There is no transaction that an Idempotency-Key could name: it may be sent and changes nothing.",
-		action: guard.MoveSlots, handle: a.postSlotPlan,
+		action: guard.MoveSlots, handle: showPlan(a, slotRequest(slotRequestMembers), a.site.PlanSlots, func(p *site.SlotPlan) any { return slotPlanBodyOf(p) }),
 	})
-	add[slotApplyIn, jsonOut[slotOrderedBody]](r, operation{
+	add[slotApplyIn, jsonOut[orderedBody]](r, operation{
 		name: "apply-slots", method: post, path: "/v1/slots/apply", tag: tagFleet, summary: "Order the moves that a plan has shown",
 		text: "The request and the id of its plan; refused with plan-stale when the shard map has changed since. It is answered when the order " +
 			"stands in the log; the fleet moves the slots by itself, one after the other, whatever fails meanwhile, and /v1/shards shows how far that is. " +
 			"No payment fails: those of a slot that is on its way wait and go where it is. Ordering the same plan again is done and changes " +
 			"nothing. There is no transaction that an Idempotency-Key could name: it may be sent and changes nothing.",
-		action: guard.MoveSlots, handle: a.postSlotApply,
+		action: guard.MoveSlots, handle: applyPlan(a, "/v1/slots/plan", slotRequest(slotApplyMembers), a.site.ApplySlots),
 	})
 	add[slotStayIn, jsonOut[slotKeptBody]](r, operation{
 		name: "stay-slots", method: post, path: "/v1/slots/stay", tag: tagFleet, summary: "Give up moves that are not decided yet",
@@ -268,15 +269,15 @@ func (a *api) splitRoutes(r *router) {
 			"after; and about how long its owners would wait. Refused with not-now, saying why, when a split, a birth of a shard or a change of sites " +
 			"is under way, when a site does not answer or does not know how, and when there is nothing to divide. There is no transaction that " +
 			"an Idempotency-Key could name: it may be sent and changes nothing.",
-		action: guard.SplitShards, handle: a.postSplitPlan,
+		action: guard.SplitShards, handle: showPlan(a, splitRequest(splitRequestMembers), a.site.PlanSplit, splitPlanBodyOf),
 	})
-	add[splitApplyIn, jsonOut[slotOrderedBody]](r, operation{
+	add[splitApplyIn, jsonOut[orderedBody]](r, operation{
 		name: "apply-split", method: post, path: "/v1/shards/{id}/split/apply", tag: tagFleet, summary: "Order the split that a plan has shown",
 		text: "The slots that the plan has shown, and its id; refused with plan-stale when the shard map or the list of sites has changed since. It is " +
 			"answered when the order stands in the log; the fleet lets the shard be born and moves the slots by itself, one after the other, whatever " +
 			"fails meanwhile, and /v1/shards shows how far that is. No payment fails. Ordering the same plan again is done and changes nothing. " +
 			"There is no transaction that an Idempotency-Key could name: it may be sent and changes nothing.",
-		action: guard.SplitShards, handle: a.postSplitApply,
+		action: guard.SplitShards, handle: applyPlan(a, "/v1/shards/{id}/split/plan", splitRequest(splitApplyMembers), a.site.ApplySplit),
 	})
 	add[splitCancelIn, jsonOut[splitBody]](r, operation{
 		name: "cancel-split", method: post, path: "/v1/shards/{id}/split/cancel", tag: tagFleet, summary: "Give up the split of a shard that is under way",

@@ -1,10 +1,7 @@
 package httpapi
 
 import (
-	"context"
-	"errors"
 	"math"
-	"net/http"
 
 	"holdfast"
 	"holdfast/site"
@@ -25,11 +22,6 @@ type SiteRequestBody struct {
 type siteApplyBody struct {
 	SiteRequestBody
 	Plan string `json:"plan" doc:"Id of the plan that was looked at"`
-}
-
-type siteOrderedBody struct {
-	Plan    string `json:"plan"`
-	Ordered bool   `json:"ordered" doc:"It stands in the log, and the fleet carries it out: /v1/sites shows how far it is"`
 }
 
 type sitePlanBody struct {
@@ -92,100 +84,54 @@ const (
 )
 
 // siteRequest reads what an operator wants of the sites, and the plan if it is to be applied.
-func (x *exchange) siteRequest(known []string) (q site.SiteRequest, plan string, err error) {
-	text, err := x.body()
-	if err != nil {
-		return q, "", err
-	}
-	s := newScanner(text)
-	for name := range s.members(known) {
-		switch name {
-		case "kind":
-			q.Kind = s.string(maxSiteText)
-		case "site":
-			q.Site = holdfast.SiteID(s.integer(1, math.MaxUint16))
-		case "old":
-			q.Old = holdfast.SiteID(s.integer(1, math.MaxUint16))
-		case "name":
-			q.Name = s.string(maxSiteText)
-		case "city":
-			q.City = s.string(maxSiteText)
-		case "http":
-			q.HTTP = s.string(maxSiteText)
-		case "addresses":
-			for range s.elements(maxAddresses) {
-				q.Addresses = append(q.Addresses, s.string(maxSiteText))
+func siteRequest(known []string) func(*exchange) (site.SiteRequest, string, error) {
+	return func(x *exchange) (q site.SiteRequest, plan string, err error) {
+		err = x.object(known, func(s *scanner, name string) {
+			switch name {
+			case "kind":
+				q.Kind = s.string(maxSiteText)
+			case "site":
+				q.Site = holdfast.SiteID(s.integer(1, math.MaxUint16))
+			case "old":
+				q.Old = holdfast.SiteID(s.integer(1, math.MaxUint16))
+			case "name":
+				q.Name = s.string(maxSiteText)
+			case "city":
+				q.City = s.string(maxSiteText)
+			case "http":
+				q.HTTP = s.string(maxSiteText)
+			case "addresses":
+				for range s.elements(maxAddresses) {
+					q.Addresses = append(q.Addresses, s.string(maxSiteText))
+				}
+			case "learner":
+				q.Learner = s.boolean()
+			case "plan":
+				plan = s.string(maxSiteText)
 			}
-		case "learner":
-			q.Learner = s.boolean()
-		case "plan":
-			plan = s.string(maxSiteText)
-		}
+		})
+		return q, plan, err
 	}
-	if err := s.end(); err != nil {
-		return q, "", err
-	}
-	return q, plan, nil
 }
 
-// postSitePlan shows what a change of sites would do.
-func (a *api) postSitePlan(ctx context.Context, x *exchange) error {
-	q, _, err := x.siteRequest(siteRequestMembers)
-	if err != nil {
-		return err
-	}
-	p, err := a.site.PlanSites(ctx, q)
-	if err != nil {
-		return a.notPlanned(err)
-	}
-	return x.sendJSON(http.StatusOK, sitePlanBodyOf(&p))
-}
-
-// postSiteApply orders what a plan has shown.
-func (a *api) postSiteApply(ctx context.Context, x *exchange) error {
-	q, plan, err := x.siteRequest(siteApplyMembers)
-	if err != nil {
-		return err
-	}
-	if plan == "" {
-		return edgeMalformed.field("plan", "name the plan that you have looked at: POST /v1/sites/plan makes one")
-	}
-	if err := a.site.ApplySites(ctx, q, plan); err != nil {
-		return a.notPlanned(err)
-	}
-	return x.sendJSON(http.StatusOK, siteOrderedBody{plan, true})
-}
-
-// notPlanned tells why nothing was changed; or that this site does not know whether something was.
-func (a *api) notPlanned(err error) error {
-	switch {
-	case errors.Is(err, site.ErrPlanStale):
-		p := edgePlanStale.problem("")
-		p.cause = err
-		return p
-	case errors.As(err, new(site.PlanRefused)):
-		return notNow(err)
-	case errors.Is(err, site.ErrUnknown):
-		p := notKnown(err)
-		p.cause = err
-		return p
-	}
-	return a.unanswered(err)
-}
-
-func sitePlanBodyOf(p *site.SitePlan) sitePlanBody {
+func sitePlanBodyOf(p *site.SitePlan) any {
 	b := sitePlanBody{
 		Plan: p.ID, List: p.Roster, Map: p.Map, Before: strengthBodyOf(&p.Before), After: strengthBodyOf(&p.After), Copy: p.Copy,
-		Steps: []planStepBody{}, Loads: []planLoadBody{}, Notes: append([]string{}, p.Notes...),
+		Steps: []planStepBody{}, Loads: planLoadBodies(p.Loads), Notes: append([]string{}, p.Notes...),
 	}
 	for i := range p.Steps {
 		s := &p.Steps[i]
 		b.Steps = append(b.Steps, planStepBody{uint16(s.Shard), s.Text, s.Copy, strengthBodyOf(&s.During), strengthBodyOf(&s.After)})
 	}
-	for _, l := range p.Loads {
-		b.Loads = append(b.Loads, planLoadBody{uint16(l.Site), l.Name, l.Shards, l.Now, l.After, l.Peak, l.Copies})
-	}
 	return b
+}
+
+func planLoadBodies(loads []site.PlannedLoad) []planLoadBody {
+	list := []planLoadBody{}
+	for _, l := range loads {
+		list = append(list, planLoadBody{uint16(l.Site), l.Name, l.Shards, l.Now, l.After, l.Peak, l.Copies})
+	}
+	return list
 }
 
 func strengthBodyOf(s *site.Strength) strengthBody {

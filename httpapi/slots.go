@@ -21,11 +21,6 @@ type slotApplyBody struct {
 	Plan string `json:"plan" doc:"Id of the plan that was looked at"`
 }
 
-type slotOrderedBody struct {
-	Plan    string `json:"plan"`
-	Ordered bool   `json:"ordered" doc:"It stands in the log, and the fleet carries it out: /v1/shards shows how far it is"`
-}
-
 type slotStayBody struct {
 	Slots []slotsBody `json:"slots" doc:"Whose moves are given up; those that are not under way are left out of account"`
 }
@@ -91,25 +86,27 @@ var (
 )
 
 // slotRequest reads which slots an operator means, where they are to be, and the plan if it is to be applied.
-func (x *exchange) slotRequest(known []string) (q site.SlotRequest, plan string, err error) {
-	text, err := x.body()
-	if err != nil {
-		return q, "", err
-	}
-	s := newScanner(text)
-	for name := range s.members(known) {
-		switch name {
-		case "slots":
-			for range s.elements(holdfast.Slots) {
-				q.Slots = append(q.Slots, s.slotRange())
+func slotRequest(known []string) func(*exchange) (site.SlotRequest, string, error) {
+	return func(x *exchange) (q site.SlotRequest, plan string, err error) {
+		err = x.object(known, func(s *scanner, name string) {
+			switch name {
+			case "slots":
+				q.Slots = s.slotRanges()
+			case "to":
+				q.To = holdfast.ShardID(s.integer(1, math.MaxUint16))
+			case "plan":
+				plan = s.string(maxSiteText)
 			}
-		case "to":
-			q.To = holdfast.ShardID(s.integer(1, math.MaxUint16))
-		case "plan":
-			plan = s.string(maxSiteText)
-		}
+		})
+		return q, plan, err
 	}
-	return q, plan, s.end()
+}
+
+func (s *scanner) slotRanges() (list []site.SlotRange) {
+	for range s.elements(holdfast.Slots) {
+		list = append(list, s.slotRange())
+	}
+	return list
 }
 
 func (s *scanner) slotRange() (r site.SlotRange) {
@@ -124,37 +121,9 @@ func (s *scanner) slotRange() (r site.SlotRange) {
 	return r
 }
 
-// postSlotPlan shows what moving slots would do.
-func (a *api) postSlotPlan(ctx context.Context, x *exchange) error {
-	q, _, err := x.slotRequest(slotRequestMembers)
-	if err != nil {
-		return err
-	}
-	p, err := a.site.PlanSlots(ctx, q)
-	if err != nil {
-		return a.notPlanned(err)
-	}
-	return x.sendJSON(http.StatusOK, slotPlanBodyOf(&p))
-}
-
-// postSlotApply orders what a plan has shown.
-func (a *api) postSlotApply(ctx context.Context, x *exchange) error {
-	q, plan, err := x.slotRequest(slotApplyMembers)
-	if err != nil {
-		return err
-	}
-	if plan == "" {
-		return edgeMalformed.field("plan", "name the plan that you have looked at: POST /v1/slots/plan makes one")
-	}
-	if err := a.site.ApplySlots(ctx, q, plan); err != nil {
-		return a.notPlanned(err)
-	}
-	return x.sendJSON(http.StatusOK, slotOrderedBody{plan, true})
-}
-
 // postSlotStay gives moves up.
 func (a *api) postSlotStay(ctx context.Context, x *exchange) error {
-	q, _, err := x.slotRequest(slotStayMembers)
+	q, _, err := slotRequest(slotStayMembers)(x)
 	if err != nil {
 		return err
 	}

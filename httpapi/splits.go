@@ -48,64 +48,33 @@ var (
 	splitApplyMembers   = []string{"slots", "home", "plan"}
 )
 
-// splitRequest reads which shard an operator means, which of its slots are to go and where to, and the plan if it is to be applied.
-func (x *exchange) splitRequest(known []string) (q site.SplitRequest, plan string, err error) {
-	if q.Shard, err = x.pathShard(); err != nil {
-		return q, "", err
-	}
-	text, err := x.body()
-	if err != nil {
-		return q, "", err
-	}
-	s := newScanner(text)
-	for name := range s.members(known) {
-		switch name {
-		case "slots":
-			for range s.elements(holdfast.Slots) {
-				q.Slots = append(q.Slots, s.slotRange())
-			}
-		case "home":
-			q.Home = holdfast.SiteID(s.integer(1, math.MaxUint16))
-		case "plan":
-			plan = s.string(maxSiteText)
+// splitRequest reads which shard an operator means, which of its slots are to go and where to, and the plan if it is to be applied: then
+// the slots are those that it has shown.
+func splitRequest(known []string) func(*exchange) (site.SplitRequest, string, error) {
+	return func(x *exchange) (q site.SplitRequest, plan string, err error) {
+		if q.Shard, err = x.pathShard(); err != nil {
+			return q, "", err
 		}
+		err = x.object(known, func(s *scanner, name string) {
+			switch name {
+			case "slots":
+				q.Slots = s.slotRanges()
+			case "home":
+				q.Home = holdfast.SiteID(s.integer(1, math.MaxUint16))
+			case "plan":
+				plan = s.string(maxSiteText)
+			}
+		})
+		if err == nil && plan != "" && len(q.Slots) == 0 {
+			err = edgeMalformed.field("slots", "name the slots that the plan has shown: what is ordered is what was looked at")
+		}
+		return q, plan, err
 	}
-	return q, plan, s.end()
-}
-
-// postSplitPlan shows what splitting a shard would do.
-func (a *api) postSplitPlan(ctx context.Context, x *exchange) error {
-	q, _, err := x.splitRequest(splitRequestMembers)
-	if err != nil {
-		return err
-	}
-	p, err := a.site.PlanSplit(ctx, q)
-	if err != nil {
-		return a.notPlanned(err)
-	}
-	return x.sendJSON(http.StatusOK, splitPlanBodyOf(&p))
-}
-
-// postSplitApply orders what a plan has shown.
-func (a *api) postSplitApply(ctx context.Context, x *exchange) error {
-	q, plan, err := x.splitRequest(splitApplyMembers)
-	switch {
-	case err != nil:
-		return err
-	case plan == "":
-		return edgeMalformed.field("plan", "name the plan that you have looked at: POST /v1/shards/{id}/split/plan makes one")
-	case len(q.Slots) == 0:
-		return edgeMalformed.field("slots", "name the slots that the plan has shown: what is ordered is what was looked at")
-	}
-	if err := a.site.ApplySplit(ctx, q, plan); err != nil {
-		return a.notPlanned(err)
-	}
-	return x.sendJSON(http.StatusOK, slotOrderedBody{plan, true})
 }
 
 // postSplitCancel gives a split up.
 func (a *api) postSplitCancel(ctx context.Context, x *exchange) error {
-	q, _, err := x.splitRequest(nil)
+	q, _, err := splitRequest(nil)(x)
 	if err != nil {
 		return err
 	}
@@ -116,15 +85,11 @@ func (a *api) postSplitCancel(ctx context.Context, x *exchange) error {
 	return x.sendJSON(http.StatusOK, splitBodyOf(&st))
 }
 
-func splitPlanBodyOf(p *site.SplitPlan) splitPlanBody {
-	b := splitPlanBody{
+func splitPlanBodyOf(p *site.SplitPlan) any {
+	return splitPlanBody{
 		SlotPlanBody: slotPlanBodyOf(&p.SlotPlan), Home: uint16(p.Home), HomeName: p.HomeName, Founders: numbers(p.Founders), Share: p.Share,
-		Loads: []planLoadBody{}, Birth: wholeMillis(p.Birth), Takes: wholeMillis(p.Takes),
+		Loads: planLoadBodies(p.Loads), Birth: wholeMillis(p.Birth), Takes: wholeMillis(p.Takes),
 	}
-	for _, l := range p.Loads {
-		b.Loads = append(b.Loads, planLoadBody{uint16(l.Site), l.Name, l.Shards, l.Now, l.After, l.Peak, l.Copies})
-	}
-	return b
 }
 
 func splitBodyOf(s *site.SplitStatus) splitBody {

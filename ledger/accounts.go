@@ -149,15 +149,19 @@ func (c *accounts) indexAll(provide func([][]byte)) (twice *account) {
 	return nil
 }
 
-// reserve gives every empty part i room for counts[i+1] numbers.
+// reserve gives every empty part i room for counts[i+1] numbers, in one piece of memory for all: it comes faster than many.
 func (x *accountIndex) reserve(counts *[len(accountIndex{}) + 1]uint32, provide func([][]byte)) {
-	var room [][]byte
+	size := 0
 	for i := range x {
-		x[i].grow(roomFor(counts[i+1]))
-		room = append(room, unsafe.Slice((*byte)(unsafe.Pointer(&x[i].slots[0])), 8*len(x[i].slots)))
+		size += roomFor(counts[i+1])
 	}
+	room := make([]uint64, size)
 	if provide != nil {
-		provide(room)
+		provide([][]byte{unsafe.Slice((*byte)(unsafe.Pointer(&room[0])), 8*size)})
+	}
+	for i := range x {
+		n := roomFor(counts[i+1])
+		x[i].slots, room = room[:n:n], room[n:]
 	}
 }
 

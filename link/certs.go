@@ -305,18 +305,25 @@ func (c *Credentials) KeyID() string { return c.cert.Leaf.URIs[0].String() }
 // Certificate is that of the site, in DER.
 func (c *Credentials) Certificate() []byte { return c.cert.Leaf.Raw }
 
-// Identify says which site of which cluster a certificate belongs to, if it was good at a moment and one of the authorities in
-// caPEM has made it.
-func Identify(caPEM []byte, leaf *x509.Certificate, at time.Time) (cluster string, site holdfast.SiteID, err error) {
+// Authority is whom somebody trusts to say who is which site, and nobody else. It is safe for concurrent use.
+type Authority struct{ trusted Credentials }
+
+// ParseAuthority reads the certificates of the authorities of a cluster, in PEM.
+func ParseAuthority(caPEM []byte) (*Authority, error) {
 	roots, err := parseCerts(caPEM)
 	if err != nil {
-		return "", 0, fmt.Errorf("certificates of the authority: %w", err)
+		return nil, fmt.Errorf("certificates of the authority: %w", err)
 	}
-	c := &Credentials{pool: x509.NewCertPool()}
+	a := &Authority{Credentials{pool: x509.NewCertPool()}}
 	for _, root := range roots {
-		c.pool.AddCert(root)
+		a.trusted.pool.AddCert(root)
 	}
-	if _, err := c.chain(leaf, at); err != nil {
+	return a, nil
+}
+
+// Identify says which site of which cluster a certificate belongs to, if it was good at a moment and the authority has made it.
+func (a *Authority) Identify(leaf *x509.Certificate, at time.Time) (cluster string, site holdfast.SiteID, err error) {
+	if _, err := a.trusted.chain(leaf, at); err != nil {
 		return "", 0, err
 	}
 	return siteIdentity(leaf)

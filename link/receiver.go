@@ -11,7 +11,8 @@ import (
 
 const (
 	ackBytes    = 128 << 10            // the peer is told at least this often what we have taken
-	ackTime     = 5 * time.Millisecond // and this often while anything comes
+	ackTime     = 5 * time.Millisecond // and this often while bulk comes
+	ackSlowly   = 4                    // times as rarely while nothing else does: it is on all carriers, and only kept until then
 	slabBytes   = 32 << 10
 	slabLargest = 2 << 10
 )
@@ -116,10 +117,11 @@ func (r *receiver) heard() {
 }
 
 // acknowledge tells the peer what we have taken before we wait for more: at once for bulk, because the peer moves it to another
-// carrier when this one stalls; now and then for the rest, and while a long frame is coming.
+// carrier when this one stalls; now and then while a long frame is coming; rarely for the rest, of which each frame would otherwise cause
+// another one, on every carrier.
 func (r *receiver) acknowledge() error {
-	news := r.owes && r.read > r.reported || r.in.end > r.in.start
-	if news && (r.hurry || r.now-r.pongAt >= ackTime) {
+	due := r.now - r.pongAt
+	if r.in.end > r.in.start && due >= ackTime || r.owes && r.read > r.reported && (r.hurry || due >= ackSlowly*ackTime) {
 		return r.pong(0)
 	}
 	return nil

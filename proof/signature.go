@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"crypto/ecdsa"
 	"crypto/sha256"
-	"crypto/x509"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -15,7 +14,6 @@ import (
 	"time"
 
 	"holdfast"
-	"holdfast/link"
 )
 
 // Headers of a signed answer, and the one that asks for a signature (RFC 9421, section 5.1).
@@ -101,8 +99,18 @@ type Signatory struct {
 // ErrForged is the start of every error about an answer that was not signed by whom it says, or not as it stands.
 var ErrForged = errors.New("the answer is not what a site of this fleet has signed")
 
-// Verify says who has signed the answer. authority holds the certificates of the fleet's authority, in PEM.
+// Verify says who has signed the answer. authority holds the certificates of the fleet's authority, in PEM. Who has many answers makes a
+// [Verifier].
 func (a *Answer) Verify(authority []byte) (Signatory, error) {
+	v, err := NewVerifier(authority)
+	if err != nil {
+		return Signatory{}, fmt.Errorf("%w: %w", ErrForged, err)
+	}
+	return v.Verify(a)
+}
+
+// Verify says who has signed an answer.
+func (v *Verifier) Verify(a *Answer) (Signatory, error) {
 	params, ok := strings.CutPrefix(a.Input, label+"=")
 	if !ok || !strings.HasPrefix(params, covered+";") {
 		return Signatory{}, fmt.Errorf("%w: the signature does not cover question, status and content", ErrForged)
@@ -111,25 +119,20 @@ func (a *Answer) Verify(authority []byte) (Signatory, error) {
 	if err != nil {
 		return Signatory{}, fmt.Errorf("%w: %w", ErrForged, err)
 	}
-	leaf, err := x509.ParseCertificate(a.Certificate)
+	signer, err := v.signer(a.Certificate, created)
 	if err != nil {
 		return Signatory{}, fmt.Errorf("%w: its certificate: %w", ErrForged, err)
 	}
-	who := Signatory{At: created}
-	if who.Cluster, who.Site, err = link.Identify(authority, leaf, created); err != nil {
-		return who, fmt.Errorf("%w: its certificate: %w", ErrForged, err)
-	}
 	text, ok := strings.CutPrefix(a.Signature, label+"=")
 	raw, err := fromOctets(text)
-	key, isKey := leaf.PublicKey.(*ecdsa.PublicKey)
-	if !ok || err != nil || len(raw) != 2*half || !isKey {
-		return who, fmt.Errorf("%w: there is no signature", ErrForged)
+	if !ok || err != nil || len(raw) != 2*half || signer.key == nil {
+		return signer.Signatory, fmt.Errorf("%w: there is no signature", ErrForged)
 	}
 	sum := sha256.Sum256(base(a.Method, a.Target, a.Status, a.Body, params))
-	if !ecdsa.Verify(key, sum[:], new(big.Int).SetBytes(raw[:half]), new(big.Int).SetBytes(raw[half:])) {
-		return who, fmt.Errorf("%w: the signature of site %d does not match %s %s", ErrForged, who.Site, a.Method, a.Target)
+	if !ecdsa.Verify(signer.key, sum[:], new(big.Int).SetBytes(raw[:half]), new(big.Int).SetBytes(raw[half:])) {
+		return signer.Signatory, fmt.Errorf("%w: the signature of site %d does not match %s %s", ErrForged, signer.Site, a.Method, a.Target)
 	}
-	return who, nil
+	return signer.Signatory, nil
 }
 
 // base is the text that is signed (RFC 9421, section 2.5).

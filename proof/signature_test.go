@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -101,6 +102,51 @@ func TestACertificateCountsWhenItWasGood(t *testing.T) {
 	}
 	if _, err := a.Verify(authority); !errors.Is(err, ErrForged) {
 		t.Errorf("signed with a certificate that had expired, and believed: %v", err)
+	}
+}
+
+// TestAVerifierRemembersNothingButWhatWasGood: a certificate that it knows counts when it was good, whoever shows it, and for what it has
+// signed.
+func TestAVerifierRemembersNothingButWhatWasGood(t *testing.T) {
+	authority, signer := pki(t)
+	v, err := NewVerifier(authority)
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer := func(at time.Time) *Answer {
+		h := http.Header{}
+		if err := Sign(signer, h, http.MethodGet, "/v1/sites", 200, []byte("{}"), at); err != nil {
+			t.Fatal(err)
+		}
+		a, err := Hear(http.MethodGet, "/v1/sites", 200, h, []byte("{}"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return &a
+	}
+	good, late, changed := answer(noon), answer(noon.Add(31*24*time.Hour)), answer(noon)
+	changed.Body = []byte("[]")
+	var work sync.WaitGroup
+	for range 8 {
+		work.Go(func() {
+			for range 3 {
+				if who, err := v.Verify(good); err != nil || who.Site != 2 || !who.At.Equal(noon) {
+					t.Errorf("%+v, %v", who, err)
+				}
+				for what, a := range map[string]*Answer{"after its certificate had expired": late, "and changed": changed} {
+					if _, err := v.Verify(a); !errors.Is(err, ErrForged) {
+						t.Errorf("signed %s, and believed: %v", what, err)
+					}
+				}
+			}
+		})
+	}
+	work.Wait()
+	if len(v.good) != 1 {
+		t.Errorf("%d certificates are remembered, want that of one second", len(v.good))
+	}
+	if _, err := NewVerifier([]byte("no certificate")); err == nil {
+		t.Error("there is no authority, and it is trusted")
 	}
 }
 

@@ -59,6 +59,9 @@ type Health struct {
 	Lost    time.Duration
 	Starved bool // that was a large share of them, and lately
 	Deaf    bool // what it sends and hears comes late on every carrier, to and from so many sites that the others are no majority
+	Narrow  bool // some site does not answer it, and answers another one; it tells nobody
+	// Reach are the sites that answer it, for some time already.
+	Reach []holdfast.SiteID
 }
 
 // Care watches the disk of one site, and what else keeps it from leading well, and decides when its leaderships have to go elsewhere. It is a step function: now is any
@@ -72,7 +75,8 @@ type Care struct {
 	busy    bool
 	lag     lag
 	hearing hearing
-	worse   bool // starved, and another site was not: for as long as it lasts. On a busy machine all are, and all stay what they are
+	reach   Reach
+	worse   bool // starved or narrow, and another site was not: for as long as it lasts. On a busy machine all are, and all stay what they are
 	full    bool
 	looked  time.Duration // when Look was called last; 0: never
 	filled  bool          // it was full at the last look
@@ -130,6 +134,9 @@ func (c *Care) Late(now, late time.Duration) { c.lag.note(now, late) }
 // Hears notes that of so many other sites some are heard badly, on every carrier: to be called a few times a second.
 func (c *Care) Hears(now time.Duration, others, badly int) { c.hearing.note(now, others, badly) }
 
+// Reaches notes which sites answer this one: to be called a few times a second.
+func (c *Care) Reaches(r Reach) { c.reach = r }
+
 // recent is the median of the writes of the last two seconds, and the slowest.
 func (c *Care) recent(now time.Duration) (median, slowest time.Duration) {
 	var took []time.Duration
@@ -172,18 +179,20 @@ func (c *Care) Look(site holdfast.SiteID, now time.Duration) Health {
 	c.filled = h.Full
 	h.Lost, h.Starved = c.lag.look(now)
 	h.Deaf = c.hearing.deaf(now)
-	c.worse = c.worse && h.Starved
-	if h.Full || h.Sick || h.Deaf || c.worse {
+	h.Narrow, h.Reach = len(c.reach.Missing) > 0, c.reach.Steady
+	c.worse = c.worse && (h.Starved || h.Narrow)
+	relapsed := c.ever && now-c.trouble < calm && (h.Starved || h.Narrow) // others need not be asked whether they are better off
+	if h.Full || h.Sick || h.Deaf || c.worse || relapsed {
 		c.ever, c.trouble = true, now
 	}
-	h.Well = !c.ever || now-c.trouble >= c.bounds.CoolDown
+	h.Well = !c.ever || now-c.trouble >= c.bounds.CoolDown || PlantedTroubleForgotten && h.able()
 	return h
 }
 
 // Calm reports whether nothing can come of looking again before the next write begins or the space changes: the disk is well, and nothing
 // was written for so long that no write counts any more.
 func (c *Care) Calm(now time.Duration) bool {
-	if _, starved := c.lag.look(now); starved || c.hearing.badly {
+	if _, starved := c.lag.look(now); starved || !c.hearing.quiet() {
 		return false
 	}
 	if c.busy || c.full || c.filled || c.ever && now-c.trouble < c.bounds.CoolDown+careWindow {
@@ -199,14 +208,20 @@ func (c *Care) Asks(own Health, now time.Duration) bool {
 	if own.Hangs {
 		pause = yieldPause / 20 // nobody is answered meanwhile
 	}
-	if own.able() && own.Median < c.bounds.Uneven || c.once && now-c.asked < pause {
+	if own.able() && own.Median < c.bounds.Uneven {
+		if !own.Narrow {
+			return false
+		}
+		pause = yieldPause // it can last for days, and most of what is asked for goes on
+	}
+	if c.once && now-c.asked < pause {
 		return false
 	}
 	c.once, c.asked = true, now
 	return true
 }
 
-// able reports that nothing is wrong with a site, unless its disk is slow beside others.
+// able reports that nothing is wrong with a site, unless its disk is slow beside others, or it is answered by fewer.
 func (h Health) able() bool { return !h.Full && !h.Sick && !h.Starved && !h.Deaf }
 
 // Yield is what to do with a shard that is led here.
@@ -218,14 +233,15 @@ type Yield struct {
 }
 
 // Decide says where the leadership of a shard should go. node is the status of the leader here, others what the other sites
-// have answered. It names only a voter that is caught up, at a site that is well by its own word; among those the one with the
-// fastest disk.
+// have answered. It names only a voter that is caught up, at a site that is well by its own word; among those one that is answered by
+// most voters, and of several the one with the fastest disk.
 func (c *Care) Decide(id holdfast.ShardID, own Health, node NodeStatus, others []Health, now time.Duration) Yield {
 	var heir Progress
 	var best Health
+	most := 0
 	near := false // somebody could lead, if not now
 	for _, f := range node.Followers {
-		h, ok := c.fit(own, f, others)
+		h, ok := c.fit(own, node, f, others)
 		if ok && !own.Full && !c.proven(id, own, h, f) {
 			continue
 		}
@@ -233,8 +249,9 @@ func (c *Care) Decide(id holdfast.ShardID, own Health, node NodeStatus, others [
 			continue
 		}
 		near = true
-		if f.UpToDate && (heir.Replica == 0 || h.Median < best.Median) {
-			heir, best = f, h
+		reached := reached(node, own.Site, f.Site, h.Reach)
+		if f.UpToDate && (heir.Replica == 0 || reached > most || reached == most && h.Median < best.Median) {
+			heir, best, most = f, h, reached
 		}
 	}
 	if heir.Replica == 0 {
@@ -244,27 +261,50 @@ func (c *Care) Decide(id holdfast.ShardID, own Health, node NodeStatus, others [
 		return Yield{Refuse: now-c.since > yieldWithin}
 	}
 	c.tries[id] = now
-	c.worse = own.Starved
+	c.worse = own.Starved || own.Narrow
 	if own.able() || c.worse { // slow beside the others: that as well takes time to be over
 		c.ever, c.trouble = true, now
 	}
 	return Yield{To: heir.Replica, Refuse: now-c.since > yieldWithin}
 }
 
+// Compare looks whether a starved site is worse off than another one, also when nothing is led here any more: an election may have taken
+// it before there was anything to hand over, and the others would send it home.
+func (c *Care) Compare(own Health, others []Health, now time.Duration) {
+	if own.Starved && slices.ContainsFunc(others, func(h Health) bool { return h.able() && h.Lost <= own.Lost/lagRatio }) {
+		c.worse, c.ever, c.trouble = true, true, now
+	}
+}
+
 // fit tells whether a follower's site would lead better than this one. That it has just answered is a better sign of life than
 // the library's, which forgets once in an election time-out who is active.
-func (c *Care) fit(own Health, f Progress, others []Health) (Health, bool) {
+func (c *Care) fit(own Health, node NodeStatus, f Progress, others []Health) (Health, bool) {
 	if f.Role&Voter == 0 {
 		return Health{}, false
 	}
 	i := slices.IndexFunc(others, func(h Health) bool { return h.Site == f.Site })
-	if i < 0 || !others[i].Well || !others[i].able() {
+	if i < 0 || !others[i].Well || !others[i].able() && !PlantedStarvedAnyway {
 		return Health{}, false
 	}
 	theirs := others[i].Median
 	slower := own.Median >= c.bounds.Uneven && theirs > 0 && own.Median > careRatio*theirs
-	starved := own.Starved && others[i].Lost <= own.Lost/lagRatio // a machine that is busy starves them all
-	return others[i], own.Full || own.Sick || slower || starved || own.Deaf
+	starved := own.Starved && (PlantedStarvedAnyway || others[i].Lost <= own.Lost/lagRatio) // a machine that is busy starves them all
+	wider := own.Narrow && reached(node, own.Site, f.Site, others[i].Reach) > reached(node, own.Site, own.Site, c.reach.Held)
+	return others[i], own.Full || own.Sick || slower || starved || own.Deaf || wider
+}
+
+// reached is how many voters of a shard answer a site that is answered by so many, itself included. A leader that counts less than
+// another one hands over to it and then counts for less still: so it never comes back for this, and goes round in no circle.
+func reached(node NodeStatus, leader, site holdfast.SiteID, by []holdfast.SiteID) (n int) {
+	for _, f := range node.Followers {
+		if f.Role&Voter != 0 && (f.Site == site || slices.Contains(by, f.Site)) {
+			n++
+		}
+	}
+	if leader == site || slices.Contains(by, leader) {
+		n++
+	}
+	return n
 }
 
 // proven reports whether a follower's disk does better than the sick one here with the same work. A word that all is well is no proof:
@@ -290,7 +330,8 @@ const (
 	unheardOf = time.Duration(math.MaxInt64 / slowRatio)
 )
 
-// Append appends the binary form: version, site, flags, median, slowest and lost in nanoseconds.
+// Append appends the binary form: version, site, flags, median, slowest and lost in nanoseconds, and how many sites answer, with their
+// numbers.
 func (h Health) Append(b []byte) []byte {
 	b = binary.BigEndian.AppendUint16(append(b, healthVersion), uint16(h.Site))
 	flags := byte(0)
@@ -301,7 +342,29 @@ func (h Health) Append(b []byte) []byte {
 	}
 	b = binary.BigEndian.AppendUint64(append(b, flags), uint64(h.Median))
 	b = binary.BigEndian.AppendUint64(b, uint64(h.Slowest))
-	return binary.BigEndian.AppendUint64(b, uint64(h.Lost))
+	b = binary.BigEndian.AppendUint64(b, uint64(h.Lost))
+	return AppendSites(b, h.Reach)
+}
+
+// AppendSites appends how many sites there are, at most 255, and their numbers.
+func AppendSites(b []byte, list []holdfast.SiteID) []byte {
+	list = list[:min(len(list), math.MaxUint8)]
+	b = append(b, byte(len(list)))
+	for _, id := range list {
+		b = binary.BigEndian.AppendUint16(b, uint16(id))
+	}
+	return b
+}
+
+// ParseSites reads what AppendSites wrote, and gives back what follows; none: it is cut short.
+func ParseSites(b []byte) (list []holdfast.SiteID, rest []byte) {
+	if len(b) == 0 || len(b) < 1+2*int(b[0]) {
+		return nil, nil
+	}
+	for n := range int(b[0]) {
+		list = append(list, holdfast.SiteID(binary.BigEndian.Uint16(b[1+2*n:])))
+	}
+	return list, b[1+2*len(list):]
 }
 
 var errHealth = errors.New("a site's health is cut short or of another version")
@@ -318,9 +381,10 @@ func ParseHealth(b []byte) (Health, error) {
 	if len(b) >= 28 {
 		lost = time.Duration(min(binary.BigEndian.Uint64(b[20:]), uint64(unheardOf)))
 	}
+	reach, _ := ParseSites(b[min(len(b), 28):])
 	return Health{
 		Site: holdfast.SiteID(binary.BigEndian.Uint16(b[1:])), Full: b[3]&1 != 0, Sick: b[3]&2 != 0, Well: b[3]&4 != 0, Hangs: b[3]&8 != 0,
 		Median: time.Duration(binary.BigEndian.Uint64(b[4:])), Slowest: slowest, Lost: lost,
-		Starved: b[3]&16 != 0, Deaf: b[3]&32 != 0,
+		Starved: b[3]&16 != 0, Deaf: b[3]&32 != 0, Reach: reach,
 	}, nil
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"go.etcd.io/raft/v3"
@@ -134,6 +135,7 @@ func TestWhatWasProposedIsUnknownAfterABrokenInvariant(t *testing.T) {
 		if err := <-answer; !errors.Is(err, ErrLost) {
 			t.Errorf("what was proposed: %v, want ErrLost", err)
 		}
+		synctest.Wait() // the owner hears of it after those who wait
 		f.mu.Lock()
 		defer f.mu.Unlock()
 		if !errors.Is(f.nodes[lead].fatal, ErrInvariant) {

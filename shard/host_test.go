@@ -478,6 +478,7 @@ func TestTwoCorruptReplicas(t *testing.T) {
 func TestRebuild(t *testing.T) {
 	bubble(t, 3, nil, func(f *fleet) {
 		mustDone(f, f.pay(openTxn(1, 1, 2)))
+		f.agree() // a follower hears of the commit later
 		one := others(f, f.leader())[0]
 		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
@@ -541,8 +542,8 @@ func TestDigestsAreCompared(t *testing.T) {
 	bubble(t, 3, nil, func(f *fleet) {
 		mustDone(f, f.pay(openTxn(1, 1, 2)))
 		sick := others(f, f.leader())[0]
+		f.agree() // before this it may not have begun
 		m := f.host(sick).at(testShard).life.Load().machine
-		f.agree()
 		m.mu.Lock()
 		other := ledger.New() // a state that has seen as many entries, and other ones
 		for n := uint64(1); n <= m.applied; n++ {

@@ -1,6 +1,9 @@
 package shard
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 const (
 	lagWindow = 2 * time.Second       // that counts
@@ -46,6 +49,7 @@ func (l *lag) look(now time.Duration) (lost time.Duration, starved bool) {
 		}
 	}
 	switch {
+	case PlantedLagUnseen:
 	case lost >= lagStarved:
 		l.starved = true
 	case lost < lagFed:
@@ -54,23 +58,45 @@ func (l *lag) look(now time.Duration) (lost time.Duration, starved bool) {
 	return lost, l.starved
 }
 
-// lossTime is for how long most other sites have to be heard badly in a row: what a connection that has been made anew or a process that stood
-// still leaves in the measurements is gone by then.
-const lossTime = 2500 * time.Millisecond
+const (
+	// lossWindow is what counts of how the others are heard, and lossTime how much of it they have to be heard badly for a site to be deaf: what a
+	// connection that has been made anew or a process that stood still leaves in the measurements is less. Not in a row: of a carrier that
+	// loses frames some round trips are quick, and for a moment it looks well.
+	lossWindow = 5 * time.Second
+	lossTime   = 2500 * time.Millisecond
+	lossOver   = 2 * time.Second        // of hearing them well in a row: then the site is not deaf any more
+	lossGap    = 500 * time.Millisecond // between two looks; of a longer one nobody knows how it was
+)
 
 // hearing is how well a site hears the others.
 type hearing struct {
-	since time.Duration // of hearing so many of them badly that no majority is left with those it hears well
-	badly bool
+	looked  time.Duration
+	badly   bool        // so many of them that no majority is left with those it hears well, at the last look
+	spans   []doneWrite // of hearing them badly, within the window: when each ended and how long it was
+	tooLong bool
 }
 
 // note takes down of how many other sites so many are heard badly.
 func (h *hearing) note(now time.Duration, others, badly int) {
-	deaf := badly > 0 && 1+others-badly <= (1+others)/2
-	if deaf && !h.badly {
-		h.since = now
+	if h.badly {
+		h.spans = append(h.spans, doneWrite{now, min(now-h.looked, lossGap)})
 	}
-	h.badly = deaf
+	h.looked, h.badly = now, badly > 0 && 1+others-badly <= (1+others)/2
 }
 
-func (h *hearing) deaf(now time.Duration) bool { return h.badly && now-h.since >= lossTime }
+// deaf reports whether it was too much of the window, and is not over.
+func (h *hearing) deaf(now time.Duration) bool {
+	if n := len(h.spans); n > 0 && !h.badly && now-h.spans[n-1].at >= lossOver {
+		h.spans, h.tooLong = nil, false
+	}
+	h.spans = slices.DeleteFunc(h.spans, func(s doneWrite) bool { return now-s.at >= lossWindow })
+	var lost time.Duration
+	for _, s := range h.spans {
+		lost += s.took
+	}
+	h.tooLong = h.tooLong || lost >= lossTime
+	return h.tooLong
+}
+
+// quiet reports that there is nothing to be remembered.
+func (h *hearing) quiet() bool { return !h.badly && !h.tooLong && len(h.spans) == 0 }

@@ -63,16 +63,63 @@ func TestHearingJudgesCarriers(t *testing.T) {
 		{"the only other one", 1, 1, true},
 		{"alone", 0, 0, false},
 	} {
-		c := NewCare(CareBounds{})
-		for _, now := range []time.Duration{0, lossTime / 2, lossTime - ms, lossTime} {
+		c, now := NewCare(CareBounds{}), time.Duration(0)
+		for ; now < lossTime; now += lossTime / 10 {
 			c.Hears(now, row.others, row.badly)
-			if got := c.Look(1, now); got.Deaf != (row.deaf && now == lossTime) {
+			if got := c.Look(1, now); got.Deaf {
 				t.Errorf("%s: after %v %+v", row.name, now, got)
 			}
 		}
-		c.Hears(lossTime+ms, row.others, 0)
-		if got := c.Look(1, lossTime+ms); got.Deaf || got.Well == row.deaf {
+		c.Hears(now, row.others, row.badly)
+		if got := c.Look(1, now); got.Deaf != row.deaf {
+			t.Errorf("%s: after %v %+v", row.name, now, got)
+		}
+		for over := now + lossOver; now < over; now += lossTime / 10 {
+			c.Hears(now, row.others, 0)
+			if got := c.Look(1, now); got.Deaf != row.deaf {
+				t.Errorf("%s: heard well for a moment: %+v", row.name, got)
+			}
+		}
+		c.Hears(now, row.others, 0)
+		if got := c.Look(1, now); got.Deaf || got.Well == row.deaf {
 			t.Errorf("%s: when all are heard well again: %+v", row.name, got)
+		}
+	}
+}
+
+// TestHearingCountsOverAWindow: of a carrier that loses frames some round trips are quick, and a connection that is made anew is bad once.
+func TestHearingCountsOverAWindow(t *testing.T) {
+	const look = 250 * time.Millisecond
+	for _, row := range []struct {
+		name string
+		bad  func(i int) bool // at the i-th look
+		deaf bool
+	}{
+		{"three of four looks", func(i int) bool { return i%4 != 0 }, true},
+		{"two of three looks", func(i int) bool { return i%3 != 0 }, true},
+		{"one of four looks", func(i int) bool { return i%4 == 0 }, false},
+		{"for two seconds, once", func(i int) bool { return i > 40 && i <= 48 }, false},
+		{"looked at once, and then not for a minute", func(i int) bool { return i == 0 }, false},
+	} {
+		c := NewCare(CareBounds{})
+		was := false
+		for i := range 120 {
+			badly := 0
+			if row.bad(i) {
+				badly = 2
+			}
+			now := time.Duration(i) * look
+			c.Hears(now, 2, badly)
+			was = c.Look(1, now).Deaf
+			if was && !row.deaf {
+				t.Fatalf("%s: deaf after %v", row.name, now)
+			}
+		}
+		if was != row.deaf {
+			t.Errorf("%s: deaf %t at the end", row.name, was)
+		}
+		if c.Look(1, time.Hour); !row.deaf && !c.Calm(time.Hour) {
+			t.Errorf("%s: still watched after it", row.name)
 		}
 	}
 }
@@ -104,6 +151,24 @@ func TestWorseThanOthersIsNotWell(t *testing.T) {
 	}{{7900 * ms, false}, {10 * time.Second, true}} {
 		if got := c.Look(1, now+row.after); got.Well != row.well {
 			t.Errorf("%v later: %+v", row.after, got)
+		}
+	}
+}
+
+// TestStarvedWithoutALeadershipIsNotWell: one that has lost what it led in an election says so, if another one is better off.
+func TestStarvedWithoutALeadershipIsNotWell(t *testing.T) {
+	for _, row := range []struct {
+		lost time.Duration // by the other
+		well bool
+	}{{0, false}, {700 * ms, true}} {
+		c, now := NewCare(CareBounds{}), time.Duration(0)
+		for range 20 {
+			now += 100 * ms
+			c.Late(now, 80*ms)
+		}
+		c.Compare(c.Look(1, now), []Health{{Site: 2, Well: true, Lost: row.lost}}, now)
+		if got := c.Look(1, now); got.Well != row.well {
+			t.Errorf("another one has lost %v: %+v", row.lost, got)
 		}
 	}
 }

@@ -101,6 +101,8 @@ type Node struct {
 	said        acknowledgement // the last one
 	offer       *Offer
 	messages    []Message
+	lingering   []*pb.Message     // as leader: see linger.go
+	lapsed      bool              // a tick has passed: nothing lingers any longer
 	snapshotted map[ReplicaID]int // ticks since the library told a follower to fetch a checkpoint
 }
 
@@ -253,6 +255,7 @@ func (n *Node) Tick() (err error) {
 	heir := n.heir()
 	n.raft.Tick()
 	n.ticks++
+	n.lapsed = true
 	if err := n.resign(heir); err != nil {
 		return err
 	}
@@ -595,6 +598,12 @@ func (n *Node) Output() (out Output, err error) {
 			return out, err
 		}
 	}
+	if n.lapsed { // now, because a heartbeat may have said it
+		n.lapsed = false
+		if err := n.release(0); err != nil {
+			return out, err
+		}
+	}
 	out.Messages, n.messages = n.messages, nil
 	out.Offer, n.offer = n.offer, nil
 	out.NeedCheckpoint, n.storage.wanted = n.storage.wanted, false
@@ -604,7 +613,8 @@ func (n *Node) Output() (out Output, err error) {
 
 // HasOutput reports whether Output would return something.
 func (n *Node) HasOutput() bool {
-	return n.raft.HasReady() || len(n.messages) > 0 || n.offer != nil || n.storage.wanted || n.declined
+	return n.raft.HasReady() || len(n.messages) > 0 || n.offer != nil || n.storage.wanted || n.declined ||
+		n.lapsed && len(n.lingering) > 0
 }
 
 func (n *Node) take(out *Output, rd raft.Ready) error {
@@ -651,7 +661,7 @@ func (n *Node) follow(out *Output, rd raft.Ready) {
 		n.leadReady = 0  // known when the entry that opens the term is written
 		clear(n.snapshotted)
 	}
-	n.leader, n.mentions = now, nil
+	n.leader, n.mentions, n.lingering = now, nil, nil
 	out.Leader = &now
 	plantedNotes(n)
 }
@@ -745,8 +755,21 @@ func (n *Node) commit(out *Output, m *pb.Message) {
 	n.applying = append(n.applying, m.GetResponses()...)
 }
 
-// post puts a message into the next Output.
+// post puts a message into the next Output, or one of the next.
 func (n *Node) post(m *pb.Message) error {
+	if n.lingers(m) {
+		return nil
+	}
+	if m.GetType() == pb.MsgReadIndexResp { // whoever reads waits until it has applied that much
+		if err := n.release(m.GetTo()); err != nil {
+			return err
+		}
+	}
+	return n.dispatch(m)
+}
+
+// dispatch puts a message into the next Output.
+func (n *Node) dispatch(m *pb.Message) error {
 	to := ReplicaID(m.GetTo())
 	if m.GetType() == pb.MsgSnap {
 		n.snapshotted[to] = 0

@@ -356,3 +356,47 @@ func TestEntriesFitTheLink(t *testing.T) {
 		from = to
 	}
 }
+
+// Nothing is proposed for a caller whose time is over, although he has not had his turn to withdraw it: he is told that nothing was executed.
+func TestNothingIsProposedForCallersWhoHaveGone(t *testing.T) {
+	d := newDesk(t)
+	clock := int64(0)
+	d.replica.config.Intake.clock = func() int64 { return clock }
+	d.lead()
+	told := map[uint64]error{}
+	put := func(n uint64, until int64, bulk bool) {
+		txn := openTxn(n, uint32(n))
+		q := &Request{Until: until, Bulk: bulk}
+		q.Batch.Add(&txn)
+		q.Answer = func(q *Request) { told[n] = q.Err }
+		d.must(d.replica.config.Intake.Put(q))
+	}
+	for _, bulk := range []bool{false, true} {
+		base := uint64(10)
+		if bulk {
+			base = 20
+		}
+		put(base+1, clock+5, bulk)
+		put(base+2, clock+50, bulk)
+		put(base+3, 0, bulk)
+		put(base+4, clock+10, bulk)
+		clock += 10
+		before := len(d.log.entries)
+		d.output()
+		d.store()
+		proposed := 0
+		for _, e := range d.log.entries[before:] {
+			h, _, err := ledger.ReadEntry(e.Data)
+			d.must(err)
+			proposed += int(h.Count)
+		}
+		if proposed != 2 {
+			t.Errorf("%d transactions were proposed, want those 2 that somebody waits for (bulk %t)", proposed, bulk)
+		}
+		for n, gone := range map[uint64]bool{1: true, 2: false, 3: false, 4: true} {
+			if err := told[base+n]; errors.Is(err, ErrTimeout) != gone {
+				t.Errorf("request %d was told %v (bulk %t)", base+n, err, bulk)
+			}
+		}
+	}
+}

@@ -38,6 +38,12 @@ const (
 	PlantedNoteToAll     = false
 	PlantedEarlyUnsynced = false
 	PlantedReadsUntold   = false
+
+	PlantedLagUnseen        = false
+	PlantedStarvedAnyway    = false
+	PlantedTroubleForgotten = false
+	PlantedRelapseForgiven  = false
+	PlantedReachAtOnce      = false
 )
 
 func plantedChange(_ *Node, _ Entry, cc *pb.ConfChangeV2) *pb.ConfChangeV2 { return cc }

@@ -41,6 +41,11 @@ var (
 	PlantedNoteOldTerm      bool // Node: a leader that was just elected tells others of entries of older terms, and they take them for committed
 	PlantedNoteToAll        bool // Node: a leader tells others that they make a majority with it when there are more than three voters
 	PlantedEarlyUnsynced    bool // Node: a follower takes what it was told of for committed before its own disk has it
+	PlantedLagUnseen        bool // Care: nobody notices that a process gets no processor
+	PlantedStarvedAnyway    bool // Care: a starved leader hands over without looking whether the others are better off
+	PlantedTroubleForgotten bool // Care: a site that gave something up calls itself well as soon as nothing is wrong
+	PlantedRelapseForgiven  bool // Homing: a site that fails again is trusted as soon as after the first time
+	PlantedReachAtOnce      bool // Contacts: a site that comes back counts as reached by whoever reaches it first
 	PlantedReadsUntold      bool // Node: a leader answers reads from what it knows to be committed, whatever it has told others of
 )
 

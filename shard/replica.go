@@ -193,15 +193,21 @@ func (r *Replica) propose(now holdfast.Time) error {
 func (r *Replica) proposeSingles(now holdfast.Time) (bool, error) {
 	entry := &entryDraft{}
 	in := r.config.Intake
+	var gone []*Request
+	at := in.now()
 	in.mu.Lock()
 	for in.single.len() > 0 && entry.room(in.single.peek()) {
 		q := in.single.peek()
 		in.single.pop()
-		if q.claim() {
+		switch {
+		case q.gone(at):
+			gone = append(gone, q)
+		case q.claim():
 			entry.add(q, 0, q.Batch.Count())
 		}
 	}
 	in.mu.Unlock()
+	refuseAll(gone)
 	if entry.count == 0 {
 		return false, nil
 	}
@@ -212,10 +218,14 @@ func (r *Replica) proposeSingles(now holdfast.Time) (bool, error) {
 // proposeBulks makes entries of bulk, each a stretch of one batch, as long as few are under way.
 func (r *Replica) proposeBulks(now holdfast.Time, underway int) error {
 	in := r.config.Intake
+	var gone []*Request
+	defer func() { refuseAll(gone) }()
+	at := in.now()
 	for ; underway < r.config.BulksInFlight && !r.HoldBulk; underway++ {
 		in.mu.Lock()
 		q := in.bulk.peek()
-		for q != nil && !q.claim() {
+		for q != nil && (q.next == 0 && q.gone(at) || !q.claim()) {
+			gone = append(gone, q) // one that was withdrawn is not answered again
 			in.bulk.pop()
 			q = in.bulk.peek()
 		}
@@ -236,6 +246,13 @@ func (r *Replica) proposeBulks(now holdfast.Time, underway int) error {
 		}
 	}
 	return nil
+}
+
+// refuseAll tells those whose time was over before anything of theirs was proposed.
+func refuseAll(gone []*Request) {
+	for _, q := range gone {
+		q.refuse(ErrTimeout)
+	}
 }
 
 // send proposes a drafted entry. What the log does not take is answered: nothing was proposed.

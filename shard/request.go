@@ -47,6 +47,8 @@ const (
 type Request struct {
 	Batch Batch
 	Bulk  bool
+	// Until is when its caller goes, by the clock of the intake: from then on nothing of it is proposed any more. 0: never.
+	Until int64
 	// Answer is called once, when Outcomes or Err is set. It must not block.
 	Answer func(*Request)
 
@@ -181,8 +183,21 @@ type Intake struct {
 	mu     sync.Mutex
 	single queue
 	bulk   queue
-	closed error // why nothing is taken any more
+	closed error        // why nothing is taken any more
+	clock  func() int64 // that Until goes by; nil: nobody's time is ever over
 }
+
+// now is the moment by which it is judged who has gone.
+func (in *Intake) now() int64 {
+	if in.clock == nil {
+		return 0
+	}
+	return in.clock()
+}
+
+// gone reports whether nobody waits for the request any more. Who has gone is told that nothing was executed, as if he had withdrawn it:
+// on a busy machine he may not have had his turn to do so, and what would be done for him keeps others waiting.
+func (r *Request) gone(now int64) bool { return r.Until != 0 && now >= r.Until }
 
 // Bounds of the intake of one shard.
 const (

@@ -58,12 +58,19 @@ type seat struct {
 }
 
 func newSeat(h *Host, id holdfast.ShardID) *seat {
-	s := &seat{host: h, id: id, shard: h.config.Store.Shard(id), intake: NewIntake(), forwarded: NewForwarded(), orders: make(chan *rebuildOrder), foretold: newSignal()}
+	s := &seat{host: h, id: id, shard: h.config.Store.Shard(id), intake: h.newIntake(), forwarded: NewForwarded(), orders: make(chan *rebuildOrder), foretold: newSignal()}
 	s.inbox.wake, s.ticks = newSignal(), newSignal()
 	s.lead.Store(&Leadership{})
 	s.requests.New = func() any { return newCall() }
 	s.readings.New = func() any { return newReading() }
 	return s
+}
+
+// newIntake makes an intake that knows when the callers of this host go.
+func (h *Host) newIntake() *Intake {
+	in := NewIntake()
+	in.clock = func() int64 { return int64(time.Since(h.epoch)) }
+	return in
 }
 
 // inbox is what others leave for the consensus goroutine.
@@ -188,7 +195,10 @@ func newReading() *reading {
 // and nobody holds it any more. One that is given up may still be answered, and one that failed may still stand in a queue.
 func (s *seat) submit(ctx context.Context, bulk bool, b Batch) ([]holdfast.Outcome, error) {
 	c := s.requests.Get().(*call)
-	c.Batch, c.Bulk = b, bulk
+	c.Batch, c.Bulk, c.Until = b, bulk, 0
+	if until, ok := ctx.Deadline(); ok {
+		c.Until = max(1, int64(until.Sub(s.host.epoch)))
+	}
 	if err := s.intake.Put(&c.Request); err != nil {
 		return nil, err
 	}
@@ -204,6 +214,9 @@ func (s *seat) submit(ctx context.Context, bulk bool, b Batch) ([]holdfast.Outco
 		default:
 			return nil, fmt.Errorf("shard %d: %w", s.id, ErrLost)
 		}
+	}
+	if errors.Is(c.Err, ErrTimeout) {
+		return nil, fmt.Errorf("shard %d: %w", s.id, ErrTimeout)
 	}
 	if c.Err != nil {
 		return nil, c.Err

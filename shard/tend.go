@@ -53,9 +53,11 @@ func (h *Host) careLoop() {
 			continue
 		}
 		asks := false
-		h.tend(func(c *Care, now time.Duration) { asks = h.leadsAny() && c.Asks(own, now) })
+		h.tend(func(c *Care, now time.Duration) { asks = (own.Starved || h.leadsAny()) && c.Asks(own, now) })
 		if asks {
-			h.yield(own, h.askHealth())
+			others := h.askHealth()
+			h.tend(func(c *Care, now time.Duration) { c.Compare(own, others, now) })
+			h.yield(own, others)
 		}
 	}
 }
@@ -67,7 +69,7 @@ func (h *Host) setWell(well bool, own Health) {
 	if h.well.Swap(well) == well {
 		return
 	}
-	h.config.Logger.Warn("health", "well", well, "full", own.Full, "sick", own.Sick, "median", own.Median, "starved", own.Starved, "lost", own.Lost, "deaf", own.Deaf)
+	h.config.Logger.Warn("health", "well", well, "full", own.Full, "sick", own.Sick, "median", own.Median, "starved", own.Starved, "lost", own.Lost, "deaf", own.Deaf, "narrow", own.Narrow)
 	h.config.OnWell(well)
 }
 
@@ -158,6 +160,14 @@ func (h *Host) Hears(others, badly int) {
 	}
 }
 
+// Reaches notes which other sites answer this one; see [Contacts].
+func (h *Host) Reaches(r Reach) {
+	h.tend(func(c *Care, _ time.Duration) { c.Reaches(r) })
+	if len(r.Missing) > 0 {
+		h.stir.set()
+	}
+}
+
 // troubleOf says why leaderships go.
 func troubleOf(own Health) string {
 	const hands = "this site hands its leadership to "
@@ -173,6 +183,8 @@ func troubleOf(own Health) string {
 		return hands + "one that runs, because this process got no processor for " + own.Lost.String() + " of the last two seconds"
 	case own.Deaf:
 		return hands + "one that is heard, because what it sends to most sites comes late on every carrier"
+	case own.Narrow:
+		return hands + "one that is answered by more sites than this one"
 	}
 	return hands + "one with a better disk, because " + why
 }

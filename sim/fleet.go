@@ -34,6 +34,7 @@ type fleet struct {
 	crossings *crossings // nil: there is one shard
 	nomads    *nomads    // nil: no slot moves
 	births    *nursery   // nil: no shard is born
+	ward      *ward      // nil: nobody is sick
 
 	message raftpb.Message // room to look into messages
 
@@ -142,6 +143,9 @@ func (f *fleet) result(seed uint64) Result {
 	if f.births != nil {
 		r.Births = f.births.stats
 	}
+	if f.ward != nil {
+		r.Sick = f.ward.stats
+	}
 	if f.e.failed != nil {
 		r.Invariant, r.Failure, r.Tail = f.e.failed.invariant, f.e.failed.text, f.e.trace.last()
 	}
@@ -150,7 +154,7 @@ func (f *fleet) result(seed uint64) Result {
 
 // newFleet draws the fleet: how large, how fast, how bad.
 func newFleet(seed uint64, o Options, traced bool) *fleet {
-	f := &fleet{e: newEngine(seed, o.Trace, traced), random: newRandom(seed), calm: o.Calm || o.Rot, options: o, sent: map[holdfast.ID]*sending{}}
+	f := &fleet{e: newEngine(seed, o.Trace, traced), random: newRandom(seed), calm: o.Calm || o.Rot || o.Sick, options: o, sent: map[holdfast.ID]*sending{}}
 	rng := f.e.rng
 	sites, shards := 3+2*(rng.IntN(4)/3), 1+rng.IntN(6)/4
 	if rng.IntN(12) == 0 {
@@ -184,7 +188,7 @@ func newFleet(seed uint64, o Options, traced bool) *fleet {
 	}
 	f.net.arrive = func(to holdfast.SiteID, do func()) { f.sites[to-1].arrive(do) }
 	f.faults = drawFaults(f)
-	if shards > 1 && !o.Rot {
+	if shards > 1 && !o.Rot && !o.Sick {
 		f.crossings = newCrossings(f)
 		if o.Slots {
 			f.nomads = newNomads(f)
@@ -192,6 +196,9 @@ func newFleet(seed uint64, o Options, traced bool) *fleet {
 		if o.Births {
 			f.births = newNursery(f)
 		}
+	}
+	if o.Sick {
+		f.ward = newWard(f)
 	}
 	f.e.logf("seed %d: %d sites, %d shards, %d clients", seed, sites, shards, len(f.clients))
 	return f
@@ -235,11 +242,19 @@ func (f *fleet) run(o Options) {
 	if f.births != nil {
 		f.births.start()
 	}
+	if f.ward != nil {
+		f.ward.start()
+	}
 	if o.Rot {
 		f.e.after(1200*time.Millisecond, f.rot)
 	}
 	if !f.calm {
 		f.faults.start()
+	}
+	if f.ward != nil {
+		f.ward.run()
+		f.end()
+		return
 	}
 	steps := o.Steps
 	if steps == 0 {

@@ -17,7 +17,8 @@ type network struct {
 
 	loss, double     float64
 	nearest, longest time.Duration
-	cut              [][]bool // [from][to]; index 0 is the world of the clients
+	late             holdfast.SiteID // all that it sends and hears may come late; 0: nobody
+	cut              [][]bool        // [from][to]; index 0 is the world of the clients
 }
 
 func newNetwork(e *engine, sites int, stats *Stats) *network {
@@ -40,11 +41,22 @@ func (n *network) send(from, to holdfast.SiteID, deliver func()) {
 		message := deliver
 		deliver = func() { n.arrive(to, message) }
 	}
-	n.e.after(n.delay(), deliver)
+	n.e.after(n.delay()+n.lateness(from, to), deliver)
 	if n.e.chance(n.double) {
 		n.stats.Doubled++
 		n.e.after(n.delay()+n.e.between(0, 50*time.Millisecond), deliver)
 	}
+}
+
+// lateness is what TCP needs to repair what a lossy line has lost.
+func (n *network) lateness(from, to holdfast.SiteID) (d time.Duration) {
+	if n.late == 0 || n.late != from && n.late != to {
+		return 0
+	}
+	for again := 200 * time.Millisecond; again < time.Second && n.e.chance(0.4); again *= 2 {
+		d += again
+	}
+	return d
 }
 
 // delay is mostly short, and now and then long enough to be overtaken by an election.

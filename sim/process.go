@@ -34,6 +34,10 @@ type process struct {
 	failing  bool          // the next fsync fails
 	full     bool          // no room for new work
 	care     *shard.Care
+	contacts *shard.Contacts
+	homing   *shard.Homing
+	reach    shard.Reach
+	told     map[holdfast.SiteID]word // what the others have said of themselves, in a run with sick sites
 	beats    *shard.Beats
 	ticks    uint64        // that have passed, in all its lives
 	stride   int           // how many pass at once next time
@@ -129,6 +133,7 @@ func (p *process) start() {
 	p.up, p.syncing, p.waiting, p.failing, p.slow, p.paused = true, false, nil, false, 0, 0
 	p.care = shard.NewCare(shard.CareBounds{})
 	p.care.Space(p.full)
+	p.contacts, p.homing = shard.NewContacts(), shard.NewHoming(homePatience, homeBetween)
 	p.beats, p.stride, p.ticked = shard.NewBeats(shard.BeatConfig{Site: p.site, Life: p.f.identity()}), 1, p.f.e.now
 	p.wall, p.sent = shard.NewClock(), [len(p.sent)]sentBeat{}
 	p.f.e.logf("site %d starts", p.site)
@@ -323,6 +328,9 @@ func tolerable(err error) bool {
 
 // tick is one unit of time for all replicas of the site; while all of them sleep, several.
 func (p *process) tick() {
+	if p.f.ward != nil {
+		p.care.Late(p.f.e.now, p.f.e.now-p.ticked-tick*time.Duration(p.stride))
+	}
 	p.tend()
 	due, asleep := false, true
 	for range p.stride {
@@ -504,6 +512,7 @@ func (r *replica) led(l *shard.Leadership) {
 	r.p.f.e.logf("site %d shard %d: replica %x leads term %d", r.p.site, r.shard, uint64(id), l.Term)
 	o := r.p.f.oracle(r.shard)
 	o.leads(l.Term, id)
+	r.p.f.ward.elected(r)
 	applied, _ := r.machine.Applied()
 	o.elected(r.p.site, id, l.Term, applied, r.volume)
 	r.judged = r.core.Committed()

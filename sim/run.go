@@ -30,6 +30,7 @@ type Options struct {
 	Unrest bool      // no faults but those around elections: some mistakes show only when terms follow each other quickly
 	Slots  bool      // slots move between the shards, if there are several, and those who pay between shards are their owners
 	Births bool      // the last shard is born while the others are at work, if there are several
+	Sick   bool      // no faults but sites that are sick: slow disk, starved, losing frames, answering only some
 	Moves  bool      // no faults but crashes, cuts, and disks and sites that come and go: some mistakes show only when members change often
 	Trace  io.Writer // every event as a line of text; nil: only the tail is kept
 }
@@ -45,7 +46,8 @@ type Result struct {
 	Stats     Stats
 	Slots     SlotStats // of a run in which slots move
 	Births    BirthStats
-	TraceHash uint64 // over all events; the same seed and options give the same hash
+	Sick      SickStats // of a run with sick sites
+	TraceHash uint64    // over all events; the same seed and options give the same hash
 }
 
 // Stats counts what happened in a run, so that a test can see that nothing it promises to try was never tried.
@@ -102,7 +104,7 @@ func (o *Options) rerun(seed uint64) string {
 	for _, f := range []struct {
 		name string
 		on   bool
-	}{{"calm", o.Calm}, {"rot", o.Rot}, {"unrest", o.Unrest}, {"moves", o.Moves}} {
+	}{{"calm", o.Calm}, {"rot", o.Rot}, {"unrest", o.Unrest}, {"moves", o.Moves}, {"sick", o.Sick}} {
 		if f.on {
 			text += " --" + f.name
 		}

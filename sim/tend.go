@@ -17,7 +17,7 @@ func (p *process) tend() {
 			leads = leads || r.core.Leader().Self
 		}
 	}
-	if leads && p.care.Asks(own, p.f.e.now) {
+	if (leads || own.Starved) && p.care.Asks(own, p.f.e.now) {
 		p.askHealth(own)
 	}
 }
@@ -45,6 +45,7 @@ func (p *process) askHealth(own shard.Health) {
 		})
 	}
 	p.after(healthWait, func() {
+		p.care.Compare(own, heard, p.f.e.now)
 		for _, r := range p.replicas {
 			r.yield(own, heard)
 		}
@@ -63,6 +64,10 @@ func (r *replica) yield(own shard.Health, others []shard.Health) {
 	r.refuses = what.Refuse
 	if what.To == 0 {
 		return
+	}
+	r.p.f.ward.yielded(r)
+	if r.p.f.ward != nil {
+		r.p.pulse(false) // at once: whoever leads next must not send it back
 	}
 	r.p.f.stats.Yields++
 	r.p.f.e.logf("site %d shard %d: yields to replica %x (full %v, sick %v, median %s)", r.p.site, r.shard, uint64(what.To), own.Full, own.Sick, own.Median)

@@ -8,123 +8,194 @@ import (
 	"slices"
 
 	"holdfast"
+	"holdfast/ledger"
 	"holdfast/shard"
+	"holdfast/slot"
 )
 
 // auditTransit compares what each shard has sent to each other one with what has landed there. Payments go on meanwhile, so it
 // reads home, then away, then home again, each time after the one before: what was sent for good before the first look has
 // landed by the second, and what has landed by then is held or sent by the third.
+//
+// A payment may land where its payee has gone, and not where it was sent. So shards between which slots have moved are compared together, as
+// one away shard: nothing finer could be proved of them, because the account in which a payment lands does not tell where it was sent.
 func (s *Site) auditTransit(ctx context.Context, a *Audit) error {
 	if s.extent.Load().now == 1 {
 		return nil
 	}
-	looks, err := s.transitLooks(ctx)
+	looks, joined, err := s.transitLooks(ctx)
 	if err != nil {
 		a.problem("payments between shards could not be compared: %v", err)
 		return ctx.Err()
 	}
-	before, landed, after := looks[0], looks[1], looks[2]
-	if len(s.ShardMap().been) > 0 {
-		a.judgeHomes(before, landed, after)
-		return nil
-	}
-	pairs := map[holdfast.AccountID]bool{} // by the account at home, whether or not it is there
-	for id := range after {
-		pairs[id] = true
-	}
-	for id := range landed {
-		away, home, _ := id.InTransit()
-		pairs[holdfast.InTransit(home, away, id.Asset)] = true
-	}
-	for _, id := range slices.SortedFunc(maps.Keys(pairs), byShards) {
-		home, away, _ := id.InTransit()
-		now, there := after[id], landed[holdfast.InTransit(away, home, id.Asset)]
-		if now.CreditsPosted == 0 && now.CreditsPending == 0 && there.DebitsPosted == 0 {
-			continue // opened for what came the other way
-		}
-		one := TransitAudit{home, away, id.Asset, now.CreditsPosted, now.CreditsPending, there.DebitsPosted}
-		a.judgeTransit(before[id], &one)
-	}
+	a.compareTransit(looks, joined)
 	return nil
 }
 
-// transitLooks looks three times at the accounts of all shards. Which shards there are is asked before and after: one that is born,
-// and gets its first slot meanwhile, is not to be missing in one of the looks.
-func (s *Site) transitLooks(ctx context.Context) (looks [3]map[holdfast.AccountID]holdfast.Account, err error) {
+// compareTransit compares, for each home, each group of away shards, and each asset.
+func (a *Audit) compareTransit(looks [3]transitAccounts, joined joinedShards) {
+	type line struct {
+		home, away holdfast.ShardID
+		asset      holdfast.Asset
+	}
+	before, landed, after := looks[0], looks[1], looks[2]
+	first, now := map[line]holdfast.Amount{}, map[line]*TransitAudit{}
+	of := func(home, away holdfast.ShardID, asset holdfast.Asset) (line, *TransitAudit) {
+		l := line{home, joined.first(away), asset}
+		if now[l] == nil {
+			now[l] = &TransitAudit{Home: home, Away: away, Asset: asset}
+			if among := joined.with(away); len(among) > 1 {
+				now[l].Away, now[l].Among = 0, among
+			}
+		}
+		return l, now[l]
+	}
+	for id := range before {
+		home, away, _ := id.InTransit()
+		l, _ := of(home, away, id.Asset)
+		first[l] += before[id].CreditsPosted
+	}
+	for id := range after {
+		home, away, _ := id.InTransit()
+		_, t := of(home, away, id.Asset)
+		t.Sent, t.Held = t.Sent+after[id].CreditsPosted, t.Held+after[id].CreditsPending
+	}
+	for id := range landed {
+		away, home, _ := id.InTransit()
+		_, t := of(home, away, id.Asset)
+		t.Landed += landed[id].DebitsPosted
+	}
+	for _, l := range slices.SortedFunc(maps.Keys(now), func(a, b line) int {
+		return cmp.Or(cmp.Compare(a.home, b.home), cmp.Compare(a.away, b.away), cmp.Compare(a.asset, b.asset))
+	}) {
+		if t := now[l]; t.Sent != 0 || t.Held != 0 || t.Landed != 0 { // else opened for what came the other way
+			a.judgeTransit(first[l], t)
+		}
+	}
+}
+
+// joinedShards tells which shards slots have moved between: each but the first of a group names another one of it.
+type joinedShards map[holdfast.ShardID]holdfast.ShardID
+
+// first stands for the group of a shard.
+func (j joinedShards) first(id holdfast.ShardID) holdfast.ShardID {
+	for j[id] != 0 {
+		id = j[id]
+	}
+	return id
+}
+
+func (j joinedShards) join(a, b holdfast.ShardID) {
+	if a, b = j.first(a), j.first(b); a != b {
+		j[max(a, b)] = min(a, b)
+	}
+}
+
+// with lists the group of a shard, in order.
+func (j joinedShards) with(id holdfast.ShardID) (list []holdfast.ShardID) {
+	first := j.first(id)
+	list = append(list, first)
+	for other := range j {
+		if j.first(other) == first {
+			list = append(list, other)
+		}
+	}
+	slices.Sort(list)
+	return list
+}
+
+// transitLooks looks three times at the accounts of all shards, and then asks where slots have moved: what has landed in another shard than
+// it was sent to did so by a move that is known by then. Which shards there are is asked before and after: one that is born, and gets its
+// first slot meanwhile, is not to be missing in one of the looks.
+func (s *Site) transitLooks(ctx context.Context) (looks [3]transitAccounts, joined joinedShards, err error) {
 	for {
 		if err := s.learnMap(ctx); err != nil {
-			return looks, err
+			return looks, nil, err
 		}
 		ids := s.ShardIDs()
 		for i := range looks {
 			if looks[i], err = s.transitAccounts(ctx, ids); err != nil {
-				return looks, err
+				return looks, nil, err
 			}
 		}
-		if err := s.learnMap(ctx); err != nil || len(s.ShardIDs()) == len(ids) {
-			return looks, err
+		if joined, err = s.joinedNow(ctx, ids); err != nil || len(s.ShardIDs()) == len(ids) {
+			return looks, joined, err
 		}
 	}
 }
 
-// judgeHomes compares, for each shard, what it has sent with what has landed anywhere: when slots move, a payment may land where
-// its payee has gone, and not where it was sent. Away is 0 in what it tells.
-func (a *Audit) judgeHomes(before, landed, after map[holdfast.AccountID]holdfast.Account) {
-	type line struct {
-		home  holdfast.ShardID
-		asset holdfast.Asset
-	}
-	var lines []line
-	sent, first := map[line]*TransitAudit{}, map[line]holdfast.Account{}
-	of := func(home holdfast.ShardID, asset holdfast.Asset) *TransitAudit {
-		l := line{home, asset}
-		if sent[l] == nil {
-			sent[l], lines = &TransitAudit{Home: home, Asset: asset}, append(lines, l)
+// joinedNow reads the moves that are under way before the map, which names those that are over: one that ends meanwhile is seen once at least.
+func (s *Site) joinedNow(ctx context.Context, ids []holdfast.ShardID) (joinedShards, error) {
+	joined := joinedShards{}
+	for _, at := range ids {
+		err := s.Read(ctx, at, shard.Linearizable, func(v *shard.View) error { return joinMoving(joined, at, v) })
+		if err != nil {
+			return nil, fmt.Errorf("shard %d: %w", at, err)
 		}
-		return sent[l]
 	}
-	for _, id := range slices.SortedFunc(maps.Keys(after), byShards) {
-		home, _, _ := id.InTransit()
-		t := of(home, id.Asset)
-		t.Sent, t.Held = t.Sent+after[id].CreditsPosted, t.Held+after[id].CreditsPending
-		sum, was := first[line{home, id.Asset}], before[id]
-		sum.CreditsPosted, sum.CreditsPending = sum.CreditsPosted+was.CreditsPosted, sum.CreditsPending+was.CreditsPending
-		first[line{home, id.Asset}] = sum
+	if err := s.learnMap(ctx); err != nil {
+		return nil, err
 	}
-	for _, id := range slices.SortedFunc(maps.Keys(landed), byShards) {
-		_, home, _ := id.InTransit()
-		of(home, id.Asset).Landed += landed[id].DebitsPosted
+	m := s.ShardMap()
+	for of, origins := range m.been {
+		for _, o := range origins {
+			joined.join(o.Shard, m.ShardOf(of))
+		}
 	}
-	for _, l := range lines {
-		a.judgeTransit(first[l], sent[l])
-	}
+	return joined, nil
 }
 
-// byShards orders in-transit accounts by home, away and asset.
-func byShards(a, b holdfast.AccountID) int {
-	aHome, aAway, _ := a.InTransit()
-	bHome, bAway, _ := b.InTransit()
-	return cmp.Or(cmp.Compare(aHome, bHome), cmp.Compare(aAway, bAway), cmp.Compare(a.Asset, b.Asset))
+// joinMoving joins a shard with those that slots are on their way to.
+func joinMoving(joined joinedShards, at holdfast.ShardID, v *shard.View) error {
+	r, found, err := v.Record(ledger.GatesKey)
+	if err != nil || !found {
+		return err
+	}
+	gates, err := ledger.ReadGates(r.Body)
+	if err != nil {
+		return err
+	}
+	for _, of := range gates.Slots() {
+		if gates.Of(of) == ledger.GateGone {
+			continue // the map says so
+		}
+		r, found, err := v.Record(ledger.NoteKey(of))
+		if err != nil || !found {
+			return err
+		}
+		note, err := slot.ReadNote(r.Body)
+		if err != nil {
+			return err
+		}
+		joined.join(at, note.Other)
+	}
+	return nil
 }
 
-// judgeTransit compares one pair. before is the account at home at the first look.
-func (a *Audit) judgeTransit(before holdfast.Account, t *TransitAudit) {
+// judgeTransit judges one line. before is what was sent for good at the first look.
+func (a *Audit) judgeTransit(before holdfast.Amount, t *TransitAudit) {
 	a.Transit = append(a.Transit, *t)
-	quiet := before.CreditsPosted == t.Sent && before.CreditsPending == 0 && t.Held == 0
+	away := fmt.Sprintf("shard %d", t.Away)
+	if len(t.Among) > 0 {
+		away = fmt.Sprintf("shards %v together", t.Among)
+	}
 	switch {
-	case t.Landed < before.CreditsPosted:
-		a.problem("shard %d has sent %d %s to shard %d, and only %d have landed", t.Home, before.CreditsPosted, t.Asset, t.Away, t.Landed)
-	case t.Landed > t.Sent+t.Held, quiet && t.Landed != t.Sent:
-		a.problem("%d %s of shard %d have landed in shard %d, which sent %d and holds %d for it", t.Landed, t.Asset, t.Home, t.Away, t.Sent, t.Held)
+	case t.Landed < before:
+		a.problem("shard %d has sent %d %s to %s, and only %d have landed", t.Home, before, t.Asset, away, t.Landed)
+	case t.Landed > t.Sent+t.Held:
+		a.problem("%d %s of shard %d have landed in %s; it sent %d there and holds %d", t.Landed, t.Asset, t.Home, away, t.Sent, t.Held)
 	default:
 		return
 	}
 	a.Balanced = false
 }
 
-// transitAccounts reads all accounts that payments between these shards pass through, each shard as of now.
-func (s *Site) transitAccounts(ctx context.Context, ids []holdfast.ShardID) (map[holdfast.AccountID]holdfast.Account, error) {
-	all := map[holdfast.AccountID]holdfast.Account{}
+// transitAccounts are the accounts that payments between shards pass through.
+type transitAccounts map[holdfast.AccountID]holdfast.Account
+
+// transitAccounts reads those of all these shards, each shard as of now.
+func (s *Site) transitAccounts(ctx context.Context, ids []holdfast.ShardID) (transitAccounts, error) {
+	all := transitAccounts{}
 	for _, at := range ids {
 		err := s.Read(ctx, at, shard.Linearizable, func(v *shard.View) error {
 			trial := v.Trial()

@@ -280,23 +280,20 @@ func (o fullOutbox) Decided(holdfast.ShardID, holdfast.ID) (*holdfast.Txn, holdf
 
 // TestTheAuditSeesWhatIsAmissInTransit: money that landed and was never sent, and money that was sent and never landed.
 func TestTheAuditSeesWhatIsAmissInTransit(t *testing.T) {
-	account := func(posted, pending holdfast.Amount) holdfast.Account {
-		return holdfast.Account{CreditsPosted: posted, CreditsPending: pending}
-	}
 	rows := []struct {
 		name   string
-		before holdfast.Account
+		before holdfast.Amount
 		now    TransitAudit
 		good   bool
 	}{
-		{"quiet", account(50, 0), TransitAudit{Sent: 50, Landed: 50}, true},
-		{"landed and not settled", account(50, 10), TransitAudit{Sent: 50, Held: 10, Landed: 60}, true},
-		{"held and not landed", account(50, 10), TransitAudit{Sent: 50, Held: 10, Landed: 50}, true},
-		{"settled between the looks", account(50, 10), TransitAudit{Sent: 60, Landed: 60}, true},
-		{"sent, landed and settled between the looks", account(50, 0), TransitAudit{Sent: 60, Landed: 50}, true},
-		{"sent and lost", account(50, 0), TransitAudit{Sent: 50, Landed: 40}, false},
-		{"landed from nowhere", account(50, 0), TransitAudit{Sent: 50, Landed: 51}, false},
-		{"landed twice", account(50, 10), TransitAudit{Sent: 50, Held: 10, Landed: 70}, false},
+		{"quiet", 50, TransitAudit{Sent: 50, Landed: 50}, true},
+		{"landed and not settled", 50, TransitAudit{Sent: 50, Held: 10, Landed: 60}, true},
+		{"held and not landed", 50, TransitAudit{Sent: 50, Held: 10, Landed: 50}, true},
+		{"settled between the looks", 50, TransitAudit{Sent: 60, Landed: 60}, true},
+		{"sent, landed and settled between the looks", 50, TransitAudit{Sent: 60, Landed: 50}, true},
+		{"sent and lost", 50, TransitAudit{Sent: 50, Landed: 40}, false},
+		{"landed from nowhere", 50, TransitAudit{Sent: 50, Landed: 51}, false},
+		{"landed twice", 50, TransitAudit{Sent: 50, Held: 10, Landed: 70}, false},
 	}
 	for _, row := range rows {
 		a := Audit{Balanced: true}

@@ -25,6 +25,7 @@ type fleetKeeper struct {
 	roster atomic.Pointer[Roster] // nil: nothing was learnt yet, the configuration holds
 	others atomic.Pointer[[]Peer] // the other sites, as they are reached; nil: as configured
 	doing  atomic.Pointer[siteChangeAt]
+	fenced string // plan whose change has locked moves of slots out, as its driver knows: only that one uses it
 	cancel context.CancelFunc
 	done   sync.WaitGroup
 	adopts sync.Mutex // serializes adopt
@@ -88,7 +89,7 @@ func (s *Site) openLanes(peers []Peer) {
 	for _, p := range peers {
 		for _, bulk := range []bool{false, true} {
 			if key := (laneKey{p.Site, bulk}); next[key] == nil {
-				next[key] = newLane(p.Site, s.link, s.followHere, s.cfg.Limits.ForwardCalls, s.cfg.Limits.ForwardBytes)
+				next[key] = newLane(p.Site, s.link, s.followHere, s.knows, s.cfg.Limits.ForwardCalls, s.cfg.Limits.ForwardBytes)
 			}
 		}
 	}

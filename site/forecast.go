@@ -255,7 +255,9 @@ func (s *Site) paint(all map[holdfast.SiteID]vitals) *picture {
 	for _, id := range slices.Sorted(slices.Values(s.sites())) {
 		v, answered := all[id]
 		facts := siteFacts{site: id, name: names[id], city: cities[id], peak: v.peak, reaches: map[holdfast.SiteID][]string{}}
-		facts.fit = answered && (id == s.cfg.Site && !s.outs.any() || id != s.cfg.Site && s.wellPeer(id))
+		mine := id == s.cfg.Site
+		facts.works = answered && (mine && !s.outs.any() || !mine && s.worksPeer(id))
+		facts.fit = facts.works && (mine || s.wellPeer(id))
 		for peer, mask := range v.carriers {
 			facts.reaches[peer] = reached(mask, p.carriers)
 		}

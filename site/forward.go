@@ -25,12 +25,20 @@ type follower func(to holdfast.SiteID, id holdfast.ShardID, count int, settle fu
 
 // followHere is the follower of a site. Another one that does not know tickets gets none.
 func (s *Site) followHere(to holdfast.SiteID, id holdfast.ShardID, count int, settle func([]holdfast.Outcome)) (shard.Ticket, func()) {
-	if peer := s.watch.peer(to); peer != nil {
-		if p := peer.latest.Load(); p != nil && p.knows&knowsTickets != 0 {
-			return s.host.Follow(id, count, settle)
-		}
+	if s.knows(to, knowsTickets) {
+		return s.host.Follow(id, count, settle)
 	}
 	return 0, func() {}
+}
+
+// knows reports whether the release of another site, as it has said of itself, knows something.
+func (s *Site) knows(site holdfast.SiteID, what byte) bool {
+	peer := s.watch.peer(site)
+	if peer == nil {
+		return false
+	}
+	p := peer.latest.Load()
+	return p != nil && p.knows&what != 0
 }
 
 // parcel is a group of one Submit on its way to another site. Whoever wins the change from waiting decides: the lane takes
@@ -64,7 +72,8 @@ type lane struct {
 	to     holdfast.SiteID
 	link   caller
 	follow follower
-	bound  int // bytes queued
+	knows  func(to holdfast.SiteID, what byte) bool // what its release knows
+	bound  int                                      // bytes queued
 
 	wake chan struct{} // one place per worker
 	stop chan struct{}
@@ -75,8 +84,8 @@ type lane struct {
 	bytes int
 }
 
-func newLane(to holdfast.SiteID, l caller, follow follower, calls, bound int) *lane {
-	n := &lane{to: to, link: l, follow: follow, bound: bound, wake: make(chan struct{}, calls), stop: make(chan struct{})}
+func newLane(to holdfast.SiteID, l caller, follow follower, knows func(holdfast.SiteID, byte) bool, calls, bound int) *lane {
+	n := &lane{to: to, link: l, follow: follow, knows: knows, bound: bound, wake: make(chan struct{}, calls), stop: make(chan struct{})}
 	for range calls {
 		n.done.Go(n.work)
 	}
@@ -136,8 +145,9 @@ func (n *lane) stopped() bool {
 	}
 }
 
-// next takes what fits into one call off the queue, leaving out parcels whose owners have left.
+// next takes what fits into one call off the queue, leaving out parcels whose owners have left, or wait no longer.
 func (n *lane) next() []*parcel {
+	now := time.Now()
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	var taken []*parcel
@@ -148,7 +158,11 @@ func (n *lane) next() []*parcel {
 		}
 		seen++
 		n.bytes -= p.bytes
-		if p.take() {
+		switch {
+		case !p.take():
+		case !now.Before(p.until): // its owner is about to find out
+			p.answer(answer{err: shard.ErrTimeout})
+		default:
 			taken = append(taken, p)
 			txns += p.Count()
 			bytes += p.bytes
@@ -166,16 +180,19 @@ func (n *lane) call(parcels []*parcel) []answer {
 	for i := range groups {
 		defer n.listen(groups, i, parcels, of)()
 	}
-	until := parcels[0].until
-	size := 1 + len(groups)*groupHead
-	for _, p := range parcels {
-		size += p.bytes
-		if p.until.After(until) {
-			until = p.until
+	var until time.Time
+	size, timed := 1+len(groups)*groupHead, n.knows != nil && n.knows(n.to, knowsLeft)
+	for _, g := range groups {
+		size += len(g.Body)
+		if g.until.After(until) {
+			until = g.until
 		}
 	}
 	request := append(make([]byte, 0, size), wireVersion)
 	for _, g := range groups {
+		if timed {
+			g.left = max(time.Until(g.until), time.Millisecond)
+		}
 		request = appendGroup(request, g)
 	}
 	ctx, cancel := context.WithDeadline(context.Background(), until)
@@ -210,23 +227,31 @@ func (n *lane) listen(groups []group, i int, parcels []*parcel, of []int) (done 
 const (
 	groupTxns  = 64
 	groupBytes = 32 << 10
+	// groupSpan is how far the ends of what its callers wait may be apart: a group is proposed as long as any of them waits.
+	groupSpan = 100 * time.Millisecond
 )
 
-// merge puts parcels for the same shard and class together into groups; of says which group each parcel went into.
+// merge puts parcels for the same shard and class, whose owners wait about as long, together into groups; of says which group each parcel went
+// into.
 func merge(parcels []*parcel) (groups []group, of []int) {
 	of = make([]int, len(parcels))
 	for i, p := range parcels {
 		g := len(groups) - 1
-		for g >= 0 && (groups[g].id != p.id || groups[g].bulk != p.bulk || groups[g].away != p.away) {
+		for g >= 0 && !groups[g].takes(p) {
 			g--
 		}
 		if g < 0 || groups[g].Count()+p.Count() > groupTxns || len(groups[g].Body)+len(p.Body) > groupBytes {
-			groups, g = append(groups, group{id: p.id, away: p.away, bulk: p.bulk}), len(groups)
+			groups, g = append(groups, group{id: p.id, away: p.away, bulk: p.bulk, until: p.until}), len(groups)
 		}
 		groups[g].join(&p.Batch)
 		of[i] = g
 	}
 	return groups, of
+}
+
+// takes reports whether a parcel belongs to a group.
+func (g *group) takes(p *parcel) bool {
+	return g.id == p.id && g.bulk == p.bulk && g.away == p.away && g.until.Sub(p.until).Abs() <= groupSpan/2
 }
 
 // join adds the transactions of another batch behind those of the group. A batch that comes first is not copied.

@@ -43,9 +43,10 @@ func (s *Site) stopHomes(context.Context) error {
 }
 
 func (s *Site) keepHomes(ctx context.Context) {
+	s.reach.contacts = shard.NewContacts()
 	timer := time.NewTimer(homeTick)
 	defer timer.Stop()
-	h := newHoming(s.cfg.Timing.Home.Std(), homeBetween)
+	h := shard.NewHoming(s.cfg.Timing.Home.Std(), homeBetween)
 	for {
 		select {
 		case <-ctx.Done():
@@ -55,10 +56,11 @@ func (s *Site) keepHomes(ctx context.Context) {
 		timer.Reset(untilNext(homeTick, s.cfg.Site))
 		now := s.watch.now()
 		s.listen()
+		s.reach.look(s)
 		for _, p := range s.peers() {
-			h.note(now, p.Site, s.wellPeer(p.Site) && !s.host.ClockAhead(p.Site))
+			h.Note(now, p.Site, s.wellPeer(p.Site) && !s.host.ClockAhead(p.Site))
 		}
-		if g, ok := h.move(now, s.guests()); ok {
+		if g, ok := h.Move(now, s.guests()); ok {
 			s.sendHome(ctx, g)
 		}
 	}
@@ -100,25 +102,31 @@ func heardBadly(p *link.PeerStatus) bool {
 // wellPeer reports whether a site is fit to lead, by what it says of itself.
 func (s *Site) wellPeer(id holdfast.SiteID) bool {
 	p := s.watch.peer(id)
+	return s.worksPeer(id) && !p.latest.Load().unwell
+}
+
+// worksPeer reports whether a site takes its part, by what it says of itself: it votes and stores, fit to lead or not.
+func (s *Site) worksPeer(id holdfast.SiteID) bool {
+	p := s.watch.peer(id)
 	if !s.watch.answers(p) {
 		return false
 	}
 	l := p.latest.Load()
-	return l != nil && l.ready && l.digestOK && !l.stopping && !l.diskFull && !l.unwell
+	return l != nil && l.ready && l.digestOK && !l.stopping && !l.diskFull
 }
 
 // guests are the shards that this site leads and that are at home elsewhere.
-func (s *Site) guests() (list []guest) {
+func (s *Site) guests() (list []shard.Guest) {
 	m := s.ShardMap()
 	for _, st := range s.host.Status() {
 		home := m.Home(st.Shard)
 		if home == 0 || home == s.cfg.Site || !st.Node.Leader.Self {
 			continue
 		}
-		g := guest{shard: st.Shard, home: home}
+		g := shard.Guest{Shard: st.Shard, Home: home}
 		for _, f := range st.Node.Followers {
 			if f.Site == home && f.Role&shard.Voter != 0 && f.UpToDate {
-				g.upToDate = true
+				g.UpToDate = true
 			}
 		}
 		list = append(list, g)
@@ -126,14 +134,14 @@ func (s *Site) guests() (list []guest) {
 	return list
 }
 
-func (s *Site) sendHome(ctx context.Context, g guest) {
+func (s *Site) sendHome(ctx context.Context, g shard.Guest) {
 	try, cancel := context.WithTimeout(ctx, 4*s.cfg.Timing.Election())
 	defer cancel()
-	if err := s.host.OfferLead(try, g.shard, g.home); err != nil {
-		s.log.Info("a leadership did not go home", "shard", g.shard, "home", g.home, "err", err)
+	if err := s.host.OfferLead(try, g.Shard, g.Home); err != nil {
+		s.log.Info("a leadership did not go home", "shard", g.Shard, "home", g.Home, "err", err)
 		return
 	}
-	s.event(Event{Kind: EventHome, Shard: g.shard, Site: g.home, Detail: fmt.Sprintf("site %d has been well for long enough: it leads again", g.home)})
+	s.event(Event{Kind: EventHome, Shard: g.Shard, Site: g.Home, Detail: fmt.Sprintf("site %d has been well for long enough: it leads again", g.Home)})
 }
 
 // MoveLeader makes a site the home of a shard and moves the leadership there; it returns when the site leads. The home comes first: without

@@ -113,6 +113,7 @@ func describe(name, help string, labels ...string) *prometheus.Desc {
 
 var (
 	descPending  = describe("pending_transactions", "Transactions under way in this process.")
+	descLimit    = describe("payments_limit", "New payments that may be under way to the leaders at a site while more come than they answer in time; 0: no limit is needed.", "leader")
 	descMajority = describe("majority", "1 when this site hears a majority.")
 	descFree     = describe("disk_free_bytes", "Free space of the data directory.")
 	descFull     = describe("disk_full", "1 when new work is refused for want of space.")
@@ -152,7 +153,7 @@ var (
 // Describe implements prometheus.Collector.
 func (c *collector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
-		descPending, descMajority, descFree, descFull, descUsed, descSealed, descLeader, descTerm, descElections, descCommit, descApplied,
+		descPending, descLimit, descMajority, descFree, descFull, descUsed, descSealed, descLeader, descTerm, descElections, descCommit, descApplied,
 		descCheckpoint, descLast, descWaiting, descService, descWaits, descNoSpace, descAsleep, descSurvives, descReach, descTrip, descDropped, descBreaks,
 		descSent, descReceived,
 		descMoves, descLost, descUp, descSilence, descLoss, descMissed, descLate, descStalls,
@@ -169,6 +170,10 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	}
 	full, free := s.disk.look(s.store)
 	gauge(ch, descPending, float64(s.gate.inside.Load()))
+	s.limiters.bySite.Range(func(leader, l any) bool {
+		gauge(ch, descLimit, l.(*limiter).bound(), siteLabel(leader.(holdfast.SiteID)))
+		return true
+	})
 	gauge(ch, descMajority, number(s.watch.majority.Load().heard))
 	gauge(ch, descFree, float64(free))
 	gauge(ch, descFull, number(full))

@@ -463,8 +463,10 @@ func (s *Site) resubmit(ctx context.Context, txns []holdfast.Txn, bulk bool, out
 // reconsider looks at what was refused because its id is taken: since owners have moved, the same payment may stand there in
 // another form. Then it is asked for in that.
 func (s *Site) reconsider(ctx context.Context, txns []holdfast.Txn, bulk bool, outcomes []holdfast.Outcome) {
+	var failed error
 	holdsOf := func(end *holdfast.Transfer) []transit.Held {
-		list, _ := s.findHolds(ctx, end)
+		list, err := s.findHolds(ctx, end, shard.Linearizable)
+		failed = errors.Join(failed, err)
 		return list
 	}
 	for i := range outcomes {
@@ -475,9 +477,10 @@ func (s *Site) reconsider(ctx context.Context, txns []holdfast.Txn, bulk bool, o
 		if code != holdfast.CodeOK {
 			continue
 		}
+		failed = nil
 		q, again, ok := transit.Taken(&txns[i], p.Home, &outcomes[i], holdsOf, s.lookup(ctx))
 		switch {
-		case !ok:
+		case !ok || !again && failed != nil: // it may be the same payment: not all holds could be seen
 			outcomes[i].Status, outcomes[i].Code, outcomes[i].Field = holdfast.Unknown, holdfast.CodeUnknown, ""
 		case again:
 			depart := q.Depart()

@@ -190,6 +190,7 @@ func (f *fleet) rest() {
 // TestASlotMovesInAFleetAtRest: nothing is paid, all shards sleep, and couriers and movers wait. A shard that is born gets its own; the order
 // wakes the mover, at whichever site it is given; and a payment out of the new shard is brought to its end.
 func TestASlotMovesInAFleetAtRest(t *testing.T) {
+	long(t)
 	f := newFleet(t, 3, 2)
 	nomad, neighbour := account(t, 1, 10), account(t, 2, 20)
 	bank := account(t, 3, 20)

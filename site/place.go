@@ -2,9 +2,11 @@ package site
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"hash/fnv"
 	"slices"
+	"sync"
 
 	"holdfast"
 	"holdfast/ledger"
@@ -39,6 +41,21 @@ func (s *Site) ShardOfKey(key string) holdfast.ShardID {
 // ShardIDs lists all shards, as far as this site knows. One that is being born is not among them.
 func (s *Site) ShardIDs() []holdfast.ShardID { return shardIDs(s.extent.Load().now) }
 
+// eachShard asks shards at once, and joins the errors of those that fail.
+func eachShard(ids []holdfast.ShardID, ask func(i int, id holdfast.ShardID) error) error {
+	errs := make([]error, len(ids))
+	var all sync.WaitGroup
+	for i, id := range ids {
+		all.Go(func() {
+			if err := ask(i, id); err != nil {
+				errs[i] = fmt.Errorf("shard %d: %w", id, err)
+			}
+		})
+	}
+	all.Wait()
+	return errors.Join(errs...)
+}
+
 // seatIDs lists all shards that have a place here, one that is being born among them.
 func (s *Site) seatIDs() []holdfast.ShardID { return shardIDs(s.extent.Load().seats) }
 
@@ -58,7 +75,7 @@ func (s *Site) place(ctx context.Context, t *holdfast.Txn) (p transit.Payment, c
 	}
 	var failed error
 	holdsOf := func(end *holdfast.Transfer) []transit.Held {
-		list, err := s.findHolds(ctx, end)
+		list, err := s.findHolds(ctx, end, shard.Linearizable)
 		if err != nil {
 			failed = err
 		}
@@ -103,24 +120,72 @@ func remembered(holdsOf transit.HoldsOf) transit.HoldsOf {
 }
 
 // findHolds looks in all shards for the holds that a post or void can mean: first in what is known here, because a hold that is there
-// once is there for ever, or its shard says where it has gone. If none of them has the accounts that it names there may be others.
-func (s *Site) findHolds(ctx context.Context, end *holdfast.Transfer) (list []transit.Held, err error) {
-	for _, mode := range []shard.ReadMode{shard.Stale, shard.Linearizable} {
-		if list, err = s.findHoldsBy(ctx, end.Hold, mode); transit.Fits(list, end) {
+// once is there for ever, or its shard says where it has gone. If none of them has the accounts that it names there may be others: a
+// linearizable search asks the leaders then. It fails when there may be one in a shard that could not be read.
+func (s *Site) findHolds(ctx context.Context, end *holdfast.Transfer, mode shard.ReadMode) ([]transit.Held, error) {
+	known := func() ([]transit.Held, error) { return s.holdsKnown(ctx, end.Hold) }
+	if mode == shard.Stale {
+		list, err := known()
+		if transit.Fits(list, end) {
+			err = nil
+		}
+		return list, err
+	}
+	return seekHolds(end, [][]holdfast.ShardID{s.holders(end), s.ShardIDs()}, known, func(ids []holdfast.ShardID) error {
+		return eachShard(ids, func(_ int, id holdfast.ShardID) error {
+			return s.Read(ctx, id, shard.Linearizable, func(*shard.View) error { return nil })
+		})
+	})
+}
+
+// holders are the shards that can have a hold of the payer whom the end of one names: where his slot is, and where it has been. nil: it
+// names nobody.
+func (s *Site) holders(end *holdfast.Transfer) (ids []holdfast.ShardID) {
+	if end.Debit == (holdfast.AccountID{}) {
+		return nil
+	}
+	m, of := s.ShardMap(), end.Debit.Owner.Slot()
+	ids = append(ids, m.ShardOf(of))
+	for _, o := range m.been[of] {
+		if !slices.Contains(ids, o.Shard) {
+			ids = append(ids, o.Shard)
+		}
+	}
+	return ids
+}
+
+// seekHolds has the replicas here catch up with some shards after others, until a hold is known that fits. Whatever shards are caught up
+// with, the list is of all that is known: the end of a hold may have been decided where another one of its id is.
+func seekHolds(
+	end *holdfast.Transfer, steps [][]holdfast.ShardID, known func() ([]transit.Held, error), catchUp func([]holdfast.ShardID) error,
+) ([]transit.Held, error) {
+	list, err := known()
+	for _, ids := range steps {
+		if transit.Fits(list, end) {
 			return list, nil
 		}
+		if len(ids) == 0 {
+			continue
+		}
+		late := catchUp(ids)
+		list, err = known()
+		err = errors.Join(late, err)
+	}
+	if transit.Fits(list, end) {
+		return list, nil
 	}
 	return list, err
 }
 
-func (s *Site) findHoldsBy(ctx context.Context, id holdfast.ID, mode shard.ReadMode) (list []transit.Held, err error) {
+// holdsKnown are the holds of an id that this site's replicas know.
+func (s *Site) holdsKnown(ctx context.Context, id holdfast.ID) (list []transit.Held, err error) {
 	list = transit.FindHolds(s.ShardIDs(), func(at holdfast.ShardID) (there []transit.Held) {
-		failed := s.Read(ctx, at, mode, func(v *shard.View) (err error) {
+		failed := s.Read(ctx, at, shard.Stale, func(v *shard.View) (err error) {
 			there, err = holdsIn(v, at, id)
 			return err
 		})
 		if failed != nil {
-			err = failed
+			err = fmt.Errorf("shard %d: %w", at, failed)
 			return nil
 		}
 		return there

@@ -60,6 +60,7 @@ type proposal struct {
 	seat     *seat     // as of this attempt
 	majority *majority // as of this attempt
 	hint     holdfast.SiteID
+	pauses   int  // since somebody else leads
 	maybe    bool // an attempt may have been executed
 	last     error
 }
@@ -70,13 +71,36 @@ func (p *proposal) attempt() ([]holdfast.Outcome, error) {
 	if p.hint != 0 {
 		leader, p.hint = p.hint, 0
 	}
-	switch leader {
-	case 0:
+	switch {
+	case leader == 0:
 		return nil, shard.NotLeaderError{Shard: p.id}
-	case p.site.cfg.Site:
+	case p.begins:
+		return p.askInTurn(leader)
+	}
+	return p.ask(leader)
+}
+
+func (p *proposal) ask(leader holdfast.SiteID) ([]holdfast.Outcome, error) {
+	if leader == p.site.cfg.Site {
 		return p.here()
 	}
 	return p.forward(leader)
+}
+
+// askInTurn asks unless so much is under way to the leaders at that site that the answer would come too late.
+func (p *proposal) askInTurn(leader holdfast.SiteID) ([]holdfast.Outcome, error) {
+	l, begun := p.site.limiter(leader), p.site.watch.now()
+	until, _ := p.ctx.Deadline()
+	if !l.enter(begun, time.Until(until)) {
+		return nil, fmt.Errorf("the leaders at site %d: %w", leader, shard.ErrOverloaded)
+	}
+	outcomes, err := p.ask(leader)
+	now, took := p.site.watch.now(), time.Duration(0)
+	if err == nil {
+		took = max(now-begun, 1)
+	}
+	l.leave(now, took)
+	return outcomes, err
 }
 
 // here proposes to this site's own replica. The wait ends when the majority is lost: a replica that cannot commit would
@@ -157,8 +181,12 @@ func (p *proposal) judge(err error) error {
 	return nil
 }
 
-// retryPause bounds how often the same leader is asked when nothing that we can see changes.
-const retryPause = 15 * time.Millisecond
+// retryPause bounds how often the same leader is asked when nothing that we can see changes: twice, and from then on after twice the pause
+// of the time before, up to retryMost. Thousands may be waiting, and all of them asking again and again would be a load of its own.
+const (
+	retryPause = 15 * time.Millisecond
+	retryMost  = 120 * time.Millisecond
+)
 
 // pause waits until going again makes sense: at once when the board has changed since the attempt, or when the attempt
 // itself named the leader.
@@ -171,6 +199,7 @@ func (p *proposal) pause() error {
 	case <-p.majority.changed:
 		return nil // the next round says what it means
 	case <-p.seat.changed:
+		p.pauses = 0
 		return nil
 	case <-timer.C:
 		return nil
@@ -181,7 +210,8 @@ func (p *proposal) patience() time.Duration {
 	if p.hint != 0 && p.hint != p.seat.leader {
 		return retryPause / 8 // who pointed elsewhere may be ahead of our board; two that point at each other must not spin
 	}
-	return retryPause
+	p.pauses++
+	return min(retryPause<<max(min(p.pauses, 10)-2, 0), retryMost)
 }
 
 // end is the error of a proposal that nobody waits for any longer.

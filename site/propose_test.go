@@ -104,7 +104,7 @@ func stage(t *testing.T, f *scripted) *Site {
 	lanes := map[laneKey]*lane{}
 	for _, to := range []holdfast.SiteID{2, 3} {
 		for _, bulk := range []bool{false, true} {
-			lanes[laneKey{to, bulk}] = newLane(to, f, nil, 2, 1<<20)
+			lanes[laneKey{to, bulk}] = newLane(to, f, nil, nil, 2, 1<<20)
 		}
 	}
 	s.lanes.Store(&lanes)
@@ -278,7 +278,7 @@ func TestLanePutsParcelsTogether(t *testing.T) {
 			sizes = append(sizes, n)
 			f.mu.Unlock()
 			return f.Call(ctx, to, method, payload)
-		}), nil, 2, 1<<20)
+		}), nil, nil, 2, 1<<20)
 		var parcels []*parcel
 		fl := &fleet{}
 		for i := range 102 {
@@ -339,7 +339,7 @@ func TestLaneTakesTheFirstAnswer(t *testing.T) {
 			settled[ticket] = settle
 			return ticket, func() { delete(settled, ticket) }
 		}
-		l := newLane(2, leader, follow, 1, 1<<20)
+		l := newLane(2, leader, follow, nil, 1, 1<<20)
 		put := func(n int) *parcel {
 			p := &parcel{group: groupOf(t, 1, false, n), until: time.Now().Add(time.Second), done: make(chan answer, 1)}
 			p.bytes = len(p.Body)
@@ -394,7 +394,7 @@ func TestLaneIsBounded(t *testing.T) {
 		l := newLane(2, callFunc(func(context.Context, holdfast.SiteID, string, []byte) ([]byte, error) {
 			<-stop
 			return nil, link.ErrNoAnswer
-		}), nil, 1, 100)
+		}), nil, nil, 1, 100)
 		put := func() (*parcel, error) {
 			p := &parcel{group: group{id: 1}, bytes: 40, until: time.Now().Add(time.Second), done: make(chan answer, 1)}
 			return p, l.put(p)
@@ -553,6 +553,68 @@ func TestWatch(t *testing.T) {
 		want := "[1 majority true 1221 lost 2 2221 lost 3 2221 majority false 3041 majority true]"
 		if got := fmt.Sprint(told); got != want {
 			t.Errorf("told %s, want %s", got, want)
+		}
+	})
+}
+
+// Payments that wait for the same leader travel together, and each group says how long its callers wait: there nothing is proposed for those
+// who have gone, only because others in the same call still wait. A site of an earlier release is not told.
+func TestEachGroupHasTheTimeOfItsCallers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for _, release := range []byte{0, knowsLeft} {
+			calls := make(chan []group, 2)
+			hold := make(chan struct{})
+			l := newLane(2, callFunc(func(ctx context.Context, _ holdfast.SiteID, _ string, payload []byte) ([]byte, error) {
+				groups, err := readGroups(payload)
+				if err != nil {
+					t.Error(err)
+				}
+				calls <- groups
+				<-hold
+				return nil, link.ErrNoAnswer
+			}), nil, func(_ holdfast.SiteID, what byte) bool { return release&what != 0 }, 1, 1<<20)
+			for i, left := range []time.Duration{time.Second, 300 * time.Millisecond, 2 * time.Second, 320 * time.Millisecond, 10 * time.Millisecond} {
+				p := &parcel{group: groupOf(t, 1, false, 1), until: time.Now().Add(left), done: make(chan answer, 1)}
+				if err := l.put(p); err != nil {
+					t.Fatal(err)
+				}
+				if i == 0 {
+					synctest.Wait() // it is under way, and the rest gathers
+				}
+			}
+			<-calls
+			time.Sleep(20 * time.Millisecond) // bubble time: the last one is late
+			go func() { hold <- struct{}{} }()
+			got := ""
+			for _, g := range <-calls {
+				got += fmt.Sprint(g.Count(), " ", g.left, ", ")
+			}
+			want := "2 280ms, 1 1.98s, "
+			if release == 0 {
+				want = "2 0s, 1 0s, "
+			}
+			if got != want {
+				t.Errorf("groups %s want %s", got, want)
+			}
+			close(hold)
+			l.close()
+		}
+	})
+}
+
+// A leader does not go on for longer than the callers of a group wait, however long those of the call do.
+func TestAGroupIsServedForAsLongAsItsCallersWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := stage(t, &scripted{here: []func(context.Context) error{func(ctx context.Context) error { <-ctx.Done(); return shard.ErrTimeout }}})
+		defer closeLanes(s)
+		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+		defer cancel()
+		g := groupOf(t, 1, false, 1)
+		g.left = 300 * time.Millisecond
+		begun := time.Now()
+		a := s.serveGroup(ctx, g)
+		if took := time.Since(begun); !errors.Is(a.err, shard.ErrTimeout) || took != g.left {
+			t.Errorf("%v after %s, want it to end after %s", a.err, took, g.left)
 		}
 	})
 }

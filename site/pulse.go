@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"holdfast"
+	"holdfast/shard"
 )
 
 // pulse is what sites tell each other about themselves many times per QuorumSilence. An answer to it is the proof that the
@@ -22,12 +23,16 @@ type pulse struct {
 	diskFree uint64
 	unwell   bool                        // not fit to lead just now, see [shard.Health], or until lately; a release that does not say it counts as fit
 	leads    map[holdfast.ShardID]uint64 // with their terms
+	reach    []holdfast.SiteID           // that answer it, for some time already
 	knows    byte                        // what its release knows that earlier ones do not: see knowsTickets
 }
 
 // knowsTickets: a site tells those who forward requests to it how far its disk is. Sites of an earlier release do not, and refuse requests
 // with tickets.
 const knowsTickets = 1
+
+// knowsLeft: a site goes by how long the callers of each group of a forwarded request wait. Those of an earlier release refuse groups that say so.
+const knowsLeft = 2
 
 func (p *pulse) append(b []byte) []byte {
 	b = append(b, wireVersion, flag(p.ready), flag(p.stopping), flag(p.digestOK), flag(p.diskFull))
@@ -38,7 +43,7 @@ func (p *pulse) append(b []byte) []byte {
 		b = binary.BigEndian.AppendUint16(b, uint16(id))
 		b = binary.BigEndian.AppendUint64(b, term)
 	}
-	return append(b, p.knows, flag(p.unwell)) // last: earlier releases do not read on
+	return shard.AppendSites(append(b, p.knows, flag(p.unwell)), p.reach) // last: earlier releases do not read on
 }
 
 func readPulse(b []byte) (pulse, error) {
@@ -61,6 +66,7 @@ func readPulse(b []byte) (pulse, error) {
 	if len(r.b) > 0 {
 		p.unwell = r.u8() == 1
 	}
+	p.reach, _ = shard.ParseSites(r.b)
 	return p, r.err()
 }
 
@@ -361,6 +367,7 @@ func (w *watch) count(mayLose bool) {
 		case up && !p.up.Swap(true):
 			w.back(id)
 		case !up && mayLose && p.up.Swap(false):
+			p.latest.Store(nil) // when it answers again, it may be another one than it was: a word of before counts as a relapse
 			w.lost(id)
 		}
 	}

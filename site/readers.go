@@ -163,10 +163,7 @@ func (e AmbiguousHoldError) Error() string {
 func (s *Site) Hold(ctx context.Context, name HoldName, mode shard.ReadMode) (h HoldNow, found bool, err error) {
 	id, end := name.ID, holdfast.Transfer{Hold: name.ID, Debit: name.Debit, Credit: name.Credit}
 	for range maxHops {
-		list, err := s.findHoldsBy(ctx, id, shard.Stale)
-		if mode != shard.Stale && !transit.Fits(list, &end) {
-			list, err = s.findHoldsBy(ctx, id, mode)
-		}
+		list, err := s.findHolds(ctx, &end, mode)
 		if !transit.Fits(list, &end) {
 			return h, false, err
 		}

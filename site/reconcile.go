@@ -44,6 +44,14 @@ type shardNow struct {
 	members []memberNow
 }
 
+func shardsOf(list []shardNow) []holdfast.ShardID {
+	ids := make([]holdfast.ShardID, len(list))
+	for i := range list {
+		ids[i] = list[i].shard
+	}
+	return ids
+}
+
 // memberNow is one replica.
 type memberNow struct {
 	site  holdfast.SiteID

@@ -241,7 +241,7 @@ func factsOf(list string, shards []shardNow, dead ...holdfast.SiteID) *planFacts
 	for _, s := range r.Sites {
 		up := !slices.Contains(dead, s.Site)
 		f.sites = append(f.sites, siteNow{site: s.Site, answers: up, roster: 7, turns: true})
-		facts := siteFacts{site: s.Site, name: s.Name, fit: up, rate: 100, peak: 150, reaches: map[holdfast.SiteID][]string{}}
+		facts := siteFacts{site: s.Site, name: s.Name, works: up, fit: up, rate: 100, peak: 150, reaches: map[holdfast.SiteID][]string{}}
 		for _, other := range r.Sites {
 			if up && !slices.Contains(dead, other.Site) {
 				facts.reaches[other.Site] = []string{"up"}

@@ -87,6 +87,11 @@ func (s *Site) serveGroup(ctx context.Context, g group) (a answer) {
 		return answer{err: shard.ErrOverloaded}
 	}
 	defer s.leave(g.Count())
+	if g.left > 0 { // the call is for all groups, and ends with the last of them
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, g.left)
+		defer cancel()
+	}
 	a.outcomes, a.err = s.submitHere(ctx, g)
 	return a
 }
@@ -105,11 +110,12 @@ func (s *Site) servePulse(from holdfast.SiteID, payload []byte) ([]byte, error) 
 func (s *Site) pulse() pulse {
 	p := pulse{
 		version: s.opts.Version, stopping: s.stopping.Load(), digestOK: !s.outs.any(), leads: map[holdfast.ShardID]uint64{},
-		knows: knowsTickets,
+		knows: knowsTickets | knowsLeft,
 	}
 	p.ready = s.running.Load() && !p.stopping && p.digestOK && s.watch.majority.Load().heard
 	p.diskFull, p.diskFree = s.disk.look(s.store)
 	p.unwell = !s.host.Well()
+	p.reach = s.reach.told()
 	for _, id := range s.seatIDs() {
 		if seat := s.board.seat(id); seat.leader == s.cfg.Site {
 			p.leads[id] = seat.term

@@ -245,6 +245,7 @@ func (f *fleet) replicaFor(at holdfast.SiteID, id holdfast.ShardID) (replica uin
 // TestASiteIsDownDuringABirth: before the founders are named it is waited for, and the birth can be given up; when they are named the
 // others go on, and it begins when it is back: as a voter with its disk, without a vote with another one.
 func TestASiteIsDownDuringABirth(t *testing.T) {
+	long(t)
 	for _, wiped := range []bool{false, true} {
 		t.Run(fmt.Sprint("wiped ", wiped), func(t *testing.T) {
 			f := newFleet(t, 3, 2)
@@ -375,6 +376,7 @@ func TestABirthIsRefused(t *testing.T) {
 // TestASiteJoinsAGrownFleet: its configuration may say how many shards there are now, or how many there were; afterwards so may that of
 // the others.
 func TestASiteJoinsAGrownFleet(t *testing.T) {
+	long(t)
 	f := newFleet(t, 3, 2)
 	f.addShard(1, "grow")
 	f.born(3)

@@ -285,7 +285,7 @@ func (s *Site) readMap(ctx context.Context, mode shard.ReadMode) (m *ShardMap, e
 	return m, err
 }
 
-// ErrMapChanged says that somebody else changed the shard map between reading and writing. Nothing was changed.
+// ErrMapChanged says that somebody else changed the shard map, or the list of sites, between reading and writing. Nothing was changed.
 var ErrMapChanged = errors.New("the shard map was changed by somebody else meanwhile: look at it again")
 
 // SetHome makes a site the home of a shard, through the log. The leadership follows by itself when that site has been well
@@ -297,22 +297,34 @@ func (s *Site) SetHome(ctx context.Context, id holdfast.ShardID, home holdfast.S
 	if !slices.Contains(s.sites(), home) {
 		return fmt.Errorf("site %d is no site of this fleet: there are %v", home, s.sites())
 	}
-	if role := s.Roster().role(home); role != RoleVoter {
-		return fmt.Errorf("site %d is a %s: a shard is at home where it can be led", home, role)
-	}
 	ctx, cancel := s.within(ctx)
 	defer cancel()
 	old, err := s.readMap(ctx, shard.Linearizable)
-	if err != nil || old.Home(id) == home {
+	if err != nil {
 		return err
 	}
-	if !old.has(id) {
+	r, err := s.readRosterHere(ctx, shard.Linearizable)
+	if err != nil {
+		return err
+	}
+	return s.setHome(ctx, old, r, id, home)
+}
+
+// setHome writes a home into a map. A site that is to leave, or to lose its vote, gives its homes away by the order to do so: none may
+// come after it, so the list of sites must be as it was seen.
+func (s *Site) setHome(ctx context.Context, old *ShardMap, r *Roster, id holdfast.ShardID, home holdfast.SiteID) error {
+	switch role := r.role(home); {
+	case role != RoleVoter:
+		return fmt.Errorf("site %d is a %s: a shard is at home where it can be led", home, role)
+	case old.Home(id) == home:
+		return nil
+	case !old.has(id):
 		return fmt.Errorf("shard %d of %d: %w", id, len(old.Homes), shard.ErrNoShard)
 	}
 	next := *old
 	next.Homes = slices.Clone(old.Homes)
 	next.Homes[id-1] = home
-	return s.writeMap(ctx, &next)
+	return s.writeMapWith(ctx, &next, holdfast.Txn{Preconditions: []holdfast.Precondition{{Key: rosterRecord, Version: r.Version}}})
 }
 
 // writeMap proposes a map made from the version it names.

@@ -131,6 +131,7 @@ func (f *fleet) leaders(s *Site) (list []holdfast.SiteID) {
 }
 
 func TestLeadershipsAreSpreadAndComeHome(t *testing.T) {
+	long(t)
 	f := newFleet(t, 3, 6)
 	home := []holdfast.SiteID{1, 2, 3, 1, 2, 3}
 	spread := func() bool {

@@ -51,9 +51,17 @@ func (f *fleet) wentHome(id holdfast.ShardID, home holdfast.SiteID) (n int) {
 	return n
 }
 
+// long leaves a test out of the short ones, where the race detector is: it waits for most of its time, for what other tests have raced for.
+func long(t *testing.T) {
+	if testing.Short() {
+		t.Skip("waits for most of its time")
+	}
+}
+
 // TestASickDiskKeepsALeaderAway: a site with a slow disk gives up what it leads, gets nothing back while it is sick, is led home to when it
 // was well for a while, and after a relapse when it was well for twice as long.
 func TestASickDiskKeepsALeaderAway(t *testing.T) {
+	long(t)
 	const coolDown, home = 500 * time.Millisecond, time.Second
 	f, slow := sickFleet(t, coolDown, home)
 	a, b := account(t, 1, 400), account(t, 2, 401) // of shard 2, which is at home at site 2
@@ -127,6 +135,7 @@ func TestHeardBadly(t *testing.T) {
 // TestALossySiteKnowsIt: when everything that one site sends and hears comes late on both carriers, it knows, leads nothing, and the others
 // are well.
 func TestALossySiteKnowsIt(t *testing.T) {
+	long(t)
 	f := newFleetOn(t, 3, 3, 2)
 	ofTwo := func(r fault.Route) bool { return r.From == 2 || r.To == 2 }
 	f.net.LossyWhere(ofTwo, 0.3, 200*time.Millisecond, 1)
@@ -139,4 +148,20 @@ func TestALossySiteKnowsIt(t *testing.T) {
 		t.Error("the others say that they are not well")
 	}
 	f.net.LossyWhere(ofTwo, 0, 0, 1)
+}
+
+// TestACutPairIsLedByTheThird: a leader that one of two others does not reach any more, in one direction, hands over to the one that is
+// reached by all, and gets it back when it was whole for a while.
+func TestACutPairIsLedByTheThird(t *testing.T) {
+	long(t)
+	f, _ := sickFleet(t, time.Second, time.Second)
+	for _, id := range []holdfast.SiteID{1, 2, 3} {
+		eventually(t, "all say that they reach all", func() bool { return len(f.site(id).reach.told()) == 2 })
+	}
+	const first, deaf, third = 1, 2, 3
+	eventually(t, "shard 1 is led from its home", func() bool { return f.site(first).board.seat(1).leader == first })
+	f.net.CutWhere(func(r fault.Route) bool { return r.From == first && r.To == deaf })
+	eventually(t, "the third leads", func() bool { return f.site(third).board.seat(1).leader == third && !f.site(first).host.Well() })
+	f.net.HealAll()
+	eventually(t, "it leads again", func() bool { return f.site(first).board.seat(1).leader == first && f.site(first).host.Well() })
 }

@@ -66,6 +66,7 @@ type Site struct {
 	shards   shardKeeper
 	splits   splits
 	homes    homes
+	reach    reach
 	fleet    fleetKeeper
 	moves    moves
 	meter    slotMeter
@@ -76,6 +77,7 @@ type Site struct {
 	watch     *watch
 	onLoss    cancels // of requests that wait for this site's own replicas
 	gate      *gate
+	limiters  limiters
 	owners    *owners
 	disk      diskWatch
 

@@ -255,6 +255,7 @@ func TestHandOverFromAnySite(t *testing.T) {
 // TestALeadershipThatCannotMove: an order that is refused changes nothing, the home neither; one of which nobody knows whether it was done
 // is done in the end.
 func TestALeadershipThatCannotMove(t *testing.T) {
+	long(t)
 	f := newFleet(t, 3, 2)
 	f.newcomers(4)
 	f.start(4)
@@ -726,21 +727,7 @@ func TestAReplicaInDoubtIsReported(t *testing.T) {
 	f := newFleet(t, 3, 2)
 	f.ready()
 	s := f.other(f.leader(1))
-	from := f.other(s.cfg.Site).cfg.Site
-	var d digests
-	f.until("a digest entry", func() (string, bool) {
-		var err error
-		d, err = s.digests(t.Context(), 1)
-		return fmt.Sprint(d, err), err == nil && d.checkedIndex > 0
-	})
-	other := shard.Opinion{Site: from, Replica: shard.ReplicaID(f.replicaFor(from, 1)), Points: []shard.Point{{Index: d.checkedIndex, Digest: d.checked + 1}}}
-	f.net.CutSite(s.cfg.Site)
-	if _, err := s.host.Serve(t.Context(), from, "shard.opinion", other.Append([]byte{0, 1})); err != nil {
-		t.Fatal(err)
-	}
-	f.until("the replica out of service", func() (string, bool) {
-		return fmt.Sprint(s.Ready()), errors.Is(s.Ready(), shard.ErrOutOfService)
-	})
+	f.doubt(s, 1)
 	a, err := s.Audit(t.Context())
 	if err != nil || a.Agree || len(a.Shards) != 1 || a.Shards[0].Shard != 2 || !strings.Contains(fmt.Sprint(a.Problems), "shard 1 could not be audited here") {
 		t.Errorf("audit: %+v, %v", a, err)

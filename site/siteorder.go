@@ -362,6 +362,9 @@ func (s *Site) makePlan(ctx context.Context, q SiteRequest) (p SitePlan, target 
 	f := planFacts{homes: m.Homes, mapped: m.Version}
 	var abouts map[holdfast.SiteID]aboutAnswer
 	f.shards, f.sites, abouts = s.fleetNow(ctx, r)
+	if f.motion, err = s.motion(ctx, f.shards); err != nil { // after the map, which a split that begins now changes
+		return p, nil, nil, err
+	}
 	if f.roster = r; r.Version == 0 {
 		if f.roster, err = described(r, f.shards, abouts); err != nil {
 			return p, nil, nil, err
@@ -490,7 +493,7 @@ func (s *Site) driveChange(ctx context.Context) {
 		return
 	}
 	shards, sites, abouts := s.fleetNow(ctx, r)
-	m := r.next(shards, sites)
+	m := s.excludeMoves(ctx, r, r.next(shards, sites), shards)
 	err := s.carryOut(ctx, r, m, abouts)
 	at := &siteChangeAt{Change: *r.Change, Doing: doing(r, m, err), Of: len(shards), At: time.Now()}
 	for i := range shards {

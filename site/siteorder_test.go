@@ -209,6 +209,7 @@ func (p *payer) end() int64 {
 // TestSitesComeAndGo: three sites become five, one of them is retired, one dies and is replaced, while payments go on at the sites
 // that stay; and one that was retired stays out.
 func TestSitesComeAndGo(t *testing.T) {
+	long(t)
 	f := newFleet(t, 3, 3)
 	f.newcomers(4, 5, 6)
 	a, b := account(t, 1, 10), account(t, 2, 400)
@@ -338,6 +339,7 @@ func TestPlansAreRefused(t *testing.T) {
 // TestTwoDeadOfFiveAreReplaced: two of five sites are gone for good, with their disks. Three are a majority; each of the dead is replaced, one
 // after the other, while payments go on, and then two more may be lost.
 func TestTwoDeadOfFiveAreReplaced(t *testing.T) {
+	long(t)
 	f := newFleet(t, 5, 2)
 	f.newcomers(6, 7)
 	a, b := account(t, 1, 10), account(t, 2, 20)
@@ -489,6 +491,7 @@ func TestAPlanOfAnOldMapIsRefused(t *testing.T) {
 
 // TestAFleetOfOneGrows: a single site is configured with a second and a third one, started again, and takes them in by order.
 func TestAFleetOfOneGrows(t *testing.T) {
+	long(t)
 	f := newFleet(t, 1, 2)
 	a, b := account(t, 1, 10), account(t, 2, 20)
 	f.mustDo(f.site(1), f.open(a, b))

@@ -96,6 +96,7 @@ type planFacts struct {
 	sites  []siteNow
 	homes  []holdfast.SiteID
 	mapped uint64
+	motion motion // of slots, which has to be over
 	// reached says for each site that answers which carriers lead from it to the site that comes: an error text, or "".
 	reached map[holdfast.SiteID][]string
 	picture *picture
@@ -122,6 +123,9 @@ func (f *planFacts) plan(q SiteRequest) (p SitePlan, target *Roster, err error) 
 	}
 	p = SitePlan{ID: planID(q, f.roster.Version, f.mapped), Roster: f.roster.Version, Map: f.mapped, Request: q}
 	target.Change.Plan = p.ID
+	if why := f.motion.bars(); why != "" && f.roster.Change == nil { // an addition that does not come may be given up, whatever moves
+		return p, nil, refuse("%s", why)
+	}
 	if err := f.fit(q, target); err != nil {
 		return p, nil, err
 	}
@@ -381,7 +385,7 @@ func (f *planFacts) add(target *Roster) {
 			f.picture.sites[i].name, f.picture.sites[i].city = s.Name, s.City
 			continue
 		}
-		facts := siteFacts{site: s.Site, name: s.Name, city: s.City, fit: true, reaches: map[holdfast.SiteID][]string{}}
+		facts := siteFacts{site: s.Site, name: s.Name, city: s.City, works: true, fit: true, reaches: map[holdfast.SiteID][]string{}}
 		for from, list := range f.reached {
 			up := make([]string, len(list))
 			for c, why := range list {

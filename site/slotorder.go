@@ -60,6 +60,9 @@ func (s *Site) ApplySlots(ctx context.Context, q SlotRequest, plan string) error
 	if !ok {
 		return refuse("slot %d is on its way, or has not quite come: holdfast status shows how far it is", blocked)
 	}
+	if err := s.stillMoves(ctx); err != nil {
+		return err
+	}
 	out, err := s.proposeOwn(ctx, p.From, &t)
 	switch {
 	case err != nil || out.Status == holdfast.Done:
@@ -117,9 +120,12 @@ func (s *Site) noteOf(ctx context.Context, id holdfast.ShardID, of holdfast.Slot
 // settleLeast is how long a slot that has come stays at least: longer than a request may live that its caller gave the most time.
 const settleLeast = MaxRequest * 3 / 2
 
+// settles is how long a slot that has come to a shard stays there: until no request that was made for where it was can be under way.
+func (s *Site) settles() time.Duration { return max(10*s.cfg.Timing.Request.Std(), settleLeast) }
+
 // slotFacts gathers what a plan is made from.
 func (s *Site) slotFacts(ctx context.Context, q SlotRequest) (f *slotFacts, err error) {
-	f = &slotFacts{to: q.To, now: time.Now(), settle: max(10*s.cfg.Timing.Request.Std(), settleLeast), metas: map[holdfast.ShardID]ledger.Meta{}}
+	f = &slotFacts{to: q.To, now: time.Now(), settle: s.settles(), metas: map[holdfast.ShardID]ledger.Meta{}}
 	if f.slots, err = slotList(q.Slots); err != nil {
 		return nil, err
 	}

@@ -27,7 +27,7 @@ func slotsOfThree(slots ...holdfast.Slot) *slotFacts {
 	}
 	f.shardMap.Version = 7
 	for id := range holdfast.SiteID(3) {
-		s := siteFacts{site: id + 1, name: fmt.Sprint("site-", id+1), fit: true, reaches: map[holdfast.SiteID][]string{}}
+		s := siteFacts{site: id + 1, name: fmt.Sprint("site-", id+1), works: true, fit: true, reaches: map[holdfast.SiteID][]string{}}
 		for other := range holdfast.SiteID(3) {
 			s.reaches[other+1] = []string{"up"}
 		}

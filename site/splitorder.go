@@ -147,7 +147,7 @@ func (s *Site) ApplySplit(ctx context.Context, q SplitRequest, plan string) erro
 func (s *Site) splitFacts(ctx context.Context, q SplitRequest) (f *splitFacts, err error) {
 	f = &splitFacts{from: q.Shard, home: q.Home, splitters: map[holdfast.SiteID]bool{}}
 	f.slotFacts = slotFacts{
-		now: time.Now(), settle: 10 * s.cfg.Timing.Request.Std(), metas: map[holdfast.ShardID]ledger.Meta{}, able: map[holdfast.SiteID]bool{},
+		now: time.Now(), settle: s.settles(), metas: map[holdfast.ShardID]ledger.Meta{}, able: map[holdfast.SiteID]bool{},
 	}
 	if len(q.Slots) > 0 {
 		if f.asked, err = slotList(q.Slots); err != nil {
@@ -360,7 +360,7 @@ func (s *Site) splitNow(ctx context.Context, x *shardSplit) (now *splitNow, err 
 	if now.shardMap, err = s.readMap(ctx, shard.Linearizable); err != nil || !now.shardMap.has(x.To) {
 		return now, err
 	}
-	f := &slotFacts{now: time.Now(), settle: 10 * s.cfg.Timing.Request.Std(), to: x.To, shardMap: now.shardMap, metas: map[holdfast.ShardID]ledger.Meta{}}
+	f := &slotFacts{now: time.Now(), settle: s.settles(), to: x.To, shardMap: now.shardMap, metas: map[holdfast.ShardID]ledger.Meta{}}
 	slots := x.list()
 	known := slots // whose notes are needed; while slots move their gates say enough
 	if x.Stage == splitMoving {

@@ -75,7 +75,7 @@ type Audit struct {
 	Agree    bool // every replica that was compared has the same digest at the same index, and no replica is out of service
 	Compared int  // how many digests of other sites were compared; 0 in a fleet of one, or when nobody answered
 	Shards   []ShardAudit
-	Transit  []TransitAudit // every pair of shards that money has gone between
+	Transit  []TransitAudit // wherever money has gone from one shard to another
 	Problems []string       // in words, empty when all is well
 }
 
@@ -98,11 +98,12 @@ type ShardAudit struct {
 // and never more than that and what is held for it.
 type TransitAudit struct {
 	Home   holdfast.ShardID
-	Away   holdfast.ShardID
+	Away   holdfast.ShardID   // 0: several
+	Among  []holdfast.ShardID // then they are these: slots have moved between them, so what was sent to one may have landed in another
 	Asset  holdfast.Asset
 	Sent   holdfast.Amount // posted at home
 	Held   holdfast.Amount // held at home: under way, or for a hold that is still open
-	Landed holdfast.Amount // at the away shard
+	Landed holdfast.Amount // at the away shards
 }
 
 // AssetAudit is the trial balance of one asset: the sums over all accounts.

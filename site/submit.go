@@ -138,7 +138,7 @@ func (s *Site) sort(ctx context.Context, txns []holdfast.Txn, bulk bool, outcome
 			depart := p.Depart()
 			t = &depart
 		}
-		loads = add(loads, group{id: p.Home, away: p.Away, bulk: bulk}, t, i, (len(txns)-i)/s.extent.Load().now+1)
+		loads = add(loads, group{id: p.Home, away: p.Away, bulk: bulk, begins: !bulk}, t, i, (len(txns)-i)/s.extent.Load().now+1)
 	}
 	return loads, crossings
 }

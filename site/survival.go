@@ -37,7 +37,8 @@ type siteFacts struct {
 	site    holdfast.SiteID
 	name    string
 	city    string                       // "": not told
-	fit     bool                         // it answers and could lead
+	works   bool                         // it answers and takes its part, so its vote counts
+	fit     bool                         // and it is well enough to lead
 	reaches map[holdfast.SiteID][]string // by peer: the address per carrier, "" where the carrier is down
 	rate    float64                      // transactions a second that it leads
 	peak    float64                      // the most it was ever measured to lead, in a second
@@ -145,10 +146,10 @@ func (p *picture) cities() int {
 	return len(in)
 }
 
-// alive reports whether a site works after a loss.
+// alive reports whether a site works after a loss. One that is starved, or has a slow disk, should not lead; it votes all the same.
 func (l *loss) alive(s *siteFacts) bool {
 	siteLost := (l.kind == "site" || l.kind == "sites" || l.kind == "city") && slices.Contains(l.sites, s.site)
-	return s.fit && !siteLost
+	return s.works && !siteLost
 }
 
 // takes reports whether a loss cuts one carrier between two sites.

@@ -15,7 +15,7 @@ import (
 func testPicture(sites, carriers, shards int) *picture {
 	p := &picture{carriers: carriers, ways: map[cable]bool{}, election: 100 * time.Millisecond, trip: 10 * time.Millisecond}
 	for n := 1; n <= sites; n++ {
-		s := siteFacts{site: siteID(n), name: fmt.Sprintf("site-%d", n), fit: true, reaches: map[holdfast.SiteID][]string{}, peak: 500}
+		s := siteFacts{site: siteID(n), name: fmt.Sprintf("site-%d", n), works: true, fit: true, reaches: map[holdfast.SiteID][]string{}, peak: 500}
 		for m := 1; m <= sites; m++ {
 			if m != n {
 				s.reaches[siteID(m)] = slices.Repeat([]string{"up"}, carriers)
@@ -72,11 +72,19 @@ func TestSurvival(t *testing.T) {
 		}},
 		{"a site is down already", func() *picture {
 			p := testPicture(3, 2, 1)
-			p.sites[2].fit = false
+			p.sites[2].works, p.sites[2].fit = false, false
 			return p
 		}, false, []string{
 			`site [2] carrier 0: survives false, stops [1], moves [], breaks "shard 1 would stop: no majority of its sites would reach each other"`,
 			`site [3] carrier 0: survives true, stops [], moves [], breaks ""`,
+		}},
+		{"a site that is not fit to lead votes all the same", func() *picture {
+			p := testPicture(3, 2, 1)
+			p.sites[2].fit = false
+			return p
+		}, true, []string{
+			`site [1] carrier 0: survives true, stops [], moves [1:1>[2 3]], breaks ""`,
+			`site [2] carrier 0: survives true, stops [], moves [], breaks ""`,
 		}},
 		{"five sites survive any two", func() *picture { return testPicture(5, 2, 5) }, true, []string{
 			`sites [1 2] carrier 0: survives true, stops [], moves [1:1>[3 4 5] 2:2>[3 4 5]], breaks ""`,
@@ -119,7 +127,7 @@ func TestSurvival(t *testing.T) {
 				{Site: 3, Role: shard.OldVoter},
 				{Site: 4, Role: shard.Voter},
 			})
-			p.sites[2].fit = false
+			p.sites[2].works, p.sites[2].fit = false, false
 			return p
 		}, false, []string{
 			`site [2] carrier 0: survives false, stops [1], moves [], breaks "shard 1 would stop: no majority of its sites would reach each other"`,

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"time"
 
 	"holdfast"
 	"holdfast/ledger"
@@ -42,6 +43,11 @@ type group struct {
 	id   holdfast.ShardID
 	away holdfast.ShardID // all of them depart to this shard; 0: none does
 	bulk bool
+	// begins: nothing was done for its callers yet, so that it may be turned away when too much is under way. What has departed has to land
+	// first. It is the business of the site that was asked, and is not sent.
+	begins bool
+	until  time.Time     // how long its callers wait, at the site that sends it; of the first of them, half of [groupSpan] more or less
+	left   time.Duration // what is left of that when it is sent; 0: not said, then that of the call counts
 	shard.Batch
 }
 
@@ -52,13 +58,15 @@ type answer struct {
 }
 
 // groupHead is the length of what stands before the transactions of a group: shard 2, flags 1, then, if the group departs, the
-// shard 2 it departs to, and the ticket 8 under which the sender waits for it, if it does and the receiver knows tickets; count 4, bytes 4.
-const groupHead = 2 + 1 + 2 + 8 + 4 + 4
+// shard 2 it departs to, the ticket 8 under which the sender waits for it, if it does and the receiver knows tickets, and how many milliseconds 4
+// its callers wait still, if the receiver knows that; count 4, bytes 4.
+const groupHead = 2 + 1 + 2 + 8 + 4 + 4 + 4
 
 const (
 	groupBulk    = 1
 	groupDeparts = 2
 	groupTicket  = 4
+	groupLeft    = 8
 )
 
 func appendGroup(b []byte, g group) []byte {
@@ -71,12 +79,18 @@ func appendGroup(b []byte, g group) []byte {
 	if ticket != 0 {
 		flags |= groupTicket
 	}
+	if g.left != 0 {
+		flags |= groupLeft
+	}
 	b = append(b, flags)
 	if g.away != 0 {
 		b = binary.BigEndian.AppendUint16(b, uint16(g.away))
 	}
 	if ticket != 0 {
 		b = binary.BigEndian.AppendUint64(b, uint64(ticket))
+	}
+	if g.left != 0 {
+		b = binary.BigEndian.AppendUint32(b, uint32(g.left/time.Millisecond))
 	}
 	b = binary.BigEndian.AppendUint32(b, uint32(g.Count()))
 	b = binary.BigEndian.AppendUint32(b, uint32(len(g.Body)))
@@ -105,7 +119,13 @@ func readGroups(b []byte) ([]group, error) {
 				return nil, errWire
 			}
 		}
-		if flags > groupBulk|groupDeparts|groupTicket {
+		if flags&groupLeft != 0 {
+			g.left = time.Duration(r.u32()) * time.Millisecond
+			if g.left == 0 {
+				return nil, errWire
+			}
+		}
+		if flags > groupBulk|groupDeparts|groupTicket|groupLeft {
 			return nil, errWire
 		}
 		n := int(r.u32())

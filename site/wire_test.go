@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -26,7 +27,7 @@ func groupOf(t testing.TB, id holdfast.ShardID, bulk bool, n int) group {
 func TestGroupsThereAndBack(t *testing.T) {
 	want := []group{groupOf(t, 1, false, 1), groupOf(t, 7, true, 20), groupOf(t, 1, false, 64)}
 	want[0].Origin.Ticket = 1 << 63
-	want[2].Origin.Ticket, want[2].away = 9, 5
+	want[2].Origin.Ticket, want[2].away, want[2].left = 9, 5, 1500*time.Millisecond
 	b := []byte{wireVersion}
 	for _, g := range want {
 		b = appendGroup(b, g)
@@ -37,7 +38,7 @@ func TestGroupsThereAndBack(t *testing.T) {
 	}
 	for i := range want {
 		w, g := want[i], got[i]
-		if g.id != w.id || g.away != w.away || g.Origin != w.Origin || g.bulk != w.bulk || !bytes.Equal(g.Body, w.Body) || fmt.Sprint(g.Ends) != fmt.Sprint(w.Ends) {
+		if g.id != w.id || g.away != w.away || g.Origin != w.Origin || g.bulk != w.bulk || g.left != w.left || !bytes.Equal(g.Body, w.Body) || fmt.Sprint(g.Ends) != fmt.Sprint(w.Ends) {
 			t.Errorf("group %d: %+v, want %+v", i, g, w)
 		}
 	}
@@ -126,14 +127,14 @@ func TestNoErrorChangesItsMeaningOnTheWay(t *testing.T) {
 }
 
 func TestPulseThereAndBack(t *testing.T) {
-	want := pulse{version: "v1.2", ready: true, digestOK: true, diskFull: true, diskFree: 1 << 40, unwell: true, leads: map[holdfast.ShardID]uint64{1: 5, 256: 7}, knows: knowsTickets}
+	want := pulse{version: "v1.2", ready: true, digestOK: true, diskFull: true, diskFree: 1 << 40, unwell: true, reach: []holdfast.SiteID{2, 300}, leads: map[holdfast.ShardID]uint64{1: 5, 256: 7}, knows: knowsTickets}
 	b := want.append(nil)
 	got, err := readPulse(b)
 	if err != nil || fmt.Sprintf("%+v", got) != fmt.Sprintf("%+v", want) {
 		t.Errorf("%+v, %v; want %+v", got, err, want)
 	}
-	last := len(b) - 2 // before what a release knows, and whether the site is unwell
-	if old, err := readPulse(b[:last+1]); err != nil || old.unwell || old.knows != knowsTickets {
+	last := len(b) - 2 - 5 // before what a release knows, whether the site is unwell, and whom it reaches
+	if old, err := readPulse(b[:last+1]); err != nil || old.unwell || old.reach != nil || old.knows != knowsTickets {
 		t.Errorf("the pulse of an earlier release: %+v, %v", old, err)
 	}
 	for n := range last {

@@ -243,7 +243,11 @@ func audit(cmd *cobra.Command, t *target) error {
 		}
 	}
 	for _, t := range a.Transit {
-		fmt.Fprintf(w, "shard %d to shard %d: %s sent %d, under way or held %d; landed %d\n", t.Home, t.Away, t.Asset, t.Sent, t.Held, t.Landed)
+		away := fmt.Sprintf("shard %d", t.Away)
+		if len(t.Among) > 0 {
+			away = fmt.Sprintf("shards %v", t.Among)
+		}
+		fmt.Fprintf(w, "shard %d to %s: %s sent %d, under way or held %d; landed %d\n", t.Home, away, t.Asset, t.Sent, t.Held, t.Landed)
 	}
 	for _, p := range a.Problems {
 		fmt.Fprintln(w, "  PROBLEM:", p)

@@ -79,6 +79,7 @@ func runBench(cmd *cobra.Command, name string, o *bench.Options, file string) er
 		return badUsage(cmd, err)
 	}
 	_ = setNice(callerNice) // as the sites that it starts, or it would measure how long it waits for them to be done
+	_ = easeMonitor()       // the same
 	program, err := os.Executable()
 	if err != nil {
 		return fmt.Errorf("find this program, to start it as the sites: %w", err)

@@ -63,15 +63,16 @@ const drillRunText = `Run a scenario, or all of them, and say whether every prom
 doubled or altered, when the books do not balance or the replicas differ, when the answers cannot be put into one order,
 when a request had no definite answer at its deadline of 2 s, or when payments paused for longer than the scenario allows.
 
-The pause is measured from outside: one payment every 5 ms per shard, or 400 a second over all of them (of 8 shards each every
-20 ms; with five sites half of that), sent to the nearest site that answers; it is the longest stretch in which a shard acknowledged none, from the last
+The pause is measured from outside: one payment every 20 ms to each of 8 shards (400 a second over all of them; with five sites half of
+that; of one or two shards each every 5 ms), sent to the nearest site that answers; it is the longest stretch in which a shard acknowledged none, from the last
 acknowledgement before to the first one after: rarer probes make it longer, never shorter.
 
-There is one shard unless --shards says otherwise. With more, they are led from all sites in turn, and most of the orders are paid
-from one to another. Where a drill takes sites away, a shard that was led from one that stayed may pause for 200 ms at most (its
+There are 8 shards and 2 carriers unless --shards and --carriers say otherwise. Shards are led from all sites in turn, and most of the
+orders are paid from one to another. Where a drill takes sites away, a shard that was led from one that stayed may pause for 200 ms at most (its
 callers may have to find another site first): owners there should not notice. An order from one shard to another is three entries in
-logs: where --rate does not say how many there are, there are as many fewer (300 a second of one shard; 109 of eight at three sites, 54
-at five).
+logs: where --rate does not say how many there are, it is as many as leave a third of those cores idle that nobody else uses when it begins
+(of 8 shards at three sites 40 a second for each core, at five 20; never more than the 300 of one shard). With fewer than two such
+cores there are fewer probes as well, and the result says so.
 
 The drills of carriers break one of several, never the last. They pass when nobody could have noticed: no election, no failed
 request, and 99 of 100 callers waited at most 5 ms longer, while a carrier was broken and for half a second after, than they
@@ -117,13 +118,19 @@ are compared with the others'.
 site-promote adds such a copy near by, gives it its vote, takes the vote of another site, and kills the site that leads: with three
 sites to begin with, two voters are left, and no payment is done without the vote that is new.
 
+In those of sick sites the one that leads goes on, and is no good leader: it gets no processor, its disk is slow, its carriers lose frames,
+or one of the others does not hear it. They fail when what it led is not led by others within 3 to 5 s, when it leads any of that again
+before it has been well for 15 s (20 s after a relapse), or when it has not come home in the end. The slow disk, and in sick-answers an HTTP
+API that hangs, are trouble that the site makes for itself: serve --rehearse.
+
 busy-machine breaks nothing and lets no site fail: it passes when there was no election at all. Its load is half of what the
 machine carries beside the busy processes, measured for 3 s before it begins (64 callers, each waiting for its answers), unless
 --rate says otherwise; it says how much that is.
 
 The faults need their time: --duration takes 5 s or more for busy-machine, 10 s for site-add, site-replace and site-learner, 15 s for site-promote, 12 s for
 leader-handover and all-kill, 13 s for those of carriers, 14 s for site-cut, site-kill and those of five sites, 26 s for forecast,
-30 s for slot-move, 45 s for those of splits and for all, 20 s for the others.
+30 s for slot-move, 45 s for those of splits, 40 s for those of sick sites, of which sick-answers takes 48 s and sick-relapse 72 s, as
+all does; 20 s for the others.
 
 --json writes the result of one run as one object, and those of all scenarios as a list of such objects. With --runs or --rounds it writes
 {"results": [...], "summaries": [...]}: every run as it would be alone, and for each scenario the numbers of runs and of those
@@ -142,8 +149,8 @@ func newDrillRunOf(f *drillFlags) *cobra.Command {
   holdfast drill run site-kill --seed 7 --rate 500 --json -
   holdfast drill run site-cut --runs 8 --json out/site-cut.json
   holdfast drill run carrier-cut --rounds 100 --json out/carrier-cut.json
-  holdfast drill run site-cut --sites 5 --shards 8 --carriers 2
-  holdfast drill run site-cut --shards 3 --rate 100
+  holdfast drill run site-cut --sites 5
+  holdfast drill run site-cut --shards 1 --carriers 1
   holdfast drill run carrier-rivals --runs 3 --report out/rivals.html
   holdfast drill run all --json out/drills.json --report out/drills.html --evidence out/evidence.json.gz`,
 		Args:              drillName,
@@ -155,9 +162,9 @@ func newDrillRunOf(f *drillFlags) *cobra.Command {
 	flags.IntVar(&f.o.Rounds, "rounds", 1, "play the faults of a drill of carriers `N` times under one load, and judge each time by itself")
 	flags.Uint64Var(&f.o.Seed, "seed", f.o.Seed, "`N` that chooses ids and the exact moments of the faults")
 	flags.IntVar(&f.o.Sites, "sites", f.o.Sites, "`N` sites, 3 or 5; where a scenario needs 5, that many by default")
-	flags.IntVar(&f.o.Shards, "shards", f.o.Shards, "`N` shards; where owners move between them, 3 by default")
-	flags.IntVar(&f.o.Carriers, "carriers", f.o.Carriers, "`N` cables between each two sites; where a scenario breaks one of them, 2 by default")
-	flags.IntVar(&f.o.Rate, "rate", f.o.Rate, "`N` payments a second on average, besides the probes")
+	flags.IntVar(&f.o.Shards, "shards", f.o.Shards, "`N` shards; where owners move between them, 3 by default, and 1 for busy-machine")
+	flags.IntVar(&f.o.Carriers, "carriers", f.o.Carriers, "`N` cables between each two sites; where a scenario breaks one of them, 2 or more")
+	flags.IntVar(&f.o.Rate, "rate", f.o.Rate, "`N` payments a second on average, besides the probes; of several shards by default as many as the cores bear")
 	flags.DurationVar(&f.o.Load, "duration", 0, "how long the load runs (`D` like 30s); by default as long as the scenario needs")
 	flags.DurationVar(&f.o.RTT, "rtt", f.o.RTT, "round trip between each two sites (`D` like 10ms)")
 	flags.IntVar(&f.o.Busy, "busy", 0, "`N` processes that never rest beside the sites of busy-machine; by default as many as there are cores")
@@ -199,6 +206,7 @@ func runDrills(cmd *cobra.Command, f *drillFlags, name string) error {
 		}
 		list = []drill.Scenario{s}
 	}
+	f.o.Cores = drill.FreeCores()
 	for i := range list {
 		o := f.options(cmd, &list[i], name == "all")
 		if err := o.Check(&list[i]); err != nil {
@@ -322,17 +330,20 @@ func newDemo() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "demo",
 		Short: "See real payments survive cuts and a kill, in about a minute, with the proof",
-		Long: `See real payments survive. Three sites are started as three processes, 10 ms apart, joined by two carriers. A year of
-recorded orders of a wholesaler is paid and refunded through them in half a minute. A few seconds in, one carrier is cut
-everywhere, and nothing happens: an election then fails the demo. Then every cable of the site that leads goes silent;
-later another site is killed and started again. In the end every payment that was acknowledged is looked up at
-every site, every balance is compared to the penny, and the verdict tells what was lost: nothing, or the demo fails. A pause
-of up to 1 s passes here, because the machine does other things too; the same faults as drills must pass with 500 ms. The load
-takes 30 s; what the start of the sites and the proof add to that is the machine's affair.`,
+		Long: `See real payments survive. Three sites are started as three processes, 10 ms apart, joined by two carriers; 8 shards of owners are
+led from all three. Recorded orders of a wholesaler are paid and refunded through them for half a minute, as many as leave a third of those
+cores idle that nobody else uses when it begins: most go from one shard to another. A few seconds in, one carrier is cut everywhere, and nothing happens: an election
+then fails the demo. Then every cable of the site that leads the first shard goes silent; later another site is killed and started again.
+Owners whose shard was led from elsewhere should hardly notice. In the end every payment that was acknowledged is looked up at every
+site, every balance is compared to the penny, and the verdict tells what was lost: nothing, or the demo fails. A pause of up to 1 s
+passes here, and of 400 ms where a shard was led from elsewhere, because the machine does other things too; the same faults as drills
+must pass with 500 and 200 ms. With --shards 1 one site leads everybody, and a whole year of orders fits. The load takes 30 s; what the
+start of the sites and the proof add to that is the machine's affair.`,
 		Example: "  holdfast demo\n  holdfast demo --json out/demo.json --report out/demo.html --open",
 		Args:    nothing,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			s := drill.Demo()
+			f.o.Cores = drill.FreeCores()
 			s.Fit(&f.o, cmd.Flags().Changed)
 			if err := f.o.Check(&s); err != nil {
 				return badUsage(cmd, err)
@@ -344,7 +355,7 @@ takes 30 s; what the start of the sites and the proof add to that is the machine
 		},
 	}
 	cmd.Flags().Uint64Var(&f.o.Seed, "seed", f.o.Seed, "`N` that chooses ids and the exact moments of the faults")
-	cmd.Flags().IntVar(&f.o.Shards, "shards", f.o.Shards, "`N` shards: with several, only owners whose shard was led from the site that fails wait; fewer of the orders are replayed, since most take three entries")
+	cmd.Flags().IntVar(&f.o.Shards, "shards", f.o.Shards, "`N` shards: with several, only owners whose shard was led from the site that fails wait; with 1, a whole year of orders is replayed")
 	cmd.Flags().DurationVar(&f.o.Load, "duration", 0, "how long the load runs (`D` like 15s, 10s or more), with as many of the orders as fit; by default 30s")
 	cmd.Flags().StringVar(&f.report, "report", "", "write a report for people to `FILE` (HTML, one file)")
 	evidenceFlag(cmd, &f)

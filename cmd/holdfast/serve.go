@@ -25,6 +25,7 @@ import (
 
 type serveFlags struct {
 	data, listen, config string
+	rehearse             string
 	print                bool
 	sites                int
 }
@@ -46,6 +47,10 @@ everything, it wipes its own copy and rebuilds itself from them, under a new ide
 not start, says which directory it is, and deletes nothing: with other sites running, move the directory aside and start again. A
 site that is alone keeps its data and needs its directory from a backup.
 
+--rehearse is for drills: while FILE (TOML) says write_delay = "150ms", every write to the disk takes that much longer, and while it says
+http_hangs = true, requests are taken and not answered. It may come, change and go at any time. Without the flag there is nothing of
+it; with it the log says so when the site starts.
+
 SIGTERM or Ctrl-C stop it in order: leaderships are handed over, what is under way is finished.`,
 		Example: `  holdfast serve
   holdfast serve --data /tmp/books --listen 127.0.0.1:9090
@@ -58,6 +63,7 @@ SIGTERM or Ctrl-C stop it in order: leaderships are handed over, what is under w
 	cmd.Flags().StringVar(&f.data, "data", "holdfast-data", "`DIR` that holds everything the site stores")
 	cmd.Flags().StringVar(&f.listen, "listen", "127.0.0.1:8080", "`ADDR` of the HTTP API")
 	cmd.Flags().StringVar(&f.config, "config", "", "TOML `FILE` that configures the site")
+	cmd.Flags().StringVar(&f.rehearse, "rehearse", "", "make the trouble that `FILE` describes, for drills: never in production")
 	cmd.Flags().IntVar(&f.sites, "sites", 1, "with --print-config: for the first of `N` sites")
 	cmd.Flags().BoolVar(&f.print, "print-config", false, "print the configuration, with the explanation of every field, and end")
 	return cmd
@@ -72,6 +78,9 @@ func serve(cmd *cobra.Command, f *serveFlags) error {
 		return site.Print(cmd.OutOrStdout(), cfg)
 	}
 	s := &server{cfg: cfg, log: newLogger(cmd.ErrOrStderr(), cfg.Log), fatal: make(chan error, 1)}
+	if s.trouble, err = newRehearsal(f.rehearse, s.log); err != nil {
+		return err
+	}
 	return s.run(cmd.Context(), func(took time.Duration) error {
 		if err := first.store(cfg.Data); err != nil {
 			return err
@@ -200,6 +209,8 @@ type server struct {
 	site  *site.Site
 	http  *http.Server
 	done  chan error // the end of the HTTP server
+
+	trouble *rehearsal
 }
 
 // run is the life of the process, in order. ready is called once requests are taken, with how long that took; its error ends
@@ -287,6 +298,9 @@ func (s *server) hurry() {
 	if err := setNice(nice); err != nil {
 		s.log.Info("the priority of this process stays as it was: [process] nice asks for one", "nice", nice, "reason", err)
 	}
+	if err := easeMonitor(); err != nil {
+		s.log.Debug("the monitor of the runtime looks as often as ever", "reason", err)
+	}
 }
 
 // Garbage that may gather before the collector runs, in percent of what is in use: while accounts are loaded, and within what
@@ -315,6 +329,7 @@ func (s *server) make() (err error) {
 		Version: versionOf().Version,
 		Logger:  s.log,
 		OnFatal: func(err error) { s.fatal <- err },
+		OnWrite: s.trouble.wrote,
 	})
 	if err != nil {
 		return err
@@ -323,7 +338,7 @@ func (s *server) make() (err error) {
 		Keys: s.cfg.GuardKeys(), Logger: s.log, Registry: s.site.Registry(), Version: versionOf().Version,
 		Deadline: s.cfg.Timing.Request.Std(), Signer: s.signer,
 	})
-	s.http = httpapi.NewServer(handler, s.log)
+	s.http = httpapi.NewServer(s.trouble.over(handler), s.log)
 	return nil
 }
 

@@ -18,7 +18,7 @@ type simFlags struct {
 	unrest, moves bool
 	slots         bool
 	sites, shards int
-	births        bool
+	births, sick  bool
 	json          string
 }
 
@@ -42,6 +42,7 @@ gives the same run, byte for byte; a seed that fails prints how to run it again.
 	flags.BoolVar(&f.rot, "rot", false, "no fault but a stored checkpoint that was altered")
 	flags.BoolVar(&f.unrest, "unrest", false, "no faults but those around elections")
 	flags.BoolVar(&f.moves, "moves", false, "no faults but crashes, cuts, and disks and sites that come and go")
+	flags.BoolVar(&f.sick, "sick", false, "no faults but sites that are sick and go on: slow disk, starved, losing frames, answering only some")
 	flags.BoolVar(&f.pebble, "pebble", false, "store with the real engine on a disk in memory: slower")
 	flags.IntVar(&f.sites, "sites", 0, "`N` sites, 3 or 5; 0: drawn from the seed")
 	flags.IntVar(&f.shards, "shards", 0, "`N` shards; 0: drawn from the seed")
@@ -71,7 +72,7 @@ func simulate(cmd *cobra.Command, f *simFlags) error {
 	if f.trace && f.seeds != 1 {
 		return badUsage(cmd, errors.New("--trace is for a single seed: leave --seeds out"))
 	}
-	o := sim.Options{Sites: f.sites, Shards: f.shards, Steps: f.steps, Slots: f.slots, Births: f.births, Calm: f.calm, Rot: f.rot, Unrest: f.unrest, Moves: f.moves}
+	o := sim.Options{Sites: f.sites, Shards: f.shards, Steps: f.steps, Slots: f.slots, Births: f.births, Calm: f.calm, Rot: f.rot, Unrest: f.unrest, Moves: f.moves, Sick: f.sick}
 	if f.pebble {
 		o.Disk = sim.PebbleDisk
 	}

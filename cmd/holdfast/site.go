@@ -8,7 +8,6 @@ import (
 	"io"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -84,16 +83,12 @@ func tellChange(w io.Writer, c *client.SiteChange) {
 
 // siteOrder is what the commands that change something have in common.
 type siteOrder struct {
-	target
-	q     client.SiteRequest
-	apply string
-	wait  time.Duration
+	planned
+	q client.SiteRequest
 }
 
 func (o *siteOrder) flags(cmd *cobra.Command) {
-	o.target.flags(cmd)
-	cmd.Flags().StringVar(&o.apply, "apply", "", "order the `PLAN` of this id, as this command has shown it without --apply")
-	cmd.Flags().DurationVar(&o.wait, "wait", 0, "with --apply: wait so long for the end of the change, and show how far it is")
+	o.planned.flags(cmd, " of the change, and show how far it is")
 }
 
 // newcomer are the flags that describe the site that comes.
@@ -253,12 +248,8 @@ func (o *siteOrder) run(cmd *cobra.Command) error {
 	if o.apply != "" {
 		return o.order(cmd, c)
 	}
-	p, err := c.PlanSites(cmd.Context(), o.q)
-	if err != nil {
-		return fmt.Errorf("%s site %d: %w", o.q.Kind, o.q.Site, err)
-	}
-	tellPlan(words(cmd, o.file), &p)
-	return writeJSON(cmd, o.file, p)
+	plan := func(ctx context.Context, c *client.Client) (client.SitePlan, error) { return c.PlanSites(ctx, o.q) }
+	return showPlan(cmd, &o.planned, c, fmt.Sprintf("%s site %d", o.q.Kind, o.q.Site), plan, tellPlan)
 }
 
 // order applies a plan, and waits for its end if that was wanted.
@@ -281,29 +272,18 @@ func (o *siteOrder) order(cmd *cobra.Command, c *client.Client) error {
 
 // await watches a change until it is over or the time is.
 func (o *siteOrder) await(ctx context.Context, w io.Writer, c *client.Client) (f client.Fleet, over bool, err error) {
-	late := time.After(o.wait)
-	ticker := time.NewTicker(500 * time.Millisecond)
-	defer ticker.Stop()
 	told := ""
-	for {
+	over, err = o.watch(ctx, func() (over bool) {
 		if now, err := c.Fleet(ctx); err == nil { // a site that is busy with an election is asked again
 			f, over = now, now.Settled(o.q)
 		}
-		if over {
-			return f, true, nil
-		}
-		if f.Change != nil && f.Change.Doing != told {
+		if !over && f.Change != nil && f.Change.Doing != told {
 			told = f.Change.Doing
 			fmt.Fprintf(w, "%d of %d shards; %s\n", f.Change.Done, f.Change.Of, told)
 		}
-		select {
-		case <-ticker.C:
-		case <-late:
-			return f, false, nil
-		case <-ctx.Done():
-			return f, false, ctx.Err()
-		}
-	}
+		return over
+	})
+	return f, over, err
 }
 
 // tellPlan shows a plan.

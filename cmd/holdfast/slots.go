@@ -19,10 +19,8 @@ import (
 
 // slotOrder is an order to move slots.
 type slotOrder struct {
-	target
-	q     client.SlotRequest
-	apply string
-	wait  time.Duration
+	planned
+	q client.SlotRequest
 }
 
 func newShardMove() *cobra.Command {
@@ -59,10 +57,8 @@ The API key is read from the environment: HOLDFAST_KEY. It has to be an operator
 			return o.run(cmd)
 		},
 	}
-	o.flags(cmd)
+	o.flags(cmd, " of the moves, and show how far they are")
 	cmd.Flags().Uint16Var((*uint16)(&o.q.To), "to", 0, "`SHARD` where the slots are to be")
-	cmd.Flags().StringVar(&o.apply, "apply", "", "order the `PLAN` of this id, as this command has shown it without --apply")
-	cmd.Flags().DurationVar(&o.wait, "wait", 0, "with --apply: wait so long for the end of the moves, and show how far they are")
 	return cmd
 }
 
@@ -126,12 +122,8 @@ func (o *slotOrder) run(cmd *cobra.Command) error {
 	if o.apply != "" {
 		return o.order(cmd, c)
 	}
-	p, err := c.PlanSlots(cmd.Context(), o.q)
-	if err != nil {
-		return fmt.Errorf("move slots %s to shard %d: %w", inWords(o.q.Slots), o.q.To, err)
-	}
-	o.tell(words(cmd, o.file), &p)
-	return writeJSON(cmd, o.file, p)
+	plan := func(ctx context.Context, c *client.Client) (client.SlotPlan, error) { return c.PlanSlots(ctx, o.q) }
+	return showPlan(cmd, &o.planned, c, fmt.Sprintf("move slots %s to shard %d", inWords(o.q.Slots), o.q.To), plan, o.tell)
 }
 
 // tell shows a plan.
@@ -197,32 +189,26 @@ func (o *slotOrder) order(cmd *cobra.Command, c *client.Client) error {
 
 // await watches the moves until they are over or the time is.
 func (o *slotOrder) await(ctx context.Context, w io.Writer, c *client.Client) (m client.ShardMap, err error) {
-	late := time.After(o.wait)
-	ticker := time.NewTicker(200 * time.Millisecond)
-	defer ticker.Stop()
 	told, gone := "", 0
-	for {
-		if now, err := c.ShardMap(ctx); err == nil { // a site that is busy with an election is asked again
-			m = now
-			if gone++; o.underWay(&m) {
-				gone = 0
-			}
-			if o.there(&m) && gone > 0 || gone > 5 { // a site that was asked may not have heard of the order yet
-				return m, nil
-			}
-			if text := movesInWords(m.Moves); text != told {
-				told = text
-				fmt.Fprint(w, text)
-			}
+	_, err = o.watch(ctx, func() (over bool) {
+		now, err := c.ShardMap(ctx)
+		if err != nil {
+			return false // a site that is busy with an election is asked again
 		}
-		select {
-		case <-ticker.C:
-		case <-late:
-			return m, nil
-		case <-ctx.Done():
-			return m, ctx.Err()
+		m = now
+		if gone++; o.underWay(&m) {
+			gone = 0
 		}
-	}
+		if o.there(&m) && gone > 0 || gone > 5 { // a site that was asked may not have heard of the order yet
+			return true
+		}
+		if text := movesInWords(m.Moves); text != told {
+			told = text
+			fmt.Fprint(w, text)
+		}
+		return false
+	})
+	return m, err
 }
 
 // there reports whether all slots are where they were ordered to.

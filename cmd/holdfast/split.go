@@ -18,13 +18,11 @@ import (
 
 // splitOrder is an order to split a shard.
 type splitOrder struct {
-	target
+	planned
 	shard  holdfast.ShardID
 	q      client.SplitRequest
 	slots  string
-	apply  string
 	cancel bool
-	wait   time.Duration
 }
 
 func newShardSplit() *cobra.Command {
@@ -59,11 +57,9 @@ The API key is read from the environment: HOLDFAST_KEY. It has to be an operator
 			return o.run(cmd)
 		},
 	}
-	o.flags(cmd)
+	o.flags(cmd, ", as with --cancel, and show how far it is")
 	cmd.Flags().StringVar(&o.slots, "slots", "", "`SLOTS` that go to the new shard, like 500-665: without --apply, instead of those that the plan would choose; with it, those of the plan")
 	cmd.Flags().Uint16Var((*uint16)(&o.q.Home), "home", 0, "`SITE` where the new shard is at home, instead of the one that the plan would choose")
-	cmd.Flags().StringVar(&o.apply, "apply", "", "order the `PLAN` of this id, as this command has shown it without --apply")
-	cmd.Flags().DurationVar(&o.wait, "wait", 0, "with --apply or --cancel: wait so long for the end, and show how far it is")
 	cmd.Flags().BoolVar(&o.cancel, "cancel", false, "give the split of this shard up that is under way")
 	return cmd
 }
@@ -100,12 +96,10 @@ func (o *splitOrder) run(cmd *cobra.Command) error {
 	case o.apply != "":
 		return o.order(cmd, c)
 	}
-	p, err := c.PlanSplit(cmd.Context(), o.shard, o.q)
-	if err != nil {
-		return fmt.Errorf("split shard %d: %w", o.shard, err)
+	plan := func(ctx context.Context, c *client.Client) (client.SplitPlan, error) {
+		return c.PlanSplit(ctx, o.shard, o.q)
 	}
-	o.tell(words(cmd, o.file), &p)
-	return writeJSON(cmd, o.file, p)
+	return showPlan(cmd, &o.planned, c, fmt.Sprintf("split shard %d", o.shard), plan, o.tell)
 }
 
 // tell shows a plan.
@@ -158,7 +152,7 @@ func (o *splitOrder) giveUp(cmd *cobra.Command, c *client.Client) error {
 func (o *splitOrder) await(cmd *cobra.Command, c *client.Client, s client.ShardSplit) error {
 	if o.wait > 0 {
 		var err error
-		if s, err = awaitSplit(cmd.Context(), cmd.ErrOrStderr(), c, s, o.wait); err != nil {
+		if s, err = o.awaitEnd(cmd.Context(), cmd.ErrOrStderr(), c, s); err != nil {
 			return err
 		}
 	}
@@ -173,33 +167,22 @@ func (o *splitOrder) await(cmd *cobra.Command, c *client.Client, s client.ShardS
 	return verdict(cmd, o.file, s, good)
 }
 
-// awaitSplit watches a split until it is over or the time is.
-func awaitSplit(ctx context.Context, w io.Writer, c *client.Client, s client.ShardSplit, wait time.Duration) (client.ShardSplit, error) {
-	late := time.After(wait)
-	ticker := time.NewTicker(200 * time.Millisecond)
-	defer ticker.Stop()
+// awaitEnd watches a split until it is over or the time is.
+func (o *splitOrder) awaitEnd(ctx context.Context, w io.Writer, c *client.Client, s client.ShardSplit) (client.ShardSplit, error) {
 	told := ""
-	for {
+	_, err := o.watch(ctx, func() (over bool) {
 		if m, err := c.ShardMap(ctx); err == nil { // a site that is busy with an election is asked again
 			if i := slices.IndexFunc(m.Splits, func(x client.ShardSplit) bool { return x.Plan == s.Plan }); i >= 0 {
 				s = m.Splits[i]
 			}
 		}
-		if s.Over() {
-			return s, nil
-		}
-		if text := splitInWords(&s); text != told && s.To != 0 {
+		if text := splitInWords(&s); !s.Over() && text != told && s.To != 0 {
 			told = text
 			fmt.Fprint(w, text)
 		}
-		select {
-		case <-ticker.C:
-		case <-late:
-			return s, nil
-		case <-ctx.Done():
-			return s, ctx.Err()
-		}
-	}
+		return s.Over()
+	})
+	return s, err
 }
 
 var splitWords = map[string]string{"birth": "the new shard is being born", "moves": "its slots move", "stays": "it is being given up"}

@@ -53,16 +53,16 @@ func TestSplitsOfACommandLine(t *testing.T) {
 	}{
 		{"zero", splitOrder{}, "is no number of a shard"},
 		{"0", splitOrder{}, "is no number of a shard"},
-		{"2", splitOrder{apply: "x"}, "name the slots that the plan has shown"},
+		{"2", splitOrder{planned: planned{apply: "x"}}, "name the slots that the plan has shown"},
 		{"2", splitOrder{slots: "9-8"}, "like 7 or 300-349"},
-		{"2", splitOrder{cancel: true, apply: "x"}, "no other flag but --wait"},
-		{"2", splitOrder{wait: time.Second}, "--wait goes with --apply or --cancel"},
+		{"2", splitOrder{cancel: true, planned: planned{apply: "x"}}, "no other flag but --wait"},
+		{"2", splitOrder{planned: planned{wait: time.Second}}, "--wait goes with --apply or --cancel"},
 	} {
 		if err := row.order.read(row.shard); err == nil || !strings.Contains(err.Error(), row.says) {
 			t.Errorf("%+v: %v, want %q", row.order, err, row.says)
 		}
 	}
-	for _, o := range []splitOrder{{}, {slots: "1-2"}, {slots: "1-2", apply: "x", wait: time.Second}, {cancel: true, wait: time.Second}} {
+	for _, o := range []splitOrder{{}, {slots: "1-2"}, {slots: "1-2", planned: planned{apply: "x", wait: time.Second}}, {cancel: true, planned: planned{wait: time.Second}}} {
 		if err := o.read("2"); err != nil || o.shard != 2 || o.slots != "" && inWords(o.q.Slots) != "1-2" {
 			t.Errorf("%+v: %v", o, err)
 		}

@@ -43,6 +43,7 @@ const (
 func fromElsewhere(play player) player {
 	return func(ctx context.Context, s drill.Scenario, o drill.Options) (*drill.Evidence, error) {
 		_ = setNice(callerNice)
+		_ = easeMonitor()
 		return play(ctx, s, o)
 	}
 }
@@ -58,7 +59,8 @@ input, one a line. Every drill starts one of these; it ends when its input does.
 		Args:    nothing,
 		Hidden:  true,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			_ = setNice(cableNice) // where it may not, they have to do without
+			_, _ = setNice(cableNice), easeMonitor() // where it may not, they have to do without
+			runtime.GOMAXPROCS(1)                    // it only passes bytes on: to wake a second thread for that takes longer than to do it
 			return drill.Cables(cmd.InOrStdin(), cmd.OutOrStdout())
 		},
 	}

@@ -104,6 +104,7 @@ func (v *view) picture(s *drill.Snapshot, room int) []string {
 		v.counts(s, room),
 		"",
 		v.banner(s, room),
+		v.elsewhere(s, room),
 		"")
 }
 
@@ -265,6 +266,16 @@ func (v *view) fault(s *drill.Snapshot, f *drill.FaultView, room int) string {
 	return fitting(room, "  "+what+long, "  "+what+short)
 }
 
+// elsewhere tells what owners noticed of the last fault whose shard was led from a site that it did not take away.
+func (v *view) elsewhere(s *drill.Snapshot, room int) string {
+	n := len(s.Faults)
+	if n == 0 || !s.Running || !s.Faults[n-1].Spared {
+		return ""
+	}
+	longest := v.paint.bold(inMillis(s.Faults[n-1].Elsewhere))
+	return fitting(room, "  owners whose shard is led from another site: longest wait "+longest, "  owners led elsewhere: longest wait "+longest, "  led elsewhere: "+longest)
+}
+
 // tell writes a line when something new begins, and one a second while the load runs.
 func (v *view) tell(s *drill.Snapshot) {
 	if s.Changed {
@@ -294,7 +305,11 @@ func (v *view) tellFaults(faults []drill.FaultView) {
 		}
 		if !v.told[i] && f.Healed > 0 {
 			v.told[i] = true
-			fmt.Fprintf(v.w, "%5.1f s  %s of %s is over: longest wait so far %s, %s failed\n", f.Healed.Seconds(), f.Kind, title(f.Target), inMillis(f.Pause), plural(f.Failed, "request"))
+			elsewhere := ""
+			if f.Spared {
+				elsewhere = ", owners led elsewhere " + inMillis(f.Elsewhere)
+			}
+			fmt.Fprintf(v.w, "%5.1f s  %s of %s is over: longest wait so far %s%s, %s failed\n", f.Healed.Seconds(), f.Kind, title(f.Target), inMillis(f.Pause), elsewhere, plural(f.Failed, "request"))
 		}
 	}
 }

@@ -38,7 +38,7 @@ func TestAShortFaultIsTold(t *testing.T) {
 	var out strings.Builder
 	v := newView(&out)
 	short := drill.FaultView{Fault: drill.Fault{Kind: "site-cut", Target: "hangzhou", At: 5100 * time.Millisecond, Healed: 5600 * time.Millisecond}, Pause: 188 * time.Millisecond}
-	long := drill.FaultView{Fault: drill.Fault{Kind: "site-kill", Target: "shenzhen", At: 5700 * time.Millisecond}, Pause: 55 * time.Millisecond}
+	long := drill.FaultView{Fault: drill.Fault{Kind: "site-kill", Target: "shenzhen", At: 5700 * time.Millisecond}, Pause: 155 * time.Millisecond, Spared: true, Elsewhere: 55 * time.Millisecond}
 	s := &drill.Snapshot{Scenario: "demo", Running: true, Faults: []drill.FaultView{short}}
 	for range 2 {
 		v.tell(s)
@@ -57,7 +57,7 @@ func TestAShortFaultIsTold(t *testing.T) {
 	}
 	want := []string{
 		"5.1 s  site-cut of Hangzhou begins", "5.6 s  site-cut of Hangzhou is over: longest wait so far 188.0 ms, 0 requests failed",
-		"5.7 s  site-kill of Shenzhen begins", "9.0 s  site-kill of Shenzhen is over: longest wait so far 55.0 ms, 0 requests failed",
+		"5.7 s  site-kill of Shenzhen begins", "9.0 s  site-kill of Shenzhen is over: longest wait so far 155.0 ms, owners led elsewhere 55.0 ms, 0 requests failed",
 	}
 	if !slices.Equal(told, want) {
 		t.Errorf("told\n%s", strings.Join(told, "\n"))

@@ -1,4 +1,4 @@
-package site
+package shard
 
 import (
 	"fmt"
@@ -24,11 +24,11 @@ func TestHomingWaitsForASiteToBeWell(t *testing.T) {
 	}
 	for _, row := range rows {
 		t.Run(row.name, func(t *testing.T) {
-			h := newHoming(patience, time.Millisecond)
+			h := NewHoming(patience, time.Millisecond)
 			for i, letter := range row.story {
 				now := time.Duration(i) * time.Second
-				h.note(now, 2, letter != 'x')
-				_, moved := h.move(now, []guest{{shard: 4, home: 2, upToDate: true}})
+				h.Note(now, 2, letter != 'x')
+				_, moved := h.Move(now, []Guest{{Shard: 4, Home: 2, UpToDate: true}})
 				if want := letter == 'W'; moved != want {
 					t.Fatalf("second %d of %s: moved %v, want %v", i, row.story, moved, want)
 				}
@@ -39,33 +39,51 @@ func TestHomingWaitsForASiteToBeWell(t *testing.T) {
 
 func TestHomingForgivesAfterACalmTime(t *testing.T) {
 	const patience = 4 * time.Second
-	h := newHoming(patience, 0)
-	h.note(0, 2, false)
-	h.note(time.Second, 2, true)
+	h := NewHoming(patience, 0)
+	h.Note(0, 2, false)
+	h.Note(time.Second, 2, true)
 	failed := time.Second + calm
-	h.note(failed, 2, false)
-	h.note(failed+1, 2, true)
-	if h.trusted(failed+patience, 2) || !h.trusted(failed+1+patience, 2) {
+	h.Note(failed, 2, false)
+	h.Note(failed+1, 2, true)
+	if h.Trusted(failed+patience, 2) || !h.Trusted(failed+1+patience, 2) {
 		t.Errorf("after a calm time the patience must be %v again", patience)
 	}
 }
 
-func TestHomingMovesOneAfterTheOther(t *testing.T) {
-	h := newHoming(0, 500*time.Millisecond)
-	for _, site := range []holdfast.SiteID{2, 3} {
-		h.note(0, site, true)
+// TestHomingTakesOneFailureForOne: a site that comes back may be taken for well until it is heard what it says of itself now.
+func TestHomingTakesOneFailureForOne(t *testing.T) {
+	const patience = 4 * time.Second
+	for _, row := range []struct{ glimpse, need time.Duration }{{glimpse / 2, patience}, {glimpse, 2 * patience}} {
+		h := NewHoming(patience, 0)
+		h.Note(0, 2, true)
+		now := 10 * time.Second
+		h.Note(now, 2, false)
+		h.Note(now+time.Second, 2, true)
+		h.Note(now+time.Second+row.glimpse, 2, false)
+		back := now + 5*time.Second
+		h.Note(back, 2, true)
+		if h.Trusted(back+row.need-1, 2) || !h.Trusted(back+row.need, 2) {
+			t.Errorf("well for %v in between: not trusted after %v", row.glimpse, row.need)
+		}
 	}
-	guests := []guest{{1, 2, true}, {2, 3, false}, {3, 3, true}}
+}
+
+func TestHomingMovesOneAfterTheOther(t *testing.T) {
+	h := NewHoming(0, 500*time.Millisecond)
+	for _, site := range []holdfast.SiteID{2, 3} {
+		h.Note(0, site, true)
+	}
+	guests := []Guest{{1, 2, true}, {2, 3, false}, {3, 3, true}}
 	var moves []string
 	for now := time.Duration(0); now <= 2*time.Second; now += 100 * time.Millisecond {
-		g, ok := h.move(now, guests)
+		g, ok := h.Move(now, guests)
 		if !ok {
 			continue
 		}
-		moves = append(moves, fmt.Sprintf("%v: shard %d", now, g.shard))
+		moves = append(moves, fmt.Sprintf("%v: shard %d", now, g.Shard))
 		guests = guests[:0:0]
-		if g.shard == 1 {
-			guests = []guest{{2, 3, false}, {3, 3, true}}
+		if g.Shard == 1 {
+			guests = []Guest{{2, 3, false}, {3, 3, true}}
 		}
 	}
 	if got, want := fmt.Sprint(moves), "[0s: shard 1 500ms: shard 3]"; got != want {
