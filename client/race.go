@@ -368,10 +368,20 @@ func (r *race) start(next time.Time) time.Time {
 		res.q = q
 		r.results <- res
 	})
-	if p := r.c.patience(r.q); p < r.deadline.Sub(now) {
+	if p := r.patience(); p < r.deadline.Sub(now) {
 		return now.Add(p)
 	}
 	return r.deadline
+}
+
+// patience is how long the attempt that was begun last may stay without an answer. Where one has stayed so before it, something is wrong, and more than one
+// site may be lost: then it is half as long each time.
+func (r *race) patience() time.Duration {
+	p := r.c.patience(r.q)
+	if p == never {
+		return p
+	}
+	return max(r.c.hedge, p>>max(r.open-1, 0))
 }
 
 // asked reports whether some site has, or may have, work with this call: what follows is asking again. While no site can be reached at

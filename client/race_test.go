@@ -7,7 +7,10 @@ import (
 	"net/http"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
+
+	"holdfast"
 )
 
 // TestRaceListsEverySiteOnce while others find that a site is sick, and well again.
@@ -59,4 +62,25 @@ func TestHastyEndsWhenNobodyListens(t *testing.T) {
 	if _, err := c.Account(t.Context(), testTransfer.Debit); errors.Is(err, ErrNobody) || !errors.Is(err, context.DeadlineExceeded) || c.Stats().Attempts < 2 {
 		t.Errorf("without haste: %v after %d attempts", err, c.Stats().Attempts)
 	}
+}
+
+// TestSeveralLostSitesCostLittleMoreThanOne: who waited in vain for one site waits half as long for the next, and never less than the least.
+func TestSeveralLostSitesCostLittleMoreThanOne(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const usual, least = 40 * time.Millisecond, 50 * time.Millisecond
+		b := newBook()
+		sites := []*testSite{newSiteNear(t, hangs(t)), newSiteNear(t, hangs(t)), newSiteNear(t, hangs(t)), newSiteNear(t, b.pays)}
+		c := newTestClient(t, Config{Hedge: least, Timeout: 10 * time.Second}, sites...)
+		for i := range c.paces {
+			c.paces[i].nanos.Store(int64(usual))
+		}
+		begun := time.Now()
+		if o, err := c.Pay(t.Context(), testTransfer); err != nil || o.Status != holdfast.Done {
+			t.Fatalf("%+v %v", o, err)
+		}
+		first := paceTimes * usual
+		if took, want := time.Since(begun), first+first/2+least; took < want || took > want+10*time.Millisecond {
+			t.Errorf("round three lost sites it took %s, want %s", took, want)
+		}
+	})
 }

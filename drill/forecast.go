@@ -207,14 +207,14 @@ func compare(i int, f *Fault, pauses []ShardPause, known *facts) *Comparison {
 const probeHedge = 50 * time.Millisecond
 
 // judgePause holds the pause of a shard that moved against what was foretold at most. That is about one good election: one that had to be
-// repeated, as the terms tell, may take as long each time. A pause is measured from probe to probe, and one that went to the site which
-// was lost asks again; and nobody can foretell a machine that stands still, nor what it has to work off afterwards.
+// repeated, as the terms tell, may take as long each time. A pause is measured from probe to probe, and one that went to a site which
+// was lost asks again, as often as it meets one; and nobody can foretell a machine that stands still, nor what it has to work off afterwards.
 func (c *Comparison) judgePause(f *Fault, p *ShardPause, known *facts) {
 	if c.Worst == 0 {
 		return // nothing was said of a pause: that it moves at all is a surprise
 	}
 	stood := stalled(known.stalls, span{f.At, f.At + p.Pause})
-	allowed := c.Worst*time.Duration(campaigns(known.reigns, p.Shard, f.At, f.At+p.Pause)) + known.gap + probeHedge + 2*stood
+	allowed := c.Worst*time.Duration(campaigns(known.reigns, p.Shard, f.At, f.At+p.Pause)) + known.gap + time.Duration(max(len(f.lost()), 1))*probeHedge + 2*stood
 	if c.Allowed == 0 || p.Pause-allowed > c.Moved-c.Allowed {
 		c.Allowed = allowed
 	}

@@ -177,7 +177,7 @@ func TestAShardThatStayedMustNotPause(t *testing.T) {
 	for long, red := range map[time.Duration]bool{50 * ms: false, bound - 10*ms: false, bound + 10*ms: true, 450 * ms: true} {
 		faults, samples, reigns := lossOfOne(long)
 		found := effects(faults, samples, reigns, []holdfast.ShardID{1, 2, 3}, 3, time.Second)
-		reasons := disturbedStays(faults, [][]ShardPause{found[0].pauses}, bound)
+		reasons := disturbedStays(faults, [][]ShardPause{found[0].pauses}, bound, 0)
 		if red != (len(reasons) == 1 && strings.Contains(reasons[0], "shard 2 was led from Shanghai, which stayed")) || len(reasons) > 1 {
 			t.Errorf("a pause of %v of a shard that was not concerned: %v", long, reasons)
 		}
@@ -186,6 +186,15 @@ func TestAShardThatStayedMustNotPause(t *testing.T) {
 			two, two, millis(found[0].pauses[2].Pause))
 		if got := strings.Join(pauseWords(found[0].pauses, everyPause), "; "); got != want {
 			t.Errorf("in words %q, want %q", got, want)
+		}
+	}
+}
+
+func TestWhatALossAllowsThoseWhoStay(t *testing.T) {
+	const bound, gap = 200 * ms, 80 * ms
+	for target, want := range map[string]time.Duration{"hangzhou": 280 * ms, "hangzhou+shanghai": 380 * ms} {
+		if got := (&Fault{Kind: "two-sites-cut", Target: target}).stays(bound, gap); got != want {
+			t.Errorf("the loss of %s allows %v, want %v", target, got, want)
 		}
 	}
 }

@@ -432,7 +432,7 @@ func (r *run) findings(e *Evidence, p *prover, broken []error) (out []string) {
 		out = append(out, e.Moves[i].reasons(&e.Faults[e.Moves[i].Fault], e.Bound)...)
 	}
 	out = append(out, uncured(e.Sick, e.Faults)...)
-	out = append(out, disturbedStays(e.Faults, e.Pauses, e.StayBound)...)
+	out = append(out, disturbedStays(e.Faults, e.Pauses, e.StayBound, e.ProbeGap)...)
 	if r.scenario.smooth && e.Smooth != nil {
 		out = append(out, e.Smooth.reasons(e.Faults, r.o.Carriers)...)
 		out = append(out, roundReasons(e.Rounds)...)

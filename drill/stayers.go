@@ -68,9 +68,17 @@ func (e *Evidence) longestStay() (longest time.Duration, spared bool) {
 	return longest, spared
 }
 
-// disturbedStays tells of every shard that should have noticed nothing.
-func disturbedStays(faults []Fault, pauses [][]ShardPause, bound time.Duration) (out []string) {
+// stays is what a fault allows the shards that should notice nothing: the bound is for one site that is lost, and callers who meet several of
+// them go round one after the other, half as long each. A pause is measured from probe to probe.
+func (f *Fault) stays(bound, gap time.Duration) time.Duration {
+	further := max(len(f.lost())-1, 0)
+	return bound + time.Duration(further)*bound/2 + gap
+}
+
+// disturbedStays tells of every shard that should have noticed nothing; gap is between two probes of one.
+func disturbedStays(faults []Fault, pauses [][]ShardPause, bound, gap time.Duration) (out []string) {
 	for i, list := range pauses {
+		bound := faults[i].stays(bound, gap)
 		for _, p := range list {
 			if !p.Stayed || p.Pause <= bound {
 				continue

@@ -29,9 +29,12 @@ type limiter struct {
 	before   int           // and in the interval before, which
 	lasted   time.Duration // was so long
 	least    time.Duration // the shortest wait since then
-	shed     int           // turned away since then
+	shed     int           // turned away, or told to wait, since then
 	calm     int           // intervals in a row in which nobody was
+	late     int           // intervals in a row with a queue
 	doomed   time.Duration // who has less than this left cannot be answered in time; 0: nobody knows
+	began    time.Duration // when the limit was set of which ended is the end, or which is in force
+	ended    time.Duration
 }
 
 const (
@@ -48,25 +51,45 @@ const (
 	// limiterDrain is the share of what would be answered in time that is let in while the queue stands, so that it becomes shorter.
 	limiterDrain  = 0.75
 	limiterGrowth = 1.5
-	// limiterSign is the share of the target that everybody has to wait before it counts that more are under way than will be answered in
-	// time: a flood is noticed while its queue grows, and not when those who came last have no chance any more.
+	// limiterSign is the share of the target that everybody has to wait before it counts that so many are under way that they will be answered
+	// after limiterFar times the target: a flood is noticed while its queue grows, and not when those who came last have no chance any more.
 	limiterSign = 4
+	limiterFar  = 1.5
+	// limiterStands is for how many intervals in a row there has to be a queue for it to stand. A leader whose disk has just become slow answers
+	// late, and few in the first moment, but it answers all.
+	limiterStands = 2
+	// limiterBrief is for how long who is over the limit may wait for his turn: a leader that is no good any more has handed over by then. A
+	// flood lasts longer, and who comes later is turned away at once. For limiterAgain after its end a limit counts as the same.
+	limiterBrief = 1500 * time.Millisecond
+	limiterAgain = 5 * time.Second
 	// limiterCalm is after how many intervals without a refusal the limit is lifted.
 	limiterCalm = 5
 )
 
-// enter lets a payment in that has so much time left, or says that it had better not be begun. Who was let in has to leave.
-func (l *limiter) enter(now, left time.Duration) bool {
+// passage is what becomes of one who wants to enter.
+type passage uint8
+
+const (
+	letIn      passage = iota // and has to leave
+	waitTurn                  // come again in a moment
+	turnedAway                // it had better not be begun
+)
+
+// enter lets a payment in that has so much time left, or says what it is to do instead.
+func (l *limiter) enter(now, left time.Duration) passage {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.roll(now)
-	full := l.limit > 0 && (float64(l.inside) >= l.limit || left < l.doomed)
-	if full && l.inside >= limiterLeast {
-		l.shed++
-		return false
+	doomed := left < l.doomed
+	switch {
+	case l.limit == 0, l.inside < limiterLeast, float64(l.inside) < l.limit && !doomed:
+		l.inside++
+		return letIn
 	}
-	l.inside++
-	return true
+	if l.shed++; now-l.began < limiterBrief && !doomed {
+		return waitTurn
+	}
+	return turnedAway
 }
 
 // leave takes in how long the answer took; 0: there was none.
@@ -91,29 +114,39 @@ func (l *limiter) roll(now time.Duration) {
 	l.doomed = 0
 	switch {
 	case span > limiterQuiet: // nobody came: no measure of how many can be answered
-		l.limit, l.before, l.lasted = 0, 0, 0
+		if l.limit > 0 {
+			l.ended = now
+		}
+		l.limit, l.before, l.lasted, l.late = 0, 0, 0, 0
 	case l.answered == 0: // nor is this one: there may have been an election
 		l.before, l.lasted = 0, 0
 	default:
-		l.adapt(span)
+		l.adapt(now, span)
 		l.before, l.lasted = l.answered, span
 	}
 	l.since, l.answered, l.least, l.shed = now, 0, 0, 0
 }
 
-func (l *limiter) adapt(span time.Duration) {
+func (l *limiter) adapt(now, span time.Duration) {
 	l.calm++
 	if l.shed > 0 {
 		l.calm = 0
 	}
 	inTime := float64(l.answered+l.before) * float64(l.target) / float64(span+l.lasted) // of two intervals: answers come in groups
-	late := l.least > l.target || l.least > l.target/limiterSign && float64(l.inside) > inTime
+	late := l.least > l.target || l.least > l.target/limiterSign && float64(l.inside) > limiterFar*inTime
+	if late && (l.answered >= limiterEnough || l.inside >= limiterMany) { // one slow answer or two are no queue
+		l.late++
+	} else {
+		l.late = 0
+	}
 	switch {
-	case late && l.answered < limiterEnough && l.inside < limiterMany: // one slow answer or two are no queue
-	case late:
+	case l.late >= limiterStands, l.late > 0 && l.limit > 0:
+		if l.limit == 0 && (l.ended == 0 || now-l.ended > limiterAgain) {
+			l.began = now
+		}
 		l.limit, l.doomed, l.calm = max(limiterLeast, limiterDrain*inTime), l.least, 0
-	case l.calm >= limiterCalm:
-		l.limit = 0
+	case l.calm >= limiterCalm && l.limit > 0:
+		l.limit, l.ended = 0, now
 	case l.limit > 0 && l.shed > 0 && l.least < l.target/2:
 		l.limit *= limiterGrowth
 	}

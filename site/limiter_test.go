@@ -114,10 +114,16 @@ func TestAFloodIsTurnedAwayAndLeavesNothingBehind(t *testing.T) {
 		if before := pay(t, s, fl, 2*time.Second, 7*time.Millisecond).wait(); !before.onlyPaid() {
 			t.Errorf("before the flood: %v", before.told)
 		}
-		flood := pay(t, s, fl, 5*time.Second, 5*time.Millisecond/3)
+		begins := pay(t, s, fl, limiterBrief+time.Second, 5*time.Millisecond/3) // nobody knows yet whether it will last
+		flood := pay(t, s, fl, 5*time.Second-limiterBrief-time.Second, 5*time.Millisecond/3)
 		time.Sleep(500 * time.Millisecond) // bubble time
 		after := pay(t, s, fl, 5*time.Second, 7*time.Millisecond).wait()
+		begins.wait()
 		flood.wait()
+		for code, n := range begins.told {
+			flood.told[code] += n
+		}
+		flood.late = max(flood.late, begins.late)
 		if paid := flood.told[holdfast.CodeOK]; paid < 800 {
 			t.Errorf("of 1000 that can be paid in 5 s %d were paid in the flood: %v", paid, flood.told)
 		}
@@ -129,6 +135,22 @@ func TestAFloodIsTurnedAwayAndLeavesNothingBehind(t *testing.T) {
 		}
 		if !after.onlyPaid() || after.late > 100*time.Millisecond {
 			t.Errorf("after the flood: %v, the longest wait %s", after.told, after.late)
+		}
+	})
+}
+
+// A leader answers a twentieth of what it did, and after a moment another one leads: nobody is turned away, some wait.
+func TestABriefJamIsWaitedOut(t *testing.T) {
+	onNarrow(t, 5*time.Millisecond, func(s *Site, n *narrow, fl *fleet) {
+		lead(s, 1, 1)
+		const usual = 25 * time.Millisecond
+		pay(t, s, fl, time.Second, usual).wait()
+		n.each.Store(int64(100 * time.Millisecond))
+		jam := pay(t, s, fl, 1200*time.Millisecond, usual)
+		n.each.Store(int64(5 * time.Millisecond))
+		pay(t, s, fl, time.Second, usual).wait()
+		if jam.wait(); !jam.onlyPaid() || jam.late > 1600*time.Millisecond {
+			t.Errorf("in a jam of 1.2 s: %v, the longest wait %s", jam.told, jam.late)
 		}
 	})
 }
@@ -183,7 +205,7 @@ func TestLimiter(t *testing.T) {
 	l, now := &limiter{target: 100 * ms}, time.Duration(0)
 	enter := func(n int) (in int) {
 		for range n {
-			if l.enter(now, time.Second) {
+			if l.enter(now, time.Second) == letIn {
 				in++
 			}
 		}
@@ -211,8 +233,17 @@ func TestLimiter(t *testing.T) {
 	if l.limit != 0 {
 		t.Errorf("no more are under way than are answered in time, and the limit is %v", l.limit)
 	}
-	l.inside = 500
-	answers(250, 40*ms)
+	l.inside = 120
+	answers(450, 40*ms)
+	if l.limit != 0 {
+		t.Errorf("a fifth more than are answered in time are under way, and the limit is %v", l.limit)
+	}
+	l.inside = 900
+	answers(210, 40*ms)
+	if l.limit != 0 {
+		t.Errorf("it is the first moment in which so many are under way, and the limit is %v", l.limit)
+	}
+	answers(200, 40*ms)
 	if l.limit < 70 || l.limit > 80 {
 		t.Errorf("100 are answered in time, of which 75 are to be let in while the queue stands, and the limit is %v", l.limit)
 	}
@@ -225,7 +256,7 @@ func TestLimiter(t *testing.T) {
 		t.Errorf("%d of 10 were let in with 200 under way", got)
 	}
 	l.inside = 20
-	if l.enter(now, 150*ms) || !l.enter(now, time.Second) {
+	if l.enter(now, 150*ms) == letIn || l.enter(now, time.Second) != letIn {
 		t.Error("one who will not be there for the answer was let in, or one who will was not")
 	}
 	before := l.limit
@@ -244,12 +275,37 @@ func TestLimiter(t *testing.T) {
 	}
 }
 
+// A leader whose disk has become slow answers nobody for a moment, and then as many as before, later: nobody is turned away, for all of them are answered in
+// time.
+func TestLimiterLeavesASlowDiskAlone(t *testing.T) {
+	const ms = time.Millisecond
+	l, now := &limiter{target: 500 * ms}, time.Duration(0)
+	var under []time.Duration // when those under way came
+	for range 4000 {          // one each 2.5 ms, answered in groups of 150 ms of which two are under way
+		if now += 2500 * time.Microsecond; l.enter(now, 2*time.Second) != letIn {
+			t.Fatalf("turned away after %s, with %d under way and a limit of %v", now, l.inside, l.limit)
+		}
+		under = append(under, now)
+		if now > 2*time.Second && now%(150*ms) != 0 {
+			continue
+		}
+		ready := now
+		if now > 2*time.Second {
+			ready -= 150 * ms
+		}
+		for len(under) > 0 && under[0] <= ready {
+			l.leave(now, now-under[0]+ms)
+			under = under[1:]
+		}
+	}
+}
+
 // However slow the answers are, some are let in: nothing would be learnt otherwise.
 func TestLimiterLetsSomeInAlways(t *testing.T) {
 	l, now := &limiter{target: time.Millisecond}, time.Duration(0)
 	for range 100 {
 		in := 0
-		for in < 100 && l.enter(now, time.Second) {
+		for in < 100 && l.enter(now, time.Second) == letIn {
 			in++
 		}
 		if in < limiterLeast {
@@ -257,7 +313,7 @@ func TestLimiterLetsSomeInAlways(t *testing.T) {
 		}
 		for range 20 { // somebody comes all the time
 			now += 100 * time.Millisecond
-			if l.enter(now, time.Second) {
+			if l.enter(now, time.Second) == letIn {
 				in++
 			}
 		}
@@ -275,7 +331,7 @@ func TestLimiterLetsACrowdInAfterAQuietHour(t *testing.T) {
 	l, now := &limiter{target: 100 * time.Millisecond}, time.Duration(0)
 	enter := func(n int) (in int) {
 		for range n {
-			if l.enter(now, time.Second) {
+			if l.enter(now, time.Second) == letIn {
 				in++
 			}
 		}

@@ -87,11 +87,17 @@ func (p *proposal) ask(leader holdfast.SiteID) ([]holdfast.Outcome, error) {
 	return p.forward(leader)
 }
 
+// errNotYet is that others are before this one, and it may be its turn in a moment.
+var errNotYet = fmt.Errorf("others are before it: %w", shard.ErrOverloaded)
+
 // askInTurn asks unless so much is under way to the leaders at that site that the answer would come too late.
 func (p *proposal) askInTurn(leader holdfast.SiteID) ([]holdfast.Outcome, error) {
 	l, begun := p.site.limiter(leader), p.site.watch.now()
 	until, _ := p.ctx.Deadline()
-	if !l.enter(begun, time.Until(until)) {
+	switch l.enter(begun, time.Until(until)) {
+	case waitTurn:
+		return nil, errNotYet
+	case turnedAway:
 		return nil, fmt.Errorf("the leaders at site %d: %w", leader, shard.ErrOverloaded)
 	}
 	outcomes, err := p.ask(leader)
@@ -172,6 +178,9 @@ func (p *proposal) judge(err error) error {
 	}
 	if notLeader, ok := errors.AsType[shard.NotLeaderError](err); ok {
 		p.hint = notLeader.Leader
+		return nil
+	}
+	if errors.Is(err, errNotYet) {
 		return nil
 	}
 	final := errors.Is(err, shard.ErrOverloaded) || errors.Is(err, shard.ErrDiskFull) || errors.Is(err, shard.ErrNoQuorum)

@@ -288,7 +288,7 @@ func (v *view) tell(s *drill.Snapshot) {
 	v.second = s.Elapsed.Truncate(time.Second) + time.Second
 	fault := ""
 	if n := len(s.Faults); n > 0 && s.Faults[n-1].Healed == 0 {
-		fault = fmt.Sprintf("  %s of %s", s.Faults[n-1].Kind, s.Faults[n-1].Target)
+		fault = fmt.Sprintf("  %s of %s", s.Faults[n-1].Kind, title(s.Faults[n-1].Target))
 	}
 	fmt.Fprintf(v.w, "%5.1f s  %s payments/s  median %s  99%% %s  %s acknowledged  %d lost  %d doubled  %d unknown  %s%s\n",
 		s.Elapsed.Seconds(), lastRate(s.Rates), inMillis(s.P50), inMillis(s.P99), thousands(s.Payments.Acknowledged),
