@@ -80,13 +80,11 @@ func (l *limiter) enter(now, left time.Duration) passage {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.roll(now)
-	doomed := left < l.doomed
-	switch {
-	case l.limit == 0, l.inside < limiterLeast, float64(l.inside) < l.limit && !doomed:
+	if l.limit == 0 || l.inside < limiterLeast || float64(l.inside) < l.limit && left >= l.doomed {
 		l.inside++
 		return letIn
 	}
-	if l.shed++; now-l.began < limiterBrief && !doomed {
+	if l.shed++; now-l.began < limiterBrief { // also one who is late for this leader: another one may lead in a moment
 		return waitTurn
 	}
 	return turnedAway
