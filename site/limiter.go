@@ -58,9 +58,9 @@ const (
 	// limiterStands is for how many intervals in a row there has to be a queue for it to stand. A leader whose disk has just become slow answers
 	// late, and few in the first moment, but it answers all.
 	limiterStands = 2
-	// limiterBrief is for how long who is over the limit may wait for his turn: a leader that is no good any more has handed over by then. A
+	// limiterBrief is for how long who is over the limit may wait for his turn: a leader whose disk has become slow has handed over by then, after two seconds. A
 	// flood lasts longer, and who comes later is turned away at once. For limiterAgain after its end a limit counts as the same.
-	limiterBrief = 1500 * time.Millisecond
+	limiterBrief = 2500 * time.Millisecond
 	limiterAgain = 5 * time.Second
 	// limiterCalm is after how many intervals without a refusal the limit is lifted.
 	limiterCalm = 5
