@@ -113,7 +113,7 @@ func (l *limiter) roll(now time.Duration) {
 	switch {
 	case span > limiterQuiet: // nobody came: no measure of how many can be answered
 		if l.limit > 0 {
-			l.ended = now
+			l.ended = l.since // nobody has come since then
 		}
 		l.limit, l.before, l.lasted, l.late = 0, 0, 0, 0
 	case l.answered == 0: // nor is this one: there may have been an election

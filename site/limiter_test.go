@@ -300,6 +300,35 @@ func TestLimiterLeavesASlowDiskAlone(t *testing.T) {
 	}
 }
 
+// A limit after which nobody came for a minute, because another site led, is over, and the next one begins as the first did.
+func TestLimiterForgetsAJam(t *testing.T) {
+	const ms = time.Millisecond
+	l, now := &limiter{target: 100 * ms}, time.Duration(0)
+	jam := func() {
+		for range 40 {
+			for range 50 {
+				l.enter(now, time.Second)
+			}
+			now += 25 * ms
+			l.leave(now, 400*ms)
+		}
+	}
+	jam()
+	if l.limit == 0 || l.enter(now, time.Second) != waitTurn {
+		t.Fatalf("in the first jam the limit is %v, since %v of %v", l.limit, l.began, now)
+	}
+	now, l.inside = now+time.Minute, 0
+	for range 40 { // it leads again, and all is well
+		l.enter(now, time.Second)
+		now += 25 * ms
+		l.leave(now, 10*ms)
+	}
+	jam()
+	if l.limit == 0 || l.enter(now, time.Second) != waitTurn {
+		t.Errorf("in the next jam the limit is %v, since %v of %v", l.limit, l.began, now)
+	}
+}
+
 // However slow the answers are, some are let in: nothing would be learnt otherwise.
 func TestLimiterLetsSomeInAlways(t *testing.T) {
 	l, now := &limiter{target: time.Millisecond}, time.Duration(0)
