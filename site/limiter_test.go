@@ -193,6 +193,11 @@ func TestWhatWasBegunIsNotTurnedAway(t *testing.T) {
 			if _, err := s.propose(ctx, add(nil, group{id: 1}, &txn, 0, 1)[0].group); err != nil {
 				t.Errorf("a land in a flood: %v", err)
 			}
+			g := add(nil, group{id: 1, begins: true}, &txn, 0, 1)[0].group
+			p := proposal{site: s, ctx: ctx, group: g, maybe: true, seat: s.board.seat(1), majority: s.watch.majority.Load()}
+			if _, err := p.attempt(); err != nil {
+				t.Errorf("a payment that may have been executed is asked for in a flood: %v", err)
+			}
 		})
 		if flood := pay(t, s, fl, 5*time.Second, time.Millisecond).wait(); flood.told[holdfast.CodeOverloaded] == 0 {
 			t.Errorf("no flood: %v", flood.told)
