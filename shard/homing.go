@@ -50,7 +50,7 @@ func (h *Homing) Note(now time.Duration, site holdfast.SiteID, well bool) {
 	}
 	switch {
 	case well: // back: how long it has to be well was decided when it failed
-	case s.failed && now-s.since < glimpse: // what it had said before it was heard again; the failure goes on
+	case s.failed && now-s.since < min(glimpse, s.need/2): // what it had said before it was heard again; the failure goes on
 	case s.failed && now-s.since < calm:
 		if !PlantedRelapseForgiven {
 			s.need = min(2*s.need, maxNeed)

@@ -91,12 +91,15 @@ func heardBadly(p *link.PeerStatus) bool {
 	if !p.Up || p.Silence > deadAfter {
 		return false
 	}
+	up := false
 	for i := range p.Carriers {
-		if c := &p.Carriers[i]; c.Up && c.RTT < max(badRatio*c.MinRTT, c.MinRTT+badExtra) {
+		c := &p.Carriers[i]
+		if c.Up && c.RTT < max(badRatio*c.MinRTT, c.MinRTT+badExtra) {
 			return false
 		}
+		up = up || c.Up
 	}
-	return true
+	return up
 }
 
 // wellPeer reports whether a site is fit to lead, by what it says of itself.

@@ -58,9 +58,9 @@ const (
 	// limiterStands is for how many intervals in a row there has to be a queue for it to stand. A leader whose disk has just become slow answers
 	// late, and few in the first moment, but it answers all.
 	limiterStands = 2
-	// limiterBrief is for how long who is over the limit may wait for his turn: a leader that is no good any more has handed over by then. A
+	// limiterBrief is for how long who is over the limit may wait for his turn: a leader whose disk has become slow has handed over by then, after two seconds. A
 	// flood lasts longer, and who comes later is turned away at once. For limiterAgain after its end a limit counts as the same.
-	limiterBrief = 1500 * time.Millisecond
+	limiterBrief = 2500 * time.Millisecond
 	limiterAgain = 5 * time.Second
 	// limiterCalm is after how many intervals without a refusal the limit is lifted.
 	limiterCalm = 5
@@ -80,13 +80,11 @@ func (l *limiter) enter(now, left time.Duration) passage {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.roll(now)
-	doomed := left < l.doomed
-	switch {
-	case l.limit == 0, l.inside < limiterLeast, float64(l.inside) < l.limit && !doomed:
+	if l.limit == 0 || l.inside < limiterLeast || float64(l.inside) < l.limit && left >= l.doomed {
 		l.inside++
 		return letIn
 	}
-	if l.shed++; now-l.began < limiterBrief && !doomed {
+	if l.shed++; now-l.began < limiterBrief { // also one who is late for this leader: another one may lead in a moment
 		return waitTurn
 	}
 	return turnedAway
@@ -115,7 +113,7 @@ func (l *limiter) roll(now time.Duration) {
 	switch {
 	case span > limiterQuiet: // nobody came: no measure of how many can be answered
 		if l.limit > 0 {
-			l.ended = now
+			l.ended = l.since // nobody has come since then
 		}
 		l.limit, l.before, l.lasted, l.late = 0, 0, 0, 0
 	case l.answered == 0: // nor is this one: there may have been an election

@@ -193,6 +193,11 @@ func TestWhatWasBegunIsNotTurnedAway(t *testing.T) {
 			if _, err := s.propose(ctx, add(nil, group{id: 1}, &txn, 0, 1)[0].group); err != nil {
 				t.Errorf("a land in a flood: %v", err)
 			}
+			g := add(nil, group{id: 1, begins: true}, &txn, 0, 1)[0].group
+			p := proposal{site: s, ctx: ctx, group: g, maybe: true, seat: s.board.seat(1), majority: s.watch.majority.Load()}
+			if _, err := p.attempt(); err != nil {
+				t.Errorf("a payment that may have been executed is asked for in a flood: %v", err)
+			}
 		})
 		if flood := pay(t, s, fl, 5*time.Second, time.Millisecond).wait(); flood.told[holdfast.CodeOverloaded] == 0 {
 			t.Errorf("no flood: %v", flood.told)
@@ -297,6 +302,35 @@ func TestLimiterLeavesASlowDiskAlone(t *testing.T) {
 			l.leave(now, now-under[0]+ms)
 			under = under[1:]
 		}
+	}
+}
+
+// A limit after which nobody came for a minute, because another site led, is over, and the next one begins as the first did.
+func TestLimiterForgetsAJam(t *testing.T) {
+	const ms = time.Millisecond
+	l, now := &limiter{target: 100 * ms}, time.Duration(0)
+	jam := func() {
+		for range 40 {
+			for range 50 {
+				l.enter(now, time.Second)
+			}
+			now += 25 * ms
+			l.leave(now, 400*ms)
+		}
+	}
+	jam()
+	if l.limit == 0 || l.enter(now, time.Second) != waitTurn {
+		t.Fatalf("in the first jam the limit is %v, since %v of %v", l.limit, l.began, now)
+	}
+	now, l.inside = now+time.Minute, 0
+	for range 40 { // it leads again, and all is well
+		l.enter(now, time.Second)
+		now += 25 * ms
+		l.leave(now, 10*ms)
+	}
+	jam()
+	if l.limit == 0 || l.enter(now, time.Second) != waitTurn {
+		t.Errorf("in the next jam the limit is %v, since %v of %v", l.limit, l.began, now)
 	}
 }
 

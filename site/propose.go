@@ -74,7 +74,7 @@ func (p *proposal) attempt() ([]holdfast.Outcome, error) {
 	switch {
 	case leader == 0:
 		return nil, shard.NotLeaderError{Shard: p.id}
-	case p.begins:
+	case p.begins && !p.maybe: // what may be executed already is asked for its outcome, whatever comes beside it
 		return p.askInTurn(leader)
 	}
 	return p.ask(leader)

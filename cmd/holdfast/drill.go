@@ -68,8 +68,8 @@ that; of one or two shards each every 5 ms), sent to the nearest site that answe
 acknowledgement before to the first one after: rarer probes make it longer, never shorter.
 
 There are 8 shards and 2 carriers unless --shards and --carriers say otherwise. Shards are led from all sites in turn, and most of the
-orders are paid from one to another. Where a drill takes sites away, a shard that was led from one that stayed may pause for 200 ms at most (its
-callers may have to find another site first): owners there should not notice. An order from one shard to another is three entries in
+orders are paid from one to another. Where a drill takes sites away, a shard that was led from one that stayed may pause for 200 ms at most, and
+100 more for each further site that is lost (its callers have to find another one first, and a pause is measured from probe to probe): owners there hardly notice. An order from one shard to another is three entries in
 logs: where --rate does not say how many there are, it is as many as leave a third of those cores idle that nobody else uses when it begins
 (of 8 shards at three sites 40 a second for each core, at five 20; never more than the 300 of one shard). With fewer than two such
 cores there are fewer probes as well, and the result says so.
