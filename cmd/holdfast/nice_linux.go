@@ -5,31 +5,52 @@ import (
 	"fmt"
 	"os"
 	"strconv"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
 
+// niceLooks in a row have to find nothing, nicePause apart: a thread that is being made by one that had not been set yet has the old priority, and is
+// not listed until it is there.
+const (
+	niceLooks = 10
+	nicePause = 2 * time.Millisecond
+)
+
 // setNice gives this process a scheduling priority, -20 (first) to 19 (last). Linux keeps it per thread, and a new thread has that of
-// the one that made it: all that exist are set, until a look finds no other.
+// the one that made it: all that exist are set, until looks find no other.
 func setNice(nice int) error {
-	for done := map[int]bool{}; ; {
-		threads, err := os.ReadDir("/proc/self/task")
+	for quiet := 0; quiet < niceLooks; quiet++ {
+		changed, err := niceThreads(nice)
 		if err != nil {
-			return fmt.Errorf("list the threads of this process: %w", err)
+			return err
 		}
-		found := false
-		for _, t := range threads {
-			id, err := strconv.Atoi(t.Name())
-			if err != nil || done[id] {
-				continue
-			}
-			done[id], found = true, true
-			if err := unix.Setpriority(unix.PRIO_PROCESS, id, nice); err != nil && !errors.Is(err, unix.ESRCH) {
-				return fmt.Errorf("set the scheduling priority: %w", err)
-			}
+		if changed {
+			quiet = 0
 		}
-		if !found {
-			return nil
+		time.Sleep(nicePause)
+	}
+	return nil
+}
+
+// niceThreads sets the priority of all threads that are listed, and reports whether one had another.
+func niceThreads(nice int) (changed bool, err error) {
+	threads, err := os.ReadDir("/proc/self/task")
+	if err != nil {
+		return false, fmt.Errorf("list the threads of this process: %w", err)
+	}
+	for _, t := range threads {
+		id, err := strconv.Atoi(t.Name())
+		if err != nil {
+			continue
+		}
+		if now, err := unix.Getpriority(unix.PRIO_PROCESS, id); err != nil || now == 20-nice { // the system call counts from 20 down
+			continue // it is so already, or has ended
+		}
+		changed = true
+		if err := unix.Setpriority(unix.PRIO_PROCESS, id, nice); err != nil && !errors.Is(err, unix.ESRCH) {
+			return false, fmt.Errorf("set the scheduling priority: %w", err)
 		}
 	}
+	return changed, nil
 }
