@@ -139,18 +139,18 @@ func TestAFloodIsTurnedAwayAndLeavesNothingBehind(t *testing.T) {
 	})
 }
 
-// A leader answers a twentieth of what it did, and after a moment another one leads: nobody is turned away, some wait.
+// A leader answers a thirtieth of what it did, and after a moment another one leads: nobody is turned away, some wait.
 func TestABriefJamIsWaitedOut(t *testing.T) {
 	onNarrow(t, 5*time.Millisecond, func(s *Site, n *narrow, fl *fleet) {
 		lead(s, 1, 1)
 		const usual = 25 * time.Millisecond
 		pay(t, s, fl, time.Second, usual).wait()
-		n.each.Store(int64(100 * time.Millisecond))
-		jam := pay(t, s, fl, 1200*time.Millisecond, usual)
+		n.each.Store(int64(150 * time.Millisecond))
+		jam := pay(t, s, fl, 1500*time.Millisecond, usual)
 		n.each.Store(int64(5 * time.Millisecond))
 		pay(t, s, fl, time.Second, usual).wait()
-		if jam.wait(); !jam.onlyPaid() || jam.late > 1600*time.Millisecond {
-			t.Errorf("in a jam of 1.2 s: %v, the longest wait %s", jam.told, jam.late)
+		if jam.wait(); !jam.onlyPaid() || jam.late > 1900*time.Millisecond {
+			t.Errorf("in a jam of 1.5 s: %v, the longest wait %s", jam.told, jam.late)
 		}
 	})
 }
@@ -309,26 +309,23 @@ func TestLimiterLeavesASlowDiskAlone(t *testing.T) {
 func TestLimiterForgetsAJam(t *testing.T) {
 	const ms = time.Millisecond
 	l, now := &limiter{target: 100 * ms}, time.Duration(0)
-	jam := func() {
+	// come lets some come, and one answer, each 25 ms for a second.
+	come := func(n int, took time.Duration) {
 		for range 40 {
-			for range 50 {
+			for range n {
 				l.enter(now, time.Second)
 			}
 			now += 25 * ms
-			l.leave(now, 400*ms)
+			l.leave(now, took)
 		}
 	}
-	jam()
+	come(50, 400*ms)
 	if l.limit == 0 || l.enter(now, time.Second) != waitTurn {
 		t.Fatalf("in the first jam the limit is %v, since %v of %v", l.limit, l.began, now)
 	}
 	now, l.inside = now+time.Minute, 0
-	for range 40 { // it leads again, and all is well
-		l.enter(now, time.Second)
-		now += 25 * ms
-		l.leave(now, 10*ms)
-	}
-	jam()
+	come(1, 10*ms) // it leads again, and all is well
+	come(50, 400*ms)
 	if l.limit == 0 || l.enter(now, time.Second) != waitTurn {
 		t.Errorf("in the next jam the limit is %v, since %v of %v", l.limit, l.began, now)
 	}
