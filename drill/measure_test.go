@@ -3,6 +3,7 @@ package drill
 import (
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -166,6 +167,26 @@ func lossOfOne(long time.Duration) ([]Fault, []Sample, []Reign) {
 	}
 	reigns := []Reign{{1, 1, 1, -ms}, {2, 2, 1, -ms}, {3, 3, 1, -ms}, {1, 2, 2, 290 * ms}}
 	return faults, samples, reigns
+}
+
+// In a series each shard that was led from what was lost counts by itself, and no other one does.
+func TestPausesOfTheShardsThatLostTheirLeader(t *testing.T) {
+	faults, samples, reigns := lossOfOne(450 * ms)
+	found := effects(faults, samples, reigns, []holdfast.ShardID{1, 2, 3}, 3, time.Second)
+	long := slices.Clone(found[0].pauses)
+	long[0].Pause = 300 * ms
+	r := Result{Scenario: "site-cut"}
+	s := NewSeries([]Result{r, r, r})
+	for _, pauses := range [][]ShardPause{found[0].pauses, long, found[0].pauses} {
+		s.AddStays(&Evidence{Result: r, Faults: faults, Pauses: [][]ShardPause{pauses}})
+	}
+	if got := s.Summaries[0].Led; got == nil || *got != (Spread{200, 300}) {
+		t.Errorf("got %v, want a median of 200 and 300 at worst", got)
+	}
+	handover := []Fault{{Kind: "leader-handover", Target: "hangzhou"}}
+	if got := (&Evidence{Faults: handover, Pauses: [][]ShardPause{long}}).lostPauses(); got != nil {
+		t.Errorf("where nothing was lost: %v", got)
+	}
 }
 
 // A pause of a shard that was led from the lost site is the price of the fault; the same pause of one led from elsewhere fails the drill.

@@ -21,7 +21,9 @@ type Summary struct {
 	Verdict        string          `json:"verdict"` // "pass" when every run passed, else "fail"
 	Carriers       *CarrierSummary `json:"carriers,omitempty"`
 	Stayed         *Spread         `json:"stayed_pause_ms,omitempty"` // of each run: the longest of a shard that was led from a site which stayed
+	Led            *Spread         `json:"led_pause_ms,omitempty"`    // of each shard that was led from what was lost, each by itself
 	pauses, stays  []float64
+	led            []float64
 }
 
 // CarrierSummary is what the faults of carriers did in several runs.
@@ -86,7 +88,7 @@ func (s *Summary) add(r *Result) {
 	}
 }
 
-// AddStays adds how long those shards paused that were led from a site which stayed, if there were such.
+// AddStays adds how long those shards paused that were led from a site which stayed, and each of those led from what was lost, if there were such.
 func (s *Series) AddStays(e *Evidence) {
 	at := slices.IndexFunc(s.Summaries, func(x Summary) bool { return x.Scenario == e.Result.Scenario })
 	if at >= 0 {
@@ -99,6 +101,11 @@ func (s *Summary) addStays(e *Evidence) {
 		s.stays = append(s.stays, millis(longest))
 		spread := spreadOf(s.stays)
 		s.Stayed = &spread
+	}
+	if list := e.lostPauses(); len(list) > 0 {
+		s.led = append(s.led, list...)
+		spread := spreadOf(s.led)
+		s.Led = &spread
 	}
 }
 

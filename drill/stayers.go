@@ -58,6 +58,21 @@ func longestStay(pauses []ShardPause) (longest time.Duration, spared bool) {
 	return longest, spared
 }
 
+// waits reports whether a shard led from a site has to get another leader because of a fault that takes sites away.
+func (f *Fault) waits(leader holdfast.SiteID) bool { return slices.Contains(f.lost(), leader) }
+
+// lostPauses are the pauses, in milliseconds, of the shards that were led from what a fault took away, over all faults.
+func (e *Evidence) lostPauses() (list []float64) {
+	for i, pauses := range e.Pauses {
+		for _, p := range pauses {
+			if e.Faults[i].waits(p.From) {
+				list = append(list, millis(p.Pause))
+			}
+		}
+	}
+	return list
+}
+
 // longestStay is that of all faults.
 func (e *Evidence) longestStay() (longest time.Duration, spared bool) {
 	for _, pauses := range e.Pauses {

@@ -455,12 +455,14 @@ func TestTwoCorruptReplicas(t *testing.T) {
 		mustDone(f, f.pay(payTxn(2, 1, 2, 7)))
 		f.agree() // a follower may not be born yet when the others have acknowledged
 		sick := others(f, f.leader())
+		f.isolate(sick[0], true) // or the first may hear of the second that it is well, a moment before it is not, and rightly forget
 		for _, id := range sick {
 			f.host(id).at(testShard).life.Load().fail(&store.ErrCorrupt{Shard: testShard, Index: 3, What: "test"})
 		}
 		for _, id := range sick {
 			f.until("both to wait", func() bool { return f.host(id).Status()[0].Waits != "" })
 		}
+		f.isolate(sick[0], false)
 		time.Sleep(10 * time.Second) // bubble time
 		for _, id := range sick {
 			if saw(f, id, EventWiped) {

@@ -27,20 +27,22 @@ func TestPlantedFaultsAreSeen(t *testing.T) {
 		return
 	}
 	for name := range faults {
-		c := exec.Command(os.Args[0], "-test.run=^TestPlantedFaultsAreSeen$")
-		c.Env = append(os.Environ(), "PLANT="+name)
-		out, err := c.CombinedOutput()
-		if err == nil {
-			t.Errorf("nobody noticed %s", name)
-			continue
-		}
-		what := string(out)
-		for line := range strings.Lines(what) {
-			if strings.Contains(line, "world_test.go") && !strings.Contains(line, "draw") {
-				what = line
+		t.Run(name, func(t *testing.T) {
+			t.Parallel() // each is a process of its own
+			c := exec.Command(os.Args[0], "-test.run=^TestPlantedFaultsAreSeen$")
+			c.Env = append(os.Environ(), "PLANT="+name)
+			out, err := c.CombinedOutput()
+			if err == nil {
+				t.Fatalf("nobody noticed")
 			}
-		}
-		t.Logf("%s: %.300s", name, strings.TrimSpace(what))
+			what := string(out)
+			for line := range strings.Lines(what) {
+				if strings.Contains(line, "world_test.go") && !strings.Contains(line, "draw") {
+					what = line
+				}
+			}
+			t.Logf("%.300s", strings.TrimSpace(what))
+		})
 	}
 }
 

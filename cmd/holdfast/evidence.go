@@ -119,6 +119,9 @@ func printSummaries(w io.Writer, all []drill.Summary) {
 		if s.Carriers != nil {
 			fmt.Fprintf(w, "          %s\n", s.Carriers)
 		}
+		if s.Led != nil {
+			fmt.Fprintf(w, "          shards led from what was lost, each by itself: median %.0f ms, worst %.0f ms\n", s.Led.Median, s.Led.Worst)
+		}
 		if s.Stayed != nil {
 			fmt.Fprintf(w, "          shards led from sites that stayed: median %.0f ms, worst %.0f ms\n", s.Stayed.Median, s.Stayed.Worst)
 		}
