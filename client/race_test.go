@@ -105,25 +105,27 @@ func TestOnlyWhoHadTheTimeIsSlow(t *testing.T) {
 		{"the third one answers: both had the time", [3]time.Duration{0, 0, 2 * time.Millisecond}, [3]bool{true, true, false}},
 		{"the first one answers at last: the second had the time, the third had not", [3]time.Duration{2*hedge + 2*time.Millisecond, 0, 0}, [3]bool{false, true, false}},
 	} {
-		t.Run(row.name, func(t *testing.T) { synctest.Test(t, func(t *testing.T) {
-			b := newBook()
-			var sites []*testSite
-			for _, after := range row.answer {
-				handle := hangs(t)
-				if after > 0 {
-					handle = later(b, after)
+		t.Run(row.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b := newBook()
+				var sites []*testSite
+				for _, after := range row.answer {
+					handle := hangs(t)
+					if after > 0 {
+						handle = later(b, after)
+					}
+					sites = append(sites, newSiteNear(t, handle))
 				}
-				sites = append(sites, newSiteNear(t, handle))
-			}
-			c := newTestClient(t, Config{Hedge: hedge, Timeout: 10 * time.Second}, sites...)
-			if o, err := c.Pay(t.Context(), testTransfer); err != nil || o.Status != holdfast.Done {
-				t.Fatalf("%+v %v", o, err)
-			}
-			for i, s := range c.sites {
-				if s.sick() != row.sick[i] {
-					t.Errorf("site %d counts as sick: %t", i+1, s.sick())
+				c := newTestClient(t, Config{Hedge: hedge, Timeout: 10 * time.Second}, sites...)
+				if o, err := c.Pay(t.Context(), testTransfer); err != nil || o.Status != holdfast.Done {
+					t.Fatalf("%+v %v", o, err)
 				}
-			}
-		}) })
+				for i, s := range c.sites {
+					if s.sick() != row.sick[i] {
+						t.Errorf("site %d counts as sick: %t", i+1, s.sick())
+					}
+				}
+			})
+		})
 	}
 }
