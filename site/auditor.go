@@ -18,7 +18,7 @@ import (
 // auditor compares what each shard has sent to each other one with what has landed there, every timing.audit, without being asked. The site
 // that leads the first shard does it, so that it is done once; all others hear of it with the vitals.
 //
-// It disturbs nobody: it reads one shard after the other, within a deadline; shards that are asleep it reads as they are here, which is as they
+// It disturbs nobody: it reads a few shards at a time, within a deadline; shards that are asleep it reads as they are here, which is as they
 // are everywhere, so that they sleep on; and while nothing has happened in any shard since a comparison, there is nothing to read at all.
 type auditor struct {
 	cancel context.CancelFunc

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"sync"
 
 	"holdfast"
 	"holdfast/ledger"
@@ -133,11 +134,9 @@ func (s *Site) transitLooks(ctx context.Context, mode readMode) (looks [3]transi
 // joinedNow reads the moves that are under way before the map, which names those that are over: one that ends meanwhile is seen once at least.
 func (s *Site) joinedNow(ctx context.Context, ids []holdfast.ShardID, mode readMode) (joinedShards, error) {
 	joined := joinedShards{}
-	for _, at := range ids {
-		err := s.Read(ctx, at, mode(at), func(v *shard.View) error { return joinMoving(joined, at, v) })
-		if err != nil {
-			return nil, fmt.Errorf("shard %d: %w", at, err)
-		}
+	err := s.lookAt(ctx, ids, mode, func(at holdfast.ShardID, v *shard.View) error { return joinMoving(joined, at, v) })
+	if err != nil {
+		return nil, err
 	}
 	if err := s.learnMap(ctx); err != nil {
 		return nil, err
@@ -203,22 +202,46 @@ type transitAccounts map[holdfast.AccountID]holdfast.Account
 // transitAccounts reads those of all these shards.
 func (s *Site) transitAccounts(ctx context.Context, ids []holdfast.ShardID, mode readMode) (transitAccounts, error) {
 	all := transitAccounts{}
-	for _, at := range ids {
-		err := s.Read(ctx, at, mode(at), func(v *shard.View) error {
-			trial := v.Trial()
-			for _, other := range ids {
-				for i := range trial {
-					id := holdfast.InTransit(at, other, trial[i].Asset)
-					if account, ok := v.Account(id); ok {
-						all[id] = account
-					}
+	return all, s.lookAt(ctx, ids, mode, func(at holdfast.ShardID, v *shard.View) error {
+		trial := v.Trial()
+		for _, other := range ids {
+			for i := range trial {
+				id := holdfast.InTransit(at, other, trial[i].Asset)
+				if account, ok := v.Account(id); ok {
+					all[id] = account
 				}
 			}
-			return nil
-		})
-		if err != nil {
-			return nil, fmt.Errorf("shard %d: %w", at, err)
+		}
+		return nil
+	})
+}
+
+// looksAtOnce is how many shards are asked at once: with one after the other, 256 of them that are led far away would take longer than a look
+// may, and with all at once a look would be a burst.
+const looksAtOnce = 8
+
+// lookAt reads all these shards, in no order, but calls fn for one at a time.
+func (s *Site) lookAt(ctx context.Context, ids []holdfast.ShardID, mode readMode, fn func(holdfast.ShardID, *shard.View) error) error {
+	var mu sync.Mutex
+	for some := range slices.Chunk(ids, looksAtOnce) {
+		errs := make([]error, len(some))
+		var asking sync.WaitGroup
+		for i, at := range some {
+			asking.Go(func() {
+				err := s.Read(ctx, at, mode(at), func(v *shard.View) error {
+					mu.Lock()
+					defer mu.Unlock()
+					return fn(at, v)
+				})
+				if err != nil {
+					errs[i] = fmt.Errorf("shard %d: %w", at, err)
+				}
+			})
+		}
+		asking.Wait()
+		if err := cmp.Or(errs...); err != nil {
+			return err
 		}
 	}
-	return all, nil
+	return nil
 }
