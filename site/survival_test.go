@@ -218,8 +218,11 @@ func TestPausesOfLosses(t *testing.T) {
 			trip(p, 1, 3, 1*ms)
 			trip(p, 2, 3, 30*ms)
 		}, loss{kind: "site", sites: []holdfast.SiteID{1}}, 100*ms*4/3 + 90*ms, 225*ms + 120*ms},
-		{"the best of two carriers", 3, 2, func(p *picture) { trip(p, 2, 3, 30*ms, 4*ms) },
-			loss{kind: "site", sites: []holdfast.SiteID{1}}, 100*ms*4/3 + 12*ms, 225*ms + 16*ms},
+		{
+			"the best of two carriers", 3, 2, func(p *picture) { trip(p, 2, 3, 30*ms, 4*ms) },
+			loss{kind: "site", sites: []holdfast.SiteID{1}},
+			100*ms*4/3 + 12*ms, 225*ms + 16*ms,
+		},
 		{"of which one is down", 3, 2, func(p *picture) {
 			trip(p, 2, 3, 30*ms, 4*ms)
 			p.cutCarrier(2, 3, 1)

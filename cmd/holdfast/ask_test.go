@@ -62,10 +62,14 @@ func TestStatusTellsOfPaymentsBetweenShards(t *testing.T) {
 		{"", true, ""},
 		{`,"transit":{"fits":true,"compared_at":"2026-11-27T10:00:00Z","overdue":false,"site":2}`, true, "fit: compared 2026-11-27 10:00:00 UTC, by shanghai."},
 		{`,"transit":{"fits":false,"overdue":false}`, true, "were not compared yet"},
-		{`,"transit":{"fits":false,"compared_at":"2026-11-27T10:00:00Z","overdue":false,"differs":"shard 1 has sent too much","differs_since":"2026-11-27T09:00:00Z"}`, false,
-			"DO NOT FIT, since 2026-11-27 09:00:00 UTC: shard 1 has sent too much."},
-		{`,"transit":{"fits":true,"compared_at":"2026-11-27T10:00:00Z","overdue":true,"trouble":"shard 3: no leader"}`, false,
-			"WERE NOT COMPARED since 2026-11-27 10:00:00 UTC. shard 3: no leader"},
+		{
+			`,"transit":{"fits":false,"compared_at":"2026-11-27T10:00:00Z","overdue":false,"differs":"shard 1 has sent too much","differs_since":"2026-11-27T09:00:00Z"}`, false,
+			"DO NOT FIT, since 2026-11-27 09:00:00 UTC: shard 1 has sent too much.",
+		},
+		{
+			`,"transit":{"fits":true,"compared_at":"2026-11-27T10:00:00Z","overdue":true,"trouble":"shard 3: no leader"}`, false,
+			"WERE NOT COMPARED since 2026-11-27 10:00:00 UTC. shard 3: no leader",
+		},
 		{`,"transit":{"fits":false,"overdue":true}`, false, "WERE NOT COMPARED since this site started"},
 	} {
 		site := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
