@@ -107,6 +107,7 @@ type entry struct {
 	open      bool
 	refused   bool // nobody listens there, as the last attempt has found
 	notBefore time.Time
+	late      time.Time // while open: from then on it has had the time that anybody gets
 }
 
 // do asks until there is a final answer or the deadline is over. The second result tells whether an attempt may have been
@@ -328,7 +329,7 @@ func (r *race) enter() {
 // adopt goes on waiting for an attempt that the caller's goroutine began.
 func (r *race) adopt(w *waiter) {
 	e := r.entry(w.site)
-	e.tries, e.open = 1, true
+	e.tries, e.open, e.late = 1, true, time.Now() // the caller's goroutine has waited for as long as anybody gets
 	r.open++
 	q := r.q
 	r.c.spawn(func() {
@@ -368,10 +369,11 @@ func (r *race) start(next time.Time) time.Time {
 		res.q = q
 		r.results <- res
 	})
+	best.late = r.deadline
 	if p := r.patience(); p < r.deadline.Sub(now) {
-		return now.Add(p)
+		best.late = now.Add(p)
 	}
-	return r.deadline
+	return best.late
 }
 
 // patience is how long the attempt that was begun last may stay without an answer. Where one has stayed so before it, something is wrong, and more than one
@@ -443,10 +445,11 @@ func (r *race) turnedAway(res *result) bool {
 	return res.err == nil && res.status == http.StatusTooManyRequests && r.open == 0 && !r.c.budget.any(time.Now())
 }
 
-// lag notes the sites that were asked and have not answered, although another one has.
+// lag notes the sites that have not answered, although another one has, in the time after which others are asked. One that was asked a moment
+// ago, as the last of a race mostly was, has shown nothing by losing it.
 func (r *race) lag(now time.Time) {
 	for i := range r.entries {
-		if e := &r.entries[i]; e.open {
+		if e := &r.entries[i]; e.open && !e.late.After(now) {
 			e.site.bad(now)
 		}
 	}

@@ -84,3 +84,48 @@ func TestSeveralLostSitesCostLittleMoreThanOne(t *testing.T) {
 		}
 	})
 }
+
+// TestOnlyWhoHadTheTimeIsSlow: a site that lost the race a moment after it was asked has shown nothing. One that stayed without an answer for
+// as long as anybody may is asked last from then on.
+func TestOnlyWhoHadTheTimeIsSlow(t *testing.T) {
+	const hedge = 50 * time.Millisecond
+	later := func(b *book, after time.Duration) http.HandlerFunc {
+		return func(w http.ResponseWriter, r *http.Request) {
+			time.Sleep(after)
+			b.pays(w, r)
+		}
+	}
+	for _, row := range []struct {
+		name   string
+		answer [3]time.Duration // after being asked; 0: never
+		sick   [3]bool
+	}{
+		{"the first one answers when the second has been asked for a moment", [3]time.Duration{hedge + 2*time.Millisecond, 0, 0}, [3]bool{}},
+		{"the second one answers: the first had the time", [3]time.Duration{0, 2 * time.Millisecond, 0}, [3]bool{true, false, false}},
+		{"the third one answers: both had the time", [3]time.Duration{0, 0, 2 * time.Millisecond}, [3]bool{true, true, false}},
+		{"the first one answers at last: the second had the time, the third had not", [3]time.Duration{2*hedge + 2*time.Millisecond, 0, 0}, [3]bool{false, true, false}},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b := newBook()
+				var sites []*testSite
+				for _, after := range row.answer {
+					handle := hangs(t)
+					if after > 0 {
+						handle = later(b, after)
+					}
+					sites = append(sites, newSiteNear(t, handle))
+				}
+				c := newTestClient(t, Config{Hedge: hedge, Timeout: 10 * time.Second}, sites...)
+				if o, err := c.Pay(t.Context(), testTransfer); err != nil || o.Status != holdfast.Done {
+					t.Fatalf("%+v %v", o, err)
+				}
+				for i, s := range c.sites {
+					if s.sick() != row.sick[i] {
+						t.Errorf("site %d counts as sick: %t", i+1, s.sick())
+					}
+				}
+			})
+		})
+	}
+}

@@ -133,7 +133,23 @@ type Survival struct {
 	Survives bool       `json:"survives"` // every single loss: of a carrier, a cable, a site
 	Weakest  string     `json:"weakest"`  // in words, the first that would not be survived
 	Losses   []Forecast `json:"losses"`
+	// Transit is nil in a fleet of one shard, and when the site is of a release that does not compare.
+	Transit *TransitCheck `json:"transit,omitempty"`
 }
+
+// TransitCheck tells whether what every shard has sent to every other one has landed there.
+type TransitCheck struct {
+	Fits     bool            `json:"fits"`        // by the last two comparisons
+	Compared time.Time       `json:"compared_at"` // the last one; zero: there was none yet
+	Overdue  bool            `json:"overdue"`     // there was none for several times timing.audit
+	Site     holdfast.SiteID `json:"site"`        // that compares; 0: not known
+	Differs  string          `json:"differs"`     // in words, what does not fit; "": nothing
+	Since    time.Time       `json:"differs_since"`
+	Trouble  string          `json:"trouble"` // why the last attempt came to nothing
+}
+
+// Well reports whether there is nothing that somebody should look at.
+func (t *TransitCheck) Well() bool { return t == nil || t.Differs == "" && !t.Overdue }
 
 // Forecast is what one loss would do.
 type Forecast struct {

@@ -110,7 +110,7 @@ func (f *fake) Sites(context.Context) []site.SiteStatus {
 func (f *fake) Survival() (site.Survival, bool) {
 	return site.Survival{At: time.Unix(1, 0), Weakest: "without site-1: shard 1 would stop", Forecasts: []site.Forecast{
 		{Kind: "site", Sites: []holdfast.SiteID{1}, Stopped: []holdfast.ShardID{1}, Moves: []site.Move{{Shard: 2, From: 1, To: []holdfast.SiteID{2, 3}}}},
-	}}, f.forecast
+	}, Transit: &site.TransitCheck{Site: 2, Compared: time.Unix(2, 0), Differs: "shard 1 has sent too much", Since: time.Unix(3, 0)}}, f.forecast
 }
 
 func (f *fake) ShardMapVersion() uint64 { return 0 }

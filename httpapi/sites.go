@@ -58,7 +58,7 @@ type planLoadBody struct {
 	Homes  int     `json:"homes" doc:"Shards that will be at home there"`
 	Now    float64 `json:"per_s" doc:"Transactions a second that it leads now"`
 	After  float64 `json:"after_per_s" doc:"That it would lead"`
-	Peak   float64 `json:"measured_per_s" doc:"The most that it was measured to lead since it started"`
+	Peak   float64 `json:"measured_per_s" doc:"The most that it was ever measured to lead"`
 	Copies float64 `json:"stored_per_s" doc:"That it would store, whoever leads"`
 }
 

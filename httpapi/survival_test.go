@@ -20,7 +20,11 @@ func TestSurvival(t *testing.T) {
 		t.Errorf("%s", body)
 	}
 	const loss = `{"loss":"site","sites":[1],"survives":false,"stops":[1],"moves":[{"shard":2,"from":1,"to":[2,3]}],"pause_ms":0,"worst_pause_ms":0,"loads":[]}`
-	if !strings.Contains(body, loss) {
-		t.Errorf("%s does not have %s", body, loss)
+	const transit = `"transit":{"fits":false,"compared_at":"1970-01-01T00:00:02Z","overdue":false,"site":2,"differs":"shard 1 has sent too much",` +
+		`"differs_since":"1970-01-01T00:00:03Z"}`
+	for _, want := range []string{loss, transit} {
+		if !strings.Contains(body, want) {
+			t.Errorf("%s does not have %s", body, want)
+		}
 	}
 }

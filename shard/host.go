@@ -404,6 +404,13 @@ func (h *Host) Applied(shard holdfast.ShardID) uint64 {
 	return 0
 }
 
+// Asleep reports whether nothing has happened in a shard for some time: the replica here has all of it then, and a stale read tells what a
+// linearizable one would, but for what comes about in this tenth of a second. That one would wake the shard at every site.
+func (h *Host) Asleep(shard holdfast.ShardID) bool {
+	s := h.at(shard)
+	return s != nil && s.rest.Load() != nil
+}
+
 // LeaderChanged returns a channel that is closed at the next change of the leader of a shard, as this site knows it. Call it
 // before Leader, and nothing is missed.
 func (h *Host) LeaderChanged(shard holdfast.ShardID) <-chan struct{} {

@@ -6,12 +6,19 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"sync"
 
 	"holdfast"
 	"holdfast/ledger"
 	"holdfast/shard"
 	"holdfast/slot"
 )
+
+// readMode tells how the audit reads a shard.
+type readMode func(holdfast.ShardID) shard.ReadMode
+
+// asOfNow is for those who have asked for an audit, and wait for it.
+func asOfNow(holdfast.ShardID) shard.ReadMode { return shard.Linearizable }
 
 // auditTransit compares what each shard has sent to each other one with what has landed there. Payments go on meanwhile, so it
 // reads home, then away, then home again, each time after the one before: what was sent for good before the first look has
@@ -23,7 +30,7 @@ func (s *Site) auditTransit(ctx context.Context, a *Audit) error {
 	if s.extent.Load().now == 1 {
 		return nil
 	}
-	looks, joined, err := s.transitLooks(ctx)
+	looks, joined, err := s.transitLooks(ctx, asOfNow)
 	if err != nil {
 		a.problem("payments between shards could not be compared: %v", err)
 		return ctx.Err()
@@ -107,31 +114,29 @@ func (j joinedShards) with(id holdfast.ShardID) (list []holdfast.ShardID) {
 // transitLooks looks three times at the accounts of all shards, and then asks where slots have moved: what has landed in another shard than
 // it was sent to did so by a move that is known by then. Which shards there are is asked before and after: one that is born, and gets its
 // first slot meanwhile, is not to be missing in one of the looks.
-func (s *Site) transitLooks(ctx context.Context) (looks [3]transitAccounts, joined joinedShards, err error) {
+func (s *Site) transitLooks(ctx context.Context, mode readMode) (looks [3]transitAccounts, joined joinedShards, err error) {
 	for {
 		if err := s.learnMap(ctx); err != nil {
 			return looks, nil, err
 		}
 		ids := s.ShardIDs()
 		for i := range looks {
-			if looks[i], err = s.transitAccounts(ctx, ids); err != nil {
+			if looks[i], err = s.transitAccounts(ctx, ids, mode); err != nil {
 				return looks, nil, err
 			}
 		}
-		if joined, err = s.joinedNow(ctx, ids); err != nil || len(s.ShardIDs()) == len(ids) {
+		if joined, err = s.joinedNow(ctx, ids, mode); err != nil || len(s.ShardIDs()) == len(ids) {
 			return looks, joined, err
 		}
 	}
 }
 
 // joinedNow reads the moves that are under way before the map, which names those that are over: one that ends meanwhile is seen once at least.
-func (s *Site) joinedNow(ctx context.Context, ids []holdfast.ShardID) (joinedShards, error) {
+func (s *Site) joinedNow(ctx context.Context, ids []holdfast.ShardID, mode readMode) (joinedShards, error) {
 	joined := joinedShards{}
-	for _, at := range ids {
-		err := s.Read(ctx, at, shard.Linearizable, func(v *shard.View) error { return joinMoving(joined, at, v) })
-		if err != nil {
-			return nil, fmt.Errorf("shard %d: %w", at, err)
-		}
+	err := s.lookAt(ctx, ids, mode, func(at holdfast.ShardID, v *shard.View) error { return joinMoving(joined, at, v) })
+	if err != nil {
+		return nil, err
 	}
 	if err := s.learnMap(ctx); err != nil {
 		return nil, err
@@ -174,44 +179,69 @@ func joinMoving(joined joinedShards, at holdfast.ShardID, v *shard.View) error {
 
 // judgeTransit judges one line. before is what was sent for good at the first look.
 func (a *Audit) judgeTransit(before holdfast.Amount, t *TransitAudit) {
-	a.Transit = append(a.Transit, *t)
 	away := fmt.Sprintf("shard %d", t.Away)
 	if len(t.Among) > 0 {
 		away = fmt.Sprintf("shards %v together", t.Among)
 	}
 	switch {
 	case t.Landed < before:
-		a.problem("shard %d has sent %d %s to %s, and only %d have landed", t.Home, before, t.Asset, away, t.Landed)
+		t.Problem = fmt.Sprintf("shard %d has sent %d %s to %s, and only %d have landed", t.Home, before, t.Asset, away, t.Landed)
 	case t.Landed > t.Sent+t.Held:
-		a.problem("%d %s of shard %d have landed in %s; it sent %d there and holds %d", t.Landed, t.Asset, t.Home, away, t.Sent, t.Held)
-	default:
-		return
+		t.Problem = fmt.Sprintf("%d %s of shard %d have landed in %s; it sent %d there and holds %d", t.Landed, t.Asset, t.Home, away, t.Sent, t.Held)
 	}
-	a.Balanced = false
+	a.Transit = append(a.Transit, *t)
+	if t.Problem != "" {
+		a.problem("%s", t.Problem)
+		a.Balanced = false
+	}
 }
 
 // transitAccounts are the accounts that payments between shards pass through.
 type transitAccounts map[holdfast.AccountID]holdfast.Account
 
-// transitAccounts reads those of all these shards, each shard as of now.
-func (s *Site) transitAccounts(ctx context.Context, ids []holdfast.ShardID) (transitAccounts, error) {
+// transitAccounts reads those of all these shards.
+func (s *Site) transitAccounts(ctx context.Context, ids []holdfast.ShardID, mode readMode) (transitAccounts, error) {
 	all := transitAccounts{}
-	for _, at := range ids {
-		err := s.Read(ctx, at, shard.Linearizable, func(v *shard.View) error {
-			trial := v.Trial()
-			for _, other := range ids {
-				for i := range trial {
-					id := holdfast.InTransit(at, other, trial[i].Asset)
-					if account, ok := v.Account(id); ok {
-						all[id] = account
-					}
+	return all, s.lookAt(ctx, ids, mode, func(at holdfast.ShardID, v *shard.View) error {
+		trial := v.Trial()
+		for _, other := range ids {
+			for i := range trial {
+				id := holdfast.InTransit(at, other, trial[i].Asset)
+				if account, ok := v.Account(id); ok {
+					all[id] = account
 				}
 			}
-			return nil
-		})
-		if err != nil {
-			return nil, fmt.Errorf("shard %d: %w", at, err)
+		}
+		return nil
+	})
+}
+
+// looksAtOnce is how many shards are asked at once: with one after the other, 256 of them that are led far away would take longer than a look
+// may, and with all at once a look would be a burst.
+const looksAtOnce = 8
+
+// lookAt reads all these shards, in no order, but calls fn for one at a time.
+func (s *Site) lookAt(ctx context.Context, ids []holdfast.ShardID, mode readMode, fn func(holdfast.ShardID, *shard.View) error) error {
+	var mu sync.Mutex
+	for some := range slices.Chunk(ids, looksAtOnce) {
+		errs := make([]error, len(some))
+		var asking sync.WaitGroup
+		for i, at := range some {
+			asking.Go(func() {
+				err := s.Read(ctx, at, mode(at), func(v *shard.View) error {
+					mu.Lock()
+					defer mu.Unlock()
+					return fn(at, v)
+				})
+				if err != nil {
+					errs[i] = fmt.Errorf("shard %d: %w", at, err)
+				}
+			})
+		}
+		asking.Wait()
+		if err := cmp.Or(errs...); err != nil {
+			return err
 		}
 	}
-	return all, nil
+	return nil
 }

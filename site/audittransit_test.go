@@ -102,7 +102,7 @@ func TestAMoveUnderWayJoins(t *testing.T) {
 		return fmt.Sprint(err), err == nil || refused(err, "on its way already")
 	})
 	f.until("who is joined", func() (string, bool) {
-		joined, err := s.joinedNow(ctx, s.ShardIDs())
+		joined, err := s.joinedNow(ctx, s.ShardIDs(), asOfNow)
 		return fmt.Sprint(joined, err), err == nil && fmt.Sprint(joined.with(1), joined.with(3)) == "[1 2] [3]"
 	})
 }

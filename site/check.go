@@ -167,6 +167,7 @@ func (t Timing) check(k *checker) {
 	within(t.QuorumSilence, 10*time.Millisecond, HonestWithin, "quorum_silence")
 	within(t.Request, 100*time.Millisecond, MaxRequest, "request")
 	within(t.Home, time.Millisecond, time.Hour, "home")
+	within(t.Audit, 100*time.Millisecond, time.Hour, "audit")
 	within(t.Stop, 100*time.Millisecond, 5*time.Minute, "stop")
 	k.that(t.HeartbeatTicks >= 1 && t.HeartbeatTicks <= 100, "timing.heartbeat_ticks", "%d is not within 1-100", t.HeartbeatTicks)
 	k.that(t.ElectionTicks >= 1 && t.ElectionTicks <= 1000, "timing.election_ticks", "%d is not within 1-1000", t.ElectionTicks)
@@ -182,6 +183,8 @@ func (t Timing) check(k *checker) {
 		"site would call itself cut off", t.QuorumSilence, least)
 	k.that(t.Silence.Std() >= least, "timing.silence", "%s is below a heartbeat and a round trip (%s): healthy "+
 		"connections would be dialled again and again", t.Silence, least)
+	k.that(t.Audit.Std() >= 4*t.Election(), "timing.audit", "%s is below 4 election times of %s: one election would look as if nobody "+
+		"compared any more", t.Audit, t.Election())
 	k.that(t.Request.Std() >= 4*t.Election(), "timing.request", "%s is below 4 election times of %s: no request would outlive an "+
 		"election", t.Request, t.Election())
 }

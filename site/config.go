@@ -153,6 +153,11 @@ type Timing struct {
 	// one. Each failure soon after the last doubles it.
 	Home Duration `toml:"home"`
 
+	// How often what each shard has sent to each other one is compared with what has landed there, 100 ms to 1 h: by the site that leads the first
+	// shard, without being asked. A difference is an event and a condition of the fleet. There is no way to switch it off: a fleet in which
+	// nobody compares looks like one in which everything fits, and a look costs no payment anything.
+	Audit Duration `toml:"audit"`
+
 	// How long a site that is told to stop takes at most to hand over its leaderships and finish what is under way.
 	Stop Duration `toml:"stop"`
 }
@@ -252,6 +257,7 @@ func Default() Config {
 			QuorumSilence:  Duration(230 * time.Millisecond),
 			Request:        Duration(2 * time.Second),
 			Home:           Duration(5 * time.Second),
+			Audit:          Duration(time.Minute),
 			Stop:           Duration(5 * time.Second),
 		},
 		Limits:  Limits{Pending: 1 << 18, ForwardBytes: 64 << 20, ForwardCalls: 8},

@@ -178,6 +178,8 @@ func TestCheck(t *testing.T) {
 		{"too honest", func(c *Config) { c.Timing.QuorumSilence = Duration(40 * time.Millisecond) }, "timing.quorum_silence: 40ms is below"},
 		{"dishonest", func(c *Config) { c.Timing.QuorumSilence = Duration(400 * time.Millisecond) }, "timing.quorum_silence: 400ms is not within"},
 		{"silence", func(c *Config) { c.Timing.Silence = Duration(40 * time.Millisecond) }, "timing.silence: 40ms is below"},
+		{"audit for ever", func(c *Config) { c.Timing.Audit = Duration(0) }, "timing.audit: 0s is not within 100ms-1h0m0s"},
+		{"audit in a hurry", func(c *Config) { c.Timing.Audit = Duration(400 * time.Millisecond) }, "timing.audit: 400ms is below 4 election times"},
 		{"too patient", func(c *Config) { c.Timing.Request = Duration(11 * time.Second) }, "timing.request: 11s is not within 100ms-10s"},
 		{"impatient", func(c *Config) { c.Timing.Request = Duration(400 * time.Millisecond) }, "timing.request: 400ms is below 4 election times"},
 		{"pending", func(c *Config) { c.Limits.Pending = 1 }, "limits.pending: 1 is not within"},

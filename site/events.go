@@ -47,6 +47,9 @@ const (
 	EventSlotStuck    EventKind = "slot-stuck"      // loud: a slot does not move, or was given up
 	EventFragile      EventKind = "fragile"         // loud: some single loss would stop a shard
 	EventSturdy       EventKind = "sturdy"          // none would any more
+	EventDiffers      EventKind = "transit-differs" // loud: what a shard has sent to another is not what has landed there
+	EventFits         EventKind = "transit-fits"    // it is again, or is compared again
+	EventUncompared   EventKind = "transit-unknown" // loud: it was not compared for several intervals
 	EventCourier      EventKind = "courier"         // loud: a payment between shards cannot be brought to its end
 	EventBorn         EventKind = "born"            // a replica has found its place in the fleet
 	EventRejoin       EventKind = "rejoin"          // loud: an empty disk joins a living fleet in the stead of the old one
@@ -68,6 +71,7 @@ var eventLevels = map[EventKind]slog.Level{
 	EventCut: slog.LevelWarn, EventFragile: slog.LevelWarn, EventAlone: slog.LevelWarn, EventRejoin: slog.LevelWarn,
 	EventOutOfService: slog.LevelError, EventCorrupt: slog.LevelError, EventWaits: slog.LevelError, EventWiped: slog.LevelWarn,
 	EventNoSpace: slog.LevelError, EventSpoilt: slog.LevelError, EventClock: slog.LevelError, EventOthersDiffer: slog.LevelError, EventYields: slog.LevelWarn, EventCourier: slog.LevelError, EventSlotStuck: slog.LevelWarn,
+	EventDiffers: slog.LevelError, EventUncompared: slog.LevelWarn,
 }
 
 // eventsKept is how many events are remembered.

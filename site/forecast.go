@@ -17,7 +17,10 @@ import (
 type vitals struct {
 	carriers map[holdfast.SiteID]uint8 // by peer: bit i says that carrier i is up, as seen from here
 	rates    map[holdfast.ShardID]float64
-	peak     float64 // the most transactions in a second that this process has led
+	peak     float64 // the most transactions in a second that this site has ever led
+	// trips are the measured round trips by peer and carrier; 0: not known.
+	trips   map[holdfast.SiteID][]time.Duration
+	transit transitWord
 }
 
 func (v *vitals) append(b []byte) []byte {
@@ -31,7 +34,15 @@ func (v *vitals) append(b []byte) []byte {
 		b = binary.BigEndian.AppendUint16(b, uint16(id))
 		b = binary.BigEndian.AppendUint64(b, math.Float64bits(rate))
 	}
-	return binary.BigEndian.AppendUint64(b, math.Float64bits(v.peak))
+	b = binary.BigEndian.AppendUint64(b, math.Float64bits(v.peak))
+	b = binary.BigEndian.AppendUint16(b, uint16(len(v.trips)))
+	for site, trips := range v.trips {
+		b = append(binary.BigEndian.AppendUint16(b, uint16(site)), byte(len(trips)))
+		for _, trip := range trips {
+			b = binary.BigEndian.AppendUint32(b, uint32(min(trip.Microseconds(), math.MaxUint32)))
+		}
+	}
+	return v.transit.append(b)
 }
 
 func readVitals(b []byte) (v vitals, err error) {
@@ -51,7 +62,24 @@ func readVitals(b []byte) (v vitals, err error) {
 		}
 	}
 	v.peak = math.Float64frombits(r.u64())
+	if len(r.b) > 0 { // a site of an earlier release ends here; and reads no further in what it is told
+		v.readMore(&r)
+	}
 	return v, r.err()
+}
+
+func (v *vitals) readMore(r *reader) {
+	v.trips = map[holdfast.SiteID][]time.Duration{}
+	for range r.u16() {
+		site, trips := holdfast.SiteID(r.u16()), []time.Duration{}
+		for range r.u8() {
+			trips = append(trips, time.Duration(r.u32())*time.Microsecond)
+		}
+		if r.ok() {
+			v.trips[site] = trips
+		}
+	}
+	v.transit = readTransitWord(r)
 }
 
 // How often the forecast is made, and over how many makings rates are averaged.
@@ -76,10 +104,12 @@ type forecaster struct {
 	done   sync.WaitGroup
 	own    atomic.Pointer[vitals]
 	latest atomic.Pointer[Survival]
+	peak   peakKeeper
 
 	// The forecaster's goroutine only:
 	txns map[holdfast.ShardID]uint64 // done at the last making
 	at   time.Duration
+	seen transitSeen
 
 	mu    sync.Mutex
 	heard map[holdfast.SiteID]heardVitals // guarded by mu: plans ask as well
@@ -120,17 +150,18 @@ func (f *forecaster) knows(p *picture, sinceStart time.Duration) bool {
 }
 
 func (s *Site) startForecasts(context.Context) error {
-	s.forecasts.own.Store(&vitals{})
+	s.forecasts.own.Store(&vitals{peak: s.recallPeak()})
 	var ctx context.Context
 	ctx, s.forecasts.cancel = context.WithCancel(context.Background())
 	s.forecasts.done.Go(func() { s.keepForecasts(ctx) })
+	s.forecasts.peak.done.Go(func() { s.keepPeak(ctx) })
 	return nil
 }
 
-func (s *Site) stopForecasts(context.Context) error {
+func (s *Site) stopForecasts(ctx context.Context) error {
 	s.forecasts.cancel()
 	s.forecasts.done.Wait()
-	return nil
+	return s.forecasts.peak.wait(ctx)
 }
 
 func (s *Site) keepForecasts(ctx context.Context) {
@@ -139,8 +170,11 @@ func (s *Site) keepForecasts(ctx context.Context) {
 	for {
 		s.forecasts.own.Store(s.takeVitals(ctx))
 		s.meter.tick(s.watch.now())
-		if p := s.paint(s.askVitals(ctx)); s.forecasts.knows(p, s.watch.now()) {
-			s.tellSurvival(p.survive(time.Now()))
+		all := s.askVitals(ctx)
+		if p := s.paint(all); s.forecasts.knows(p, s.watch.now()) {
+			now := p.survive(time.Now())
+			now.Transit = s.transitCheck(all)
+			s.tellSurvival(now)
 		}
 		select {
 		case <-ctx.Done():
@@ -175,12 +209,18 @@ func (s *Site) tellSurvival(now Survival) {
 
 // takeVitals measures this site.
 func (s *Site) takeVitals(ctx context.Context) *vitals {
-	v := &vitals{carriers: map[holdfast.SiteID]uint8{}, rates: map[holdfast.ShardID]float64{}, peak: s.forecasts.own.Load().peak}
+	v := &vitals{
+		carriers: map[holdfast.SiteID]uint8{}, rates: map[holdfast.ShardID]float64{}, peak: s.forecasts.own.Load().peak,
+		trips: map[holdfast.SiteID][]time.Duration{}, transit: s.auditor.tell(s.watch.now()),
+	}
 	if s.link != nil {
 		for _, p := range s.link.Peers() {
+			trips := make([]time.Duration, min(len(p.Carriers), 8))
+			v.trips[p.Site] = trips
 			for i, c := range p.Carriers {
 				if c.Up && i < 8 {
 					v.carriers[p.Site] |= 1 << i
+					trips[i] = c.RTT
 				}
 			}
 		}
@@ -244,6 +284,7 @@ func (s *Site) askVitals(ctx context.Context) map[holdfast.SiteID]vitals {
 func (s *Site) paint(all map[holdfast.SiteID]vitals) *picture {
 	p := &picture{election: s.cfg.Timing.Election(), trip: s.cfg.Timing.RoundTrip.Std()}
 	p.ways, p.carriers = s.ways(all)
+	p.trips = measuredTrips(all)
 	names := map[holdfast.SiteID]string{s.cfg.Site: s.cfg.Name}
 	for _, peer := range s.peers() {
 		names[peer.Site] = peer.Name
@@ -309,6 +350,22 @@ func (s *Site) ways(all map[holdfast.SiteID]vitals) (ways map[cable]bool, carrie
 		}
 	}
 	return ways, carriers
+}
+
+// measuredTrips are the round trips between each two sites on each carrier, as the two have measured them. Where they differ the longer one
+// counts: it was the same way.
+func measuredTrips(all map[holdfast.SiteID]vitals) map[cable]time.Duration {
+	trips := map[cable]time.Duration{}
+	for id, v := range all {
+		for peer, list := range v.trips {
+			for c, trip := range list {
+				if at := cableOf(id, peer, c); trip > trips[at] {
+					trips[at] = trip
+				}
+			}
+		}
+	}
+	return trips
 }
 
 // reached turns a mask into one word per carrier.

@@ -12,20 +12,30 @@ import (
 
 func TestVitalsThereAndBack(t *testing.T) {
 	want := vitals{carriers: map[holdfast.SiteID]uint8{2: 3, 3: 1}, rates: map[holdfast.ShardID]float64{1: 12.5, 256: 0.25}, peak: 99}
+	before := len(want.append(nil)) - len((&vitals{}).append(nil)) + len((&vitals{}).append(nil)[:1+2+2+8]) // what earlier releases send
+	want.trips = map[holdfast.SiteID][]time.Duration{2: {10 * time.Millisecond, 30 * time.Millisecond}, 3: {0}}
+	want.transit = transitWord{auditing: true, stamp: 7, compared: time.Second, differs: "shard 1", since: time.Minute, trouble: "none"}
 	b := want.append(nil)
 	got, err := readVitals(b)
 	if err != nil || fmt.Sprintf("%+v", got) != fmt.Sprintf("%+v", want) {
 		t.Errorf("%+v, %v; want %+v", got, err, want)
 	}
 	for n := range b {
-		if _, err := readVitals(b[:n]); err == nil {
-			t.Errorf("%d of %d bytes were taken", n, len(b))
+		old, err := readVitals(b[:n])
+		if (err == nil) != (n == before) {
+			t.Errorf("%d of %d bytes: %v", n, len(b), err)
+		}
+		if n == before && (old.peak != 99 || old.carriers[2] != 3 || len(old.trips) > 0 || old.transit.stamp != 0) {
+			t.Errorf("of an earlier release: %+v", old)
 		}
 	}
 }
 
 func FuzzVitals(f *testing.F) {
-	v := vitals{carriers: map[holdfast.SiteID]uint8{2: 3}, rates: map[holdfast.ShardID]float64{1: 1}, peak: 2}
+	v := vitals{
+		carriers: map[holdfast.SiteID]uint8{2: 3}, rates: map[holdfast.ShardID]float64{1: 1}, peak: 2,
+		trips: map[holdfast.SiteID][]time.Duration{2: {time.Millisecond}}, transit: transitWord{stamp: 1, differs: "x"},
+	}
 	f.Add(v.append(nil))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		v, err := readVitals(b)
@@ -33,7 +43,8 @@ func FuzzVitals(f *testing.F) {
 			return
 		}
 		again, err := readVitals(v.append(nil))
-		if err != nil || len(again.carriers) != len(v.carriers) || len(again.rates) != len(v.rates) {
+		if err != nil || len(again.carriers) != len(v.carriers) || len(again.rates) != len(v.rates) || len(again.trips) != len(v.trips) ||
+			again.transit.stamp != v.transit.stamp || again.transit.since != v.transit.since {
 			t.Errorf("%+v cannot be written and read: %+v, %v", v, again, err)
 		}
 	})
@@ -189,5 +200,29 @@ func TestSitesWithUnequalCarriersAgree(t *testing.T) {
 		if missing := &p.Carriers[1]; p.Site == 3 && (missing.Dials > 0 || missing.Loss > 0) {
 			t.Errorf("the carrier that site 3 has not: %+v", missing)
 		}
+	}
+}
+
+// TestTheForecastMeasuresTheWays: the pause that a site foretells is that of the round trips which the sites have measured, and not of what the
+// configuration says.
+func TestTheForecastMeasuresTheWays(t *testing.T) {
+	f := &fleet{t: t, net: fault.NewNet(10 * time.Millisecond), configs: map[holdfast.SiteID]Config{}, sites: map[holdfast.SiteID]*Site{}}
+	f.configure(3, 1, 1)
+	for id, c := range f.configs {
+		c.Timing.RoundTrip = 0
+		f.configs[id] = c
+	}
+	f.run()
+	election := f.configs[1].Timing.Election()
+	for _, s := range f.all() {
+		f.until("the pause counts the round trips", func() (string, bool) {
+			now, _ := s.Survival()
+			for _, x := range now.Forecasts {
+				if x.Kind == "site" && len(x.Moves) > 0 {
+					return fmt.Sprintf("%+v", x), x.Pause >= election*4/3+3*20*time.Millisecond && x.Worst >= election*9/4+4*20*time.Millisecond
+				}
+			}
+			return "no move is foretold", false
+		})
 	}
 }

@@ -72,6 +72,7 @@ type Site struct {
 	meter    slotMeter
 
 	forecasts forecaster
+	auditor   auditor
 	couriers  couriers
 	board     *board
 	watch     *watch

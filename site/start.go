@@ -48,8 +48,9 @@ func (s *Site) steps() []step {
 		// Needs requests, because it makes some: payments that somebody has left half-way.
 		{"couriers", s.startCouriers, s.stopCouriers},
 		{"moves of slots", s.startMoves, s.stopMoves},
-		// And this only looks.
+		// And these only look.
 		{"forecasts", s.startForecasts, s.stopForecasts},
+		{"audit of payments in transit", s.startAuditor, s.stopAuditor},
 	}
 }
 

@@ -104,6 +104,8 @@ type TransitAudit struct {
 	Sent   holdfast.Amount // posted at home
 	Held   holdfast.Amount // held at home: under way, or for a hold that is still open
 	Landed holdfast.Amount // at the away shards
+	// Problem says in words what does not fit; "": it does.
+	Problem string
 }
 
 // AssetAudit is the trial balance of one asset: the sums over all accounts.

@@ -18,10 +18,11 @@ import (
 type picture struct {
 	sites    []siteFacts // in order of number
 	shards   []shardFacts
-	carriers int            // that any two sites share
-	ways     map[cable]bool // that there are, up or down: two sites need not share every carrier
-	election time.Duration  // the shortest time after which a silent leader is suspected
-	trip     time.Duration  // the longest round trip
+	carriers int                     // that any two sites share
+	ways     map[cable]bool          // that there are, up or down: two sites need not share every carrier
+	election time.Duration           // the shortest time after which a silent leader is suspected
+	trip     time.Duration           // the longest round trip, as configured: for ways of which none was measured
+	trips    map[cable]time.Duration // as measured lately, of the carriers that are up
 }
 
 // cable is one carrier between two sites, the lower number first.
@@ -72,7 +73,7 @@ type Forecast struct {
 	Survives bool              // every shard keeps a majority that reaches each other
 	Stopped  []holdfast.ShardID
 	Moves    []Move        // shards that would get another leader
-	Pause    time.Duration // expected, of the shards that move; 0: none does
+	Pause    time.Duration // expected, of the shard among those that move of which the longest is; 0: none moves
 	Worst    time.Duration // the longest pause of a good election
 	Loads    []SiteLoad    // that the sites left would carry
 	Breaks   string        // the first thing that would break, in words; "" nothing
@@ -248,17 +249,13 @@ func (p *picture) forecast(l loss) Forecast {
 			most[s.leader] += s.rate
 		default:
 			f.Moves = append(f.Moves, Move{s.shard, s.leader, able})
+			expected, worst := p.pause(&l, s, able)
+			f.Pause, f.Worst = max(f.Pause, expected), max(f.Worst, worst)
 			for site, share := range shares(s, able) {
 				led[site] += share * s.rate
 				most[site] += s.rate
 			}
 		}
-	}
-	if len(f.Moves) > 0 {
-		// Silence is noticed after one to two election times, drawn at random by each follower (the first of two campaigns); then
-		// come a round for PreVote, one for the vote and one for the first entry.
-		f.Pause = p.election*4/3 + 3*p.trip
-		f.Worst = 2*p.election + p.election/4 + 4*p.trip
 	}
 	for i := range p.sites {
 		if s := &p.sites[i]; l.alive(s) {
@@ -267,6 +264,54 @@ func (p *picture) forecast(l loss) Forecast {
 	}
 	f.Breaks = p.breaks(&l, &f, most)
 	return f
+}
+
+// pause is how long a shard would wait for another leader, one of those that are able to: the expected time and that of the slowest good
+// election. Silence is noticed after one to two election times, drawn at random by each follower, and the first of them campaigns; then come
+// a round for PreVote, one for the vote and one for the first entry. Each is as likely as the next to be the first.
+func (p *picture) pause(l *loss, s *shardFacts, able []holdfast.SiteID) (expected, worst time.Duration) {
+	n := time.Duration(len(able))
+	var sum, longest time.Duration
+	for _, a := range p.voters(able) {
+		round := p.round(l, a, s.voters)
+		if len(s.outgoing) > 0 {
+			round = max(round, p.round(l, a, s.outgoing))
+		}
+		sum += round
+		longest = max(longest, round)
+	}
+	return p.election + p.election/(n+1) + 3*sum/n, 2*p.election + p.election/4 + 4*longest
+}
+
+// round is how long a site would wait for the answers of a majority of some sites, itself included if it is one of them: of those that would be
+// left, the slower ones are not waited for.
+func (p *picture) round(l *loss, a *siteFacts, sites []holdfast.SiteID) time.Duration {
+	var trips []time.Duration
+	for _, b := range p.voters(sites) {
+		if l.alive(b) && p.joined(l, a, b) {
+			trips = append(trips, p.tripBetween(l, a, b))
+		}
+	}
+	slices.Sort(trips)
+	if most := len(sites) / 2; most < len(trips) {
+		return trips[most]
+	}
+	return p.trip
+}
+
+// tripBetween is the round trip between two sites on the best carrier that would be left to them.
+func (p *picture) tripBetween(l *loss, a, b *siteFacts) time.Duration {
+	if a == b {
+		return 0
+	}
+	var best time.Duration
+	for c := range p.carriers {
+		trip := p.trips[cableOf(a.site, b.site, c)]
+		if open := up(a, b.site, c) && up(b, a.site, c) && !l.takes(a.site, b.site, c); open && trip > 0 && (best == 0 || trip < best) {
+			best = trip
+		}
+	}
+	return cmp.Or(best, p.trip)
 }
 
 // shares are what each site is expected to get of a shard that has to move. It goes home when its home is left, whoever is elected first;
@@ -333,6 +378,8 @@ type Survival struct {
 	Survives  bool   // every single loss: of a carrier, a cable, a site
 	Weakest   string // the first single loss that would not be survived, in words; "" none
 	Forecasts []Forecast
+	// Transit is whether the payments between shards fit; nil: there is one shard, and none.
+	Transit *TransitCheck
 }
 
 // survive works out every loss. Pairs of sites are forecast too, and not held against the fleet: no fleet of three survives two.

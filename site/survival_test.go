@@ -2,6 +2,7 @@ package site
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -192,5 +193,84 @@ func TestSurvivalCountsEveryLoss(t *testing.T) {
 		if got := len(testPicture(row.sites, row.carriers, 1).losses()); got != row.want {
 			t.Errorf("%d sites, %d carriers: %d losses, want %d", row.sites, row.carriers, got, row.want)
 		}
+	}
+}
+
+// TestPausesOfLosses: what is foretold counts the round trips that were measured between those who would be left, over the carriers that would
+// be left, and no further than to a majority.
+func TestPausesOfLosses(t *testing.T) {
+	const ms = time.Millisecond
+	trip := func(p *picture, a, b int, trips ...time.Duration) {
+		for c, d := range trips {
+			p.trips[cableOf(siteID(a), siteID(b), c)] = d
+		}
+	}
+	for _, row := range []struct {
+		name            string
+		sites, carriers int
+		measured        func(p *picture)
+		of              loss
+		pause, worst    time.Duration
+	}{
+		{"nothing was measured: what is configured counts", 3, 1, nil, loss{kind: "site", sites: []holdfast.SiteID{1}}, 100*ms*4/3 + 30*ms, 225*ms + 40*ms},
+		{"the way between the two that are left", 3, 1, func(p *picture) {
+			trip(p, 1, 2, 1*ms)
+			trip(p, 1, 3, 1*ms)
+			trip(p, 2, 3, 30*ms)
+		}, loss{kind: "site", sites: []holdfast.SiteID{1}}, 100*ms*4/3 + 90*ms, 225*ms + 120*ms},
+		{
+			"the best of two carriers", 3, 2, func(p *picture) { trip(p, 2, 3, 30*ms, 4*ms) },
+			loss{kind: "site", sites: []holdfast.SiteID{1}},
+			100*ms*4/3 + 12*ms, 225*ms + 16*ms,
+		},
+		{"of which one is down", 3, 2, func(p *picture) {
+			trip(p, 2, 3, 30*ms, 4*ms)
+			p.cutCarrier(2, 3, 1)
+		}, loss{kind: "site", sites: []holdfast.SiteID{1}}, 100*ms*4/3 + 90*ms, 225*ms + 120*ms},
+		{"a carrier that is lost does not count, nor does a leader that nobody reaches", 3, 2, func(p *picture) {
+			trip(p, 2, 3, 30*ms, 4*ms)
+			p.cutCarrier(1, 2, 0)
+			p.cutCarrier(1, 3, 0)
+		}, loss{kind: "carrier", carrier: 1}, 100*ms*4/3 + 90*ms, 225*ms + 120*ms},
+		{"a majority of five, of which one is lost, is the two nearest of three others", 5, 1, func(p *picture) {
+			for a := 2; a <= 5; a++ {
+				for b := a + 1; b <= 5; b++ {
+					trip(p, a, b, time.Duration(b-a)*10*ms) // 2: 10 20 30, 3: 10 10 20, 4: 20 10 10, 5: 30 20 10
+				}
+			}
+		}, loss{kind: "site", sites: []holdfast.SiteID{1}}, 100*ms*6/5 + 3*(20+10+10+20)*ms/4, 225*ms + 80*ms},
+		{"both majorities, while members change", 4, 1, func(p *picture) {
+			p.shards[0].voters, p.shards[0].outgoing = []holdfast.SiteID{1, 2, 3}, []holdfast.SiteID{1, 2, 4}
+			trip(p, 2, 3, 10*ms)
+			trip(p, 2, 4, 50*ms)
+			trip(p, 3, 4, 20*ms)
+		}, loss{kind: "site", sites: []holdfast.SiteID{1}}, 100*ms*4/3 + 3*(50+20)*ms/2, 225*ms + 200*ms},
+		{"nobody has to move", 3, 1, func(p *picture) { trip(p, 2, 3, 30*ms) }, loss{kind: "site", sites: []holdfast.SiteID{2}}, 0, 0},
+	} {
+		p := testPicture(row.sites, row.carriers, 1)
+		p.trips = map[cable]time.Duration{}
+		if row.measured != nil {
+			row.measured(p)
+		}
+		if row.of.kind == "site" {
+			row.of.carrier = -1
+		}
+		f := p.forecast(row.of)
+		if off := max(f.Pause-row.pause, row.pause-f.Pause, f.Worst-row.worst, row.worst-f.Worst); off > time.Microsecond {
+			t.Errorf("%s: pause %v, worst %v; want %v, %v", row.name, f.Pause, f.Worst, row.pause, row.worst)
+		}
+	}
+}
+
+// TestMeasuredTrips: of what the two ends have measured the longer counts, and what one of them does not know the other may.
+func TestMeasuredTrips(t *testing.T) {
+	const ms = time.Millisecond
+	trips := measuredTrips(map[holdfast.SiteID]vitals{
+		1: {trips: map[holdfast.SiteID][]time.Duration{2: {10 * ms, 0}}},
+		2: {trips: map[holdfast.SiteID][]time.Duration{1: {12 * ms, 7 * ms}, 3: {0, 0}}},
+		3: {},
+	})
+	if want := map[cable]time.Duration{{1, 2, 0}: 12 * ms, {1, 2, 1}: 7 * ms}; !maps.Equal(trips, want) {
+		t.Errorf("%v, want %v", trips, want)
 	}
 }

@@ -51,7 +51,8 @@ func newStatus() *cobra.Command {
 		Long: `Show the sites of a running fleet as one of them sees it: who can be reached, who leads which shard, how far
 each replica is; and what would happen now if a carrier, a cable, a site or two sites failed: which shards would move
 or stop, and for how long. The exit status is 1 when a site with a vote cannot be reached, a shard has no leader, a replica has
-taken itself out of service, or the fleet would not survive some single loss.
+taken itself out of service, the fleet would not survive some single loss, or what one shard has sent to another has
+not landed there, or was not compared for too long.
 
 The API key is read from the environment: HOLDFAST_KEY. Any role will do.`,
 		Example: "  holdfast status\n  holdfast status --site http://127.0.0.1:8080 --json -",
@@ -103,6 +104,7 @@ func status(cmd *cobra.Command, t *target) error {
 	s.tellSlots(w)
 	tellChange(w, s.Change)
 	s.tellSurvival(w, names)
+	tellTransit(w, s.Survival.Transit, names)
 	return verdict(cmd, t.file, s, s.OK)
 }
 
@@ -143,6 +145,28 @@ func (s *fleetStatus) tellSurvival(w io.Writer, names map[holdfast.SiteID]string
 	}
 }
 
+// tellTransit shows whether the payments between shards fit. It is the site that was asked which says when they were compared.
+func tellTransit(w io.Writer, t *client.TransitCheck, names map[holdfast.SiteID]string) {
+	moment := func(at time.Time) string { return at.UTC().Format("2006-01-02 15:04:05 UTC") }
+	if t == nil {
+		return
+	}
+	if t.Differs != "" {
+		fmt.Fprintf(w, "\nPAYMENTS BETWEEN SHARDS DO NOT FIT, since %s: %s.\nWhat to do: holdfast audit, and docs/runbooks/transit-differs.md\n",
+			moment(t.Since), t.Differs)
+	}
+	switch {
+	case t.Overdue && t.Compared.IsZero():
+		fmt.Fprintln(w, "\nPAYMENTS BETWEEN SHARDS WERE NOT COMPARED since this site started.", t.Trouble)
+	case t.Overdue:
+		fmt.Fprintf(w, "\nPAYMENTS BETWEEN SHARDS WERE NOT COMPARED since %s. %s\n", moment(t.Compared), t.Trouble)
+	case t.Compared.IsZero():
+		fmt.Fprintln(w, "\nPayments between shards were not compared yet: the site has just started.")
+	case t.Differs == "":
+		fmt.Fprintf(w, "\nPayments between shards fit: compared %s, by %s.\n", moment(t.Compared), cmp.Or(names[t.Site], fmt.Sprintf("site %d", t.Site)))
+	}
+}
+
 // askStatus asks three questions, and ends with the first that has no answer: the others would have none either, and each waits as long.
 func askStatus(ctx context.Context, c *client.Client) (s fleetStatus, err error) {
 	fleet, err := c.Fleet(ctx)
@@ -159,7 +183,7 @@ func askStatus(ctx context.Context, c *client.Client) (s fleetStatus, err error)
 	if s.Survival, err = c.Survival(ctx); err != nil {
 		return s, fmt.Errorf("ask the fleet what it would survive: %w", err)
 	}
-	s.OK = s.Survival.Survives || len(s.Sites) == 1
+	s.OK = (s.Survival.Survives || len(s.Sites) == 1) && s.Survival.Transit.Well()
 	for i := range s.Sites {
 		x := &s.Sites[i]
 		s.OK = s.OK && (x.Reachable || x.Role == "learner") && x.DigestOK
