@@ -6,8 +6,11 @@ import (
 	"net/http/httptest"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
+
+	"holdfast"
 )
 
 func TestBudget(t *testing.T) {
@@ -84,6 +87,39 @@ func overloadedFleet(t *testing.T, answer http.HandlerFunc) {
 	if most := callers/10 + burst + seconds*budgetPerSecond; again > most+most/5 {
 		t.Errorf("%d calls were asked %d times more than once, at most %d is right", callers, again, most)
 	}
+}
+
+// While no site has a majority, callers try again and again, and each is told at once that nothing was begun. When a majority is back, each of them
+// gets its answer within its deadline.
+func TestALackOfMajorityUsesNothingUp(t *testing.T) {
+	inBubble(t, "back after 600 ms", func(t *testing.T) {
+		back := time.Now().Add(600 * time.Millisecond)
+		site := func(w http.ResponseWriter, r *http.Request) {
+			if time.Now().Before(back) {
+				problem(503, "no-quorum", "not-executed")(w, r)
+				return
+			}
+			problem(422, "exceeds-credits", "refused")(w, r)
+		}
+		c := newTestClient(t, Config{}, newSiteNear(t, site), newSiteNear(t, site), newSiteNear(t, site))
+		const callers = 300 // three times what may be asked again at once
+		var all sync.WaitGroup
+		var unanswered atomic.Int32
+		for range callers {
+			all.Go(func() {
+				pay := testTransfer
+				pay.ID = c.NewID()
+				if o, err := c.Pay(t.Context(), pay); err != nil || o.Status != holdfast.Refused {
+					unanswered.Add(1)
+				}
+			})
+			time.Sleep(2 * time.Millisecond) // bubble time
+		}
+		all.Wait()
+		if n := unanswered.Load(); n > 0 {
+			t.Errorf("%d of %d calls had no answer 1.4 s after a majority was back", n, callers)
+		}
+	})
 }
 
 // While nothing can be reached at all, callers try again and again, and burden nobody. When a site is there again, each of them gets

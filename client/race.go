@@ -12,6 +12,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"holdfast"
 )
 
 // request is what is asked, the same for every site.
@@ -387,7 +389,7 @@ func (r *race) patience() time.Duration {
 }
 
 // asked reports whether some site has, or may have, work with this call: what follows is asking again. While no site can be reached at
-// all, callers try again and again and burden nobody; that must not use up what they may ask when one can.
+// all, or those that can have no majority, callers try again and again and burden nobody; that must not use up what they may ask when one can.
 func (r *race) asked() bool { return r.reached || r.open > 0 }
 
 // best is the site to ask now: of those that are not being asked, the one that was asked least. If there is none, the
@@ -425,9 +427,9 @@ func (r *race) settle(res *result) bool {
 
 // judge tells whether a result is the last word. If it is that for a part of the request only, the race is for the rest.
 func (r *race) judge(res *result) verdict {
-	r.reached = r.reached || res.err == nil || res.maybe
 	v := r.c.judge(res.q, res)
 	r.maybe = r.maybe || res.maybe
+	r.reached = r.reached || res.maybe || res.err == nil && !powerless(&res.answer)
 	if v == goOn || res.q.rest == nil {
 		return v
 	}
@@ -537,6 +539,16 @@ func saysNotExecuted(a *answer) bool {
 		Outcome string `json:"outcome"`
 	}
 	return a.problem && json.Unmarshal(a.body, &p) == nil && p.Outcome == "not-executed"
+}
+
+// powerless reports whether an answer is that of a site which cannot reach a majority: it has not begun with the request.
+func powerless(a *answer) bool {
+	var p struct {
+		Outcome string `json:"outcome"`
+		Code    string `json:"code"`
+	}
+	return a.problem && a.status == http.StatusServiceUnavailable && json.Unmarshal(a.body, &p) == nil && p.Outcome == "not-executed" &&
+		p.Code == holdfast.CodeNoQuorum.String()
 }
 
 // nearest is the first healthy site; nil: there is none.

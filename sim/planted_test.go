@@ -186,8 +186,8 @@ const seedsPerPlant = 1000
 //go:embed testdata/planted_seeds
 var plantedSeeds string
 
-// firstSeed is where the search of a test begins.
-func firstSeed(t *testing.T) uint64 {
+// searchFrom is where the search of a test begins.
+func searchFrom(t *testing.T) uint64 {
 	if os.Getenv("PLANTED_SEEDS") != "" {
 		return 1
 	}
@@ -210,7 +210,7 @@ func mustBeFound(t *testing.T, seeds int, o Options, by []string, why string) {
 	t.Helper()
 	begun := time.Now()
 	found := func(r Result) bool { return !r.OK && slices.Contains(by, r.Invariant) }
-	s := RunMany(context.Background(), firstSeed(t), seeds, o, func(r Result) bool { return !found(r) })
+	s := RunMany(context.Background(), searchFrom(t), seeds, o, func(r Result) bool { return !found(r) })
 	if len(s.Failed) == 0 {
 		t.Fatalf("%d seeds, and nobody noticed", s.Runs)
 	}
