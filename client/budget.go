@@ -25,19 +25,25 @@ const (
 	budgetMost      = 1000 // and by anybody
 	budgetPerSecond = 10   // earned by waiting
 	budgetPerAnswer = 0.1  // earned by an answer
+	budgetKept      = 4    // of what can be made at once, a quarter more is for calls of which nobody knows whether they were executed
 	// budgetPause is how long a call waits that has nothing left to ask with.
 	budgetPause = 50 * time.Millisecond
 )
 
-// take spends one attempt, and reports whether there was one.
-func (b *budget) take(now time.Time) bool {
+// take spends one attempt, and reports whether there was one. unsure: the call may have been executed, and no site is at work with it. What is kept
+// back for those goes to nobody else: in an outage the hedges of all calls would spend what these need to learn how they ended.
+func (b *budget) take(now time.Time, unsure bool) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.spent = max(0, b.spent-now.Sub(b.filled).Seconds()*budgetPerSecond); b.filled.IsZero() {
 		b.spent = 0
 	}
 	b.filled = now
-	if b.spent > float64(b.most(now)-1) {
+	most := b.most(now)
+	if unsure {
+		most += most / budgetKept
+	}
+	if b.spent > float64(most-1) {
 		return false
 	}
 	b.spent++

@@ -17,7 +17,7 @@ func TestBudget(t *testing.T) {
 	now := time.Unix(1_700_000_000, 0)
 	var b budget
 	spend := func() (n int) {
-		for b.take(now) {
+		for b.take(now, false) {
 			n++
 		}
 		return n
@@ -50,6 +50,13 @@ func TestBudget(t *testing.T) {
 	now = now.Add(time.Hour) // all is earned back
 	if got := spend(); got < budgetLeast || got > 250 {
 		t.Errorf("%d attempts at once by one who was answered 500 times in the last second", got)
+	}
+	kept := 0
+	for b.take(now, true) {
+		kept++
+	}
+	if most := b.most(now); kept != most/budgetKept {
+		t.Errorf("%d attempts are left for calls that may have been executed, want %d", kept, most/budgetKept)
 	}
 }
 

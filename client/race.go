@@ -357,7 +357,7 @@ func (r *race) start(next time.Time) time.Time {
 	if best == nil {
 		return earliest
 	}
-	if r.asked() && !r.c.budget.take(now) {
+	if r.asked() && !r.c.budget.take(now, r.maybe && r.open == 0) {
 		return now.Add(budgetPause)
 	}
 	best.tries++

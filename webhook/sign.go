@@ -23,11 +23,11 @@ const (
 const Tolerance = 5 * time.Minute
 
 const (
-	secretPrefix            = "whsec_"
-	scheme                  = "v1"
-	minSecret, maxSecret    = 24, 64 // bytes
-	newSecret               = 32     // bytes
-	maxSignaturesInAHeader  = 16
+	secretPrefix           = "whsec_"
+	scheme                 = "v1"
+	minSecret, maxSecret   = 24, 64 // bytes
+	newSecret              = 32     // bytes
+	maxSignaturesInAHeader = 16
 )
 
 // Secret is a key that a receiver shares with us. Its text is "whsec_" and the base64 of 24 to 64 bytes. Printing one by accident prints
