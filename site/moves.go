@@ -437,19 +437,42 @@ func (s *Site) awaitMap(ctx context.Context) bool {
 	return ctx.Err() == nil
 }
 
-// lookAgain reports that some transactions were answered "moved" and there is time to go where their owners are.
+// lookAgain reports that some transactions were answered "moved", or "record-pending", and there is time to go where their owners are, or
+// to ask when what is under way may be settled.
 func (s *Site) lookAgain(ctx context.Context, outcomes []holdfast.Outcome) bool {
-	return slices.ContainsFunc(outcomes, isMoved) && s.awaitMap(ctx)
+	if slices.ContainsFunc(outcomes, isMoved) {
+		return s.awaitMap(ctx)
+	}
+	return slices.ContainsFunc(outcomes, isPending) && pause(ctx, settlePause)
+}
+
+const (
+	settlePause = 8 * time.Millisecond
+	settleWait  = 500 * time.Millisecond // of a caller whose payment was refused, until its records are taken back
+)
+
+// pause is false when there is no time left.
+func pause(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-timer.C:
+		return true
+	}
 }
 
 func isMoved(o holdfast.Outcome) bool { return o.Code == holdfast.CodeMoved }
 
-// resubmit asks once more for what was answered "moved", with the same ids.
+func isPending(o holdfast.Outcome) bool { return o.Code == holdfast.CodeRecordPending }
+
+// resubmit asks once more for what was answered "moved" or "record-pending", with the same ids.
 func (s *Site) resubmit(ctx context.Context, txns []holdfast.Txn, bulk bool, outcomes []holdfast.Outcome) {
 	var again []holdfast.Txn
 	var at []int
 	for i := range outcomes {
-		if isMoved(outcomes[i]) {
+		if isMoved(outcomes[i]) || isPending(outcomes[i]) {
 			again, at = append(again, txns[i]), append(at, i)
 		}
 	}

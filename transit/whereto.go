@@ -128,21 +128,34 @@ const neverKey = Topic + "/never"
 // Refusal is what the shard of its first payee is asked for when a payment cannot land any more, because its payees have come to
 // be in several shards since it departed. It is refused, whatever the state of that shard, and remembered under the id of the
 // land, so that neither can ever happen behind the other. It touches the slot of the first payee, as the land would, and no other.
+//
+// What it is refused with tells it from the land: no land without records meets one that is missing, and none ever ends a hold.
 func (p *Payment) Refusal() holdfast.Txn {
-	t := holdfast.Txn{ID: p.LandID(), Preconditions: []holdfast.Precondition{{Key: neverKey, Version: 1}}}
-	for i := range p.legs {
-		l := &p.legs[i]
-		if !l.class.landing() {
-			continue
-		}
-		payee := l.credit
-		if l.class == far {
-			payee = l.debit
-		}
-		t.Accounts = []holdfast.AccountChange{{Op: holdfast.ThawAccount, ID: payee}} // which never happens
-		break
+	t, payee := holdfast.Txn{ID: p.LandID()}, p.firstPayee()
+	if p.with.lands() {
+		t.Transfers = []holdfast.Transfer{{Kind: holdfast.Void, Hold: own("refusal", p.LandID()), Debit: payee}}
+		return t
 	}
+	t.Preconditions = []holdfast.Precondition{{Key: neverKey, Version: 1}}
+	t.Accounts = []holdfast.AccountChange{{Op: holdfast.ThawAccount, ID: payee}} // which never happens
 	return t
+}
+
+// refusalCode is the code with which the Refusal is refused.
+func (p *Payment) refusalCode() holdfast.Code {
+	if p.with.lands() {
+		return holdfast.CodeHoldMissing
+	}
+	return holdfast.CodeRecordMissing
+}
+
+// firstPayee is the account that the land touches first, but for those between the shards.
+func (p *Payment) firstPayee() holdfast.AccountID {
+	i := slices.IndexFunc(p.legs, func(l leg) bool { return l.class.landing() })
+	if l := &p.legs[i]; l.class == far {
+		return l.debit
+	}
+	return p.legs[i].credit
 }
 
 func (p *Payment) isRefusal(t *holdfast.Txn) bool {
@@ -150,7 +163,7 @@ func (p *Payment) isRefusal(t *holdfast.Txn) bool {
 	return bytes.Equal(ledger.AppendTxn(nil, &refusal), ledger.AppendTxn(nil, t))
 }
 
-// payees are the owners of the accounts that the land touches, in order.
+// payees are the owners of the accounts that the land touches, in order, and of the records that go with it.
 func (p *Payment) payees() (list []holdfast.Owner) {
 	for i := range p.legs {
 		switch l := &p.legs[i]; l.class {
@@ -160,7 +173,7 @@ func (p *Payment) payees() (list []holdfast.Owner) {
 			list = append(list, l.debit.Owner, l.credit.Owner)
 		}
 	}
-	return list
+	return append(list, p.company(true)...)
 }
 
 // Whereto is the shard of the payees. whole is false when they are in several: then it is that of the first.
@@ -218,7 +231,7 @@ func before(t *holdfast.Txn, d Directory, holdsOf HoldsOf) (list []Origin) {
 	return list
 }
 
-// parties are the owners of all accounts that a caller's transaction names, and of the holds that it ends, and the shards where it may
+// parties are the owners of all accounts and records that a caller's transaction names, and of the holds that it ends, and the shards where it may
 // have been decided because holds of several shards go by one id.
 func parties(t *holdfast.Txn, d Directory, holdsOf HoldsOf) (list []holdfast.Owner, places []Origin) {
 	add := func(o holdfast.Owner) {
@@ -228,6 +241,12 @@ func parties(t *holdfast.Txn, d Directory, holdsOf HoldsOf) (list []holdfast.Own
 	}
 	for i := range t.Accounts {
 		add(t.Accounts[i].ID.Owner)
+	}
+	for i := range t.Preconditions {
+		add(holdfast.OwnerOfKey(t.Preconditions[i].Key))
+	}
+	for i := range t.Records {
+		add(holdfast.OwnerOfKey(t.Records[i].Key))
 	}
 	for i := range t.Transfers {
 		l := &t.Transfers[i]
@@ -341,7 +360,7 @@ func collected(t *holdfast.Txn) holdfast.Txn {
 	return u
 }
 
-// Payers are the owners of the accounts on which the depart of a payment has holds until it is settled.
+// Payers are the owners of the accounts on which the depart of a payment has holds until it is settled, and of the records that are pending.
 func (p *Payment) Payers() (list []holdfast.Owner) {
 	for i := range p.legs {
 		switch l := &p.legs[i]; l.class {
@@ -351,5 +370,8 @@ func (p *Payment) Payers() (list []holdfast.Owner) {
 			list = append(list, l.debit.Owner, l.credit.Owner)
 		}
 	}
-	return list
+	if plantedRecordsUndrained() {
+		return list
+	}
+	return append(list, p.company(false)...)
 }
