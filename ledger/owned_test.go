@@ -87,7 +87,7 @@ func TestTrail(t *testing.T) {
 		return fmt.Sprint(len(keys), index, whole)
 	}
 	put(ownedKey(0))
-	if got := trail(w.index); got != fmt.Sprint(0, w.index, false) {
+	if got := trail(w.index - 1); got != fmt.Sprint(0, w.index, false) {
 		t.Errorf("of a slot that stays: %s", got)
 	}
 	gate(GateMarked)

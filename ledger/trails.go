@@ -61,7 +61,10 @@ func (s *State) follow(slot holdfast.Slot, key string) {
 // that is so. whole is false when there may have been more: the slot is not on its way, or the changes are too long ago.
 func (s *State) Trail(slot holdfast.Slot, after uint64) (keys []string, index uint64, whole bool) {
 	t := s.trails[slot]
-	if t == nil || after < t.since {
+	switch {
+	case after >= s.index: // also when nothing was applied since a checkpoint was loaded
+		return nil, s.index, true
+	case t == nil || after < t.since:
 		return nil, s.index, false
 	}
 	first, _ := slices.BinarySearchFunc(t.list, after+1, func(x step, index uint64) int { return cmp.Compare(x.index, index) })

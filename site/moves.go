@@ -201,7 +201,7 @@ func (s *Site) restAfter(v moveView, id holdfast.ShardID, p *slot.Proposal, took
 	if p == nil {
 		return moveBusy // a map that could not be written is tried again
 	}
-	if len(p.Txn.Transfers) < few {
+	if max(len(p.Txn.Transfers), len(p.Txn.Records)) < few {
 		return 0
 	}
 	if p.To == id {
@@ -325,6 +325,15 @@ func (v moveView) Record(at holdfast.ShardID, key string) (r holdfast.Record, fo
 		return err
 	})
 	return r, found, err == nil
+}
+
+// Records implements slot.View.
+func (v moveView) Records(at holdfast.ShardID, of holdfast.Slot, after string, max int) (list []holdfast.Record, ok bool) {
+	err := v.site.host.Read(v.ctx, at, shard.Stale, func(view *shard.View) (err error) {
+		list, err = view.Owned(of, after, max)
+		return err
+	})
+	return list, err == nil
 }
 
 // lookup asks this site's replica of a shard what it remembers, and waits for it to have applied enough.
