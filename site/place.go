@@ -87,6 +87,13 @@ func (s *Site) place(ctx context.Context, t *holdfast.Txn) (p transit.Payment, c
 	} else { // nobody has ever moved
 		p, code, field = transit.Make(t, d.ShardOf, holdsOf)
 	}
+	if known && len(d.been) > 0 {
+		if q, found, sure := transit.Anywhere(t, code, s.ShardIDs(), remembered(holdsOf), s.lookup(ctx)); found {
+			p, code, field = q, holdfast.CodeOK, ""
+		} else {
+			known = sure
+		}
+	}
 	if !known && failed == nil {
 		failed = shard.ErrNoQuorum
 	}

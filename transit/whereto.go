@@ -43,6 +43,34 @@ func Route(t *holdfast.Txn, d Directory, holdsOf HoldsOf, lookup Lookup) (p Paym
 	return p, code, field, true
 }
 
+// Anywhere looks in all shards for a caller's transaction that fits into no two shards, now or as far as this map knows, and has records or
+// preconditions of owners: where its owners were when it was asked for first it may have fitted, and only the shard that was its home then
+// knows it. Others need no such look: their homes can be told from where their owners have been. ok is false when that cannot be told just
+// now.
+func Anywhere(
+	t *holdfast.Txn, code holdfast.Code, shards []holdfast.ShardID, holdsOf HoldsOf, lookup Lookup,
+) (p Payment, found, ok bool) {
+	if code != holdfast.CodeShardMismatch || !hasOwned(t) {
+		return p, false, true
+	}
+	for _, at := range shards {
+		stored, found, ok := lookup(Origin{Shard: at}, t.ID)
+		if !ok {
+			return p, false, false
+		}
+		if found {
+			p, err := Again(stored, t, at, holdsOf)
+			return p, err == nil, err == nil
+		}
+	}
+	return p, false, true
+}
+
+func hasOwned(t *holdfast.Txn) bool {
+	return slices.ContainsFunc(t.Preconditions, func(p holdfast.Precondition) bool { return holdfast.OwnerOfKey(p.Key) != 0 }) ||
+		slices.ContainsFunc(t.Records, func(c holdfast.RecordChange) bool { return holdfast.OwnerOfKey(c.Key) != 0 })
+}
+
 // Taken looks at a transaction that its home has refused because its id is taken: what stands there may be the same payment in
 // another form, from before its owners came to be where they are. Then again is true, and it is to be asked for in that form.
 // ok is false when that cannot be told just now: then the refusal may not be believed yet.
