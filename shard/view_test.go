@@ -127,9 +127,13 @@ func checkOwned(t *testing.T, v *View, n int) {
 		want int
 		list func(after string, max int) ([]holdfast.Record, error)
 	}{
-		"an owner": {(n + 1) / 2, func(after string, max int) ([]holdfast.Record, error) { return v.Listed(ownedKey(0, "order/"), after, max) }},
-		"a slot":   {n, func(after string, max int) ([]holdfast.Record, error) { return v.Owned(7, after, max) }},
-		"nobody":   {0, func(after string, max int) ([]holdfast.Record, error) { return v.Listed(ownedKey(0, "refund/"), after, max) }},
+		"an owner": {(n + 1) / 2, func(after string, max int) ([]holdfast.Record, error) {
+			return v.Listed(ownedKey(0, "order/"), after, max)
+		}},
+		"a slot": {n, func(after string, max int) ([]holdfast.Record, error) { return v.Owned(7, after, max) }},
+		"nobody": {0, func(after string, max int) ([]holdfast.Record, error) {
+			return v.Listed(ownedKey(0, "refund/"), after, max)
+		}},
 	} {
 		list, err := c.list("", 1000)
 		if err != nil || len(list) != c.want {

@@ -447,12 +447,12 @@ func (s *Site) awaitMap(ctx context.Context) bool {
 }
 
 // lookAgain reports that some transactions were answered "moved", or "record-pending", and there is time to go where their owners are, or
-// to ask when what is under way may be settled.
-func (s *Site) lookAgain(ctx context.Context, outcomes []holdfast.Outcome) bool {
+// to ask when what is under way may be settled: after n attempts, ever more seldom, because each stands in a log.
+func (s *Site) lookAgain(ctx context.Context, outcomes []holdfast.Outcome, n int) bool {
 	if slices.ContainsFunc(outcomes, isMoved) {
 		return s.awaitMap(ctx)
 	}
-	return slices.ContainsFunc(outcomes, isPending) && pause(ctx, settlePause)
+	return slices.ContainsFunc(outcomes, isPending) && pause(ctx, settlePause<<min(n, 3))
 }
 
 const (

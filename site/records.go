@@ -111,16 +111,27 @@ func (x *listing) add(v *shard.View, index, after string, max int) error {
 			x.others = append(x.others, r)
 			continue
 		}
-		switch gate := gates.Of(owner.Slot()); {
-		case gate == ledger.GateGone, before.Of(owner.Slot()) == ledger.GateArriving:
-			continue // a copy
-		case gate == ledger.GateShut:
-			x.doubtful[r.Key] = true // the other shard may have decided
-		}
-		if seen, twice := x.owned[r.Key]; twice && (seen.Version != r.Version || seen.Changed != r.Changed) {
-			x.doubtful[r.Key] = true // it has moved, or changed, between the two looks
-		}
-		x.owned[r.Key] = r
+		x.copy(r, before.Of(owner.Slot()), gates.Of(owner.Slot()))
 	}
 	return nil
+}
+
+// copy takes what a shard has of a record of an owner, whose slot had these gates there before and after it was read. Where the slot is
+// served it is the record; elsewhere it is a copy that has not come or has not been cleared.
+func (x *listing) copy(r holdfast.Record, before, after ledger.Gate) {
+	seen, twice := x.owned[r.Key]
+	switch {
+	case after == ledger.GateGone || before == ledger.GateArriving:
+		return
+	case after == ledger.GateShut: // the other shard may have decided
+		if twice && !x.doubtful[r.Key] {
+			return // and has, or had not yet
+		}
+		x.doubtful[r.Key] = true
+	case twice && !x.doubtful[r.Key] && (seen.Version != r.Version || seen.Changed != r.Changed):
+		x.doubtful[r.Key] = true // it has moved, or changed, between the two looks
+	default:
+		delete(x.doubtful, r.Key)
+	}
+	x.owned[r.Key] = r
 }
