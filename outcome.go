@@ -110,16 +110,17 @@ const (
 
 	// Never entered the log, or left no trace in it. Status NotExecuted: the same id may be sent again.
 
-	CodeNoQuorum     Code = 200 // this site cannot reach a majority
-	CodeOverloaded   Code = 201
-	CodeDiskFull     Code = 202
-	CodeNoLeader     Code = 203 // no leader within the deadline, and nothing was proposed
-	CodeOutOfService Code = 204 // this replica has taken itself out of service
-	CodeStopping     Code = 205 // this site is shutting down, or has to stop
-	CodeDeadline     Code = 206 // the deadline passed while it waited, and nothing was proposed
-	CodeMoved        Code = 207 // the slot of an owner is moving to another shard, or has moved; decided by the log, and not remembered
-	CodeStarting     Code = 208 // this site does not take requests yet
-	CodeOutboxFull   Code = 209 // nobody acknowledges the messages of callers
+	CodeNoQuorum      Code = 200 // this site cannot reach a majority
+	CodeOverloaded    Code = 201
+	CodeDiskFull      Code = 202
+	CodeNoLeader      Code = 203 // no leader within the deadline, and nothing was proposed
+	CodeOutOfService  Code = 204 // this replica has taken itself out of service
+	CodeStopping      Code = 205 // this site is shutting down, or has to stop
+	CodeDeadline      Code = 206 // the deadline passed while it waited, and nothing was proposed
+	CodeMoved         Code = 207 // the slot of an owner is moving to another shard, or has moved; decided by the log, and not remembered
+	CodeStarting      Code = 208 // this site does not take requests yet
+	CodeOutboxFull    Code = 209 // nobody acknowledges the messages of callers
+	CodeRecordPending Code = 210 // a payment to another shard that is under way has written a record; decided by the log, and not remembered
 
 	// CodeUnknown goes with Status Unknown: proposed, and not heard of since. Ask again by the same id.
 	CodeUnknown Code = 250

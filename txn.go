@@ -85,6 +85,13 @@ type RecordChange struct {
 	Index  []string // keys under which it can be found, replacing those it had
 	Body   []byte
 	Delete bool // Body and Index must be empty
+
+	// What follows is zero in the transactions of callers.
+
+	Op      RecordOp
+	Version uint64 // of RecordCarry
+	Changed Time   // of RecordCarry
+	Payment ID     // of RecordKeep and RecordTakeBack: the one that wrote the record
 }
 
 // Record is a business document as it stands.
@@ -94,6 +101,9 @@ type Record struct {
 	Index   []string
 	Body    []byte
 	Changed Time
+	// Pending is set while a payment to another shard that wrote this is under way: it may yet be taken back, and until it is decided nobody
+	// else can change the record, or rely on its version.
+	Pending *PendingChange
 }
 
 // Message is put into the outbox of the shard, atomically with everything else in its transaction.

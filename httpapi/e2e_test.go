@@ -598,6 +598,31 @@ func TestRecordsAreFoundByAnIndexKey(t *testing.T) {
 	if diff := cmp.Diff([]string{"trade/1", "trade/4"}, keys); diff != "" {
 		t.Error(diff)
 	}
+
+	owner, err := holdfast.NewOwner(77, 7)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, rest := range []string{"trade/2", "trade/1", "refund/1", "trade/3"} {
+		b.done(b.Submit(t.Context(), holdfast.Txn{Records: []holdfast.RecordChange{write(holdfast.OwnedKey(owner, rest), 0, "owned")}}))
+	}
+	keys = nil
+	for r, err := range b.RecordsByPrefix(t.Context(), holdfast.OwnedKey(owner, "trade/")) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		keys = append(keys, r.Key[len(holdfast.OwnedKey(owner, "")):])
+	}
+	if diff := cmp.Diff([]string{"trade/1", "trade/2", "trade/3"}, keys); diff != "" {
+		t.Error(diff)
+	}
+	page, next, err := b.RecordsByPrefixPage(t.Context(), holdfast.OwnedKey(owner, ""), holdfast.OwnedKey(owner, "refund/1"), 2)
+	if err != nil || len(page) != 2 || next != holdfast.OwnedKey(owner, "trade/2") || len(find("owned", 3)) != 4 {
+		t.Errorf("a page of %d, then after %q, %v", len(page), next, err)
+	}
+	if r, err := b.Record(t.Context(), holdfast.OwnedKey(owner, "trade/3")); err != nil || r.Version != 1 || r.Pending != nil {
+		t.Errorf("%+v, %v", r, err)
+	}
 }
 
 func TestAPageKeepsRecordsOfOneKeyTogether(t *testing.T) {

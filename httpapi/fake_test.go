@@ -81,6 +81,14 @@ func (f *fake) ReadAccount(context.Context, holdfast.AccountID, shard.ReadMode, 
 	return f.read
 }
 
+func (f *fake) ReadOwner(context.Context, holdfast.Owner, shard.ReadMode, func(site.Stay, *shard.View) error) error {
+	return f.read
+}
+
+func (f *fake) Records(context.Context, string, string, int, shard.ReadMode) ([]holdfast.Record, error) {
+	return nil, f.read
+}
+
 func (f *fake) ReadOrigin(context.Context, transit.Origin, func(*shard.View) error) error {
 	return f.read
 }

@@ -56,6 +56,9 @@ type Books interface {
 	// time counts. ReadOrigin reads a shard where the slot of the account was before.
 	ReadAccount(ctx context.Context, id holdfast.AccountID, mode shard.ReadMode, fn func(site.Stay, *shard.View) error) error
 	ReadOrigin(ctx context.Context, o transit.Origin, fn func(*shard.View) error) error
+	// ReadOwner is ReadAccount for all that belongs to an owner. Records lists the records of all shards that carry an index key.
+	ReadOwner(ctx context.Context, owner holdfast.Owner, mode shard.ReadMode, fn func(site.Stay, *shard.View) error) error
+	Records(ctx context.Context, index, after string, max int, mode shard.ReadMode) ([]holdfast.Record, error)
 	// Hold finds a hold by its caller's id, wherever it is now, or fails with [site.AmbiguousHoldError]. Landed is what became of a payment between shards where its payees were.
 	Hold(ctx context.Context, name site.HoldName, mode shard.ReadMode) (site.HoldNow, bool, error)
 	Landed(ctx context.Context, p *transit.Payment, mode shard.ReadMode) (holdfast.Outcome, error)

@@ -161,9 +161,10 @@ type recordIn struct {
 }
 
 type recordsIn struct {
-	Index string `query:"index" required:"true" maxLength:"200" doc:"A key that is among the index keys of the records"`
-	After string `query:"after" maxLength:"200" doc:"The next of the page before; left out for the first one"`
-	Limit int    `query:"limit" minimum:"1" maximum:"1000" doc:"Records on a page; 100 if left out"`
+	Index  string `query:"index" maxLength:"200" doc:"A key that is among the index keys of the records"`
+	Prefix string `query:"prefix" maxLength:"200" doc:"What the keys of the records begin with, in place of index: o/, an owner number, a slash, and anything"`
+	After  string `query:"after" maxLength:"200" doc:"The next of the page before; left out for the first one"`
+	Limit  int    `query:"limit" minimum:"1" maximum:"1000" doc:"Records on a page; 100 if left out"`
 	ModeIn
 }
 

@@ -121,8 +121,8 @@ func (a *api) paymentRoutes(r *router) {
 		action: guard.ReadMoney, handle: a.getRecord,
 	})
 	add[recordsIn, jsonOut[recordsBody]](r, operation{
-		name: "find-records", method: get, path: "/v1/records", tag: tagPayments, summary: "Find business documents by an index key",
-		text:   "Of every shard, in the order of their keys, page by page.",
+		name: "find-records", method: get, path: "/v1/records", tag: tagPayments, summary: "Find business documents by an index key, or those of an owner by how their keys begin",
+		text:   "By an index key those of every shard, in the order of their keys, page by page. Give either index or prefix.",
 		action: guard.ReadMoney, handle: a.getRecords,
 	})
 	a.messageRoutes(r)

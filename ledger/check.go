@@ -58,6 +58,7 @@ func (c *checker) txn(t *holdfast.Txn) {
 	c.ids(t)
 	for i := range t.Preconditions {
 		c.key(t.Preconditions[i].Key, "preconditions", i, "key")
+		c.owned(t.Preconditions[i].Key, "preconditions", i)
 	}
 	for i := range t.Accounts {
 		c.account(&t.Accounts[i], i)
@@ -241,10 +242,21 @@ func (c *checker) key(key, list string, i int, name string) {
 	}
 }
 
+// owned notes the key of a record that begins like those of owners and names none: it would belong to nobody, where its writer believes
+// that it goes with an owner. In logs of earlier releases there may be such keys.
+func (c *checker) owned(key, list string, i int) {
+	if _, err := holdfast.RecordOwner(key); c.outside && err != nil {
+		c.note(holdfast.CodeRecordInvalid, list, i, "key")
+	}
+}
+
 func (c *checker) records(t *holdfast.Txn) {
+	move := OfMove(t)
 	for i := range t.Records {
 		r := &t.Records[i]
 		c.key(r.Key, "records", i, "key")
+		c.owned(r.Key, "records", i)
+		c.recordOp(r, i, move)
 		if len(r.Index) > holdfast.MaxIndexKeys || r.Delete && len(r.Index) > 0 {
 			c.note(holdfast.CodeRecordInvalid, "records", i, "index")
 		}
@@ -264,6 +276,20 @@ func (c *checker) records(t *holdfast.Txn) {
 		c.note(holdfast.CodeRecordInvalid, "records", i, "key")
 	}
 	c.gates(t.Records)
+}
+
+// recordOp notes what only the platform does with records, from outside; and what has no meaning.
+func (c *checker) recordOp(r *holdfast.RecordChange, i int, move bool) {
+	carried, paid := r.Op == holdfast.RecordCarry, r.Op == holdfast.RecordKeep || r.Op == holdfast.RecordTakeBack
+	switch {
+	case r.Op == holdfast.RecordWrite && r.Version == 0 && r.Changed == 0 && r.Payment.IsZero():
+	case c.outside:
+		c.note(holdfast.CodeRecordReserved, "records", i, "op")
+	case r.Op >= holdfast.RecordOps || r.Op == holdfast.RecordWrite || holdfast.OwnerOfKey(r.Key) == 0 || r.Delete,
+		carried != (r.Version != 0) || !carried && r.Changed != 0 || carried && !move,
+		paid == r.Payment.IsZero() || paid && (len(r.Body)+len(r.Index) > 0 || r.Expect != holdfast.AnyVersion):
+		c.note(holdfast.CodeRecordInvalid, "records", i, "op")
+	}
 }
 
 // firstRepeatedKey is the first record that changes a key for the second time; -1: none.

@@ -35,6 +35,8 @@ func (s *State) applyGeneral(t *holdfast.Txn, raw []byte, out *[]holdfast.Outcom
 	case holdfast.CodeOK:
 		*out = append(*out, s.decide(t.ID, tag, code, holdfast.NoLeg, ownState(t)))
 		s.commit(t)
+	case holdfast.CodeRecordPending:
+		*out = append(*out, s.putOff(t.ID, tag))
 	case holdfast.CodeHoldNotDue:
 		*out = append(*out, s.refuse(t.ID, code, leg, ""))
 	default:
@@ -44,6 +46,15 @@ func (s *State) applyGeneral(t *holdfast.Txn, raw []byte, out *[]holdfast.Outcom
 		}
 	}
 	return nil
+}
+
+// putOff answers a transaction that meets a record which waits for the end of a payment. A caller's is not executed, and may be asked for
+// again in a moment. What belongs to a payment between shards itself does not wait, or two could wait for each other for ever.
+func (s *State) putOff(id holdfast.ID, tag uint32) holdfast.Outcome {
+	if id.Reserved() {
+		return s.decide(id, tag, holdfast.CodeRecordVersionMismatch, holdfast.NoLeg, NotHold)
+	}
+	return holdfast.Outcome{ID: id, Status: holdfast.NotExecuted, Code: holdfast.CodeRecordPending, Leg: holdfast.NoLeg}
 }
 
 // takenLeg is the first leg whose own id was used before; NoLeg: none.

@@ -105,6 +105,8 @@ func recordDifference(a, b *holdfast.RecordChange) string {
 		return "body"
 	case a.Delete != b.Delete:
 		return "delete"
+	case a.Op != b.Op || a.Version != b.Version || a.Changed != b.Changed || a.Payment != b.Payment:
+		return "op" // of the platform's own
 	}
 	return ""
 }

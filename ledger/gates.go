@@ -117,6 +117,9 @@ func (s *State) loadGates() error {
 		s.gates, err = ReadGates(r.Body)
 	}
 	s.gatesKnown = err == nil
+	if s.gatesKnown {
+		s.followGates(s.index)
+	}
 	return err
 }
 
@@ -134,16 +137,34 @@ func OfMove(t *holdfast.Txn) bool {
 // bars reports whether transactions of callers that touch the account have to go elsewhere. Accounts of the shard itself never
 // move: what stands in place of a slot in theirs is the number of the shard.
 func (g *Gates) bars(id holdfast.AccountID, departs bool) bool {
-	gate := g.of[id.Owner.Slot()]
-	if gate <= GateMarked || gate == GateEbbing && !departs || gate == GateShut && plantedGateLeaks() {
+	if !g.barsSlot(id.Owner.Slot(), departs, plantedGateLeaks()) {
 		return false
 	}
 	return id.Owner != 0 && !id.OfShard() // what ends a hold may leave its accounts out
 }
 
+func (g *Gates) barsSlot(slot holdfast.Slot, departs, leaks bool) bool {
+	gate := g.of[slot]
+	return gate > GateMarked && (gate != GateEbbing || departs) && (gate != GateShut || !leaks)
+}
+
+// barsKey is bars for a record, and for a precondition on one.
+func (g *Gates) barsKey(key string, departs bool) bool {
+	owner := holdfast.OwnerOfKey(key)
+	return owner != 0 && g.barsSlot(owner.Slot(), departs, plantedRecordLeaks())
+}
+
+func (g *Gates) barsRecords(t *holdfast.Txn, departs bool) bool {
+	return slices.ContainsFunc(t.Preconditions, func(p holdfast.Precondition) bool { return g.barsKey(p.Key, departs) }) ||
+		slices.ContainsFunc(t.Records, func(c holdfast.RecordChange) bool { return g.barsKey(c.Key, departs) })
+}
+
 // barred reports whether a transaction has to go to another shard. It has left no trace here, and must not leave one now.
 func (s *State) barred(t *holdfast.Txn) (bool, error) {
 	departs := len(t.Messages) > 0
+	if s.gates.any && s.gates.barsRecords(t, departs) {
+		return true, nil
+	}
 	for i := range t.Accounts {
 		if s.gates.bars(t.Accounts[i].ID, departs) {
 			return true, nil

@@ -201,4 +201,26 @@ func (s *State) RecentByIndex(index, after string, max int) []holdfast.Record {
 	return page
 }
 
+// RecentOwned returns up to max records of the owners of a slot that have changed and are not forgotten yet, whose Key begins with prefix
+// and is above after, in order of Key. Of the store's the same holds as of those of RecentByIndex.
+func (s *State) RecentOwned(slot holdfast.Slot, prefix, after string, max int) []holdfast.Record {
+	var page []*RecordRow
+	for g := range s.unforgotten {
+		for _, i := range g.bySlot[slot] {
+			row := &g.Records[i]
+			if row.Deleted || row.Key <= after || !strings.HasPrefix(row.Key, prefix) ||
+				len(page) == max && (max == 0 || row.Key >= page[max-1].Key) || s.recent(row.Key) != row {
+				continue
+			}
+			at, _ := slices.BinarySearchFunc(page, row.Key, func(r *RecordRow, key string) int { return strings.Compare(r.Key, key) })
+			page = slices.Insert(page[:min(len(page), max-1)], at, row)
+		}
+	}
+	list := make([]holdfast.Record, len(page))
+	for i, row := range page {
+		list[i] = row.Record
+	}
+	return list
+}
+
 func compareKey(r holdfast.Record, key string) int { return strings.Compare(r.Key, key) }

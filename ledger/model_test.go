@@ -72,6 +72,12 @@ func (m *model) apply(t *holdfast.Txn, now holdfast.Time, at holdfast.Position) 
 	before := m.clone()
 	if o.Code, o.Leg = m.try(t, now, at); o.Code != 0 {
 		m.money = before
+		if o.Code == holdfast.CodeRecordPending {
+			if !t.ID.Reserved() {
+				return holdfast.Outcome{ID: t.ID, Status: holdfast.NotExecuted, Code: o.Code, Leg: holdfast.NoLeg}
+			}
+			o.Code = holdfast.CodeRecordVersionMismatch
+		}
 		if o.Code != holdfast.CodeHoldNotDue {
 			m.used[t.ID] = use{txn: *t, outcome: o}
 		}
@@ -104,6 +110,22 @@ func (m *model) elsewhere(t *holdfast.Txn) bool {
 			touched = append(touched, leg.Debit, leg.Credit)
 		case HoldMoved:
 			return true
+		}
+	}
+	keys := []string{}
+	for _, p := range t.Preconditions {
+		keys = append(keys, p.Key)
+	}
+	for _, r := range t.Records {
+		keys = append(keys, r.Key)
+	}
+	for _, key := range keys {
+		if digits, ours := strings.CutPrefix(key, "o/"); ours {
+			owner, err := holdfast.ParseOwner(digits[:16])
+			if err != nil {
+				panic(err)
+			}
+			touched = append(touched, holdfast.AccountID{Owner: owner})
 		}
 	}
 	for _, id := range touched {
@@ -139,9 +161,19 @@ func (m *model) again(u use, t *holdfast.Txn, o holdfast.Outcome) holdfast.Outco
 func (m *money) try(t *holdfast.Txn, now holdfast.Time, at holdfast.Position) (holdfast.Code, holdfast.Leg) {
 	var codes []holdfast.Code
 	for _, p := range t.Preconditions {
+		if m.records[p.Key].Pending != nil {
+			return holdfast.CodeRecordPending, holdfast.NoLeg
+		}
 		codes = append(codes, m.version(p.Key, p.Version))
 	}
 	for _, r := range t.Records {
+		ends := r.Op == holdfast.RecordKeep || r.Op == holdfast.RecordTakeBack
+		switch pending := m.records[r.Key].Pending; {
+		case pending != nil && (!ends || r.Payment != pending.Payment):
+			return holdfast.CodeRecordPending, holdfast.NoLeg
+		case pending == nil && ends:
+			codes = append(codes, holdfast.CodeRecordVersionMismatch)
+		}
 		codes = append(codes, m.version(r.Key, r.Expect))
 	}
 	slices.Sort(codes)
@@ -177,9 +209,30 @@ func (m *money) version(key string, want uint64) holdfast.Code {
 	return holdfast.CodeRecordVersionMismatch
 }
 
+// ended is about a change that ends what a payment has left pending.
+func (m *money) ended(c holdfast.RecordChange, old holdfast.Record, now holdfast.Time) bool {
+	switch {
+	case c.Op == holdfast.RecordKeep:
+		old.Pending = nil
+	case c.Op != holdfast.RecordTakeBack:
+		return false
+	case old.Pending.Before == nil:
+		delete(m.records, c.Key)
+		return true
+	default:
+		before := old.Pending.Before
+		old = holdfast.Record{Key: c.Key, Version: old.Version + 1, Index: before.Index, Body: before.Body, Changed: now}
+	}
+	m.records[c.Key] = old
+	return true
+}
+
 func (m *money) documents(t *holdfast.Txn, now holdfast.Time) {
 	for _, c := range t.Records {
-		old := m.records[c.Key]
+		old, existed := m.records[c.Key]
+		if m.ended(c, old, now) {
+			continue
+		}
 		if c.Delete {
 			delete(m.records, c.Key)
 			continue
@@ -187,7 +240,17 @@ func (m *money) documents(t *holdfast.Txn, now holdfast.Time) {
 		if c.Key == "holdfast/slots" {
 			m.gates, _ = ReadGates(c.Body)
 		}
-		m.records[c.Key] = holdfast.Record{Key: c.Key, Version: old.Version + 1, Index: c.Index, Body: c.Body, Changed: now}
+		r := holdfast.Record{Key: c.Key, Version: old.Version + 1, Index: c.Index, Body: c.Body, Changed: now}
+		switch {
+		case c.Op == holdfast.RecordCarry:
+			r.Version, r.Changed = c.Version, c.Changed
+		case c.Op == holdfast.RecordPend:
+			r.Pending = &holdfast.PendingChange{Payment: t.ID}
+			if existed {
+				r.Pending.Before = &old
+			}
+		}
+		m.records[c.Key] = r
 	}
 	for _, message := range t.Messages {
 		m.outbox[m.next] = holdfast.Queued{Seq: m.next, Txn: t.ID, Time: now, Message: message}

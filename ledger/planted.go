@@ -14,5 +14,7 @@ func plantedLegsNotAtomic() bool    { return false }
 func plantedOverPost() bool         { return false }
 func plantedDigestIgnored() bool    { return false }
 func plantedGateLeaks() bool        { return false }
+func plantedRecordLeaks() bool      { return false }
+func plantedPendingIgnored() bool   { return false }
 
 func (*Segment) plant() {}

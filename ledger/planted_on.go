@@ -13,6 +13,8 @@ var (
 	PlantedOverPost         bool // more than the held amount can be posted
 	PlantedDigestIgnored    bool // a replica that differs from the leader goes on
 	PlantedGateLeaks        bool // a slot that is shut takes payments as before
+	PlantedRecordLeaks      bool // a slot that is shut takes records of its owners as before
+	PlantedPendingIgnored   bool // anybody changes a record that a payment under way has written
 	PlantedOutboxTwice      bool // a checkpoint forgets that messages were acknowledged: a restart sends them again
 	PlantedOutboxLost       bool // a checkpoint leaves new messages out: a restart loses them
 	PlantedHoldsLost        bool // a checkpoint leaves new holds out
@@ -28,6 +30,8 @@ func plantedLegsNotAtomic() bool    { return PlantedLegsNotAtomic }
 func plantedOverPost() bool         { return PlantedOverPost }
 func plantedDigestIgnored() bool    { return PlantedDigestIgnored }
 func plantedGateLeaks() bool        { return PlantedGateLeaks }
+func plantedRecordLeaks() bool      { return PlantedRecordLeaks }
+func plantedPendingIgnored() bool   { return PlantedPendingIgnored }
 
 // plant spoils what a sealed segment tells the store; the state in memory stays right until a restart.
 func (g *Segment) plant() {

@@ -46,8 +46,9 @@ func TestAgainstModel(t *testing.T) {
 }
 
 type generator struct {
-	t    *rapid.T
-	sent []holdfast.Txn
+	pending map[string]holdfast.ID // records, and the payment that wrote each last
+	t       *rapid.T
+	sent    []holdfast.Txn
 }
 
 func (g *generator) int(lo, hi int, label string) int { return rapid.IntRange(lo, hi).Draw(g.t, label) }
@@ -167,6 +168,7 @@ func (g *generator) documents(t *holdfast.Txn) {
 			}
 		}
 	}
+	g.platform(t, &c)
 	t.Records = append(t.Records, c)
 	if g.chance(50, "message") {
 		t.Messages = append(t.Messages, holdfast.Message{To: 2, Topic: "topic", Body: []byte("hello")})
@@ -176,4 +178,40 @@ func (g *generator) documents(t *holdfast.Txn) {
 	}
 }
 
-func (g *generator) key() string { return fmt.Sprint("k", g.int(1, 4, "key")) }
+// platform makes of the change of a record what only the platform does: payments and moves of slots.
+func (g *generator) platform(t *holdfast.Txn, c *holdfast.RecordChange) {
+	if !g.chance(60, "of the platform") {
+		return
+	}
+	switch c.Op = holdfast.RecordOp(g.int(1, 4, "record op")); c.Op {
+	case holdfast.RecordCarry:
+		c.Version, c.Changed = uint64(g.int(1, 9, "carried")), holdfast.Time(g.int(1, 1000, "changed"))
+		t.Records = append(t.Records, holdfast.RecordChange{Key: NoteKey(42), Expect: holdfast.AnyVersion, Body: []byte("note")})
+	case holdfast.RecordKeep, holdfast.RecordTakeBack:
+		c.Payment, c.Expect, c.Index, c.Body = testID(g.int(1, 60, "payment")), holdfast.AnyVersion, nil, nil
+		c.Delete = false
+		for key, r := range g.pending { // mostly one that is there
+			if key == c.Key && g.chance(80, "its own") {
+				c.Payment = r
+			}
+		}
+	case holdfast.RecordPend:
+		if g.pending == nil {
+			g.pending = map[string]holdfast.ID{}
+		}
+		g.pending[c.Key] = t.ID
+	}
+	if g.chance(30, "own id") {
+		t.ID = t.ID.Shadow()
+	}
+}
+
+// key is that of a record, sometimes of an owner of one of the two slots.
+func (g *generator) key() string {
+	if g.chance(50, "owned") {
+		return ownedKey(6 * g.int(0, 1, "slot"))
+	}
+	return fmt.Sprint("k", g.int(1, 4, "key"))
+}
+
+func ownedKey(account int) string { return holdfast.OwnedKey(testAccount(account).Owner, "k") }

@@ -109,7 +109,8 @@ type Segment struct {
 	byID     table  // over IDs, the last row of each id
 	byRef    table  // over Refs, the last row of each reference
 	byKey    map[string]uint32
-	byIndex  map[string][]uint32 // record rows that carry an index key, or did earlier; some twice
+	byIndex  map[string][]uint32        // record rows that carry an index key, or did earlier; some twice
+	bySlot   map[holdfast.Slot][]uint32 // record rows of owners
 	hot      pages[account]
 	rest     pages[accountRest]
 }
@@ -159,6 +160,12 @@ func (r *RecordRow) size() uint64 {
 	for _, index := range r.OldIndex {
 		n += indexBytes(r.Key, index)
 	}
+	if r.Pending != nil && r.Pending.Before != nil {
+		n += recordBytes + len(r.Pending.Before.Body)
+		for _, index := range r.Pending.Before.Index {
+			n += len(index)
+		}
+	}
 	return uint64(n)
 }
 
@@ -168,7 +175,7 @@ func indexBytes(key, index string) int {
 
 // newSegment opens a segment with a little more room than the one before it needed, so that it seldom has to move while it fills.
 func newSegment(firstRow uint64, before *Segment) *Segment {
-	g := &Segment{firstRow: firstRow, byKey: map[string]uint32{}, byIndex: map[string][]uint32{}}
+	g := &Segment{firstRow: firstRow, byKey: map[string]uint32{}, byIndex: map[string][]uint32{}, bySlot: map[holdfast.Slot][]uint32{}}
 	if before == nil {
 		return g
 	}

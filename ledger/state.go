@@ -25,6 +25,8 @@ type State struct {
 	gates      Gates
 	gatesKnown bool // false after a checkpoint was loaded, until the first entry
 
+	trails map[holdfast.Slot]*trail // of slots on their way
+
 	open   *Segment
 	sealed []*Segment // the oldest first
 	spare  *Segment   // to be opened next; nil: Seal makes one

@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"encoding/binary"
+	"slices"
 	"time"
 
 	"holdfast"
@@ -28,7 +29,8 @@ import (
 //	account change  op 1, bits 1 (1 limit, 2 code, 4 ref), id 20, [limit 1], [code 4], [ref 16]
 //	transfer        kind 1, bits 1 (1 id, 2 debit, 4 credit, 8 amount, 16 hold, 32 timeout, 64 code, 128 ref), then those
 //	                that are not zero: 16, 20, 20, 8, 16, 8 (nanoseconds), 4, 16 bytes
-//	record          bits 1 (1 delete), key string, expected version uvarint, count of index keys uvarint, those strings, body
+//	record          bits 1 (1 delete, 2 carry, 4 pend, 8 keep, 16 take back), key string, expected version uvarint, count of index keys
+//	                uvarint, those strings, body; to carry: version uvarint, changed 8; to keep or take back: payment 16
 //	message         shard 2, topic string, body
 //	ack             uvarint
 //
@@ -268,27 +270,59 @@ func (r *reader) transfer(t *holdfast.Transfer) {
 	}
 }
 
-const recordDelete byte = 1
+// Bits of a record: one for deleting, and one for each RecordOp but RecordWrite.
+const (
+	recordDelete byte = 1 << iota
+	recordCarry
+	recordPend
+	recordKeep
+	recordTakeBack
+	recordBits = 1<<iota - 1
+)
+
+// opBits are the bits of each RecordOp.
+var opBits = [holdfast.RecordOps]byte{0, recordCarry, recordPend, recordKeep, recordTakeBack}
 
 func appendRecordChange(b []byte, c *holdfast.RecordChange) []byte {
-	b = append(b, bit(c.Delete, recordDelete))
+	b = append(b, bit(c.Delete, recordDelete)|opBits[min(c.Op, holdfast.RecordOps-1)])
 	b = appendBytes(b, c.Key)
 	b = binary.AppendUvarint(b, c.Expect)
 	b = binary.AppendUvarint(b, uint64(len(c.Index)))
 	for _, key := range c.Index {
 		b = appendBytes(b, key)
 	}
-	return appendBytes(b, c.Body)
+	b = appendBytes(b, c.Body)
+	switch c.Op {
+	case holdfast.RecordCarry:
+		b = binary.AppendUvarint(b, c.Version)
+		b = binary.BigEndian.AppendUint64(b, uint64(c.Changed))
+	case holdfast.RecordKeep, holdfast.RecordTakeBack:
+		b = append(b, c.Payment[:]...)
+	}
+	return b
 }
 
 func (r *reader) recordChange() (c holdfast.RecordChange) {
-	c.Delete = r.bits(recordDelete, "bits of a record")&recordDelete != 0
+	bits := r.bits(recordBits, "bits of a record")
+	c.Delete = bits&recordDelete != 0
+	op := slices.Index(opBits[:], bits&^recordDelete)
+	if op < 0 {
+		r.fail("bits of a record are %08b: it does several things at once", bits)
+		return c
+	}
+	c.Op = holdfast.RecordOp(op)
 	c.Key = r.string("record key")
 	c.Expect = r.uvarint("expected version")
 	for range r.count(holdfast.MaxIndexKeys, "count of index keys") {
 		c.Index = append(c.Index, r.string("index key"))
 	}
 	c.Body = r.bytes("record body")
+	switch c.Op {
+	case holdfast.RecordCarry:
+		c.Version, c.Changed = r.uvarint("carried version"), holdfast.Time(r.u64("time of a carried version"))
+	case holdfast.RecordKeep, holdfast.RecordTakeBack:
+		c.Payment = r.id("payment of a record")
+	}
 	return c
 }
 
@@ -372,6 +406,12 @@ func txnBytes(t *holdfast.Txn) int {
 	for i := range t.Records {
 		c := &t.Records[i]
 		size += 1 + text(len(c.Key)) + uvarintBytes(c.Expect) + uvarintBytes(uint64(len(c.Index))) + text(len(c.Body))
+		switch c.Op {
+		case holdfast.RecordCarry:
+			size += uvarintBytes(c.Version) + 8
+		case holdfast.RecordKeep, holdfast.RecordTakeBack:
+			size += len(c.Payment)
+		}
 		for _, key := range c.Index {
 			size += text(len(key))
 		}

@@ -82,6 +82,8 @@ type History interface {
 	ByRef(ref holdfast.Ref, before ledger.Place, max int) ([]ledger.RefRow, error)
 	// Records returns records that carry the index key, with a Key above after, in order of Key.
 	Records(index, after string, max int) ([]holdfast.Record, error)
+	// OwnedRecords returns records of the owners of a slot whose Key begins with prefix and is above after, in order of Key.
+	OwnedRecords(slot holdfast.Slot, prefix, after string, max int) ([]holdfast.Record, error)
 }
 
 var _ History = (*store.Shard)(nil)

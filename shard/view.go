@@ -330,11 +330,61 @@ func (v *View) Record(key string) (holdfast.Record, bool, error) {
 }
 
 // Records returns up to max records that carry an index key, with a Key above after, in order of Key.
-func (v *View) Records(index, after string, max int) (list []holdfast.Record, err error) {
+func (v *View) Records(index, after string, max int) ([]holdfast.Record, error) {
+	list, err := v.records(recordSearch{
+		stored: func(after string, max int) ([]holdfast.Record, error) { return v.history.Records(index, after, max) },
+		recent: func(s *ledger.State, after string, max int) []holdfast.Record {
+			return s.RecentByIndex(index, after, max)
+		},
+	}, after, max)
+	if err != nil {
+		return nil, fmt.Errorf("records of an index: %w", err)
+	}
+	return list, nil
+}
+
+// Listed returns up to max records of an owner whose Key begins with prefix (see [holdfast.OwnerOfPrefix]) and is above after, in order of
+// Key.
+func (v *View) Listed(prefix, after string, max int) ([]holdfast.Record, error) {
+	owner, err := holdfast.OwnerOfPrefix(prefix)
+	if err != nil {
+		return nil, err
+	}
+	return v.owned(owner.Slot(), prefix, after, max)
+}
+
+// Owned is Listed for all records of the owners of a slot.
+func (v *View) Owned(slot holdfast.Slot, after string, max int) ([]holdfast.Record, error) {
+	return v.owned(slot, holdfast.OwnedPrefix, after, max)
+}
+
+func (v *View) owned(slot holdfast.Slot, prefix, after string, max int) ([]holdfast.Record, error) {
+	list, err := v.records(recordSearch{
+		stored: func(after string, max int) ([]holdfast.Record, error) {
+			return v.history.OwnedRecords(slot, prefix, after, max)
+		},
+		recent: func(s *ledger.State, after string, max int) []holdfast.Record {
+			return s.RecentOwned(slot, prefix, after, max)
+		},
+	}, after, max)
+	if err != nil {
+		return nil, fmt.Errorf("records of owners: %w", err)
+	}
+	return list, nil
+}
+
+// recordSearch finds records above a Key, up to so many, in order of Key: those on the disk as of the checkpoint, and those that have
+// changed since.
+type recordSearch struct {
+	stored func(after string, max int) ([]holdfast.Record, error)
+	recent func(s *ledger.State, after string, max int) []holdfast.Record
+}
+
+func (v *View) records(find recordSearch, after string, max int) (list []holdfast.Record, err error) {
 	for len(list) < max {
-		page, end, err := v.recordPage(index, after, max)
+		page, end, err := v.recordPage(find, after, max)
 		if err != nil {
-			return nil, fmt.Errorf("records of an index: %w", err)
+			return nil, err
 		}
 		list = append(list, page...)
 		if end == "" {
@@ -350,18 +400,18 @@ const pageTries = 8
 
 // recordPage reads one page of memory and disk together. What memory forgets in between could be missed, or be found as it was
 // before: then both are read again.
-func (v *View) recordPage(index, after string, max int) (page []holdfast.Record, end string, err error) {
+func (v *View) recordPage(find recordSearch, after string, max int) (page []holdfast.Record, end string, err error) {
 	var before uint64
 	v.State(func(s *ledger.State) { before = s.Forgotten() })
 	for range pageTries {
-		stored, err := v.history.Records(index, after, max)
+		stored, err := find.stored(after, max)
 		if err != nil {
 			return nil, "", err
 		}
 		now := before
 		v.State(func(s *ledger.State) {
 			if now = s.Forgotten(); now == before {
-				page, end = mergeRecords(s, stored, index, after, max)
+				page, end = mergeRecords(s, find.recent(s, after, max), stored, max)
 			}
 		})
 		if now == before {
@@ -371,8 +421,8 @@ func (v *View) recordPage(index, after string, max int) (page []holdfast.Record,
 	}
 	v.State(func(s *ledger.State) {
 		var stored []holdfast.Record
-		if stored, err = v.history.Records(index, after, max); err == nil {
-			page, end = mergeRecords(s, stored, index, after, max)
+		if stored, err = find.stored(after, max); err == nil {
+			page, end = mergeRecords(s, find.recent(s, after, max), stored, max)
 		}
 	})
 	return page, end, err
@@ -380,8 +430,7 @@ func (v *View) recordPage(index, after string, max int) (page []holdfast.Record,
 
 // mergeRecords drops what memory knows better, and stops where a full page of either side ends: behind it the other side may
 // have more. end is where to go on, "" when everything has been seen.
-func mergeRecords(s *ledger.State, stored []holdfast.Record, index, after string, max int) (page []holdfast.Record, end string) {
-	page = s.RecentByIndex(index, after, max)
+func mergeRecords(s *ledger.State, page, stored []holdfast.Record, max int) (merged []holdfast.Record, end string) {
 	for _, list := range [][]holdfast.Record{page, stored} {
 		if len(list) == max && (end == "" || list[max-1].Key < end) {
 			end = list[max-1].Key

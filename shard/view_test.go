@@ -30,7 +30,7 @@ func TestViewJoinsMemoryAndStore(t *testing.T) {
 		for n := range uint64(60) {
 			txn := payTxn(n+2, 1, 2, holdfast.Amount(n+1))
 			txn.Transfers[0].Ref = holdfast.Ref{7}
-			txn.Records = []holdfast.RecordChange{{Key: fmt.Sprintf("order-%03d", n), Index: []string{"open"}, Body: []byte{byte(n)}}}
+			txn.Records = []holdfast.RecordChange{{Key: fmt.Sprintf("order-%03d", n), Index: []string{"open"}, Body: []byte{byte(n)}}, {Key: ownedKey(n, fmt.Sprintf("order/%03d", n))}}
 			o := f.pay(txn)
 			mustDone(f, o)
 			times = append(times, o.Time)
@@ -50,6 +50,7 @@ func checkView(t *testing.T, v *View, times []holdfast.Time) {
 	n := len(times)
 	checkStatement(t, v, times)
 	checkRecords(t, v, n)
+	checkOwned(t, v, n)
 	sum := holdfast.Amount(0)
 	for i, at := range times {
 		sum += holdfast.Amount(i + 1)
@@ -107,6 +108,53 @@ func checkStatement(t *testing.T, v *View, times []holdfast.Time) {
 	slices.Reverse(got)
 	if diff := cmp.Diff(times, got); diff != "" {
 		t.Fatalf("statement: %s", diff)
+	}
+}
+
+// ownedKey is that of a record of one of two owners in one slot.
+func ownedKey(n uint64, rest string) string {
+	owner, err := holdfast.NewOwner(uint32(n%2), 7)
+	if err != nil {
+		panic(err)
+	}
+	return holdfast.OwnedKey(owner, rest)
+}
+
+// checkOwned lists the records of one owner, and those of both in the slot, at once and in pages.
+func checkOwned(t *testing.T, v *View, n int) {
+	t.Helper()
+	for what, c := range map[string]struct {
+		want int
+		list func(after string, max int) ([]holdfast.Record, error)
+	}{
+		"an owner": {(n + 1) / 2, func(after string, max int) ([]holdfast.Record, error) {
+			return v.Listed(ownedKey(0, "order/"), after, max)
+		}},
+		"a slot": {n, func(after string, max int) ([]holdfast.Record, error) { return v.Owned(7, after, max) }},
+		"nobody": {0, func(after string, max int) ([]holdfast.Record, error) {
+			return v.Listed(ownedKey(0, "refund/"), after, max)
+		}},
+	} {
+		list, err := c.list("", 1000)
+		if err != nil || len(list) != c.want {
+			t.Fatalf("%d records of %s, %v; want %d", len(list), what, err, c.want)
+		}
+		var paged []holdfast.Record
+		for after, more := "", true; more; {
+			page, err := c.list(after, 7)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if paged, more = append(paged, page...), len(page) == 7; more {
+				after = page[6].Key
+			}
+		}
+		if diff := cmp.Diff(list, paged); diff != "" {
+			t.Fatalf("records of %s by pages of 7: %s", what, diff)
+		}
+	}
+	if _, err := v.Listed("o/17/", "", 7); err == nil {
+		t.Fatal("the records of nobody are listed")
 	}
 }
 

@@ -5,9 +5,11 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"holdfast"
 	"holdfast/ledger"
+	"holdfast/shard"
 	"holdfast/store"
 )
 
@@ -260,6 +262,21 @@ func (v *volume) Find(id holdfast.ID) (ledger.Trace, bool, error) {
 func (v *volume) Record(key string) (holdfast.Record, bool, error) {
 	r, ok := v.checkpoint.records[key]
 	return r, ok, v.disk.dead
+}
+
+// ownedRecords are the records of the owners of a slot, of a machine on this disk.
+func (v *volume) ownedRecords(m *shard.Machine, slot holdfast.Slot, after string, max int) (list []holdfast.Record) {
+	m.State(func(s *ledger.State) {
+		list = s.RecentOwned(slot, holdfast.OwnedPrefix, after, max)
+		for key, r := range v.checkpoint.records {
+			owner := holdfast.OwnerOfKey(key)
+			if _, newer := s.RecentRecord(key); !newer && owner != 0 && owner.Slot() == slot && key > after {
+				list = append(list, r)
+			}
+		}
+	})
+	slices.SortFunc(list, func(a, b holdfast.Record) int { return strings.Compare(a.Key, b.Key) })
+	return list[:min(max, len(list))]
 }
 
 // Identity implements shard.Disk.

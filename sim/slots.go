@@ -223,6 +223,22 @@ func (v route) State(at holdfast.ShardID, fn func(*ledger.State)) bool {
 	return ok
 }
 
+// Records implements slot.View.
+func (v route) Records(at holdfast.ShardID, of holdfast.Slot, after string, max int) (list []holdfast.Record, ok bool) {
+	r, ok := v.replica(at)
+	if !ok {
+		return nil, false
+	}
+	if model, is := r.volume.(*volume); is {
+		return model.ownedRecords(r.machine, of, after, max), true
+	}
+	failed := r.machine.Look(func(v *shard.View) (err error) {
+		list, err = v.Owned(of, after, max)
+		return err
+	})
+	return list, failed == nil
+}
+
 // Record implements slot.View.
 func (v route) Record(at holdfast.ShardID, key string) (rec holdfast.Record, found, ok bool) {
 	r, ok := v.replica(at)

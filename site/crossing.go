@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"holdfast"
+	"holdfast/shard"
 	"holdfast/transit"
 )
 
@@ -35,6 +36,26 @@ func (s *Site) land(ctx context.Context, crossings []crossing, bulk bool, outcom
 	for i := range crossings {
 		c := &crossings[i]
 		outcomes[c.at] = c.payment.Outcome(departs[i], lands[i])
+		if c.payment.Pends() && departs[i].Status == holdfast.Done && lands[i].Status == holdfast.Refused {
+			s.awaitSettle(ctx, &c.payment)
+		}
+	}
+}
+
+// awaitSettle waits a moment until the records that a refused payment has written at home are taken back: whoever hears that it was refused
+// and reads them should see them as they are without it. It is refused either way.
+func (s *Site) awaitSettle(ctx context.Context, p *transit.Payment) {
+	ctx, cancel := context.WithTimeout(ctx, settleWait)
+	defer cancel()
+	s.hurryCourier(ctx, p.Home)
+	for settled := false; !settled; {
+		err := s.Read(ctx, p.Home, shard.Stale, func(v *shard.View) (err error) {
+			_, settled, err = v.Txn(p.SettleID())
+			return err
+		})
+		if err != nil || !settled && !pause(ctx, settlePause) {
+			return
+		}
 	}
 }
 

@@ -201,7 +201,7 @@ func (s *Site) restAfter(v moveView, id holdfast.ShardID, p *slot.Proposal, took
 	if p == nil {
 		return moveBusy // a map that could not be written is tried again
 	}
-	if len(p.Txn.Transfers) < few {
+	if max(len(p.Txn.Transfers), len(p.Txn.Records)) < few {
 		return 0
 	}
 	if p.To == id {
@@ -327,6 +327,15 @@ func (v moveView) Record(at holdfast.ShardID, key string) (r holdfast.Record, fo
 	return r, found, err == nil
 }
 
+// Records implements slot.View.
+func (v moveView) Records(at holdfast.ShardID, of holdfast.Slot, after string, max int) (list []holdfast.Record, ok bool) {
+	err := v.site.host.Read(v.ctx, at, shard.Stale, func(view *shard.View) (err error) {
+		list, err = view.Owned(of, after, max)
+		return err
+	})
+	return list, err == nil
+}
+
 // lookup asks this site's replica of a shard what it remembers, and waits for it to have applied enough.
 func (s *Site) lookup(ctx context.Context) transit.Lookup {
 	return func(o transit.Origin, id holdfast.ID) (stored *holdfast.Txn, found, ok bool) {
@@ -437,19 +446,42 @@ func (s *Site) awaitMap(ctx context.Context) bool {
 	return ctx.Err() == nil
 }
 
-// lookAgain reports that some transactions were answered "moved" and there is time to go where their owners are.
-func (s *Site) lookAgain(ctx context.Context, outcomes []holdfast.Outcome) bool {
-	return slices.ContainsFunc(outcomes, isMoved) && s.awaitMap(ctx)
+// lookAgain reports that some transactions were answered "moved", or "record-pending", and there is time to go where their owners are, or
+// to ask when what is under way may be settled: after n attempts, ever more seldom, because each stands in a log.
+func (s *Site) lookAgain(ctx context.Context, outcomes []holdfast.Outcome, n int) bool {
+	if slices.ContainsFunc(outcomes, isMoved) {
+		return s.awaitMap(ctx)
+	}
+	return slices.ContainsFunc(outcomes, isPending) && pause(ctx, settlePause<<min(n, 3))
+}
+
+const (
+	settlePause = 8 * time.Millisecond
+	settleWait  = 500 * time.Millisecond // of a caller whose payment was refused, until its records are taken back
+)
+
+// pause is false when there is no time left.
+func pause(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-timer.C:
+		return true
+	}
 }
 
 func isMoved(o holdfast.Outcome) bool { return o.Code == holdfast.CodeMoved }
 
-// resubmit asks once more for what was answered "moved", with the same ids.
+func isPending(o holdfast.Outcome) bool { return o.Code == holdfast.CodeRecordPending }
+
+// resubmit asks once more for what was answered "moved" or "record-pending", with the same ids.
 func (s *Site) resubmit(ctx context.Context, txns []holdfast.Txn, bulk bool, outcomes []holdfast.Outcome) {
 	var again []holdfast.Txn
 	var at []int
 	for i := range outcomes {
-		if isMoved(outcomes[i]) {
+		if isMoved(outcomes[i]) || isPending(outcomes[i]) {
 			again, at = append(again, txns[i]), append(at, i)
 		}
 	}

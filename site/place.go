@@ -30,7 +30,7 @@ func (s *Site) ShardOfAccount(id holdfast.AccountID) holdfast.ShardID {
 	return s.ShardOf(id.Owner)
 }
 
-// ShardOfKey is the shard of a record whose transaction had no account, and so no owner. Slots take such records nowhere when
+// ShardOfKey is the shard of a record that belongs to no owner, and whose transaction had no account either. Slots take such records nowhere when
 // they move: the map that the fleet was born with says for ever where they are.
 func (s *Site) ShardOfKey(key string) holdfast.ShardID {
 	h := fnv.New64a()
@@ -67,8 +67,8 @@ func shardIDs(n int) []holdfast.ShardID {
 	return ids
 }
 
-// place says where a well-formed transaction belongs: to the shard of its accounts, to two of them if it can cross, or, without
-// accounts, to that of its hold, then that of its records.
+// place says where a well-formed transaction belongs: to the shard of its accounts and of the owners of its records, to two of them if it can
+// cross, or, without any, to that of its hold, then that of its other records.
 func (s *Site) place(ctx context.Context, t *holdfast.Txn) (p transit.Payment, code holdfast.Code, field string) {
 	if s.extent.Load().now == 1 {
 		return transit.Payment{Home: 1, Txn: t}, holdfast.CodeOK, ""
@@ -86,6 +86,13 @@ func (s *Site) place(ctx context.Context, t *holdfast.Txn) (p transit.Payment, c
 		p, code, field, known = transit.Route(t, d, remembered(holdsOf), s.lookup(ctx))
 	} else { // nobody has ever moved
 		p, code, field = transit.Make(t, d.ShardOf, holdsOf)
+	}
+	if known && len(d.been) > 0 {
+		if q, found, sure := transit.Anywhere(t, code, s.ShardIDs(), remembered(holdsOf), s.lookup(ctx)); found {
+			p, code, field = q, holdfast.CodeOK, ""
+		} else {
+			known = sure
+		}
 	}
 	if !known && failed == nil {
 		failed = shard.ErrNoQuorum

@@ -29,22 +29,31 @@ const maxHops = 8
 // account is served at that moment, also when this site has not heard of its move yet. fn may be called several times; what it did
 // the last time counts.
 func (s *Site) ReadAccount(ctx context.Context, id holdfast.AccountID, mode shard.ReadMode, fn func(Stay, *shard.View) error) error {
-	at := s.ShardOfAccount(id)
-	if len(s.ShardMap().Homes) == 1 || id.OfShard() {
+	if id.OfShard() {
+		at := s.ShardOfAccount(id)
+		return s.Read(ctx, at, mode, func(v *shard.View) error { return fn(Stay{Shard: at}, v) })
+	}
+	return s.ReadOwner(ctx, id.Owner, mode, fn)
+}
+
+// ReadOwner is [Site.ReadAccount] for all that belongs to an owner: his accounts and his records.
+func (s *Site) ReadOwner(ctx context.Context, owner holdfast.Owner, mode shard.ReadMode, fn func(Stay, *shard.View) error) error {
+	at, of := s.ShardOf(owner), owner.Slot()
+	if len(s.ShardMap().Homes) == 1 {
 		return s.Read(ctx, at, mode, func(v *shard.View) error { return fn(Stay{Shard: at}, v) })
 	}
 	for hop := range maxHops {
 		if hop >= maxHops/2 { // replicas here know of the move by halves
 			mode = shard.Linearizable
 		}
-		moved := hop > 0 || len(s.ShardMap().been[id.Owner.Slot()]) > 0
-		next, err := s.readAt(ctx, at, id.Owner.Slot(), mode, moved, fn)
+		moved := hop > 0 || len(s.ShardMap().been[of]) > 0
+		next, err := s.readAt(ctx, at, of, mode, moved, fn)
 		if err != nil || next == 0 {
 			return err
 		}
 		at = next
 	}
-	return fmt.Errorf("account %s was not found where it is said to be, %d times: %w", id, maxHops, shard.ErrTimeout)
+	return fmt.Errorf("owner %s was not found where he is said to be, %d times: %w", owner, maxHops, shard.ErrTimeout)
 }
 
 // readAt reads in a shard that may have a slot, which has moved before or not; next is where to go on, 0: fn has seen what there is.
@@ -94,19 +103,9 @@ func (g *serving) elsewhere() bool { return g.gate == ledger.GateGone || g.gate 
 // servingOf reads the note of a slot only if there is something to say: most slots have never moved, and looking for what is not
 // there costs a look at the disk.
 func servingOf(v *shard.View, of holdfast.Slot, moved bool) (g serving, err error) {
-	var gates ledger.Gates
-	known := false
-	v.State(func(s *ledger.State) { gates, known = s.Gates() })
-	if !known {
-		r, found, err := v.Record(ledger.GatesKey)
-		if err != nil {
-			return g, err
-		}
-		if found {
-			if gates, err = ledger.ReadGates(r.Body); err != nil {
-				return g, err
-			}
-		}
+	gates, err := gatesOf(v)
+	if err != nil {
+		return g, err
 	}
 	if g.gate = gates.Of(of); g.gate == ledger.GateOpen && !moved {
 		return g, nil
@@ -118,6 +117,19 @@ func servingOf(v *shard.View, of holdfast.Slot, moved bool) (g serving, err erro
 	note, err := slot.ReadNote(r.Body)
 	g.move, g.other, g.origins = note.Move, note.Other, note.Origins
 	return g, err
+}
+
+func gatesOf(v *shard.View) (gates ledger.Gates, err error) {
+	known := false
+	v.State(func(s *ledger.State) { gates, known = s.Gates() })
+	if known {
+		return gates, nil
+	}
+	r, found, err := v.Record(ledger.GatesKey)
+	if err != nil || !found {
+		return gates, err
+	}
+	return ledger.ReadGates(r.Body)
 }
 
 // ReadOrigin calls fn with the books of a shard where a slot has been, with all that ever happened to the slot there up to its last leave.

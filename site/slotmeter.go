@@ -22,6 +22,11 @@ type slotMeter struct {
 
 // count notes whom a transaction is about.
 func (m *slotMeter) count(t *holdfast.Txn) {
+	for i := range t.Records {
+		if owner := holdfast.OwnerOfKey(t.Records[i].Key); owner != 0 && len(t.Transfers) == 0 {
+			m.counts[owner.Slot()].Add(1)
+		}
+	}
 	for i := range t.Transfers {
 		leg := &t.Transfers[i]
 		if leg.Debit.Owner != 0 {

@@ -64,7 +64,7 @@ func (s *Site) submit(ctx context.Context, txns []holdfast.Txn, bulk bool, outco
 	ctx, cancel := s.within(ctx)
 	defer cancel()
 	s.submitOnce(ctx, txns, bulk, outcomes)
-	for s.lookAgain(ctx, outcomes) {
+	for n := 0; s.lookAgain(ctx, outcomes, n); n++ {
 		s.resubmit(ctx, txns, bulk, outcomes)
 	}
 }

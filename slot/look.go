@@ -18,6 +18,8 @@ type View interface {
 	State(at holdfast.ShardID, fn func(*ledger.State)) bool
 	// Record returns a record; ok is false when the shard cannot be read just now.
 	Record(at holdfast.ShardID, key string) (r holdfast.Record, found, ok bool)
+	// Records returns up to max records of the owners of a slot, with a Key above after, in order of Key.
+	Records(at holdfast.ShardID, slot holdfast.Slot, after string, max int) (list []holdfast.Record, ok bool)
 }
 
 // standing is the records about a slot in one shard.

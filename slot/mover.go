@@ -22,6 +22,8 @@ type Config struct {
 	Wait holdfast.Time
 	// Page is how many accounts one transaction may change; 0: 512.
 	Page int
+	// Chunk is how many records of owners are compared at a time; 0: 128.
+	Chunk int
 	// Few is how few accounts differ when a slot is shut, unless so many change that it never comes to that; 0: 32.
 	Few int
 }
@@ -29,6 +31,7 @@ type Config struct {
 func (c Config) withDefaults() Config {
 	c.Ebb, c.Pause, c.Wait = cmp.Or(c.Ebb, 100e6), cmp.Or(c.Pause, 500e6), cmp.Or(c.Wait, 3e9)
 	c.Page, c.Few = cmp.Or(c.Page, maxAccounts), cmp.Or(c.Few, 32)
+	c.Chunk = cmp.Or(c.Chunk, manyRecords)
 	return c
 }
 
@@ -56,6 +59,7 @@ type Work struct {
 type Mover struct {
 	config   Config
 	contents contents
+	papers   papers
 	move     holdfast.ID // the one that the fields below are about
 	asked    holdfast.ID // the proposal under way; zero: none
 	until    holdfast.Time
@@ -280,6 +284,11 @@ func (m *Mover) approach(now holdfast.Time, v View, here, there *standing) Work 
 	switch {
 	case !ok:
 		return Work{}
+	case p.left && p.empty() && here.gate() == ledger.GateEbbing: // comparing takes longer than departs may be barred
+		m.ebbing = 0
+		return m.propose(now, here.shard, holdfast.Txn{Records: here.change(ledger.GateMarked, here.note)})
+	case p.left && p.empty(): // nothing that differs was found yet
+		return Work{}
 	case shut && !p.left:
 		return m.finish(now, v, p, here, there)
 	case shut || p.left || m.worth(p.n):
@@ -348,7 +357,10 @@ func (m *Mover) page(v View, here, there *standing, shut bool) (p *page, ok bool
 		return true
 	})
 	p.left = p.left || !whole
-	return p, ok && !unknown
+	if !ok || unknown {
+		return p, false
+	}
+	return p, m.papersOf(v, p, here, there)
 }
 
 // owed is a hold as callers know it.
@@ -625,6 +637,9 @@ func (m *Mover) clear(now holdfast.Time, v View, here *standing) Work {
 		}
 		return !p.full()
 	})
+	if ok && whole {
+		whole, ok = discard(v, p, here.shard, here.slot, m.config.Chunk)
+	}
 	switch {
 	case !ok:
 		return Work{}

@@ -23,8 +23,9 @@ type page struct {
 	opened map[holdfast.AccountID]bool
 	noted  map[string]bool // keys of records of holds that it writes
 	now    holdfast.Time   // in the log of the shard where the slot is
-	limit  int             // how many accounts it may change
-	n      int             // accounts that it changes
+	limit  int             // how many accounts and records it may change
+	n      int             // accounts and records of owners that it changes
+	papers int             // those records
 	left   bool            // there is more than fits, or that needs a page of its own
 }
 
@@ -43,7 +44,7 @@ func (p *page) open(id holdfast.AccountID) {
 func (p *page) full() bool { return p.n >= p.limit || len(p.txn.Transfers) >= maxLegs }
 
 // empty reports that nothing would change but records about the move.
-func (p *page) empty() bool { return len(p.txn.Accounts)+len(p.txn.Transfers) == 0 }
+func (p *page) empty() bool { return len(p.txn.Accounts)+len(p.txn.Transfers)+p.papers == 0 }
 
 // balance moves what makes a balance right, between the account and that through which balances come and go at shard at.
 func (p *page) balance(id holdfast.AccountID, have, want holdfast.Amount, at, other holdfast.ShardID) {

@@ -10,3 +10,6 @@ func plantedFinishEarly() bool     { return false }
 func plantedHoldsLeft() bool       { return false }
 func plantedStayUnasked() bool     { return false }
 func plantedMapBeforeFinish() bool { return false }
+func plantedChangesLeft() bool     { return false }
+func plantedVersionsAnew() bool    { return false }
+func plantedRecordsKept() bool     { return false }

@@ -55,4 +55,11 @@ var faults = map[string]*bool{
 	"MapBeforeFinish":  &PlantedMapBeforeFinish,
 	"OriginsForgotten": &transit.PlantedOriginsForgotten,
 	"GateLeaks":        &ledger.PlantedGateLeaks,
+	"ChangesLeft":      &PlantedChangesLeft,
+	"VersionsAnew":     &PlantedVersionsAnew,
+	"RecordsKept":      &PlantedRecordsKept,
+	"RecordLeaks":      &ledger.PlantedRecordLeaks,
+	"PendingIgnored":   &ledger.PlantedPendingIgnored,
+	"RecordsStand":     &transit.PlantedRecordsStand,
+	"RecordsUndrained": &transit.PlantedRecordsUndrained,
 }

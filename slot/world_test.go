@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -28,13 +29,16 @@ type world struct {
 	told    map[holdfast.ID]holdfast.Outcome
 	// answered are those that were told something that stays, if only that nothing can be done.
 	answered map[holdfast.ID]bool
+	papers   map[string]holdfast.Record // as they were last written, wherever
 	moves    int
 	calm     bool // nothing is lost any more
 	page     int  // accounts in a page
+	chunk    int  // records compared at a time
+	putOff   bool // something met a record that was pending
 	stats    *stats
 }
 
-type stats struct{ moved, redirected, holds, again, refused, frozen int }
+type stats struct{ moved, redirected, holds, again, refused, frozen, papers, carried, takenBack int }
 
 // home is one shard: its leader, and the replica that the others see, which lags behind.
 type home struct {
@@ -88,8 +92,9 @@ func account(slot int, purpose string) holdfast.AccountID {
 }
 
 func newWorld(t *rapid.T, s *stats) *world {
-	w := &world{t: t, now: 1e9, told: map[holdfast.ID]holdfast.Outcome{}, answered: map[holdfast.ID]bool{}, stats: s}
+	w := &world{t: t, now: 1e9, told: map[holdfast.ID]holdfast.Outcome{}, answered: map[holdfast.ID]bool{}, papers: map[string]holdfast.Record{}, stats: s}
 	w.page = rapid.SampledFrom([]int{1, 3, 0}).Draw(t, "page")
+	w.chunk = rapid.SampledFrom([]int{1, 2, 0}).Draw(t, "chunk")
 	var first chart
 	for slot := range slotsUsed {
 		first.at[slot] = holdfast.ShardID(slot%testShards + 1)
@@ -135,7 +140,7 @@ func (w *world) chart() *chart { return &w.charts[len(w.charts)-1] }
 func (w *world) crash(s holdfast.ShardID) {
 	h := w.shard(s)
 	h.courier = transit.NewCourier(transit.CourierConfig{Home: s, Grace: 50e6, Wait: 400e6, InFlight: 2})
-	h.mover = New(Config{Shard: s, Ebb: 200e6, Pause: 100e6, Wait: 400e6, Page: w.page})
+	h.mover = New(Config{Shard: s, Ebb: 200e6, Pause: 100e6, Wait: 400e6, Page: w.page, Chunk: w.chunk})
 }
 
 // journal is the log of a shard. No segment is ever forgotten, so nothing else is asked of it.
@@ -159,7 +164,8 @@ func (w *world) apply(s holdfast.ShardID, t holdfast.Txn) holdfast.Outcome {
 		w.t.Fatalf("shard %d: %v", s, err)
 	}
 	o := out[0]
-	if o.Status == holdfast.NotExecuted && o.Code != holdfast.CodeMoved {
+	w.written(s, &t, &o)
+	if o.Status == holdfast.NotExecuted && o.Code != holdfast.CodeMoved && o.Code != holdfast.CodeRecordPending {
 		w.t.Fatalf("shard %d: %s is malformed in the log: %s %s\n%+v", s, t.ID, o.Code, o.Field, t)
 	}
 	if _, err := h.state.Recount(); err != nil {
@@ -227,6 +233,10 @@ func (v view) Whereto(p *transit.Payment) (holdfast.ShardID, bool, bool) {
 func (v view) Record(s holdfast.ShardID, key string) (holdfast.Record, bool, bool) {
 	row, found := v.state(s).RecentRecord(key)
 	return row.Record, found && !row.Deleted, true
+}
+
+func (v view) Records(s holdfast.ShardID, slot holdfast.Slot, after string, max int) ([]holdfast.Record, bool) {
+	return v.state(s).RecentOwned(slot, holdfast.OwnedPrefix, after, max), true
 }
 
 func (v view) Decided(s holdfast.ShardID, id holdfast.ID) (*holdfast.Txn, holdfast.Outcome, bool) {
@@ -301,6 +311,13 @@ func (v view) holdsIn(at holdfast.ShardID, hold holdfast.ID) (list []transit.Hel
 func (w *world) submit(t *holdfast.Txn) {
 	v, d := w.site(t)
 	p, code, _, ok := transit.Route(t, d, v.holdsOf, v.lookup)
+	if ok {
+		if q, found, sure := transit.Anywhere(t, code, []holdfast.ShardID{1, 2, 3}, v.holdsOf, v.lookup); !sure {
+			return
+		} else if found {
+			p, code = q, holdfast.CodeOK
+		}
+	}
 	if ok && code == holdfast.CodeOK {
 		w.depart(t, p)
 	}
@@ -358,6 +375,7 @@ func (w *world) landAt(t *holdfast.Txn, p transit.Payment, depart holdfast.Outco
 
 // tell checks an answer against those before it: what is certain stays.
 func (w *world) tell(t *holdfast.Txn, o holdfast.Outcome) {
+	w.putOff = w.putOff || o.Code == holdfast.CodeRecordPending
 	if o.Status != holdfast.Done && o.Status != holdfast.Refused {
 		return
 	}
@@ -486,6 +504,82 @@ func (w *world) finish() {
 	}
 	w.compareWithTold()
 	w.compareMoving()
+	w.compareRecords()
+}
+
+// paper is the key of a record of the owner in a slot.
+func paper(slot, n int) string { return holdfast.OwnedKey(account(slot, "a").Owner, strconv.Itoa(n)) }
+
+// papersEach is how many records the owner in a slot has: one more than are compared at a time, of which a few change.
+const papersEach = 3
+
+// written follows what a log does to records: a version never comes twice with another content, wherever its owner is, and what is done
+// counts on from the last version that was acknowledged anywhere.
+func (w *world) written(s holdfast.ShardID, t *holdfast.Txn, o *holdfast.Outcome) {
+	if o.Status != holdfast.Done || o.Replay || ledger.OfMove(t) {
+		return
+	}
+	for i := range t.Records {
+		c := &t.Records[i]
+		if holdfast.OwnerOfKey(c.Key) == 0 {
+			continue
+		}
+		row, _ := w.shard(s).state.RecentRecord(c.Key)
+		before, there := w.papers[c.Key]
+		switch {
+		case c.Op == holdfast.RecordKeep && row.Version == before.Version && string(row.Body) == string(before.Body):
+		case row.Deleted && c.Op != holdfast.RecordTakeBack:
+			w.t.Fatalf("%s is not there after it was written: %+v", c.Key, row)
+		case !row.Deleted && row.Version != before.Version+1:
+			w.t.Fatalf("%s has version %d in shard %d after %s, and was at version %d (%v)", c.Key, row.Version, s, t.ID, before.Version, there)
+		}
+		if w.papers[c.Key] = row.Record; row.Deleted {
+			delete(w.papers, c.Key)
+		}
+		if c.Op == holdfast.RecordTakeBack {
+			w.stats.takenBack++
+		}
+	}
+}
+
+// compareRecords: every record is once in the fleet, where its owner is now, as it was last written; what a payment has written is there if
+// it is done, and nothing else.
+func (w *world) compareRecords() {
+	for s := range holdfast.ShardID(testShards) {
+		for slot := range slotsUsed {
+			for _, r := range w.shard(s+1).state.RecentOwned(holdfast.Slot(slot), holdfast.OwnedPrefix, "", 1000) {
+				if w.chart().at[slot] != s+1 {
+					w.t.Fatalf("%s is left in shard %d: %+v", r.Key, s+1, r)
+				}
+				if len(w.chart().origins[slot]) > 0 {
+					w.stats.carried++
+				}
+			}
+		}
+	}
+	want := map[string]int{}
+	for _, t := range w.asked {
+		if o := w.told[t.ID]; o.Status == holdfast.Done {
+			for i := range t.Records {
+				want[t.Records[i].Key]++
+				w.stats.papers++
+			}
+		}
+	}
+	for slot := range slotsUsed {
+		for n := range papersEach {
+			key := paper(slot, n)
+			last := w.papers[key]
+			row, found := w.shard(w.chart().at[slot]).state.RecentRecord(key)
+			if found != (last.Version > 0) && !row.Deleted || found && !row.Deleted && (row.Version != last.Version ||
+				row.Changed != last.Changed || string(row.Body) != string(last.Body) || !slices.Equal(row.Index, last.Index) || row.Pending != nil) {
+				w.t.Fatalf("%s is %+v in shard %d, and was last %+v", key, row, w.chart().at[slot], last)
+			}
+			if lines := strings.Count(string(row.Body), ";"); lines != want[key] {
+				w.t.Fatalf("%s has %d lines, the answers add up to %d: %s", key, lines, want[key], row.Body)
+			}
+		}
+	}
 }
 
 func (w *world) settle() {
@@ -510,8 +604,14 @@ func (w *world) deliverAll() {
 
 func (w *world) askAll() {
 	for _, t := range w.asked {
-		w.submit(t)
-		w.deliverAll()
+		for again := true; again; {
+			w.putOff = false
+			w.submit(t)
+			w.deliverAll()
+			if again = w.putOff; again {
+				w.settle()
+			}
+		}
 	}
 }
 
@@ -631,6 +731,10 @@ func (w *world) draw() *holdfast.Txn {
 		t.Accounts = []holdfast.AccountChange{{Op: op, ID: account(pick(slotsUsed, "slot"), wallets[pick(len(wallets), "wallet")])}}
 		return t
 	}
+	defer w.drawRecords(t, pick)
+	if pick(8, "records") == 0 {
+		return t
+	}
 	legs := 1 + pick(6, "legs")/3
 	from, to := pick(slotsUsed, "from"), pick(slotsUsed, "to")
 	holds := pick(3, "kind") == 0
@@ -664,6 +768,37 @@ func (w *world) draw() *holdfast.Txn {
 		t.Transfers = append(t.Transfers, leg)
 	}
 	return t
+}
+
+// drawRecords adds what a transaction writes about owners: a line in a record of one of those whom it pays from or to, mostly, which has to
+// be as it was last written.
+func (w *world) drawRecords(t *holdfast.Txn, pick func(int, string) int) {
+	if len(t.Transfers) > 0 && pick(2, "records with it") == 0 {
+		return
+	}
+	taken := map[string]bool{}
+	for range 1 + pick(3, "papers") {
+		slot := pick(slotsUsed, "of slot")
+		if n := len(t.Transfers); n > 0 && pick(6, "of a stranger") > 0 {
+			leg := &t.Transfers[pick(n, "of leg")]
+			side := []holdfast.AccountID{leg.Debit, leg.Credit}[pick(2, "side")]
+			if side.Owner != 0 {
+				slot = int(side.Owner.Slot())
+			}
+		}
+		key := paper(slot, pick(papersEach, "paper"))
+		if taken[key] {
+			continue
+		}
+		taken[key] = true
+		r := w.papers[key]
+		if pick(6, "need") == 0 {
+			t.Preconditions = append(t.Preconditions, holdfast.Precondition{Key: key, Version: r.Version})
+			continue
+		}
+		body := fmt.Sprintf("%s%s;", r.Body, t.ID.String()[19:])
+		t.Records = append(t.Records, holdfast.RecordChange{Key: key, Expect: r.Version, Body: []byte(body), Index: []string{"all"}})
+	}
 }
 
 func (w *world) drawEnd(pick func(int, string) int) holdfast.Transfer {
@@ -770,7 +905,7 @@ func TestMovesLoseNothing(t *testing.T) {
 }
 
 func (s *stats) triedAll() bool {
-	return s.moved > 0 && s.redirected > 0 && s.holds > 0 && s.again > 0 && s.frozen > 0
+	return s.moved > 0 && s.redirected > 0 && s.holds > 0 && s.again > 0 && s.frozen > 0 && s.papers > 0 && s.carried > 0 && s.takenBack > 0
 }
 
 // describe tells what of a move is in a transaction.
@@ -785,7 +920,13 @@ func describe(t *holdfast.Txn) (text string) {
 			text += " of " + l.Hold.String()[19:]
 		}
 	}
+	for _, p := range t.Preconditions {
+		text += fmt.Sprintf(" need %s at %d", p.Key, p.Version)
+	}
 	for _, r := range t.Records {
+		if holdfast.OwnerOfKey(r.Key) != 0 {
+			text += fmt.Sprintf(" write %s op %d at %d, %q", r.Key, r.Op, r.Expect, r.Body)
+		}
 		if g, err := ledger.ReadGates(r.Body); r.Key == ledger.GatesKey && err == nil {
 			for _, slot := range g.Slots() {
 				text += fmt.Sprintf(" gate of %d: %d", slot, g.Of(slot))

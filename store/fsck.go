@@ -203,7 +203,7 @@ func (f *fsck) refs() error {
 
 // records looks for the record of every index key.
 func (f *fsck) records() error {
-	lo, hi := shardKey(f.shard.id, kindRecord), shardKey(f.shard.id, kindRecord+1)
+	lo, hi := shardKey(f.shard.id, kindRecord), shardKey(f.shard.id, kindOwned+1)
 	return f.shard.scan(f.shard.store.state, lo, hi, func(key, value []byte) error {
 		record, err := readRecord(key, value)
 		if err != nil {

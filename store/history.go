@@ -191,6 +191,32 @@ func (sh *Shard) Records(index, after string, max int) (out []holdfast.Record, e
 	return out, err
 }
 
+// OwnedRecords returns up to max records of the owners of a slot whose Key begins with prefix and is above after, in order of Key, as one
+// checkpoint has them.
+func (sh *Shard) OwnedRecords(slot holdfast.Slot, prefix, after string, max int) (out []holdfast.Record, err error) {
+	head := slotKey(nil, sh.id, slot)
+	within := append(slices.Clone(head), prefix...)
+	start := within
+	if after >= prefix {
+		start = append(append(slices.Clone(head), after...), 0)
+	}
+	err = sh.with(func(it *pebble.Iterator) error {
+		for ok := it.SeekGE(start); ok && bytes.HasPrefix(it.Key(), within) && len(out) < max; ok = it.Next() {
+			value, err := it.ValueAndErr()
+			if err != nil {
+				return sh.readError(0, it.Key(), err)
+			}
+			record, err := readRecord(it.Key(), value)
+			if err != nil {
+				return err
+			}
+			out = append(out, record)
+		}
+		return nil
+	})
+	return out, err
+}
+
 // indexed returns the keys of records under an index key.
 func (sh *Shard) indexed(it *pebble.Iterator, index, after string, max int) (keys []string) {
 	prefix := indexPrefix(nil, sh.id, index)

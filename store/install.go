@@ -285,7 +285,7 @@ func (b *installBuilder) addState(value []byte) (err error) {
 			return err
 		}
 	}
-	return b.put(b.states, kind == kindID || kind == kindRecord, value)
+	return b.put(b.states, kind == kindID || kind == kindRecord || kind == kindOwned, value)
 }
 
 func (b *installBuilder) put(t *tables, filter bool, value []byte) error {

@@ -25,7 +25,8 @@ const (
 	kindMeta     = 'm' // state
 	kindRanges   = 'n' // state
 	kindOutbox   = 'o' // state: sequence number
-	kindRecord   = 'r' // state: record key
+	kindRecord   = 'r' // state: record key, of records that belong to no owner
+	kindOwned    = 's' // state: slot, record key, of those that belong to one
 	kindID       = 't' // state: id; last, so that rising ids are above everything else of their shard
 )
 
@@ -79,9 +80,27 @@ func outboxKey(b []byte, shard holdfast.ShardID, seq uint64) []byte {
 	return binary.BigEndian.AppendUint64(appendKey(b, shard, kindOutbox), seq)
 }
 
+// recordKey is where a record is: those of the owners of a slot stand together, because together they move.
 func recordKey(b []byte, shard holdfast.ShardID, key string) []byte {
+	if owner := holdfast.OwnerOfKey(key); owner != 0 {
+		return append(slotKey(b, shard, owner.Slot()), key...)
+	}
 	return append(appendKey(b, shard, kindRecord), key...)
 }
+
+func slotKey(b []byte, shard holdfast.ShardID, slot holdfast.Slot) []byte {
+	return binary.BigEndian.AppendUint16(appendKey(b, shard, kindOwned), uint16(slot))
+}
+
+// recordName is the key of a record, out of that of its row.
+func recordName(key []byte) string {
+	if key[2] == kindOwned {
+		return string(key[min(ownedHead, len(key)):])
+	}
+	return string(key[keyHead:])
+}
+
+const ownedHead = keyHead + 2
 
 const refKeyBytes = keyHead + 16 + 8 + 4 + 2
 

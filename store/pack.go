@@ -17,6 +17,8 @@ const (
 	formatHold    = 1
 	formatRecord  = 1
 	formatQueued  = 1
+
+	formatPending = 2 // of a record that a payment under way has written
 )
 
 // unpacker reads packed fields one after the other; the first that is not there makes it bad for good.
@@ -224,7 +226,17 @@ func readPlace(u *unpacker) (p holdfast.Position, leg holdfast.Leg) {
 }
 
 func appendRecord(b []byte, r *holdfast.Record) []byte {
-	b = append(b, formatRecord)
+	if r.Pending == nil {
+		return appendDocument(append(b, formatRecord), r)
+	}
+	b = append(appendDocument(append(b, formatPending), r), r.Pending.Payment[:]...)
+	if r.Pending.Before == nil {
+		return append(b, 0)
+	}
+	return appendDocument(append(b, 1), r.Pending.Before)
+}
+
+func appendDocument(b []byte, r *holdfast.Record) []byte {
 	b = binary.AppendUvarint(b, r.Version)
 	b = binary.AppendUvarint(b, uint64(r.Changed))
 	b = binary.AppendUvarint(b, uint64(len(r.Index)))
@@ -235,13 +247,33 @@ func appendRecord(b []byte, r *holdfast.Record) []byte {
 }
 
 func readRecord(key, value []byte) (holdfast.Record, error) {
-	u := unpack(value, formatRecord)
-	r := holdfast.Record{Key: string(key[keyHead:]), Version: u.uvarint(), Changed: holdfast.Time(u.uvarint())}
+	format := byte(formatRecord)
+	if len(value) > 0 && value[0] == formatPending {
+		format = formatPending
+	}
+	u := unpack(value, format)
+	r := u.document(recordName(key))
+	if format == formatPending {
+		r.Pending = &holdfast.PendingChange{Payment: u.word()}
+		switch u.byte() {
+		case 0:
+		case 1:
+			before := u.document(r.Key)
+			r.Pending.Before = &before
+		default:
+			u.bad = true
+		}
+	}
+	return r, u.done(key, "a record")
+}
+
+func (u *unpacker) document(name string) holdfast.Record {
+	r := holdfast.Record{Key: name, Version: u.uvarint(), Changed: holdfast.Time(u.uvarint())}
 	for n := u.count(); n > 0 && !u.bad; n-- {
 		r.Index = append(r.Index, u.text())
 	}
 	r.Body = u.blob()
-	return r, u.done(key, "a record")
+	return r
 }
 
 func appendQueued(b []byte, q *holdfast.Queued) []byte {

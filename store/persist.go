@@ -333,7 +333,16 @@ func (p *persister) records(shard holdfast.ShardID, rows []ledger.RecordRow, t *
 	for i := range rows {
 		sorted[i] = &rows[i]
 	}
-	slices.SortFunc(sorted, func(a, b *ledger.RecordRow) int { return cmp.Compare(a.Key, b.Key) })
+	// Those of no owner come first, the others slot by slot.
+	place := func(r *ledger.RecordRow) int {
+		if owner := holdfast.OwnerOfKey(r.Key); owner != 0 {
+			return 1 + int(owner.Slot())
+		}
+		return 0
+	}
+	slices.SortFunc(sorted, func(a, b *ledger.RecordRow) int {
+		return cmp.Or(cmp.Compare(place(a), place(b)), cmp.Compare(a.Key, b.Key))
+	})
 	for _, r := range sorted {
 		if t.size > tableBytes {
 			t.open(true)

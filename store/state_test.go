@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -107,6 +108,7 @@ func (m *model) compare(t *testing.T, sh *Shard) {
 		}
 	}
 	m.compareRecords(t, sh)
+	m.compareOwned(t, sh)
 	holds := map[holdfast.ID]ledger.OpenHold{}
 	if err := sh.OpenHolds(func(h *ledger.OpenHold) bool { holds[h.ID] = *h; return true }); err != nil {
 		t.Fatal(err)
@@ -191,6 +193,43 @@ func (m *model) compareRecords(t *testing.T, sh *Shard) {
 	}
 }
 
+// compareOwned lists the records of owners slot by slot, and those of each owner by the beginning of their keys.
+func (m *model) compareOwned(t *testing.T, sh *Shard) {
+	t.Helper()
+	for slot := range holdfast.Slot(ownedSlots) {
+		for _, prefix := range []string{holdfast.OwnedPrefix, holdfast.OwnedKey(testOwner(0, slot), ""), holdfast.OwnedKey(testOwner(1, slot), "a/")} {
+			var want, got []holdfast.Record
+			for key, r := range m.records {
+				if owner := holdfast.OwnerOfKey(key); owner != 0 && owner.Slot() == slot && strings.HasPrefix(key, prefix) {
+					want = append(want, r)
+				}
+			}
+			slices.SortFunc(want, func(a, b holdfast.Record) int { return compareText(a.Key, b.Key) })
+			for after := ""; ; {
+				page := must[[]holdfast.Record](t)(sh.OwnedRecords(slot, prefix, after, 2))
+				if len(page) == 0 {
+					break
+				}
+				got = append(got, page...)
+				after = page[len(page)-1].Key
+			}
+			if diff := cmp.Diff(want, got, cmpopts.EquateEmpty()); diff != "" {
+				t.Fatalf("records of slot %d under %q: %s", slot, prefix, diff)
+			}
+		}
+	}
+}
+
+const ownedSlots = 3
+
+func testOwner(n uint32, slot holdfast.Slot) holdfast.Owner {
+	owner, err := holdfast.NewOwner(n, slot)
+	if err != nil {
+		panic(err)
+	}
+	return owner
+}
+
 func compareText(a, b string) int {
 	switch {
 	case a < b:
@@ -240,9 +279,18 @@ func (w *world) anything(open []holdfast.ID) *holdfast.Txn {
 
 func (w *world) recordChange() holdfast.RecordChange {
 	r := holdfast.RecordChange{Key: fmt.Sprintf("record\x00%d", w.rng.IntN(12)), Expect: holdfast.AnyVersion}
-	if w.rng.IntN(4) == 0 {
+	owned := w.rng.IntN(2) == 0
+	if owned {
+		r.Key = holdfast.OwnedKey(testOwner(w.rng.Uint32N(2), holdfast.Slot(w.rng.IntN(ownedSlots))), fmt.Sprintf("%c/%d", 'a'+w.rng.IntN(2), w.rng.IntN(3)))
+	}
+	switch w.rng.IntN(8) {
+	case 0, 1:
 		r.Delete = true
 		return r
+	case 2, 3:
+		if owned {
+			r.Op = holdfast.RecordPend // nothing ends it: the next change is put off
+		}
 	}
 	r.Body = make([]byte, w.rng.IntN(50))
 	for _, i := range w.rng.Perm(len(indexKeys) - 1)[:w.rng.IntN(4)] {

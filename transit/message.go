@@ -35,8 +35,15 @@ func bad(format string, args ...any) error {
 //	  claim  48   (and collect) debit 20, credit 20, amount 8: what the hold says and the transfer may leave out
 //	txn           the caller's transaction, in the encoding of package ledger
 //
+// In version 2, when records of owners or preconditions on them go with it, this follows:
+//
+//	side      1   of each precondition, then of each record: 0 home, 1 away
+//
 // The classes are written down and not found again by the shard map, which may have changed when the message is read.
-const messageVersion = 1
+const (
+	messageVersion     = 1
+	accompaniedVersion = 2
+)
 
 const (
 	messageHeader = 1 + 2 + 2 + 4
@@ -44,7 +51,11 @@ const (
 )
 
 func (p *Payment) append(b []byte) []byte {
-	b = append(b, messageVersion)
+	version := byte(messageVersion)
+	if p.with.any() {
+		version = accompaniedVersion
+	}
+	b = append(b, version)
 	b = binary.BigEndian.AppendUint16(b, uint16(p.Home))
 	b = binary.BigEndian.AppendUint16(b, uint16(p.Away))
 	b = binary.BigEndian.AppendUint32(b, uint32(len(p.legs)))
@@ -56,7 +67,17 @@ func (p *Payment) append(b []byte) []byte {
 			b = binary.BigEndian.AppendUint64(b, uint64(l.amount))
 		}
 	}
-	return ledger.AppendTxn(b, p.Txn)
+	b = ledger.AppendTxn(b, p.Txn)
+	for _, sides := range [][]bool{p.with.preconditions, p.with.records} {
+		for _, away := range sides {
+			side := byte(0)
+			if away {
+				side = 1
+			}
+			b = append(b, side)
+		}
+	}
+	return b
 }
 
 // size is the length of the body.
@@ -64,8 +85,8 @@ func (p *Payment) size() int { return len(p.append(nil)) }
 
 // Read reads the body of a message of Topic. What it returns has the Land and Settle of the payment that wrote it.
 func Read(body []byte) (Payment, error) {
-	if len(body) < messageHeader || body[0] != messageVersion {
-		return Payment{}, bad("%d bytes that do not start with version %d", len(body), messageVersion)
+	if len(body) < messageHeader || body[0] != messageVersion && body[0] != accompaniedVersion {
+		return Payment{}, bad("%d bytes that do not start with version %d or %d", len(body), messageVersion, accompaniedVersion)
 	}
 	p := Payment{
 		Home: holdfast.ShardID(binary.BigEndian.Uint16(body[1:])), Away: holdfast.ShardID(binary.BigEndian.Uint16(body[3:])),
@@ -87,10 +108,35 @@ func Read(body []byte) (Payment, error) {
 	if err != nil {
 		return Payment{}, bad("%v", err)
 	}
-	if len(rest) > 0 {
+	if body[0] == accompaniedVersion {
+		rest, err = p.with.read(rest, p.Txn)
+	}
+	switch {
+	case err != nil:
+		return Payment{}, err
+	case len(rest) > 0:
 		return Payment{}, bad("%d bytes follow it", len(rest))
 	}
 	return p, p.complete()
+}
+
+// read reads the sides of what goes with a payment, of which there has to be something.
+func (c *company) read(b []byte, t *holdfast.Txn) (rest []byte, err error) {
+	n := len(t.Preconditions) + len(t.Records)
+	if n == 0 || len(b) < n {
+		return nil, bad("%d bytes for the sides of %d preconditions and records", len(b), n)
+	}
+	for i, side := range b[:n] {
+		if side > 1 {
+			return nil, bad("side %d", side)
+		}
+		list := &c.preconditions
+		if i >= len(t.Preconditions) {
+			list = &c.records
+		}
+		*list = append(*list, side == 1)
+	}
+	return b[n:], nil
 }
 
 func readLeg(b []byte) (l leg, rest []byte, err error) {
@@ -117,7 +163,7 @@ func (p *Payment) complete() error {
 	if code, field := ledger.Check(p.Txn); code != holdfast.CodeOK {
 		return bad("transaction %s is malformed: %s %s", p.Txn.ID, code, field)
 	}
-	if field := accompanied(p.Txn); field != "" || len(p.Txn.Transfers) != len(p.legs) {
+	if field := p.ill(); field != "" || len(p.Txn.Transfers) != len(p.legs) {
 		return bad("transaction %s has %d transfers, and %d are described %s", p.Txn.ID, len(p.Txn.Transfers), len(p.legs), field)
 	}
 	lands := false
@@ -138,6 +184,30 @@ func (p *Payment) complete() error {
 		return bad("nothing of %s lands", p.Txn.ID)
 	}
 	return nil
+}
+
+// ill is the first field of what a payment cannot have with it.
+func (p *Payment) ill() string {
+	t := p.Txn
+	switch {
+	case len(t.Accounts)+len(t.Messages)+len(t.Acks) > 0:
+		return "accounts, messages or acks"
+	case len(t.Preconditions) != len(p.with.preconditions):
+		return "preconditions"
+	case len(t.Records) != len(p.with.records):
+		return "records"
+	}
+	for i := range t.Preconditions {
+		if holdfast.OwnerOfKey(t.Preconditions[i].Key) == 0 {
+			return name("preconditions", i, "key")
+		}
+	}
+	for i := range t.Records {
+		if holdfast.OwnerOfKey(t.Records[i].Key) == 0 || t.Records[i].Delete && !p.with.records[i] {
+			return name("records", i, "key")
+		}
+	}
+	return ""
 }
 
 func kindOf(c class) holdfast.Kind {

@@ -38,8 +38,8 @@ func (p *Payment) Outcome(depart, land holdfast.Outcome) holdfast.Outcome {
 		switch land.Code {
 		case holdfast.CodeIDTaken:
 			o.Field = "id" // the id means something else in the away shard
-		case holdfast.CodeRecordMissing:
-			o.Code = holdfast.CodeShardMismatch // it could not land any more: see Refusal
+		case p.refusalCode():
+			o.Code = holdfast.CodeShardMismatch // it could not land any more
 		}
 	default:
 		return o
@@ -86,6 +86,14 @@ func (p *Payment) callerField(field string) string {
 	n, err := strconv.Atoi(digits)
 	if list == "transfers" && indexed && err == nil {
 		return fmt.Sprintf("transfers[%d].%s", p.callerLeg(holdfast.Leg(n)), member)
+	}
+	if p.Crosses() && indexed && err == nil {
+		switch list {
+		case "preconditions":
+			return fmt.Sprintf("preconditions[%d].%s", nth(p.with.preconditions, false, n), member)
+		case "records":
+			return fmt.Sprintf("records[%d].%s", nth(p.with.records, false, n), member)
+		}
 	}
 	added := map[string]int{"accounts": len(p.Txn.Accounts), "records": len(p.Txn.Records), "messages": len(p.Txn.Messages)}
 	own, extended := added[list]

@@ -18,6 +18,7 @@ type Payment struct {
 	Txn  *holdfast.Txn    // as the caller gave it
 
 	legs   []leg
+	with   company
 	to     holdfast.ShardID // where it lands if that is not Away: see At
 	stored *holdfast.Txn    // what stands at home, of one that is asked for again
 }
@@ -88,8 +89,12 @@ func (p *Payment) Depart() holdfast.Txn {
 		return *p.Txn
 	}
 	t := holdfast.Txn{
-		ID: p.Txn.ID, Preconditions: p.Txn.Preconditions, Accounts: append([]holdfast.AccountChange(nil), p.Txn.Accounts...),
-		Records: append([]holdfast.RecordChange(nil), p.Txn.Records...), Messages: p.Txn.Messages, Acks: p.Txn.Acks,
+		ID: p.Txn.ID, Accounts: append([]holdfast.AccountChange(nil), p.Txn.Accounts...), Messages: p.Txn.Messages, Acks: p.Txn.Acks,
+	}
+	if p.Crosses() {
+		p.join(&t, false)
+	} else {
+		t.Preconditions, t.Records = p.Txn.Preconditions, append(t.Records, p.Txn.Records...)
 	}
 	for i := range p.legs {
 		t.Transfers = append(t.Transfers, p.departing(i)...)
@@ -195,6 +200,7 @@ func (p *Payment) Land() holdfast.Txn {
 		}
 		t.Transfers = append(t.Transfers, p.landing(i))
 	}
+	p.join(&t, true)
 	return t
 }
 
@@ -276,6 +282,7 @@ func (p *Payment) Settle(fate Fate, seq uint64) holdfast.Txn {
 			t.Transfers = append(t.Transfers, holdfast.Transfer{ID: own("settle leg", id), Kind: kind, Hold: id.Shadow()})
 		}
 	}
+	p.end(&t, fate)
 	if plantedAckUnsettled() {
 		t.Transfers = nil
 	}

@@ -38,6 +38,9 @@ func Make(t *holdfast.Txn, shardOf ShardOf, holdsOf HoldsOf) (p Payment, code ho
 		return p, holdfast.CodeShardMismatch, field
 	}
 	if p.Crosses() && p.size() > holdfast.MaxRecordBody {
+		if len(t.Records) > 0 {
+			return p, holdfast.CodeTxnTooLarge, "records"
+		}
 		return p, holdfast.CodeTxnTooLarge, "transfers"
 	}
 	return p, holdfast.CodeOK, ""
@@ -54,7 +57,7 @@ func atHome(t *holdfast.Txn, shardOf ShardOf) (home holdfast.ShardID, ok bool) {
 			return 0, false
 		}
 	}
-	return home, len(t.Accounts) == 0
+	return home, len(t.Accounts) == 0 && (len(t.Preconditions)+len(t.Records) == 0 || stray(t, shardOf, &home) == "")
 }
 
 // way is from which shard to which a transfer goes; 0: it does not say.
@@ -173,31 +176,16 @@ func (r *router) classify(p *Payment) (field string) {
 	}
 	if lands {
 		p.Away = r.away
-		if field = accompanied(r.txn); field != "" {
+		if field = r.accompany(p); field != "" {
 			return field
 		}
+	} else if field = stray(r.txn, r.shardOf, &p.Home); field != "" {
+		return field
 	}
 	for i, w := range r.ways {
 		if field = r.decide(p, i, w, lands); field != "" {
 			return field
 		}
-	}
-	return ""
-}
-
-// accompanied is the first thing besides transfers: it could not be undone when the away shard refuses.
-func accompanied(t *holdfast.Txn) string {
-	switch {
-	case len(t.Preconditions) > 0:
-		return name("preconditions", 0, "key")
-	case len(t.Accounts) > 0:
-		return name("accounts", 0, "id")
-	case len(t.Records) > 0:
-		return name("records", 0, "key")
-	case len(t.Messages) > 0:
-		return name("messages", 0, "topic")
-	case len(t.Acks) > 0:
-		return "acks"
 	}
 	return ""
 }

@@ -22,5 +22,7 @@ func plantedUnknownRefused() bool   { return false }
 func plantedRefusedLanded() bool    { return false }
 func plantedNotFoundRefused() bool  { return false }
 func plantedOriginsForgotten() bool { return false }
+func plantedRecordsStand() bool     { return false }
+func plantedRecordsUndrained() bool { return false }
 
 func plantFreshLand(*holdfast.Txn, holdfast.Time) {}

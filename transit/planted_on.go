@@ -20,6 +20,8 @@ var (
 	PlantedRefusedLanded    bool // FateOf: a refusal is taken for done
 	PlantedNotFoundRefused  bool // Courier: a land that a replica has not found is taken for refused
 	PlantedOriginsForgotten bool // Route, Land: what a slot has been asked for where it was before is forgotten
+	PlantedRecordsStand     bool // Settle: what a refused payment wrote at home stands
+	PlantedRecordsUndrained bool // Payers: a slot moves while records of its owners are pending
 	PlantedFreshLand        bool // Courier: every attempt to land has an id of its own
 )
 
@@ -34,6 +36,8 @@ func plantedUnknownRefused() bool   { return PlantedUnknownRefused }
 func plantedRefusedLanded() bool    { return PlantedRefusedLanded }
 func plantedNotFoundRefused() bool  { return PlantedNotFoundRefused }
 func plantedOriginsForgotten() bool { return PlantedOriginsForgotten }
+func plantedRecordsStand() bool     { return PlantedRecordsStand }
+func plantedRecordsUndrained() bool { return PlantedRecordsUndrained }
 
 func plantFreshLand(land *holdfast.Txn, now holdfast.Time) {
 	if !PlantedFreshLand {

@@ -43,6 +43,34 @@ func Route(t *holdfast.Txn, d Directory, holdsOf HoldsOf, lookup Lookup) (p Paym
 	return p, code, field, true
 }
 
+// Anywhere looks in all shards for a caller's transaction that fits into no two shards, now or as far as this map knows, and has records or
+// preconditions of owners: where its owners were when it was asked for first it may have fitted, and only the shard that was its home then
+// knows it. Others need no such look: their homes can be told from where their owners have been. ok is false when that cannot be told just
+// now.
+func Anywhere(
+	t *holdfast.Txn, code holdfast.Code, shards []holdfast.ShardID, holdsOf HoldsOf, lookup Lookup,
+) (p Payment, found, ok bool) {
+	if code != holdfast.CodeShardMismatch || !hasOwned(t) {
+		return p, false, true
+	}
+	for _, at := range shards {
+		stored, found, ok := lookup(Origin{Shard: at}, t.ID)
+		if !ok {
+			return p, false, false
+		}
+		if found {
+			p, err := Again(stored, t, at, holdsOf)
+			return p, err == nil, err == nil
+		}
+	}
+	return p, false, true
+}
+
+func hasOwned(t *holdfast.Txn) bool {
+	return slices.ContainsFunc(t.Preconditions, func(p holdfast.Precondition) bool { return holdfast.OwnerOfKey(p.Key) != 0 }) ||
+		slices.ContainsFunc(t.Records, func(c holdfast.RecordChange) bool { return holdfast.OwnerOfKey(c.Key) != 0 })
+}
+
 // Taken looks at a transaction that its home has refused because its id is taken: what stands there may be the same payment in
 // another form, from before its owners came to be where they are. Then again is true, and it is to be asked for in that form.
 // ok is false when that cannot be told just now: then the refusal may not be believed yet.
@@ -128,21 +156,34 @@ const neverKey = Topic + "/never"
 // Refusal is what the shard of its first payee is asked for when a payment cannot land any more, because its payees have come to
 // be in several shards since it departed. It is refused, whatever the state of that shard, and remembered under the id of the
 // land, so that neither can ever happen behind the other. It touches the slot of the first payee, as the land would, and no other.
+//
+// What it is refused with tells it from the land: no land without records meets one that is missing, and none ever ends a hold.
 func (p *Payment) Refusal() holdfast.Txn {
-	t := holdfast.Txn{ID: p.LandID(), Preconditions: []holdfast.Precondition{{Key: neverKey, Version: 1}}}
-	for i := range p.legs {
-		l := &p.legs[i]
-		if !l.class.landing() {
-			continue
-		}
-		payee := l.credit
-		if l.class == far {
-			payee = l.debit
-		}
-		t.Accounts = []holdfast.AccountChange{{Op: holdfast.ThawAccount, ID: payee}} // which never happens
-		break
+	t, payee := holdfast.Txn{ID: p.LandID()}, p.firstPayee()
+	if p.with.lands() {
+		t.Transfers = []holdfast.Transfer{{Kind: holdfast.Void, Hold: own("refusal", p.LandID()), Debit: payee}}
+		return t
 	}
+	t.Preconditions = []holdfast.Precondition{{Key: neverKey, Version: 1}}
+	t.Accounts = []holdfast.AccountChange{{Op: holdfast.ThawAccount, ID: payee}} // which never happens
 	return t
+}
+
+// refusalCode is the code with which the Refusal is refused.
+func (p *Payment) refusalCode() holdfast.Code {
+	if p.with.lands() {
+		return holdfast.CodeHoldMissing
+	}
+	return holdfast.CodeRecordMissing
+}
+
+// firstPayee is the account that the land touches first, but for those between the shards.
+func (p *Payment) firstPayee() holdfast.AccountID {
+	i := slices.IndexFunc(p.legs, func(l leg) bool { return l.class.landing() })
+	if l := &p.legs[i]; l.class == far {
+		return l.debit
+	}
+	return p.legs[i].credit
 }
 
 func (p *Payment) isRefusal(t *holdfast.Txn) bool {
@@ -150,7 +191,7 @@ func (p *Payment) isRefusal(t *holdfast.Txn) bool {
 	return bytes.Equal(ledger.AppendTxn(nil, &refusal), ledger.AppendTxn(nil, t))
 }
 
-// payees are the owners of the accounts that the land touches, in order.
+// payees are the owners of the accounts that the land touches, in order, and of the records that go with it.
 func (p *Payment) payees() (list []holdfast.Owner) {
 	for i := range p.legs {
 		switch l := &p.legs[i]; l.class {
@@ -160,7 +201,7 @@ func (p *Payment) payees() (list []holdfast.Owner) {
 			list = append(list, l.debit.Owner, l.credit.Owner)
 		}
 	}
-	return list
+	return append(list, p.company(true)...)
 }
 
 // Whereto is the shard of the payees. whole is false when they are in several: then it is that of the first.
@@ -218,7 +259,7 @@ func before(t *holdfast.Txn, d Directory, holdsOf HoldsOf) (list []Origin) {
 	return list
 }
 
-// parties are the owners of all accounts that a caller's transaction names, and of the holds that it ends, and the shards where it may
+// parties are the owners of all accounts and records that a caller's transaction names, and of the holds that it ends, and the shards where it may
 // have been decided because holds of several shards go by one id.
 func parties(t *holdfast.Txn, d Directory, holdsOf HoldsOf) (list []holdfast.Owner, places []Origin) {
 	add := func(o holdfast.Owner) {
@@ -228,6 +269,12 @@ func parties(t *holdfast.Txn, d Directory, holdsOf HoldsOf) (list []holdfast.Own
 	}
 	for i := range t.Accounts {
 		add(t.Accounts[i].ID.Owner)
+	}
+	for i := range t.Preconditions {
+		add(holdfast.OwnerOfKey(t.Preconditions[i].Key))
+	}
+	for i := range t.Records {
+		add(holdfast.OwnerOfKey(t.Records[i].Key))
 	}
 	for i := range t.Transfers {
 		l := &t.Transfers[i]
@@ -341,7 +388,7 @@ func collected(t *holdfast.Txn) holdfast.Txn {
 	return u
 }
 
-// Payers are the owners of the accounts on which the depart of a payment has holds until it is settled.
+// Payers are the owners of the accounts on which the depart of a payment has holds until it is settled, and of the records that are pending.
 func (p *Payment) Payers() (list []holdfast.Owner) {
 	for i := range p.legs {
 		switch l := &p.legs[i]; l.class {
@@ -351,5 +398,8 @@ func (p *Payment) Payers() (list []holdfast.Owner) {
 			list = append(list, l.debit.Owner, l.credit.Owner)
 		}
 	}
-	return list
+	if plantedRecordsUndrained() {
+		return list
+	}
+	return append(list, p.company(false)...)
 }
