@@ -362,3 +362,16 @@ func ReadNotification(r io.Reader) (account string, sequence uint64, lines []Lin
 	}
 	return part.Account.ID.Text(), sequence, lines, nil
 }
+
+// BalanceOf writes a balance of a day, which may be below 0.
+func BalanceOf(which string, amount holdfast.Amount, asset holdfast.Asset, day time.Time) (Balance, error) {
+	direction, size := Credit, amount
+	if amount < 0 {
+		direction, size = Debit, -amount
+	}
+	money, err := MoneyOf(size, asset)
+	if err != nil {
+		return Balance{}, err
+	}
+	return Balance{Type: BalanceType{CodeOr{Code: which}}, Amount: money, Direction: direction, Date: Date{Day: DayText(day)}}, nil
+}
