@@ -42,6 +42,7 @@ type Clerk struct {
 	scan    time.Time // owned by Run: when it begins from the start again
 	listing bool      // owned by Run
 	more    bool      // owned by Run: the list has not come to its end
+	low     int       // so much room makes it worth while to list more
 }
 
 // page is how many orders are listed at once.
@@ -62,10 +63,8 @@ func New(c Config) (*Clerk, error) {
 	case t.Late <= c.Timeout || t.Step < 0:
 		return nil, fmt.Errorf("bank %s: it takes messages for %v only, which is not more than the %v that one may take", c.Bank, t.Late, c.Timeout)
 	}
-	return &Clerk{
-		config: c, wake: make(chan struct{}, 1), results: make(chan func(holdfast.Time), 64),
-		resolver: bank.NewResolver(c.Resolver, c.Random),
-	}, nil
+	r := bank.NewResolver(c.Resolver, c.Random)
+	return &Clerk{config: c, wake: make(chan struct{}, 1), results: make(chan func(holdfast.Time), 64), resolver: r, low: max(1, r.Room()/4)}, nil
 }
 
 // Wake tells the clerk that there is a new order, or a recalled one. It never waits.
@@ -187,20 +186,17 @@ func (c *Clerk) silence(id string, a bank.Answer) {
 	}
 }
 
-// list fetches open orders, a page at a time, while there is room for them.
+// list fetches open orders, a page at a time: from the start every Rescan, and further on when there is room again.
 func (c *Clerk) list(ctx context.Context, under *sync.WaitGroup) {
-	if !c.more && time.Now().Before(c.scan) || c.listing {
-		return
-	}
 	c.mu.Lock()
 	room := c.resolver.Room()
 	c.mu.Unlock()
-	if !c.more || room == 0 {
-		c.after, c.more = "", false
-		c.scan = time.Now().Add(c.config.Rescan)
-	}
-	if room == 0 {
+	again := !time.Now().Before(c.scan)
+	if c.listing || !again && (!c.more || room < c.low) {
 		return
+	}
+	if again {
+		c.after, c.scan = "", time.Now().Add(c.config.Rescan)
 	}
 	c.listing = true
 	after := c.after
@@ -226,7 +222,7 @@ func (c *Clerk) listed(at holdfast.Time, list []bank.Order, err error) {
 	c.more = err == nil && len(list) == page
 	for _, o := range list {
 		if !c.resolver.Add(at, o) {
-			c.more = false
+			c.more = true
 			return
 		}
 		c.after = o.Key

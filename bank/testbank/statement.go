@@ -11,7 +11,7 @@ import (
 )
 
 // firstDay has the number 1 among statements: each account has one a day, so that one that is missing can be seen.
-var firstDay = time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC)
+var firstDay = time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)
 
 // statement writes the camt.053 of an account and a day; that of a day which is not over has an interim balance instead of a closing one.
 // What is wrong with it is as the faults say.
