@@ -31,11 +31,12 @@ var house = []struct {
 	{"bank", []string{"", "bank/iso20022"}},     // pure: what is sent and asked, and when; knows orders through an interface of its own
 	{"bank/clerk", []string{"", "bank"}},        // drives the resolver, for any connector and any book of orders
 	{"bank/wire", []string{"", "bank", "bank/iso20022"}},
-	{"bank/testbank", []string{"", "bank/iso20022"}}, // a bank: shares nothing with its customers but the messages
-	{"store", []string{"", "ledger"}},                // durable, does not know Raft
-	{"shard", []string{"", "ledger", "store"}},       // the only one that knows Raft
-	{"link", []string{""}},                           // frames; does not know what they carry
-	{"proof", []string{"", "link"}},                  // signatures on answers, whatever they say
+	{"bank/files", []string{"", "bank"}},
+	{"bank/testbank", []string{"", "bank/iso20022", "bank/files"}}, // a bank: shares nothing with its customers but the messages
+	{"store", []string{"", "ledger"}},                              // durable, does not know Raft
+	{"shard", []string{"", "ledger", "store"}},                     // the only one that knows Raft
+	{"link", []string{""}},                                         // frames; does not know what they carry
+	{"proof", []string{"", "link"}},                                // signatures on answers, whatever they say
 	{"site", []string{"", "ledger", "transit", "slot", "guard", "store", "shard", "link"}},
 	{"httpapi", []string{"", "guard", "shard", "site", "ledger", "transit", "proof"}},
 	{"client", []string{""}},                               // what an integrator imports: no part of the server

@@ -24,6 +24,7 @@ type journal struct {
 	durable  uint64 // records on disk
 	flushing bool
 	err      error
+	failed   chan struct{} // closed with the first error
 }
 
 const (
@@ -37,7 +38,7 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 // openJournal opens or makes the journal of a directory and gives each record to replay. What a crash has left half-written at the end is
 // cut off; anything else that is damaged is an error.
 func openJournal(dir string, replay func([]byte) error) (*journal, error) {
-	j := &journal{}
+	j := &journal{failed: make(chan struct{})}
 	j.turn = sync.NewCond(&j.mu)
 	if dir == "" {
 		return j, nil
@@ -163,8 +164,11 @@ func (j *journal) wait(record uint64) error {
 		err := j.write(text)
 		j.mu.Lock()
 		j.flushing = false
-		if j.err = err; err == nil {
+		if err == nil {
 			j.durable = upTo
+		} else {
+			j.err = err
+			close(j.failed)
 		}
 		j.turn.Broadcast()
 	}

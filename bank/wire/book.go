@@ -4,8 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
-	"path/filepath"
 	"strconv"
 
 	"holdfast"
@@ -101,25 +99,4 @@ func itemOf(l *iso20022.Line, where string) (bank.Item, error) {
 		}
 	}
 	return i, nil
-}
-
-// WriteFile keeps a message as a file: whole, or not at all, also after a crash. Who watches the directory sees it when it is complete.
-func WriteFile(path string, text []byte) error {
-	file, err := os.CreateTemp(filepath.Dir(path), ".part-*")
-	if err != nil {
-		return fmt.Errorf("write the message %s: %w", path, err)
-	}
-	_, err = file.Write(text)
-	err = errors.Join(err, file.Sync(), file.Close())
-	if err == nil {
-		err = os.Rename(file.Name(), path)
-	}
-	if err != nil {
-		return errors.Join(fmt.Errorf("write the message %s: %w", path, err), os.Remove(file.Name()))
-	}
-	dir, err := os.Open(filepath.Dir(path))
-	if err != nil {
-		return fmt.Errorf("write the message %s: %w", path, err)
-	}
-	return errors.Join(dir.Sync(), dir.Close())
 }
