@@ -45,10 +45,10 @@ type Instruction struct {
 }
 
 // String shows nothing personal.
-func (i *Instruction) String() string { return fmt.Sprintf("%s: %d %s", i.ID, i.Amount, i.Asset) }
+func (i Instruction) String() string { return fmt.Sprintf("%s: %d %s", i.ID, i.Amount, i.Asset) }
 
 // GoString shows nothing personal.
-func (i *Instruction) GoString() string { return i.String() }
+func (i Instruction) GoString() string { return i.String() }
 
 // Check reports what is wrong with the instruction.
 func (i *Instruction) Check() error {

@@ -33,13 +33,13 @@ func SortItems(items Items, inMemory int, make func() (Run, error)) Items {
 			}
 			return
 		}
-		if err == nil {
+		if err == nil && len(s.part) > 0 {
 			err = s.spill()
 		}
 		if err == nil {
 			err = merged(s.runs, yield)
 		}
-		if err = errors.Join(err, s.close()); err != nil && err != errEnough {
+		if err = errors.Join(err, s.close()); err != nil && !errors.Is(err, errEnough) {
 			yield(Item{}, err)
 		}
 	}

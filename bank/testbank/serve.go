@@ -8,6 +8,8 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
+	"log"
 	"net"
 	"net/http"
 	"os"
@@ -27,11 +29,16 @@ func (b *Bank) Serve(ctx context.Context, payments, control net.Listener, secure
 		payments = tls.NewListener(payments, secure)
 	}
 	ended := make(chan struct{}, 2)
-	for handler, l := range map[http.Handler]net.Listener{b.Payments(): payments, b.Control(): control} {
-		s := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second, BaseContext: func(net.Listener) context.Context { return ctx }}
-		defer s.Close()
+	for _, face := range []struct {
+		http.Handler
+		net.Listener
+	}{{b.Payments(), payments}, {b.Control(), control}} {
+		s := &http.Server{
+			Handler: face.Handler, ReadHeaderTimeout: 10 * time.Second, ErrorLog: log.New(io.Discard, "", 0), // whom it does not answer is its business
+			BaseContext: func(net.Listener) context.Context { return ctx },
+		}
 		go func() {
-			stop(s.Serve(l))
+			stop(s.Serve(face.Listener))
 			ended <- struct{}{}
 		}()
 		defer func() { <-ended }()

@@ -193,9 +193,10 @@ func Answer(doc *iso20022.StatusReport, id string, sent bool) bank.Answer {
 		}
 		state := stateOf(t)
 		switch {
-		case told.State != bank.Unknown && final(told.State) && final(state) && told.State != state:
+		case state == bank.Unknown: // a status that means nothing here
+		case final(told.State) && final(state) && told.State != state:
 			return bank.Answer{Alive: true, At: told.At, Detail: "the bank's answer contradicts itself"}
-		case told.State == bank.Unknown || final(state) || told.State == bank.NeverHeard && state != bank.Unknown:
+		case told.State == bank.Unknown || final(state) || told.State == bank.NeverHeard:
 			told.State, told.Ref, told.Detail = state, t.Reference, ""
 			if state == bank.Rejected {
 				told.Reason = t.ReasonCode()
