@@ -60,6 +60,8 @@ const (
 	BalanceWrong
 	// StatementMissing: the opening balance or number of the statement does not go on from the one before.
 	StatementMissing
+	// Returned: the bank has booked it and booked it back.
+	Returned
 )
 
 var differences = [...]struct{ name, todo string }{
@@ -73,6 +75,7 @@ var differences = [...]struct{ name, todo string }{
 	BookedThoughOpen: {"booked-though-open", "Nothing, if the order ends as paid by itself. If it still waits tomorrow, ask the bank why its answer is not its book."},
 	BalanceWrong:     {"balance-wrong", "The statement contradicts itself: an entry is missing or altered. Ask the bank for it again."},
 	StatementMissing: {"statement-missing", "A statement between this one and the one before is missing. Fetch it from the bank, and reconcile it."},
+	Returned:         {"returned", "The bank has paid, and the money has come back, as when the account of the creditor was closed. Give it back to the customer who had it withdrawn."},
 }
 
 // String gives the name, as it is stored and shown.
@@ -128,7 +131,7 @@ func (p Progress) String() string {
 type Case struct {
 	ID       string // 32 hexadecimal digits
 	Account  string // a name for the platform's account at the bank; not its number
-	Key      string // end-to-end id, or "ref:" and the bank's reference
+	Key      string // end-to-end id, or "ref:" and the bank's reference, or "statement:" and a day
 	Kind     Difference
 	Ledger   *Item           // as the ledger has it; nil if it has not
 	Bank     *Item           // as the bank's book has it; nil if it has not

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"math"
 
 	"holdfast"
 )
@@ -197,8 +198,9 @@ func (m *merge) least() (least string, found bool, err error) {
 
 // compare looks at everything that has one key.
 func (m *merge) compare(key string, ours, theirs []Item, old map[Difference]Case) error {
-	for i := range theirs {
-		m.report.BankSum += theirs[i].Amount
+	var ok bool
+	if m.report.BankSum, ok = m.report.BankSum.Add(sum(theirs)); !ok {
+		return errors.New("the bank's side adds up to more than the largest amount there is")
 	}
 	found := m.differences(key, ours, theirs)
 	for _, c := range found {
@@ -229,7 +231,7 @@ func (m *merge) closeGone(old map[Difference]Case, told bool) error {
 	if !told {
 		return nil
 	}
-	for kind := NotAtBank; kind <= BookedThoughOpen; kind++ {
+	for kind := range Difference(len(differences)) {
 		c, ok := old[kind]
 		if !ok || c.Progress == Closed {
 			continue
@@ -275,10 +277,12 @@ func (m *merge) differences(key string, ours, theirs []Item) []Case {
 	switch {
 	case len(theirs) == 0:
 		return m.missing(ours, made)
+	case len(theirs) > 1 && sum(theirs) == 0 && !plantedTwiceIsOnce():
+		return append(found, made(Returned, first(ours), &theirs[1], len(theirs), -sum(ours[:min(len(ours), 1)])))
 	case len(ours) == 0:
 		found = append(found, made(NotInLedger, nil, &theirs[0], 0, theirs[0].Amount))
 	default:
-		m.report.LedgerSum += ours[0].Amount
+		m.count(&ours[0])
 		found = differ(&ours[0], &theirs[0], made)
 	}
 	if n := len(theirs); n > 1 && !plantedTwiceIsOnce() {
@@ -288,6 +292,13 @@ func (m *merge) differences(key string, ours, theirs []Item) []Case {
 		found = append(found, made(LedgerTwice, &ours[1], &theirs[0], n, -sum(ours[1:])))
 	}
 	return found
+}
+
+// count adds up what the ledger has; sums are for people, and one that does not fit stays as it was.
+func (m *merge) count(o *Item) {
+	if total, ok := m.report.LedgerSum.Add(o.Amount); ok {
+		m.report.LedgerSum = total
+	}
 }
 
 type caseMaker func(kind Difference, l, b *Item, count int, amount holdfast.Amount) Case
@@ -307,7 +318,7 @@ func (m *merge) missing(ours []Item, made caseMaker) []Case {
 		m.report.NotYet++
 		return nil
 	default:
-		m.report.LedgerSum += o.Amount
+		m.count(o)
 		return []Case{made(NotAtBank, o, nil, 0, -o.Amount)}
 	}
 }
@@ -339,9 +350,13 @@ func first(items []Item) *Item {
 	return &items[0]
 }
 
+// sum is that of at most maxSame items of one key. One that does not fit is none.
 func sum(items []Item) (total holdfast.Amount) {
 	for i := range items {
-		total, _ = total.Add(items[i].Amount)
+		var ok bool
+		if total, ok = total.Add(items[i].Amount); !ok {
+			return math.MaxInt64
+		}
 	}
 	return total
 }

@@ -119,6 +119,7 @@ func TestDifferences(t *testing.T) {
 		{"another currency", []Item{a}, []Item{with(a, func(i *Item) { i.Asset = holdfast.MustAsset("EUR") })}, "A other-amount -500 open\n"},
 		{"another account", []Item{a}, []Item{with(a, func(i *Item) { i.Other = Account{"999"} })}, "A other-account -500 open\n"},
 		{"booked twice", []Item{a}, []Item{a, with(a, func(i *Item) { i.Ref = "X" })}, "A booked-twice -500 open\n"},
+		{"paid and returned", []Item{a}, []Item{a, with(a, func(i *Item) { i.Ref, i.Amount = "X", 500 })}, "A returned 500 open\n"},
 		{"unknown, twice", nil, []Item{a, a}, "A not-in-ledger -500 open\nA booked-twice -500 open\n"},
 		{"twice in the ledger", []Item{a, a}, []Item{a}, "A ledger-twice 500 open\n"},
 		{"others go on", []Item{a, entry("B", 1), entry("C", 2)}, []Item{entry("0", 1), entry("B", 1), entry("D", 4)}, "0 not-in-ledger 1 open\nA not-at-bank 500 open\nC not-at-bank -2 open\nD not-in-ledger 4 open\n"},
@@ -176,6 +177,29 @@ func TestCasesGoOn(t *testing.T) {
 	if other := caseID("other", "A", NotAtBank); other == c.ID || caseID("main", "A", NotInLedger) == c.ID {
 		t.Error("two cases have one id")
 	}
+}
+
+// TestStatementsGoOn: each leads from its opening to its closing balance, and goes on from the one before.
+func TestStatementsGoOn(t *testing.T) {
+	l := newList()
+	old := func(id string) (Case, bool, error) {
+		c, ok := l.cases[id]
+		return c, ok, nil
+	}
+	first := Statement{Sequence: 7, Opening: 100, Sum: -30, Closing: 70}
+	check := func(s, before *Statement, want string) {
+		t.Helper()
+		must(t, CheckStatement(Round{Account: "main", Day: day1, Now: 5}, s, before, old, l))
+		l.expect(t, want)
+	}
+	check(&first, nil, "")
+	check(&Statement{Sequence: 8, Opening: 70, Sum: 5, Closing: 75}, &first, "")
+	check(&Statement{Sequence: 8, Opening: 70, Sum: 5, Closing: 80}, &first, "statement:2024-10-04 balance-wrong 5 open\n")
+	check(&Statement{Sequence: 8, Opening: 70, Sum: 5, Closing: 75}, &first, "statement:2024-10-04 balance-wrong 5 closed by itself\n")
+	check(&Statement{Sequence: 9, Opening: 71, Sum: 4, Closing: 75}, &first, "statement:2024-10-04 balance-wrong 5 closed by itself\nstatement:2024-10-04 statement-missing 1 open\n")
+	check(&Statement{Sequence: 9, Opening: 70, Sum: 5, Closing: 75}, &first, "statement:2024-10-04 balance-wrong 5 closed by itself\nstatement:2024-10-04 statement-missing 0 open\n")
+	l.run(t, Round{Account: "main", Day: day1, Now: 6}, nil, nil) // items say nothing about statements
+	check(&Statement{Opening: 70, Sum: 5, Closing: 75}, &first, "statement:2024-10-04 balance-wrong 5 closed by itself\nstatement:2024-10-04 statement-missing 0 closed by itself\n")
 }
 
 func (l *list) expect(t *testing.T, want string) {

@@ -208,11 +208,11 @@ const maxTasks = 512
 func (r *Resolver) Step(now holdfast.Time) Work {
 	r.meter.advance(now, r.fresh > 0 && !r.gate.down)
 	var w Work
-	for len(r.timers) > 0 && r.timers[0].due <= now && len(w.Tasks) < maxTasks {
-		r.timer(now, r.timers[0], &w)
-	}
 	for len(r.calls) > 0 && r.calls[0].due <= now && len(w.Tasks) < maxTasks && r.gate.may(now, r.talks) {
 		r.call(now, r.calls[0], &w)
+	}
+	for len(r.timers) > 0 && r.timers[0].due <= now && len(w.Tasks) < maxTasks {
+		r.timer(now, r.timers[0], &w)
 	}
 	w.Next = r.next(now)
 	return w

@@ -196,6 +196,16 @@ func (h *StatementHead) Balance(which string) (amount holdfast.Amount, asset hol
 	return 0, 0, false
 }
 
+// Day is the day that a balance of a type is of, its beginning in UTC.
+func (h *StatementHead) Day(which string) (time.Time, error) {
+	for i := range h.Balances {
+		if b := &h.Balances[i]; b.Type.Which.Code == which {
+			return b.Date.begin()
+		}
+	}
+	return time.Time{}, fmt.Errorf("statement %s has no balance %s", h.ID, which)
+}
+
 // Lines are the booked transactions of the present statement, in the order of the bank's book. An error ends them, and the reader.
 func (s *StatementReader) Lines() iter.Seq2[Line, error] {
 	return func(yield func(Line, error) bool) {

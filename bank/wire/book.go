@@ -11,22 +11,9 @@ import (
 	"holdfast/bank/iso20022"
 )
 
-// Book is what a statement said besides its entries, complete when its items have been read to the end.
-type Book struct {
-	ID       string // of the statement
-	Account  bank.Account
-	Sequence uint64 // 0: the bank does not number them
-	Asset    holdfast.Asset
-	Opening  holdfast.Amount
-	Closing  holdfast.Amount
-	Interim  bool            // the day is not over: Closing is the balance so far
-	Sum      holdfast.Amount // of the entries
-	Count    int
-}
-
 // StatementItems reads a camt.053 with one statement as one side of a reconciliation, in the order of the bank's book: sort it with
-// [bank.SortItems]. It takes the memory of one entry.
-func StatementItems(r io.Reader) (bank.Items, *Book, error) {
+// [bank.SortItems]. It takes the memory of one entry. What the statement says besides is complete when its items have been read to the end.
+func StatementItems(r io.Reader) (bank.Items, *bank.Statement, error) {
 	s, err := iso20022.NewStatementReader(r)
 	if err != nil {
 		return nil, nil, err
@@ -38,8 +25,8 @@ func StatementItems(r io.Reader) (bank.Items, *Book, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	b := &Book{ID: head.ID}
-	if err := b.head(head); err != nil {
+	b, err := statementOf(head)
+	if err != nil {
 		return nil, nil, fmt.Errorf("statement %s: %w", head.ID, err)
 	}
 	return func(yield func(bank.Item, error) bool) {
@@ -62,26 +49,32 @@ func StatementItems(r io.Reader) (bank.Items, *Book, error) {
 	}, b, nil
 }
 
-func (b *Book) head(h *iso20022.StatementHead) (err error) {
+func statementOf(h *iso20022.StatementHead) (*bank.Statement, error) {
+	b := &bank.Statement{ID: h.ID}
+	var err error
 	if b.Account, err = bank.ParseAccount(h.Account.ID.Text()); err != nil {
-		return err
+		return nil, err
 	}
 	if h.Sequence != "" {
 		if b.Sequence, err = strconv.ParseUint(h.Sequence, 10, 63); err != nil {
-			return err
+			return nil, err
 		}
 	}
 	var opened, closed bool
 	b.Opening, b.Asset, opened = h.Balance(iso20022.Opening)
 	var asset holdfast.Asset
-	if b.Closing, asset, closed = h.Balance(iso20022.Closing); !closed {
-		b.Closing, asset, closed = h.Balance(iso20022.Interim)
+	which := iso20022.Closing
+	if b.Closing, asset, closed = h.Balance(which); !closed {
+		which = iso20022.Interim
+		b.Closing, asset, closed = h.Balance(which)
 		b.Interim = true
 	}
 	if !opened || !closed || asset != b.Asset {
-		return errors.New("it has no opening and closing balance of one currency")
+		return nil, errors.New("it has no opening and closing balance of one currency")
 	}
-	return nil
+	day, err := h.Day(which)
+	b.Day = holdfast.Time(day.UnixNano())
+	return b, err
 }
 
 func itemOf(l *iso20022.Line, where string) (bank.Item, error) {
