@@ -334,7 +334,7 @@ func (w *world) lines(body string) (all []bank.Item) {
 	return all
 }
 
-const seeds = 25
+const seeds = 12
 
 // TestEveryOrderEndsAsTheBankSays: whatever gets lost, held back, doubled or restarted, no order is paid twice, none is given back that was
 // or will be paid, and every one ends when the bank is well again.
