@@ -30,13 +30,21 @@ func (g *gate) may(now holdfast.Time, under int) bool {
 	return under < g.limit
 }
 
-// asked is told of each question that goes out.
-func (g *gate) asked() { g.probing = g.probing || g.down }
+// probe tells whether the question that goes out now is the one by which a bank that is down is tried.
+func (g *gate) probe() bool {
+	g.probing = g.probing || g.down
+	return g.down
+}
 
-// heard is told of what came of a question.
-func (g *gate) heard(now holdfast.Time, alive bool, random func() uint64) {
-	g.probing = false
-	if !alive {
+// over is told when that question is over, whatever came of it, also if it was never put.
+func (g *gate) over() { g.probing = false }
+
+// heard is told of what came of a question. Those that went out before the bank counted as down say nothing new when they come to nothing.
+func (g *gate) heard(now holdfast.Time, alive, probe bool, random func() uint64) {
+	switch {
+	case !alive && g.down && !probe:
+		return
+	case !alive:
 		g.nothing(now, random)
 		return
 	}

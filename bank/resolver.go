@@ -25,7 +25,8 @@ type Config struct {
 	// seldom up to MaxProbe: 1 s, 30 s.
 	Trip            int
 	Probe, MaxProbe time.Duration
-	// Window is how many orders the resolver may know at once: 65,536. What is beyond waits where it is written down.
+	// Window is how many orders the resolver may know at once: 65,536. At most half of them are such that the bank has accepted and not
+	// settled, so that these do not keep new ones waiting. What is beyond waits where it is written down.
 	Window int
 }
 
@@ -71,6 +72,7 @@ type Resolver struct {
 	timers schedule         // who waits for something else
 	talks  int              // questions under way, and orders being written down as sent
 	fresh  int              // orders that the bank has not taken yet, as far as is known
+	taken  int              // the others
 	token  uint64
 }
 
@@ -95,6 +97,7 @@ type item struct {
 	pause  holdfast.Time
 	token  uint64 // of the task under way; 0: none
 	talks  bool   // it counts in Resolver.talks
+	probe  bool   // by it a bank is tried that is down
 	home   *schedule
 	index  int
 }
@@ -123,7 +126,7 @@ func (r *Resolver) Ahead(key string) (n int) {
 }
 
 // Add tells the resolver of an open order, as it stands. One that it knows already it takes over if the version is higher and nothing is
-// being done about it. False means that there is no room.
+// being done about it. False means that there is no room: all that come later are for another time.
 func (r *Resolver) Add(now holdfast.Time, o Order) bool {
 	if it := r.orders[o.ID]; it != nil {
 		if o.Version > it.order.Version && it.stage == resting {
@@ -132,17 +135,25 @@ func (r *Resolver) Add(now holdfast.Time, o Order) bool {
 		}
 		return true
 	}
-	if r.Room() <= 0 {
+	switch {
+	case r.Room() <= 0:
 		return false
+	case o.Accepted && r.crowded():
+		return true // not now; it is listed again
 	}
 	it := &item{order: o}
 	r.orders[o.ID] = it
-	if !o.Accepted {
+	if o.Accepted {
+		r.taken++
+	} else {
 		r.fresh++
 	}
 	r.rest(it, now)
 	return true
 }
+
+// crowded: those that only wait to be settled have their half of the window.
+func (r *Resolver) crowded() bool { return r.taken >= r.config.Window/2 }
 
 // renew takes an order over as it stands.
 func (r *Resolver) renew(it *item, o Order) {
@@ -155,6 +166,7 @@ func (r *Resolver) renew(it *item, o Order) {
 // took is told of each order that the bank has taken for the first time.
 func (r *Resolver) took() {
 	r.fresh--
+	r.taken++
 	r.meter.orders++
 }
 
@@ -162,7 +174,9 @@ func (r *Resolver) drop(it *item) {
 	r.hangUp(it)
 	it.leave()
 	delete(r.under, it.token)
-	if !it.order.Accepted {
+	if it.order.Accepted {
+		r.taken--
+	} else {
 		r.fresh--
 	}
 	delete(r.orders, it.order.ID)
@@ -172,6 +186,10 @@ func (r *Resolver) hangUp(it *item) {
 	if it.talks {
 		it.talks = false
 		r.talks--
+	}
+	if it.probe {
+		it.probe = false
+		r.gate.over()
 	}
 }
 
@@ -253,7 +271,7 @@ func (r *Resolver) timer(now holdfast.Time, it *item, w *Work) {
 		it.resend = false
 		r.hand(now, it, w, Task{Send: &i})
 	default: // sent or asked, and no answer at all
-		r.gate.heard(now, false, r.random)
+		r.gate.heard(now, false, it.probe, r.random)
 		r.nothing(now, it)
 	}
 }
@@ -262,7 +280,7 @@ func (r *Resolver) timer(now holdfast.Time, it *item, w *Work) {
 func (r *Resolver) call(now holdfast.Time, it *item, w *Work) {
 	it.talks = true
 	r.talks++
-	r.gate.asked()
+	it.probe = r.gate.probe()
 	if it.order.Sent != 0 && (!it.resend || it.order.Recalled) {
 		it.stage, it.resend = asking, false
 		r.hand(now, it, w, Task{Ask: it.order.ID})
@@ -289,8 +307,8 @@ func (r *Resolver) hand(now holdfast.Time, it *item, w *Work, t Task) {
 	w.Tasks = append(w.Tasks, t)
 }
 
-// taken finds who waits for the answer to a task; nil if nobody does any more.
-func (r *Resolver) taken(token uint64) *item {
+// waiter is who waits for the answer to a task; nil if nobody does any more.
+func (r *Resolver) waiter(token uint64) *item {
 	it := r.under[token]
 	if it != nil {
 		delete(r.under, token)
@@ -301,7 +319,7 @@ func (r *Resolver) taken(token uint64) *item {
 
 // Recorded tells what became of a change that was to be written down, as [Orders].Record has returned it.
 func (r *Resolver) Recorded(now holdfast.Time, token uint64, o Order, err error) {
-	it := r.taken(token)
+	it := r.waiter(token)
 	switch {
 	case it == nil || it.stage != recording:
 	case errors.Is(err, ErrChanged) && o.ID == "":
@@ -335,7 +353,10 @@ func (r *Resolver) written(now holdfast.Time, it *item, o Order) {
 		it.stage, it.due = sendable, now
 		it.enter(&r.timers)
 	case Accepting:
-		it.pause = 0
+		if it.pause = 0; r.taken > r.config.Window/2 {
+			r.drop(it) // it is listed again
+			return
+		}
 		r.again(it, now, r.config.MaxFollow)
 	default:
 		r.again(it, now, r.config.MaxFollow)
@@ -344,12 +365,12 @@ func (r *Resolver) written(now holdfast.Time, it *item, o Order) {
 
 // Answered tells what the bank has answered.
 func (r *Resolver) Answered(now holdfast.Time, token uint64, a Answer) {
-	it := r.taken(token)
+	it := r.waiter(token)
 	if it == nil || it.stage != sending && it.stage != asking {
 		return
 	}
 	sent := it.stage == sending
-	r.gate.heard(now, a.Alive || a.State != Unknown, r.random)
+	r.gate.heard(now, a.Alive || a.State != Unknown, it.probe, r.random)
 	r.hangUp(it)
 	switch {
 	case a.State == Pending && plantedAcceptedPaid():

@@ -77,7 +77,7 @@ func (h *hand) asks(o Order, a Answer) {
 
 func (h *hand) ended() {
 	h.t.Helper()
-	if w := h.r.Step(h.now); h.r.Known() != 0 || len(w.Tasks) != 0 || w.Next != 0 || h.r.talks != 0 || h.r.fresh != 0 || len(h.r.under) != 0 {
+	if w := h.r.Step(h.now); h.r.Known() != 0 || len(w.Tasks) != 0 || w.Next != 0 || h.r.talks != 0 || h.r.fresh != 0 || h.r.taken != 0 || len(h.r.under) != 0 {
 		h.t.Errorf("something is left: %+v, %+v", w, h.r)
 	}
 }
@@ -295,6 +295,39 @@ func TestBounds(t *testing.T) {
 	}
 }
 
+// TestProbeThatIsNotPut: while the bank is down, an order whose turn it was and which somebody else has taken gives the turn to the next.
+func TestProbeThatIsNotPut(t *testing.T) {
+	h := newHand(t, Config{Trip: 1})
+	for n := range 4 {
+		h.r.Add(h.now, order(n))
+	}
+	for _, task := range h.r.Step(h.now).Tasks {
+		o, _ := h.r.orders[task.Record.ID].order.Apply(task.Record)
+		h.r.Recorded(h.now, task.Token, o, nil)
+	}
+	tasks := h.r.Step(h.now).Tasks
+	for _, task := range tasks[:3] {
+		h.r.Answered(h.now, task.Token, Answer{})
+	}
+	if w := h.r.Step(h.now); len(w.Tasks) != 0 || !h.r.gate.down || h.r.gate.pause != second {
+		t.Fatalf("three questions came to nothing, which is one bank that is down: %+v, %+v", w, h.r.gate)
+	}
+	h.r.Answered(h.now, tasks[3].Token, Answer{})
+	h.r.Add(h.now, order(4))
+	h.now += second
+	probe := h.step(1)
+	if probe.Record == nil {
+		t.Fatalf("the order that was never sent comes first, not %+v", probe)
+	}
+	h.r.Recorded(h.now, probe.Token, Order{}, ErrChanged)
+	if task := h.step(1); task.Ask == "" {
+		t.Errorf("the next one is %+v", task)
+	}
+	if w := h.r.Step(h.now); len(w.Tasks) != 0 {
+		t.Errorf("beside it there is %+v", w.Tasks)
+	}
+}
+
 // TestEstimate: an outage of an hour is expected to last another, and the queue takes as long as the bank took for as many before.
 func TestEstimate(t *testing.T) {
 	h := newHand(t, Config{})
@@ -311,7 +344,7 @@ func TestEstimate(t *testing.T) {
 		t.Errorf("at ten a second: %+v", e)
 	}
 	for range 5 {
-		h.r.gate.heard(h.now, false, func() uint64 { return 0 })
+		h.r.gate.heard(h.now, false, false, func() uint64 { return 0 })
 	}
 	h.now += 3600 * second
 	h.r.meter.advance(h.now, false)
@@ -320,5 +353,31 @@ func TestEstimate(t *testing.T) {
 	}
 	if e := h.r.Estimate(h.now, 1<<60); e.Soonest != maxEstimate || e.Likely != maxEstimate {
 		t.Errorf("a queue without end: %+v", e)
+	}
+}
+
+// TestAcceptedOrdersMakeRoom: what the bank has accepted and does not settle keeps at most half of the window from new orders.
+func TestAcceptedOrdersMakeRoom(t *testing.T) {
+	h := newHand(t, Config{Window: 10})
+	for n := range 30 {
+		o := order(n)
+		o.Accepted, o.Sent = n < 20, h.now
+		if got := h.r.Add(h.now, o); got != (n < 25) {
+			t.Errorf("order %d was taken: %v", n, got)
+		}
+	}
+	w := h.r.Step(h.now)
+	if len(w.Tasks) != 10 || h.r.fresh != 5 || h.r.taken != 5 {
+		t.Fatalf("%d tasks for %d and %d", len(w.Tasks), h.r.fresh, h.r.taken)
+	}
+	for _, task := range w.Tasks {
+		h.r.Answered(h.now, task.Token, Answer{State: Pending})
+	}
+	for _, task := range h.r.Step(h.now).Tasks {
+		o, _ := h.r.orders[task.Record.ID].order.Apply(task.Record)
+		h.r.Recorded(h.now, task.Token, o, nil)
+	}
+	if h.r.Known() != 5 || h.r.taken != 5 || h.r.fresh != 0 || h.r.Room() != 5 {
+		t.Errorf("%d are known, %d of them taken and %d not", h.r.Known(), h.r.taken, h.r.fresh)
 	}
 }

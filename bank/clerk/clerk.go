@@ -24,7 +24,7 @@ type Config struct {
 	Random    func() uint64
 	// Timeout is how long one question to the bank, or one change, may take: 15 s. It has to be below Resolver.Wait.
 	Timeout time.Duration
-	// Rescan is how often the open orders are listed from the start, for those that a list has missed: 10 s.
+	// Rescan is how often the open orders are listed from the start, for those that a list has missed or nobody has told of: 30 s.
 	Rescan time.Duration
 	Log    *slog.Logger // nil: none
 }
@@ -51,7 +51,7 @@ const page = 500
 // New makes a clerk.
 func New(c Config) (*Clerk, error) {
 	c.Timeout = cmp.Or(c.Timeout, 15*time.Second)
-	c.Rescan = cmp.Or(c.Rescan, 10*time.Second)
+	c.Rescan = cmp.Or(c.Rescan, 30*time.Second)
 	c.Resolver.Terms = c.Connector.Terms()
 	c.Resolver.Wait = cmp.Or(c.Resolver.Wait, time.Minute)
 	if c.Log == nil {
@@ -67,11 +67,21 @@ func New(c Config) (*Clerk, error) {
 	return &Clerk{config: c, wake: make(chan struct{}, 1), results: make(chan func(holdfast.Time), 64), resolver: r, low: max(1, r.Room()/4)}, nil
 }
 
-// Wake tells the clerk that there is a new order, or a recalled one. It never waits.
+// Wake tells the clerk that there are new orders, so that it lists them. It never waits.
 func (c *Clerk) Wake() {
 	select {
 	case c.wake <- struct{}{}:
 	default:
+	}
+}
+
+// Tell gives the clerk an order as it stands, a new or a recalled one, so that it need not list it. It never waits: a clerk that has too much
+// to do finds the order when it lists all again.
+func (c *Clerk) Tell(o bank.Order) {
+	select {
+	case c.results <- func(at holdfast.Time) { c.resolver.Add(at, o) }:
+	default:
+		c.Wake()
 	}
 }
 
@@ -107,7 +117,7 @@ func (c *Clerk) Run(ctx context.Context) {
 		case do := <-c.results:
 			c.tell(do)
 		case <-c.wake:
-			c.scan = time.Time{}
+			c.more = true
 		case <-timer.C:
 		}
 	}

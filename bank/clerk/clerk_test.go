@@ -185,7 +185,7 @@ func must(t testing.TB, err error) {
 func (w *world) start() {
 	ctx, cancel := context.WithCancel(context.Background())
 	c, err := New(Config{
-		Bank: "test", Connector: w.wire, Orders: w.shelf, Random: w.random.Uint64,
+		Bank: "test", Connector: w.wire, Orders: w.shelf, Random: w.random.Uint64, Rescan: 10 * time.Second,
 		Resolver: bank.Config{InFlight: 4, MaxFollow: time.Minute, Window: 16},
 	})
 	must(w.t, err)
@@ -377,9 +377,8 @@ func TestBankDown(t *testing.T) {
 		time.Sleep(20 * time.Second)
 		must(t, w.bank.SetFaults(testbank.Faults{Down: "hang"}))
 		for n := 200; n < 212; n++ {
-			w.shelf.put(n, 100, "GOOD")
+			w.clerk.Tell(w.shelf.orders[w.shelf.put(n, 100, "GOOD")])
 		}
-		w.clerk.Wake()
 		time.Sleep(2 * time.Minute)
 		before := asked.n
 		time.Sleep(time.Hour)
@@ -418,8 +417,8 @@ func TestRecalledInAnOutage(t *testing.T) {
 		fresh := w.shelf.put(1, 100, "GOOD")
 		w.shelf.recall(fresh)
 		w.shelf.recall(sent)
-		w.clerk.Wake()
-		time.Sleep(30 * time.Second)
+		w.clerk.Tell(w.shelf.orders[fresh])
+		time.Sleep(time.Second)
 		if end := w.shelf.ended[fresh]; end.Kind != bank.NotExecuted {
 			t.Errorf("the order that was never sent has the end %v", end.Kind)
 		}
