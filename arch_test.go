@@ -27,10 +27,16 @@ var house = []struct {
 	{"check", []string{""}},                     // judges answers; must not share code with what it judges
 	{"fault", []string{""}},                     // cables know bytes, not payments
 	{"retail", []string{""}},                    // recorded data
-	{"store", []string{"", "ledger"}},           // durable, does not know Raft
-	{"shard", []string{"", "ledger", "store"}},  // the only one that knows Raft
-	{"link", []string{""}},                      // frames; does not know what they carry
-	{"proof", []string{"", "link"}},             // signatures on answers, whatever they say
+	{"bank/iso20022", []string{""}},             // pure: messages, whoever exchanges them
+	{"bank", []string{"", "bank/iso20022"}},     // pure: what is sent and asked, and when; knows orders through an interface of its own
+	{"bank/clerk", []string{"", "bank"}},        // drives the resolver, for any connector and any book of orders
+	{"bank/wire", []string{"", "bank", "bank/iso20022"}},
+	{"bank/files", []string{"", "bank"}},
+	{"bank/testbank", []string{"", "bank/iso20022", "bank/files"}}, // a bank: shares nothing with its customers but the messages
+	{"store", []string{"", "ledger"}},                              // durable, does not know Raft
+	{"shard", []string{"", "ledger", "store"}},                     // the only one that knows Raft
+	{"link", []string{""}},                                         // frames; does not know what they carry
+	{"proof", []string{"", "link"}},                                // signatures on answers, whatever they say
 	{"site", []string{"", "ledger", "transit", "slot", "guard", "store", "shard", "link"}},
 	{"httpapi", []string{"", "guard", "shard", "site", "ledger", "transit", "proof"}},
 	{"client", []string{""}},                               // what an integrator imports: no part of the server
@@ -54,7 +60,7 @@ var only = map[string][]string{
 }
 
 // pure packages decide; time and randomness are arguments, and nothing in them can wait.
-var pure = []string{"", "ledger", "transit", "slot", "guard"}
+var pure = []string{"", "ledger", "transit", "slot", "guard", "bank", "bank/iso20022"}
 
 var impure = []string{"os", "net", "net/http", "math/rand", "math/rand/v2", "crypto/rand", "io/fs", "log", "log/slog", "syscall", "time/now"}
 

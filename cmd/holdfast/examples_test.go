@@ -54,7 +54,9 @@ var long = map[string]string{
 	"holdfast drill run site-cut --shards 1 --carriers 1":                     "half a minute",
 	"holdfast bench commit --only 3-site-single --shards 8":                   "half a minute",
 	"holdfast bench shards --json out/bench-shards.json":                      "minutes",
-	"holdfast bench idle --shards 64 --json out/bench-idle.json":              "two minutes",
+	"holdfast testbank --listen 127.0.0.1:9200 --control 127.0.0.1:9201 --data testbank-data " +
+		"--account 6222020000000000018:CNY:100000000": "it runs until it is stopped: TestTestBankSurvivesKill runs one",
+	"holdfast bench idle --shards 64 --json out/bench-idle.json": "two minutes",
 }
 
 // TestHelpExamples executes every example of every --help, against a site that runs.

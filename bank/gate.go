@@ -1,0 +1,144 @@
+package bank
+
+import (
+	"math"
+	"time"
+
+	"holdfast"
+)
+
+// gate is the breaker of one bank: how many questions may be under way, and whether the bank is taken to be down. A bank that is down gets
+// one question at a time, ever more seldom; one that has come back gets few at first and twice as many with each round that is answered.
+type gate struct {
+	config   *Config
+	limit    int
+	silent   int           // questions without an answer in a row
+	first    holdfast.Time // when the first of them came to nothing
+	down     bool
+	probing  bool
+	probeAt  holdfast.Time
+	pause    holdfast.Time
+	answered int // since the limit was raised
+}
+
+func newGate(c *Config) gate { return gate{config: c, limit: c.InFlight} }
+
+func (g *gate) may(now holdfast.Time, under int) bool {
+	if g.down {
+		return !g.probing && now >= g.probeAt
+	}
+	return under < g.limit
+}
+
+// probe tells whether the question that goes out now is the one by which a bank that is down is tried.
+func (g *gate) probe() bool {
+	g.probing = g.probing || g.down
+	return g.down
+}
+
+// over is told when that question is over, whatever came of it, also if it was never put.
+func (g *gate) over() { g.probing = false }
+
+// heard is told of what came of a question. Those that went out before the bank counted as down say nothing new when they come to nothing.
+func (g *gate) heard(now holdfast.Time, alive, probe bool, random func() uint64) {
+	switch {
+	case !alive && g.down && !probe:
+		return
+	case !alive:
+		g.nothing(now, random)
+		return
+	}
+	g.silent = 0
+	if g.down {
+		g.down, g.limit, g.answered = false, 1, 0
+		return
+	}
+	if g.answered++; g.answered >= g.limit && g.limit < g.config.InFlight {
+		g.limit, g.answered = min(2*g.limit, g.config.InFlight), 0
+	}
+}
+
+func (g *gate) nothing(now holdfast.Time, random func() uint64) {
+	if g.silent == 0 {
+		g.first = now
+	}
+	g.silent++
+	switch {
+	case g.down:
+		g.pause = min(2*g.pause, nanos(g.config.MaxProbe))
+	case g.silent >= g.config.Trip || g.limit == 1:
+		g.down, g.pause = true, nanos(g.config.Probe)
+	default:
+		return
+	}
+	g.probeAt = now + jitter(g.pause, random)
+}
+
+// jitter spreads a pause over its second half, so that those who began together do not come back together.
+func jitter(pause holdfast.Time, random func() uint64) holdfast.Time {
+	half := pause / 2
+	return half + holdfast.Time(random()%uint64(max(half, 1)))
+}
+
+func nanos(d time.Duration) holdfast.Time { return holdfast.Time(d) }
+
+// meter measures how many orders a second a bank takes while it is up and orders wait: both sums fade, so that it follows what is so now.
+type meter struct {
+	orders  float64
+	seconds float64
+	last    holdfast.Time
+}
+
+const (
+	meterHalf  = 30.0 // seconds after which a measurement counts half
+	meterLeast = 1.0  // seconds that must have been measured before a rate is told
+)
+
+func (m *meter) advance(now holdfast.Time, busy bool) {
+	dt := float64(now-m.last) / 1e9
+	if m.last = now; !busy || dt <= 0 {
+		return
+	}
+	fade := math.Exp2(-dt / meterHalf)
+	m.orders *= fade
+	m.seconds = m.seconds*fade + dt
+}
+
+// rate is orders a second, 0 while it has not been measured.
+func (m *meter) rate() float64 {
+	if m.seconds < meterLeast {
+		return 0
+	}
+	return m.orders / m.seconds
+}
+
+// Estimate is an honest word about when the bank will have taken an order. It is an estimate of what nobody knows, and says what it is made of.
+type Estimate struct {
+	Ahead int           // orders that come before this one
+	Rate  float64       // orders a second that the bank took lately while it was up; 0: not measured yet
+	Down  bool          // the bank does not answer
+	Since holdfast.Time // since when, if Down
+	// Soonest is how long it takes if the bank answers from now on; Likely, if an outage that has lasted for a while lasts as long again,
+	// which of those whose length nobody knows beforehand half do. Both are 0 where Known is false: the rate has not been measured.
+	Soonest, Likely time.Duration
+	Known           bool
+}
+
+// maxEstimate is beyond what can be told: a longer time is told as this.
+const maxEstimate = 30 * 24 * time.Hour
+
+// Estimate says when an order with so many before it will be taken.
+func (r *Resolver) Estimate(now holdfast.Time, ahead int) Estimate {
+	e := Estimate{Ahead: ahead, Rate: r.meter.rate(), Down: r.gate.down}
+	var outage float64
+	if e.Down {
+		e.Since = r.gate.first
+		outage = float64(now - e.Since)
+	}
+	if e.Known = e.Rate > 0; e.Known {
+		drain := float64(ahead+1) / e.Rate * 1e9
+		e.Soonest = time.Duration(min(drain, float64(maxEstimate)))
+		e.Likely = time.Duration(min(drain+outage, float64(maxEstimate)))
+	}
+	return e
+}
