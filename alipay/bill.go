@@ -9,7 +9,9 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
+	"golang.org/x/text/encoding"
 	"golang.org/x/text/encoding/simplifiedchinese"
 
 	"holdfast"
@@ -231,6 +233,7 @@ func (s *storeSum) write(f *billFile) {
 // billFile writes lines of CSV in GBK. The first error stays.
 type billFile struct {
 	w     *bufio.Writer
+	gbk   *encoding.Encoder
 	err   error
 	first bool
 }
@@ -244,7 +247,7 @@ func (b TradeBill) file(archive *zip.Writer, suffix string) (*billFile, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &billFile{w: bufio.NewWriterSize(w, 32<<10), first: true}, nil
+	return &billFile{w: bufio.NewWriterSize(w, 32<<10), gbk: simplifiedchinese.GBK.NewEncoder(), first: true}, nil
 }
 
 func (f *billFile) fail(err error) {
@@ -266,13 +269,15 @@ func (f *billFile) digits(text string) {
 	f.cell(text)
 }
 
+var oneLine = strings.NewReplacer("\r\n", " ", "\n", " ", "\r", " ")
+
 // cell writes one value, in quotes where it has to be. Line breaks become blanks: readers of bills go by lines.
 func (f *billFile) cell(text string) {
 	if !f.first {
 		f.write(",")
 	}
 	f.first = false
-	text = strings.NewReplacer("\r\n", " ", "\n", " ", "\r", " ").Replace(text)
+	text = oneLine.Replace(text)
 	if strings.ContainsAny(text, `",`) {
 		text = `"` + strings.ReplaceAll(text, `"`, `""`) + `"`
 	}
@@ -286,22 +291,37 @@ func (f *billFile) line() {
 
 // write encodes; what GBK does not have (emoji) becomes a question mark.
 func (f *billFile) write(text string) {
-	gbk := simplifiedchinese.GBK.NewEncoder()
-	encoded, err := gbk.String(text)
-	if err != nil {
-		var b strings.Builder
-		for _, r := range text {
-			one, err := gbk.String(string(r))
-			if err != nil {
-				one = "?"
-			}
-			b.WriteString(one)
+	encoded := text
+	if !ascii(text) {
+		var err error
+		if encoded, err = f.gbk.String(text); err != nil {
+			encoded = f.replaced(text)
 		}
-		encoded = b.String()
 	}
 	if _, err := f.w.WriteString(encoded); err != nil {
 		f.fail(err)
 	}
+}
+
+func ascii(text string) bool {
+	for i := range len(text) {
+		if text[i] >= utf8.RuneSelf {
+			return false
+		}
+	}
+	return true
+}
+
+func (f *billFile) replaced(text string) string {
+	var b strings.Builder
+	for _, r := range text {
+		one, err := f.gbk.String(string(r))
+		if err != nil {
+			one = "?"
+		}
+		b.WriteString(one)
+	}
+	return b.String()
 }
 
 func (f *billFile) end() error {

@@ -206,13 +206,8 @@ func (c *call) fields(n *node, notify string) (*fields, error) {
 	return &fields{n: n, now: c.now, invalid: c.m.invalid, notify: notify}, nil
 }
 
-// do has the desk do it, unless too much is under way. A panic of the desk ends as an unknown outcome: one bad request ends alone.
-func (c *call) do(ctx context.Context, f *fields, a *answer) (res result, err error) {
-	defer func() {
-		if v := recover(); v != nil {
-			err = fmt.Errorf("panic in %s: %v", c.m.name, v)
-		}
-	}()
+// do has the desk do it, unless too much is under way.
+func (c *call) do(ctx context.Context, f *fields, a *answer) (result, error) {
 	if c.g.calls.Add(1) > int64(c.g.Calls) {
 		c.g.calls.Add(-1)
 		c.busy = true

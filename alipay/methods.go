@@ -2,6 +2,7 @@ package alipay
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"strings"
 )
@@ -72,7 +73,7 @@ func handle[Q, A any](read func(*fields) Q, do func(Desk, context.Context, Calle
 		err := f.err
 		if err == nil {
 			var made A
-			if made, err = do(d, ctx, who, q); err == nil {
+			if made, err = guarded(ctx, d, who, q, do); err == nil {
 				return write(a, made), nil
 			}
 		}
@@ -81,6 +82,16 @@ func handle[Q, A any](read func(*fields) Q, do func(Desk, context.Context, Calle
 		}
 		return result{}, err
 	}
+}
+
+// guarded asks the desk. A panic of it is an unknown outcome: one bad request ends alone.
+func guarded[Q, A any](ctx context.Context, d Desk, who Caller, q Q, do func(Desk, context.Context, Caller, Q) (A, error)) (made A, err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = fmt.Errorf("the desk panicked: %v", v)
+		}
+	}()
+	return do(d, ctx, who, q)
 }
 
 // index finds rows by name and by v3 path.
