@@ -4,13 +4,16 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
+	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
 	"holdfast"
@@ -35,6 +38,65 @@ func FuzzGateway(f *testing.F) {
 		default:
 			root, _, _ := strings.Cut(strings.TrimPrefix(text, `{"`), `"`)
 			checkEnvelope(t, text, root)
+		}
+	})
+}
+
+// render writes a node as JSON again.
+func render(n *node) any {
+	switch n.kind {
+	case isObject:
+		m := map[string]any{}
+		for i := range n.members {
+			m[n.members[i].name] = render(&n.members[i].node)
+		}
+		return m
+	case isArray:
+		a := []any{}
+		for i := range n.items {
+			a = append(a, render(&n.items[i]))
+		}
+		return a
+	case isText:
+		return n.text
+	case isNumber:
+		return json.Number(n.text)
+	case isBool:
+		return n.text == "true"
+	default:
+		return nil
+	}
+}
+
+// FuzzJSON holds our reader to encoding/json: what one takes the other takes, and they read the same. Only what we bound may differ.
+func FuzzJSON(f *testing.F) {
+	for _, text := range []string{
+		benchPay, `{}`, `{ "a" : [ ] , "b":[1,-0.5e+3,true,false,null,"\u4e2d\n\"\\"] }`, `{"a":01}`, `{"a":1.}`, `{"a":"\x"}`, `{"a":1,}`, `{"a"}`, `{"a":-}`,
+		`{"a":1}x`, `{"a":"` + "\n" + `"}`, `[1]`, `{"a":tru}`, `{"a":1e}`, `{"a":.5}`, `{"a":[1,]}`, `{"a":"\ud800"}`, `{,}`, `{"a":"b`, `{"a":"b\`,
+	} {
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		n, err := parseObject([]byte(text))
+		d := json.NewDecoder(strings.NewReader(text))
+		d.UseNumber()
+		var want map[string]any
+		wanted := d.Decode(&want)
+		if _, end := d.Token(); wanted == nil && (end != io.EOF || want == nil) { //nolint:errorlint // a Decoder gives it as it is
+			wanted = errJSON
+		}
+		if err != nil {
+			bounded := !utf8.ValidString(text) || strings.Count(text, ":") > 1 || strings.Count(text, "[") > maxDepth
+			if wanted == nil && !bounded {
+				t.Fatalf("%q is refused, and encoding/json takes it", text)
+			}
+			return
+		}
+		if wanted != nil {
+			t.Fatalf("%q is taken, and encoding/json refuses it: %v", text, wanted)
+		}
+		if diff := cmp.Diff(any(want), render(&n)); diff != "" {
+			t.Fatalf("%q\n%s", text, diff)
 		}
 	})
 }
