@@ -26,8 +26,8 @@ func FuzzGateway(f *testing.F) {
 		f.Add(one.Query, one.Body, "application/x-www-form-urlencoded")
 	}
 	f.Add("method=alipay.trade.query&app_id=1", "--b\r\nContent-Disposition: form-data; name=\"x\"\r\n\r\ny\r\n--b--", "multipart/form-data; boundary=b")
+	g, _ := newGateway(f, nil)
 	f.Fuzz(func(t *testing.T, query, body, kind string) {
-		g, _ := newGateway(t, nil)
 		r := httptest.NewRequest(http.MethodPost, "/gateway.do", strings.NewReader(body))
 		r.URL.RawQuery = query
 		r.Header.Set("Content-Type", kind)
