@@ -39,6 +39,7 @@ var house = []struct {
 	{"proof", []string{"", "link"}},                                // signatures on answers, whatever they say
 	{"site", []string{"", "ledger", "transit", "slot", "guard", "store", "shard", "link"}},
 	{"httpapi", []string{"", "guard", "shard", "site", "ledger", "transit", "proof"}},
+	{"alipay", []string{""}},                               // a protocol: knows signatures and parameters, not what a trade is
 	{"client", []string{""}},                               // what an integrator imports: no part of the server
 	{"doctor", []string{"", "client", "guard", "site"}},    // reads configurations, and asks as any client does
 	{"evidence", []string{"", "client", "check", "proof"}}, // judges a file, and asks nobody
@@ -56,6 +57,7 @@ var only = map[string][]string{
 	"github.com/danielgtaylor/huma":  {"httpapi"},
 	"github.com/spf13/cobra":         {"cmd/holdfast"},
 	"github.com/vishvananda/netlink": {"doctor"},
+	"golang.org/x/text":              {"alipay"},
 	"holdfast/drill/rivals":          {"drill"}, // ways to carry messages that no site can be made to use
 }
 
