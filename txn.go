@@ -94,6 +94,9 @@ type Record struct {
 	Index   []string
 	Body    []byte
 	Changed Time
+	// Pending is set while a payment to another shard that wrote this is under way: it may yet be taken back, and until it is decided nobody
+	// else can change the record, or rely on its version.
+	Pending *PendingChange
 }
 
 // Message is put into the outbox of the shard, atomically with everything else in its transaction.
