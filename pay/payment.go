@@ -26,8 +26,9 @@ type payment struct {
 	authNo     string    // of the authorisation to pay from; "": from the wallet
 	now        holdfast.Time
 
-	tried bool // a transaction has been refused: look at everything again
-	trade Trade
+	tried  bool // the first try was blind, or others were faster: look at everything
+	beaten bool // a transaction was refused because others were faster
+	trade  Trade
 }
 
 // Pay pays a trade. One that this customer has paid already is answered as the first time.
@@ -70,13 +71,15 @@ func (c *Cashier) paidBefore(ctx context.Context, ask *TradeAsk, why error, now 
 
 func (p *payment) do(ctx context.Context) (Trade, error) {
 	err := p.again(ctx, func() error {
-		err := p.once(ctx)
-		if errors.Is(err, errAgain) {
-			p.tried = true
+		blind := p.make != nil && !p.tried
+		err := explain(p.once(ctx))
+		if blind && refused(err) != "" {
+			err = errAgain // the trade may have been paid before, and that is why: look first
 		}
+		p.tried = p.tried || errors.Is(err, errAgain)
 		return err
 	})
-	if why := refused(err); p.tried && (why == TradePaid || why == TradeClosed || why == TradeExpired) {
+	if why := refused(err); p.beaten && (why == TradePaid || why == TradeClosed || why == TradeExpired) {
 		p.tellBoth(ctx)
 	}
 	return p.trade, err
@@ -109,11 +112,12 @@ func (p *payment) once(ctx context.Context) error {
 	for i := range d.Transfers {
 		d.Transfers[i].Ref = d.ref
 	}
-	if err := p.submit(ctx, &d); err != nil {
-		return err
+	err = p.submit(ctx, &d)
+	p.beaten = p.beaten || errors.Is(err, errAgain)
+	if err == nil {
+		p.trade = v
 	}
-	p.trade = v
-	return nil
+	return err
 }
 
 // find reads the trade, or makes it. At first a trade that may have to be made is taken to be new, which saves a read: if it is not, the
@@ -127,7 +131,7 @@ func (p *payment) find(ctx context.Context, d *draft) (version uint64, paid bool
 	switch {
 	case version > 0 && p.make != nil && p.trade.differs(&p.make.TradeOffer) != "":
 		return 0, false, refuse(TradeDiffers, p.trade.differs(&p.make.TradeOffer))
-	case version > 0 && p.trade.Payer == p.payer && p.trade.AuthNo == p.authNo && p.trade.Status != StatusClosed:
+	case version > 0 && p.trade.Payer == p.payer && (p.authNo == "" || p.trade.AuthNo == p.authNo) && p.trade.Status != StatusClosed:
 		return version, true, nil
 	case version > 0:
 		return version, false, nil
