@@ -24,6 +24,8 @@ var house = []struct {
 	{"transit", []string{"", "ledger"}},         // pure: what is proposed to which shard, and when again
 	{"slot", []string{"", "ledger", "transit"}}, // pure: what is proposed to move a slot, and when
 	{"guard", []string{""}},                     // pure: who may do what
+	{"pay", []string{""}},                       // pure: a domain knows accounts and records, and not where they are
+	{"pay/paytest", []string{"", "ledger"}},     // books in memory, for tests
 	{"check", []string{""}},                     // judges answers; must not share code with what it judges
 	{"fault", []string{""}},                     // cables know bytes, not payments
 	{"retail", []string{""}},                    // recorded data
@@ -62,7 +64,7 @@ var only = map[string][]string{
 }
 
 // pure packages decide; time and randomness are arguments, and nothing in them can wait.
-var pure = []string{"", "ledger", "transit", "slot", "guard", "bank", "bank/iso20022"}
+var pure = []string{"", "ledger", "transit", "slot", "guard", "bank", "bank/iso20022", "pay"}
 
 var impure = []string{"os", "net", "net/http", "math/rand", "math/rand/v2", "crypto/rand", "io/fs", "log", "log/slog", "syscall", "time/now"}
 

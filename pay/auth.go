@@ -1,0 +1,493 @@
+package pay
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"holdfast"
+)
+
+// Auth is a pre-authorisation: money that a customer has frozen for a merchant, who can take it, or release it, in parts. The merchant has a
+// record that keeps his numbers and names the customer; the money, and how much of it is left, is with the customer.
+//
+// What is frozen stands on an account of its own and not in a hold of the ledger: a hold can be posted once, and is gone when the other shard
+// refuses; of a balance any number of parts can be taken, and what is refused is there again. It cannot be spent either way.
+type Auth struct {
+	Merchant   holdfast.Owner // no part of the body
+	OutOrderNo string         // the merchant's number; no part of the body
+	AuthNo     string         // 28 digits, as a TradeNo
+	Request    string         // out_request_no of the freeze
+	Title      string
+	Asset      holdfast.Asset
+	Amount     holdfast.Amount
+	Created    holdfast.Time
+	Until      holdfast.Time  // to authorise
+	Payer      holdfast.Owner // 0: nobody has authorised it
+	App        string
+	Notify     string
+	Zone       string
+
+	// What follows is from the customer's record.
+
+	Status AuthStatus
+	Rest   holdfast.Amount // still frozen
+	Paid   holdfast.Amount // taken by trades
+}
+
+// AuthStatus is the state of an authorisation, as Alipay's merchants know it.
+type AuthStatus uint8
+
+// States of an authorisation.
+const (
+	AuthInit       AuthStatus = iota + 1 // nothing is frozen yet
+	AuthAuthorized                       // something is frozen
+	AuthFinish                           // a part was taken, and nothing is left
+	AuthClosed                           // everything was released, or it was never authorised in time
+	authStatuses
+)
+
+var authNames = [authStatuses]string{"", "INIT", "AUTHORIZED", "FINISH", "CLOSED"}
+
+// String gives the name that the gateway uses.
+func (s AuthStatus) String() string {
+	if s < authStatuses {
+		return authNames[s]
+	}
+	return "INVALID"
+}
+
+func (*Auth) kind() (byte, byte) { return 16, 1 }
+
+func (v *Auth) layout(c *coder) {
+	for _, s := range []*string{&v.AuthNo, &v.Request, &v.Title, &v.App, &v.Notify, &v.Zone} {
+		text(c, s)
+	}
+	number(c, &v.Asset)
+	signed(c, &v.Amount)
+	signed(c, &v.Created)
+	signed(c, &v.Until)
+	number(c, &v.Payer)
+}
+
+// freeze is the customer's record of an authorisation.
+type freeze struct {
+	Merchant   holdfast.Owner
+	OutOrderNo string
+	Asset      holdfast.Asset
+	Amount     holdfast.Amount
+	Rest       holdfast.Amount
+	Paid       holdfast.Amount
+	Last       uint64 // a hash of what took from it last
+}
+
+func (*freeze) kind() (byte, byte) { return 17, 1 }
+
+func (v *freeze) layout(c *coder) {
+	number(c, &v.Merchant)
+	text(c, &v.OutOrderNo)
+	number(c, &v.Asset)
+	signed(c, &v.Amount)
+	signed(c, &v.Rest)
+	signed(c, &v.Paid)
+	number(c, &v.Last)
+}
+
+func (v *freeze) status() AuthStatus {
+	switch {
+	case v.Rest > 0:
+		return AuthAuthorized
+	case v.Paid > 0:
+		return AuthFinish
+	}
+	return AuthClosed
+}
+
+// AuthOperation is a freeze or unfreeze.
+type AuthOperation struct {
+	Unfreeze bool
+	Amount   holdfast.Amount
+	At       holdfast.Time
+	Remark   string
+	Told     bool // the merchant's event has been written
+}
+
+func (*AuthOperation) kind() (byte, byte) { return 18, 1 }
+
+func (v *AuthOperation) layout(c *coder) {
+	flag(c, &v.Unfreeze)
+	signed(c, &v.Amount)
+	signed(c, &v.At)
+	text(c, &v.Remark)
+	flag(c, &v.Told)
+}
+
+// AuthAsk asks a customer to freeze money.
+type AuthAsk struct {
+	Merchant   holdfast.Owner
+	OutOrderNo string // unique for the merchant
+	Request    string // out_request_no
+	Title      string
+	Asset      holdfast.Asset
+	Amount     holdfast.Amount
+	Until      holdfast.Time // 1 minute to 15 days from now; 0: 15 minutes
+	App        string
+	Notify     string
+}
+
+func (a *AuthAsk) check(now holdfast.Time) error {
+	if a.Until != 0 && (a.Until < now+holdfast.Time(minToPay) || a.Until > now+holdfast.Time(maxToPay)) {
+		return refuse(TimeInvalid, "pay_timeout")
+	}
+	if !a.Asset.Valid() {
+		return refuse(AssetInvalid, "asset")
+	}
+	return first(validNumber(a.OutOrderNo, "out_order_no"), validNumber(a.Request, "out_request_no"), validAmount(a.Amount, "amount"),
+		validText(a.Title, "order_title", 256), validText(a.App, "app", maxNumber), validText(a.Notify, "notify", maxURL))
+}
+
+// OpenAuth makes an authorisation that waits for a customer. Asking again with the same content is harmless.
+func (c *Cashier) OpenAuth(ctx context.Context, ask AuthAsk, now holdfast.Time) (v Auth, err error) {
+	if err := ask.check(now); err != nil {
+		return v, err
+	}
+	err = c.again(ctx, func() error {
+		v = Auth{}
+		key := keyOf(ask.Merchant, kindAuth, ask.OutOrderNo)
+		had, err := c.load(ctx, key, &v)
+		v.Merchant, v.OutOrderNo = ask.Merchant, ask.OutOrderNo
+		switch {
+		case err != nil:
+			return err
+		case had > 0 && (v.Request != ask.Request || v.Amount != ask.Amount || v.Asset != ask.Asset || v.Title != ask.Title):
+			return refuse(RequestDiffers, "")
+		case had > 0:
+			return nil
+		}
+		m, err := c.seller(ctx, ask.Merchant)
+		if err != nil {
+			return err
+		}
+		v = Auth{
+			Merchant: ask.Merchant, OutOrderNo: ask.OutOrderNo, AuthNo: tradeNo(ask.Merchant, "auth "+ask.OutOrderNo, now), Request: ask.Request,
+			Title: ask.Title, Asset: ask.Asset, Amount: ask.Amount, Created: now, Until: ask.Until, App: ask.App, Notify: ask.Notify,
+			Zone: m.merchant.Zone,
+		}
+		if v.Until == 0 {
+			v.Until = now + 15*60e9
+		}
+		d := draft{at: now}
+		d.need(keyOf(ask.Merchant, kindMerchant), m.version)
+		d.put(key, 0, &v)
+		d.put(keyOf(ask.Merchant, kindNo, v.AuthNo), 0, &pointer{OutTradeNo: v.OutOrderNo})
+		return c.submit(ctx, &d)
+	})
+	return v, err
+}
+
+// Authorize freezes the money of an authorisation in a customer's wallet; code is what he has shown, or "". The customer is written down
+// with the merchant first, so that there is only one; then the money is frozen; then the merchant is told. Asking again goes on where it stopped.
+func (c *Cashier) Authorize(ctx context.Context, merchant holdfast.Owner, outOrderNo string, payer holdfast.Owner, code string, now holdfast.Time) (Auth, error) {
+	var s *shown
+	if code != "" {
+		checked, err := c.check(ctx, code, now)
+		if err != nil {
+			return c.authorized(ctx, merchant, outOrderNo, settled(err), now)
+		}
+		s, payer = &checked, checked.payer
+	}
+	v, err := c.name(ctx, merchant, outOrderNo, payer, now)
+	if err != nil {
+		return v, err
+	}
+	tried := false
+	err = c.again(ctx, func() error {
+		err := c.freeze(ctx, &v, s, tried, now)
+		tried = tried || err == errAgain
+		return err
+	})
+	if err != nil {
+		return v, err
+	}
+	return v, c.told(ctx, &v, v.Request, now)
+}
+
+// authorized answers for a code that is not valid any more: it may have been used for this when it was.
+func (c *Cashier) authorized(ctx context.Context, merchant holdfast.Owner, outOrderNo string, why error, now holdfast.Time) (Auth, error) {
+	v, err := c.QueryAuth(ctx, merchant, outOrderNo, now)
+	if err == nil && v.Rest+v.Paid > 0 {
+		return v, nil
+	}
+	return Auth{}, why
+}
+
+// name writes down who authorises. Another customer may take the place of one who has frozen nothing.
+func (c *Cashier) name(ctx context.Context, merchant holdfast.Owner, outOrderNo string, payer holdfast.Owner, now holdfast.Time) (v Auth, err error) {
+	err = c.again(ctx, func() error {
+		var version uint64
+		if v, version, err = c.auth(ctx, merchant, outOrderNo); err != nil || v.Payer == payer {
+			return err
+		}
+		switch {
+		case payer == merchant:
+			return refuse(SellerIsBuyer, "payer")
+		case v.Payer != 0:
+			return refuse(AuthPayerDiffers, "payer")
+		case now >= v.Until:
+			return refuse(AuthStateWrong, "")
+		}
+		v.Payer = payer
+		d := draft{at: now}
+		d.put(keyOf(merchant, kindAuth, outOrderNo), version, &v)
+		return c.submit(ctx, &d)
+	})
+	return v, err
+}
+
+func (c *Cashier) auth(ctx context.Context, merchant holdfast.Owner, outOrderNo string) (v Auth, version uint64, err error) {
+	if err := validNumber(outOrderNo, "out_order_no"); err != nil {
+		return v, 0, err
+	}
+	version, err = c.must(ctx, keyOf(merchant, kindAuth, outOrderNo), &v, refuse(AuthUnknown, "out_order_no"))
+	v.Merchant, v.OutOrderNo, v.Status = merchant, outOrderNo, AuthInit
+	return v, version, err
+}
+
+// freeze is the transaction of the customer.
+func (c *Cashier) freeze(ctx context.Context, v *Auth, s *shown, tried bool, now holdfast.Time) error {
+	var f freeze
+	key := keyOf(v.Payer, kindFreeze, v.AuthNo)
+	had, err := c.load(ctx, key, &f)
+	if err != nil || had > 0 {
+		v.Status, v.Rest, v.Paid = f.status(), f.Rest, f.Paid
+		return err
+	}
+	if now >= v.Until {
+		return refuse(AuthStateWrong, "")
+	}
+	d := draft{at: now, code: moveFreeze, ref: refOf(key)}
+	from := account(v.Payer, Wallet, v.Asset)
+	if err := c.spending(ctx, &d, from, v.Amount, key); err != nil {
+		return err
+	}
+	if s != nil {
+		if tried {
+			if err := c.fresh(ctx, s); err != nil {
+				return err
+			}
+		}
+		s.use(&d, v.OutOrderNo)
+	}
+	f = freeze{Merchant: v.Merchant, OutOrderNo: v.OutOrderNo, Asset: v.Asset, Amount: v.Amount, Rest: v.Amount}
+	d.put(key, 0, &f)
+	d.put(operationKey(v.Payer, v.AuthNo, v.Request), 0, &AuthOperation{Amount: v.Amount, At: now}, minute(dueIndex, now))
+	d.receipt(v.Payer, Receipt{Kind: ReceiptFrozen, Asset: v.Asset, Amount: -v.Amount, Other: v.Merchant, Number: v.OutOrderNo, Text: v.Title})
+	d.move(from, account(v.Payer, Frozen, v.Asset), v.Amount)
+	v.Status, v.Rest = f.status(), f.Rest
+	return c.submit(ctx, &d)
+}
+
+func operationKey(payer holdfast.Owner, authNo, request string) string {
+	return keyOf(payer, kindFrozen, authNo, request)
+}
+
+// told writes the merchant's event of an operation that the customer's record says has happened, and then notes that it is written. The event has
+// one key for ever, so that it is written once; until then the operation is due.
+func (c *Cashier) told(ctx context.Context, v *Auth, request string, now holdfast.Time) error {
+	key := operationKey(v.Payer, v.AuthNo, request)
+	return c.again(ctx, func() error {
+		var op AuthOperation
+		version, err := c.must(ctx, key, &op, refuse(AuthUnknown, "out_request_no"))
+		if err != nil || op.Told {
+			return err
+		}
+		eventKey := keyOf(v.Merchant, kindEvent, stamped(op.At, "auth", v.AuthNo, request))
+		had, err := c.load(ctx, eventKey, &Event{})
+		if err != nil {
+			return err
+		}
+		if had == 0 {
+			d := draft{at: now}
+			e := Event{
+				Kind: EventFrozen, Time: op.At, OutTradeNo: v.OutOrderNo, TradeNo: v.AuthNo, Number: request, Subject: v.Title, App: v.App,
+				Asset: v.Asset, Total: v.Amount, Amount: op.Amount, Other: v.Payer, Created: v.Created, Notify: v.Notify,
+			}
+			if op.Unfreeze {
+				e.Kind = EventUnfrozen
+			}
+			var index []string
+			if e.Notify != "" {
+				e.Next = now
+				index = []string{minute(eventIndex, now)}
+			}
+			d.put(eventKey, 0, &e, index...)
+			if err := c.submit(ctx, &d); err != nil {
+				return err
+			}
+		}
+		op.Told = true
+		d := draft{at: now}
+		d.put(key, version, &op)
+		return c.submit(ctx, &d)
+	})
+}
+
+// QueryAuth returns an authorisation as it stands.
+func (c *Cashier) QueryAuth(ctx context.Context, merchant holdfast.Owner, outOrderNo string, now holdfast.Time) (v Auth, err error) {
+	err = c.again(ctx, func() error {
+		if v, _, err = c.auth(ctx, merchant, outOrderNo); err != nil {
+			return err
+		}
+		if now >= v.Until {
+			v.Status = AuthClosed
+		}
+		if v.Payer == 0 {
+			return nil
+		}
+		var f freeze
+		had, err := c.load(ctx, keyOf(v.Payer, kindFreeze, v.AuthNo), &f)
+		if err == nil && had > 0 {
+			v.Status, v.Rest, v.Paid = f.status(), f.Rest, f.Paid
+		}
+		return err
+	})
+	return v, err
+}
+
+// FindAuth tells which authorisation has a number.
+func (c *Cashier) FindAuth(ctx context.Context, authNo string) (merchant holdfast.Owner, outOrderNo string, err error) {
+	merchant, outOrderNo, err = c.FindTrade(ctx, authNo)
+	if refused(err) == TradeUnknown {
+		err = refuse(AuthUnknown, "auth_no")
+	}
+	return merchant, outOrderNo, err
+}
+
+// QueryAuthOperation returns a freeze or unfreeze by its out_request_no; found is false when there is none.
+func (c *Cashier) QueryAuthOperation(ctx context.Context, merchant holdfast.Owner, outOrderNo, request string, now holdfast.Time) (v Auth, op AuthOperation, found bool, err error) {
+	if v, err = c.QueryAuth(ctx, merchant, outOrderNo, now); err != nil || v.Payer == 0 {
+		return v, op, false, err
+	}
+	if err := validNumber(request, "out_request_no"); err != nil {
+		return v, op, false, err
+	}
+	version, err := c.load(ctx, operationKey(v.Payer, v.AuthNo, request), &op)
+	return v, op, version > 0, settled(err)
+}
+
+// Unfreeze releases a part of what is frozen. The same number with the same amount is answered as the first time.
+func (c *Cashier) Unfreeze(ctx context.Context, merchant holdfast.Owner, outOrderNo, request string, amount holdfast.Amount, remark string, now holdfast.Time) (Auth, error) {
+	if err := first(validNumber(request, "out_request_no"), validAmount(amount, "amount"), validText(remark, "remark", 256)); err != nil {
+		return Auth{}, err
+	}
+	return c.unfreeze(ctx, merchant, outOrderNo, request, amount, remark, now)
+}
+
+func (c *Cashier) unfreeze(ctx context.Context, merchant holdfast.Owner, outOrderNo, request string, amount holdfast.Amount, remark string, now holdfast.Time) (Auth, error) {
+	v, err := c.QueryAuth(ctx, merchant, outOrderNo, now)
+	if err != nil {
+		return v, err
+	}
+	if v.Status == AuthInit || v.Payer == 0 {
+		return v, refuse(AuthStateWrong, "")
+	}
+	err = c.again(ctx, func() error {
+		var f freeze
+		key, opKey := keyOf(v.Payer, kindFreeze, v.AuthNo), operationKey(v.Payer, v.AuthNo, request)
+		version, err := c.must(ctx, key, &f, refuse(AuthUnknown, ""))
+		if err != nil {
+			return err
+		}
+		var op AuthOperation
+		had, err := c.load(ctx, opKey, &op)
+		switch {
+		case err != nil:
+			return err
+		case had > 0 && (op.Amount != amount || !op.Unfreeze):
+			return refuse(RequestDiffers, "")
+		case had > 0:
+			v.Status, v.Rest, v.Paid = f.status(), f.Rest, f.Paid
+			return nil
+		case amount > f.Rest:
+			return refuse(AuthTooMuch, "amount")
+		}
+		f.Rest -= amount
+		d := draft{at: now, code: moveUnfreeze, ref: refOf(key)}
+		d.put(key, version, &f)
+		d.put(opKey, 0, &AuthOperation{Unfreeze: true, Amount: amount, At: now, Remark: remark}, minute(dueIndex, now))
+		d.receipt(v.Payer, Receipt{
+			Kind: ReceiptUnfrozen, Asset: v.Asset, Amount: amount, Other: merchant, Number: outOrderNo, Text: v.Title,
+		}, request)
+		d.move(account(v.Payer, Frozen, v.Asset), account(v.Payer, Wallet, v.Asset), amount)
+		v.Status, v.Rest, v.Paid = f.status(), f.Rest, f.Paid
+		return c.submit(ctx, &d)
+	})
+	if err != nil {
+		return v, err
+	}
+	return v, c.told(ctx, &v, request, now)
+}
+
+// PayFrozen makes a trade and pays it from an authorisation. With complete what is left of that is released afterwards.
+func (c *Cashier) PayFrozen(ctx context.Context, ask TradeAsk, outOrderNo string, complete bool, now holdfast.Time) (Trade, error) {
+	if err := ask.check(now); err != nil {
+		return Trade{}, err
+	}
+	a, err := c.QueryAuth(ctx, ask.Merchant, outOrderNo, now)
+	if err != nil {
+		return Trade{}, err
+	}
+	if a.Status == AuthInit || a.Payer == 0 {
+		return Trade{}, refuse(AuthStateWrong, "")
+	}
+	p := payment{
+		Cashier: c, merchant: ask.Merchant, outTradeNo: ask.OutTradeNo, payer: a.Payer, make: &ask, authNo: a.AuthNo, now: now,
+	}
+	v, err := p.do(ctx)
+	if err != nil || !complete {
+		return v, err
+	}
+	// The number begins with a character that merchants cannot use.
+	if a, err = c.QueryAuth(ctx, ask.Merchant, outOrderNo, now); err == nil && a.Rest > 0 {
+		_, err = c.unfreeze(ctx, ask.Merchant, outOrderNo, "~complete-"+ask.OutTradeNo, a.Rest, "", now)
+	}
+	return v, err
+}
+
+// thaw takes the amount of a payment from its authorisation.
+func (p *payment) thaw(ctx context.Context, d *draft) error {
+	var f freeze
+	v := &p.trade
+	key := keyOf(p.payer, kindFreeze, p.authNo)
+	version, err := p.must(ctx, key, &f, refuse(AuthUnknown, "auth_no"))
+	what := spread(kindTrade, v.OutTradeNo)
+	switch {
+	case err == errUnderWay && f.Last == what:
+		return &Pending{}
+	case err != nil:
+		return err
+	case f.Merchant != v.Merchant || f.Asset != v.Asset:
+		return refuse(AuthPayerDiffers, "auth_no")
+	case v.Amount > f.Rest:
+		return refuse(AuthTooMuch, "total_amount")
+	}
+	f.Rest -= v.Amount
+	f.Paid += v.Amount
+	f.Last = what
+	d.put(key, version, &f)
+	return nil
+}
+
+// tellFrozen is told for an operation that is due, known by the key of its record.
+func (c *Cashier) tellFrozen(ctx context.Context, payer holdfast.Owner, rest string, now holdfast.Time) error {
+	authNo, request, _ := strings.Cut(rest, "/")
+	var f freeze
+	if _, err := c.must(ctx, keyOf(payer, kindFreeze, authNo), &f, refuse(AuthUnknown, "auth_no")); err != nil {
+		return settled(err)
+	}
+	v, _, err := c.auth(ctx, f.Merchant, f.OutOrderNo)
+	if err != nil {
+		return fmt.Errorf("authorisation of a frozen amount: %w", settled(err))
+	}
+	return c.told(ctx, &v, request, now)
+}

@@ -1,0 +1,96 @@
+package pay
+
+import (
+	"context"
+	"crypto/aes"
+	"crypto/cipher"
+	"errors"
+	"fmt"
+	"time"
+
+	"holdfast"
+)
+
+// Books is where the domain reads and writes. All reads are linearizable. Any number of goroutines may call it at once.
+type Books interface {
+	// Record returns the record with this key, which belongs to an owner; found is false when there is none. One that is Pending comes as it
+	// will be if the payment under way lands.
+	Record(ctx context.Context, key string) (r holdfast.Record, found bool, err error)
+	// Records lists records whose keys begin with prefix (of one owner), from after on, at most max, in the order of keys.
+	Records(ctx context.Context, prefix, after string, max int) ([]holdfast.Record, error)
+	// ByIndex lists the records of all owners that carry an index key.
+	ByIndex(ctx context.Context, index, after string, max int) ([]holdfast.Record, error)
+	// Account returns an account as it stands; found is false when it was never opened.
+	Account(ctx context.Context, id holdfast.AccountID) (a holdfast.Account, found bool, err error)
+	// Submit proposes the transaction and returns its outcome: done, refused with a code (and the field), or unknown. An error that is none of
+	// those means not executed. One transaction's accounts and records may belong to owners of at most two shards; the money goes from the
+	// owners of the first to those of the second; records and preconditions of either side travel with it, and are taken back when the
+	// second refuses.
+	Submit(ctx context.Context, t *holdfast.Txn) (holdfast.Outcome, error)
+}
+
+// Config is what a [Cashier] needs.
+type Config struct {
+	Books Books
+	// AliasKey (32 bytes) keys the hash under which phone numbers and e-mail addresses are stored: without it nobody can try all numbers.
+	AliasKey []byte
+	// CodeKey (32 bytes) encrypts the secrets of payment codes (AES-256-GCM).
+	CodeKey []byte
+	// Bank is the owner of the platform's accounts at the bank, purpose "bank": what came from there less what went there.
+	Bank holdfast.Owner
+	// OwnerOf is the owner number with this sequence. The platform issues each sequence once, and its slot follows from it.
+	OwnerOf func(sequence uint32) (holdfast.Owner, error)
+	// Day is where the days and months of customers' limits begin and end.
+	Day *time.Location
+	// Zone finds the time zone of a merchant by its IANA name.
+	Zone func(name string) (*time.Location, error)
+	// Wait passes a moment before try number n (from 1) at a record that a payment under way has written; nil: no time passes.
+	Wait func(ctx context.Context, n int) error
+}
+
+// Cashier does everything that this package offers. It has no state: any number of them, at any site, may do the same at once.
+type Cashier struct {
+	Config
+	sealer cipher.AEAD
+}
+
+// keyBytes is the length of both keys of a [Config].
+const keyBytes = 32
+
+// New checks the configuration.
+func New(cfg Config) (*Cashier, error) {
+	switch {
+	case cfg.Books == nil || cfg.OwnerOf == nil || cfg.Zone == nil || cfg.Day == nil:
+		return nil, errors.New("pay: Books, OwnerOf, Zone and Day must be given")
+	case len(cfg.AliasKey) != keyBytes || len(cfg.CodeKey) != keyBytes:
+		return nil, fmt.Errorf("pay: the keys for aliases and codes must have %d bytes each", keyBytes)
+	}
+	if err := cfg.Bank.Check(); err != nil {
+		return nil, fmt.Errorf("pay: bank: %w", err)
+	}
+	block, err := aes.NewCipher(cfg.CodeKey)
+	if err != nil {
+		return nil, fmt.Errorf("pay: %w", err)
+	}
+	sealer, err := cipher.NewGCM(block)
+	if err != nil {
+		return nil, fmt.Errorf("pay: %w", err)
+	}
+	return &Cashier{Config: cfg, sealer: sealer}, nil
+}
+
+// Purposes of accounts.
+var (
+	Wallet     = holdfast.MustPurpose("wallet")     // of a customer: what can be spent
+	Frozen     = holdfast.MustPurpose("frozen")     // of a customer: pre-authorised, for the merchants to take or release
+	Outgoing   = holdfast.MustPurpose("outgoing")   // on its way to a bank that has not answered yet
+	Settlement = holdfast.MustPurpose("settlement") // of a merchant: earned, and paid out by the next settlement
+	Escrow     = holdfast.MustPurpose("escrow")     // of a merchant: paid, and kept by the platform until the buyer confirms
+	Royalty    = holdfast.MustPurpose("royalty")    // of a merchant: paid, and kept until it has been split
+	Fees       = holdfast.MustPurpose("fee")        // of a merchant: the platform's fees for his trades
+	BankMoney  = holdfast.MustPurpose("bank")       // of the platform: its account at the bank
+)
+
+func account(o holdfast.Owner, p holdfast.Purpose, a holdfast.Asset) holdfast.AccountID {
+	return holdfast.AccountID{Owner: o, Purpose: p, Asset: a}
+}

@@ -1,0 +1,134 @@
+package pay
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"fmt"
+	"strings"
+
+	"holdfast"
+)
+
+// Keys of records, after "o/<owner>/". Numbers that customers and merchants choose stand last or are followed by "/", which they cannot
+// contain, and each kind has a name of its own: nothing that somebody chooses can name a record of another kind.
+//
+//	customer                          who the customer is: hashes of aliases, sealed secrets of devices
+//	wallet/<asset>                    limits, and what counts against them
+//	used/<step>-<digits>              a payment code that has been used
+//	receipt/<time, inverted>-<hash>   what came and went, newest first
+//	alias/<hash>                      of a registrar: who has an alias
+//	merchant                          who the merchant is: zone, fees
+//	app/<app id>, shop/<shop id>
+//	trade/<out_trade_no>              and no/<trade_no>, qr/<token>: which out_trade_no is meant
+//	refund/<out_trade_no>/<out_request_no>
+//	split/<out_request_no>            and share/<out_request_no>/<n>
+//	auth/<out_order_no>               of the merchant: an authorisation that he asked for
+//	freeze/<auth_no>                  of the customer: what is frozen, and frozen/<auth_no>/<out_request_no> each operation
+//	transfer/<number>, topup/<number>, withdraw/<number>, payout/<day>-<asset>
+//	event/<time>-<hash>               what a merchant has to be told, and the rows of his statement
+//	day/<day>                         a day that has been closed, settled/<day>/<asset> what was paid out, carry/<asset> what was left over
+func keyOf(o holdfast.Owner, parts ...string) string {
+	return holdfast.OwnedKey(o, strings.Join(parts, "/"))
+}
+
+// Kinds of keys.
+const (
+	kindCustomer = "customer"
+	kindWallet   = "wallet"
+	kindUsed     = "used"
+	kindReceipt  = "receipt"
+	kindAlias    = "alias"
+	kindMerchant = "merchant"
+	kindApp      = "app"
+	kindShop     = "shop"
+	kindTrade    = "trade"
+	kindNo       = "no"
+	kindQR       = "qr"
+	kindRefund   = "refund"
+	kindSplit    = "split"
+	kindShare    = "share"
+	kindAuth     = "auth"
+	kindFreeze   = "freeze"
+	kindFrozen   = "frozen"
+	kindTransfer = "transfer"
+	kindTopUp    = "topup"
+	kindWithdraw = "withdraw"
+	kindPayout   = "payout"
+	kindEvent    = "event"
+	kindDay      = "day"
+	kindSettled  = "settled"
+	kindCarry    = "carry"
+)
+
+// maxNumber is the longest number of a request, in bytes.
+const maxNumber = 64
+
+// validNumber checks a number that somebody outside has chosen.
+func validNumber(n, field string) error {
+	ok := len(n) > 0 && len(n) <= maxNumber
+	for i := range len(n) {
+		b := n[i]
+		ok = ok && (b >= '0' && b <= '9' || b >= 'a' && b <= 'z' || b >= 'A' && b <= 'Z' || b == '.' || b == '_' || b == ':' || b == '-')
+	}
+	if !ok {
+		return refuse(NumberInvalid, field)
+	}
+	return nil
+}
+
+// MaxAmount is the largest amount of one trade, transfer, top-up or withdrawal, in minor units: a hundred million yuan.
+const MaxAmount holdfast.Amount = 10_000_000_000
+
+func validAmount(a holdfast.Amount, field string) error {
+	if a < 1 || a > MaxAmount {
+		return refuse(AmountInvalid, field)
+	}
+	return nil
+}
+
+func validText(s, field string, most int) error {
+	if len(s) > most {
+		return refuse(FieldInvalid, field)
+	}
+	return nil
+}
+
+// first is the first error of a list of checks.
+func first(list ...error) error {
+	for _, err := range list {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// spread is 64 bits of a hash of what is asked for.
+func spread(parts ...string) uint64 {
+	h := sha256.New()
+	for _, p := range parts {
+		texted(h, p)
+	}
+	return binary.BigEndian.Uint64(h.Sum(nil))
+}
+
+// refOf is the reference by which all transfers of a trade or order are found.
+func refOf(key string) holdfast.Ref {
+	sum := sha256.Sum256([]byte(key))
+	return holdfast.Ref(sum[:16])
+}
+
+// stamped sorts by time, and tells apart what happened at one time.
+func stamped(t holdfast.Time, parts ...string) string {
+	return fmt.Sprintf("%016x-%016x", uint64(t), spread(parts...))
+}
+
+// minute is the key of an index that lists what is due in the minute of t.
+func minute(index string, t holdfast.Time) string { return fmt.Sprintf("%s/%d", index, int64(t)/60e9) }
+
+// dueIndex and eventIndex name what is due to be done, and to be told; bankIndex the orders that wait for a bank.
+const (
+	dueIndex   = "pay/due"
+	eventIndex = "pay/event"
+	bankIndex  = "pay/bank"
+)

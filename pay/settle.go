@@ -1,0 +1,233 @@
+package pay
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"holdfast"
+)
+
+// Settled is what a day of a merchant came to in one currency, and what of it was paid out.
+type Settled struct {
+	Day      string         // 2006-01-02 in the merchant's time zone; no part of the body
+	Asset    holdfast.Asset // no part of the body
+	Payments uint32
+	Paid     holdfast.Amount // by buyers, fees included; of protected trades what was released
+	Fees     holdfast.Amount // taken, less given back
+	Refunds  uint32
+	Refunded holdfast.Amount
+	Other    holdfast.Amount // shares, transfers, returned payouts: what came less what went
+	Net      holdfast.Amount // the effect of all rows on the settlement account
+	Carried  holdfast.Amount // left over from the days before
+	Payout   holdfast.Amount // sent to the merchant's bank; 0: nothing to pay
+	Order    string          // number of the payout; "": none
+	At       holdfast.Time
+}
+
+func (*Settled) kind() (byte, byte) { return 19, 1 }
+
+func (v *Settled) layout(c *coder) {
+	number(c, &v.Payments)
+	number(c, &v.Refunds)
+	for _, a := range []*holdfast.Amount{&v.Paid, &v.Fees, &v.Refunded, &v.Other, &v.Net, &v.Carried, &v.Payout} {
+		signed(c, a)
+	}
+	text(c, &v.Order)
+	signed(c, &v.At)
+}
+
+// add counts a row.
+func (v *Settled) add(e *Event) {
+	switch e.Kind {
+	case EventPaid:
+		if e.Effect != 0 || e.Fee != 0 {
+			v.Payments++
+			v.Paid += e.Amount
+		}
+	case EventReleased:
+		v.Payments++
+		v.Paid += e.Amount
+	case EventRefunded:
+		v.Refunds++
+		v.Refunded += e.Amount
+	default:
+		v.Other += e.Effect
+	}
+	v.Fees += e.Fee
+	v.Net += e.Effect
+}
+
+// closedDay says that a day is over: no row of it can be written any more.
+type closedDay struct{ At holdfast.Time }
+
+func (*closedDay) kind() (byte, byte) { return 20, 1 }
+
+func (v *closedDay) layout(c *coder) { signed(c, &v.At) }
+
+// carry is what has been earned and not been paid out, of all days that are settled. Below zero: refunds were more than payments.
+type carry struct{ Amount holdfast.Amount }
+
+func (*carry) kind() (byte, byte) { return 21, 1 }
+
+func (v *carry) layout(c *coder) { signed(c, &v.Amount) }
+
+// SettleLag is how long after the end of a day it can be settled: whatever was asked for before has been decided by then, or is refused.
+const SettleLag = 5 * time.Minute
+
+const rowPage = 500
+
+// Settle settles a day (2006-01-02, in his time zone) of a merchant in all currencies, with one payout each. First the day is closed: every
+// transaction that writes a row depends on that not having happened, so the rows counted are all there will ever be. Then they are counted, and
+// the payout is taken off the settlement account together with the record that it has been. Asking again with the same day pays nothing twice
+// and returns what was settled.
+func (c *Cashier) Settle(ctx context.Context, merchant holdfast.Owner, day string, now holdfast.Time) (list []Settled, err error) {
+	m, err := c.Merchant(ctx, merchant)
+	if err != nil {
+		return nil, err
+	}
+	from, until, err := c.bounds(m.Zone, day)
+	if err != nil {
+		return nil, err
+	}
+	if now < until+holdfast.Time(SettleLag) {
+		return nil, refuse(DayNotOver, "day")
+	}
+	if err := c.closeDay(ctx, merchant, day, now); err != nil {
+		return nil, err
+	}
+	list, err = c.count(ctx, merchant, from, until)
+	if err != nil {
+		return nil, err
+	}
+	for i := range list {
+		v := &list[i]
+		v.Day = day
+		if err := c.again(ctx, func() error { return c.payOut(ctx, merchant, &m, v, now) }); err != nil {
+			return nil, err
+		}
+	}
+	return list, nil
+}
+
+// bounds are the first moment of a day and that of the next one.
+func (c *Cashier) bounds(zone, day string) (from, until holdfast.Time, err error) {
+	z, err := c.Zone(zone)
+	if err != nil {
+		return 0, 0, &Unavailable{Err: fmt.Errorf("time zone of a merchant: %w", err)}
+	}
+	t, err := time.ParseInLocation(time.DateOnly, day, z)
+	if err != nil {
+		return 0, 0, refuse(FieldInvalid, "day")
+	}
+	return holdfast.TimeOf(t), holdfast.TimeOf(t.AddDate(0, 0, 1)), nil
+}
+
+func (c *Cashier) closeDay(ctx context.Context, merchant holdfast.Owner, day string, now holdfast.Time) error {
+	key := keyOf(merchant, kindDay, day)
+	return c.again(ctx, func() error {
+		had, err := c.load(ctx, key, &closedDay{})
+		if err != nil || had > 0 {
+			return err
+		}
+		d := draft{at: now}
+		d.put(key, 0, &closedDay{now})
+		return c.submit(ctx, &d)
+	})
+}
+
+// Rows calls use with every row of a merchant's statement in a stretch of time, in the order of time. One that is not decided yet is an error:
+// its payment was under way when the day was closed.
+func (c *Cashier) Rows(ctx context.Context, merchant holdfast.Owner, from, until holdfast.Time, use func(*Event)) error {
+	prefix := keyOf(merchant, kindEvent, "")
+	after, end := prefix+fmt.Sprintf("%016x", uint64(from)), prefix+fmt.Sprintf("%016x", uint64(until))
+	for {
+		records, err := c.Books.Records(ctx, prefix, after, rowPage)
+		if err != nil {
+			return &Unavailable{Err: err}
+		}
+		for i := range records {
+			r := &records[i]
+			switch {
+			case r.Key >= end:
+				return nil
+			case r.Pending != nil:
+				return &Unavailable{Err: errUnderWay}
+			}
+			e, err := readEvent(r)
+			if err != nil {
+				return err
+			}
+			use(&e)
+			after = r.Key
+		}
+		if len(records) < rowPage {
+			return nil
+		}
+	}
+}
+
+// count adds up the rows of a day by currency.
+func (c *Cashier) count(ctx context.Context, merchant holdfast.Owner, from, until holdfast.Time) (list []Settled, err error) {
+	byAsset := map[holdfast.Asset]*Settled{}
+	err = c.Rows(ctx, merchant, from, until, func(e *Event) {
+		if e.Kind == EventSettled || e.Asset == 0 {
+			return
+		}
+		v := byAsset[e.Asset]
+		if v == nil {
+			v = &Settled{Asset: e.Asset}
+			byAsset[e.Asset] = v
+		}
+		v.add(e)
+	})
+	for _, v := range byAsset {
+		list = append(list, *v)
+	}
+	slices.SortFunc(list, func(a, b Settled) int { return cmp.Compare(a.Asset, b.Asset) })
+	return list, err
+}
+
+// payOut is the transaction of one day and currency.
+func (c *Cashier) payOut(ctx context.Context, merchant holdfast.Owner, m *Merchant, v *Settled, now holdfast.Time) error {
+	key := keyOf(merchant, kindSettled, v.Day, v.Asset.String())
+	day, asset := v.Day, v.Asset
+	had, err := c.load(ctx, key, v)
+	if err != nil || had > 0 {
+		return err
+	}
+	var left carry
+	carryKey := keyOf(merchant, kindCarry, v.Asset.String())
+	version, err := c.load(ctx, carryKey, &left)
+	if err != nil {
+		return err
+	}
+	a, _, err := c.Books.Account(ctx, account(merchant, Settlement, v.Asset))
+	if err != nil {
+		return &Unavailable{Err: err}
+	}
+	v.Day, v.Asset, v.Carried, v.At, v.Payout, v.Order = day, asset, left.Amount, now, 0, ""
+	v.Payout = max(0, min(left.Amount+v.Net, a.Available()))
+	left.Amount += v.Net - v.Payout
+	d := draft{at: now, code: movePayout, ref: refOf(key)}
+	if v.Payout > 0 {
+		v.Order = strings.Join([]string{v.Day, v.Asset.String()}, "-")
+		order := Order{Status: OrderWaiting, Asset: v.Asset, Amount: v.Payout, Text: v.Day, At: now, Changed: now}
+		d.put(keyOf(merchant, kindPayout, v.Order), 0, &order, bankIndex+"/waiting")
+		d.move(account(merchant, Settlement, v.Asset), account(merchant, Outgoing, v.Asset), v.Payout)
+	}
+	d.put(key, 0, v)
+	d.put(carryKey, version, &left)
+	err = c.tell(&d, merchant, m.Zone, Event{Kind: EventSettled, Asset: v.Asset, Amount: v.Payout, Fee: 0, Number: v.Day})
+	if err != nil {
+		return err
+	}
+	err = c.submit(ctx, &d)
+	if short := (*denied)(nil); asDenied(err, &short) && short.outcome.Code == holdfast.CodeExceedsCredits {
+		return errAgain // a refund was faster: less can be paid out
+	}
+	return err
+}

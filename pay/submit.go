@@ -1,0 +1,283 @@
+package pay
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"hash"
+
+	"holdfast"
+)
+
+// errAgain says that a record is not as it was read: read and decide again.
+var errAgain = errors.New("a record has changed")
+
+// errUnderWay says that a payment which is not decided yet has written one of the records.
+var errUnderWay = errors.New("a payment under way has written one of the records: ask again in a moment")
+
+// denied is a refusal of the ledger that is not about versions; see explain.
+type denied struct {
+	outcome holdfast.Outcome
+	txn     *holdfast.Txn
+}
+
+func (d *denied) Error() string { return "the ledger refused: " + d.outcome.Code.String() }
+
+// maxTries is how often one call decides anew because others were faster.
+const maxTries = 8
+
+// again does something until nobody has changed what it read. Its errors are those of this package.
+func (c *Cashier) again(ctx context.Context, do func() error) error {
+	var err error
+	for n := range maxTries {
+		switch err = do(); {
+		case errors.Is(err, errUnderWay):
+			if c.Wait == nil || n+1 == maxTries {
+				continue
+			}
+			if waited := c.Wait(ctx, n+1); waited != nil {
+				return &Unavailable{Err: waited}
+			}
+		case !errors.Is(err, errAgain):
+			return explain(err)
+		}
+	}
+	if errors.Is(err, errAgain) {
+		err = ErrBusy
+	}
+	return &Unavailable{Err: err}
+}
+
+// load reads a document. version is 0 when there is none, and d is as it was. A record that is not decided yet is read, and the error is
+// errUnderWay.
+func (c *Cashier) load(ctx context.Context, key string, d document) (version uint64, err error) {
+	r, found, err := c.Books.Record(ctx, key)
+	switch {
+	case err != nil:
+		return 0, &Unavailable{Err: err}
+	case !found:
+		return 0, nil
+	}
+	if err := unpack(key, r.Body, d); err != nil {
+		return 0, &Unavailable{Err: err}
+	}
+	if r.Pending != nil {
+		return r.Version, errUnderWay
+	}
+	return r.Version, nil
+}
+
+// must is load for what has to be there.
+func (c *Cashier) must(ctx context.Context, key string, d document, missing error) (version uint64, err error) {
+	version, err = c.load(ctx, key, d)
+	if err == nil && version == 0 {
+		err = missing
+	}
+	return version, err
+}
+
+// draft is a transaction being built.
+type draft struct {
+	holdfast.Txn
+	at   holdfast.Time
+	code uint32       // of all transfers
+	ref  holdfast.Ref // of all transfers
+}
+
+// Codes of transfers, for statements. The numbers are in logs: append, never renumber.
+const (
+	movePay uint32 = 1 + iota
+	moveRefund
+	moveRelease
+	moveSplit
+	moveFreeze
+	moveUnfreeze
+	moveTransfer
+	moveTopUp
+	moveWithdraw
+	movePayout
+	moveReturn
+)
+
+// put writes a document over the version that was read.
+func (d *draft) put(key string, version uint64, doc document, index ...string) {
+	d.Records = append(d.Records, holdfast.RecordChange{Key: key, Expect: version, Index: index, Body: pack(doc)})
+}
+
+// need makes the transaction depend on the version of a record that it does not write.
+func (d *draft) need(key string, version uint64) {
+	for _, p := range d.Preconditions {
+		if p.Key == key {
+			return
+		}
+	}
+	d.Preconditions = append(d.Preconditions, holdfast.Precondition{Key: key, Version: version})
+}
+
+// move moves an amount, if there is one.
+func (d *draft) move(from, to holdfast.AccountID, amount holdfast.Amount) {
+	if amount > 0 {
+		d.Transfers = append(d.Transfers, holdfast.Transfer{
+			Kind: holdfast.Immediate, Debit: from, Credit: to, Amount: amount, Code: d.code, Ref: d.ref,
+		})
+	}
+}
+
+// open opens an account.
+func (d *draft) open(id holdfast.AccountID, limit holdfast.Limit) {
+	d.Accounts = append(d.Accounts, holdfast.AccountChange{Op: holdfast.OpenAccount, ID: id, Limit: limit})
+}
+
+// submit gives the draft its ids and proposes it. nil: done. The errors are errAgain, errUnderWay, denied, Pending and Unavailable.
+func (c *Cashier) submit(ctx context.Context, d *draft) error {
+	d.identify()
+	o, err := c.Books.Submit(ctx, &d.Txn)
+	switch {
+	case err != nil:
+		return &Unavailable{Err: err}
+	case o.Status == holdfast.Done:
+		return nil
+	case o.Status == holdfast.Unknown && plantedUnknownFailed():
+		return refuse(LedgerRefused, "")
+	case o.Status == holdfast.Unknown:
+		return &Pending{ID: d.ID}
+	case o.Code == codeRecordPending:
+		return errUnderWay
+	case o.Status == holdfast.NotExecuted:
+		return &Unavailable{Code: o.Code}
+	}
+	switch o.Code {
+	case holdfast.CodeRecordExists, holdfast.CodeRecordMissing, holdfast.CodeRecordVersionMismatch:
+		return errAgain
+	}
+	return &denied{o, &d.Txn}
+}
+
+// codeRecordPending is how the ledger answers when a payment that is not decided yet has written one of the records.
+const codeRecordPending holdfast.Code = 210
+
+// identify makes the ids of the transaction and its legs of the content, so that the same content has the same ids. They begin with the time,
+// which keeps the index of ids cheap.
+func (d *draft) identify() {
+	h := sha256.New()
+	d.digest(h)
+	d.ID = d.hashed(h)
+	if len(d.Transfers) < 2 {
+		return
+	}
+	for i := range d.Transfers {
+		h.Reset()
+		h.Write(d.ID[:])
+		words(h, uint64(i))
+		d.Transfers[i].ID = d.hashed(h)
+	}
+}
+
+// hashed is an id of version 8 (RFC 9562 section 5.8): 48 bits of milliseconds, the rest a hash.
+func (d *draft) hashed(h hash.Hash) (id holdfast.ID) {
+	var sum [sha256.Size]byte
+	copy(id[:], h.Sum(sum[:0]))
+	ms := uint64(d.at) / 1e6
+	id[0], id[1], id[2], id[3], id[4], id[5] = byte(ms>>40), byte(ms>>32), byte(ms>>24), byte(ms>>16), byte(ms>>8), byte(ms)
+	id[6] = id[6]&0x0f | 0x80
+	id[8] = id[8]&0x3f | 0x80
+	return id
+}
+
+// digest hashes the content: everything but the ids.
+func (d *draft) digest(h hash.Hash) {
+	words(h, uint64(d.at), uint64(len(d.Preconditions)), uint64(len(d.Accounts)), uint64(len(d.Transfers)), uint64(len(d.Records)))
+	for i := range d.Preconditions {
+		texted(h, d.Preconditions[i].Key)
+		words(h, d.Preconditions[i].Version)
+	}
+	var b [holdfast.AccountIDBytes]byte
+	for i := range d.Accounts {
+		a := &d.Accounts[i]
+		h.Write(a.ID.Append(b[:0]))
+		words(h, uint64(a.Op), uint64(a.Limit))
+	}
+	for i := range d.Transfers {
+		t := &d.Transfers[i]
+		h.Write(t.Debit.Append(b[:0]))
+		h.Write(t.Credit.Append(b[:0]))
+		h.Write(t.Ref[:])
+		words(h, uint64(t.Amount), uint64(t.Code))
+	}
+	for i := range d.Records {
+		r := &d.Records[i]
+		texted(h, r.Key)
+		texted(h, string(r.Body))
+		words(h, r.Expect, uint64(len(r.Index)))
+		for _, key := range r.Index {
+			texted(h, key)
+		}
+	}
+}
+
+func texted(h hash.Hash, s string) {
+	words(h, uint64(len(s)))
+	h.Write([]byte(s))
+}
+
+func words(h hash.Hash, list ...uint64) {
+	var b [8]byte
+	for _, w := range list {
+		binary.BigEndian.PutUint64(b[:], w)
+		h.Write(b[:])
+	}
+}
+
+// explain turns a refusal of the ledger into one for whoever asked. The accounts of the leg at fault say whose it is.
+func explain(err error) error {
+	var d *denied
+	if !errors.As(err, &d) {
+		return err
+	}
+	if int(d.outcome.Leg) >= len(d.txn.Transfers) {
+		return refuse(LedgerRefused, d.outcome.Code.String())
+	}
+	leg := &d.txn.Transfers[d.outcome.Leg]
+	switch d.outcome.Code {
+	case holdfast.CodeExceedsCredits:
+		return short(leg.Debit.Purpose)
+	case holdfast.CodeDebitMissing:
+		return missing(leg.Debit.Purpose, WalletMissing)
+	case holdfast.CodeCreditMissing:
+		return missing(leg.Credit.Purpose, PayeeUnknown)
+	case holdfast.CodeDebitClosed, holdfast.CodeDebitFrozen:
+		return blocked(leg.Debit.Purpose, WalletBlocked)
+	case holdfast.CodeCreditClosed, holdfast.CodeCreditFrozen:
+		return blocked(leg.Credit.Purpose, PayeeBlocked)
+	}
+	return refuse(LedgerRefused, d.outcome.Code.String())
+}
+
+func ofCustomer(p holdfast.Purpose) bool { return p == Wallet || p == Frozen }
+
+func short(p holdfast.Purpose) error {
+	switch p {
+	case Wallet:
+		return refuse(BalanceNotEnough, "")
+	case Frozen:
+		return refuse(AuthTooMuch, "amount")
+	}
+	return refuse(SellerBalance, "")
+}
+
+func missing(p holdfast.Purpose, customers Code) error {
+	if ofCustomer(p) {
+		return refuse(customers, "")
+	}
+	return refuse(AssetInvalid, "asset")
+}
+
+func blocked(p holdfast.Purpose, customers Code) error {
+	if ofCustomer(p) {
+		return refuse(customers, "")
+	}
+	return refuse(SellerBlocked, "")
+}
+
+func asDenied(err error, d **denied) bool { return errors.As(err, d) }

@@ -1,0 +1,154 @@
+package pay
+
+import (
+	"context"
+
+	"holdfast"
+)
+
+// TransferAsk sends money to somebody else.
+type TransferAsk struct {
+	From   holdfast.Owner
+	Number string // unique for the payer
+	To     holdfast.Owner
+	Asset  holdfast.Asset
+	Amount holdfast.Amount
+	Text   string // at most 256 bytes
+	// Business: the payer is a merchant, who pays from his settlement account and has no limits; the payee gets it into his wallet either way.
+	Business bool
+}
+
+// Order is a transfer, top-up, withdrawal or payout.
+type Order struct {
+	Number  string // no part of the body
+	Status  OrderStatus
+	Asset   holdfast.Asset
+	Amount  holdfast.Amount
+	Other   holdfast.Owner // the payee of a transfer
+	Text    string         // of a transfer; of a payout the day
+	At      holdfast.Time  // when it was asked for
+	Changed holdfast.Time
+	Bank    string // what the bank calls it, or the reason it gave
+}
+
+// OrderStatus is how far an order has come. The numbers are in records: append, never renumber.
+type OrderStatus uint8
+
+// States of an order.
+const (
+	NoOrder       OrderStatus = iota
+	OrderWaiting              // asked for; nothing has been sent to a bank
+	OrderSent                 // a bank has been asked, and its answer is not known
+	OrderDone                 // the money has arrived
+	OrderReturned             // the bank refused, and the money is back; of a top-up: it will not come
+	orderStatuses
+)
+
+var orderStatusNames = [orderStatuses]string{"", "waiting", "sent", "done", "returned"}
+
+// String names the state.
+func (s OrderStatus) String() string {
+	if s < orderStatuses {
+		return orderStatusNames[s]
+	}
+	return "invalid"
+}
+
+func (*Order) kind() (byte, byte) { return 15, 1 }
+
+func (v *Order) layout(c *coder) {
+	number(c, &v.Status)
+	number(c, &v.Asset)
+	signed(c, &v.Amount)
+	number(c, &v.Other)
+	text(c, &v.Text)
+	signed(c, &v.At)
+	signed(c, &v.Changed)
+	text(c, &v.Bank)
+}
+
+// Transfer sends money from one wallet to another. The same number is answered as the first time.
+func (c *Cashier) Transfer(ctx context.Context, ask TransferAsk, now holdfast.Time) (o Order, err error) {
+	if err := first(validNumber(ask.Number, "number"), validAmount(ask.Amount, "amount"), validText(ask.Text, "text", 256)); err != nil {
+		return o, err
+	}
+	if ask.From == ask.To {
+		return o, refuse(PayeeIsPayer, "to")
+	}
+	key := keyOf(ask.From, kindTransfer, ask.Number)
+	err = c.again(ctx, func() error {
+		o = Order{}
+		had, err := c.load(ctx, key, &o)
+		o.Number = ask.Number
+		switch {
+		case err == errUnderWay:
+			return &Pending{}
+		case err != nil:
+			return err
+		case had > 0 && (o.Other != ask.To || o.Amount != ask.Amount || o.Asset != ask.Asset):
+			return refuse(RequestDiffers, "")
+		case had > 0:
+			return nil
+		}
+		o = Order{
+			Number: ask.Number, Status: OrderDone, Asset: ask.Asset, Amount: ask.Amount, Other: ask.To, Text: ask.Text, At: now, Changed: now,
+		}
+		return c.transfer(ctx, &ask, &o, key, now)
+	})
+	return o, err
+}
+
+func (c *Cashier) transfer(ctx context.Context, ask *TransferAsk, o *Order, key string, now holdfast.Time) error {
+	d := draft{at: now, code: moveTransfer, ref: refOf(key)}
+	from := account(ask.From, Wallet, ask.Asset)
+	if ask.Business {
+		from.Purpose = Settlement
+		var m Merchant
+		if _, err := c.must(ctx, keyOf(ask.From, kindMerchant), &m, refuse(MerchantUnknown, "from")); err != nil {
+			return err
+		}
+		err := c.tell(&d, ask.From, m.Zone, Event{
+			Kind: EventTransferred, Asset: ask.Asset, Amount: ask.Amount, Effect: -ask.Amount, Other: ask.To, Number: ask.Number, Subject: ask.Text,
+		})
+		if err != nil {
+			return err
+		}
+	} else {
+		if err := c.spending(ctx, &d, from, ask.Amount, key); err != nil {
+			return err
+		}
+		d.receipt(ask.From, Receipt{Kind: ReceiptSent, Asset: ask.Asset, Amount: -ask.Amount, Other: ask.To, Number: ask.Number, Text: ask.Text})
+	}
+	d.put(key, 0, o)
+	d.receipt(ask.To, Receipt{
+		Kind: ReceiptReceived, Asset: ask.Asset, Amount: ask.Amount, Other: ask.From, Number: ask.Number, Text: ask.Text,
+	}, ask.From.String())
+	d.move(from, account(ask.To, Wallet, ask.Asset), ask.Amount)
+	return c.submit(ctx, &d)
+}
+
+// TransferTo is Transfer to whoever has an alias.
+func (c *Cashier) TransferTo(ctx context.Context, ask TransferAsk, alias string, now holdfast.Time) (o Order, err error) {
+	if ask.To, err = c.FindAlias(ctx, alias); err != nil {
+		return o, err
+	}
+	return c.Transfer(ctx, ask, now)
+}
+
+// QueryTransfer returns a transfer. One that is under way is Pending.
+func (c *Cashier) QueryTransfer(ctx context.Context, from holdfast.Owner, n string) (Order, error) {
+	return c.order(ctx, from, kindTransfer, n)
+}
+
+// order reads an order.
+func (c *Cashier) order(ctx context.Context, o holdfast.Owner, kind, n string) (Order, error) {
+	v := Order{Number: n}
+	if err := validNumber(n, "number"); err != nil {
+		return v, err
+	}
+	_, err := c.must(ctx, keyOf(o, kind, n), &v, refuse(OrderUnknown, "number"))
+	if err == errUnderWay {
+		return Order{Number: n}, &Pending{}
+	}
+	return v, err
+}
