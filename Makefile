@@ -26,7 +26,7 @@ compiler:
 	@command -v cc >/dev/null || { apt-get update && apt-get install -y --no-install-recommends gcc libc6-dev; }
 
 planted:
-	$(GO) test -timeout 5m -tags planted -run Planted ./sim ./slot ./transit ./site ./ledger
+	$(GO) test -timeout 5m -tags planted -run Planted ./sim ./slot ./transit ./site ./ledger ./pay
 
 # The race detector needs a C compiler.
 race: compiler

@@ -141,7 +141,9 @@ var refusals = map[pay.Code]func(w *world) error{
 		w.waiting("P")
 		return two(w.cashier.Refund(w.ctx, pay.RefundAsk{Merchant: w.merchants[0], OutTradeNo: "P", Number: "R", Amount: 1}, w.tick()))
 	},
-	pay.TradeStatus: func(w *world) error { return only(w.cashier.Close(w.ctx, w.plain("P", pay.Plain).Merchant, "P", w.tick())) },
+	pay.TradeStatus: func(w *world) error {
+		return only(w.cashier.Close(w.ctx, w.plain("P", pay.Plain).Merchant, "P", w.tick()))
+	},
 	pay.TradeExpired: func(w *world) error {
 		ask := w.waiting("P")
 		w.now += holdfast.Time(16 * 24 * time.Hour)
@@ -213,8 +215,10 @@ var refusals = map[pay.Code]func(w *world) error{
 	pay.OrderStateWrong: func(w *world) error {
 		return only(w.cashier.TopUpFailed(w.ctx, w.customers[0], "start", "lost", w.now))
 	},
-	pay.DayNotOver:   func(w *world) error { return only(w.cashier.Settle(w.ctx, w.merchants[0], "2026-11-27", w.now)) },
-	pay.EventUnknown: func(w *world) error { return w.cashier.Redeliver(w.ctx, "o/"+w.merchants[0].String()+"/event/x", w.now) },
+	pay.DayNotOver: func(w *world) error { return only(w.cashier.Settle(w.ctx, w.merchants[0], "2026-11-27", w.now)) },
+	pay.EventUnknown: func(w *world) error {
+		return w.cashier.Redeliver(w.ctx, "o/"+w.merchants[0].String()+"/event/x", w.now)
+	},
 	pay.LedgerRefused: func(w *world) error {
 		account := holdfast.AccountID{Owner: w.merchants[0], Purpose: pay.Settlement, Asset: cny}
 		w.books.Change(holdfast.CloseAccount, account)

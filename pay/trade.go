@@ -160,8 +160,6 @@ func (a *TradeAsk) check(now holdfast.Time) error {
 	return nil
 }
 
-func (a *TradeAsk) key() string { return keyOf(a.Merchant, kindTrade, a.OutTradeNo) }
-
 // maker makes a trade that does not exist; see open.
 type maker struct {
 	merchant Merchant
