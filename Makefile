@@ -36,7 +36,7 @@ compiler:
 	@command -v cc >/dev/null || { apt-get update && apt-get install -y --no-install-recommends gcc libc6-dev; }
 
 planted:
-	$(GO) test -timeout 5m -tags planted -run Planted ./sim ./slot ./transit ./site ./ledger ./bank ./bank/clerk
+	$(GO) test -timeout 5m -tags planted -run Planted ./sim ./slot ./transit ./site ./ledger ./bank ./bank/clerk ./pay
 
 # The race detector needs a C compiler.
 race: compiler

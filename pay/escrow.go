@@ -13,6 +13,8 @@ type EscrowAsk struct {
 	Merchant   holdfast.Owner
 	OutTradeNo string
 	By         holdfast.Owner // who asks: the merchant for Ship, the buyer for Confirm and Dispute; not looked at otherwise
+
+	decision holdfast.Amount // of Decide: what the merchant gets, and 1
 }
 
 // Bounds of the time that a buyer has to confirm.
@@ -28,6 +30,9 @@ func (c *Cashier) protect(ctx context.Context, ask EscrowAsk, s step, now holdfa
 		if v, version, err = c.existing(ctx, ask.Merchant, ask.OutTradeNo, now); err != nil {
 			return err
 		}
+		if s == stepDecide && v.Decision == ask.decision {
+			return nil // done before
+		}
 		if v.Status, err = v.Status.after(ActProtect); err != nil {
 			return err
 		}
@@ -35,7 +40,7 @@ func (c *Cashier) protect(ctx context.Context, ask EscrowAsk, s step, now holdfa
 		if v.Protection, err = had.after(s); err != nil {
 			return err
 		}
-		if had == v.Protection && s != stepDecide {
+		if had == v.Protection {
 			return nil // done before
 		}
 		d := draft{at: now, code: moveRelease}
@@ -100,9 +105,15 @@ func (c *Cashier) Dispute(ctx context.Context, ask EscrowAsk, now holdfast.Time)
 }
 
 // Decide ends a dispute: toMerchant of what is held (0: nothing) is released, the rest goes back to the buyer, in one transaction.
+// The same decision again is answered as the first time.
 func (c *Cashier) Decide(ctx context.Context, ask EscrowAsk, toMerchant holdfast.Amount, now holdfast.Time) (Trade, error) {
+	if toMerchant < 0 || toMerchant > MaxAmount {
+		return Trade{}, refuse(AmountInvalid, "to_merchant")
+	}
+	ask.decision = toMerchant + 1
 	return c.protect(ctx, ask, stepDecide, now, func(v *Trade, d *draft) (Event, error) {
-		if toMerchant < 0 || toMerchant > v.Kept {
+		v.Decision = ask.decision
+		if toMerchant > v.Kept {
 			return Event{}, refuse(EscrowTooMuch, "to_merchant")
 		}
 		back := v.Kept - toMerchant

@@ -346,7 +346,10 @@ func (r *run) code() {
 	code := pay.PaymentCode(payer, r.secret[:], r.now)
 	for _, want := range []pay.Code{r.twin.pays(payer, 5), pay.CodeUsed} {
 		number, t := r.next("T"), &twinTrade{n: r.draw("merchant", 2), amount: 5}
-		r.fully(want, func() error { _, err := r.cashier.PayByCode(r.ctx, r.offer(t.n, number, 5, pay.Plain), code, r.tick()); return err })
+		r.fully(want, func() error {
+			_, err := r.cashier.PayByCode(r.ctx, r.offer(t.n, number, 5, pay.Plain), code, r.tick())
+			return err
+		})
 		if want != "" {
 			return
 		}

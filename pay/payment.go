@@ -129,9 +129,11 @@ func (p *payment) find(ctx context.Context, d *draft) (version uint64, paid bool
 		}
 	}
 	switch {
+	case version > 0 && p.trade.Status == StatusClosed:
+		return version, false, nil // says so, whatever it was
 	case version > 0 && p.make != nil && p.trade.differs(&p.make.TradeOffer) != "":
 		return 0, false, refuse(TradeDiffers, p.trade.differs(&p.make.TradeOffer))
-	case version > 0 && p.trade.Payer == p.payer && (p.authNo == "" || p.trade.AuthNo == p.authNo) && p.trade.Status != StatusClosed:
+	case version > 0 && p.trade.Payer == p.payer && (p.authNo == "" || p.trade.AuthNo == p.authNo):
 		return version, true, nil
 	case version > 0:
 		return version, false, nil

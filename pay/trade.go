@@ -39,6 +39,7 @@ type Trade struct {
 	Protection Protection
 	Deadline   holdfast.Time // of a shipped one: then the merchant gets the money
 	SplitEnded bool
+	Decision   holdfast.Amount // of a dispute: what the merchant was given, and 1; 0: there was none
 }
 
 // TradeOffer is what the merchant says of a trade. Two requests with one number are the same when these are equal.
@@ -87,6 +88,7 @@ func (v *Trade) layout(c *coder) {
 	}
 	number(c, &v.Protection)
 	flag(c, &v.SplitEnded)
+	signed(c, &v.Decision)
 }
 
 func (v *TradeOffer) layout(c *coder) {
@@ -157,8 +159,6 @@ func (a *TradeAsk) check(now holdfast.Time) error {
 	}
 	return nil
 }
-
-func (a *TradeAsk) key() string { return keyOf(a.Merchant, kindTrade, a.OutTradeNo) }
 
 // maker makes a trade that does not exist; see open.
 type maker struct {

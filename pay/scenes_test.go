@@ -1,0 +1,500 @@
+package pay_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"holdfast"
+	"holdfast/pay"
+	"holdfast/pay/paytest"
+)
+
+// TestACodePaysOnce: one code at many tills in the same instant pays one trade, and takes three reads.
+func TestACodePaysOnce(t *testing.T) {
+	w := newWorld(t)
+	payer := w.customers[0]
+	code := pay.PaymentCode(payer, w.secret[:], w.now)
+	if len(code) != 18 || code[:2] != "28" {
+		t.Fatalf("code %q", code)
+	}
+	w.books.Reads()
+	w.must(only(w.cashier.PayByCode(w.ctx, w.offer(0, "first", 10, 0), code, w.tick())))
+	if n := w.books.Reads(); n != 3 {
+		t.Errorf("a payment by code took %d reads", n)
+	}
+	w.now += 90e9
+	code = pay.PaymentCode(payer, w.secret[:], w.now)
+	var wg sync.WaitGroup
+	codes := make([]pay.Code, 8)
+	for i := range codes {
+		wg.Add(1)
+		go func() {
+			defer wg.Done()
+			codes[i] = refusal(only(w.cashier.PayByCode(w.ctx, w.offer(i%2, fmt.Sprintf("T%d", i), 10, 0), code, w.now)))
+		}()
+	}
+	wg.Wait()
+	won := 0
+	for i, c := range codes {
+		switch c {
+		case "":
+			won++
+		case pay.CodeUsed:
+		default:
+			t.Errorf("till %d was told %q", i, c)
+		}
+	}
+	if won != 1 || w.balance(payer).Available != startMoney-20 {
+		t.Errorf("%d tills were paid; the payer has %d", won, w.balance(payer).Available)
+	}
+	again, err := w.cashier.PayByCode(w.ctx, w.offer(0, "first", 10, 0), code, w.tick())
+	if w.must(err); again.Status != pay.StatusSuccess {
+		t.Errorf("asked again: %+v", again)
+	}
+	old := pay.PaymentCode(payer, w.secret[:], w.now-121e9)
+	w.refused(pay.CodeWrong, only(w.cashier.PayByCode(w.ctx, w.offer(0, "old", 10, 0), old, w.now)))
+	w.must(w.cashier.RemoveDevice(w.ctx, payer, 1, w.tick()))
+	w.now += 60e9
+	code = pay.PaymentCode(payer, w.secret[:], w.now)
+	w.refused(pay.CodeWrong, only(w.cashier.PayByCode(w.ctx, w.offer(0, "removed", 10, 0), code, w.now)))
+	w.now += holdfast.Time(48 * time.Hour)
+	if n, err := w.cashier.ForgetCodes(w.ctx, payer, 100, w.tick()); n != 2 || err != nil {
+		t.Errorf("forgot %d codes, %v", n, err)
+	}
+	w.audit()
+}
+
+// TestTwoCustomersPayOneTrade: one pays; the money of the other is back by itself, and both sides are told.
+func TestTwoCustomersPayOneTrade(t *testing.T) {
+	w := newWorld(t)
+	ask := w.waiting("P")
+	second := pay.PayAsk{Merchant: ask.Merchant, OutTradeNo: "P", Payer: w.customers[1]}
+	inside := false
+	w.books.Meanwhile = func(*holdfast.Txn) {
+		if !inside {
+			inside = true
+			w.must(only(w.cashier.Pay(w.ctx, second, w.tick())))
+		}
+	}
+	w.refused(pay.TradePaid, only(w.cashier.Pay(w.ctx, ask, w.tick())))
+	if a, b := w.balance(w.customers[0]), w.balance(w.customers[1]); a.Available != startMoney || b.Available != startMoney-1000 {
+		t.Errorf("they have %d and %d", a.Available, b.Available)
+	}
+	usage, err := w.cashier.WalletUsage(w.ctx, w.customers[0], cny)
+	if w.must(err); usage.SpentDay != 0 {
+		t.Errorf("%d counts against the limit of who did not pay", usage.SpentDay)
+	}
+	events, err := w.cashier.Events(w.ctx, ask.Merchant, "", 10)
+	if w.must(err); len(events) != 2 || events[0].Kind != pay.EventNotPaid || events[0].Other != w.customers[0] {
+		t.Errorf("the merchant was told %+v", events)
+	}
+	lines, _, err := w.cashier.Statement(w.ctx, w.customers[0], "", 10)
+	if w.must(err); len(lines) != 2 || lines[0].Kind != pay.ReceiptNotPaid {
+		t.Errorf("the customer was told %+v", lines)
+	}
+	w.audit()
+}
+
+// TestPaidWhileItIsClosed: a payment is stuck between two shards, its outcome unknown, when the merchant cancels. The money goes back.
+func TestPaidWhileItIsClosed(t *testing.T) {
+	w := newWorld(t)
+	ask := w.waiting("P")
+	w.books.Fault = func(*holdfast.Txn) paytest.Fault { return paytest.Stuck }
+	err := only(w.cashier.Pay(w.ctx, ask, w.tick()))
+	var pending *pay.Pending
+	if !errors.As(err, &pending) || pending.ID.IsZero() {
+		t.Fatalf("told %v", err)
+	}
+	w.books.Fault = nil
+	if err := only(w.cashier.Pay(w.ctx, ask, w.tick())); !errors.As(err, &pending) {
+		t.Fatalf("asked again while it is under way: %v", err)
+	}
+	var unavailable *pay.Unavailable
+	if err := w.transferTo(w.customers[1], 5); !errors.As(err, &unavailable) {
+		t.Fatalf("another payment meanwhile: %v", err)
+	}
+	lines, _, err := w.cashier.Statement(w.ctx, ask.Payer, "", 1)
+	if w.must(err); !lines[0].Undecided {
+		t.Errorf("the statement says %+v", lines[0])
+	}
+	_, did, err := w.cashier.Cancel(w.ctx, ask.Merchant, "P", w.tick())
+	if w.must(err); did != pay.CancelledClosed {
+		t.Errorf("the cancel did %d", did)
+	}
+	w.books.Deliver()
+	if got := w.balance(ask.Payer).Available; got != startMoney {
+		t.Errorf("the payer has %d", got)
+	}
+	w.refused(pay.TradeClosed, only(w.cashier.Pay(w.ctx, ask, w.tick())))
+	_, did, err = w.cashier.Cancel(w.ctx, ask.Merchant, "unknown", w.tick())
+	if w.must(err); did != pay.CancelledNothing {
+		t.Errorf("the cancel of nothing did %d", did)
+	}
+	w.refused(pay.TradeClosed, only(w.cashier.PayNew(w.ctx, w.offer(0, "unknown", 5, 0), ask.Payer, w.tick())))
+	w.audit()
+}
+
+// TestARefusedRefund: the buyer's wallet is frozen, so the other shard refuses; the merchant's documents are as before.
+func TestARefusedRefund(t *testing.T) {
+	w := newWorld(t)
+	w.plain("P", pay.Plain)
+	wallet := holdfast.AccountID{Owner: w.customers[0], Purpose: pay.Wallet, Asset: cny}
+	w.books.Change(holdfast.FreezeAccount, wallet)
+	ask := pay.RefundAsk{Merchant: w.merchants[0], OutTradeNo: "P", Number: "R", Amount: 1000}
+	w.refused(pay.PayeeBlocked, two(w.cashier.Refund(w.ctx, ask, w.tick())))
+	v, _, found, err := w.cashier.QueryRefund(w.ctx, ask.Merchant, "P", "R", w.now)
+	if w.must(err); found || v.Status != pay.StatusSuccess || v.Refunded != 0 {
+		t.Errorf("%v %+v", found, v)
+	}
+	w.books.Change(holdfast.ThawAccount, wallet)
+	w.must(two(w.cashier.Refund(w.ctx, ask, w.tick())))
+	w.audit()
+}
+
+func TestEscrow(t *testing.T) {
+	w := newWorld(t)
+	w.plain("E", pay.Protected)
+	merchant, buyer := w.escrowAsk(w.merchants[0]), w.escrowAsk(w.customers[0])
+	v, err := w.cashier.Release(w.ctx, merchant, 400, w.tick())
+	if w.must(err); v.FeeTaken != 3 || v.Kept != 600 { // 2.4 and 1
+		t.Fatalf("%+v", v)
+	}
+	w.must(only(w.cashier.Release(w.ctx, merchant, 400, w.tick()))) // again
+	w.must(two(w.cashier.Refund(w.ctx, pay.RefundAsk{Merchant: w.merchants[0], OutTradeNo: "E", Number: "R", Amount: 100}, w.tick())))
+	v, err = w.cashier.Ship(w.ctx, merchant, 24*time.Hour, w.tick())
+	if w.must(err); v.Protection != pay.Shipped {
+		t.Fatalf("%+v", v)
+	}
+	w.refused(pay.BuyerDiffers, only(w.cashier.Confirm(w.ctx, merchant, w.tick())))
+	w.now += holdfast.Time(25 * time.Hour)
+	due, err := w.cashier.ListDue(w.ctx, v.Deadline, "", 10)
+	if w.must(err); len(due) != 1 {
+		t.Fatalf("due: %+v", due)
+	}
+	w.must(w.cashier.RunDue(w.ctx, due[0], w.now))
+	w.must(w.cashier.RunDue(w.ctx, due[0], w.now)) // again
+	v, err = w.cashier.Query(w.ctx, w.merchants[0], "E", w.now)
+	if w.must(err); v.Protection != pay.Ended || v.Released != 900 || v.FeeTaken != 6 || v.Refunded != 100 {
+		t.Fatalf("%+v", v)
+	}
+	w.audit()
+	w.plain("E2", pay.Protected)
+	buyer.OutTradeNo = "E2"
+	w.must(only(w.cashier.Dispute(w.ctx, buyer, w.tick())))
+	w.refused(pay.EscrowDisputed, two(w.cashier.Refund(w.ctx, pay.RefundAsk{Merchant: w.merchants[0], OutTradeNo: "E2", Number: "R", Amount: 1}, w.tick())))
+	v, err = w.cashier.Decide(w.ctx, buyer, 250, w.tick())
+	if w.must(err); v.Refunded != 750 || v.Released != 250 || v.Kept != 0 {
+		t.Fatalf("%+v", v)
+	}
+	w.audit()
+}
+
+// TestASplitGoesOn: the second share fails at first; asked again, it is paid, and the first is not paid twice.
+func TestASplitGoesOn(t *testing.T) {
+	w := newWorld(t)
+	w.plain("S", pay.Split)
+	if got := w.money(w.merchants[0], pay.Royalty); got != 993 {
+		t.Fatalf("%d is kept", got)
+	}
+	n := 0
+	w.books.Fault = func(*holdfast.Txn) paytest.Fault {
+		if n++; n == 3 {
+			return paytest.Overloaded
+		}
+		return paytest.NoFault
+	}
+	var unavailable *pay.Unavailable
+	if err := w.split("1", 100, false, w.customers[1], w.merchants[1]); !errors.As(err, &unavailable) {
+		t.Fatalf("told %v", err)
+	}
+	w.books.Fault = nil
+	w.must(w.split("1", 100, false, w.customers[1], w.merchants[1]))
+	w.must(w.split("1", 100, false, w.customers[1], w.merchants[1]))
+	w.refused(pay.RequestDiffers, w.split("1", 101, false, w.customers[1], w.merchants[1]))
+	if a, b := w.balance(w.customers[1]).Available, w.money(w.merchants[1], pay.Settlement); a != startMoney+100 || b != 100 {
+		t.Errorf("they have %d and %d", a, b)
+	}
+	w.audit()
+	w.must(w.split("2", 0, true))
+	if got := w.money(w.merchants[0], pay.Settlement); got != 793 {
+		t.Errorf("the merchant has %d", got)
+	}
+	w.audit()
+}
+
+func TestAnAuthorisation(t *testing.T) {
+	w := newWorld(t)
+	ask := pay.AuthAsk{Merchant: w.merchants[0], OutOrderNo: "F", Request: "1", Title: "room", Asset: cny, Amount: 500, Notify: "https://shop.example/cb"}
+	w.must(only(w.cashier.OpenAuth(w.ctx, ask, w.tick())))
+	code := pay.PaymentCode(w.customers[0], w.secret[:], w.now)
+	v, err := w.cashier.Authorize(w.ctx, ask.Merchant, "F", 0, code, w.tick())
+	if w.must(err); v.Status != pay.AuthAuthorized || v.Rest != 500 {
+		t.Fatalf("%+v", v)
+	}
+	w.must(only(w.cashier.Authorize(w.ctx, ask.Merchant, "F", 0, code, w.tick()))) // again
+	if b := w.balance(w.customers[0]); b.Available != startMoney-500 || b.Frozen != 500 {
+		t.Errorf("%+v", b)
+	}
+	w.must(only(w.cashier.PayFrozen(w.ctx, w.offer(0, "T1", 200, 0), "F", false, w.tick())))
+	w.must(only(w.cashier.Unfreeze(w.ctx, ask.Merchant, "F", "2", 50, "less", w.tick())))
+	w.must(only(w.cashier.Unfreeze(w.ctx, ask.Merchant, "F", "2", 50, "less", w.tick())))
+	w.refused(pay.RequestDiffers, only(w.cashier.Unfreeze(w.ctx, ask.Merchant, "F", "2", 51, "", w.tick())))
+	w.must(only(w.cashier.PayFrozen(w.ctx, w.offer(0, "T2", 100, 0), "F", true, w.tick())))
+	v, err = w.cashier.QueryAuth(w.ctx, ask.Merchant, "F", w.now)
+	if w.must(err); v.Status != pay.AuthFinish || v.Paid != 300 || v.Rest != 0 {
+		t.Errorf("%+v", v)
+	}
+	_, op, found, err := w.cashier.QueryAuthOperation(w.ctx, ask.Merchant, "F", "2", w.now)
+	if w.must(err); !found || !op.Unfreeze || op.Amount != 50 {
+		t.Errorf("%+v", op)
+	}
+	_, _, err = w.cashier.Refund(w.ctx, pay.RefundAsk{Merchant: ask.Merchant, OutTradeNo: "T1", Number: "R", Amount: 200}, w.tick())
+	w.must(err)
+	if got := w.balance(w.customers[0]).Available; got != startMoney-100 {
+		t.Errorf("the payer has %d", got)
+	}
+	if m, out, err := w.cashier.FindAuth(w.ctx, v.AuthNo); m != ask.Merchant || out != "F" || err != nil {
+		t.Errorf("found %v %q %v", m, out, err)
+	}
+	w.audit()
+}
+
+// TestAFreezeIsTold: the process dies between the freeze and telling the merchant; what is due makes up for it.
+func TestAFreezeIsTold(t *testing.T) {
+	w := newWorld(t)
+	ask := pay.AuthAsk{Merchant: w.merchants[0], OutOrderNo: "F", Request: "1", Asset: cny, Amount: 500}
+	w.must(only(w.cashier.OpenAuth(w.ctx, ask, w.tick())))
+	n := 0
+	w.books.Fault = func(*holdfast.Txn) paytest.Fault {
+		if n++; n > 2 {
+			return paytest.Gone
+		}
+		return paytest.NoFault
+	}
+	if err := only(w.cashier.Authorize(w.ctx, ask.Merchant, "F", w.customers[0], "", w.tick())); !errors.Is(err, paytest.ErrGone) {
+		t.Fatalf("told %v", err)
+	}
+	w.books.Fault = nil
+	due, err := w.cashier.ListDue(w.ctx, w.now, "", 10)
+	if w.must(err); len(due) != 1 {
+		t.Fatalf("due: %v", due)
+	}
+	w.must(w.cashier.RunDue(w.ctx, due[0], w.tick()))
+	w.must(w.cashier.RunDue(w.ctx, due[0], w.tick()))
+	events, err := w.cashier.Events(w.ctx, ask.Merchant, "", 10)
+	if w.must(err); len(events) != 1 || events[0].Kind != pay.EventFrozen || events[0].Amount != 500 {
+		t.Errorf("events: %+v", events)
+	}
+	if due, err = w.cashier.ListDue(w.ctx, w.now, "", 10); len(due) != 0 || err != nil {
+		t.Errorf("still due: %v %v", due, err)
+	}
+}
+
+func TestBankOrders(t *testing.T) {
+	w := newWorld(t)
+	o := w.customers[0]
+	ask := pay.TopUpAsk{Owner: o, Number: "W", Asset: cny, Amount: 300}
+	w.must(only(w.cashier.Withdraw(w.ctx, ask, w.tick())))
+	w.must(only(w.cashier.Withdraw(w.ctx, ask, w.tick())))
+	if b := w.balance(o); b.Available != startMoney-300 || b.Outgoing != 300 {
+		t.Fatalf("%+v", b)
+	}
+	list, _, err := w.cashier.BankOrders(w.ctx, false, "", 10)
+	if w.must(err); len(list) != 1 || list[0] != (pay.BankOrder{Owner: o, Number: "W"}) {
+		t.Fatalf("%+v", list)
+	}
+	w.must(only(w.cashier.Sent(w.ctx, list[0], w.tick())))
+	if sent, _, err := w.cashier.BankOrders(w.ctx, true, "", 10); len(sent) != 1 || err != nil {
+		t.Errorf("%v %v", sent, err)
+	}
+	w.must(only(w.cashier.PaidOut(w.ctx, list[0], "B1", w.tick())))
+	w.must(only(w.cashier.PaidOut(w.ctx, list[0], "B1", w.tick())))
+	w.refused(pay.OrderStateWrong, only(w.cashier.PayoutReturned(w.ctx, list[0], "no", w.tick())))
+	ask.Number = "W2"
+	w.must(only(w.cashier.Withdraw(w.ctx, ask, w.tick())))
+	second := pay.BankOrder{Owner: o, Number: "W2"}
+	w.must(only(w.cashier.PayoutReturned(w.ctx, second, "no", w.tick())))
+	w.must(only(w.cashier.PayoutReturned(w.ctx, second, "no", w.tick())))
+	if b := w.balance(o); b.Available != startMoney-300 || b.Outgoing != 0 {
+		t.Fatalf("%+v", b)
+	}
+	w.audit()
+}
+
+// TestSettlement: a day is paid out once, rows of a closed day are refused, and what a bank returns is paid with the next day.
+func TestSettlement(t *testing.T) {
+	w := newWorld(t)
+	m := w.merchants[0]
+	for i := range 3 {
+		w.plain(fmt.Sprintf("P%d", i), pay.Plain)
+	}
+	w.must(two(w.cashier.Refund(w.ctx, pay.RefundAsk{Merchant: m, OutTradeNo: "P0", Number: "R", Amount: 500}, w.tick())))
+	today := w.now
+	w.now = holdfast.TimeOf(time.Date(2026, 11, 27, 16, 6, 0, 0, time.UTC)) // 00:06 in the merchant's zone
+	w.plain("next-day", pay.Plain)
+	list, err := w.cashier.Settle(w.ctx, m, "2026-11-27", w.tick())
+	w.must(err)
+	want := pay.Settled{
+		Day: "2026-11-27", Asset: cny, Payments: 3, Paid: 3000, Fees: 18, Refunds: 1, Refunded: 500, Net: 2482, Payout: 2482,
+		Order: "2026-11-27-CNY", At: list[0].At,
+	}
+	if len(list) != 1 || list[0] != want {
+		t.Fatalf("settled %+v\nwant %+v", list, want)
+	}
+	again, err := w.cashier.Settle(w.ctx, m, "2026-11-27", w.tick())
+	if w.must(err); again[0] != want {
+		t.Errorf("settled again: %+v", again)
+	}
+	var unavailable *pay.Unavailable
+	if err := only(w.cashier.PayNew(w.ctx, w.offer(0, "late", 10, 0), w.customers[0], today)); !errors.As(err, &unavailable) {
+		t.Errorf("a payment on a day that is closed: %v", err)
+	}
+	w.audit()
+	b := pay.BankOrder{Owner: m, Payout: true, Number: want.Order}
+	w.must(only(w.cashier.Sent(w.ctx, b, w.tick())))
+	w.must(only(w.cashier.PayoutReturned(w.ctx, b, "account closed", w.tick())))
+	w.audit()
+	w.now += holdfast.Time(24 * time.Hour)
+	list, err = w.cashier.Settle(w.ctx, m, "2026-11-28", w.tick())
+	if w.must(err); list[0].Payout != 2482+993 || list[0].Other != 2482 {
+		t.Errorf("the next day: %+v", list)
+	}
+	w.must(only(w.cashier.PaidOut(w.ctx, pay.BankOrder{Owner: m, Payout: true, Number: list[0].Order}, "B9", w.tick())))
+	w.audit()
+}
+
+// TestEventsAreTold: attempts are counted, a failed one comes again, a told one does not, and may be asked for once more.
+func TestEventsAreTold(t *testing.T) {
+	w := newWorld(t)
+	w.plain("P", pay.Plain)
+	at := w.now
+	list, err := w.cashier.DueEvents(w.ctx, at, "", 10)
+	if w.must(err); len(list) != 1 || list[0].Kind != pay.EventPaid || list[0].Fee != 7 || list[0].Effect != 993 || list[0].Merchant != w.merchants[0] {
+		t.Fatalf("%+v", list)
+	}
+	gap, ok := pay.NextNotice(1)
+	if !ok || gap != 4*time.Minute {
+		t.Fatalf("the first gap is %v", gap)
+	}
+	e, err := w.cashier.Attempted(w.ctx, list[0].Key, false, gap, w.tick())
+	if w.must(err); e.Attempts != 1 || e.Next != w.now+holdfast.Time(gap) {
+		t.Errorf("%+v", e)
+	}
+	if due, _ := w.cashier.DueEvents(w.ctx, at, "", 10); len(due) != 0 {
+		t.Errorf("due at once: %+v", due)
+	}
+	if due, _ := w.cashier.DueEvents(w.ctx, e.Next, "", 10); len(due) != 1 {
+		t.Errorf("due later: %+v", due)
+	}
+	e, err = w.cashier.Attempted(w.ctx, e.Key, true, 0, w.tick())
+	if w.must(err); !e.Told || e.Attempts != 2 {
+		t.Errorf("%+v", e)
+	}
+	w.must(w.cashier.Redeliver(w.ctx, e.Key, w.tick()))
+	if due, _ := w.cashier.DueEvents(w.ctx, w.now, "", 10); len(due) != 1 {
+		t.Errorf("asked for once more: %+v", due)
+	}
+	if _, more := pay.NextNotice(8); more {
+		t.Error("a ninth delivery")
+	}
+}
+
+// TestOneAliasTwoCustomers: many sites register one alias at once, and one customer gets it.
+func TestOneAliasTwoCustomers(t *testing.T) {
+	w := newWorld(t)
+	var wg sync.WaitGroup
+	codes := make([]pay.Code, 6)
+	for i := range codes {
+		wg.Add(1)
+		go func() {
+			defer wg.Done()
+			o := owner(uint32(20 + i))
+			codes[i] = refusal(only(w.cashier.RegisterCustomer(w.ctx, pay.CustomerAsk{Owner: o, Aliases: []string{"Ann@Example.com"}, Assets: []holdfast.Asset{cny}}, w.now)))
+		}()
+	}
+	wg.Wait()
+	winner, err := w.cashier.FindAlias(w.ctx, " ann@example.COM ")
+	w.must(err)
+	for i, c := range codes {
+		want := pay.AliasTaken
+		if owner(uint32(20+i)) == winner {
+			want = ""
+		}
+		if c != want {
+			t.Errorf("customer %d was told %q, want %q", i, c, want)
+		}
+	}
+	ask := pay.TransferAsk{From: w.customers[0], Number: "X", Asset: cny, Amount: 70}
+	w.books.Reads()
+	w.must(only(w.cashier.TransferTo(w.ctx, ask, "ann@example.com", w.tick())))
+	if n := w.books.Reads(); n != 3 {
+		t.Errorf("a transfer by alias took %d reads", n)
+	}
+	w.must(only(w.cashier.TransferTo(w.ctx, ask, "ann@example.com", w.tick())))
+	if got := w.balance(winner).Available; got != 70 {
+		t.Errorf("the payee has %d", got)
+	}
+	w.must(w.cashier.RemoveAlias(w.ctx, winner, "ann@example.com", w.tick()))
+	w.must(w.cashier.AddAlias(w.ctx, w.customers[1], "ann@example.com", w.tick()))
+	w.audit()
+}
+
+// TestAQRCode: the customer opens what the shop shows and pays it; expired trades are closed by what is due.
+func TestAQRCode(t *testing.T) {
+	w := newWorld(t)
+	made, token, err := w.cashier.Precreate(w.ctx, w.offer(0, "Q", 10, 0), [pay.TokenBytes]byte{1}, w.tick())
+	if w.must(err); made.Opened {
+		t.Error("opened before anybody has scanned it")
+	}
+	opened, err := w.cashier.Open(w.ctx, token, w.tick())
+	if w.must(err); !opened.Opened || opened.OutTradeNo != "Q" {
+		t.Errorf("%+v", opened)
+	}
+	w.must(only(w.cashier.Pay(w.ctx, pay.PayAsk{Merchant: opened.Merchant, OutTradeNo: "Q", Payer: w.customers[1]}, w.tick())))
+	if m, out, err := w.cashier.FindTrade(w.ctx, made.TradeNo); m != made.Merchant || out != "Q" || err != nil {
+		t.Errorf("found %v %q %v", m, out, err)
+	}
+	made, err = w.cashier.Create(w.ctx, w.offer(0, "Z", 10, 0), w.tick())
+	w.must(err)
+	w.now = made.Until
+	due, err := w.cashier.ListDue(w.ctx, w.now, "", 10)
+	if w.must(err); len(due) != 1 {
+		t.Fatalf("due: %+v", due)
+	}
+	w.must(w.cashier.RunDue(w.ctx, due[0], w.now))
+	v, err := w.cashier.Query(w.ctx, made.Merchant, "Z", w.now)
+	if w.must(err); v.Status != pay.StatusClosed {
+		t.Errorf("%+v", v)
+	}
+	w.refused(pay.TokenUnknown, only(w.cashier.Open(w.ctx, token, w.now)))
+}
+
+func TestMerchantsAppsAndShops(t *testing.T) {
+	w := newWorld(t)
+	m := w.merchants[0]
+	app, err := w.cashier.PutApp(w.ctx, m, 2, pay.App{PublicKey: "der", PlatformKey: "key-1", Permissions: []string{"alipay.trade.pay"}}, w.tick())
+	w.must(err)
+	back, err := w.cashier.App(w.ctx, app.ID)
+	if w.must(err); len(app.ID) != 16 || back.Merchant != m || back.PublicKey != "der" || back.Permissions[0] != "alipay.trade.pay" {
+		t.Errorf("%+v", back)
+	}
+	w.must(w.cashier.PutShop(w.ctx, m, pay.Shop{ID: "s1", Name: "one", Tills: []string{"t1"}}, w.tick()))
+	w.must(only(w.cashier.Shop(w.ctx, m, "s1", "t1")))
+	w.refused(pay.ShopUnknown, only(w.cashier.Shop(w.ctx, m, "s1", "t2")))
+	w.must(w.cashier.SetFee(w.ctx, m, pay.FeePlan{}, w.tick()))
+	v, err := w.cashier.PayNew(w.ctx, w.offer(0, "free", 1000, 0), w.customers[0], w.tick())
+	if w.must(err); v.FeeTaken != 0 {
+		t.Errorf("%+v", v)
+	}
+	if _, err := pay.New(pay.Config{}); err == nil {
+		t.Error("an empty configuration was taken")
+	}
+	if _, err := w.cashier.Customer(context.Background(), m); refusal(err) != pay.CustomerUnknown {
+		t.Errorf("a merchant is a customer: %v", err)
+	}
+	w.audit()
+}
