@@ -13,6 +13,7 @@ import (
 func (c *call) serveV2(ctx context.Context, w http.ResponseWriter) Event {
 	var err error
 	c.p, err = readParams(c.r)
+	c.bodyRead()
 	if err == nil && c.p.get("service") == "notify_verify" && c.p.get("method") == "" {
 		return c.serveNoticeVerify(ctx, w)
 	}

@@ -87,6 +87,7 @@ func New(c Config) (*Gateway, error) {
 type call struct {
 	g       *Gateway
 	r       *http.Request
+	control *http.ResponseController
 	p       params
 	now     time.Time
 	trace   string
@@ -109,8 +110,8 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	began := g.Now()
 	c := &call{g: g, r: r, now: began.In(gmt8), trace: g.token(), kind: RSA2}
 	// A body that trickles in must not last longer. What cannot set deadlines (a recorder in a test) has no slow body either.
-	control := http.NewResponseController(w)
-	_ = control.SetReadDeadline(time.Now().Add(g.Timeout))
+	c.control = http.NewResponseController(w)
+	_ = c.control.SetReadDeadline(time.Now().Add(g.Timeout))
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	var e Event
@@ -119,11 +120,13 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	} else {
 		e = c.serveV2(ctx, w)
 	}
-	_ = control.SetReadDeadline(time.Time{})
 	if g.Observe != nil {
 		g.Observe(c.event(e, g.Now().Sub(began)))
 	}
 }
+
+// bodyRead takes the deadline of the body away: the connection is used again.
+func (c *call) bodyRead() { _ = c.control.SetReadDeadline(time.Time{}) }
 
 func (c *call) event(e Event, took time.Duration) Event {
 	e.Trace, e.V3, e.Took = c.trace, c.v3, took
@@ -203,7 +206,7 @@ func (c *call) fields(n *node, notify string) (*fields, error) {
 	if notify == "" {
 		notify = c.app.NotifyURL
 	}
-	return &fields{n: n, now: c.now, invalid: c.m.invalid, notify: notify}, nil
+	return &fields{n: n, now: c.now, invalid: c.m.invalid, products: c.app.Products, notify: notify}, nil
 }
 
 // do has the desk do it, unless too much is under way.

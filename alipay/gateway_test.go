@@ -706,6 +706,27 @@ func TestV3(t *testing.T) {
 	}
 }
 
+// TestEachPaymentNeedsItsProduct: trade.pay is open to two products, and neither pays in the other's way.
+func TestEachPaymentNeedsItsProduct(t *testing.T) {
+	g, d := newGateway(t, nil)
+	for _, row := range []struct {
+		has   Products
+		more  string
+		taken bool
+	}{
+		{FaceToFace, "", true},
+		{PreAuth, "", false},
+		{FaceToFace, `,"product_code":"PRE_AUTH","auth_no":"H1"`, false},
+		{PreAuth, `,"product_code":"PRE_AUTH","auth_no":"H1"`, true},
+	} {
+		d.app.Products, d.last = row.has, nil
+		body := ask(g, "alipay.trade.pay", `{`+order+`,"auth_code":"281234567890123456"`+row.more+`}`, nil).Body.String()
+		if (d.last != nil) != row.taken || strings.Contains(body, "ACQ.ACCESS_FORBIDDEN") == row.taken {
+			t.Errorf("%b %s: %s", row.has, row.more, body)
+		}
+	}
+}
+
 func TestNoticeVerify(t *testing.T) {
 	g, _ := newGateway(t, nil)
 	for _, row := range []struct {

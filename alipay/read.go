@@ -16,12 +16,13 @@ import (
 // fields reads the parameters of one method out of an object. The first thing that is wrong stays in err; what is read after it
 // is worth nothing. Members that nobody asks for are passed over: SDKs send more than a gateway needs.
 type fields struct {
-	n       *node
-	now     time.Time
-	invalid string // the sub_code of a bad parameter: each family of methods has its own
-	notify  string // notify_url of the request or, without one, of the application
-	back    string // return_url of the request
-	err     error
+	n        *node
+	now      time.Time
+	products Products // that the application has
+	invalid  string   // the sub_code of a bad parameter: each family of methods has its own
+	notify   string   // notify_url of the request or, without one, of the application
+	back     string   // return_url of the request
+	err      error
 }
 
 // fail keeps the first error. The text never has a value in it: it could be a payment code.

@@ -65,6 +65,14 @@ func readPay(f *fields) PayRequest {
 	r.Scene = f.oneOf("scene", "bar_code", "security_code")
 	r.Buyer = f.number("buyer_id", 28)
 	r.Complete = f.oneOf("auth_confirm_mode", "NOT_COMPLETE", "COMPLETE") == "COMPLETE"
+	// The method is permitted by either product; each kind of payment by its own.
+	needs := FaceToFace
+	if r.Product != faceToFace {
+		needs = PreAuth
+	}
+	if f.products&needs == 0 {
+		f.refuse("ACQ.ACCESS_FORBIDDEN")
+	}
 	if r.Product != faceToFace {
 		r.AuthNo = f.needNumber("auth_no", 64)
 		return r

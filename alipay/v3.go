@@ -75,6 +75,7 @@ func (c *call) serveV3(ctx context.Context, w http.ResponseWriter) Event {
 
 func (c *call) answerV3(ctx context.Context, a *answer) (result, error) {
 	auth, body, err := c.authenticate(ctx)
+	c.bodyRead()
 	if err != nil {
 		return result{}, err
 	}
