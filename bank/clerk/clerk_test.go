@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -77,11 +78,12 @@ func (s *shelf) Open(_ context.Context, after string, max int) ([]bank.Order, er
 
 func (s *shelf) Record(ctx context.Context, c bank.Change) (bank.Order, error) {
 	s.mu.Lock()
-	slow := s.dice(0.1)
-	s.mu.Unlock()
-	if slow {
-		time.Sleep(time.Duration(s.random.IntN(20_000)) * time.Millisecond)
+	slow := time.Duration(0)
+	if s.dice(0.1) {
+		slow = time.Duration(s.random.IntN(20_000)) * time.Millisecond
 	}
+	s.mu.Unlock()
+	time.Sleep(slow)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.dice(0.1) {
@@ -121,6 +123,20 @@ func (s *shelf) recall(id string) {
 		o.Version++
 		s.orders[id] = o
 	}
+}
+
+// order is an open order as it stands; end is how one ended.
+func (s *shelf) order(id string) bank.Order {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.orders[id]
+}
+
+func (s *shelf) end(id string) (bank.Change, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c, ended := s.ended[id]
+	return c, ended
 }
 
 func (s *shelf) left() int {
@@ -185,7 +201,7 @@ func must(t testing.TB, err error) {
 func (w *world) start() {
 	ctx, cancel := context.WithCancel(context.Background())
 	c, err := New(Config{
-		Bank: "test", Connector: w.wire, Orders: w.shelf, Random: w.random.Uint64, Rescan: 10 * time.Second,
+		Bank: "test", Connector: w.wire, Orders: w.shelf, Random: rand.New(rand.NewPCG(w.random.Uint64(), 3)).Uint64, Rescan: 10 * time.Second,
 		Resolver: bank.Config{InFlight: 4, MaxFollow: time.Minute, Window: 16},
 	})
 	must(w.t, err)
@@ -272,14 +288,14 @@ func (w *world) judge(ids map[string]bool) (complaints []string) {
 	for id := range sorted(ids) {
 		truth, err := w.bank.Truth(id)
 		must(w.t, err)
-		end, ended := w.shelf.ended[id]
+		end, ended := w.shelf.end(id)
 		want := 0
 		if ended && end.Kind == bank.Paid {
 			want = 1
 		}
 		switch {
 		case !ended:
-			complain("%s has not ended: %+v; the bank has it as %+v", id, w.shelf.orders[id], truth)
+			complain("%s has not ended: %+v; the bank has it as %+v", id, w.shelf.order(id), truth)
 		case truth.Booked != want:
 			complain("%s ended as %v and the bank has booked it %d times (%s)", id, end.Kind, truth.Booked, truth.Status)
 		case end.Kind == bank.Refused && end.Reason == "":
@@ -377,12 +393,12 @@ func TestBankDown(t *testing.T) {
 		time.Sleep(20 * time.Second)
 		must(t, w.bank.SetFaults(testbank.Faults{Down: "hang"}))
 		for n := 200; n < 212; n++ {
-			w.clerk.Tell(w.shelf.orders[w.shelf.put(n, 100, "GOOD")])
+			w.clerk.Tell(w.shelf.order(w.shelf.put(n, 100, "GOOD")))
 		}
 		time.Sleep(2 * time.Minute)
-		before := asked.n
+		before := asked.n.Load()
 		time.Sleep(time.Hour)
-		if n := asked.n - before; n > 120 {
+		if n := asked.n.Load() - before; n > 120 {
 			t.Errorf("a bank that is down was asked %d times in an hour", n)
 		}
 		e := w.clerk.Estimate(w.clerk.Ahead("HF000211"))
@@ -417,30 +433,58 @@ func TestRecalledInAnOutage(t *testing.T) {
 		fresh := w.shelf.put(1, 100, "GOOD")
 		w.shelf.recall(fresh)
 		w.shelf.recall(sent)
-		w.clerk.Tell(w.shelf.orders[fresh])
+		w.clerk.Tell(w.shelf.order(fresh))
 		time.Sleep(time.Second)
-		if end := w.shelf.ended[fresh]; end.Kind != bank.NotExecuted {
+		if end, _ := w.shelf.end(fresh); end.Kind != bank.NotExecuted {
 			t.Errorf("the order that was never sent has the end %v", end.Kind)
 		}
 		must(t, w.bank.SetFaults(testbank.Faults{}))
 		time.Sleep(late / 2)
-		if end, ended := w.shelf.ended[sent]; ended {
+		if end, ended := w.shelf.end(sent); ended {
 			t.Errorf("the order whose message may still arrive ended as %v", end.Kind)
 		}
 		time.Sleep(late)
-		if end := w.shelf.ended[sent]; end.Kind != bank.NotExecuted {
+		if end, _ := w.shelf.end(sent); end.Kind != bank.NotExecuted {
 			t.Errorf("after the cut-off the order has the end %v", end.Kind)
 		}
 		w.stop()
 	})
 }
 
+// held is the life of an order whose message is under way for five minutes, while its owner wants the money back and the bank says that it
+// has never heard of it.
+func (w *world) held() []string {
+	w.shelf.calm = true
+	must(w.t, w.bank.SetFaults(testbank.Faults{Hold: 1, HoldMS: 300_000}))
+	id := w.shelf.put(0, 100, "GOOD")
+	w.start()
+	time.Sleep(10 * time.Second)
+	w.shelf.recall(id)
+	w.clerk.Tell(w.shelf.order(id))
+	time.Sleep(time.Hour)
+	w.stop()
+	return w.judge(map[string]bool{id: true})
+}
+
+// TestHeldMessage: it arrives, and the order is paid.
+func TestHeldMessage(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 1)
+		for _, complaint := range w.held() {
+			t.Error(complaint)
+		}
+		if end, _ := w.shelf.end("HF000000"); end.Kind != bank.Paid {
+			t.Errorf("the order ended as %v", end.Kind)
+		}
+	})
+}
+
 type counting struct {
 	next http.Handler
-	n    int
+	n    atomic.Int64
 }
 
 func (c *counting) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	c.n++
+	c.n.Add(1)
 	c.next.ServeHTTP(w, r)
 }

@@ -21,6 +21,11 @@ func TestPlantedFaultsAreSeen(t *testing.T) {
 	} {
 		*fault = true
 		seen := ""
+		synctest.Test(t, func(t *testing.T) {
+			if complaints := newWorld(t, 1).held(); len(complaints) > 0 {
+				seen = complaints[0]
+			}
+		})
 		for seed := uint64(0); seed < 8*seeds && seen == ""; seed++ {
 			synctest.Test(t, func(t *testing.T) {
 				w := newWorld(t, seed)

@@ -48,7 +48,8 @@ func TestRuns(t *testing.T) {
 	place := Runs(dir)
 	items := []bank.Item{
 		{ID: "B", Ref: "R", Amount: -5, Asset: holdfast.MustAsset("CNY"), Day: 7, Other: account, Open: true, Note: "n"},
-		{ID: "A", Amount: 1, Off: true}, {ID: "C"},
+		{ID: "A", Amount: 1, Off: true},
+		{ID: "C"},
 	}
 	side := func(yield func(bank.Item, error) bool) {
 		for _, i := range items {

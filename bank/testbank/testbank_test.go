@@ -192,7 +192,7 @@ func TestTornJournals(t *testing.T) {
 		must(t, os.WriteFile(path, damaged, 0o600))
 		if b, err := Open(Options{Dir: w.dir}); err == nil {
 			b.Close()
-			if at%(last) > frameHead {
+			if at%last > frameHead {
 				t.Errorf("a journal that is damaged at byte %d was opened", at)
 			}
 		}

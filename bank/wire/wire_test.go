@@ -224,8 +224,19 @@ func TestWhatIsNoAnswer(t *testing.T) {
 		body   string
 		alive  bool
 	}{
-		{404, "404 page not found", false}, {404, "", false}, {200, never, true}, {404, settled, true}, {200, "", false}, {200, "<html>Sign in</html>", false},
-		{200, settled[:len(settled)-20], false}, {503, settled, false}, {502, "", false}, {429, "", false}, {400, "bad", true}, {302, "", false}, {201, settled, false},
+		{404, "404 page not found", false},
+		{404, "", false},
+		{200, never, true},
+		{404, settled, true},
+		{200, "", false},
+		{200, "<html>Sign in</html>", false},
+		{200, settled[:len(settled)-20], false},
+		{503, settled, false},
+		{502, "", false},
+		{429, "", false},
+		{400, "bad", true},
+		{302, "", false},
+		{201, settled, false},
 		{200, strings.Replace(settled, "pacs.002.001.10", "pacs.002.001.03", 1), false},
 	} {
 		s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
