@@ -134,16 +134,16 @@ func (c *Cashier) submit(ctx context.Context, d *draft) error {
 	d.identify()
 	o, err := c.Books.Submit(ctx, &d.Txn)
 	switch {
+	case o.Status == holdfast.NotExecuted && o.Code == codeRecordPending:
+		return errUnderWay // whether or not an error comes with it
 	case err != nil:
-		return &Unavailable{Err: err}
+		return &Unavailable{Code: o.Code, Err: err}
 	case o.Status == holdfast.Done:
 		return nil
 	case o.Status == holdfast.Unknown && plantedUnknownFailed():
 		return refuse(LedgerRefused, "")
 	case o.Status == holdfast.Unknown:
 		return &Pending{ID: d.ID}
-	case o.Code == codeRecordPending:
-		return errUnderWay
 	case o.Status == holdfast.NotExecuted:
 		return &Unavailable{Code: o.Code}
 	}
