@@ -23,7 +23,7 @@ type Books interface {
 	// Account returns an account as it stands; found is false when it was never opened.
 	Account(ctx context.Context, id holdfast.AccountID) (a holdfast.Account, found bool, err error)
 	// Submit proposes the transaction and returns its outcome: done, refused with a code (and the field), or unknown. An error that is none of
-	// those means not executed. One transaction's accounts and records may belong to owners of at most two shards; the money goes from the
+	// those means not executed; the outcome beside it may say why. One transaction's accounts and records may belong to owners of at most two shards; the money goes from the
 	// owners of the first to those of the second; records and preconditions of either side travel with it, and are taken back when the
 	// second refuses.
 	Submit(ctx context.Context, t *holdfast.Txn) (holdfast.Outcome, error)

@@ -318,11 +318,12 @@ func (c *Cashier) Cancel(ctx context.Context, merchant holdfast.Owner, outTradeN
 
 // bury remembers the number of a trade that does not exist as closed: a payment with it that is still on the wire is refused.
 func (c *Cashier) bury(ctx context.Context, v *Trade, now holdfast.Time) error {
-	m, err := c.seller(ctx, v.Merchant)
+	var m Merchant
+	_, err := c.must(ctx, keyOf(v.Merchant, kindMerchant), &m, refuse(MerchantUnknown, "merchant"))
 	if err != nil {
 		return err
 	}
-	v.TradeNo, v.Zone, v.Created, v.Closed = tradeNo(v.Merchant, v.OutTradeNo, now), m.merchant.Zone, now, now
+	v.TradeNo, v.Zone, v.Created, v.Closed = tradeNo(v.Merchant, v.OutTradeNo, now), m.Zone, now, now
 	if v.Status, err = NoTrade.after(ActCancel); err != nil {
 		return err
 	}

@@ -498,3 +498,36 @@ func TestMerchantsAppsAndShops(t *testing.T) {
 	}
 	w.audit()
 }
+
+// TestALandThatMeetsAPendingRecord: a refund has written the trade and is not decided when another payment of the merchant lands; and a payment of a
+// customer meets the traces of one that is under way, which the books answer with an error beside the outcome.
+func TestALandThatMeetsAPendingRecord(t *testing.T) {
+	w := newWorld(t)
+	w.plain("P", pay.Plain)
+	w.books.Fault = func(*holdfast.Txn) paytest.Fault { return paytest.Stuck }
+	ask := pay.RefundAsk{Merchant: w.merchants[0], OutTradeNo: "P", Number: "R", Amount: 400}
+	var pending *pay.Pending
+	if err := two(w.cashier.Refund(w.ctx, ask, w.tick())); !errors.As(err, &pending) {
+		t.Fatalf("told %v", err)
+	}
+	w.books.Fault = nil
+	if _, _, _, err := w.cashier.QueryRefund(w.ctx, ask.Merchant, "P", "R", w.now); err == nil {
+		t.Error("a refund that is not decided is told as one that is")
+	}
+	var unavailable *pay.Unavailable
+	ask.Number = "R2"
+	if err := two(w.cashier.Refund(w.ctx, ask, w.tick())); !errors.As(err, &unavailable) {
+		t.Errorf("another refund meanwhile: %v", err)
+	}
+	if _, err := w.cashier.AuditMerchant(w.ctx, ask.Merchant, cny); !errors.As(err, &unavailable) {
+		t.Errorf("an audit meanwhile: %v", err)
+	}
+	w.must(w.payNew(func(*pay.TradeAsk) {}))
+	w.books.Deliver()
+	ask.Number = "R"
+	_, r, err := w.cashier.Refund(w.ctx, ask, w.tick())
+	if w.must(err); !r.Again {
+		t.Errorf("%+v", r)
+	}
+	w.audit()
+}

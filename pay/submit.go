@@ -134,16 +134,16 @@ func (c *Cashier) submit(ctx context.Context, d *draft) error {
 	d.identify()
 	o, err := c.Books.Submit(ctx, &d.Txn)
 	switch {
+	case o.Status == holdfast.NotExecuted && o.Code == holdfast.CodeRecordPending:
+		return errUnderWay // whether or not an error comes with it
 	case err != nil:
-		return &Unavailable{Err: err}
+		return &Unavailable{Code: o.Code, Err: err}
 	case o.Status == holdfast.Done:
 		return nil
 	case o.Status == holdfast.Unknown && plantedUnknownFailed():
 		return refuse(LedgerRefused, "")
 	case o.Status == holdfast.Unknown:
 		return &Pending{ID: d.ID}
-	case o.Code == codeRecordPending:
-		return errUnderWay
 	case o.Status == holdfast.NotExecuted:
 		return &Unavailable{Code: o.Code}
 	}
@@ -153,9 +153,6 @@ func (c *Cashier) submit(ctx context.Context, d *draft) error {
 	}
 	return &denied{o, &d.Txn}
 }
-
-// codeRecordPending is how the ledger answers when a payment that is not decided yet has written one of the records.
-const codeRecordPending holdfast.Code = 210
 
 // identify makes the ids of the transaction and its legs of the content, so that the same content has the same ids. They begin with the time,
 // which keeps the index of ids cheap.

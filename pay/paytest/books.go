@@ -197,7 +197,7 @@ func (b *Books) submit(t *holdfast.Txn, stuck bool) holdfast.Outcome {
 	if !ok {
 		return holdfast.Outcome{ID: t.ID, Status: holdfast.NotExecuted, Code: holdfast.CodeShardMismatch, Leg: holdfast.NoLeg}
 	}
-	if b.waits(t) {
+	if b.waits(t, home) {
 		return holdfast.Outcome{ID: t.ID, Status: holdfast.NotExecuted, Code: 210, Leg: holdfast.NoLeg}
 	}
 	if home == away {
@@ -253,10 +253,16 @@ func (b *Books) ends(t *holdfast.Txn) (home, away int, ok bool) {
 	return home, away, len(at) == 2 && len(t.Accounts) == 0
 }
 
-// waits reports that a record of the transaction waits for the end of a payment.
-func (b *Books) waits(t *holdfast.Txn) bool {
-	return slices.ContainsFunc(t.Records, func(r holdfast.RecordChange) bool { return b.pending[r.Key] != nil }) ||
-		slices.ContainsFunc(t.Preconditions, func(p holdfast.Precondition) bool { return b.pending[p.Key] != nil })
+// waits reports that a record of one side of the transaction waits for the end of a payment.
+func (b *Books) waits(t *holdfast.Txn, side int) bool {
+	var keys []string
+	for _, r := range t.Records {
+		keys = append(keys, r.Key)
+	}
+	for _, p := range t.Preconditions {
+		keys = append(keys, p.Key)
+	}
+	return slices.ContainsFunc(keys, func(key string) bool { return b.shardOfKey(key) == side && b.pending[key] != nil })
 }
 
 // depart holds the money and writes the records of the payers' side, until it has landed or been refused.
@@ -334,6 +340,9 @@ func (b *Books) finish(x *crossing) {
 		x.legs[1] = append(x.legs[1], holdfast.Leg(i))
 	}
 	b.accompany(&land, x, x.away)
+	if b.waits(&land, x.away) { // a land does not wait: it is refused, and remembered as that
+		land.Preconditions = append(land.Preconditions, holdfast.Precondition{Key: holdfast.OwnedKey(x.txn.Transfers[0].Credit.Owner, "pending"), Version: 1})
+	}
 	o := b.apply(x.away, land)
 	if o.Status == holdfast.NotExecuted {
 		panic(fmt.Sprintf("paytest: a land was not executed: %v %s", o.Code, o.Field))
