@@ -117,7 +117,7 @@ func FuzzBizContent(f *testing.F) {
 		m := &methods[uint(which)%uint(len(methods))]
 		d := newFake()
 		a := newAnswer(nil)
-		fs := &fields{n: &n, now: testNow, invalid: m.invalid}
+		fs := &fields{n: &n, now: testNow, invalid: m.invalid, products: AllProducts}
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel() // nobody waits for the desk
 		_, _ = m.run(ctx, d, Caller{App: &d.app, Merchant: merchant, Now: testNow}, fs, a)
