@@ -117,7 +117,7 @@ type Terms struct {
 //
 //   - One payment per end-to-end id, for ever. A second message with the same content is answered as the first; one with another content is
 //     Conflict and changes nothing.
-//   - Done and Rejected, said in answer to Ask, are final. Pending becomes one of them at some time.
+//   - Done is final, whatever it answers; Rejected is, in answer to Ask. Pending becomes one of them at some time.
 //   - A message is taken until Instruction.Sent + Terms.Late by the bank's clock, and not after that. Until then a message that seems lost
 //     may still arrive.
 //   - NeverHeard names when the bank looked (Answer.At), by the clock by which it refuses late messages. Without At it is Unknown.
