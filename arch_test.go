@@ -41,6 +41,7 @@ var house = []struct {
 	{"proof", []string{"", "link"}},                                // signatures on answers, whatever they say
 	{"site", []string{"", "ledger", "transit", "slot", "guard", "store", "shard", "link"}},
 	{"httpapi", []string{"", "guard", "shard", "site", "ledger", "transit", "proof"}},
+	{"webhook", []string{""}},                              // posts what it is given, whatever it says
 	{"alipay", []string{""}},                               // a protocol: knows signatures and parameters, not what a trade is
 	{"client", []string{""}},                               // what an integrator imports: no part of the server
 	{"doctor", []string{"", "client", "guard", "site"}},    // reads configurations, and asks as any client does
