@@ -73,7 +73,10 @@ bench: build
 	@mkdir -p out
 	$(BIN) bench ledger --json out/bench-ledger.json
 	$(BIN) bench commit --json out/bench-commit.json
+	$(BIN) bench shards --json out/bench-shards.json
+	$(BIN) bench crossing --json out/bench-crossing.json
 	$(BIN) bench http --json out/bench-http.json
+	$(BIN) bench idle --json out/bench-idle.json
 	$(BIN) bench restart --json out/bench-restart.json
 	$(BIN) bench history --json out/bench-history.json
 

@@ -39,22 +39,27 @@ func (b *budget) take(now time.Time, unsure bool) bool {
 		b.spent = 0
 	}
 	b.filled = now
-	most := b.most(now)
-	if unsure {
-		most += most / budgetKept
-	}
-	if b.spent > float64(most-1) {
+	if b.spent > float64(b.limit(now, unsure)-1) {
 		return false
 	}
 	b.spent++
 	return true
 }
 
-// any reports whether an attempt is left to spend.
-func (b *budget) any(now time.Time) bool {
+// any reports whether an attempt is left to spend, for a call of which it is known that nothing was executed or for one that is unsure.
+func (b *budget) any(now time.Time, unsure bool) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.spent-now.Sub(b.filled).Seconds()*budgetPerSecond <= float64(b.most(now)-1)
+	return b.spent-now.Sub(b.filled).Seconds()*budgetPerSecond <= float64(b.limit(now, unsure)-1)
+}
+
+// limit is how many attempts can be made at once, with what is kept back for calls that may have been executed.
+func (b *budget) limit(now time.Time, unsure bool) int {
+	most := b.most(now)
+	if unsure {
+		most += most / budgetKept
+	}
+	return most
 }
 
 // most is how many attempts can be made at once.

@@ -51,6 +51,9 @@ func TestBudget(t *testing.T) {
 	if got := spend(); got < budgetLeast || got > 250 {
 		t.Errorf("%d attempts at once by one who was answered 500 times in the last second", got)
 	}
+	if b.any(now, false) || !b.any(now, true) {
+		t.Errorf("what is left for calls known not to be executed: %t; for those that may have been: %t", b.any(now, false), b.any(now, true))
+	}
 	kept := 0
 	for b.take(now, true) {
 		kept++

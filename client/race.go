@@ -444,7 +444,7 @@ func (r *race) judge(res *result) verdict {
 // turnedAway reports whether a site had too much to do, and nothing is left to ask another one with: then the caller had better know it
 // now than at his deadline.
 func (r *race) turnedAway(res *result) bool {
-	return res.err == nil && res.status == http.StatusTooManyRequests && r.open == 0 && !r.c.budget.any(time.Now())
+	return res.err == nil && res.status == http.StatusTooManyRequests && r.open == 0 && !r.c.budget.any(time.Now(), r.maybe)
 }
 
 // lag notes the sites that have not answered, although another one has, in the time after which others are asked. One that was asked a moment
@@ -460,8 +460,11 @@ func (r *race) lag(now time.Time) {
 // setBack keeps a site that did not give a final answer out of the race for a moment.
 func (r *race) setBack(e *entry, res *result, now time.Time) {
 	pause := min(pauseFirst<<min(e.tries-1, 10), pauseMost)
-	if res.status == http.StatusTooManyRequests {
+	switch {
+	case res.status == http.StatusTooManyRequests:
 		pause = max(pause, res.retryAfter)
+	case res.err == nil && powerless(&res.answer): // asking costs no budget, and the site may serve others meanwhile
+		pause = min(2*pauseFirst<<min(e.tries-1, 10), 2*pauseMost)
 	}
 	e.notBefore = now.Add(pause)
 	e.refused = errors.Is(res.err, syscall.ECONNREFUSED)

@@ -2,7 +2,11 @@ package doctor
 
 import (
 	"net/netip"
+	"os"
+	"path/filepath"
+	"regexp"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -212,6 +216,14 @@ func TestExamineFleet(t *testing.T) {
 			x.Sites[0].City, x.Sites[1].City, x.Sites[2].City = "h", "s", "b"
 			x.Survival.Survives, x.Survival.Losses[1] = false, client.Forecast{Loss: "city", City: "h", Sites: []holdfast.SiteID{1, 2}}
 		}, []string{"critical loss-not-survived"}},
+		{"payments in transit fit", func(x *Fleet) { x.Survival.Transit = &client.TransitCheck{Fits: true, Compared: noon} }, nil},
+		{"payments in transit do not fit", func(x *Fleet) {
+			x.Survival.Transit = &client.TransitCheck{Compared: noon, Differs: "1 to 2"}
+		}, []string{"critical transit-differs"}},
+		{"payments in transit are not compared", func(x *Fleet) {
+			x.Survival.Transit = &client.TransitCheck{Fits: true, Compared: noon.Add(-time.Hour), Overdue: true, Trouble: "shard 2 does not answer"}
+		}, []string{"warning transit-unknown"}},
+		{"payments in transit were never compared", func(x *Fleet) { x.Survival.Transit = &client.TransitCheck{Overdue: true} }, []string{"warning transit-unknown"}},
 		{"a disk that is slow", func(x *Fleet) { x.Sites[0].DiskWrite = 11 }, []string{"warning disk-slow"}},
 		{"a disk that hangs at another site", func(x *Fleet) {
 			x.Views = map[holdfast.SiteID][]client.Site{2: {{Site: 2, Self: true, DiskSick: true}}}
@@ -274,5 +286,33 @@ func TestConfiguredShards(t *testing.T) {
 		if got := codes(ExamineConfigs([]*Machine{a, b}, row.asked)); !slices.Equal(got, row.want) {
 			t.Errorf("%s: %q; want %q", row.name, got, row.want)
 		}
+	}
+}
+
+// TestEveryCodeIsInTheRunbook: scripts and people look codes up there.
+func TestEveryCodeIsInTheRunbook(t *testing.T) {
+	book, err := os.ReadFile("../docs/runbooks/doctor.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	files, err := filepath.Glob("*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range regexp.MustCompile(`\.add\(\w+, "([a-z-]+)"`).FindAllSubmatch(text, -1) {
+			n++
+			if !strings.Contains(string(book), "| `"+string(m[1])+"` |") {
+				t.Errorf("%s: the code %s is not in docs/runbooks/doctor.md", file, m[1])
+			}
+		}
+	}
+	if n < 40 {
+		t.Errorf("only %d codes were found in the source: is this test blind?", n)
 	}
 }

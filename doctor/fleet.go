@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -57,6 +58,7 @@ func ExamineFleet(x *Fleet, now time.Time) []Finding {
 		return f.list
 	}
 	f.survival(x)
+	f.transit(x)
 	return f.list
 }
 
@@ -243,6 +245,21 @@ func cities(sites []client.Site) int {
 		}
 	}
 	return len(in)
+}
+
+// transit repeats what the fleet itself says of the money between its shards.
+func (f *findings) transit(x *Fleet) {
+	const do = "see docs/runbooks/transit-differs.md"
+	switch t := x.Survival.Transit; {
+	case t.Well():
+	case t.Differs != "":
+		f.add(Critical, "transit-differs", do, "payments between shards do not fit: %s", t.Differs)
+	case t.Compared.IsZero():
+		f.add(Warning, "transit-unknown", do, "payments between shards have never been compared: %s", cmp.Or(t.Trouble, "it is not known why"))
+	default:
+		f.add(Warning, "transit-unknown", do, "payments between shards were compared last at %s: %s", t.Compared.UTC().Format(time.RFC3339),
+			cmp.Or(t.Trouble, "it is not known why"))
+	}
 }
 
 // survival repeats what the fleet itself expects of each single loss. Two sites at once are more than a fleet of three is made for; and

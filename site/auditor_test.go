@@ -45,6 +45,9 @@ func TestADifferenceInTransitIsNoticed(t *testing.T) {
 	f.transitIs("the difference is known", func(c *TransitCheck) bool { return c.Differs == differs && !c.Fits() && !c.Since.IsZero() })
 	f.mustDo(f.site(2), f.pay(b, a, 3)) // nobody is kept from paying
 	f.told(EventDiffers, differs)
+	if ends := f.metric("holdfast_certificate_expires_timestamp_seconds"); ends < float64(time.Now().Unix()) || ends > float64(time.Now().AddDate(30, 0, 0).Unix()) {
+		t.Errorf("the certificates end at %.0f", ends)
+	}
 	if got := f.metric("holdfast_transit_fits"); got != 0 {
 		t.Errorf("the metric is %v while something differs", got)
 	}

@@ -136,6 +136,7 @@ var (
 	descSurvives = describe("survives_single_loss", "1 when the fleet would survive the loss of any single carrier, cable or site, as forecast here.")
 	descFits     = describe("transit_fits", "1 when what every shard has sent to every other one has landed there, by the last two comparisons that this site knows of.")
 	descCompared = describe("transit_compared_timestamp_seconds", "When the payments in transit between the shards were compared last, as far as this site knows.")
+	descExpires  = describe("certificate_expires_timestamp_seconds", "When the first of the certificates ends that this site speaks with others by. Then payments stop.")
 	descReach    = describe("peer_reachable", "1 when the other site answers.", "peer")
 	descMoves    = describe("link_bulk_moves_total", "Times that large messages moved to another carrier because theirs stalled or broke.", "peer")
 	descLost     = describe("link_untaken_total", "Messages that no carrier took.", "peer")
@@ -156,7 +157,7 @@ var (
 func (c *collector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		descPending, descLimit, descMajority, descFree, descFull, descUsed, descSealed, descLeader, descTerm, descElections, descCommit, descApplied,
-		descCheckpoint, descLast, descWaiting, descService, descWaits, descNoSpace, descAsleep, descSurvives, descFits, descCompared, descReach, descTrip, descDropped, descBreaks,
+		descCheckpoint, descLast, descWaiting, descService, descWaits, descNoSpace, descAsleep, descSurvives, descFits, descCompared, descExpires, descReach, descTrip, descDropped, descBreaks,
 		descSent, descReceived,
 		descMoves, descLost, descUp, descSilence, descLoss, descMissed, descLate, descStalls,
 	} {
@@ -188,6 +189,9 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 			gauge(ch, descFits, number(t.Fits()))
 			gauge(ch, descCompared, float64(t.Compared.UnixMilli())/1e3)
 		}
+	}
+	if x := s.credentials.Load(); x != nil {
+		gauge(ch, descExpires, float64(x.Expires().Unix()))
 	}
 	c.shards(ch)
 	c.links(ch)

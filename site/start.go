@@ -162,6 +162,9 @@ func (s *Site) checkpointMade(c shard.CheckpointMade) {
 	s.opts.OnCheckpoint(c)
 }
 
+// certificateWarning is how long before the end of a certificate a site that starts says so. holdfast doctor warns as early.
+const certificateWarning = 30 * 24 * time.Hour
+
 func (s *Site) openLink(context.Context) error {
 	if len(s.cfg.Peers) == 0 {
 		return nil // a fleet of one speaks to nobody, and needs no certificate
@@ -171,6 +174,10 @@ func (s *Site) openLink(context.Context) error {
 		return err
 	}
 	s.credentials.Store(credentials)
+	if left := time.Until(credentials.Expires()); left < certificateWarning {
+		s.log.Warn("a certificate is about to end: then the other sites turn this one away; see docs/runbooks/certificates.md",
+			"ends", credentials.Expires().UTC().Format(time.RFC3339), "days", int(left.Hours()/24))
+	}
 	s.link, err = link.New(link.Config{
 		Site: s.cfg.Site, Listen: s.cfg.Link.Listen, Peers: addressesOf(s.peers()), Credentials: credentials, Handler: handler{s}, Logger: s.log,
 		Version: s.opts.Version, Timing: s.cfg.Timing.link(),

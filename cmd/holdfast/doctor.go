@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -57,24 +58,42 @@ func examine(cmd *cobra.Command, t *target, files []string) error {
 	}
 	shards := 0
 	if os.Getenv(keyVariable) != "" {
-		first, _, _ := strings.Cut(t.site, ",")
-		fleet, err := doctor.Ask(cmd.Context(), first, func(base string) (*client.Client, error) {
-			one := target{site: base}
-			return one.client()
-		})
-		if err != nil {
+		fleet, silent, err := askAnyOf(cmd.Context(), t.site)
+		findings = append(findings, silent...)
+		switch {
+		case err == nil:
+			if len(machines) > 0 {
+				fleet.RoundTrip = machines[0].Config.Timing.RoundTrip.Std()
+			}
+			looked, shards = append(looked, "the fleet at "+t.site), len(fleet.Shards)
+			findings = append(findings, doctor.ExamineFleet(&fleet, time.Now())...)
+		case len(machines) == 0:
 			return err
 		}
-		if len(machines) > 0 {
-			fleet.RoundTrip = machines[0].Config.Timing.RoundTrip.Std()
-		}
-		looked, shards = append(looked, "the fleet at "+t.site), len(fleet.Shards)
-		findings = append(findings, doctor.ExamineFleet(&fleet, time.Now())...)
 	}
 	findings = append(findings, doctor.ExamineConfigs(machines, shards)...)
 	r := doctor.NewReport(looked, findings)
 	prescribe(words(cmd, t.file), &r)
 	return verdict(cmd, t.file, r, r.Healthy)
+}
+
+// askAnyOf asks the first of some sites that answers, and has a finding for each before it that did not; err is that of the last when none did.
+func askAnyOf(ctx context.Context, sites string) (fleet doctor.Fleet, silent []doctor.Finding, err error) {
+	for base := range strings.SplitSeq(sites, ",") {
+		base = strings.TrimSpace(base)
+		fleet, err = doctor.Ask(ctx, base, func(base string) (*client.Client, error) {
+			one := target{site: base}
+			return one.client()
+		})
+		if err == nil {
+			return fleet, silent, nil
+		}
+		silent = append(silent, doctor.Finding{
+			Code: "site-silent", Severity: doctor.Critical, Where: base, What: "it was asked what it says of the fleet, and did not answer: " + err.Error(),
+			Do: "look whether its process runs and its address is right; the others of --site are asked as well",
+		})
+	}
+	return fleet, silent, err
 }
 
 func inspect(files []string) (list []*doctor.Machine, err error) {
