@@ -157,7 +157,7 @@ func (c *Cashier) Rows(ctx context.Context, merchant holdfast.Owner, from, until
 			case r.Pending != nil:
 				return &Unavailable{Err: errUnderWay}
 			}
-			e, err := readEvent(r)
+			e, err := ReadEvent(r)
 			if err != nil {
 				return err
 			}
