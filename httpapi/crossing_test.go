@@ -29,59 +29,59 @@ func (b *bank) settle() {
 // TestACrossingIsShownAsOnePayment: whoever asks sees payer, payee and the id of the caller, in both shards, by every way.
 func TestACrossingIsShownAsOnePayment(t *testing.T) {
 	b, far := crossingBank(t)
-	payment1250 := b.transfer(b.alice, far, 1250)
-	payment1250.Ref, payment1250.Code = holdfast.Ref{7}, 42
-	out := b.done(b.Pay(t.Context(), payment1250))
+	pay := b.transfer(b.alice, far, 1250)
+	pay.Ref, pay.Code = holdfast.Ref{7}, 42
+	out := b.done(b.Pay(t.Context(), pay))
 	check := func(how string, m client.Movement, txn holdfast.ID) {
 		t.Helper()
 		if m.Debit != b.alice || m.Credit != far || m.Amount != 1250 || m.Txn != txn {
 			t.Errorf("%s: %+v", how, m)
 		}
 	}
-	found, err := b.Txn(t.Context(), payment1250.ID)
+	found, err := b.Txn(t.Context(), pay.ID)
 	if err != nil || found.Outcome.Status != holdfast.Done || found.Outcome.Position != out.Position || len(found.Transfers) != 1 {
 		t.Fatalf("the transaction: %+v, %v", found, err)
 	}
-	if x := found.Transfers[0]; x.Debit != b.alice || x.Credit != far || x.Kind != holdfast.Immediate || x.Ref != payment1250.Ref {
+	if x := found.Transfers[0]; x.Debit != b.alice || x.Credit != far || x.Kind != holdfast.Immediate || x.Ref != pay.Ref {
 		t.Errorf("the transaction's transfer: %+v", x)
 	}
-	one, err := b.Transfer(t.Context(), payment1250.ID)
-	if err != nil || one.ID != payment1250.ID || one.Kind != holdfast.Immediate {
+	one, err := b.Transfer(t.Context(), pay.ID)
+	if err != nil || one.ID != pay.ID || one.Kind != holdfast.Immediate {
 		t.Errorf("by id: %+v, %v", one, err)
 	}
-	check("by id", one, payment1250.ID)
-	list, err := b.TransfersByRef(t.Context(), payment1250.Ref)
+	check("by id", one, pay.ID)
+	list, err := b.TransfersByRef(t.Context(), pay.Ref)
 	if err != nil || len(list) != 1 {
 		t.Fatalf("by reference: %+v, %v", list, err)
 	}
-	check("by reference", list[0], payment1250.ID)
+	check("by reference", list[0], pay.ID)
 	b.settle()
 	page, err := b.StatementPage(t.Context(), far, "", 10)
 	if err != nil || len(page.Lines) != 2 {
 		t.Fatalf("statement of the payee: %+v, %v", page, err)
 	}
-	check("statement of the payee", page.Lines[0].Movement, payment1250.ID)
+	check("statement of the payee", page.Lines[0].Movement, pay.ID)
 	page, err = b.StatementPage(t.Context(), b.alice, "", 10)
 	if err != nil || len(page.Lines) < 2 {
 		t.Fatalf("statement of the payer: %+v, %v", page, err)
 	}
-	if end := page.Lines[0]; end.Kind != holdfast.Post || end.Hold != payment1250.ID || end.DebitsPosted != 1250 || end.DebitsPending != 0 {
+	if end := page.Lines[0]; end.Kind != holdfast.Post || end.Hold != pay.ID || end.DebitsPosted != 1250 || end.DebitsPending != 0 {
 		t.Errorf("the end at the payer: %+v", end)
 	}
 	check("the end at the payer", page.Lines[0].Movement, page.Lines[0].Txn)
-	check("the begin at the payer", page.Lines[1].Movement, payment1250.ID)
+	check("the begin at the payer", page.Lines[1].Movement, pay.ID)
 }
 
 func TestARefusedCrossingIsNoTransfer(t *testing.T) {
 	b, far := crossingBank(t)
 	nobody := account(must(holdfast.NewOwner(9, 950)), "wallet")
-	payment1250 := b.transfer(b.alice, nobody, 5)
-	b.refused(holdfast.CodeCreditMissing)(b.Pay(t.Context(), payment1250))
-	found, err := b.Txn(t.Context(), payment1250.ID)
+	pay := b.transfer(b.alice, nobody, 5)
+	b.refused(holdfast.CodeCreditMissing)(b.Pay(t.Context(), pay))
+	found, err := b.Txn(t.Context(), pay.ID)
 	if err != nil || found.Outcome.Status != holdfast.Refused || found.Outcome.Code != holdfast.CodeCreditMissing || found.Transfers[0].Credit != nobody {
 		t.Errorf("%+v, %v", found, err)
 	}
-	if m, err := b.Transfer(t.Context(), payment1250.ID); !client.IsNotFound(err) {
+	if m, err := b.Transfer(t.Context(), pay.ID); !client.IsNotFound(err) {
 		t.Errorf("a transfer that moved nothing is shown: %+v, %v", m, err)
 	}
 	b.settle()

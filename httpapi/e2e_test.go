@@ -147,14 +147,14 @@ func (b *bank) holds(id holdfast.AccountID, balance, available holdfast.Amount) 
 
 func TestPaymentsOnARealSite(t *testing.T) {
 	b := newBank(t, 1)
-	payment1250 := b.transfer(b.alice, b.shop, 1250)
-	payment1250.Ref, payment1250.Code = holdfast.Ref(b.NewID()), 42
-	first := b.done(b.Pay(t.Context(), payment1250))
-	again := b.done(b.Pay(t.Context(), payment1250))
+	pay := b.transfer(b.alice, b.shop, 1250)
+	pay.Ref, pay.Code = holdfast.Ref(b.NewID()), 42
+	first := b.done(b.Pay(t.Context(), pay))
+	again := b.done(b.Pay(t.Context(), pay))
 	if again.Replay = false; again != first || first.Index == 0 {
 		t.Errorf("first %+v, again %+v", first, again)
 	}
-	other := payment1250
+	other := pay
 	other.Amount++
 	o, err := b.Pay(t.Context(), other)
 	if b.refused(holdfast.CodeIDTaken)(o, err); o.Field != "amount" {
@@ -164,19 +164,19 @@ func TestPaymentsOnARealSite(t *testing.T) {
 	b.refused(holdfast.CodeCreditMissing)(b.Pay(t.Context(), b.transfer(b.alice, nobody, 1)))
 	b.holds(b.alice, 8750, 8750)
 
-	m, err := b.Transfer(t.Context(), payment1250.ID)
-	if err != nil || m.Txn != payment1250.ID || m.Leg != 0 || m.Index != first.Index || m.Shard != 1 || m.Time != first.Time.Std() {
+	m, err := b.Transfer(t.Context(), pay.ID)
+	if err != nil || m.Txn != pay.ID || m.Leg != 0 || m.Index != first.Index || m.Shard != 1 || m.Time != first.Time.Std() {
 		t.Errorf("%+v %v", m, err)
 	}
-	if diff := cmp.Diff(payment1250, m.Transfer); diff != "" {
+	if diff := cmp.Diff(pay, m.Transfer); diff != "" {
 		t.Error(diff)
 	}
-	txn, err := b.Txn(t.Context(), payment1250.ID)
+	txn, err := b.Txn(t.Context(), pay.ID)
 	if err != nil || txn.Outcome.Time != first.Time || len(txn.Transfers) != 1 || txn.Transfers[0].Amount != 1250 {
 		t.Errorf("%+v %v", txn, err)
 	}
-	list, err := b.TransfersByRef(t.Context(), payment1250.Ref)
-	if err != nil || len(list) != 1 || list[0].ID != payment1250.ID {
+	list, err := b.TransfersByRef(t.Context(), pay.Ref)
+	if err != nil || len(list) != 1 || list[0].ID != pay.ID {
 		t.Errorf("%+v %v", list, err)
 	}
 	if _, err := b.Txn(t.Context(), b.NewID()); !client.IsNotFound(err) {
@@ -450,9 +450,9 @@ func TestBodiesOfTheQuickStart(t *testing.T) {
 		{"/v1/accounts", "", `{"id":"2088000000020108.wallet.CNY","limit":"debits"}`, 201, `"status":"done"`},
 		{"/v1/accounts", "", `{"id":"2088000000030206.wallet.CNY","limit":"debits"}`, 201, `"status":"done"`},
 		{"/v1/transfers", "top-up-1", `{"debit":"2088000000010000.bank.CNY","credit":"2088000000020108.wallet.CNY","amount":10000}`, 201, `"replay":false`},
-		{"/v1/transfers", "order-4711", payment1250, 201, `"replay":false`},
-		{"/v1/transfers", "order-4711", payment1250, 200, `"replay":true`},
-		{"/v1/transfers", "order-4711", strings.Replace(payment1250, "1250", "1251", 1), 409, `"code":"id-taken"`},
+		{"/v1/transfers", "order-4711", onePayment, 201, `"replay":false`},
+		{"/v1/transfers", "order-4711", onePayment, 200, `"replay":true`},
+		{"/v1/transfers", "order-4711", strings.Replace(onePayment, "1250", "1251", 1), 409, `"code":"id-taken"`},
 		{"/v1/holds", hold, `{"debit":"2088000000020108.wallet.CNY","credit":"2088000000030206.wallet.CNY","amount":3000,"timeout_s":3600}`, 201, `"id":"` + hold},
 		{"/v1/holds/" + hold + "/post", "capture-4712", `{"amount":2000}`, 201, `"status":"done"`},
 		{"/v1/transfers", "order-4713", `{"debit":"2088000000020108.wallet.CNY","credit":"2088000000030206.wallet.CNY","amount":6751}`, 422, `"code":"exceeds-credits"`},
@@ -499,9 +499,9 @@ func TestListsArePaged(t *testing.T) {
 		if i%3 == 1 {
 			from, to = far, b.shop // of the other shard
 		}
-		payment1250, hold := b.transfer(from, to, 5), b.transfer(b.alice, b.shop, 7)
-		payment1250.Ref = ref
-		b.done(b.Pay(t.Context(), payment1250))
+		pay, hold := b.transfer(from, to, 5), b.transfer(b.alice, b.shop, 7)
+		pay.Ref = ref
+		b.done(b.Pay(t.Context(), pay))
 		b.done(b.Hold(t.Context(), hold))
 	}
 	b.done(b.Hold(t.Context(), b.transfer(b.alice, far, 7)))

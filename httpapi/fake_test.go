@@ -251,5 +251,5 @@ const (
 	shop        = "2088000000030206.wallet.CNY"
 	uuid1       = "0190f3c6-2a3b-7c4d-8e5f-001122334455"
 	uuid2       = "0190f3c6-2a3b-7c4d-8e5f-001122334466"
-	payment1250 = `{"debit":"` + wallet + `","credit":"` + shop + `","amount":1250}`
+	onePayment = `{"debit":"` + wallet + `","credit":"` + shop + `","amount":1250}`
 )

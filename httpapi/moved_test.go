@@ -170,16 +170,16 @@ func TestReadersFollowAnOwnerWhoMoves(t *testing.T) {
 	b, far := newMovingBank(t)
 	ctx := t.Context()
 	var moments []time.Time
-	payment1250 := func(from, to holdfast.AccountID, amount holdfast.Amount) {
+	pay := func(from, to holdfast.AccountID, amount holdfast.Amount) {
 		t.Helper()
 		o := b.done(b.Pay(ctx, b.transfer(from, to, amount)))
 		moments = append(moments, o.Time.Std())
 	}
 	for range 5 {
-		payment1250(b.alice, b.shop, 10)
-		payment1250(b.shop, b.alice, 3)
+		pay(b.alice, b.shop, 10)
+		pay(b.shop, b.alice, 3)
 	}
-	payment1250(b.alice, far, 40)
+	pay(b.alice, far, 40)
 	near, across, back := b.transfer(b.alice, b.shop, 500), b.transfer(b.alice, far, 300), b.transfer(b.shop, b.alice, 200)
 	near.Timeout, near.Ref = time.Hour, holdfast.Ref{9}
 	over := b.transfer(b.alice, b.shop, 70)
@@ -212,9 +212,9 @@ func TestReadersFollowAnOwnerWhoMoves(t *testing.T) {
 	if list, err := b.TransfersByRef(ctx, near.Ref); err != nil || len(list) != 1 || list[0].ID != near.ID {
 		t.Errorf("by its reference: %+v, %v", list, err)
 	}
-	payment1250(b.alice, far, 15)
-	payment1250(b.alice, b.shop, 25)
-	payment1250(far, b.alice, 5)
+	pay(b.alice, far, 15)
+	pay(b.alice, b.shop, 25)
+	pay(far, b.alice, 5)
 	post := b.NewID()
 	b.done(b.Post(ctx, post, client.HoldOf(near), 400))
 	b.done(b.Void(ctx, b.NewID(), client.HoldName{ID: across.ID}))
@@ -248,7 +248,7 @@ func TestReadersFollowAnOwnerWhoMoves(t *testing.T) {
 	b.holdIs(across, "voided")
 	b.holdIs(near, "posted")
 	b.holdIs(over, "posted")
-	payment1250(b.alice, b.shop, 1)
+	pay(b.alice, b.shop, 1)
 	last := b.look(b.alice, moments)
 	if diff := cmp.Diff(away.lines, last.lines[1:]); diff != "" {
 		t.Errorf("what was on the statement before she came back: %s", diff)

@@ -160,7 +160,7 @@ func TestHoldsThatCrossWithOneID(t *testing.T) {
 // One of two payments that land in the same shard is refused, for good: that can be read as well.
 func TestPaymentsWithOneID(t *testing.T) {
 	b, mid, far, friend := sharedBank(t)
-	payment1250 := func(id holdfast.ID, debit, credit holdfast.AccountID, amount holdfast.Amount) holdfast.Outcome {
+	pay := func(id holdfast.ID, debit, credit holdfast.AccountID, amount holdfast.Amount) holdfast.Outcome {
 		p := b.transfer(debit, credit, amount)
 		p.ID = id
 		o, err := b.Pay(t.Context(), p)
@@ -170,8 +170,8 @@ func TestPaymentsWithOneID(t *testing.T) {
 		return o
 	}
 	id := b.NewID()
-	payment1250(id, b.alice, b.shop, 5)
-	payment1250(id, far, friend, 7)
+	pay(id, b.alice, b.shop, 5)
+	pay(id, far, friend, 7)
 	for _, what := range []string{"/v1/transfers/", "/v1/transactions/"} {
 		path := what + id.String()
 		if a := b.ask(path, "", ""); a.shard() != 1 {
@@ -185,9 +185,9 @@ func TestPaymentsWithOneID(t *testing.T) {
 		b.says(b.ask(path+"?debit="+mid.String(), "", ""), http.StatusNotFound, "not-found", "")
 	}
 	id = b.NewID()
-	b.done(payment1250(id, b.alice, far, 5), nil)
-	b.refused(holdfast.CodeIDTaken)(payment1250(id, mid, far, 7), nil)             // both would land under one id
-	b.refused(holdfast.CodeTransferIDTaken)(payment1250(id, far, b.alice, 9), nil) // it would depart under the id of what has landed
+	b.done(pay(id, b.alice, far, 5), nil)
+	b.refused(holdfast.CodeIDTaken)(pay(id, mid, far, 7), nil)             // both would land under one id
+	b.refused(holdfast.CodeTransferIDTaken)(pay(id, far, b.alice, 9), nil) // it would depart under the id of what has landed
 	path := "/v1/transactions/" + id.String() + "?debit="
 	b.until("mid's payment has ended", func() bool { return b.ask(path+mid.String(), "", "").Outcome.Status != "unknown" })
 	if a := b.ask(path+mid.String(), "", ""); a.Outcome.Status != "refused" || a.Outcome.Code != "id-taken" || a.Outcome.Shard != 2 {
@@ -196,7 +196,7 @@ func TestPaymentsWithOneID(t *testing.T) {
 	if a := b.ask(path+b.alice.String(), "", ""); a.Outcome.Status != "done" || a.Outcome.Shard != 1 {
 		t.Errorf("alice's payment: %+v", a)
 	}
-	b.refused(holdfast.CodeIDTaken)(payment1250(id, mid, far, 7), nil)
+	b.refused(holdfast.CodeIDTaken)(pay(id, mid, far, 7), nil)
 	b.settle()
 	b.holds(mid, 1000, 1000)
 	b.holds(far, 998, 998)
