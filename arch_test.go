@@ -40,7 +40,7 @@ var house = []struct {
 	{"link", []string{""}},                                         // frames; does not know what they carry
 	{"proof", []string{"", "link"}},                                // signatures on answers, whatever they say
 	{"site", []string{"", "ledger", "transit", "slot", "guard", "store", "shard", "link"}},
-	{"httpapi", []string{"", "guard", "shard", "site", "ledger", "transit", "proof"}},
+	{"httpapi", []string{"", "guard", "shard", "site", "ledger", "transit", "proof", "pay"}},
 	{"webhook", []string{""}},                              // posts what it is given, whatever it says
 	{"alipay", []string{""}},                               // a protocol: knows signatures and parameters, not what a trade is
 	{"client", []string{""}},                               // what an integrator imports: no part of the server

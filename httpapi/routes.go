@@ -15,10 +15,13 @@ const (
 
 // Tags group the operations in the document.
 const (
-	tagAccounts = "Accounts"
-	tagPayments = "Payments"
-	tagHolds    = "Holds"
-	tagFleet    = "Fleet"
+	tagAccounts  = "Accounts"
+	tagPayments  = "Payments"
+	tagHolds     = "Holds"
+	tagCustomers = "Customers"
+	tagMerchants = "Merchants"
+	tagTrades    = "Trades"
+	tagFleet     = "Fleet"
 )
 
 // created is what a POST answers with: 201 for what is new, 200 for what had been done before.
@@ -44,6 +47,7 @@ func (a *api) routes(r *router) {
 	a.accountRoutes(r)
 	a.paymentRoutes(r)
 	a.holdRoutes(r)
+	a.commerceRoutes(r)
 	a.fleetRoutes(r)
 }
 

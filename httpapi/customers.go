@@ -1,0 +1,4 @@
+package httpapi
+
+// customerRoutes are the operations of customers.
+func (a *api) customerRoutes(*router) {}
