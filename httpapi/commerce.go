@@ -21,6 +21,8 @@ type Commerce struct {
 	Random io.Reader
 	// Endpoint checks an address to which events of a merchant are to be posted; the error says what to do. nil: every address is taken.
 	Endpoint func(url string) error
+	// Pages is the base URL of the pages that customers open (the cashier's), without a slash at its end; "": there are none.
+	Pages string
 	// NewAppKey makes the platform's key pair for an app of a merchant: the private key (DER), and the public one (PEM) that the merchant
 	// checks answers with. nil: apps cannot be registered here.
 	NewAppKey func(random io.Reader) (private []byte, public string, err error)
