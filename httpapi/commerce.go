@@ -52,6 +52,8 @@ type till struct {
 	api *api
 	x   *exchange
 	at  holdfast.Time
+	// wrote tells that the request has changed something: what goes wrong afterwards leaves open what the caller knows.
+	wrote bool
 	// key is the Idempotency-Key as the number of a request, "" when none was sent. One that is no UUID is turned into one, together with the
 	// name of the API key.
 	key string
@@ -193,11 +195,20 @@ func (t *till) problem(err error) error {
 	case errors.As(err, &unavailable):
 		p := t.unavailable(unavailable)
 		p.cause = err
-		if t.x.r.Method == http.MethodPost {
+		switch {
+		case t.wrote:
+			p.Outcome = holdfast.Unknown.String()
+		case t.x.r.Method == http.MethodPost:
 			p.Outcome = holdfast.NotExecuted.String()
 		}
 		return p
 	}
+	return err
+}
+
+// did notes that a change that is not the last thing of its request was made.
+func (t *till) did(err error) error {
+	t.wrote = t.wrote || err == nil
 	return err
 }
 

@@ -139,6 +139,9 @@ func docsOperationOf(doc *huma.OpenAPI, op *huma.Operation) docsOperation {
 
 func docsFields(doc *huma.OpenAPI, s *huma.Schema) (fields []docsField) {
 	s = resolve(doc, s)
+	for _, one := range s.OneOf {
+		fields = append(fields, docsFields(doc, one)...)
+	}
 	for _, name := range slices.Sorted(maps.Keys(s.Properties)) {
 		p := s.Properties[name]
 		where := ""

@@ -116,6 +116,13 @@ func either[O any](r *router, path, method string, status int) {
 	}}
 }
 
+// eitherIn documents that the body of an operation may be another one as well.
+func eitherIn[I any](r *router, path, method string) {
+	media := operationOf(r.doc.OpenAPI().Paths[path], method).RequestBody.Content[jsonType]
+	other := r.doc.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[I](), true, "")
+	media.Schema = &huma.Schema{OneOf: []*huma.Schema{media.Schema, other}}
+}
+
 // neverNull takes back what huma says of lists and pointers: the API writes no null and reads none.
 func neverNull(s *huma.Schema) {
 	s.Nullable = false

@@ -109,8 +109,12 @@ func (a *api) paymentRoutes(r *router) {
 	})
 	add[transferIn, jsonOut[outcomeBody]](r, operation{
 		name: "transfer", method: post, path: "/v1/transfers", tag: tagPayments, summary: "Move an amount: one transfer of any kind",
+		text: "Between accounts, by debit and credit; or from one person to another, by from and to, or to_alias. The latter counts against the payer's " +
+			"limits and gives both a receipt; it is answered with 200 and the transfer, and the same number again as the first time.",
 		action: guard.MoveMoney, ok: created, handle: a.postTransfer,
 	})
+	eitherIn[SendBody](r, "/v1/transfers", post)
+	either[sentBody](r, "/v1/transfers", post, http.StatusOK)
 	add[byRefIn, jsonOut[transfersBody]](r, operation{
 		name: "find-transfers", method: get, path: "/v1/transfers", tag: tagPayments, summary: "Page through the transfers with a reference of the caller, newest first",
 		action: guard.ReadMoney, handle: a.getTransfersByRef,
