@@ -45,20 +45,14 @@ type authAskBody struct {
 	Title        string `json:"title,omitempty" doc:"What it is for; at most 256 bytes"`
 	Amount       int64  `json:"amount" doc:"In minor units"`
 	Asset        string `json:"asset" example:"CNY"`
-	AgreeUntil   string `json:"agree_until,omitempty" format:"date-time" doc:"The end of the time to agree, 1 minute to 15 days from now; 15 minutes if left out"`
+	Until        string `json:"until,omitempty" format:"date-time" doc:"The end of the time to agree, 1 minute to 15 days from now; 15 minutes if left out"`
 	App          string `json:"app,omitempty" doc:"Id of the merchant's app whose key signs the notices"`
 	Notify       string `json:"notify,omitempty" doc:"Address for the notices of this authorisation; at most 256 bytes"`
 	PaymentCode  string `json:"payment_code,omitempty" doc:"The 18 digits that a customer shows: his money is frozen at once"`
 }
 
 var authAskMembers = []string{
-	"merchant", "out_order_no", "out_request_no", "title", "amount", "asset", "agree_until", "app", "notify", "payment_code",
-}
-
-// PathAuthorisation documents a path that names an authorisation.
-type PathAuthorisation struct {
-	Merchant   string `path:"merchant" doc:"16 digits" example:"2088000000010420"`
-	OutOrderNo string `path:"out_order_no" maxLength:"64" doc:"The merchant's number"`
+	"merchant", "out_order_no", "out_request_no", "title", "amount", "asset", "until", "app", "notify", "payment_code",
 }
 
 type authIn struct {
@@ -86,31 +80,6 @@ type unfreezeBody struct {
 
 var unfreezeMembers = []string{"out_request_no", "amount", "remark"}
 
-// AuthorisationBody is an authorisation, as it stands.
-type AuthorisationBody struct {
-	Merchant   string `json:"merchant" doc:"16 digits"`
-	OutOrderNo string `json:"out_order_no" doc:"The merchant's number"`
-	AuthNo     string `json:"auth_no" doc:"The platform's number: 28 digits"`
-	Status     string `json:"status" enum:"INIT,AUTHORIZED,FINISH,CLOSED" doc:"INIT: nothing is frozen yet. AUTHORIZED: something is. FINISH: a part was taken, and nothing is left. CLOSED: all was released, or it was never agreed to in time"`
-	Title      string `json:"title,omitempty"`
-	Amount     int64  `json:"amount" doc:"Asked for, in minor units"`
-	Asset      string `json:"asset" example:"CNY"`
-	Rest       int64  `json:"rest" doc:"Still frozen"`
-	Paid       int64  `json:"paid" doc:"Taken by trades"`
-	Payer      string `json:"payer,omitempty" doc:"The customer, 16 digits"`
-	App        string `json:"app,omitempty"`
-	Created    string `json:"created" format:"date-time"`
-	AgreeUntil string `json:"agree_until" format:"date-time"`
-}
-
-func authorisationBodyOf(v *pay.Auth) AuthorisationBody {
-	return AuthorisationBody{
-		Merchant: v.Merchant.String(), OutOrderNo: v.OutOrderNo, AuthNo: v.AuthNo, Status: v.Status.String(), Title: v.Title, Amount: int64(v.Amount),
-		Asset: v.Asset.String(), Rest: int64(v.Rest), Paid: int64(v.Paid), Payer: ownerText(v.Payer), App: v.App, Created: v.Created.String(),
-		AgreeUntil: v.Until.String(),
-	}
-}
-
 type authOperationBody struct {
 	Authorisation AuthorisationBody `json:"authorisation"`
 	OutRequestNo  string            `json:"out_request_no"`
@@ -136,7 +105,7 @@ func (x *exchange) readAuthAsk() (ask pay.AuthAsk, code string, err error) {
 			ask.Amount = s.amount()
 		case "asset":
 			ask.Asset = s.asset()
-		case "agree_until":
+		case "until":
 			ask.Until = s.moment()
 		case "app":
 			ask.App = s.words()
@@ -171,7 +140,7 @@ func postAuthorisation(ctx context.Context, t *till) error {
 		v, err = t.Authorize(ctx, ask.Merchant, ask.OutOrderNo, 0, code, t.at)
 	}
 	if err != nil {
-		return renamed(renamed(renamed(err, "pay_timeout", "agree_until"), "auth_code", "payment_code"), "order_title", "title")
+		return renamed(renamed(renamed(err, "pay_timeout", "until"), "auth_code", "payment_code"), "order_title", "title")
 	}
 	return t.x.sendJSON(t.madeNow(v.Created), authorisationBodyOf(&v))
 }

@@ -37,12 +37,15 @@ func (c *Commerce) now() holdfast.Time {
 
 // fill fills b with random bytes.
 func (c *Commerce) fill(b []byte) error {
-	source := c.Random
-	if source == nil {
-		source = rand.Reader
-	}
-	_, err := io.ReadFull(source, b)
+	_, err := io.ReadFull(c.source(), b)
 	return err
+}
+
+func (c *Commerce) source() io.Reader {
+	if c.Random == nil {
+		return rand.Reader
+	}
+	return c.Random
 }
 
 // till is one request to the payments: the cashier, and the time that it is for all of the request.
@@ -394,4 +397,5 @@ const maxWords = 4096
 // commerceRoutes are the operations of the payments.
 func (a *api) commerceRoutes(r *router) {
 	a.customerRoutes(r)
+	a.sellerRoutes(r)
 }
