@@ -175,7 +175,8 @@ func postApp(ctx context.Context, t *till) error {
 	if p.notify != "" {
 		app.Notify = p.notify
 	}
-	if app, err = t.PutApp(ctx, o, p.number, app, t.at); err != nil {
+	app, err = t.PutApp(ctx, o, p.number, app, t.at)
+	if t.did(err) != nil {
 		return err
 	}
 	return t.sendApp(ctx, status, &app)
@@ -296,7 +297,7 @@ func postAppDisable(ctx context.Context, t *till) error {
 		return err
 	}
 	app, err := t.DisableApp(ctx, id, disabled, t.at)
-	if err != nil {
+	if t.did(err) != nil {
 		return renamed(err, "app_id", "app")
 	}
 	return t.sendApp(ctx, http.StatusOK, &app)

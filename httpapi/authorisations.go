@@ -136,7 +136,7 @@ func postAuthorisation(ctx context.Context, t *till) error {
 		return err
 	}
 	v, err := t.OpenAuth(ctx, ask, t.at)
-	if err == nil && code != "" {
+	if t.did(err) == nil && code != "" {
 		v, err = t.Authorize(ctx, ask.Merchant, ask.OutOrderNo, 0, code, t.at)
 	}
 	if err != nil {
@@ -208,6 +208,7 @@ func postUnfreeze(ctx context.Context, t *till) error {
 	if number, err = t.number(number, "out_request_no"); err != nil {
 		return err
 	}
+	t.wrote = true // it may be released when telling the merchant fails
 	v, err := t.Unfreeze(ctx, merchant, outOrderNo, number, amount, remark, t.at)
 	if err != nil {
 		return err

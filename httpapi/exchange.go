@@ -31,9 +31,9 @@ type exchange struct {
 	who guard.Principal
 	// merchant is whose key it is, if it is one of a merchant: it may ask for what is his and for nothing else; 0: a key of the platform.
 	merchant holdfast.Owner
-	in  []byte       // the body as read
-	out []byte       // the answer as written
-	sig proof.Signer // of the answer; nil: the caller has not asked
+	in       []byte       // the body as read
+	out      []byte       // the answer as written
+	sig      proof.Signer // of the answer; nil: the caller has not asked
 
 	query query // the parameters of the URL
 

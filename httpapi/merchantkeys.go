@@ -229,7 +229,7 @@ func postRevokeKey(ctx context.Context, t *till) error {
 	if err != nil {
 		return err
 	}
-	if err := t.RevokeKey(ctx, o, t.x.r.PathValue("key"), t.at); err != nil {
+	if err := t.did(t.RevokeKey(ctx, o, t.x.r.PathValue("key"), t.at)); err != nil {
 		return err
 	}
 	return t.sendKeys(ctx, o)

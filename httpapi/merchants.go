@@ -230,7 +230,7 @@ func postMerchantFee(ctx context.Context, t *till) error {
 	if err != nil {
 		return err
 	}
-	if err := t.SetFee(ctx, o, fee, t.at); err != nil {
+	if err := t.did(t.SetFee(ctx, o, fee, t.at)); err != nil {
 		return err
 	}
 	return t.sendMerchant(ctx, o)
@@ -249,7 +249,7 @@ func postMerchantBlock(ctx context.Context, t *till) error {
 	if err != nil {
 		return err
 	}
-	if err := t.BlockMerchant(ctx, o, blocked, t.at); err != nil {
+	if err := t.did(t.BlockMerchant(ctx, o, blocked, t.at)); err != nil {
 		return err
 	}
 	return t.sendMerchant(ctx, o)
@@ -268,7 +268,7 @@ func postMerchantCurrency(ctx context.Context, t *till) error {
 	if err != nil {
 		return err
 	}
-	if err := t.OpenCurrency(ctx, o, asset, t.at); err != nil {
+	if err := t.did(t.OpenCurrency(ctx, o, asset, t.at)); err != nil {
 		return err
 	}
 	return t.sendMerchantBalance(ctx, o, asset)

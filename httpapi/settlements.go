@@ -106,6 +106,7 @@ func postSettlement(ctx context.Context, t *till) error {
 	if o, err = t.bodyMerchant(o); err != nil {
 		return err
 	}
+	t.wrote = true // the day may be closed when counting it fails
 	list, err := t.Settle(ctx, o, day, t.at)
 	if err != nil {
 		return err

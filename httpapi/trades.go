@@ -264,6 +264,7 @@ func (t *till) makeTrade(ctx context.Context, ask *tradeAsk) (v pay.Trade, token
 		v, err = t.PayByCode(ctx, ask.TradeAsk, ask.code, t.at)
 		err = renamed(err, "auth_code", "payment_code")
 	case ask.authorisation != "":
+		t.wrote = ask.complete // it may be paid when releasing the rest fails
 		v, err = t.PayFrozen(ctx, ask.TradeAsk, ask.authorisation, ask.complete, t.at)
 		err = renamed(renamed(renamed(err, "auth_no", "authorisation"), "out_order_no", "authorisation"), "total_amount", "amount")
 	case ask.qr:
@@ -490,6 +491,7 @@ func postTradeSplit(ctx context.Context, t *till) error {
 	if ask.Number, err = t.number(ask.Number, "out_request_no"); err != nil {
 		return err
 	}
+	t.wrote = true // it takes several steps, and may stop behind any of them
 	v, done, err := t.Split(ctx, ask, t.at)
 	if err != nil {
 		return renamed(renamed(err, "trans_in", "shares"), "royalty_parameters", "shares")
