@@ -336,8 +336,8 @@ func readEither(text string) (t holdfast.Transfer, v sending, people bool, err e
 }
 
 // send moves money from one person to another.
-func send(v *sending) func(ctx context.Context, t *till) error {
-	return func(ctx context.Context, t *till) (err error) {
+func (a *api) send(ctx context.Context, x *exchange, v sending) error {
+	return a.atTill(func(ctx context.Context, t *till) (err error) {
 		switch {
 		case v.From == 0:
 			return edgeMalformed.field("from", "name who pays")
@@ -359,7 +359,7 @@ func send(v *sending) func(ctx context.Context, t *till) error {
 			return err
 		}
 		return t.x.sendJSON(http.StatusOK, sentBodyOf(v.From, &o))
-	}
+	})(ctx, x)
 }
 
 func getSent(ctx context.Context, t *till) error {

@@ -54,14 +54,14 @@ func (a *api) postTransfer(ctx context.Context, x *exchange) error {
 		return err
 	}
 	p := new(payment)
-	var v sending
-	people := false
-	if p.leg[0], v, people, err = readEither(text); err != nil {
+	t, v, people, err := readEither(text)
+	switch {
+	case err != nil:
 		return err
+	case people:
+		return a.send(ctx, x, v)
 	}
-	if people {
-		return a.atTill(send(&v))(ctx, x)
-	}
+	p.leg[0] = t
 	return a.submitTransfer(ctx, x, p)
 }
 
