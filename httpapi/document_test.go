@@ -107,7 +107,7 @@ func documented(op *huma.Operation, body []byte, answer *httptest.ResponseRecord
 
 // bodies are good ones of the operations that need one.
 var bodies = map[string]string{
-	"/v1/accounts": `{"id":"` + wallet + `"}`, "/v1/transfers": pay, "/v1/holds": pay, "/v1/transactions": `{"transfers":[` + pay + `]}`,
+	"/v1/accounts": `{"id":"` + wallet + `"}`, "/v1/transfers": onePayment, "/v1/holds": onePayment, "/v1/transactions": `{"transfers":[` + onePayment + `]}`,
 	"/v1/shards/{id}/leader": `{"site":2}`, "/v1/shards/{id}/rebuild": `{}`, "/v1/shards/{id}/trust": `{}`,
 	"/v1/sites/plan": `{"kind":"retire","site":4}`, "/v1/sites/apply": `{"kind":"retire","site":4,"plan":"abc"}`,
 	"/v1/slots/plan": `{"slots":[{"from":1,"to":2}],"to":2}`, "/v1/slots/apply": `{"slots":[{"from":1,"to":2}],"to":2,"plan":"abc"}`,
