@@ -39,9 +39,17 @@ const (
 	hintHands  = 8        // look at them
 	maxInHand  = 32 << 10 // deliveries that wait in lanes, are under way or are being recorded
 	staleHint  = 15 * time.Second
-	ailingFrom = 3 // attempts in a row that were not answered in time: the receiver counts as ailing
+	ailingFrom = 3                // attempts in a row that were not answered: the receiver counts as ailing
+	probeEvery = 30 * time.Second // and is tried again
 	maxAiling  = 4096
 )
+
+// ailment is that a receiver does not answer, or not soon. Attempts that would only wait for him count as failed ones (held), so that they come
+// again as those do, and nothing else has to wait until they have been made.
+type ailment struct {
+	unanswered int // in a row
+	last       time.Time
+}
 
 // job is one event on its way to one target.
 type job struct {
@@ -87,8 +95,7 @@ type deliverer struct {
 
 	mu     sync.Mutex
 	jobs   map[jobName]*job
-	lanes  map[string]int     // jobs of each receiver
-	ailing map[string]int     // receivers who did not answer in time, how often in a row
+	ailing map[string]ailment // receivers who did not answer the last attempt, or took long
 	idle   map[jobName]bool   // what turned out to be nothing to deliver
 	behind map[string]float64 // seconds, of each sweep
 }
@@ -106,7 +113,7 @@ func openDeliver(o *Office) (part, error) {
 	}
 	d := &deliverer{
 		Office: o, DeliverConfig: *c, hints: make(chan *pay.Event, maxHints),
-		jobs: map[jobName]*job{}, lanes: map[string]int{}, ailing: map[string]int{}, idle: map[jobName]bool{}, behind: map[string]float64{},
+		jobs: map[jobName]*job{}, ailing: map[string]ailment{}, idle: map[jobName]bool{}, behind: map[string]float64{},
 	}
 	if d.Pool.Within == 0 {
 		d.Pool.Within = 10 * time.Second
@@ -147,7 +154,6 @@ func (d *deliverer) run(ctx context.Context) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	clear(d.jobs)
-	clear(d.lanes)
 }
 
 func (d *deliverer) takeHints(ctx context.Context) {
@@ -221,42 +227,44 @@ func (d *deliverer) hand(j *job) verdict {
 		d.mu.Unlock()
 		return noRoom
 	}
-	j.receiver = j.lane()
-	skip := d.ailing[j.receiver] >= ailingFrom && d.lanes[j.receiver] > 0
 	d.jobs[j.name] = j
-	d.lanes[j.receiver]++
 	d.mu.Unlock()
-	if skip {
-		d.record(j, webhook.Answer{At: d.cfg.Now(), Why: "it was not tried: the receiver has not answered in time for a while, and another event is tried"})
-		d.measure.held.Inc()
+	j.receiver = j.lane()
+	if d.held(j, false) {
+		d.record(j, d.holding())
 		return taken
 	}
-	x := webhook.Parcel{Receiver: j.lane(), Done: func(a webhook.Answer) { d.answered(j, a) }}
+	x := webhook.Parcel{Receiver: j.receiver, Done: func(a webhook.Answer) { d.answered(j, a) }}
 	x.Post = func(ctx context.Context) webhook.Answer { return d.post(ctx, j) }
-	if !d.pool.Offer(x) {
-		d.release(j)
-		return noRoom
+	switch {
+	case d.pool.Offer(x):
+		return taken
+	case d.held(j, true):
+		d.record(j, d.holding())
+		return taken
 	}
-	return taken
+	d.release(j)
+	return noRoom
+}
+
+// held reports whether an attempt would only wait for a receiver who does not answer, or, when his lane is full, not soon.
+func (d *deliverer) held(j *job, full bool) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	a, ails := d.ailing[j.receiver]
+	return ails && (full || a.unanswered >= ailingFrom && d.cfg.Now().Sub(a.last) < probeEvery)
+}
+
+func (d *deliverer) holding() webhook.Answer {
+	d.measure.held.Inc()
+	return webhook.Answer{At: d.cfg.Now(), Why: "it was not tried: the receiver does not answer, and is tried with other events now and then"}
 }
 
 // release forgets a job: it is recorded, or somebody will find it again.
 func (d *deliverer) release(j *job) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.leave(j)
 	delete(d.jobs, j.name)
-}
-
-// leave takes a job out of the count of its receiver, once.
-func (d *deliverer) leave(j *job) {
-	if j.receiver == "" {
-		return
-	}
-	if d.lanes[j.receiver]--; d.lanes[j.receiver] <= 0 {
-		delete(d.lanes, j.receiver)
-	}
-	j.receiver = ""
 }
 
 // post makes one attempt.
@@ -264,6 +272,10 @@ func (d *deliverer) post(ctx context.Context, j *job) webhook.Answer {
 	if j.hint && d.cfg.Now().Sub(j.since) > staleHint && !d.cfg.Books.Leads(j.name.merchant) {
 		j.nothing = true // whoever leads has found it
 		return webhook.Answer{}
+	}
+	if d.held(j, false) {
+		j.unmade = true
+		return d.holding()
 	}
 	x, err := d.letter(ctx, j)
 	switch {
@@ -320,20 +332,29 @@ func (d *deliverer) answered(j *job, a webhook.Answer) {
 		d.release(j)
 		return
 	}
-	d.mu.Lock()
-	switch late := a.Status == 0 || a.Took > d.Pool.Within/2; {
-	case j.unmade:
-	case !late:
-		delete(d.ailing, j.receiver)
-	case len(d.ailing) < maxAiling || d.ailing[j.receiver] > 0:
-		d.ailing[j.receiver]++
+	if !j.unmade {
+		d.judge(j.receiver, &a)
+		d.measure.count(j, &a)
 	}
-	d.mu.Unlock()
-	d.measure.count(j, &a)
 	if a.Gone && j.to != nil {
 		d.disable(j)
 	}
 	d.record(j, a)
+}
+
+// judge notes how a receiver has taken an attempt.
+func (d *deliverer) judge(receiver string, a *webhook.Answer) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	had, ails := d.ailing[receiver]
+	switch {
+	case a.Status != 0 && a.Took <= d.Pool.Within/2:
+		delete(d.ailing, receiver)
+	case a.Status != 0:
+		d.ailing[receiver] = ailment{last: d.cfg.Now()}
+	case ails || len(d.ailing) < maxAiling:
+		d.ailing[receiver] = ailment{had.unanswered + 1, d.cfg.Now()}
+	}
 }
 
 // disable ends deliveries to an endpoint whose receiver wants none any more.
@@ -364,9 +385,6 @@ func (d *deliverer) record(j *job, a webhook.Answer) {
 	if !v.Done && v.Next == 0 {
 		d.measure.givenUp.Inc()
 	}
-	d.mu.Lock()
-	d.leave(j)
-	d.mu.Unlock()
 	d.books.put(v, func() { d.release(j) })
 }
 

@@ -137,7 +137,8 @@ func (s *sweep) step(ctx context.Context, name string) error {
 	return s.remember(ctx, now)
 }
 
-// begin takes up where the last office that led the shard was; for a shard that has just been born, where the one furthest behind is.
+// begin takes up where the last office that led the shard was; for a shard without a mark, which may just have been born, where
+// the one furthest behind is, and not less than some time back.
 func (s *sweep) begin(ctx context.Context, name string) error {
 	mark, err := s.cfg.Cashier.Mark(ctx, name)
 	if err != nil {
@@ -163,7 +164,7 @@ func (s *sweep) begin(ctx context.Context, name string) error {
 	for i, r := range rounds {
 		r.open = map[int64]*wait{}
 		r.next = now.Add(-r.lag-sweepFresh).UnixNano() / aMinute
-		if len(from) > i {
+		if len(from) > i && (mark.Version > 0 || from[i] < r.next) {
 			r.next = max(from[i], now.Add(-sweepBack).UnixNano()/aMinute)
 		}
 	}
@@ -421,7 +422,7 @@ func (s *sweep) retry(ctx context.Context, v pay.Delivery) (err error) {
 		return err
 	}
 	j := s.job(&e, v.Target, to)
-	j.had = v
+	j.had, j.since = v, v.Next.Std()
 	if s.hand(j) == nothing {
 		s.end(v, "The gateway has no notice for this event.")
 	}
