@@ -41,7 +41,8 @@ var house = []struct {
 	{"proof", []string{"", "link"}},                                // signatures on answers, whatever they say
 	{"site", []string{"", "ledger", "transit", "slot", "guard", "store", "shard", "link"}},
 	{"httpapi", []string{"", "guard", "shard", "site", "ledger", "transit", "proof"}},
-	{"webhook", []string{""}},                              // posts what it is given, whatever it says
+	{"webhook", []string{""}}, // posts what it is given, whatever it says
+	{"backoffice", []string{"", "pay", "webhook", "bank", "bank/clerk", "bank/wire", "bank/files"}}, // works on what its site leads; knows sites through an interface
 	{"alipay", []string{""}},                               // a protocol: knows signatures and parameters, not what a trade is
 	{"client", []string{""}},                               // what an integrator imports: no part of the server
 	{"doctor", []string{"", "client", "guard", "site"}},    // reads configurations, and asks as any client does

@@ -85,7 +85,7 @@ type storedAccount struct {
 	At     holdfast.Time
 }
 
-func (*storedAccount) kind() (byte, byte) { return 40, 1 }
+func (*storedAccount) kind() (byte, byte) { return 60, 1 }
 
 func (v *storedAccount) layout(c *coder) {
 	text(c, &v.Sealed)
@@ -203,7 +203,7 @@ func (c *Cashier) addressOne(ctx context.Context, key, sealed string, now holdfa
 		if err != nil || version == 0 || o.To != "" || o.Status != OrderWaiting {
 			return err
 		}
-		b, _ := bankOrderOf(key)
+		b, _ := BankOrderOf(key)
 		o.To = sealed
 		d := draft{at: now}
 		d.put(key, version, &o, o.index(&b)...)

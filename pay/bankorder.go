@@ -24,8 +24,11 @@ func (b *BankOrder) key() string {
 	return keyOf(b.Owner, kindWithdraw, b.Number)
 }
 
-// bankOrderOf reads the key of the record of an order; ok is false when it is another one's.
-func bankOrderOf(key string) (b BankOrder, ok bool) {
+// Key is the key of its record.
+func (b *BankOrder) Key() string { return b.key() }
+
+// BankOrderOf reads the key of the record of an order; ok is false when it is another one's.
+func BankOrderOf(key string) (b BankOrder, ok bool) {
 	o, kind, rest, ok := cutKey(key)
 	return BankOrder{Owner: o, Payout: kind == kindPayout, Number: rest}, ok && (kind == kindPayout || kind == kindWithdraw)
 }
@@ -259,7 +262,7 @@ func (c *Cashier) listOrders(ctx context.Context, index, after string, max int) 
 	for i := range records {
 		r := &records[i]
 		next = r.Key
-		b, ok := bankOrderOf(r.Key)
+		b, ok := BankOrderOf(r.Key)
 		if !ok || r.Pending != nil {
 			continue // its end is under way
 		}

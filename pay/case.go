@@ -49,7 +49,7 @@ func (c *Cashier) Booked(ctx context.Context, via string, asset holdfast.Asset, 
 }
 
 func (c *Cashier) bookItem(r *holdfast.Record) (item BookItem, err error) {
-	if b, ok := bankOrderOf(r.Key); ok {
+	if b, ok := BankOrderOf(r.Key); ok {
 		var o Order
 		if err := unpack(r.Key, r.Body, &o); err != nil {
 			return item, err
@@ -180,7 +180,7 @@ func (v *CaseSide) layout(c *coder) {
 	text(c, &v.Note)
 }
 
-func (*Case) kind() (byte, byte) { return 44, 1 }
+func (*Case) kind() (byte, byte) { return 64, 1 }
 
 func (v *Case) layout(c *coder) {
 	text(c, &v.Account)
@@ -258,7 +258,7 @@ func (c *Cashier) readCase(r *holdfast.Record) (v Case, err error) {
 
 // PutCase puts a case on the list, or changes what is known of it.
 func (c *Cashier) PutCase(ctx context.Context, v Case, now holdfast.Time) error {
-	if err := first(validNumber(v.ID, "id"), validText(v.Key, "key", 160), validText(v.Why, "why", maxWhy), validText(v.Account, "account", 64)); err != nil {
+	if err := first(validNumber(v.ID, "id"), validText(v.Key, "key", 160), validText(v.Why, "why", maxCaseWhy), validText(v.Account, "account", 64)); err != nil {
 		return err
 	}
 	return c.again(ctx, func() error {
@@ -272,7 +272,7 @@ func (c *Cashier) PutCase(ctx context.Context, v Case, now holdfast.Time) error 
 	})
 }
 
-const maxWhy = 1000
+const maxCaseWhy = 1000
 
 // Case returns a case by its id.
 func (c *Cashier) Case(ctx context.Context, id string) (v Case, err error) {
@@ -331,7 +331,7 @@ func (c *Cashier) workCase(ctx context.Context, id string, to CaseProgress, why 
 	if why == "" {
 		return v, refuse(FieldInvalid, "why")
 	}
-	if err := first(validNumber(id, "id"), validText(why, "why", maxWhy)); err != nil {
+	if err := first(validNumber(id, "id"), validText(why, "why", maxCaseWhy)); err != nil {
 		return v, err
 	}
 	key := keyOf(c.Bank, kindCase, id)
@@ -368,7 +368,7 @@ type Compared struct {
 	At       holdfast.Time
 }
 
-func (*Compared) kind() (byte, byte) { return 45, 1 }
+func (*Compared) kind() (byte, byte) { return 65, 1 }
 
 func (v *Compared) layout(c *coder) {
 	text(c, &v.Day)

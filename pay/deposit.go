@@ -16,7 +16,7 @@ import (
 // topRef says which top-up a reference means.
 type topRef struct{ Number string }
 
-func (*topRef) kind() (byte, byte) { return 41, 1 }
+func (*topRef) kind() (byte, byte) { return 61, 1 }
 
 func (v *topRef) layout(c *coder) { text(c, &v.Number) }
 
@@ -104,7 +104,7 @@ const (
 	DepositAssigned                 // by somebody
 )
 
-func (*Deposit) kind() (byte, byte) { return 42, 1 }
+func (*Deposit) kind() (byte, byte) { return 62, 1 }
 
 func (v *Deposit) layout(c *coder) {
 	text(c, &v.Via)
@@ -347,7 +347,7 @@ func without(index []string, one string) (rest []string) {
 // seen is up to which number the deposits of one account at a bank have been booked.
 type seen struct{ Seq uint64 }
 
-func (*seen) kind() (byte, byte) { return 43, 1 }
+func (*seen) kind() (byte, byte) { return 63, 1 }
 
 func (v *seen) layout(c *coder) { number(c, &v.Seq) }
 

@@ -119,6 +119,8 @@ const (
 	CaseClosedBefore   Code = "case-closed"
 	DayNotOver         Code = "day-not-over"
 	EventUnknown       Code = "event-unknown"
+	EndpointUnknown    Code = "endpoint-unknown"
+	DeliveryUnknown    Code = "delivery-unknown"
 	LedgerRefused      Code = "ledger-refused"
 	TradeTokenConflict Code = "token-taken"
 )
@@ -184,6 +186,8 @@ var texts = map[Code]string{
 	CaseClosedBefore:   "The case is closed: it opens by itself if the two sides differ in another way.",
 	DayNotOver:         "The day is not over yet in the merchant's time zone: settle it some minutes after midnight there.",
 	EventUnknown:       "There is no such event: list them to see those there are.",
+	EndpointUnknown:    "There is no such webhook endpoint: list them to see those there are.",
+	DeliveryUnknown:    "There is no such delivery: list them to see those there are.",
 	LedgerRefused:      "The ledger refused the transaction: tell the support, with the time and the numbers of the request.",
 	TradeTokenConflict: "The QR code to be made exists already: ask again, with fresh random bytes.",
 }

@@ -223,7 +223,13 @@ var refusals = map[pay.Code]func(w *world) error{
 	},
 	pay.DayNotOver: func(w *world) error { return only(w.cashier.Settle(w.ctx, w.merchants[0], "2026-11-27", w.now)) },
 	pay.EventUnknown: func(w *world) error {
-		return w.cashier.Redeliver(w.ctx, "o/"+w.merchants[0].String()+"/event/x", w.now)
+		return only(w.cashier.EventOf(w.ctx, w.merchants[0], "x"))
+	},
+	pay.EndpointUnknown: func(w *world) error {
+		return only(w.cashier.Endpoint(w.ctx, w.merchants[0], "we1"))
+	},
+	pay.DeliveryUnknown: func(w *world) error {
+		return only(w.cashier.Redeliver(w.ctx, w.merchants[0], "x:notice", w.now))
 	},
 	pay.LedgerRefused: func(w *world) error {
 		account := holdfast.AccountID{Owner: w.merchants[0], Purpose: pay.Settlement, Asset: cny}

@@ -372,39 +372,19 @@ func TestSettlement(t *testing.T) {
 	w.audit()
 }
 
-// TestEventsAreTold: attempts are counted, a failed one comes again, a told one does not, and may be asked for once more.
-func TestEventsAreTold(t *testing.T) {
+// TestEventsAreHinted: whoever delivers hears of each event once its transaction is done, and finds all of a minute by their index.
+func TestEventsAreHinted(t *testing.T) {
 	w := newWorld(t)
+	var told []*pay.Event
+	w.cashier.Told = func(e *pay.Event) { told = append(told, e) }
 	w.plain("P", pay.Plain)
-	at := w.now
-	list, err := w.cashier.DueEvents(w.ctx, at, "", 10)
-	if w.must(err); len(list) != 1 || list[0].Kind != pay.EventPaid || list[0].Fee != 7 || list[0].Effect != 993 || list[0].Merchant != w.merchants[0] {
-		t.Fatalf("%+v", list)
+	list, err := w.books.LedByIndex(w.ctx, pay.EventIndex(w.now), "", 10)
+	if w.must(err); len(list) != 1 || len(told) != 1 {
+		t.Fatalf("%d events in the index, %d hints", len(list), len(told))
 	}
-	gap, ok := pay.NextNotice(1)
-	if !ok || gap != 4*time.Minute {
-		t.Fatalf("the first gap is %v", gap)
-	}
-	e, err := w.cashier.Attempted(w.ctx, list[0].Key, false, gap, w.tick())
-	if w.must(err); e.Attempts != 1 || e.Next != w.now+holdfast.Time(gap) {
-		t.Errorf("%+v", e)
-	}
-	if due, _ := w.cashier.DueEvents(w.ctx, at, "", 10); len(due) != 0 {
-		t.Errorf("due at once: %+v", due)
-	}
-	if due, _ := w.cashier.DueEvents(w.ctx, e.Next, "", 10); len(due) != 1 {
-		t.Errorf("due later: %+v", due)
-	}
-	e, err = w.cashier.Attempted(w.ctx, e.Key, true, 0, w.tick())
-	if w.must(err); !e.Told || e.Attempts != 2 {
-		t.Errorf("%+v", e)
-	}
-	w.must(w.cashier.Redeliver(w.ctx, e.Key, w.tick()))
-	if due, _ := w.cashier.DueEvents(w.ctx, w.now, "", 10); len(due) != 1 {
-		t.Errorf("asked for once more: %+v", due)
-	}
-	if _, more := pay.NextNotice(8); more {
-		t.Error("a ninth delivery")
+	e, err := pay.ReadEvent(&list[0])
+	if w.must(err); e != *told[0] || e.Kind != pay.EventPaid || e.Fee != 7 || e.Effect != 993 || e.Merchant != w.merchants[0] || len(e.Stamp()) != 33 {
+		t.Errorf("%+v, hinted %+v", e, *told[0])
 	}
 }
 

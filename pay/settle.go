@@ -172,7 +172,7 @@ func (c *Cashier) Rows(ctx context.Context, merchant holdfast.Owner, from, until
 			case r.Pending != nil:
 				return &Unavailable{Err: errUnderWay}
 			}
-			e, err := readEvent(r)
+			e, err := ReadEvent(r)
 			if err != nil {
 				return err
 			}
@@ -262,7 +262,7 @@ type nextDay struct {
 	Due holdfast.Time // when it can be settled
 }
 
-func (*nextDay) kind() (byte, byte) { return 46, 1 }
+func (*nextDay) kind() (byte, byte) { return 66, 1 }
 
 func (v *nextDay) layout(c *coder) {
 	text(c, &v.Day)
