@@ -41,6 +41,12 @@ type Config struct {
 
 	// Deliver tells merchants what has happened; nil: nobody is told here.
 	Deliver *DeliverConfig
+	// Banks are those that money is paid out through, and comes from; none: withdrawals and payouts wait.
+	Banks []BankConfig
+	// Settle settles the days of merchants; nil: they are settled by hand only.
+	Settle *SettleConfig
+	// Due ends what is due; nil: nothing ends by itself.
+	Due *DueConfig
 }
 
 // part is one kind of work. Its run returns when the context has ended and all that it started has, too.
@@ -52,6 +58,9 @@ var parts = []struct {
 	open func(*Office) (part, error)
 }{
 	{"deliver", openDeliver},
+	{"bank", openBanks},
+	{"settle", openSettle},
+	{"due", openDue},
 }
 
 // Office does everything in the background that one site has to do.
@@ -59,6 +68,7 @@ type Office struct {
 	cfg     Config
 	running []part
 	deliver *deliverer // nil: nobody is told here
+	banks   *banks     // nil: there are none
 }
 
 // New makes an office; Run runs it.

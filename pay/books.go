@@ -92,6 +92,7 @@ var (
 	Royalty    = holdfast.MustPurpose("royalty")    // of a merchant: paid, and kept until it has been split
 	Fees       = holdfast.MustPurpose("fee")        // of a merchant: the platform's fees for his trades
 	BankMoney  = holdfast.MustPurpose("bank")       // of the platform: its account at the bank
+	Unassigned = holdfast.MustPurpose("unassigned") // of the platform: came from a bank, and nobody knows yet for whom
 )
 
 func account(o holdfast.Owner, p holdfast.Purpose, a holdfast.Asset) holdfast.AccountID {

@@ -119,6 +119,8 @@ const (
 	PayeeBlocked       Code = "payee-blocked"
 	OrderUnknown       Code = "order-not-exist"
 	OrderStateWrong    Code = "order-status-error"
+	CaseUnknown        Code = "case-unknown"
+	CaseClosedBefore   Code = "case-closed"
 	DayNotOver         Code = "day-not-over"
 	EventUnknown       Code = "event-unknown"
 	EndpointUnknown    Code = "endpoint-unknown"
@@ -188,6 +190,8 @@ var texts = map[Code]string{
 	PayeeBlocked:       "The payee cannot take money just now: ask them to contact the support.",
 	OrderUnknown:       "There is no such order: check the number.",
 	OrderStateWrong:    "The order is not in a state for this: query it to see its state.",
+	CaseUnknown:        "There is no such case: list them to see those there are.",
+	CaseClosedBefore:   "The case is closed: it opens by itself if the two sides differ in another way.",
 	DayNotOver:         "The day is not over yet in the merchant's time zone: settle it some minutes after midnight there.",
 	EventUnknown:       "There is no such event: list them to see those there are.",
 	EndpointUnknown:    "There is no such webhook endpoint: list them to see those there are.",

@@ -303,17 +303,22 @@ func TestBankOrders(t *testing.T) {
 	if b := w.balance(o); b.Available != startMoney-300 || b.Outgoing != 300 {
 		t.Fatalf("%+v", b)
 	}
-	list, _, err := w.cashier.BankOrders(w.ctx, false, "", 10)
-	if w.must(err); len(list) != 1 || list[0] != (pay.BankOrder{Owner: o, Number: "W"}) {
-		t.Fatalf("%+v", list)
+	list, _, err := w.cashier.OpenOrders(w.ctx, "", 10)
+	if w.must(err); len(list) != 0 {
+		t.Fatalf("an order is to be sent, and nobody knows where to: %+v", list)
 	}
-	w.must(only(w.cashier.Sent(w.ctx, list[0], w.tick())))
-	if sent, _, err := w.cashier.BankOrders(w.ctx, true, "", 10); len(sent) != 1 || err != nil {
-		t.Errorf("%v %v", sent, err)
+	payee := pay.BankAccount{Number: "DE89370400440532013000", Name: "韩梅梅"}
+	w.must(w.cashier.PutAccount(w.ctx, o, "", payee, w.tick()))
+	list, _, err = w.cashier.OpenOrders(w.ctx, "", 10)
+	if w.must(err); len(list) != 1 || list[0].BankOrder != (pay.BankOrder{Owner: o, Number: "W"}) || list[0].Payee != payee {
+		t.Fatalf("%d %+v", len(list), list)
 	}
-	w.must(only(w.cashier.PaidOut(w.ctx, list[0], "B1", w.tick())))
-	w.must(only(w.cashier.PaidOut(w.ctx, list[0], "B1", w.tick())))
-	w.refused(pay.OrderStateWrong, only(w.cashier.PayoutReturned(w.ctx, list[0], "no", w.tick())))
+	first := list[0].BankOrder
+	w.must(only(w.cashier.Sent(w.ctx, first, w.tick())))
+	w.must(only(w.cashier.PaidOut(w.ctx, first, "B1", w.tick())))
+	w.must(only(w.cashier.PaidOut(w.ctx, first, "B1", w.tick())))
+	w.refused(pay.OrderStateWrong, only(w.cashier.PayoutReturned(w.ctx, first, "no", w.tick())))
+	w.refused(pay.OrderStateWrong, only(w.cashier.Recall(w.ctx, first, w.tick())))
 	ask.Number = "W2"
 	w.must(only(w.cashier.Withdraw(w.ctx, ask, w.tick())))
 	second := pay.BankOrder{Owner: o, Number: "W2"}
