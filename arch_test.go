@@ -44,6 +44,7 @@ var house = []struct {
 	{"webhook", []string{""}}, // posts what it is given, whatever it says
 	{"backoffice", []string{"", "pay", "webhook", "bank", "bank/clerk", "bank/wire", "bank/files"}}, // works on what its site leads; knows sites through an interface
 	{"alipay", []string{""}},                               // a protocol: knows signatures and parameters, not what a trade is
+	{"desk", []string{"", "pay", "alipay"}},                // joins the protocol with the domain, and neither with the other
 	{"client", []string{""}},                               // what an integrator imports: no part of the server
 	{"doctor", []string{"", "client", "guard", "site"}},    // reads configurations, and asks as any client does
 	{"evidence", []string{"", "client", "check", "proof"}}, // judges a file, and asks nobody
