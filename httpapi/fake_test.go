@@ -213,7 +213,9 @@ func makeKeys() (reader, teller, operator string, keys []guard.Key) {
 	return texts[0], texts[1], texts[2], keys
 }
 
-func newTestAPI(f *fake) http.Handler { return New(f, Options{Keys: testKeys, Version: "test"}) }
+func newTestAPI(f *fake) http.Handler {
+	return New(f, Options{Keys: testKeys, Version: "test", Payments: standing().commerce})
+}
 
 // ask sends a request and returns status, header and body.
 func ask(t *testing.T, h http.Handler, method, path, key, body string, headers ...string) (int, http.Header, string) {
