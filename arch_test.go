@@ -43,6 +43,7 @@ var house = []struct {
 	{"httpapi", []string{"", "guard", "shard", "site", "ledger", "transit", "proof"}},
 	{"webhook", []string{""}},                              // posts what it is given, whatever it says
 	{"alipay", []string{""}},                               // a protocol: knows signatures and parameters, not what a trade is
+	{"checkout", []string{"", "pay"}},                      // pages for a customer; knows no merchant protocol
 	{"client", []string{""}},                               // what an integrator imports: no part of the server
 	{"doctor", []string{"", "client", "guard", "site"}},    // reads configurations, and asks as any client does
 	{"evidence", []string{"", "client", "check", "proof"}}, // judges a file, and asks nobody
@@ -58,6 +59,7 @@ var only = map[string][]string{
 	"go.etcd.io/raft":                {"shard", "sim"},
 	"github.com/cockroachdb/pebble":  {"store", "sim"},
 	"github.com/danielgtaylor/huma":  {"httpapi"},
+	"github.com/boombuler/barcode":   {"checkout"},
 	"github.com/spf13/cobra":         {"cmd/holdfast"},
 	"github.com/vishvananda/netlink": {"doctor"},
 	"golang.org/x/text":              {"alipay"},
