@@ -44,6 +44,7 @@ var house = []struct {
 	{"webhook", []string{""}},                              // posts what it is given, whatever it says
 	{"alipay", []string{""}},                               // a protocol: knows signatures and parameters, not what a trade is
 	{"checkout", []string{"", "pay"}},                      // pages for a customer; knows no merchant protocol
+	{"desk", []string{"", "pay", "alipay"}},                // joins the protocol with the domain, and neither with the other
 	{"client", []string{""}},                               // what an integrator imports: no part of the server
 	{"doctor", []string{"", "client", "guard", "site"}},    // reads configurations, and asks as any client does
 	{"evidence", []string{"", "client", "check", "proof"}}, // judges a file, and asks nobody
