@@ -214,7 +214,7 @@ func TestBills(t *testing.T) {
 		if rows != 2 {
 			t.Errorf("%s has %d rows:\n%s", day, rows, text)
 		}
-		for _, bad := range []string{strings.Replace(address, w.merchants[0].String(), w.merchants[1].String(), 1), strings.Replace(address, "until=", "until=9", 1), address + "0", "/bill/x"} {
+		for _, bad := range []string{strings.Replace(address, w.merchants[0].String(), w.merchants[1].String(), 1), strings.Replace(address, "until=", "until=9", 1), address + "0", "/bills/x"} {
 			if rec := fetch(bad); rec.Code != http.StatusForbidden {
 				t.Errorf("%s: %d", bad, rec.Code)
 			}
@@ -238,6 +238,7 @@ func TestBills(t *testing.T) {
 // sent notes that the notice of an event has been sent.
 func (w *world) sent(e *pay.Event) {
 	w.Helper()
-	_, err := w.cashier.Attempted(w.ctx, e.Key, true, 0, w.tick())
-	w.must(err)
+	w.must(w.cashier.Attempted(w.ctx, []pay.Delivery{{
+		Merchant: e.Merchant, Event: e.Stamp(), Target: pay.NoticeTarget, Kind: e.Kind, Attempts: 1, Begun: w.tick(), At: w.tick(), Status: 500,
+	}}, w.tick()))
 }
