@@ -171,6 +171,11 @@ var payStatuses = map[pay.Code]int{
 	pay.DayNotOver:      http.StatusConflict,
 	pay.EventUnknown:    http.StatusNotFound,
 	pay.LedgerRefused:   http.StatusUnprocessableEntity,
+
+	pay.GrantUnknown:  http.StatusNotFound,
+	pay.GrantExpired:  http.StatusConflict,
+	pay.GrantReplaced: http.StatusConflict,
+	pay.GrantOfOther:  http.StatusConflict,
 }
 
 // edgePaymentsOff, edgeTooBusy: see edgeCodes.
