@@ -114,7 +114,7 @@ func (m *market) api() http.Handler {
 var standing = sync.OnceValue(newMarket)
 
 func TestEveryRefusalHasAnHTTPStatus(t *testing.T) {
-	a := &api{commerce: standing().commerce}
+	a := routed(&fake{}, Options{Payments: standing().commerce}).api
 	for _, code := range pay.Codes() {
 		want, known := payStatuses[code]
 		switch want {
@@ -122,11 +122,10 @@ func TestEveryRefusalHasAnHTTPStatus(t *testing.T) {
 		default:
 			t.Errorf("%s has the status %d (known: %t)", code, want, known)
 		}
-		h := (&endpoint{api: routed(&fake{}, Options{Payments: a.commerce}).api, name: "livez", handle: a.atTill(func(context.Context, *till) error {
+		h := &endpoint{api: a, name: "livez", metrics: a.metrics.of("livez"), handle: a.atTill(func(context.Context, *till) error {
 			return &pay.Refusal{Code: code, Field: "amount", Text: code.Text()}
-		})})
+		})}
 		for _, method := range []string{http.MethodGet, http.MethodPost} {
-			h.metrics = h.api.metrics.of("livez")
 			status, header, body := askHandler(t, h, method)
 			p := problemIn(t, header, body)
 			if status != want || p.Status != want || p.Code != string(code) || p.Detail != code.Text() || p.Field != "amount" || p.Type != "/docs#"+string(code) {
@@ -152,6 +151,7 @@ func askHandler(t *testing.T, h http.Handler, method string) (int, http.Header, 
 // TestPaymentsThatWereNotDoneSayWhy: what the caller is told when nobody knows, or nothing was done, and where to go then.
 func TestPaymentsThatWereNotDoneSayWhy(t *testing.T) {
 	id := holdfast.ID{1}
+	a := routed(&fake{}, Options{Payments: standing().commerce}).api
 	for _, row := range []struct {
 		err           error
 		status        int
@@ -167,7 +167,6 @@ func TestPaymentsThatWereNotDoneSayWhy(t *testing.T) {
 		{&pay.Unavailable{Err: errors.New("another reason")}, 503, "record-pending", "not-executed", true},
 		{errors.New("a bug"), 500, "internal", "unknown", false},
 	} {
-		a := routed(&fake{}, Options{Payments: standing().commerce}).api
 		h := &endpoint{api: a, name: "livez", metrics: a.metrics.of("livez"), txn: true, handle: a.atTill(func(context.Context, *till) error { return row.err })}
 		status, header, body := askHandler(t, h, http.MethodPost)
 		p := problemIn(t, header, body)

@@ -276,13 +276,13 @@ func TestALostAnswerIsAskedForAgain(t *testing.T) {
 	m.offer("U-1", 100, pay.Plain)
 	m.books.Fault = func(*holdfast.Txn) paytest.Fault { return paytest.NotProposed }
 	cut.Store(false)
-	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
 	if _, err := c.PayTrade(ctx, m.merchant, "U-1", m.alice); !errors.Is(err, client.ErrUnknown) {
 		t.Errorf("nobody knows, and the client says %v", err)
 	}
 	m.books.Fault = func(*holdfast.Txn) paytest.Fault { return paytest.Overloaded }
-	ctx, cancel = context.WithTimeout(t.Context(), 50*time.Millisecond)
+	ctx, cancel = context.WithTimeout(t.Context(), 300*time.Millisecond)
 	defer cancel()
 	if _, err := c.PayTrade(ctx, m.merchant, "U-1", m.alice); err == nil || errors.Is(err, client.ErrUnknown) {
 		t.Errorf("nothing was executed, and the client says %v", err)

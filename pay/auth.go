@@ -315,12 +315,9 @@ func (c *Cashier) told(ctx context.Context, v *Auth, request string, now holdfas
 			if op.Unfreeze {
 				e.Kind = EventUnfrozen
 			}
-			var index []string
-			if e.Notify != "" {
-				e.Next = now
-				index = []string{minute(eventIndex, now)}
-			}
-			d.put(eventKey, 0, &e, index...)
+			e.Merchant, e.Key = v.Merchant, eventKey
+			d.put(eventKey, 0, &e, EventIndex(e.Time))
+			d.events = append(d.events, &e)
 			if err := c.submit(ctx, &d); err != nil {
 				return err
 			}
