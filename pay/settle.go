@@ -347,14 +347,6 @@ func (c *Cashier) SettledDay(ctx context.Context, merchant holdfast.Owner, day s
 	return c.settledDays(ctx, merchant, keyOf(merchant, kindSettled, day, ""), "", maxAssets)
 }
 
-// SettledDays lists up to max settlements of a merchant in the order of days, from the one after "<day>/<asset>" on.
-func (c *Cashier) SettledDays(ctx context.Context, merchant holdfast.Owner, after string, max int) ([]Settled, error) {
-	if after != "" {
-		after = keyOf(merchant, kindSettled, after)
-	}
-	return c.settledDays(ctx, merchant, keyOf(merchant, kindSettled, ""), after, max)
-}
-
 func (c *Cashier) settledDays(ctx context.Context, merchant holdfast.Owner, prefix, after string, max int) (list []Settled, err error) {
 	records, err := c.Books.Records(ctx, prefix, after, max)
 	if err != nil {
