@@ -57,8 +57,8 @@ type job struct {
 	event    *pay.Event
 	had      pay.Delivery // as recorded before; Version 0: not at all
 	to       *target      // nil: a notice
-	receiver string // whose lane it is in; "": none
-	since    time.Time // it was due, or heard of
+	receiver string       // whose lane it is in; "": none
+	since    time.Time    // it was due, or heard of
 	hint     bool
 
 	// What the attempt came to when there was none: there is nothing to deliver, or the platform could not make what is delivered.

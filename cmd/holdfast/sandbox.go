@@ -29,10 +29,10 @@ type sandbox struct {
 	AppID             string         `json:"app_id"`
 	AppPrivateKey     string         `json:"app_private_key"`     // file, PKCS #1, PEM: what SDKs take without further options
 	PlatformPublicKey string         `json:"platform_public_key"` // file, PEM
-	Merchant          holdfast.Owner `json:"merchant,string"`
-	Buyer             holdfast.Owner `json:"buyer,string"`
+	Merchant          holdfast.Owner `json:"merchant"`
+	Buyer             holdfast.Owner `json:"buyer"`
 	BuyerDevice       string         `json:"buyer_device"`           // file with the secret of the buyer's phone, hexadecimal
-	Friend            holdfast.Owner `json:"friend,string"`          // another customer
+	Friend            holdfast.Owner `json:"friend"`                 // another customer
 	APIKey            string         `json:"api_key"`                // of the native API
 	BankControl       string         `json:"bank_control,omitempty"` // where the test bank is told to misbehave
 }
