@@ -125,19 +125,3 @@ func (c *Cashier) EachRow(ctx context.Context, merchant holdfast.Owner, from, un
 		}
 	}
 }
-
-// EventByStamp returns an event of a merchant by what its key ends with; found is false when there is none, or not yet.
-func (c *Cashier) EventByStamp(ctx context.Context, merchant holdfast.Owner, stamp string) (e Event, found bool, err error) {
-	if len(stamp) != 33 || strings.Trim(stamp, "0123456789abcdef-") != "" {
-		return e, false, nil
-	}
-	r, found, err := c.Books.Record(ctx, keyOf(merchant, kindEvent, stamp))
-	if err != nil {
-		return e, false, &Unavailable{Err: err}
-	}
-	if !found || r.Pending != nil {
-		return e, false, nil
-	}
-	e, err = ReadEvent(&r)
-	return e, err == nil, err
-}

@@ -2,6 +2,9 @@ package pay_test
 
 import (
 	"bytes"
+	"os"
+	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -245,4 +248,29 @@ func TestNumbersSayWhatTheyAre(t *testing.T) {
 		w.refused(pay.OrderUnknown, two(w.cashier.FindTransfer(w.ctx, no)))
 	}
 	w.audit()
+}
+
+// TestKindsOfDocumentsAreDifferent: the number says of what kind a body is, for ever.
+func TestKindsOfDocumentsAreDifferent(t *testing.T) {
+	files, err := filepath.Glob("*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	declared := regexp.MustCompile(`func \((?:\w+ )?\*(\w+)\) kind\(\) \(byte, byte\) \{ return (\d+), \d+ \}`)
+	whose := map[string]string{}
+	for _, name := range files {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range declared.FindAllStringSubmatch(string(text), -1) {
+			if whose[m[2]] != "" {
+				t.Errorf("%s and %s both have number %s", whose[m[2]], m[1], m[2])
+			}
+			whose[m[2]] = m[1]
+		}
+	}
+	if len(whose) < 20 {
+		t.Errorf("only %d kinds were found: is the pattern right?", len(whose))
+	}
 }
