@@ -122,7 +122,41 @@ func TestRecordsMoveUnderLoad(t *testing.T) {
 		}
 		t.Logf("%s: %d lines", x.key, x.lines)
 	}
+	f.until("every record is somebody's to look after, once", func() (string, bool) {
+		what := f.looksAfter(spouse.Owner, shelf)
+		return what, what == ""
+	})
 	f.audit()
+}
+
+// looksAfter goes through what each site leads: together they have all records of an owner, whose slot has moved, each once and where it is led.
+func (f *fleet) looksAfter(owner holdfast.Owner, want int) string {
+	keys, ctx := map[string]holdfast.SiteID{}, context.Background()
+	shards := 0
+	for id := holdfast.SiteID(1); id <= 3; id++ {
+		b := f.site(id).Books()
+		shards += len(b.Led())
+		for after := ""; ; {
+			page, err := b.LedByIndex(ctx, "shelf", after, 150)
+			if err != nil {
+				return err.Error()
+			}
+			for _, r := range page {
+				after = r.Key
+				if keys[r.Key] != 0 || !b.Leads(owner) {
+					return fmt.Sprintf("site %d has %s, and leads its owner: %t", id, r.Key, b.Leads(owner))
+				}
+				keys[r.Key] = id
+			}
+			if len(page) < 150 {
+				break
+			}
+		}
+	}
+	if len(keys) != want || shards != 2 {
+		return fmt.Sprintf("%d records in %d shards", len(keys), shards)
+	}
+	return ""
 }
 
 // shelves lists records until it is told to stop, by prefix and by index key, through all sites: whatever moves, each is listed once.
