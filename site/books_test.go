@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"holdfast"
+	"holdfast/ledger"
 )
 
 // scribe is somebody who keeps a record of an owner: he reads it, adds a line, and writes it over the version that he has read, together with
@@ -256,4 +257,21 @@ func TestRecordsCrossWithAPayment(t *testing.T) {
 		t.Error("a record of nobody is looked for at its owner")
 	}
 	f.audit()
+}
+
+// TestServedHere: what is listed as a shard's to look after are not the copies of a slot that is on its way there or has left, nor records of nobody.
+func TestServedHere(t *testing.T) {
+	var gates ledger.Gates
+	key := holdfast.OwnedKey(account(t, 1, 10).Owner, "shelf/1")
+	for gate, want := range map[ledger.Gate]bool{
+		ledger.GateOpen: true, ledger.GateMarked: true, ledger.GateEbbing: true, ledger.GateShut: true, ledger.GateGone: false, ledger.GateArriving: false,
+	} {
+		gates.Set(10, gate)
+		if servedHere(gates, key) != want {
+			t.Errorf("gate %v: not %t", gate, want)
+		}
+	}
+	if servedHere(gates, "shelf/1") {
+		t.Error("a record of nobody is served")
+	}
 }
