@@ -52,7 +52,8 @@ func TestEndpoints(t *testing.T) {
 	_, err = w.cashier.ChangeEndpoint(w.ctx, m, first.ID, pay.EndpointChange{}, w.tick())
 	w.refused(pay.EndpointUnknown, err)
 	for _, bad := range []pay.EndpointAsk{
-		{Merchant: m, Number: "b", URL: "", Secret: "s"}, {Merchant: m, Number: "b", URL: strings.Repeat("x", 257), Secret: "s"},
+		{Merchant: m, Number: "b", URL: "", Secret: "s"},
+		{Merchant: m, Number: "b", URL: strings.Repeat("x", 257), Secret: "s"},
 		{Merchant: m, Number: "b", URL: "https://a.example", Kinds: []pay.EventKind{99}, Secret: "s"},
 	} {
 		_, _, err := w.cashier.NewEndpoint(w.ctx, bad, w.tick())
