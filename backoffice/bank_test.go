@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
@@ -183,6 +184,7 @@ func (w *bankWorld) open(leads bool, how func(*Config)) (*Office, *atomic.Bool) 
 	if how != nil {
 		how(&cfg)
 	}
+	cfg.Logger = slog.New(slog.NewTextHandler(w.t.Output(), nil))
 	o, err := New(cfg)
 	must(w.t, err)
 	ctx, cancel := context.WithCancel(w.ctx)

@@ -281,7 +281,7 @@ func (c *Cashier) planned(d *draft, merchant holdfast.Owner, zone, day string, v
 		return err
 	}
 	v := nextDay{day, until + holdfast.Time(SettleLag)}
-	d.put(keyOf(merchant, kindNextDay), version, &v, SettleIndex(v.Due))
+	d.put(keyOf(merchant, kindNextDay, "settle"), version, &v, SettleIndex(v.Due))
 	return nil
 }
 
@@ -304,6 +304,9 @@ func (c *Cashier) SettleNext(ctx context.Context, r *holdfast.Record, now holdfa
 	var next nextDay
 	if err := unpack(r.Key, r.Body, &next); err != nil {
 		return 0, &Unavailable{Err: err}
+	}
+	if now < next.Due {
+		return 0, nil
 	}
 	m, err := c.Merchant(ctx, merchant)
 	if err != nil {
