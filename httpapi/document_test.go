@@ -107,13 +107,20 @@ func documented(op *huma.Operation, body []byte, answer *httptest.ResponseRecord
 
 // bodies are good ones of the operations that need one.
 var bodies = map[string]string{
-	"/v1/accounts": `{"id":"` + wallet + `"}`, "/v1/transfers": pay, "/v1/holds": pay, "/v1/transactions": `{"transfers":[` + pay + `]}`,
+	"/v1/accounts": `{"id":"` + wallet + `"}`, "/v1/transfers": onePayment, "/v1/holds": onePayment, "/v1/transactions": `{"transfers":[` + onePayment + `]}`,
 	"/v1/shards/{id}/leader": `{"site":2}`, "/v1/shards/{id}/rebuild": `{}`, "/v1/shards/{id}/trust": `{}`,
 	"/v1/sites/plan": `{"kind":"retire","site":4}`, "/v1/sites/apply": `{"kind":"retire","site":4,"plan":"abc"}`,
 	"/v1/slots/plan": `{"slots":[{"from":1,"to":2}],"to":2}`, "/v1/slots/apply": `{"slots":[{"from":1,"to":2}],"to":2,"plan":"abc"}`,
 	"/v1/slots/stay": `{"slots":[{"from":1,"to":2}]}`, "/v1/messages/acknowledge": `{"shard":1,"seqs":[1]}`,
 	"/v1/shards/{id}/split/plan": `{}`, "/v1/shards/{id}/split/apply": `{"slots":[{"from":1,"to":2}],"plan":"abc"}`,
 	"/v1/shards/{id}/split/cancel": `{}`,
+	"/v1/customers":                `{"id":"2088000000020020"}`, "/v1/aliases/find": `{"alias":"alice@example.com"}`,
+	"/v1/customers/{id}/aliases": `{"alias":"alice@example.com"}`, "/v1/customers/{id}/aliases/remove": `{"alias":"nobody@example.com"}`,
+	"/v1/customers/{id}/wallets": `{"asset":"CNY"}`, "/v1/customers/{id}/wallets/{asset}/limits": `{}`,
+	"/v1/customers/{id}/top-ups": `{"asset":"CNY","amount":1}`, "/v1/payouts": `{"owner":"2088000000020020","asset":"CNY","amount":1}`,
+	"/v1/trades/{merchant}/{out_trade_no}/pay": `{"payer":"2088000000020020"}`, "/v1/codes/open": `{"token":"x"}`,
+	"/v1/authorisations/{merchant}/{out_order_no}/authorise": `{"payer":"2088000000020020"}`,
+	"/v1/escrows/{merchant}/{out_trade_no}/confirm":          `{"by":"2088000000020020"}`, "/v1/escrows/{merchant}/{out_trade_no}/dispute": `{"by":"2088000000020020"}`,
 }
 
 var pathParameter = regexp.MustCompile(`\{(\w+)\}`)
@@ -121,7 +128,15 @@ var pathParameter = regexp.MustCompile(`\{(\w+)\}`)
 // concrete is a path with values for its parameters.
 func concrete(path string) string {
 	id := uuid1
+	for name, value := range map[string]string{
+		"merchant": must(ownerOf(1)).String(), "owner": must(ownerOf(2)).String(), "asset": "CNY", "device": "1", "number": "n-1", "out_trade_no": "T-1",
+		"out_order_no": "A-1", "receipt": "0000000000000000-0000000000000000",
+	} {
+		path = strings.ReplaceAll(path, "{"+name+"}", value)
+	}
 	switch {
+	case strings.HasPrefix(path, "/v1/customers/"):
+		id = must(ownerOf(2)).String()
 	case strings.HasPrefix(path, "/v1/accounts/"):
 		id = wallet
 	case strings.HasPrefix(path, "/v1/shards/"):
@@ -201,6 +216,17 @@ func TestScannerKnowsWhatIsDocumented(t *testing.T) {
 		{slotApplyMembers, slotApplyBody{}},
 		{slotStayMembers, slotStayBody{}},
 		{slotRangeMembers, slotsBody{}},
+		{sendMembers, SendBody{}},
+		{registerCustomerMembers, registerCustomerBody{}},
+		{aliasMembers, aliasBody{}},
+		{limitsMembers, LimitsBody{}},
+		{openWalletMembers, openWalletBody{}},
+		{moneyMembers, moneyBody{}},
+		{withdrawMembers, withdrawBody{}},
+		{payTradeMembers, payTradeBody{}},
+		{openCodeMembers, openCodeBody{}},
+		{authoriseMembers, authoriseBody{}},
+		{buyerMembers, buyerBody{}},
 	} {
 		if got := jsonNames(reflect.TypeOf(row.body)); !slices.Equal(got, row.known) {
 			t.Errorf("%T documents %v, the scanner knows %v", row.body, got, row.known)

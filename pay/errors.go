@@ -106,6 +106,10 @@ const (
 	CodeWrong          Code = "code-invalid"
 	CodeUsed           Code = "code-used"
 	TokenUnknown       Code = "token-unknown"
+	GrantUnknown       Code = "grant-unknown"
+	GrantExpired       Code = "grant-expired"
+	GrantReplaced      Code = "grant-replaced"
+	GrantOfOther       Code = "grant-of-other-app"
 	AuthUnknown        Code = "auth-not-exist"
 	AuthStateWrong     Code = "auth-status-error"
 	AuthTooMuch        Code = "auth-amount-not-enough"
@@ -173,6 +177,10 @@ var texts = map[Code]string{
 	CodeWrong:          "The payment code is not valid, or not any more: ask the customer to show the present one.",
 	CodeUsed:           "The payment code has been used: ask the customer to wait for the next one.",
 	TokenUnknown:       "The QR code is not known or has expired: ask the shop for a new one.",
+	GrantUnknown:       "There is no such code or token: ask the customer, or the merchant, to agree again.",
+	GrantExpired:       "The code or token is too old: use the refresh token, or ask for the agreement again.",
+	GrantReplaced:      "The code or token was used before and has been replaced: use what came of it.",
+	GrantOfOther:       "The code or token was given to another app: use the one that this app was given.",
 	AuthUnknown:        "There is no such authorisation: check the number.",
 	AuthStateWrong:     "The authorisation is not in a state for this: query it to see its state.",
 	AuthTooMuch:        "The amount is more than what is still frozen: query the authorisation, and take at most the rest.",

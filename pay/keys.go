@@ -19,7 +19,10 @@ import (
 //	alias/<hash>                      of a registrar: who has an alias
 //	merchant                          who the merchant is: zone, fees
 //	app/<app id>, shop/<shop id>
-//	trade/<out_trade_no>              and no/<trade_no>, qr/<token>: which out_trade_no is meant
+//	appkey/<app id>/<hash>            the platform's private key for an app, sealed
+//	mandate/<app id>                  the app of another merchant that may act for this one
+//	agreement/<app id>                of the customer: the app may know who he is, with hashes of its codes and tokens
+//	trade/<out_trade_no>              and no/<trade_no>, qr/<token>: which out_trade_no is meant; visit/<token>: where its buyer goes on
 //	refund/<out_trade_no>/<out_request_no>
 //	split/<out_request_no>            and share/<out_request_no>/<n>
 //	auth/<out_order_no>               of the merchant: an authorisation that he asked for

@@ -186,6 +186,25 @@ var refusals = map[pay.Code]func(w *world) error{
 		w.must(only(w.cashier.PayByCode(w.ctx, w.offer(0, "N", 1, 0), code, w.tick())))
 		return only(w.cashier.PayByCode(w.ctx, w.offer(1, "N", 1, 0), code, w.tick()))
 	},
+	pay.GrantUnknown: func(w *world) error {
+		return only(w.cashier.CheckAccess(w.ctx, w.app(1), "A000", w.now))
+	},
+	pay.GrantExpired: func(w *world) error {
+		_, code, err := w.cashier.Agree(w.ctx, w.customers[0], w.app(1), []string{pay.ScopeBase}, [pay.GrantBytes]byte{1}, w.tick())
+		w.must(err)
+		return only(w.cashier.Exchange(w.ctx, w.app(1), code, twice(2), w.now+holdfast.Time(pay.CodeLife)))
+	},
+	pay.GrantReplaced: func(w *world) error {
+		_, code, err := w.cashier.Agree(w.ctx, w.customers[0], w.app(1), []string{pay.ScopeBase}, [pay.GrantBytes]byte{1}, w.tick())
+		w.must(err)
+		w.must(only(w.cashier.Exchange(w.ctx, w.app(1), code, twice(2), w.now)))
+		return only(w.cashier.Exchange(w.ctx, w.app(1), code, twice(3), w.now))
+	},
+	pay.GrantOfOther: func(w *world) error {
+		_, code, err := w.cashier.Agree(w.ctx, w.customers[0], w.app(1), []string{pay.ScopeBase}, [pay.GrantBytes]byte{1}, w.tick())
+		w.must(err)
+		return only(w.cashier.Exchange(w.ctx, w.app(2), code, twice(2), w.now))
+	},
 	pay.TokenUnknown: func(w *world) error { return only(w.cashier.Open(w.ctx, strings.Repeat("0", 31), w.now)) },
 	pay.TradeTokenConflict: func(w *world) error {
 		w.must(two(w.cashier.Precreate(w.ctx, w.offer(0, "N", 1, 0), [pay.TokenBytes]byte{1}, w.tick())))

@@ -20,7 +20,8 @@ type Trade struct {
 	Zone    string  // of the merchant
 	Until   holdfast.Time
 	Created holdfast.Time
-	Opened  bool // of one made for a QR code: the buyer has seen it
+	ByCode  bool // made for a QR code: for the merchant it begins when somebody opens it
+	Opened  bool // the buyer has seen it
 
 	Payer       holdfast.Owner
 	Paid        holdfast.Time
@@ -48,9 +49,9 @@ type TradeOffer struct {
 	Asset    holdfast.Asset
 	Mode     Mode
 	Buyer    holdfast.Owner // who may pay; 0: anybody
-	Subject  string         // at most 256 bytes
-	Body     string         // at most 400
-	Passback string         // at most 512; comes back in events
+	Subject  string         // at most 1,024 bytes: 256 characters
+	Body     string         // at most 1,600
+	Passback string         // at most 2,048; comes back in events
 	Shop     string
 	Till     string
 	Clerk    string
@@ -77,6 +78,7 @@ func (v *Trade) layout(c *coder) {
 	number(c, &v.Status)
 	v.Fee.layout(c)
 	text(c, &v.Zone)
+	flag(c, &v.ByCode)
 	flag(c, &v.Opened)
 	number(c, &v.Payer)
 	for _, t := range []*holdfast.Time{&v.Until, &v.Created, &v.Paid, &v.Closed, &v.RefundUntil, &v.Deadline} {
@@ -111,8 +113,8 @@ func (v *TradeOffer) check() error {
 	if v.Subject == "" {
 		return refuse(FieldInvalid, "subject")
 	}
-	return first(validAmount(v.Amount, "amount"), validText(v.Subject, "subject", 256), validText(v.Body, "body", 400),
-		validText(v.Passback, "passback", 512), validText(v.Shop, "shop", maxNumber), validText(v.Till, "till", maxNumber),
+	return first(validAmount(v.Amount, "amount"), validText(v.Subject, "subject", 1024), validText(v.Body, "body", 1600),
+		validText(v.Passback, "passback", 2048), validText(v.Shop, "shop", maxNumber), validText(v.Till, "till", maxNumber),
 		validText(v.Clerk, "clerk", maxNumber), validText(v.App, "app", maxNumber), validText(v.Notify, "notify", maxURL))
 }
 
@@ -329,6 +331,7 @@ func (c *Cashier) create(ctx context.Context, ask *TradeAsk, more func(*draft), 
 	}
 	d := draft{at: now, code: movePay}
 	made := m.trade(ask, now)
+	made.ByCode = more != nil
 	d.need(keyOf(ask.Merchant, kindMerchant), m.version)
 	made.save(&d, 0)
 	if more != nil {

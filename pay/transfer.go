@@ -13,7 +13,7 @@ type TransferAsk struct {
 	To     holdfast.Owner
 	Asset  holdfast.Asset
 	Amount holdfast.Amount
-	Text   string // at most 256 bytes
+	Text   string // at most 1,024 bytes
 	// Business: the payer is a merchant, who pays from his settlement account and has no limits; the payee gets it into his wallet either way.
 	Business bool
 }
@@ -85,7 +85,7 @@ func (v *Order) layout(c *coder) {
 
 // Transfer sends money from one wallet to another. The same number is answered as the first time.
 func (c *Cashier) Transfer(ctx context.Context, ask TransferAsk, now holdfast.Time) (o Order, err error) {
-	if err := first(validNumber(ask.Number, "number"), validAmount(ask.Amount, "amount"), validText(ask.Text, "text", 256)); err != nil {
+	if err := first(validNumber(ask.Number, "number"), validAmount(ask.Amount, "amount"), validText(ask.Text, "text", 1024)); err != nil {
 		return o, err
 	}
 	if ask.From == ask.To {
@@ -129,6 +129,7 @@ func (c *Cashier) transfer(ctx context.Context, ask *TransferAsk, o *Order, key 
 		if err != nil {
 			return err
 		}
+		d.put(keyOf(ask.From, kindNo, TransferNo(ask.From, ask.Number, now)), 0, &pointer{OutTradeNo: ask.Number})
 	} else {
 		if err := c.spending(ctx, &d, from, ask.Amount, key); err != nil {
 			return err
