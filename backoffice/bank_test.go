@@ -30,8 +30,6 @@ const (
 	bankCutOff      = 10 * time.Minute
 )
 
-var cny = holdfast.MustAsset("CNY")
-
 // inProcess carries requests to a handler as a network would, without one.
 type inProcess struct{ handler http.Handler }
 
@@ -107,14 +105,6 @@ func must(t testing.TB, err error) {
 	}
 }
 
-func person(n uint32) holdfast.Owner {
-	o, err := holdfast.NewOwner(n, holdfast.Slot(n%holdfast.Slots))
-	if err != nil {
-		panic(err)
-	}
-	return o
-}
-
 const customerMoney = 1_000_00
 
 func newBankWorld(t *testing.T, seed uint64) *bankWorld {
@@ -123,7 +113,7 @@ func newBankWorld(t *testing.T, seed uint64) *bankWorld {
 	must(t, err)
 	must(t, b.OpenAccount(testbank.Account{Number: platformAccount, Currency: "CNY", Balance: bankOpening}))
 	w := &bankWorld{
-		t: t, ctx: context.Background(), bank: b, random: rand.New(rand.NewPCG(seed, 1)), books: paytest.New(3), platform: person(100), stop: func() {},
+		t: t, ctx: context.Background(), bank: b, random: rand.New(rand.NewPCG(seed, 1)), books: paytest.New(3), platform: ownerOf(100), stop: func() {},
 	}
 	w.wire, err = wire.New(wire.Config{
 		URL: "http://127.0.0.1", Client: &http.Client{Transport: inProcess{b.Payments()}}, Initiator: "Holdfast", Terms: bank.Terms{Late: bankCutOff, Step: time.Second},
@@ -133,7 +123,7 @@ func newBankWorld(t *testing.T, seed uint64) *bankWorld {
 	w.deaf = &deaf{Connector: w.wire}
 	w.cashier, err = pay.New(pay.Config{
 		Books: w.books, AliasKey: make([]byte, 32), CodeKey: make([]byte, 32), Bank: w.platform, Day: time.UTC,
-		OwnerOf: func(n uint32) (holdfast.Owner, error) { return person(n), nil },
+		OwnerOf: func(n uint32) (holdfast.Owner, error) { return ownerOf(n), nil },
 		Zone: func(name string) (*time.Location, error) {
 			hours, ok := map[string]int{"Asia/Shanghai": 8, "Asia/Tokyo": 9}[name]
 			if !ok {
@@ -146,7 +136,7 @@ func newBankWorld(t *testing.T, seed uint64) *bankWorld {
 	must(t, err)
 	must(t, w.cashier.OpenBank(w.ctx, w.now(), cny))
 	for i := range 4 {
-		o := person(uint32(1 + i))
+		o := ownerOf(uint32(1 + i))
 		w.customers = append(w.customers, o)
 		_, err := w.cashier.RegisterCustomer(w.ctx, pay.CustomerAsk{Owner: o, Assets: []holdfast.Asset{cny}}, w.now())
 		must(t, err)
@@ -514,7 +504,7 @@ func TestDaysAreSettledAndPaid(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newBankWorld(t, 1)
 		time.Sleep(14*time.Hour + 50*time.Minute) // 22:50 in Shanghai, 23:50 in Tokyo
-		merchants := []holdfast.Owner{person(11), person(12)}
+		merchants := []holdfast.Owner{ownerOf(11), ownerOf(12)}
 		for i, m := range merchants {
 			_, err := w.cashier.RegisterMerchant(w.ctx, pay.MerchantAsk{
 				Owner: m, Name: "shop", Zone: []string{"Asia/Shanghai", "Asia/Tokyo"}[i], Assets: []holdfast.Asset{cny}, Fee: pay.FeePlan{BasisPoints: 100},

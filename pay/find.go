@@ -111,7 +111,7 @@ func (c *Cashier) EachRow(ctx context.Context, merchant holdfast.Owner, from, un
 				if after = records[i].Key; after >= end {
 					return
 				}
-				e, err := readEvent(&records[i])
+				e, err := ReadEvent(&records[i])
 				if err == nil && records[i].Pending != nil {
 					err = &Unavailable{Err: errUnderWay}
 				}
@@ -138,6 +138,6 @@ func (c *Cashier) EventByStamp(ctx context.Context, merchant holdfast.Owner, sta
 	if !found || r.Pending != nil {
 		return e, false, nil
 	}
-	e, err = readEvent(&r)
+	e, err = ReadEvent(&r)
 	return e, err == nil, err
 }
