@@ -21,6 +21,8 @@ type Commerce struct {
 	Random io.Reader
 	// Endpoint checks an address to which events of a merchant are to be posted; the error says what to do. nil: every address is taken.
 	Endpoint func(url string) error
+	// Pages is the base URL of the pages that customers open (the cashier's), without a slash at its end; "": there are none.
+	Pages string
 	// NewAppKey makes the platform's key pair for an app of a merchant: the private key (DER), and the public one (PEM) that the merchant
 	// checks answers with. nil: apps cannot be registered here.
 	NewAppKey func(random io.Reader) (private []byte, public string, err error)
@@ -37,12 +39,15 @@ func (c *Commerce) now() holdfast.Time {
 
 // fill fills b with random bytes.
 func (c *Commerce) fill(b []byte) error {
-	source := c.Random
-	if source == nil {
-		source = rand.Reader
-	}
-	_, err := io.ReadFull(source, b)
+	_, err := io.ReadFull(c.source(), b)
 	return err
+}
+
+func (c *Commerce) source() io.Reader {
+	if c.Random == nil {
+		return rand.Reader
+	}
+	return c.Random
 }
 
 // till is one request to the payments: the cashier, and the time that it is for all of the request.
@@ -406,4 +411,5 @@ const maxWords = 4096
 // commerceRoutes are the operations of the payments.
 func (a *api) commerceRoutes(r *router) {
 	a.customerRoutes(r)
+	a.sellerRoutes(r)
 }

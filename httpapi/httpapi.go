@@ -137,6 +137,7 @@ type api struct {
 	metrics  *metrics
 	registry *prometheus.Registry
 	commerce *Commerce
+	sellers  sellers
 }
 
 // New makes the handler of the API. It panics when the registry has the API's metrics already: one handler per registry.

@@ -21,6 +21,8 @@ type Endpoint struct {
 	secret, before sealedSecret
 	until          holdfast.Time // the one before counts
 	changed        string        // number of the request that changed the secret last
+	kindsBefore    []EventKind   // of events from before kindsSince
+	kindsSince     holdfast.Time
 }
 
 // sealedSecret is AES-256-GCM, nonce first, bound to the owner and the endpoint.
@@ -28,7 +30,11 @@ type sealedSecret string
 
 // Wants reports whether the endpoint is told of an event.
 func (v *Endpoint) Wants(e *Event) bool {
-	return !v.Off && e.Time >= v.Since && e.Kind.Public() && (len(v.Kinds) == 0 || slices.Contains(v.Kinds, e.Kind))
+	kinds := v.Kinds
+	if e.Time < v.kindsSince {
+		kinds = v.kindsBefore
+	}
+	return !v.Off && e.Time >= v.Since && e.Kind.Public() && (len(kinds) == 0 || slices.Contains(kinds, e.Kind))
 }
 
 // endpoints are all those of a merchant, in one record: one read finds them, and there are never more than allowed.
@@ -61,6 +67,8 @@ func (v *endpoints) layout(c *coder) {
 		text(c, &p.before)
 		signed(c, &p.until)
 		text(c, &p.changed)
+		list(c, &p.kindsBefore, int(eventKinds), func(k *EventKind) { number(c, k) })
+		signed(c, &p.kindsSince)
 	})
 }
 
@@ -191,8 +199,8 @@ func (c *Cashier) ChangeEndpoint(ctx context.Context, merchant holdfast.Owner, i
 		if x.URL != nil {
 			p.URL = *x.URL
 		}
-		if x.Kinds != nil {
-			p.Kinds = sortedKinds(*x.Kinds)
+		if x.Kinds != nil && !slices.Equal(p.Kinds, sortedKinds(*x.Kinds)) {
+			p.kindsBefore, p.kindsSince, p.Kinds = p.Kinds, now, sortedKinds(*x.Kinds)
 		}
 		if x.Off != nil && *x.Off != p.Off {
 			if p.Off, p.Why = *x.Off, x.Why; !p.Off {

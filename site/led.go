@@ -12,7 +12,9 @@ import (
 
 // Work in the background (telling merchants, ending what is due) is shared among the sites by who leads: each goes through what the shards
 // have that it leads at that moment. It is a way to share, and no lock: while a leadership or a slot changes hands two sites may both have
-// something, or for a moment neither, so whatever is done by it has to be harmless twice, and found again later.
+// something, or for a moment neither, so whatever is done by it has to be harmless twice, and found again later. So it is enough to read what the
+// replica here has applied: a leader has applied what it has acknowledged. Asking the others each time would cost a round trip and keep
+// shards awake that have nothing to do.
 
 // Led lists the shards that this site leads now, as far as it knows.
 func (b Books) Led() (list []holdfast.ShardID) {
@@ -28,13 +30,12 @@ func (b Books) Led() (list []holdfast.ShardID) {
 func (b Books) Leads(o holdfast.Owner) bool { return b.site.host.Leader(b.site.ShardOf(o)).Self }
 
 // ShardByIndex lists the records of owners that carry an index key and are served by a shard, with a key above after, at most max, in the order
-// of keys. They are as linearizable reads of that shard find them, and come from the replica here if there is one. A slot that is on its way to
-// another shard is listed where it is leaving until it has gone.
+// of keys, as the replica here knows them. A slot that is on its way to another shard is listed where it is leaving until it has gone.
 func (b Books) ShardByIndex(ctx context.Context, id holdfast.ShardID, index, after string, max int) (list []holdfast.Record, err error) {
 	for len(list) < max {
 		var page []holdfast.Record
 		var gates ledger.Gates
-		err := b.site.Read(ctx, id, shard.Linearizable, func(v *shard.View) (err error) {
+		err := b.site.Read(ctx, id, shard.Stale, func(v *shard.View) (err error) {
 			if page, err = v.Records(index, after, max); err == nil {
 				gates, err = gatesOf(v)
 			}
@@ -65,7 +66,7 @@ func servedHere(gates ledger.Gates, key string) bool {
 	return gate != ledger.GateGone && gate != ledger.GateArriving
 }
 
-// LedByIndex is ShardByIndex for all shards that this site leads now.
+// LedByIndex is [Books.ShardByIndex] for all shards that this site leads now.
 func (b Books) LedByIndex(ctx context.Context, index, after string, max int) (list []holdfast.Record, err error) {
 	for _, id := range b.Led() {
 		page, err := b.ShardByIndex(ctx, id, index, after, max)
