@@ -17,6 +17,8 @@ import (
 	"testing"
 
 	"github.com/danielgtaylor/huma/v2"
+
+	"holdfast/pay"
 )
 
 // document is the document of the API, with the operations by method and path.
@@ -124,6 +126,14 @@ var bodies = map[string]string{
 	"/v1/trades/{merchant}/{out_trade_no}/pay": `{"payer":"2088000000020025"}`, "/v1/codes/open": `{"token":"x"}`,
 	"/v1/authorisations/{merchant}/{out_order_no}/authorise": `{"payer":"2088000000020025"}`,
 	"/v1/escrows/{merchant}/{out_trade_no}/confirm":          `{"by":"2088000000020025"}`, "/v1/escrows/{merchant}/{out_trade_no}/dispute": `{"by":"2088000000020025"}`,
+	"/v1/merchants": `{"id":"2088000000030030","name":"x","zone":"Asia/Shanghai"}`, "/v1/merchants/{id}/fee": `{"basis_points":60}`,
+	"/v1/merchants/{id}/block": `{"blocked":false}`, "/v1/merchants/{id}/currencies": `{"asset":"CNY"}`, "/v1/merchants/{id}/apps": `{"notify":"https://shop.example/cb"}`,
+	"/v1/merchants/{id}/apps/{app}/disable": `{"disabled":false}`, "/v1/merchants/{id}/shops": `{"id":"east"}`, "/v1/merchants/{id}/keys": `{"name":"x"}`,
+	"/v1/trades": `{"merchant":"2088000000010018","amount":1,"asset":"CNY","subject":"tea"}`, "/v1/trades/{merchant}/{out_trade_no}/splits": `{"finish":true}`,
+	"/v1/refunds":     `{"merchant":"2088000000010018","out_trade_no":"T-1","amount":1}`,
+	"/v1/settlements": `{"merchant":"2088000000010018","day":"2026-11-20"}`, "/v1/escrows/{merchant}/{out_trade_no}/ship": `{"within_s":3600}`,
+	"/v1/escrows/{merchant}/{out_trade_no}/release": `{"total":1}`, "/v1/escrows/{merchant}/{out_trade_no}/decide": `{"to_merchant":0}`,
+	"/v1/authorisations": `{"merchant":"2088000000010018","amount":1,"asset":"CNY"}`, "/v1/authorisations/{merchant}/{out_order_no}/unfreeze": `{"amount":1}`,
 }
 
 var pathParameter = regexp.MustCompile(`\{(\w+)\}`)
@@ -134,6 +144,7 @@ func concrete(path string) string {
 	for name, value := range map[string]string{
 		"merchant": must(ownerOf(1)).String(), "owner": must(ownerOf(2)).String(), "asset": "CNY", "device": "1", "account": "main", "app_id": "2021000000010010", "number": "n-1", "out_trade_no": "T-1",
 		"out_order_no": "A-1", "receipt": "0000000000000000-0000000000000000",
+		"app": pay.AppID(must(ownerOf(1)), 0), "shop": "east", "key": "aaaaaaaa", "day": "2026-11-20", "out_request_no": "R-1",
 	} {
 		path = strings.ReplaceAll(path, "{"+name+"}", value)
 	}
@@ -235,6 +246,24 @@ func TestScannerKnowsWhatIsDocumented(t *testing.T) {
 		{bankAccountMembers, bankAccountBody{}},
 		{payToMembers, PayToBody{}},
 		{agreeMembers, agreeBody{}},
+		{registerMerchantMembers, registerMerchantBody{}},
+		{feeMembers, FeeBody{}},
+		{blockMembers, merchantBlockBody{}},
+		{currencyMembers, merchantCurrencyBody{}},
+		{putAppMembers, putAppBody{}},
+		{disableMembers, disableAppBody{}},
+		{shopMembers, ShopBody{}},
+		{issueKeyMembers, issueKeyBody{}},
+		{tradeAskMembers, tradeAskBody{}},
+		{splitTradeMembers, splitTradeBody{}},
+		{shareMembers, shareBody{}},
+		{refundAskMembers, refundAskBody{}},
+		{settleDayMembers, settleDayBody{}},
+		{shipMembers, shipBody{}},
+		{releaseMembers, releaseBody{}},
+		{decideMembers, decideBody{}},
+		{authAskMembers, authAskBody{}},
+		{unfreezeMembers, unfreezeBody{}},
 	} {
 		if got := jsonNames(reflect.TypeOf(row.body)); !slices.Equal(got, row.known) {
 			t.Errorf("%T documents %v, the scanner knows %v", row.body, got, row.known)
