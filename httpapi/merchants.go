@@ -27,6 +27,7 @@ func (a *api) sellerRoutes(r *router) {
 	a.authorisationRoutes(r)
 	a.settlementRoutes(r)
 	a.eventRoutes(r)
+	a.webhookRoutes(r)
 }
 
 func (a *api) merchantRoutes(r *router) {
