@@ -80,7 +80,9 @@ func (s *shop) serve(w http.ResponseWriter, r *http.Request) {
 func (s *shop) open(number, query string) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.pages.URL + "/cashier/" + s.trade(number, func(a *pay.TradeAsk) { a.Subject = "Longjing green tea, 龙井茶 250 g" }) + query
+	return s.pages.URL + "/cashier/" + s.trade(number, func(a *pay.TradeAsk) {
+		a.Subject, a.Until = "Longjing green tea, 龙井茶 250 g", s.now+holdfast.Time(15*time.Minute)
+	}) + query
 }
 
 func (s *shop) freshCode(n int) string {
@@ -99,7 +101,7 @@ func (s *shop) elsewhere(do func()) action {
 }
 
 // browser starts one Chromium, and gives tabs in it.
-func browser(t *testing.T) func(languages string, scripts bool) context.Context {
+func browser(t *testing.T) func(t *testing.T, languages string, scripts bool) context.Context {
 	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(chromium(t)), chromedp.NoSandbox)
 	ctx, cancel := chromedp.NewExecAllocator(t.Context(), options...)
 	t.Cleanup(cancel)
@@ -108,7 +110,7 @@ func browser(t *testing.T) func(languages string, scripts bool) context.Context 
 	if err := chromedp.Do(root); err != nil {
 		t.Fatalf("Chromium does not start: %v", err)
 	}
-	return func(languages string, scripts bool) context.Context {
+	return func(t *testing.T, languages string, scripts bool) context.Context {
 		t.Helper()
 		tab, cancel := chromedp.NewContext(root)
 		t.Cleanup(cancel)
@@ -264,11 +266,22 @@ func phone(dark bool) action {
 
 func TestInABrowser(t *testing.T) {
 	tab := browser(t)
-	t.Run("computer", func(t *testing.T) { onAComputer(t, newShop(t), tab("zh-CN,zh", true)) })
-	t.Run("phone", func(t *testing.T) { onAPhone(t, newShop(t), tab("en", true)) })
-	t.Run("without scripts", func(t *testing.T) { withoutScripts(t, newShop(t), tab("en", false)) })
-	t.Run("unknown", func(t *testing.T) { whileUnknown(t, newShop(t), tab("en", true)) })
-	t.Run("site lost", func(t *testing.T) { whileASiteIsLost(t, newShop(t), tab("en", true)) })
+	for name, c := range map[string]struct {
+		languages string
+		scripts   bool
+		do        func(*testing.T, *shop, context.Context)
+	}{
+		"computer":        {"zh-CN,zh", true, onAComputer},
+		"phone":           {"en", true, onAPhone},
+		"without scripts": {"en", false, withoutScripts},
+		"unknown":         {"en", true, whileUnknown},
+		"site lost":       {"en", true, whileASiteIsLost},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c.do(t, newShop(t), tab(t, c.languages, c.scripts))
+		})
+	}
 }
 
 // onAComputer: a wrong code, the right one, and back to the merchant by itself.
