@@ -22,12 +22,8 @@ type Cashier interface {
 	// PayWithCode pays a trade that exists with an 18-digit code. Asked again with the same code it is answered as the first time.
 	PayWithCode(ctx context.Context, merchant holdfast.Owner, outTradeNo, code string, now holdfast.Time) (pay.Trade, error)
 	Merchant(ctx context.Context, o holdfast.Owner) (pay.Merchant, error)
-}
-
-// Ways are where the browser goes from here; "": nowhere. Both are absolute http or https addresses.
-type Ways struct {
-	Return string // when the trade is paid: the merchant's return_url, with what the protocol adds
-	Quit   string // when the customer does not want to pay: the merchant's quit_url
+	// Visit tells how the customer came, and so where the browser goes on.
+	Visit(ctx context.Context, token string) (pay.Visit, error)
 }
 
 // Config is what [New] needs.
@@ -35,9 +31,9 @@ type Config struct {
 	Cashier Cashier
 	// Public is the address under which customers reach any site, without a slash at its end: https://pay.example.com. QR codes lead to it.
 	Public string
-	// Ways tells where the browser goes from the page of a token. Return is needed for a paid trade only. An error means that it is not known just
-	// now: the page then does without. nil: nowhere, as for codes shown in a shop.
-	Ways func(ctx context.Context, token string, t *pay.Trade, now holdfast.Time) (Ways, error)
+	// Return is where the browser goes when the trade is paid: the address of the visit with what the protocol of the merchant adds; "": nowhere. It is
+	// asked for paid trades only. An error means that it is not known just now: the page then does without. nil: nowhere.
+	Return func(ctx context.Context, v pay.Visit) (string, error)
 	// Zone finds a time zone by its IANA name; nil: all times are shown in GMT+8.
 	Zone     func(name string) (*time.Location, error)
 	Logger   *slog.Logger     // one event per page at debug level, without anything that belongs to a customer; nil: none
@@ -179,19 +175,32 @@ func (p *pages) dress(ctx context.Context, v *view, a answer) answer {
 	}
 	v.Seller = m.Name
 	v.zone = p.zone(v.Trade.Zone)
-	if p.Ways != nil {
-		ways, err := p.Ways(ctx, v.Token, &v.Trade, v.now)
-		if err != nil {
-			a.err = err
-			p.Logger.Warn("the way back to the merchant is not known", "merchant", v.Trade.Merchant, "error", err)
-		}
-		v.Return, v.Quit = onlyWeb(ways.Return), onlyWeb(ways.Quit)
+	if err := p.ways(ctx, v, a.state); err != nil {
+		a.err = err
+		p.Logger.Warn("the way back to the merchant is not known", "merchant", v.Trade.Merchant, "error", err)
 	}
 	if a.state == waiting {
 		v.QR, err = drawQR(v.Address)
 		a.err = errors.Join(a.err, err)
 	}
 	return a
+}
+
+// ways finds where the browser can go from here.
+func (p *pages) ways(ctx context.Context, v *view, s state) error {
+	visit, err := p.Cashier.Visit(ctx, v.Token)
+	if err != nil {
+		return err
+	}
+	v.Quit = onlyWeb(visit.Quit)
+	if s != paid || visit.Return == "" || p.Return == nil {
+		return nil
+	}
+	back, err := p.Return(ctx, visit)
+	if err == nil {
+		v.Return = onlyWeb(back)
+	}
+	return err
 }
 
 // onlyWeb drops an address that is none of the web.

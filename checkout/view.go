@@ -183,7 +183,9 @@ func (v *view) Left() (string, error) {
 }
 
 // LeftSeconds is the same in seconds.
-func (v *view) LeftSeconds() int { return int(max(0, v.Trade.Until-v.now) / holdfast.Time(time.Second)) }
+func (v *view) LeftSeconds() int {
+	return int(max(0, v.Trade.Until-v.now) / holdfast.Time(time.Second))
+}
 
 // Units are the names of days, hours, minutes and seconds, for the script.
 func (v *view) Units() string {

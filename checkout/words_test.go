@@ -18,7 +18,9 @@ func TestBothLanguagesHaveEveryText(t *testing.T) {
 		all["refusal "+string(code)] = s
 	}
 	for key, s := range all {
-		han := func(text string) bool { return strings.ContainsFunc(text, func(r rune) bool { return unicode.Is(unicode.Han, r) }) }
+		han := func(text string) bool {
+			return strings.ContainsFunc(text, func(r rune) bool { return unicode.Is(unicode.Han, r) })
+		}
 		switch {
 		case strings.TrimSpace(s.zh) == "" || strings.TrimSpace(s.en) == "":
 			t.Errorf("%s lacks a language", key)
