@@ -62,6 +62,7 @@ func long(t *testing.T) {
 // was well for a while, and after a relapse when it was well for twice as long.
 func TestASickDiskKeepsALeaderAway(t *testing.T) {
 	long(t)
+	t.Parallel()
 	const coolDown, home = 500 * time.Millisecond, time.Second
 	f, slow := sickFleet(t, coolDown, home)
 	a, b := account(t, 1, 400), account(t, 2, 401) // of shard 2, which is at home at site 2
@@ -136,6 +137,7 @@ func TestHeardBadly(t *testing.T) {
 // are well.
 func TestALossySiteKnowsIt(t *testing.T) {
 	long(t)
+	t.Parallel()
 	f := newFleetOn(t, 3, 3, 2)
 	ofTwo := func(r fault.Route) bool { return r.From == 2 || r.To == 2 }
 	f.net.LossyWhere(ofTwo, 0.3, 200*time.Millisecond, 1)
@@ -154,6 +156,7 @@ func TestALossySiteKnowsIt(t *testing.T) {
 // reached by all, and gets it back when it was whole for a while.
 func TestACutPairIsLedByTheThird(t *testing.T) {
 	long(t)
+	t.Parallel()
 	f, _ := sickFleet(t, time.Second, time.Second)
 	for _, id := range []holdfast.SiteID{1, 2, 3} {
 		eventually(t, "all say that they reach all", func() bool { return len(f.site(id).reach.told()) == 2 })
