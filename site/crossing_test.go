@@ -234,6 +234,7 @@ func TestCrossingsOutliveTheLossOfALeader(t *testing.T) {
 
 // TestTooMuchUnderWayIsRefused: a shard that cannot be reached must not fill the outbox of another for ever.
 func TestTooMuchUnderWayIsRefused(t *testing.T) {
+	long(t)
 	f, payer, payee := crossingFleet(t, 1)
 	s := f.site(1)
 	if err := s.stopCouriers(context.Background()); err != nil {

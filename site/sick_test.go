@@ -51,10 +51,11 @@ func (f *fleet) wentHome(id holdfast.ShardID, home holdfast.SiteID) (n int) {
 	return n
 }
 
-// long leaves a test out of the short ones, where the race detector is: it waits for most of its time, for what other tests have raced for.
+// long leaves a test out of the short ones, where the race detector is: it waits for most of its time, or works for most of it, for what other
+// tests have raced for.
 func long(t *testing.T) {
 	if testing.Short() {
-		t.Skip("waits for most of its time")
+		t.Skip("other tests race for the same")
 	}
 }
 

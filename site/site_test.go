@@ -83,6 +83,7 @@ func TestWhatIsMalformedGoesNoFurther(t *testing.T) {
 
 // Messages of callers that nobody takes are not for the memory of the platform to keep without bound; payments go on.
 func TestMessagesThatNobodyTakesAreBounded(t *testing.T) {
+	long(t)
 	t.Parallel()
 	f := newFleet(t, 1, 1)
 	s := f.site(1)

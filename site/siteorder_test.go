@@ -380,6 +380,7 @@ func TestTwoDeadOfFiveAreReplaced(t *testing.T) {
 // TestALearnerGetsItsVote: a copy becomes a voter and a voter a copy, while payments go on. Then of three voters one dies: the two that are
 // left are a majority only if the new vote counts.
 func TestALearnerGetsItsVote(t *testing.T) {
+	long(t)
 	t.Parallel()
 	f := newFleet(t, 3, 2)
 	f.newcomers(4)
@@ -448,6 +449,7 @@ func (f *fleet) orderAsItDies(dies holdfast.SiteID, q SiteRequest) {
 
 // TestAPromotionIsGivenUp: the learner dies while it is to get its votes. It keeps none, and the fleet may be changed again.
 func TestAPromotionIsGivenUp(t *testing.T) {
+	long(t)
 	t.Parallel()
 	f := newFleet(t, 3, 2)
 	f.newcomers(4)

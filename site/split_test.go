@@ -338,6 +338,7 @@ func TestAShardIsSplitUnderLoad(t *testing.T) {
 
 // TestASplitSurvivesItsDrivers: whoever leads the first shard, or the shard that is split, is stopped again and again.
 func TestASplitSurvivesItsDrivers(t *testing.T) {
+	long(t)
 	t.Parallel()
 	f := newFleet(t, 3, 2)
 	goes, stays := account(t, 1, 480), account(t, 2, 20)
