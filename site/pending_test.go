@@ -75,16 +75,22 @@ func TestPendingRecordsAreWaitedForBesideTheReplica(t *testing.T) {
 			}
 		})
 	}
+	began := time.Now()
 	eventually(t, "all have asked", func() bool { return u.asked.Load() >= callers })
 	time.Sleep(600 * time.Millisecond) // in which each of them used to ask ten times
-	if asked := u.asked.Load(); asked > 2*callers {
-		t.Errorf("%d callers asked the log %d times", callers, asked)
+	for range 50 {                     // nobody who reads it waits, or asks the log
+		if r, _, err := s.Books().Record(ctx, key); err != nil || r.Pending == nil || string(r.Body) != "first" {
+			t.Fatalf("%+v, %v", r, err)
+		}
 	}
-	short, cancel := context.WithTimeout(ctx, 50*time.Millisecond)
+	if asked := u.asked.Load(); asked > callers*(2+int64(time.Since(began)/pendingMost)) {
+		t.Errorf("%d callers asked the log %d times in %v", callers, asked, time.Since(began))
+	}
+	short, cancel := context.WithTimeout(ctx, 300*time.Millisecond)
 	defer cancel()
-	began, late := time.Now(), write(f, key, "late")
-	if o, err := s.Books().Submit(short, &late); err == nil || !isPending(o) || time.Since(began) > 5*time.Second {
-		t.Errorf("at its deadline: %+v, %v after %v", o, err, time.Since(began))
+	late := write(f, key, "late")
+	if o, err := s.Books().Submit(short, &late); !elects(o) && (err == nil || !isPending(o)) {
+		t.Errorf("at its deadline: %+v, %v", o, err)
 	}
 	u.settles.Store(true)
 	waiting.Wait()
@@ -120,7 +126,7 @@ func TestABatchIsAnsweredInTime(t *testing.T) {
 	}
 	began := time.Now()
 	outcomes, err := s.Submit(context.Background(), list, false)
-	if took := time.Since(began); err != nil || took > 3*time.Second {
+	if took := time.Since(began); err != nil || took > 5*time.Second {
 		t.Errorf("it took %v, %v", took, err)
 	}
 	for i, o := range outcomes {
