@@ -2,6 +2,7 @@ package site
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -17,9 +18,10 @@ type pendings struct {
 	done   sync.WaitGroup
 	stir   stir // somebody has begun to wait
 
-	mu      sync.Mutex // guards what follows, and all delays
+	keys map[pendingKey]*pendingLook // of the goroutine
+
+	mu      sync.Mutex // guards what follows
 	waiting []*delay   // in the order in which they came
-	keys    map[pendingKey]*pendingLook
 }
 
 // pendingKey is a record as one shard has it.
@@ -30,7 +32,7 @@ type pendingKey struct {
 
 // pendingLook is what the replica here said of a record for which somebody waits.
 type pendingLook struct {
-	since   time.Duration // when it was looked at first, by the clock of the process
+	since   time.Duration // since when it is pending, by the clock of the process
 	next    time.Duration // when it is worth another look
 	applied uint64        // up to which entry the replica had come
 	pending bool
@@ -40,14 +42,14 @@ type pendingLook struct {
 
 // delay is one transaction that waits for records which a payment under way has left pending.
 type delay struct {
-	keys   []pendingKey
-	free   chan<- struct{} // has room for one: that of the call which it belongs to
-	from   time.Duration   // when it may be asked again although its replica has not seen anything pending: it may be behind the leader
-	until  time.Duration   // when it is asked again although it is pending here: likewise
-	seen   bool            // pending here
-	times  int             // that it has waited
-	over   bool            // not waited for, or not any more
-	queued bool
+	keys  []pendingKey
+	free  chan<- struct{} // has room for one: that of the call which it belongs to
+	from  time.Duration   // when it may be asked again although its replica has not seen anything pending: it may be behind the leader
+	until time.Duration   // when it is asked again although it is pending here: likewise
+	times int             // that it has waited before
+	seen  bool            // pending here; of the goroutine
+
+	over, queued bool // guarded by pendings.mu: its wait has come to its end; it waits
 }
 
 const (
@@ -55,6 +57,7 @@ const (
 	pendingSeldom = 100 * time.Millisecond // between two looks at a record that has been pending for a second
 	pendingMost   = time.Second            // after which the leader is asked, whatever is known here
 	pendingFew    = 4                      // are asked again at once for one record: one of them may leave it pending again
+	pendingRead   = 20 * time.Millisecond  // for all reads of a look: one that is in doubt has to wait for others
 	batchWait     = 500 * time.Millisecond // of a call of several, in which nothing came to its end
 )
 
@@ -96,14 +99,17 @@ func (d *delays) await(ctx context.Context, s *Site, txns []holdfast.Txn, outcom
 		late = timer.C
 	}
 	s.pendings.add(d, s.watch.now(), txns, outcomes)
-	select {
-	case <-ctx.Done():
-	case <-late:
-	case <-d.free:
-		return s.pendings.take(d)
+	for len(again) == 0 {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-late:
+			return nil
+		case <-d.free: // what has made it so may have been taken already
+			again = s.pendings.take(d)
+		}
 	}
-	s.pendings.drop(d)
-	return nil
+	return again
 }
 
 // add has those of a call wait that do not yet.
@@ -111,20 +117,16 @@ func (p *pendings) add(d *delays, now time.Duration, txns []holdfast.Txn, outcom
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for i := range outcomes {
-		if !isPending(outcomes[i]) {
+		last := d.list[i]
+		if !isPending(outcomes[i]) || last != nil && (last.queued || last.over) {
 			continue
 		}
-		x := d.list[i]
-		if x == nil {
-			x = &delay{keys: keysOf(&txns[i], outcomes[i].Shard), free: d.free}
-			d.list[i] = x
+		x := &delay{keys: keysOf(&txns[i], outcomes[i].Shard), free: d.free, until: now + pendingMost, queued: true}
+		if last != nil {
+			x.times = last.times + 1
 		}
-		if x.queued {
-			continue
-		}
-		x.from, x.until = now+settlePause<<min(x.times, 3), now+pendingMost
-		x.seen, x.over, x.queued = false, false, true
-		x.times++
+		x.from = now + settlePause<<min(x.times, 3)
+		d.list[i] = x
 		p.waiting = append(p.waiting, x)
 	}
 	p.stir.set()
@@ -162,6 +164,9 @@ func (p *pendings) take(d *delays) (again []int) {
 
 // drop ends the wait of a call.
 func (p *pendings) drop(d *delays) {
+	if len(d.list) == 0 {
+		return
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, x := range d.list {
@@ -173,13 +178,23 @@ func (p *pendings) drop(d *delays) {
 // lookPendings looks at every record for which somebody waits, unless nothing has changed, and ends waits. It reports whether any are left.
 func (s *Site) lookPendings(ctx context.Context) bool {
 	p, now := &s.pendings, s.watch.now()
-	p.mu.Lock()
-	defer p.mu.Unlock()
+	ctx, cancel := context.WithTimeout(ctx, pendingRead)
+	defer cancel()
 	for _, k := range p.keys {
 		k.freed, k.used = 0, false
 	}
-	for _, x := range p.waiting {
-		if s.stillPending(ctx, now, x) && now < x.until {
+	p.mu.Lock()
+	list := slices.Clone(p.waiting)
+	p.mu.Unlock()
+	still := make([]bool, len(list))
+	for i, x := range list {
+		still[i] = s.stillPending(ctx, now, x) && now < x.until
+	}
+	maps.DeleteFunc(p.keys, func(_ pendingKey, k *pendingLook) bool { return !k.used })
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for i, x := range list {
+		if still[i] || !x.queued {
 			continue
 		}
 		x.over, x.queued = true, false
@@ -189,11 +204,6 @@ func (s *Site) lookPendings(ctx context.Context) bool {
 		}
 	}
 	p.waiting = slices.DeleteFunc(p.waiting, func(x *delay) bool { return !x.queued })
-	for key, k := range p.keys {
-		if !k.used {
-			delete(p.keys, key)
-		}
-	}
 	return len(p.waiting) > 0
 }
 

@@ -116,7 +116,7 @@ func TestPendingRecordsAreWaitedForBesideTheReplica(t *testing.T) {
 // answers back up to the deadline.
 func TestABatchIsAnsweredInTime(t *testing.T) {
 	t.Parallel()
-	f, _, payer, _, key := unsettled(t)
+	f, u, payer, payee, key := unsettled(t)
 	s, nobody := f.site(1), account(t, 7, 950)
 	list := []holdfast.Txn{f.pay(payer, account(t, 3, 20), 1), write(f, key, "again"), f.pay(payer, account(t, 3, 20), 2)}
 	for i := range 8 {
@@ -141,6 +141,28 @@ func TestABatchIsAnsweredInTime(t *testing.T) {
 			t.Errorf("%d: %+v", i, o)
 		}
 	}
+
+	u.settles.Store(true)
+	list = nil
+	for i := range 8 { // each has to wait for the one before
+		pay := f.pay(payer, payee, 1)
+		pay.Records = write(f, key, fmt.Sprint(i)).Records
+		list = append(list, pay)
+	}
+	f.until("all of one call that write one record", func() (string, bool) {
+		outcomes, err := s.Submit(context.Background(), list, false)
+		for _, o := range outcomes {
+			if o.Status != holdfast.Done {
+				return fmt.Sprintf("%+v, %v", o, err), false
+			}
+		}
+		return "", true
+	})
+	f.settled()
+	if r, _, err := s.Books().Record(context.Background(), key); err != nil || r.Version != 9 {
+		t.Errorf("%+v, %v", r, err)
+	}
+	f.audit()
 }
 
 // TestAnOldMapMisplacesNothing: a site whose map does not know of a move yet finds that records of several owners fit together, or that they did

@@ -65,6 +65,7 @@ func (s *Site) submit(ctx context.Context, txns []holdfast.Txn, bulk bool, outco
 	defer cancel()
 	s.submitOnce(ctx, txns, bulk, outcomes)
 	var waiting delays
+	defer s.pendings.drop(&waiting)
 	for {
 		again := s.lookAgain(ctx, txns, outcomes, &waiting)
 		if len(again) == 0 {
