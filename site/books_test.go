@@ -74,6 +74,7 @@ func (x *scribe) line(n int) string {
 // within it and with payments that leave it and come to it. Nobody is refused, no line is lost, no version comes twice, and what lists
 // records lists each once.
 func TestRecordsMoveUnderLoad(t *testing.T) {
+	t.Parallel()
 	f := newFleet(t, 3, 2)
 	s, ctx := f.site(1), context.Background()
 	nomad, spouse, far, bank := account(t, 1, 10), account(t, 2, 10), account(t, 4, 900), account(t, 5, 20)
