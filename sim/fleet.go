@@ -187,7 +187,11 @@ func newFleet(seed uint64, o Options, traced bool) *fleet {
 		f.shards[i].pace = &f.pace
 		f.worlds = append(f.worlds, newWorld(seed, s, shards, rng))
 	}
-	for i := range shards * (2 + rng.IntN(4)) {
+	each := 2 + rng.IntN(4)
+	if o.Trades { // these are the callers that count here
+		each, f.bulk = 1, 0
+	}
+	for i := range shards * each {
 		f.clients = append(f.clients, &client{f: f, n: i + 1, shard: holdfast.ShardID(i%shards + 1)})
 	}
 	f.net.arrive = func(to holdfast.SiteID, do func()) { f.sites[to-1].arrive(do) }

@@ -114,7 +114,7 @@ func newMarket(f *fleet) *market {
 	for i := range 4 {
 		m.buyers = append(m.buyers, m.owner(5+i))
 	}
-	for i := range 3 + f.e.rng.IntN(5) {
+	for i := range 6 + f.e.rng.IntN(8) {
 		m.patrons = append(m.patrons, &patron{market: m, n: i + 1})
 	}
 	for _, o := range f.shards {
@@ -355,7 +355,7 @@ func (p *patron) next() {
 	if p.f.closing && p.ready() {
 		return
 	}
-	p.f.e.after(p.f.e.between(0, 2*p.f.think), func() {
+	p.f.e.after(p.f.e.between(0, p.f.think), func() {
 		if !p.ready() {
 			p.next()
 			return
