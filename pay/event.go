@@ -107,7 +107,9 @@ func (c *Cashier) tell(d *draft, merchant holdfast.Owner, zone string, e Event) 
 	if err != nil {
 		return err
 	}
-	d.need(keyOf(merchant, kindDay, day), 0)
+	if !plantedDayOpen() {
+		d.need(keyOf(merchant, kindDay, day), 0)
+	}
 	key := stamped(d.at, e.Kind.String(), e.OutTradeNo, e.Number, fmt.Sprint(len(d.Records), e.Other, e.Amount))
 	d.put(keyOf(merchant, kindEvent, key), 0, &e, index...)
 	return nil

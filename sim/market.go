@@ -33,6 +33,7 @@ type market struct {
 	gifts   []gift
 	drawn   []pay.TopUpAsk
 	frozen  []pay.AuthAsk
+	barred  map[holdfast.Owner]bool // frozen, or about to be
 	days    map[string]*dayPaid
 	legal   map[string]*pay.Trade // as last seen in the logs, by key
 	stats   MarketStats
@@ -54,6 +55,7 @@ type MarketStats struct {
 	Paid, Repaid, Cancelled, Closed                       int // acknowledged deals
 	Escrows, Disputes, Splits, Frozen, Sent, Drawn, Shown int
 	CodesTwice, CodesRefused, Settled, Judged, NeverDone  int
+	Barred int
 }
 
 // sale is a trade, and what everybody must see of it by now.
@@ -93,7 +95,7 @@ type dayPaid struct {
 const (
 	firstTrader = 700 // sequence of the first owner of a market
 	startMoney  = 20_000
-	officeLag   = holdfast.Time(pay.SettleLag + time.Second)
+	officeEarly = 1500 * time.Millisecond // how far ahead the clock is by which days are settled
 	firstDay    = "2025-12-31" // of every merchant, until his midnight
 	secondDay   = "2026-01-01"
 )
@@ -104,6 +106,7 @@ var yuan = assets[0]
 func newMarket(f *fleet) *market {
 	m := &market{
 		f: f, owners: map[uint32]holdfast.Owner{}, days: map[string]*dayPaid{}, legal: map[string]*pay.Trade{},
+		barred: map[holdfast.Owner]bool{},
 		secret: [pay.SecretBytes]byte{1, 2, 3},
 	}
 	m.bank = m.owner(0)

@@ -93,14 +93,16 @@ func (p *patron) draw() []*deal {
 		return []*deal{p.withdraw()}
 	case n < 93:
 		return []*deal{p.freeze()}
-	case n < 97:
+	case n < 96:
 		return one(p.recent(anySale), p.query)
+	case n < 97:
+		return []*deal{p.bar(p.buyer())}
 	}
 	s := &p.stalls[rng.IntN(len(p.stalls))]
-	if p.f.e.now < s.midnight {
+	if p.f.e.now < s.midnight-officeEarly {
 		return nil
 	}
-	at := p.now() + officeLag
+	at := p.now() + holdfast.Time(officeEarly+pay.SettleLag+time.Second)
 	return []*deal{p.settle(s, firstDay, at), p.settle(s, firstDay, at)}
 }
 
@@ -376,6 +378,27 @@ func (p *patron) freeze() *deal {
 		},
 		told:    func() { p.market.stats.Frozen++; p.bought(s, payer) },
 		missing: func(c *pay.Cashier) string { return unless(isPaid(c, s, payer), "the payment") },
+	}
+}
+
+// bar freezes a customer's wallet, as an operator does, or lets it go: while it is frozen every payment to it is refused where it lands.
+func (m *market) bar(o holdfast.Owner) *deal {
+	c := holdfast.AccountChange{Op: holdfast.FreezeAccount, ID: holdfast.AccountID{Owner: o, Purpose: pay.Wallet, Asset: yuan}}
+	if m.barred[o] {
+		c.Op = holdfast.ThawAccount
+	}
+	m.barred[o] = !m.barred[o]
+	m.stats.Barred++
+	t := &holdfast.Txn{ID: m.f.worlds[0].id(), Accounts: []holdfast.AccountChange{c}}
+	return &deal{
+		what: fmt.Sprintf("the wallet of %s is frozen: %v", o, m.barred[o]),
+		do: func(at *till) error {
+			o, err := at.Books.Submit(at.ctx, t)
+			if err == nil && o.Status == holdfast.Unknown {
+				err = &pay.Pending{ID: t.ID}
+			}
+			return err
+		},
 	}
 }
 
