@@ -23,8 +23,12 @@ func (a *api) reconciliationRoutes(r *router) {
 		name, summary, text string
 		how                 func(*till) func(context.Context, string, string, holdfast.Time) (pay.Case, error)
 	}{
-		{"explain", "Say why a difference is there and what is under way", "It stays on the list. ", func(t *till) func(context.Context, string, string, holdfast.Time) (pay.Case, error) { return t.ExplainCase }},
-		{"close", "Say why nothing more is done about a difference", "It comes again if something else is to be seen. ", func(t *till) func(context.Context, string, string, holdfast.Time) (pay.Case, error) { return t.CloseCase }},
+		{"explain", "Say why a difference is there and what is under way", "It stays on the list. ", func(t *till) func(context.Context, string, string, holdfast.Time) (pay.Case, error) {
+			return t.ExplainCase
+		}},
+		{"close", "Say why nothing more is done about a difference", "It comes again if something else is to be seen. ", func(t *till) func(context.Context, string, string, holdfast.Time) (pay.Case, error) {
+			return t.CloseCase
+		}},
 	} {
 		add[workCaseIn, jsonOut[CaseBody]](r, operation{
 			name: v.name + "-case", method: post, path: "/v1/reconciliation/cases/{case}/" + v.name, tag: tagTrades, summary: v.summary,
