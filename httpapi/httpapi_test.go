@@ -836,6 +836,7 @@ func FuzzRequest(f *testing.F) {
 	for _, path := range []string{
 		"/v1/accounts/" + wallet, "/v1/accounts/" + wallet + "/statement", "/v1/transfers", "/v1/transactions", "/v1/holds", "/v1/holds/" + uuid1 + "/post",
 		"/v1/records", "/v1/records/a%2Fb", "/v1/owners", "/v1/messages", "/v1/messages/acknowledge", "/v1/shards/1/leader", "/v1/shards/1/home", "/v1/sites", "/v1/sites/plan", "/v1/survival", "/readyz", "/metrics",
+		"/v1/customers", "/v1/customers/" + must(ownerOf(2)).String() + "/statement", "/v1/payouts", "/v1/trades/" + must(ownerOf(1)).String() + "/T/pay",
 	} {
 		f.Add(byte(0), path, "at=2015-05-27T09:00:00Z", uuid1, "250ms", "{}")
 		f.Add(byte(1), path, "consistency=stale&limit=1000", "", "0s", `{"transfers":[{"amount":1}]}`)
