@@ -28,6 +28,7 @@ func (a *api) sellerRoutes(r *router) {
 	a.settlementRoutes(r)
 	a.eventRoutes(r)
 	a.webhookRoutes(r)
+	a.reconciliationRoutes(r)
 }
 
 func (a *api) merchantRoutes(r *router) {

@@ -37,7 +37,7 @@ func (a *api) reconciliationRoutes(r *router) {
 	}
 	add[depositsIn, jsonOut[depositsBody]](r, operation{
 		name: "find-deposits", method: get, path: "/v1/reconciliation/deposits", tag: tagTrades, summary: "Page through the deposits at a bank of which nobody knows whose they are",
-		action: guard.ReadMoney, handle: a.atTill(getDeposits),
+		action: guard.RestrictPayments, handle: a.atTill(getDeposits),
 	})
 	add[assignDepositIn, jsonOut[DepositBody]](r, operation{
 		name: "assign-deposit", method: post, path: "/v1/reconciliation/deposits/{deposit}/assign", tag: tagTrades, summary: "Say whose a deposit is: the money goes into the wallet",
@@ -177,4 +177,65 @@ type assignDepositIn struct {
 
 type assignDepositBody struct {
 	To string `json:"to" doc:"The customer whose it is, 16 digits" example:"2088000000010420"`
+}
+
+// DepositBody is money that has come into an account of the platform at a bank.
+type DepositBody struct {
+	ID     string `json:"id"`
+	Bank   string `json:"bank"`
+	Ref    string `json:"ref" doc:"The bank's own reference"`
+	Asset  string `json:"asset" example:"CNY"`
+	Amount int64  `json:"amount" doc:"In minor units"`
+	Text   string `json:"text,omitempty" doc:"What the payer has written"`
+	Time   string `json:"time,omitempty" format:"date-time"`
+	Status string `json:"status" enum:"credited,unassigned,assigned"`
+	Why    string `json:"why,omitempty" doc:"It could not be assigned by itself"`
+	Owner  string `json:"owner,omitempty" doc:"Who has got it, 16 digits"`
+}
+
+type depositsBody struct {
+	Deposits []DepositBody `json:"deposits"`
+	Next     string        `json:"next,omitempty" doc:"Cursor of the next page; left out on the last one"`
+}
+
+var depositStates = map[pay.DepositStatus]string{
+	pay.DepositCredited: "credited", pay.DepositUnassigned: "unassigned", pay.DepositAssigned: "assigned",
+}
+
+func depositBodyOf(v *pay.Deposit) DepositBody {
+	return DepositBody{
+		ID: v.ID, Bank: v.Via, Ref: v.Ref, Asset: assetText(v.Asset), Amount: int64(v.Amount), Text: v.Text, Time: timeText(v.At),
+		Status: depositStates[v.Status], Why: v.Why, Owner: ownerText(v.Owner),
+	}
+}
+
+func getDeposits(ctx context.Context, t *till) error {
+	after, limit, err := t.x.page()
+	if err != nil {
+		return err
+	}
+	list, next, err := t.UnassignedDeposits(ctx, after, limit)
+	if err != nil {
+		return err
+	}
+	body := depositsBody{Deposits: []DepositBody{}, Next: next}
+	for i := range list {
+		body.Deposits = append(body.Deposits, depositBodyOf(&list[i]))
+	}
+	return t.x.sendJSON(http.StatusOK, body)
+}
+
+func postDepositAssign(ctx context.Context, t *till) error {
+	var to holdfast.Owner
+	if err := t.x.object(assignMembers, func(s *scanner, _ string) { to = s.owner() }); err != nil {
+		return err
+	}
+	if to == 0 {
+		return edgeMalformed.field("to", "name the customer whose it is: 16 digits")
+	}
+	v, err := t.AssignDeposit(ctx, t.x.r.PathValue("deposit"), to, t.at)
+	if err != nil {
+		return renamed(err, "id", "deposit")
+	}
+	return t.x.sendJSON(http.StatusOK, depositBodyOf(&v))
 }
