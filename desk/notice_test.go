@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"holdfast/pay"
+	"holdfast/pay/paytest"
 )
 
 // checkSigned verifies a notice or return as merchants do: over all but sign, sign_type and what is not ours.
@@ -233,6 +234,44 @@ func TestBills(t *testing.T) {
 	w.refused("TYPE_NOT_SUPPORTED", method, map[string]any{"bill_type": "trade", "bill_date": "2026-11-27", "smid": "x"})
 	w.refused("BILL_DATE_BEFORE_REGISTRATION", method, map[string]any{"bill_type": "trade", "bill_date": "2026-11-26"})
 	w.refused("BILL_NOT_EXIST", method, map[string]any{"bill_type": "trade", "bill_date": "2019-11-26"})
+}
+
+// TestABillThatCannotBeFinishedIsCutOff: a row that is not decided makes no bill that looks whole, and too many bills at once wait.
+func TestABillThatCannotBeFinishedIsCutOff(t *testing.T) {
+	w := newWorld(t)
+	const method = "alipay.data.dataservice.bill.downloadurl.query"
+	w.done("alipay.trade.pay", w.payment(0, "A", "10.00"))
+	day := w.now
+	w.now = day.AddDate(0, 0, 1)
+	ask := map[string]any{"bill_type": "trade", "bill_date": day.Format(time.DateOnly)}
+	address := strings.TrimPrefix(w.done(method, ask).text("bill_download_url"), "https://pay.example")
+	fetch := func() (rec *httptest.ResponseRecorder, cut bool) {
+		rec = httptest.NewRecorder()
+		defer func() { cut = recover() == http.ErrAbortHandler }()
+		w.desk.BillHandler().ServeHTTP(rec, httptest.NewRequest(http.MethodGet, address, nil))
+		return rec, false
+	}
+	for range maxBills {
+		w.desk.bills <- struct{}{}
+	}
+	if rec, _ := fetch(); rec.Code != http.StatusServiceUnavailable || rec.Header().Get("Retry-After") == "" {
+		t.Errorf("with too many at once: %d", rec.Code)
+	}
+	for range maxBills {
+		<-w.desk.bills
+	}
+	late := w.now
+	w.now = day
+	w.faulty(paytest.Stuck)
+	w.unknown("alipay.trade.refund", map[string]any{"out_trade_no": "A", "refund_amount": "4.00", "out_request_no": "R1"})
+	w.now = late
+	if rec, cut := fetch(); !cut {
+		t.Errorf("a bill with a row that is not decided: %d, %d bytes", rec.Code, rec.Body.Len())
+	}
+	w.books.Deliver()
+	if rec, cut := fetch(); cut || rec.Code != http.StatusOK || len(w.desk.bills) != 0 {
+		t.Errorf("and when it is decided: %d", rec.Code)
+	}
 }
 
 // sent notes that the notice of an event has been sent.

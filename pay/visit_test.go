@@ -247,7 +247,24 @@ func TestNumbersSayWhatTheyAre(t *testing.T) {
 	for _, no := range []string{no[:31] + "x", no[:28], no[:27] + "00000"} {
 		w.refused(pay.OrderUnknown, two(w.cashier.FindTransfer(w.ctx, no)))
 	}
+	w.refused(pay.TradeUnknown, two(w.cashier.FindTrade(w.ctx, auth.AuthNo)))
+	w.refused(pay.AuthUnknown, two(w.cashier.FindAuth(w.ctx, trade.TradeNo)))
 	w.audit()
+}
+
+// TestANumberThatIsTakenIsTakenOnce: two numbers of trades can come to the same digits, so those of one trade differ by the moment.
+func TestANumberThatIsTakenIsTakenOnce(t *testing.T) {
+	var numbers []string
+	for range 2 {
+		w := newWorld(t)
+		w.now += holdfast.Time(len(numbers))
+		made, err := w.cashier.Create(w.ctx, w.offer(0, "A", 1, pay.Plain), w.now)
+		w.must(err)
+		numbers = append(numbers, made.TradeNo)
+	}
+	if numbers[0] == numbers[1] || numbers[0][:19] != numbers[1][:19] {
+		t.Errorf("%s, %s", numbers[0], numbers[1])
+	}
 }
 
 // TestKindsOfDocumentsAreDifferent: the number says of what kind a body is, for ever.
