@@ -114,7 +114,7 @@ func TestUnknownIsNeverFailed(t *testing.T) {
 	}
 	notFailed := []string{"!Nothing was taken", "!refused", "!Not paid", "!failed"}
 	for site := range w.sites {
-		w.get(site, next, "en").status(200).has(append(notFailed, "We are finding out", words["asking"].en, `http-equiv="refresh" content="3"`, "!<form")...)
+		w.get(site, next, "en").status(200).has(append(notFailed, "We are finding out", words["asking"].en, `http-equiv="refresh" content="3"`, "!<form", "!shop.example")...)
 		w.get(site, next, "zh").status(200).has("正在确认付款结果", "!没有扣款", "!失败")
 		w.get(site, next+"&still=1", "en").has("!http-equiv")
 	}
