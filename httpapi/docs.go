@@ -17,6 +17,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"holdfast"
+	"holdfast/pay"
 )
 
 // description opens the document.
@@ -99,8 +100,10 @@ func pageOf(doc *huma.OpenAPI) docsData {
 		Style: template.CSS(docsStyle),
 		Codes: docsCodes(),
 	}
-	for _, tag := range []string{tagAccounts, tagPayments, tagHolds, tagFleet} {
-		d.Groups = append(d.Groups, docsGroup{tag, docsOperations(doc, tag)})
+	for _, tag := range []string{tagCustomers, tagMerchants, tagTrades, tagAccounts, tagPayments, tagHolds, tagFleet} {
+		if list := docsOperations(doc, tag); len(list) > 0 {
+			d.Groups = append(d.Groups, docsGroup{tag, list})
+		}
 	}
 	return d
 }
@@ -136,6 +139,9 @@ func docsOperationOf(doc *huma.OpenAPI, op *huma.Operation) docsOperation {
 
 func docsFields(doc *huma.OpenAPI, s *huma.Schema) (fields []docsField) {
 	s = resolve(doc, s)
+	for _, one := range s.OneOf {
+		fields = append(fields, docsFields(doc, one)...)
+	}
 	for _, name := range slices.Sorted(maps.Keys(s.Properties)) {
 		p := s.Properties[name]
 		where := ""
@@ -181,6 +187,11 @@ func docsCodes() (codes []docsCode) {
 	for _, c := range edgeCodes {
 		if _, err := holdfast.ParseCode(c.name); err != nil { // the ledger has the others
 			codes = append(codes, docsCode{c.name, c.advice, c.status})
+		}
+	}
+	for _, c := range pay.Codes() {
+		if _, err := holdfast.ParseCode(string(c)); err != nil {
+			codes = append(codes, docsCode{string(c), c.Text(), payStatuses[c]})
 		}
 	}
 	return codes

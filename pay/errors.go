@@ -119,8 +119,12 @@ const (
 	PayeeBlocked       Code = "payee-blocked"
 	OrderUnknown       Code = "order-not-exist"
 	OrderStateWrong    Code = "order-status-error"
+	CaseUnknown        Code = "case-unknown"
+	CaseClosedBefore   Code = "case-closed"
 	DayNotOver         Code = "day-not-over"
 	EventUnknown       Code = "event-unknown"
+	EndpointUnknown    Code = "endpoint-unknown"
+	DeliveryUnknown    Code = "delivery-unknown"
 	LedgerRefused      Code = "ledger-refused"
 	TradeTokenConflict Code = "token-taken"
 )
@@ -186,8 +190,12 @@ var texts = map[Code]string{
 	PayeeBlocked:       "The payee cannot take money just now: ask them to contact the support.",
 	OrderUnknown:       "There is no such order: check the number.",
 	OrderStateWrong:    "The order is not in a state for this: query it to see its state.",
+	CaseUnknown:        "There is no such case: list them to see those there are.",
+	CaseClosedBefore:   "The case is closed: it opens by itself if the two sides differ in another way.",
 	DayNotOver:         "The day is not over yet in the merchant's time zone: settle it some minutes after midnight there.",
 	EventUnknown:       "There is no such event: list them to see those there are.",
+	EndpointUnknown:    "There is no such webhook endpoint: list them to see those there are.",
+	DeliveryUnknown:    "There is no such delivery: list them to see those there are.",
 	LedgerRefused:      "The ledger refused the transaction: tell the support, with the time and the numbers of the request.",
 	TradeTokenConflict: "The QR code to be made exists already: ask again, with fresh random bytes.",
 }

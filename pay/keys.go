@@ -28,8 +28,19 @@ import (
 //	auth/<out_order_no>               of the merchant: an authorisation that he asked for
 //	freeze/<auth_no>                  of the customer: what is frozen, and frozen/<auth_no>/<out_request_no> each operation
 //	transfer/<number>, topup/<number>, withdraw/<number>, payout/<day>-<asset>
-//	event/<time>-<hash>               what a merchant has to be told, and the rows of his statement
+//	event/<time>-<hash>               what a merchant is told, and the rows of his statement
+//	endpoints                         where he wants to be told
+//	delivery/<time, inverted>-<hash>/<target>  what became of telling him of an event, latest event first
+//	mark/<name>                       of the platform: how far work in the background has come
 //	day/<day>                         a day that has been closed, settled/<day>/<asset> what was paid out, carry/<asset> what was left over
+//	nextday                           of a merchant: the day that is settled next
+//	account/<name>                    an account at a bank that money is paid out to, sealed
+//	topref/<digits>                   which top-up a reference in a deposit means
+//
+// And of the platform itself:
+//
+//	deposit/<hash>                    money that a bank has brought, and seen/<bank>-<asset> how far its deposits have been read
+//	case/<id>                         a difference between a bank's book and the ledger; book/<bank>-<asset> the last statement compared
 func keyOf(o holdfast.Owner, parts ...string) string {
 	return holdfast.OwnedKey(o, strings.Join(parts, "/"))
 }
@@ -61,6 +72,13 @@ const (
 	kindDay      = "day"
 	kindSettled  = "settled"
 	kindCarry    = "carry"
+	kindNextDay  = "nextday"
+	kindAccount  = "account"
+	kindTopRef   = "topref"
+	kindDeposit  = "deposit"
+	kindSeen     = "seen"
+	kindCase     = "case"
+	kindBook     = "book"
 )
 
 // maxNumber is the longest number of a request, in bytes.
@@ -129,9 +147,14 @@ func stamped(t holdfast.Time, parts ...string) string {
 // minute is the key of an index that lists what is due in the minute of t.
 func minute(index string, t holdfast.Time) string { return fmt.Sprintf("%s/%d", index, int64(t)/60e9) }
 
-// dueIndex and eventIndex name what is due to be done, and to be told; bankIndex the orders that wait for a bank.
+// dueIndex names what is due to be done; eventIndex all events, toldIndex the deliveries of those, and retryIndex deliveries that are due;
+// bankIndex what has to do with banks, and nextDayIndex the days to be settled in an hour.
 const (
 	dueIndex   = "pay/due"
 	eventIndex = "pay/event"
+	toldIndex  = "pay/told"
+	retryIndex = "pay/delivery"
 	bankIndex  = "pay/bank"
+
+	nextDayIndex = "pay/nextday"
 )

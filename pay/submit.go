@@ -83,6 +83,8 @@ type draft struct {
 	at   holdfast.Time
 	code uint32       // of all transfers
 	ref  holdfast.Ref // of all transfers
+
+	events []*Event // that the transaction writes
 }
 
 // Codes of transfers, for statements. The numbers are in logs: append, never renumber.
@@ -139,6 +141,11 @@ func (c *Cashier) submit(ctx context.Context, d *draft) error {
 	case err != nil:
 		return &Unavailable{Code: o.Code, Err: err}
 	case o.Status == holdfast.Done:
+		for _, e := range d.events {
+			if c.Told != nil {
+				c.Told(e)
+			}
+		}
 		return nil
 	case o.Status == holdfast.Unknown && plantedUnknownFailed():
 		return refuse(LedgerRefused, "")

@@ -29,6 +29,15 @@ type Order struct {
 	At      holdfast.Time  // when it was asked for
 	Changed holdfast.Time
 	Bank    string // what the bank calls it, or the reason it gave
+
+	// Of withdrawals and payouts. To is whom to pay, sealed; "": not known yet, so that it waits. Via is the bank that it was sent to first,
+	// and no other one is asked about it; Sent is the moment of the last attempt, 0: there was none.
+	To, Via  string
+	Sent     holdfast.Time
+	Recalled bool   // its owner wants the money back: it is not sent any more
+	Accepted bool   // the bank has said that it has it
+	Doubtful bool   // the bank has contradicted itself about it
+	Last     uint64 // a hash of the last [BankChange]
 }
 
 // OrderStatus is how far an order has come. The numbers are in records: append, never renumber.
@@ -54,7 +63,7 @@ func (s OrderStatus) String() string {
 	return "invalid"
 }
 
-func (*Order) kind() (byte, byte) { return 15, 1 }
+func (*Order) kind() (byte, byte) { return 15, 2 }
 
 func (v *Order) layout(c *coder) {
 	number(c, &v.Status)
@@ -65,6 +74,13 @@ func (v *Order) layout(c *coder) {
 	signed(c, &v.At)
 	signed(c, &v.Changed)
 	text(c, &v.Bank)
+	text(c, &v.To)
+	text(c, &v.Via)
+	signed(c, &v.Sent)
+	flag(c, &v.Recalled)
+	flag(c, &v.Accepted)
+	flag(c, &v.Doubtful)
+	number(c, &v.Last)
 }
 
 // Transfer sends money from one wallet to another. The same number is answered as the first time.
@@ -113,7 +129,7 @@ func (c *Cashier) transfer(ctx context.Context, ask *TransferAsk, o *Order, key 
 		if err != nil {
 			return err
 		}
-		d.put(keyOf(ask.From, kindNo, TransferNo(ask.From, ask.Number, now)), 0, &pointer{OutTradeNo: ask.Number})
+		d.put(keyOf(ask.From, kindNo, TransferNo(ask.From, ask.Number, now)), 0, &pointer{To: toTransfer, OutTradeNo: ask.Number})
 	} else {
 		if err := c.spending(ctx, &d, from, ask.Amount, key); err != nil {
 			return err

@@ -48,7 +48,8 @@ not start, says which directory it is, and deletes nothing: with other sites run
 site that is alone keeps its data and needs its directory from a backup.
 
 --rehearse is for drills: while FILE (TOML) says write_delay = "150ms", every write to the disk takes that much longer, and while it says
-http_hangs = true, requests are taken and not answered. It may come, change and go at any time. Without the flag there is nothing of
+http_hangs = true, requests are taken and not answered; clock_ahead = "30h" lets payments of people, settlements above all, believe
+that it is the next day. It may come, change and go at any time. Without the flag there is nothing of
 it; with it the log says so when the site starts.
 
 SIGTERM or Ctrl-C stop it in order: leaderships are handed over, what is under way is finished.`,
