@@ -1,6 +1,7 @@
 package checkout
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -40,11 +41,13 @@ type Config struct {
 	Now      func() time.Time // nil: time.Now
 	Limit    int              // requests at once; 0: 1024. More are asked to come again
 	Deadline time.Duration    // of a page; 0: 8 s
+	Linger   time.Duration    // how long a paid page is shown before it goes on to the merchant, in whole seconds; 0: 5 s
 }
 
 const (
 	defaultLimit    = 1024
 	defaultDeadline = 8 * time.Second
+	defaultLinger   = 5 * time.Second
 	maxForm         = 4 << 10
 )
 
@@ -63,21 +66,16 @@ func New(cfg Config) (http.Handler, error) {
 		return nil, errors.New("checkout: Cashier must be given")
 	case err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" || u.RawQuery != "" || strings.HasSuffix(cfg.Public, "/"):
 		return nil, errors.New("checkout: Public must be an http or https address without a query or a slash at its end, as https://pay.example.com")
-	case cfg.Limit < 0 || cfg.Deadline < 0:
-		return nil, errors.New("checkout: Limit and Deadline cannot be below 0")
+	case cfg.Limit < 0 || cfg.Deadline < 0 || cfg.Linger < 0:
+		return nil, errors.New("checkout: Limit, Deadline and Linger cannot be below 0")
 	}
 	p := &pages{Config: cfg, codes: newTries()}
-	if p.Limit == 0 {
-		p.Limit = defaultLimit
-	}
-	if p.Deadline == 0 {
-		p.Deadline = defaultDeadline
-	}
+	p.Limit = cmp.Or(p.Limit, defaultLimit)
+	p.Deadline = cmp.Or(p.Deadline, defaultDeadline)
+	p.Linger = cmp.Or(p.Linger, defaultLinger)
+	p.Logger = cmp.Or(p.Logger, slog.New(slog.DiscardHandler))
 	if p.Now == nil {
 		p.Now = time.Now
-	}
-	if p.Logger == nil {
-		p.Logger = slog.New(slog.DiscardHandler)
 	}
 	return p.guarded(p.routes()), nil
 }

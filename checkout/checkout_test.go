@@ -67,7 +67,7 @@ func TestPaidWithACodeAtAnotherSite(t *testing.T) {
 	}
 	back := `href="https://shop.example/paid?order=7&amp;sign=a%2Bb"`
 	w.get(0, next, "zh").status(200).has("Paid", back, `<noscript><meta http-equiv="refresh" content="0; url=https://shop.example/paid?order=7&amp;sign=a%2Bb">`,
-		"Go back to the shop", `data-state="paid"`, "!<form", "2026-11-27 17:00 GMT&#43;08:00", "!shop.example/cart")
+		"Go back to the shop", `data-state="paid"`, `data-in="5"`, "!<form", "2026-11-27 17:00 GMT&#43;08:00", "!shop.example/cart")
 	w.get(0, next+"&stay=1", "").has(back, "!http-equiv", "!data-in")
 	for site := range w.sites { // the browser sends the form again, to any site
 		if again := w.post(site, "/cashier/"+token+"?lang=en", spaced, "zh").goes(); again != next {
@@ -114,7 +114,7 @@ func TestUnknownIsNeverFailed(t *testing.T) {
 	}
 	notFailed := []string{"!Nothing was taken", "!refused", "!Not paid", "!failed"}
 	for site := range w.sites {
-		w.get(site, next, "en").status(200).has(append(notFailed, "We are finding out", words["asking"].en, `http-equiv="refresh" content="3"`, "!<form")...)
+		w.get(site, next, "en").status(200).has(append(notFailed, "We are finding out", words["asking"].en, `http-equiv="refresh" content="3"`, "!<form", "!shop.example")...)
 		w.get(site, next, "zh").status(200).has("正在确认付款结果", "!没有扣款", "!失败")
 		w.get(site, next+"&still=1", "en").has("!http-equiv")
 	}
@@ -172,6 +172,15 @@ func TestNotNow(t *testing.T) {
 	w.get(0, "/cashier/state/"+token, "").status(503).has(`"unavailable"`)
 }
 
+// TestTheLookIsNotNoted: that somebody has seen the trade is written down, and nobody knows whether it was.
+func TestTheLookIsNotNoted(t *testing.T) {
+	w := newWorld(t)
+	token := w.trade("A")
+	w.books.Fault = func(*holdfast.Txn) paytest.Fault { return paytest.AnswerLost }
+	w.get(0, "/cashier/"+token, "en").status(503).has(`data-state="unavailable"`, `http-equiv="refresh"`)
+	w.get(1, "/cashier/"+token, "en").status(200).has(`data-state="waiting"`)
+}
+
 func must[T any](v T, _ bool) T { return v }
 
 func TestEveryState(t *testing.T) {
@@ -216,7 +225,7 @@ func TestProtectedTradesSayWhoKeepsTheMoney(t *testing.T) {
 	w.get(0, w.post(0, "/cashier/"+token, w.code(0), "en").goes(), "en").has(words["paid-protected"].en)
 }
 
-// TestPaidMeanwhileByAnother: between the look at the trade and the payment another wallet pays, or the merchant closes, or the time is over.
+// TestMeanwhile: between the look at the trade and the payment another wallet pays, or the merchant closes, or the time is over.
 func TestMeanwhile(t *testing.T) {
 	w := newWorld(t)
 	token := w.trade("A")
@@ -507,6 +516,7 @@ func TestConfigs(t *testing.T) {
 	for _, cfg := range []Config{
 		{Public: "https://pay.example.com"}, {Cashier: w}, {Cashier: w, Public: "pay.example.com"}, {Cashier: w, Public: "https://pay.example.com/"},
 		{Cashier: w, Public: "ftp://pay.example.com"}, {Cashier: w, Public: "https://pay.example.com", Limit: -1},
+		{Cashier: w, Public: "https://pay.example.com", Linger: -1},
 	} {
 		if _, err := New(cfg); err == nil || !strings.HasPrefix(err.Error(), "checkout: ") {
 			t.Errorf("%+v: %v", cfg, err)

@@ -47,9 +47,9 @@ var words = map[string]said{
 	"trade-no": {"交易号", "Trade number"},
 	"paid-at":  {"付款时间", "Paid at"},
 	"until":    {"付款截止", "Pay until"},
-	"left":     {"剩余", "left:"},
+	"left":     {"剩余", "in"},
 
-	"waiting": {"等待付款。付款后本页会自动继续。", "Waiting for your payment. This page goes on by itself once it has arrived."},
+	"waiting": {"等待付款。", "Waiting for your payment."},
 	"asking": {
 		"已提交付款，结果还没有返回，我们正在查询。请不要担心：同一笔订单只会收一次款。本页会自动更新。",
 		"Your payment was sent, and the answer has not come yet. Nothing can be taken twice: an order is paid once. This page asks for the result and updates itself.",
@@ -58,6 +58,7 @@ var words = map[string]said{
 		"还没有结果，我们仍在查询。您可以继续等待，也可以用新的付款码再付一次：如果两笔都到账，多付的一笔会自动退回。",
 		"There is no answer yet, and we go on asking. You can wait, or pay again with a new code: should both payments arrive, one of them goes back to you by itself.",
 	},
+	"goes-on":  {"付款后本页会自动继续。", "This page goes on by itself once it has arrived."}, // with scripts
 	"watching": {"请在手机上完成付款。本页会自动更新，付款后自动继续。", "Complete the payment on your phone. This page updates itself, and goes on once it is paid."},
 	"paid":     {"付款已完成。", "Your payment has arrived."},
 	"paid-protected": {
@@ -103,7 +104,7 @@ var words = map[string]said{
 	"back-to-form":    {"返回付款方式", "Back to the ways to pay"},
 	"quit":            {"不付款，返回商家", "Go back to the shop without paying"},
 	"return":          {"返回商家", "Go back to the shop"},
-	"returning":       {"即将自动返回商家", "Taking you back to the shop"},
+	"returning":       {"即将自动返回商家。", "Taking you back to the shop."},
 	"seconds":         {"秒", "s"},
 	"stay":            {"留在本页", "Stay on this page"},
 	"connection":      {"连接中断，正在重试。", "The connection is lost. Trying again."},

@@ -138,7 +138,7 @@ func TestPlainCodes(t *testing.T) {
 	}
 }
 
-// TestTheCodeDrawnIsTheCode draws the path again and compares the three finder patterns and the border, which every reader looks for first.
+// TestTheDrawing draws the path again and compares the three finder patterns and the border, which every reader looks for first.
 func TestTheDrawing(t *testing.T) {
 	d, err := drawQR("https://pay.example.com/q/0000000100100010203040506070809")
 	if err != nil {
