@@ -115,11 +115,19 @@ func (d *Desk) NoticeSent(ctx context.Context, merchant holdfast.Owner, notice s
 	if len(notice) != 32 {
 		return time.Time{}, false, nil
 	}
-	v, err := d.cashier.Delivery(ctx, merchant, notice[:16]+"-"+notice[16:]+":"+pay.NoticeTarget)
-	if why(err) == pay.DeliveryUnknown {
+	e, err := d.cashier.EventOf(ctx, merchant, notice[:16]+"-"+notice[16:])
+	if why(err) == pay.EventUnknown || err == nil && e.Notify == "" {
 		return time.Time{}, false, nil
 	}
-	return clocked(v.Begun), err == nil && v.Attempts > 0, err
+	if err != nil {
+		return time.Time{}, false, err
+	}
+	delivery := pay.Delivery{Event: e.Stamp(), Target: pay.NoticeTarget}
+	v, err := d.cashier.Delivery(ctx, merchant, delivery.ID())
+	if why(err) == pay.DeliveryUnknown {
+		return clocked(e.Time), true, nil // an attempt is written down after it, and the receiver may well ask during the first
+	}
+	return clocked(v.Begun), err == nil, err
 }
 
 // Return is the address to which the browser of a visit goes when the trade is paid, with the signed parameters that merchants show; "" when

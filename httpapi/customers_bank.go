@@ -39,7 +39,7 @@ func (a *api) customerBankRoutes(r *router) {
 		})
 		add[readCustomerIn, jsonOut[bankAccountsBody]](r, operation{
 			name: "list-" + v.who + "-bank-accounts", method: get, path: v.path, tag: v.tag, summary: "List the bank accounts of a " + v.who,
-			action: guard.ReadMoney, handle: a.atTill(getBankAccounts),
+			action: guard.ReadMoney, sellers: v.who == "merchant", handle: a.atTill(getBankAccounts),
 		})
 		add[removeBankAccountIn, jsonOut[bankAccountsBody]](r, operation{
 			name: "remove-" + v.who + "-bank-account", method: post, path: v.path + "/{account}/remove", tag: v.tag, summary: "Forget a bank account of a " + v.who,
@@ -162,6 +162,9 @@ func (t *till) known(ctx context.Context, o holdfast.Owner) (err error) {
 func getBankAccounts(ctx context.Context, t *till) error {
 	o, err := t.x.pathOwner("id")
 	if err != nil {
+		return err
+	}
+	if err := t.x.actsFor(o); err != nil {
 		return err
 	}
 	if err := t.known(ctx, o); err != nil {

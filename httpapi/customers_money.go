@@ -29,7 +29,7 @@ func (a *api) customerMoneyRoutes(r *router) {
 	add[readPayoutIn, jsonOut[payoutBody]](r, operation{
 		name: "read-payout", method: get, path: "/v1/payouts/{owner}/{number}", tag: tagCustomers, summary: "Read how far a withdrawal of a customer or a payout of a merchant is",
 		text:   "The number of a merchant's payout, which a settlement makes, is <day>-<asset>.",
-		action: guard.ReadMoney, handle: a.atTill(getPayout),
+		action: guard.ReadMoney, sellers: true, handle: a.atTill(getPayout),
 	})
 	add[readOrderIn, jsonOut[sentBody]](r, operation{
 		name: "read-sent-transfer", method: get, path: "/v1/customers/{id}/transfers/{number}", tag: tagCustomers, summary: "Read a transfer that a customer has sent",
@@ -267,6 +267,9 @@ func getPayout(ctx context.Context, t *till) error {
 func (t *till) payout(ctx context.Context) (b pay.BankOrder, o pay.Order, err error) {
 	b.Number = t.x.r.PathValue("number")
 	if b.Owner, err = t.x.pathOwner("owner"); err != nil {
+		return b, o, err
+	}
+	if err := t.x.actsFor(b.Owner); err != nil {
 		return b, o, err
 	}
 	var none *pay.Refusal

@@ -121,6 +121,12 @@ func TestCustomersFromClientToBooks(t *testing.T) {
 	refused("trade-has-success", only(c.PayTrade(ctx, m.merchant, "T-1", m.bob)))
 	refused("trade-not-exist", only(c.PayTrade(ctx, m.merchant, "T-0", carol)))
 	refused("number-invalid", only(c.PayTrade(ctx, m.merchant, "T/0", carol)))
+	for _, number := range []string{"..", ".", "a:b_c-d.e"} { // whatever is a number, is one in a path as well
+		m.offer(number, 1, pay.Plain)
+		if paid, err := c.PayTrade(ctx, m.merchant, number, m.bob); err != nil || paid.OutTradeNo != number {
+			t.Errorf("the trade %q: %+v %v", number, paid, err)
+		}
+	}
 	for number, what := range map[string]func(context.Context, holdfast.Owner, string, holdfast.Owner) (client.Trade, error){
 		"E-1": c.ConfirmEscrow, "E-2": c.DisputeEscrow,
 	} {
