@@ -131,7 +131,10 @@ func newBankWorld(t *testing.T, seed uint64) *bankWorld {
 			}
 			return time.FixedZone(name, hours*3600), nil
 		},
-		Wait: func(ctx context.Context, n int) error { time.Sleep(time.Duration(n) * time.Millisecond); return ctx.Err() },
+		Wait: func(ctx context.Context, n int) error {
+			time.Sleep(time.Duration(n) * time.Millisecond)
+			return ctx.Err()
+		},
 	})
 	must(t, err)
 	must(t, w.cashier.OpenBank(w.ctx, w.now(), cny))

@@ -2,6 +2,7 @@ package desk
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
 	"time"
@@ -124,9 +125,22 @@ func (d *Desk) NoticeSent(ctx context.Context, merchant holdfast.Owner, notice s
 	return d.sent(ctx, &e)
 }
 
-// sent tells when the notice of an event was sent first.
-func (d *Desk) sent(_ context.Context, e *pay.Event) (first time.Time, found bool, err error) {
-	return clocked(e.Time), e.Attempts > 0, nil
+// sent tells when the notice of an event was sent first. What came of an attempt is written down after it, and a receiver may well ask during the
+// first one: then the notice is as old as its event.
+func (d *Desk) sent(ctx context.Context, e *pay.Event) (first time.Time, found bool, err error) {
+	if e.Notify == "" {
+		return time.Time{}, false, nil
+	}
+	delivery := pay.Delivery{Event: e.Stamp(), Target: pay.NoticeTarget}
+	v, err := d.cashier.Delivery(ctx, e.Merchant, delivery.ID())
+	var none *pay.Refusal
+	switch {
+	case errors.As(err, &none):
+		return clocked(e.Time), true, nil
+	case err != nil:
+		return time.Time{}, false, err
+	}
+	return clocked(v.Begun), true, nil
 }
 
 // Return is the address to which the browser of a visit goes when the trade is paid, with the signed parameters that merchants show; "" when

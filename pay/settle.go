@@ -341,3 +341,32 @@ func (c *Cashier) SettleNext(ctx context.Context, r *holdfast.Record, now holdfa
 	}
 	return days, nil
 }
+
+// SettledDay returns what was settled for a day of a merchant, in all currencies in which there was anything; none when the day has not been settled.
+func (c *Cashier) SettledDay(ctx context.Context, merchant holdfast.Owner, day string) ([]Settled, error) {
+	if err := validNumber(day, "day"); err != nil {
+		return nil, err
+	}
+	return c.settledDays(ctx, merchant, keyOf(merchant, kindSettled, day, ""), "", maxAssets)
+}
+
+func (c *Cashier) settledDays(ctx context.Context, merchant holdfast.Owner, prefix, after string, max int) (list []Settled, err error) {
+	records, err := c.Books.Records(ctx, prefix, after, max)
+	if err != nil {
+		return nil, &Unavailable{Err: err}
+	}
+	for i := range records {
+		var v Settled
+		if err := unpack(records[i].Key, records[i].Body, &v); err != nil {
+			return nil, &Unavailable{Err: err}
+		}
+		_, _, rest, _ := cutKey(records[i].Key)
+		day, asset, _ := strings.Cut(rest, "/")
+		v.Day = day
+		if v.Asset, err = holdfast.ParseAsset(asset); err != nil {
+			return nil, &Unavailable{Err: fmt.Errorf("%w: %w", ErrCorrupt, err)}
+		}
+		list = append(list, v)
+	}
+	return list, nil
+}

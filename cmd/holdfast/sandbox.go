@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -13,7 +14,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"holdfast"
+	"holdfast/guard"
 	"holdfast/pay"
+	"holdfast/site"
 )
 
 // sandboxName is the file that tells a merchant's developer everything about a sandbox, in its directory.
@@ -75,6 +78,54 @@ func (s *sandbox) code(now time.Time) (string, error) {
 		return "", fmt.Errorf("the buyer's phone: %s has no secret of %d hexadecimal digits", s.BuyerDevice, 2*pay.SecretBytes)
 	}
 	return pay.PaymentCode(s.Buyer, secret, holdfast.TimeOf(now)), nil
+}
+
+// box is a sandbox while its site runs. A nil one is none.
+type box struct {
+	file string
+	key  guard.Secret
+	bank *sandboxBank
+}
+
+// openSandbox starts the test bank and configures the site for it, if --sandbox was given.
+func (f *serveFlags) openSandbox(ctx context.Context, cfg *site.Config) (_ *box, err error) {
+	if !f.sandbox {
+		return nil, nil
+	}
+	b := &box{file: f.sandboxFile}
+	if b.file == "" {
+		b.file = filepath.Join(f.data, "sandbox", sandboxName)
+	}
+	if err := os.MkdirAll(filepath.Dir(b.file), 0o700); err != nil {
+		return nil, fmt.Errorf("make the directory of the sandbox: %w", err)
+	}
+	key, secret, err := newAPIKey(sandboxKeyName, guard.Operator) // a new one each time: the old one is not stored
+	if err != nil {
+		return nil, err
+	}
+	b.key = secret
+	if b.bank, err = startSandboxBank(ctx, filepath.Join(filepath.Dir(b.file), "bank")); err != nil {
+		return nil, err
+	}
+	cfg.Keys = append(cfg.Keys, site.APIKey{Name: key.Name, Role: key.Role, SHA256: key.Hash})
+	cfg.Banks = append(cfg.Banks, b.bank.section())
+	cfg.Payments.NotifyNetworks = append(cfg.Payments.NotifyNetworks, "127.0.0.0/8", "::1/128") // the developer's own machine
+	cfg.Payments.NotifyPlain = true
+	return b, nil
+}
+
+// fill makes what is in it, through the API at url.
+func (b *box) fill(ctx context.Context, url string) (s sandbox, err error) {
+	if b == nil {
+		return s, nil
+	}
+	return makeSandbox(ctx, url, b.key.Reveal(), b.file, b.bank)
+}
+
+func (b *box) close() {
+	if b != nil {
+		b.bank.stop()
+	}
 }
 
 func newSandbox() *cobra.Command {

@@ -1,0 +1,9 @@
+//go:build !linux
+
+package main
+
+import "syscall"
+
+// diesWithParent puts a child into a process group of its own. Only Linux can end it with its parent: elsewhere a sandbox that is killed with
+// SIGKILL leaves its test bank running.
+func diesWithParent() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setpgid: true} }
