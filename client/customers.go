@@ -159,9 +159,11 @@ type TopUp struct {
 	Asset  holdfast.Asset  `json:"asset"`
 	Amount holdfast.Amount `json:"amount"`
 	Asked  time.Time       `json:"asked"`
-	Since  time.Time       `json:"since"`  // it has had this status
-	Bank   string          `json:"bank"`   // what the bank calls it
-	Reason string          `json:"reason"` // why it will not come
+	Since  time.Time       `json:"since"` // it has had this status
+	// Reference is what the customer writes into the text of the bank transfer, so that the money finds the wallet.
+	Reference string `json:"reference"`
+	Bank      string `json:"bank"`   // what the bank calls it
+	Reason    string `json:"reason"` // why it will not come
 }
 
 // AnnounceTopUp notes that a customer brings money from a bank. It moves nothing. The same number again is answered as the first time.
@@ -184,19 +186,138 @@ type Payout struct {
 	Asset  holdfast.Asset  `json:"asset"`
 	Amount holdfast.Amount `json:"amount"`
 	Asked  time.Time       `json:"asked"`
-	Since  time.Time       `json:"since"`  // it has had this status
-	Bank   string          `json:"bank"`   // what the bank calls it
-	Reason string          `json:"reason"` // why it was returned
+	Since  time.Time       `json:"since"` // it has had this status
+
+	Recalled     bool      `json:"recalled"`      // its owner wants the money back: it is not sent any more
+	NeedsAccount bool      `json:"needs_account"` // it waits until its owner has told a bank account
+	Attempted    time.Time `json:"attempted"`     // when a bank was asked last
+	Accepted     bool      `json:"accepted"`      // the bank has said that it has it
+	Doubtful     bool      `json:"doubtful"`      // the bank has contradicted itself about it
+	Bank         string    `json:"bank"`          // what the bank calls it
+	Reason       string    `json:"reason"`        // why it was returned
+	Estimate     *Estimate `json:"estimate"`      // of one that waits; nil: nothing can be said
 }
 
-// Withdraw sends money from a wallet to the customer's bank. The same number again is answered as the first time, with how far it is.
-func (c *Client) Withdraw(ctx context.Context, id holdfast.Owner, m Money) (v Payout, err error) {
+// Estimate is what can be said of an order that waits for a bank.
+type Estimate struct {
+	Bank      string    `json:"bank"`  // which one pays it
+	Ahead     int       `json:"ahead"` // orders that come before it
+	Down      bool      `json:"bank_down"`
+	DownSince time.Time `json:"bank_down_since"`
+	// Soonest is how many seconds it takes if the bank answers from now on; Likely, if an outage lasts as long again as it has lasted. nil: how many
+	// orders the bank takes has not been measured.
+	Soonest *int64 `json:"soonest_s"`
+	Likely  *int64 `json:"likely_s"`
+}
+
+// BankAccount is an account at a bank.
+type BankAccount struct {
+	Number string `json:"number"` // an IBAN, or the bank's own number
+	Holder string `json:"holder"`
+}
+
+// Withdrawal is money that a customer sends to a bank: to the account that is kept under the name To ("": main), or to Account.
+type Withdrawal struct {
+	Money
+	To      string       `json:"to,omitempty"`
+	Account *BankAccount `json:"account,omitempty"`
+}
+
+// Withdraw sends money from a wallet to a bank. The same number again is answered as the first time, with how far it is. While no bank account is
+// known it waits.
+func (c *Client) Withdraw(ctx context.Context, id holdfast.Owner, w Withdrawal) (v Payout, err error) {
 	body := struct {
 		Owner holdfast.Owner `json:"owner"`
-		Money
-	}{id, m}
-	body.Number = c.numberOr(m.Number)
+		Withdrawal
+	}{id, w}
+	body.Number = c.numberOr(w.Number)
 	return v, c.order(ctx, "/v1/payouts", body, &v)
+}
+
+// Recall asks for the money of a withdrawal back. What has not been sent to a bank is given back at once; of what has been sent nobody knows until
+// the bank says. Repeating is done.
+func (c *Client) Recall(ctx context.Context, owner holdfast.Owner, number string) (v Payout, err error) {
+	return v, c.order(ctx, pathOf("/v1/payouts/:owner/:number/recall", owner.String(), number), struct{}{}, &v)
+}
+
+// KeptAccount is a bank account that the platform keeps for an owner. Its number is not shown.
+type KeptAccount struct {
+	Name  string    `json:"name"`
+	Tail  string    `json:"tail"` // the last four characters of the number
+	Added time.Time `json:"added"`
+}
+
+// Whose bank account it is.
+const (
+	OfCustomer = "customers"
+	OfMerchant = "merchants"
+)
+
+// PutBankAccount keeps a bank account of an owner under a name ("": main), or changes it, and returns all of them; whose is [OfCustomer] or
+// [OfMerchant]. What waits because none was known is paid there.
+func (c *Client) PutBankAccount(ctx context.Context, whose string, id holdfast.Owner, name string, a BankAccount) ([]KeptAccount, error) {
+	body := struct {
+		Name string `json:"name,omitempty"`
+		BankAccount
+	}{name, a}
+	var v keptAccounts
+	err := c.order(ctx, pathOf("/v1/:whose/:id/bank-accounts", whose, id.String()), body, &v)
+	return v.Accounts, err
+}
+
+type keptAccounts struct {
+	Accounts []KeptAccount `json:"bank_accounts"`
+}
+
+// BankAccounts lists the bank accounts of an owner; whose is [OfCustomer] or [OfMerchant].
+func (c *Client) BankAccounts(ctx context.Context, whose string, id holdfast.Owner) ([]KeptAccount, error) {
+	var v keptAccounts
+	err := c.get(ctx, pathOf("/v1/:whose/:id/bank-accounts", whose, id.String()), &v)
+	return v.Accounts, err
+}
+
+// RemoveBankAccount forgets a bank account of an owner. What was ordered before is paid to it all the same. Repeating is done.
+func (c *Client) RemoveBankAccount(ctx context.Context, whose string, id holdfast.Owner, name string) ([]KeptAccount, error) {
+	var v keptAccounts
+	err := c.order(ctx, pathOf("/v1/:whose/:id/bank-accounts/:account/remove", whose, id.String(), name), struct{}{}, &v)
+	return v.Accounts, err
+}
+
+// Agreement is what a customer lets an app know.
+type Agreement struct {
+	App    string    `json:"app_id"`
+	Scopes []string  `json:"scopes"` // auth_base, auth_user
+	Since  time.Time `json:"since"`
+}
+
+// Agree notes that a customer lets an app know who they are, and returns the code for which the app gets its tokens, within ten minutes and once.
+func (c *Client) Agree(ctx context.Context, id holdfast.Owner, app string, scopes ...string) (v Agreement, code string, err error) {
+	body := struct {
+		App    string   `json:"app_id"`
+		Scopes []string `json:"scopes"`
+	}{app, append([]string{}, scopes...)}
+	var made struct {
+		Agreement
+		Code string `json:"code"`
+	}
+	err = c.order(ctx, pathOf("/v1/customers/:id/agreements", id.String()), body, &made)
+	return made.Agreement, made.Code, err
+}
+
+// Agreements reads a page of what a customer has agreed to, at most limit (0: 100). cursor is "", or the next of the page before; next is "" on the
+// last one.
+func (c *Client) Agreements(ctx context.Context, id holdfast.Owner, cursor string, limit int) (list []Agreement, next string, err error) {
+	var v struct {
+		Agreements []Agreement `json:"agreements"`
+		Next       string      `json:"next"`
+	}
+	err = c.get(ctx, pathOf("/v1/customers/:id/agreements", id.String())+paged(cursor, limit), &v)
+	return v.Agreements, v.Next, err
+}
+
+// RevokeAgreement ends an agreement, with all its codes and tokens. Repeating is done.
+func (c *Client) RevokeAgreement(ctx context.Context, id holdfast.Owner, app string) error {
+	return c.order(ctx, pathOf("/v1/customers/:id/agreements/:app_id/revoke", id.String(), app), struct{}{}, new(struct{}))
 }
 
 // Payout reads how far a withdrawal of a customer is, or a payout of a merchant, whose number is "<day>-<asset>".
@@ -259,6 +380,12 @@ func (c *Client) Receipts(ctx context.Context, id holdfast.Owner, cursor string,
 		Receipts []Receipt `json:"receipts"`
 		Next     string    `json:"next"`
 	}
+	err = c.get(ctx, pathOf("/v1/customers/:id/statement", id.String())+paged(cursor, limit), &v)
+	return v.Receipts, v.Next, err
+}
+
+// paged is the query of a page.
+func paged(cursor string, limit int) string {
 	q := url.Values{}
 	if cursor != "" {
 		q.Set("cursor", cursor)
@@ -266,12 +393,10 @@ func (c *Client) Receipts(ctx context.Context, id holdfast.Owner, cursor string,
 	if limit != 0 {
 		q.Set("limit", strconv.Itoa(limit))
 	}
-	path := pathOf("/v1/customers/:id/statement", id.String())
-	if len(q) > 0 {
-		path += "?" + q.Encode()
+	if len(q) == 0 {
+		return ""
 	}
-	err = c.get(ctx, path, &v)
-	return v.Receipts, v.Next, err
+	return "?" + q.Encode()
 }
 
 // Receipt reads one line of a customer's statement by its name.

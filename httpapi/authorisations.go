@@ -138,6 +138,8 @@ func postAuthorisation(ctx context.Context, t *till) error {
 	v, err := t.OpenAuth(ctx, ask, t.at)
 	if t.did(err) == nil && code != "" {
 		v, err = t.Authorize(ctx, ask.Merchant, ask.OutOrderNo, 0, code, t.at)
+	} else if err == nil {
+		v, err = t.QueryAuth(ctx, ask.Merchant, ask.OutOrderNo, t.at)
 	}
 	if err != nil {
 		return renamed(renamed(renamed(err, "pay_timeout", "until"), "auth_code", "payment_code"), "order_title", "title")

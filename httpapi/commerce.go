@@ -26,6 +26,8 @@ type Commerce struct {
 	// NewAppKey makes the platform's key pair for an app of a merchant: the private key (DER), and the public one (PEM) that the merchant
 	// checks answers with. nil: apps cannot be registered here.
 	NewAppKey func(random io.Reader) (private []byte, public string, err error)
+	// Estimate says when a bank will have taken a withdrawal or payout. nil: nothing is said.
+	Estimate func(ctx context.Context, b pay.BankOrder, o pay.Order) (PayoutEstimate, error)
 }
 
 func (c *Commerce) now() holdfast.Time {
@@ -55,7 +57,7 @@ type till struct {
 	api *api
 	x   *exchange
 	at  holdfast.Time
-	// wrote tells that the request has changed something: what goes wrong afterwards leaves open what the caller knows.
+	// wrote tells that the request has changed something, or may have when a step of it fails: then nobody can say that nothing was executed.
 	wrote bool
 	// key is the Idempotency-Key as the number of a request, "" when none was sent. One that is no UUID is turned into one, together with the
 	// name of the API key.
@@ -171,6 +173,15 @@ var payStatuses = map[pay.Code]int{
 	pay.DayNotOver:      http.StatusConflict,
 	pay.EventUnknown:    http.StatusNotFound,
 	pay.LedgerRefused:   http.StatusUnprocessableEntity,
+
+	pay.GrantUnknown:     http.StatusNotFound,
+	pay.GrantExpired:     http.StatusConflict,
+	pay.GrantReplaced:    http.StatusConflict,
+	pay.GrantOfOther:     http.StatusConflict,
+	pay.CaseUnknown:      http.StatusNotFound,
+	pay.CaseClosedBefore: http.StatusConflict,
+	pay.EndpointUnknown:  http.StatusNotFound,
+	pay.DeliveryUnknown:  http.StatusNotFound,
 }
 
 // edgePaymentsOff, edgeTooBusy: see edgeCodes.
@@ -197,6 +208,9 @@ func (t *till) problem(err error) error {
 		return p
 	case errors.As(err, &unavailable):
 		p := t.unavailable(unavailable)
+		if t.wrote && p.Status == http.StatusTooManyRequests { // which says that nothing was executed
+			p = edgeUnavailable.problem("")
+		}
 		p.cause = err
 		switch {
 		case t.wrote:

@@ -176,6 +176,23 @@ func TestPaymentsThatWereNotDoneSayWhy(t *testing.T) {
 	}
 }
 
+// TestAStepThatWasDoneIsNotDenied: what takes several steps, and stops behind one of them, is not said to have done nothing.
+func TestAStepThatWasDoneIsNotDenied(t *testing.T) {
+	a := routed(&fake{}, Options{Payments: standing().commerce}).api
+	for _, err := range []error{
+		&pay.Unavailable{Code: holdfast.CodeNoQuorum}, &pay.Unavailable{Code: holdfast.CodeOverloaded}, &pay.Unavailable{Err: pay.ErrBusy},
+	} {
+		h := &endpoint{api: a, name: "livez", metrics: a.metrics.of("livez"), txn: true, handle: a.atTill(func(_ context.Context, t *till) error {
+			t.wrote = true
+			return err
+		})}
+		status, header, body := askHandler(t, h, http.MethodPost)
+		if p := problemIn(t, header, body); status != 503 || p.Outcome != "unknown" {
+			t.Errorf("%v: %d %s", err, status, body)
+		}
+	}
+}
+
 func TestWithoutPaymentsTheirOperationsSayWhatToConfigure(t *testing.T) {
 	api := New(&fake{}, Options{Keys: testKeys})
 	for path, body := range map[string]string{"/v1/customers": `{}`, "/v1/transfers": `{"from":"` + standing().alice.String() + `"}`} {

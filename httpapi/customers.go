@@ -20,6 +20,8 @@ func (a *api) customerRoutes(r *router) {
 	a.walletRoutes(r)
 	a.customerMoneyRoutes(r)
 	a.customerPayRoutes(r)
+	a.customerBankRoutes(r)
+	a.agreementRoutes(r)
 }
 
 func (a *api) customerRecordRoutes(r *router) {
@@ -153,6 +155,7 @@ func postCustomer(ctx context.Context, t *till) error {
 	case ask.Owner == 0:
 		return edgeMalformed.field("id", "give the owner number of the customer: POST /v1/owners issues one")
 	}
+	t.wrote = true // aliases are claimed one by one, before the rest
 	made, err := t.RegisterCustomer(ctx, ask, t.at)
 	if err != nil {
 		return err
@@ -223,7 +226,8 @@ func (t *till) changeAlias(ctx context.Context, how func(context.Context, holdfa
 	if err != nil {
 		return err
 	}
-	if err := t.did(how(ctx, o, alias, t.at)); err != nil {
+	t.wrote = true // it takes two steps
+	if err := how(ctx, o, alias, t.at); err != nil {
 		return err
 	}
 	return t.sendCustomer(ctx, o)

@@ -29,7 +29,7 @@ func (a *api) customerMoneyRoutes(r *router) {
 	add[readPayoutIn, jsonOut[payoutBody]](r, operation{
 		name: "read-payout", method: get, path: "/v1/payouts/{owner}/{number}", tag: tagCustomers, summary: "Read how far a withdrawal of a customer or a payout of a merchant is",
 		text:   "The number of a merchant's payout, which a settlement makes, is <day>-<asset>.",
-		action: guard.ReadMoney, handle: a.atTill(getPayout),
+		action: guard.ReadMoney, sellers: true, handle: a.atTill(getPayout),
 	})
 	add[readOrderIn, jsonOut[sentBody]](r, operation{
 		name: "read-sent-transfer", method: get, path: "/v1/customers/{id}/transfers/{number}", tag: tagCustomers, summary: "Read a transfer that a customer has sent",
@@ -88,21 +88,22 @@ type readOrderIn struct {
 }
 
 type topUpBody struct {
-	Owner  string `json:"owner" doc:"The customer"`
-	Number string `json:"number"`
-	Status string `json:"status" enum:"waiting,done,returned" doc:"waiting: for the bank to report the money. returned: it will not come"`
-	Asset  string `json:"asset" example:"CNY"`
-	Amount int64  `json:"amount"`
-	Asked  string `json:"asked" format:"date-time"`
-	Since  string `json:"since" format:"date-time" doc:"When it came to this status"`
-	Bank   string `json:"bank,omitempty" doc:"What the bank calls the payment that brought it"`
-	Reason string `json:"reason,omitempty" doc:"Why it will not come"`
+	Owner     string `json:"owner" doc:"The customer"`
+	Number    string `json:"number"`
+	Status    string `json:"status" enum:"waiting,done,returned" doc:"waiting: for the bank to report the money. returned: it will not come"`
+	Asset     string `json:"asset" example:"CNY"`
+	Amount    int64  `json:"amount"`
+	Asked     string `json:"asked" format:"date-time"`
+	Since     string `json:"since" format:"date-time" doc:"When it came to this status"`
+	Reference string `json:"reference" doc:"What the customer writes into the text of the bank transfer, so that the money finds the wallet"`
+	Bank      string `json:"bank,omitempty" doc:"What the bank calls the payment that brought it"`
+	Reason    string `json:"reason,omitempty" doc:"Why it will not come"`
 }
 
 func topUpBodyOf(owner holdfast.Owner, o *pay.Order) topUpBody {
 	b := topUpBody{
 		Owner: owner.String(), Number: o.Number, Status: o.Status.String(), Asset: assetText(o.Asset), Amount: int64(o.Amount),
-		Asked: timeText(o.At), Since: timeText(o.Changed),
+		Asked: timeText(o.At), Since: timeText(o.Changed), Reference: pay.TopUpReference(owner, o.Number),
 	}
 	b.Bank, b.Reason = bankWords(o)
 	return b
@@ -161,13 +162,15 @@ type payoutIn struct {
 }
 
 type withdrawBody struct {
-	Owner  string `json:"owner" doc:"The customer" example:"2088000000010420"`
-	Number string `json:"number,omitempty" maxLength:"64" doc:"A fresh one of this customer. May be left out when the Idempotency-Key header is sent"`
-	Asset  string `json:"asset" example:"CNY"`
-	Amount int64  `json:"amount" minimum:"1" maximum:"10000000000" doc:"In minor units: 1250 is CNY 12.50"`
+	Owner   string     `json:"owner" doc:"The customer" example:"2088000000010420"`
+	Number  string     `json:"number,omitempty" maxLength:"64" doc:"A fresh one of this customer. May be left out when the Idempotency-Key header is sent"`
+	Asset   string     `json:"asset" example:"CNY"`
+	Amount  int64      `json:"amount" minimum:"1" maximum:"10000000000" doc:"In minor units: 1250 is CNY 12.50"`
+	To      string     `json:"to,omitempty" maxLength:"64" doc:"Name of the bank account to pay to, of those that are kept; main if left out. While none is known it waits"`
+	Account *PayToBody `json:"account,omitempty" doc:"In place of to: a bank account for this time"`
 }
 
-var withdrawMembers = []string{"owner", "number", "asset", "amount"}
+var withdrawMembers = []string{"owner", "number", "asset", "amount", "to", "account"}
 
 // PathPayout documents a path that names a withdrawal or payout.
 type PathPayout struct {
@@ -181,22 +184,29 @@ type readPayoutIn struct {
 }
 
 type payoutBody struct {
-	Owner  string `json:"owner" doc:"The customer or merchant"`
-	Kind   string `json:"kind" enum:"withdrawal,settlement" doc:"A customer's, or a merchant's that a settlement made"`
-	Number string `json:"number"`
-	Status string `json:"status" enum:"waiting,sent,done,returned" doc:"waiting: nothing was sent to a bank yet. sent: a bank has been asked, and its answer is not known. returned: the bank has refused, and the money is back"`
-	Asset  string `json:"asset" example:"CNY"`
-	Amount int64  `json:"amount"`
-	Asked  string `json:"asked" format:"date-time"`
-	Since  string `json:"since" format:"date-time" doc:"When it came to this status"`
-	Bank   string `json:"bank,omitempty" doc:"What the bank calls the payment"`
-	Reason string `json:"reason,omitempty" doc:"Why it was returned"`
+	Owner        string        `json:"owner" doc:"The customer or merchant"`
+	Kind         string        `json:"kind" enum:"withdrawal,settlement" doc:"A customer's, or a merchant's that a settlement made"`
+	Number       string        `json:"number"`
+	Status       string        `json:"status" enum:"waiting,sent,done,returned" doc:"waiting: nothing was sent to a bank yet. sent: a bank has been asked, and its answer is not known. returned: the bank has refused, and the money is back"`
+	Asset        string        `json:"asset" example:"CNY"`
+	Amount       int64         `json:"amount"`
+	Asked        string        `json:"asked" format:"date-time"`
+	Since        string        `json:"since" format:"date-time" doc:"When it came to this status"`
+	Recalled     bool          `json:"recalled,omitempty" doc:"Its owner wants the money back: it is not sent any more"`
+	NeedsAccount bool          `json:"needs_account,omitempty" doc:"It waits until its owner has told a bank account"`
+	Attempted    string        `json:"attempted,omitempty" format:"date-time" doc:"When a bank was asked last"`
+	Accepted     bool          `json:"accepted,omitempty" doc:"The bank has said that it has it"`
+	Doubtful     bool          `json:"doubtful,omitempty" doc:"The bank has contradicted itself about it: somebody looks into it"`
+	Bank         string        `json:"bank,omitempty" doc:"What the bank calls the payment"`
+	Reason       string        `json:"reason,omitempty" doc:"Why it was returned"`
+	Estimate     *EstimateBody `json:"estimate,omitempty" doc:"Of one that waits, when something can be said"`
 }
 
 func payoutBodyOf(b pay.BankOrder, o *pay.Order) payoutBody {
 	v := payoutBody{
 		Owner: b.Owner.String(), Kind: "withdrawal", Number: o.Number, Status: o.Status.String(), Asset: assetText(o.Asset), Amount: int64(o.Amount),
-		Asked: timeText(o.At), Since: timeText(o.Changed),
+		Asked: timeText(o.At), Since: timeText(o.Changed), Recalled: o.Recalled, NeedsAccount: o.To == "" && o.Status < pay.OrderDone,
+		Attempted: timeText(o.Sent), Accepted: o.Accepted, Doubtful: o.Doubtful,
 	}
 	if b.Payout {
 		v.Kind = "settlement"
@@ -208,26 +218,40 @@ func payoutBodyOf(b pay.BankOrder, o *pay.Order) payoutBody {
 func postPayout(ctx context.Context, t *till) error {
 	var ask pay.TopUpAsk
 	err := t.x.object(withdrawMembers, func(s *scanner, name string) {
-		if name == "owner" {
+		switch name {
+		case "owner":
 			ask.Owner = s.owner()
-			return
+		case "to":
+			ask.To = s.words()
+		case "account":
+			ask.Account = s.payTo()
+		default:
+			s.moneyMember(name, &ask)
 		}
-		s.moneyMember(name, &ask)
 	})
 	switch {
 	case err != nil:
 		return err
 	case ask.Owner == 0:
 		return edgeMalformed.field("owner", "name the customer whose money it is")
+	case ask.To != "" && ask.Account != nil:
+		return edgeMalformed.field("to", "say where to pay it, by \"to\" or by \"account\"")
 	}
 	if err := t.money(&ask); err != nil {
 		return err
 	}
 	o, err := t.Withdraw(ctx, ask, t.at)
 	if err != nil {
-		return err
+		return accountFault(err, "account.number", "account.holder")
 	}
-	return t.x.sendJSON(http.StatusOK, payoutBodyOf(pay.BankOrder{Owner: ask.Owner, Number: ask.Number}, &o))
+	return t.sendPayout(ctx, pay.BankOrder{Owner: ask.Owner, Number: ask.Number}, &o)
+}
+
+// sendPayout answers with an order, and what can be said of it while it waits.
+func (t *till) sendPayout(ctx context.Context, b pay.BankOrder, o *pay.Order) error {
+	v := payoutBodyOf(b, o)
+	v.Estimate = t.estimate(ctx, b, o)
+	return t.x.sendJSON(http.StatusOK, v)
 }
 
 func getPayout(ctx context.Context, t *till) error {
@@ -235,7 +259,7 @@ func getPayout(ctx context.Context, t *till) error {
 	if err != nil {
 		return err
 	}
-	return t.x.sendJSON(http.StatusOK, payoutBodyOf(b, &o))
+	return t.sendPayout(ctx, b, &o)
 }
 
 // payout finds the withdrawal or payout that the path names. No owner has both under one number: those of a settlement begin with a day, and
@@ -243,6 +267,9 @@ func getPayout(ctx context.Context, t *till) error {
 func (t *till) payout(ctx context.Context) (b pay.BankOrder, o pay.Order, err error) {
 	b.Number = t.x.r.PathValue("number")
 	if b.Owner, err = t.x.pathOwner("owner"); err != nil {
+		return b, o, err
+	}
+	if err := t.x.actsFor(b.Owner); err != nil {
 		return b, o, err
 	}
 	var none *pay.Refusal

@@ -167,6 +167,7 @@ func postAuthorise(ctx context.Context, t *till) error {
 	case (payer == 0) == (code == ""):
 		return edgeMalformed.field("payer", "say who authorises it, by \"payer\" or by \"payment_code\"")
 	}
+	t.wrote = true // the money may be frozen when telling the merchant fails
 	v, err := t.Authorize(ctx, merchant, t.x.r.PathValue("out_order_no"), payer, code, t.at)
 	if err != nil {
 		return err

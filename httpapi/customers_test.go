@@ -83,7 +83,7 @@ func TestCustomersFromClientToBooks(t *testing.T) {
 
 	// Money comes from the bank.
 	top, err := c.AnnounceTopUp(ctx, carol, client.Money{Number: "t-1", Asset: cny, Amount: 20_000})
-	if need(err); top.Status != "waiting" || top.Owner != carol || top.Amount != 20_000 {
+	if need(err); top.Status != "waiting" || top.Owner != carol || top.Amount != 20_000 || top.Reference != pay.TopUpReference(carol, "t-1") {
 		t.Errorf("announced: %+v", top)
 	}
 	must(m.commerce.Cashier.ToppedUp(ctx, carol, "t-1", "B-77", m.commerce.now()))
@@ -121,6 +121,12 @@ func TestCustomersFromClientToBooks(t *testing.T) {
 	refused("trade-has-success", only(c.PayTrade(ctx, m.merchant, "T-1", m.bob)))
 	refused("trade-not-exist", only(c.PayTrade(ctx, m.merchant, "T-0", carol)))
 	refused("number-invalid", only(c.PayTrade(ctx, m.merchant, "T/0", carol)))
+	for _, number := range []string{"..", ".", "a:b_c-d.e"} { // whatever is a number, is one in a path as well
+		m.offer(number, 1, pay.Plain)
+		if paid, err := c.PayTrade(ctx, m.merchant, number, m.bob); err != nil || paid.OutTradeNo != number {
+			t.Errorf("the trade %q: %+v %v", number, paid, err)
+		}
+	}
 	for number, what := range map[string]func(context.Context, holdfast.Owner, string, holdfast.Owner) (client.Trade, error){
 		"E-1": c.ConfirmEscrow, "E-2": c.DisputeEscrow,
 	} {
@@ -168,13 +174,70 @@ func TestCustomersFromClientToBooks(t *testing.T) {
 	need(only(c.RemoveDevice(ctx, carol, device)))
 
 	// She takes some to the bank.
-	out, err := c.Withdraw(ctx, carol, client.Money{Number: "w-1", Asset: cny, Amount: 900})
-	if need(err); out.Kind != "withdrawal" || out.Status != "waiting" {
+	m.commerce.Estimate = func(_ context.Context, b pay.BankOrder, o pay.Order) (PayoutEstimate, error) {
+		if b.Owner != carol || o.Status != pay.OrderWaiting {
+			return PayoutEstimate{}, errors.New("the estimate is of another order")
+		}
+		return PayoutEstimate{Bank: "icbc", Ahead: 3, Down: true, Since: m.commerce.now(), Soonest: 1500 * time.Millisecond, Likely: time.Minute, Known: true}, nil
+	}
+	out, err := c.Withdraw(ctx, carol, client.Withdrawal{Money: client.Money{Number: "w-1", Asset: cny, Amount: 900}})
+	if need(err); out.Kind != "withdrawal" || out.Status != "waiting" || !out.NeedsAccount {
 		t.Errorf("withdrawn: %+v", out)
+	}
+	if e := out.Estimate; e == nil || e.Bank != "icbc" || e.Ahead != 3 || !e.Down || e.DownSince.IsZero() || *e.Soonest != 2 || *e.Likely != 60 {
+		t.Errorf("estimate: %+v", e)
+	}
+	kept, err := c.PutBankAccount(ctx, client.OfCustomer, carol, "", client.BankAccount{Number: "6222000000001234", Holder: "Carol"})
+	if need(err); len(kept) != 1 || kept[0].Name != "main" || kept[0].Tail != "1234" {
+		t.Errorf("kept: %+v", kept)
+	}
+	if out, err := c.Payout(ctx, carol, "w-1"); err != nil || out.NeedsAccount {
+		t.Errorf("it has an account now: %+v %v", out, err)
+	}
+	back, err := c.Withdraw(ctx, carol, client.Withdrawal{Money: client.Money{Asset: cny, Amount: 5}, Account: &client.BankAccount{Number: "6222000000005678", Holder: "Dave"}})
+	if need(err); back.NeedsAccount {
+		t.Errorf("withdrawn: %+v", back)
+	}
+	for range 2 {
+		if v, err := c.Recall(ctx, carol, back.Number); err != nil || v.Status != "returned" || !v.Recalled || v.Estimate != nil {
+			t.Errorf("recalled: %+v %v", v, err)
+		}
+	}
+	if kept, err := c.RemoveBankAccount(ctx, client.OfCustomer, carol, "main"); err != nil || len(kept) != 0 {
+		t.Errorf("%+v %v", kept, err)
+	}
+	if kept, err := c.BankAccounts(ctx, client.OfMerchant, m.merchant); err != nil || len(kept) != 0 {
+		t.Errorf("%+v %v", kept, err)
+	}
+	refused("merchant-unknown", only(c.BankAccounts(ctx, client.OfMerchant, carol)))
+	refused("field-invalid", only(c.PutBankAccount(ctx, client.OfCustomer, carol, "", client.BankAccount{Number: "1"})))
+
+	// She lets a shop's app know who she is.
+	var apps []string
+	for n := range uint8(2) {
+		apps = append(apps, must(m.commerce.Cashier.PutApp(ctx, m.merchant, n, pay.App{PublicKey: "key"}, m.commerce.now())).ID)
+		agreed, code, err := c.Agree(ctx, carol, apps[n], "auth_user", "auth_base")
+		if need(err); len(agreed.Scopes) != 2 || agreed.Since.IsZero() {
+			t.Errorf("agreed: %+v", agreed)
+		}
+		tokens, err := m.commerce.Cashier.Exchange(ctx, apps[n], code, [2][pay.GrantBytes]byte{{1}, {2}}, m.commerce.now())
+		if need(err); tokens.Customer != carol {
+			t.Errorf("the code is of %v", tokens.Customer)
+		}
+	}
+	refused("field-invalid", second(c.Agree(ctx, carol, apps[0], "all")))
+	refused("app-unknown", second(c.Agree(ctx, carol, "2021", "auth_base")))
+	page, next, err := c.Agreements(ctx, carol, "", 1)
+	if need(err); len(page) != 1 || page[0].App != apps[0] || next != apps[0] {
+		t.Errorf("%+v, next %q", page, next)
+	}
+	need(c.RevokeAgreement(ctx, carol, apps[0]))
+	if page, next, err := c.Agreements(ctx, carol, "", 2); err != nil || len(page) != 1 || page[0].App != apps[1] || next != "" {
+		t.Errorf("%+v, next %q, %v", page, next, err)
 	}
 	order := pay.BankOrder{Owner: carol, Number: "w-1"}
 	must(m.commerce.Cashier.Sent(ctx, order, m.commerce.now()))
-	if w, err := c.Wallet(ctx, carol, cny); err != nil || w.Outgoing != 900 || w.Frozen != 300 || w.Available != 20_000-701-1000-1000-300-900 || w.SpentDay != 701+1000+1000+300+900 {
+	if w, err := c.Wallet(ctx, carol, cny); err != nil || w.Outgoing != 900 || w.Frozen != 300 || w.Available != 20_000-701-1000-1000-300-900 || w.SpentDay != 701+1000+1000+300+905 {
 		t.Errorf("%+v %v", w, err)
 	}
 	must(m.commerce.Cashier.PayoutReturned(ctx, order, "account closed", m.commerce.now()))
@@ -199,7 +262,7 @@ func TestCustomersFromClientToBooks(t *testing.T) {
 			break
 		}
 	}
-	if got := strings.Join(kinds, " "); got != "withdrawal-returned withdrawn frozen paid paid paid sent sent topped-up" || len(names) != len(kinds) {
+	if got := strings.Join(kinds, " "); got != "withdrawal-returned withdrawal-returned withdrawn withdrawn frozen paid paid paid sent sent topped-up" || len(names) != len(kinds) {
 		t.Errorf("statement: %s", got)
 	}
 	if _, err := c.Receipt(ctx, carol, strings.Repeat("0", 33)); !client.IsNotFound(err) {
@@ -219,6 +282,8 @@ func TestCustomersFromClientToBooks(t *testing.T) {
 }
 
 func only[T any](_ T, err error) error { return err }
+
+func second[A, B any](_ A, _ B, err error) error { return err }
 
 // TestALostAnswerIsAskedForAgain: whatever a site answers, or does not, the payment happens once, and the client says what it knows.
 func TestALostAnswerIsAskedForAgain(t *testing.T) {
@@ -350,6 +415,12 @@ func TestRequestsOfCustomersAreReadStrictly(t *testing.T) {
 		{"POST", "/v1/customers/" + o + "/top-ups", `{"number":"a/b","asset":"CNY","amount":1}`, "number"},
 		{"POST", "/v1/payouts", `{"number":"x","asset":"CNY","amount":1}`, "owner"},
 		{"POST", "/v1/payouts", `{"owner":"` + o + `","number":"x","asset":"CNY"}`, "amount"},
+		{"POST", "/v1/payouts", `{"owner":"` + o + `","number":"x","asset":"CNY","amount":1,"account":{"number":"1 2"}}`, "account.number"},
+		{"POST", "/v1/payouts", `{"owner":"` + o + `","number":"x","asset":"CNY","amount":1,"to":"a","account":{}}`, "to"},
+		{"POST", "/v1/customers/" + o + "/bank-accounts", `{"number":"x y"}`, "number"},
+		{"POST", "/v1/customers/" + o + "/bank-accounts", `{"number":"6222000000001234","holder":"` + "\n" + `"}`, "holder"},
+		{"GET", "/v1/customers/" + o + "/agreements?cursor=!", "", "cursor"},
+		{"POST", "/v1/customers/" + o + "/agreements", `{"app_id":"2021000000010010"}`, "scopes"},
 		{"POST", "/v1/trades/" + shop + "/T/pay", `{}`, "payer"},
 		{"POST", "/v1/trades/1/T/pay", `{}`, "merchant"},
 		{"POST", "/v1/authorisations/" + shop + "/A/authorise", `{}`, "payer"},

@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -34,9 +35,24 @@ var docsStyle string
 
 var docsPage = template.Must(template.New("docs").Parse(docsSource))
 
+// renderings are the documents by version: they depend on nothing else, and a process that makes many APIs renders them once.
+var renderings sync.Map
+
+type rendering struct{ doc, page []byte }
+
 // mountDocs renders the documents once, at start: the page needs nothing from anywhere else, not even a script.
 func (r *router) mountDocs() {
 	doc := r.doc.OpenAPI()
+	v, had := renderings.Load(doc.Info.Version)
+	if !had {
+		v, _ = renderings.LoadOrStore(doc.Info.Version, render(doc))
+	}
+	d := v.(rendering)
+	r.mount(operation{name: "openapi", method: get, path: "/openapi.json", free: true, handle: static("application/openapi+json", d.doc, "")})
+	r.mount(operation{name: "docs", method: get, path: "/docs", free: true, handle: static("text/html; charset=utf-8", d.page, docsPolicy())})
+}
+
+func render(doc *huma.OpenAPI) rendering {
 	text, err := json.Marshal(doc)
 	if err != nil {
 		panic(fmt.Sprintf("the document of the API cannot be written: %v", err)) // made of our own types: found by any test
@@ -45,8 +61,7 @@ func (r *router) mountDocs() {
 	if err := docsPage.Execute(&page, pageOf(doc)); err != nil {
 		panic(fmt.Sprintf("the documentation cannot be rendered: %v", err))
 	}
-	r.mount(operation{name: "openapi", method: get, path: "/openapi.json", free: true, handle: static("application/openapi+json", text, "")})
-	r.mount(operation{name: "docs", method: get, path: "/docs", free: true, handle: static("text/html; charset=utf-8", page.Bytes(), docsPolicy())})
+	return rendering{text, page.Bytes()}
 }
 
 // docsPolicy lets the page have its own style and nothing else.

@@ -155,7 +155,8 @@ func (c *Cashier) closeDay(ctx context.Context, merchant holdfast.Owner, day str
 }
 
 // Rows calls use with every row of a merchant's statement in a stretch of time, in the order of time. One that is not decided yet is an error:
-// its payment was under way when the day was closed.
+// its payment was under way when the day was closed. What was frozen or released moves none of his money and is no row: he may be told of it
+// when the day is closed already, and what a closed day says stays as it is.
 func (c *Cashier) Rows(ctx context.Context, merchant holdfast.Owner, from, until holdfast.Time, use func(*Event)) error {
 	prefix := keyOf(merchant, kindEvent, "")
 	after, end := prefix+fmt.Sprintf("%016x", uint64(from)), prefix+fmt.Sprintf("%016x", uint64(until))
@@ -176,8 +177,9 @@ func (c *Cashier) Rows(ctx context.Context, merchant holdfast.Owner, from, until
 			if err != nil {
 				return err
 			}
-			use(&e)
-			after = r.Key
+			if after = r.Key; e.Kind != EventFrozen && e.Kind != EventUnfrozen {
+				use(&e)
+			}
 		}
 		if len(records) < rowPage {
 			return nil
@@ -340,33 +342,4 @@ func (c *Cashier) SettleNext(ctx context.Context, r *holdfast.Record, now holdfa
 		}
 	}
 	return days, nil
-}
-
-// SettledDay returns what was settled for a day of a merchant, in all currencies in which there was anything; none when the day has not been settled.
-func (c *Cashier) SettledDay(ctx context.Context, merchant holdfast.Owner, day string) ([]Settled, error) {
-	if err := validNumber(day, "day"); err != nil {
-		return nil, err
-	}
-	return c.settledDays(ctx, merchant, keyOf(merchant, kindSettled, day, ""), "", maxAssets)
-}
-
-func (c *Cashier) settledDays(ctx context.Context, merchant holdfast.Owner, prefix, after string, max int) (list []Settled, err error) {
-	records, err := c.Books.Records(ctx, prefix, after, max)
-	if err != nil {
-		return nil, &Unavailable{Err: err}
-	}
-	for i := range records {
-		var v Settled
-		if err := unpack(records[i].Key, records[i].Body, &v); err != nil {
-			return nil, &Unavailable{Err: err}
-		}
-		_, _, rest, _ := cutKey(records[i].Key)
-		day, asset, _ := strings.Cut(rest, "/")
-		v.Day = day
-		if v.Asset, err = holdfast.ParseAsset(asset); err != nil {
-			return nil, &Unavailable{Err: fmt.Errorf("%w: %w", ErrCorrupt, err)}
-		}
-		list = append(list, v)
-	}
-	return list, nil
 }

@@ -6,7 +6,6 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
-	"encoding/hex"
 	"encoding/json"
 	"encoding/pem"
 	"errors"
@@ -247,13 +246,29 @@ func (m *sandboxMaker) customer(n int) (o holdfast.Owner, err error) {
 	}
 }
 
-// phone gives the buyer one that shows codes.
+// sandboxPhones is how many phones a customer can have.
+const sandboxPhones = 4
+
+// phone gives the buyer phones that show codes; those of a sandbox whose file is gone are taken away.
 func (m *sandboxMaker) phone(s *sandbox) error {
-	_, secret, err := m.c.AddDevice(m.ctx, s.Buyer)
+	v, err := m.c.Customer(m.ctx, s.Buyer)
+	for _, old := range v.Devices {
+		if err == nil {
+			_, err = m.c.RemoveDevice(m.ctx, s.Buyer, old.Number)
+		}
+	}
+	var lines []byte
+	for range sandboxPhones {
+		var secret []byte
+		if err == nil {
+			_, secret, err = m.c.AddDevice(m.ctx, s.Buyer)
+		}
+		lines = fmt.Appendf(lines, "%x\n", secret)
+	}
 	if err != nil {
 		return err
 	}
-	s.BuyerDevice, err = m.keep("buyer-device.key", []byte(hex.EncodeToString(secret)+"\n"))
+	s.BuyerDevice, err = m.keep("buyer-device.key", lines)
 	return err
 }
 
