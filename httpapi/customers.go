@@ -22,6 +22,7 @@ func (a *api) customerRoutes(r *router) {
 	a.customerPayRoutes(r)
 	a.customerBankRoutes(r)
 	a.agreementRoutes(r)
+	a.depositRoutes(r)
 }
 
 func (a *api) customerRecordRoutes(r *router) {

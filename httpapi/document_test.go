@@ -118,6 +118,7 @@ var bodies = map[string]string{
 	"/v1/shards/{id}/split/cancel": `{}`,
 	"/v1/customers":                `{"id":"2088000000020025"}`, "/v1/aliases/find": `{"alias":"alice@example.com"}`,
 	"/v1/customers/{id}/aliases": `{"alias":"alice@example.com"}`, "/v1/customers/{id}/aliases/remove": `{"alias":"nobody@example.com"}`,
+	"/v1/deposits/{deposit}/assign":    `{"owner":"2088000000020025"}`,
 	"/v1/customers/{id}/bank-accounts": `{"number":"6222000000000001","holder":"Alice"}`,
 	"/v1/merchants/{id}/bank-accounts": `{"number":"6222000000000001","holder":"Tea House"}`,
 	"/v1/customers/{id}/agreements":    `{"app_id":"2021000000010010","scopes":["auth_base"]}`,
@@ -142,7 +143,7 @@ var pathParameter = regexp.MustCompile(`\{(\w+)\}`)
 func concrete(path string) string {
 	id := uuid1
 	for name, value := range map[string]string{
-		"merchant": must(ownerOf(1)).String(), "owner": must(ownerOf(2)).String(), "asset": "CNY", "device": "1", "account": "main", "app_id": "2021000000010010", "number": "n-1", "out_trade_no": "T-1",
+		"merchant": must(ownerOf(1)).String(), "owner": must(ownerOf(2)).String(), "asset": "CNY", "device": "1", "account": "main", "deposit": "0123456789abcdef", "app_id": "2021000000010010", "number": "n-1", "out_trade_no": "T-1",
 		"out_order_no": "A-1", "receipt": "0000000000000000-0000000000000000",
 		"app": pay.AppID(must(ownerOf(1)), 0), "shop": "east", "key": "aaaaaaaa", "day": "2026-11-20", "out_request_no": "R-1",
 	} {
@@ -243,6 +244,7 @@ func TestScannerKnowsWhatIsDocumented(t *testing.T) {
 		{openCodeMembers, openCodeBody{}},
 		{authoriseMembers, authoriseBody{}},
 		{buyerMembers, buyerBody{}},
+		{assignDepositMembers, assignDepositBody{}},
 		{bankAccountMembers, bankAccountBody{}},
 		{payToMembers, PayToBody{}},
 		{agreeMembers, agreeBody{}},
