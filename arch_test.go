@@ -40,8 +40,8 @@ var house = []struct {
 	{"link", []string{""}},                                         // frames; does not know what they carry
 	{"proof", []string{"", "link"}},                                // signatures on answers, whatever they say
 	{"site", []string{"", "ledger", "transit", "slot", "guard", "store", "shard", "link"}},
-	{"httpapi", []string{"", "guard", "shard", "site", "ledger", "transit", "proof", "pay"}},
 	{"webhook", []string{""}}, // posts what it is given, whatever it says
+	{"httpapi", []string{"", "guard", "shard", "site", "ledger", "transit", "proof", "pay", "webhook"}},
 	{"backoffice", []string{"", "pay", "webhook", "bank", "bank/clerk", "bank/wire", "bank/files"}}, // works on what its site leads; knows sites through an interface
 	{"alipay", []string{""}},                               // a protocol: knows signatures and parameters, not what a trade is
 	{"checkout", []string{"", "pay"}},                      // pages for a customer; knows no merchant protocol

@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -304,7 +305,7 @@ func (q *queue) Record(ctx context.Context, c bank.Change) (bank.Order, error) {
 }
 
 // clip keeps what a bank says within what records take, which is 128 bytes.
-func clip(s string) string { return s[:min(len(s), 128)] }
+func clip(s string) string { return strings.ToValidUTF8(s[:min(len(s), 128)], "") }
 
 // Estimate is an honest word about when the bank will have taken an order.
 type Estimate struct {
@@ -320,7 +321,7 @@ const (
 	estimateStale = time.Minute
 )
 
-// publish lets the other sites know how the bank is doing, while it has anything to do.
+// publish lets the other sites know how the bank is doing: when that changes, and again and again while anything waits or the bank is down.
 func (d *desk) publish(ctx context.Context, c *clerk.Clerk) {
 	var last []int64
 	cashier := d.office.cfg.Cashier
@@ -328,7 +329,7 @@ func (d *desk) publish(ctx context.Context, c *clerk.Clerk) {
 		e := c.Estimate(c.Ahead("\xff"))
 		now := d.office.now()
 		numbers := []int64{int64(e.Ahead), int64(e.Rate * 1000), int64(e.Since), int64(now)}
-		if last != nil && slices.Equal(numbers[:3], last[:3]) && now-holdfast.Time(last[3]) < holdfast.Time(estimateStale/2) {
+		if last != nil && slices.Equal(numbers[:3], last[:3]) && (idle(numbers) || now-holdfast.Time(last[3]) < holdfast.Time(estimateStale/2)) {
 			continue
 		}
 		m, err := cashier.Mark(ctx, estimateMark+d.cfg.Name)
@@ -343,6 +344,9 @@ func (d *desk) publish(ctx context.Context, c *clerk.Clerk) {
 		last = numbers
 	}
 }
+
+// idle tells of numbers that stay as they are for as long as nobody orders anything.
+func idle(numbers []int64) bool { return numbers[0] == 0 && numbers[2] == 0 }
 
 // Estimate says when the bank will have taken an order, or one that would be made now, of which the Asset is known. At a site that does not run the
 // clerk it rests on what that site has said within the last minute, and takes all that wait to be before this one.
@@ -361,7 +365,7 @@ func (o *Office) Estimate(ctx context.Context, b pay.BankOrder, order pay.Order)
 		return e, nil
 	}
 	m, err := o.cfg.Cashier.Mark(ctx, estimateMark+d.cfg.Name)
-	if err != nil || len(m.Numbers) < 4 || e.At-holdfast.Time(m.Numbers[3]) > holdfast.Time(estimateStale) {
+	if err != nil || len(m.Numbers) < 4 || !idle(m.Numbers) && e.At-holdfast.Time(m.Numbers[3]) > holdfast.Time(estimateStale) {
 		return e, err
 	}
 	e.Estimate = bank.EstimateOf(e.At, int(m.Numbers[0]), float64(m.Numbers[1])/1000, holdfast.Time(m.Numbers[2]))

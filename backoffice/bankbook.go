@@ -84,13 +84,13 @@ type comparison struct {
 	ledger  []bank.Item
 	book    []bank.Item
 	state   *bank.Statement
-	matched map[string]bool // records that need not be brought again
+	matched map[string]string // records that need not be brought again, and the day of the statement in which they were found
 }
 
 // compare compares one day. Everything it writes it writes alike when it is run again.
 func (d *desk) compare(ctx context.Context, asset holdfast.Asset, day time.Time, before *pay.Compared) (bank.Report, error) {
 	c := &comparison{
-		desk: d, ctx: ctx, asset: asset, day: day, cases: map[string]bank.Case{}, byKey: map[string][]string{}, matched: map[string]bool{},
+		desk: d, ctx: ctx, asset: asset, day: day, cases: map[string]bank.Case{}, byKey: map[string][]string{}, matched: map[string]string{},
 		round: bank.Round{
 			Account: d.cfg.Name + "/" + asset.String(), Day: holdfast.TimeOf(day), Now: d.office.now(), Grace: holdfast.Time(24 * time.Hour),
 		},
@@ -269,7 +269,7 @@ func (c *comparison) readLedger() error {
 			return err
 		}
 		if i.Off && item.Day < old {
-			c.matched[i.Key] = true // the bank has not paid it, and will not
+			c.matched[i.Key] = c.dayText(0) // the bank has not paid it, and will not
 		}
 		c.ledger = append(c.ledger, item)
 		key := cmp.Or(item.ID, item.Ref)
@@ -313,16 +313,24 @@ func (c *comparison) ours(i *pay.BookItem) (bank.Item, error) {
 func (c *comparison) Case(v bank.Case) error {
 	if v.Ledger != nil && v.Bank != nil && !v.Ledger.Open {
 		for _, key := range c.byKey[cmp.Or(v.Ledger.ID, v.Ledger.Ref)] {
-			c.matched[key] = true
+			c.matched[key] = c.dayText(v.Bank.Day)
 		}
 	}
 	return c.desk.office.cfg.Cashier.PutCase(c.ctx, payCase(&v, c.asset), c.round.Now)
 }
 
 // Match implements bank.Sink.
-func (c *comparison) Match(ledger, _ bank.Item) error {
-	c.matched[ledger.Note] = true
+func (c *comparison) Match(ledger, book bank.Item) error {
+	c.matched[ledger.Note] = c.dayText(book.Day)
 	return nil
+}
+
+// dayText is the day of an item of the bank's book: that of an earlier statement for one that is looked at again.
+func (c *comparison) dayText(day holdfast.Time) string {
+	if day == 0 {
+		return c.day.Format(time.DateOnly)
+	}
+	return day.Std().UTC().Format(time.DateOnly)
 }
 
 // mark notes of the records of what was found that they need not be brought again.
@@ -333,9 +341,8 @@ func (c *comparison) mark() error {
 	}
 	var mu sync.Mutex
 	var failed error
-	day := c.day.Format(time.DateOnly)
 	each(c.ctx, bookOnce, keys, func(key *string) {
-		if err := c.desk.office.cfg.Cashier.Matched(c.ctx, *key, day, c.desk.office.now()); err != nil {
+		if err := c.desk.office.cfg.Cashier.Matched(c.ctx, *key, c.matched[*key], c.desk.office.now()); err != nil {
 			mu.Lock()
 			defer mu.Unlock()
 			failed = err

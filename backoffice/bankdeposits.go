@@ -23,6 +23,7 @@ type deposits struct {
 	asset   holdfast.Asset
 	account bank.Account
 	loaded  bool
+	warned  string         // what went wrong last time: it is said once
 	next    uint64         // the number to ask for next
 	left    []bank.Deposit // read, and not booked yet
 	saved   uint64
@@ -33,12 +34,21 @@ func (d *desk) readDeposits(ctx context.Context, asset holdfast.Asset) {
 	r := deposits{desk: d, asset: asset, account: d.cfg.Accounts[asset]}
 	for {
 		more, err := r.turn(ctx)
-		if err != nil && ctx.Err() == nil {
-			d.log.Warn("what has come in could not all be booked", "asset", asset.String(), "left", len(r.left), "error", err)
-		}
+		r.say(ctx, err)
 		if !more && !pause(ctx, d.cfg.Poll) || ctx.Err() != nil {
 			return
 		}
+	}
+}
+
+// say logs what goes wrong when that changes.
+func (r *deposits) say(ctx context.Context, err error) {
+	switch {
+	case err == nil:
+		r.warned = ""
+	case ctx.Err() == nil && err.Error() != r.warned:
+		r.warned = err.Error()
+		r.desk.log.Warn("what has come in could not all be booked; it is tried again", "asset", r.asset.String(), "left", len(r.left), "error", err)
 	}
 }
 
@@ -46,6 +56,9 @@ func (d *desk) readDeposits(ctx context.Context, asset holdfast.Asset) {
 func (r *deposits) turn(ctx context.Context) (more bool, err error) {
 	cashier := r.desk.office.cfg.Cashier
 	if !r.loaded {
+		if err = cashier.OpenBank(ctx, r.desk.office.now(), r.asset); err != nil { // what comes from the bank comes from this account
+			return false, err
+		}
 		if r.saved, err = cashier.DepositsSeen(ctx, r.desk.cfg.Name, r.asset); err != nil {
 			return false, err
 		}

@@ -1,6 +1,7 @@
 package backoffice
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/http"
@@ -37,7 +38,9 @@ type Notices interface {
 const (
 	maxHints   = 16 << 10 // events that wait to be looked at
 	hintHands  = 8        // look at them
-	maxInHand  = 32 << 10 // deliveries that wait in lanes, are under way or are being recorded
+	maxInHand  = 64 << 10 // deliveries that wait in lanes, are under way or are being recorded
+	maxIdle    = 32 << 10 // of the latest that turned out to be nothing, twice
+	laneAiling = 16       // deliveries that wait for a receiver who ails
 	staleHint  = 15 * time.Second
 	ailingFrom = 3                // attempts in a row that were not answered: the receiver counts as ailing
 	probeEvery = 30 * time.Second // and is tried again
@@ -57,8 +60,8 @@ type job struct {
 	event    *pay.Event
 	had      pay.Delivery // as recorded before; Version 0: not at all
 	to       *target      // nil: a notice
-	receiver string // whose lane it is in; "": none
-	since    time.Time // it was due, or heard of
+	receiver string       // whose lane it is in; "": none
+	since    time.Time    // it was due, or heard of
 	hint     bool
 
 	// What the attempt came to when there was none: there is nothing to deliver, or the platform could not make what is delivered.
@@ -95,9 +98,9 @@ type deliverer struct {
 
 	mu     sync.Mutex
 	jobs   map[jobName]*job
-	ailing map[string]ailment // receivers who did not answer the last attempt, or took long
-	idle   map[jobName]bool   // what turned out to be nothing to deliver
-	behind map[string]float64 // seconds, of each sweep
+	ailing map[string]ailment  // receivers who did not answer the last attempt, or took long
+	idle   [2]map[jobName]bool // what turned out to be nothing to deliver, the latest first
+	behind map[string]float64  // seconds, of each sweep
 }
 
 func openDeliver(o *Office) (part, error) {
@@ -113,11 +116,9 @@ func openDeliver(o *Office) (part, error) {
 	}
 	d := &deliverer{
 		Office: o, DeliverConfig: *c, hints: make(chan *pay.Event, maxHints),
-		jobs: map[jobName]*job{}, ailing: map[string]ailment{}, idle: map[jobName]bool{}, behind: map[string]float64{},
+		jobs: map[jobName]*job{}, ailing: map[string]ailment{}, idle: [2]map[jobName]bool{{}, {}}, behind: map[string]float64{},
 	}
-	if d.Pool.Within == 0 {
-		d.Pool.Within = 10 * time.Second
-	}
+	d.Pool.Within, d.Pool.Queue = cmp.Or(d.Pool.Within, 10*time.Second), cmp.Or(d.Pool.Queue, 256)
 	d.known, d.books = newRegister(o), newRecorder(o)
 	d.measure = newDeliverMetrics(d)
 	if err := o.register(d.measure.all()...); err != nil {
@@ -219,7 +220,7 @@ func (d *deliverer) hand(j *job) verdict {
 		d.mu.Unlock()
 		return inHand
 	}
-	if d.idle[j.name] {
+	if d.idle[0][j.name] || d.idle[1][j.name] {
 		d.mu.Unlock()
 		return nothing
 	}
@@ -230,29 +231,31 @@ func (d *deliverer) hand(j *job) verdict {
 	d.jobs[j.name] = j
 	d.mu.Unlock()
 	j.receiver = j.lane()
-	if d.held(j, false) {
+	if d.held(j) {
 		d.record(j, d.holding())
 		return taken
 	}
 	x := webhook.Parcel{Receiver: j.receiver, Done: func(a webhook.Answer) { d.answered(j, a) }}
 	x.Post = func(ctx context.Context) webhook.Answer { return d.post(ctx, j) }
-	switch {
-	case d.pool.Offer(x):
-		return taken
-	case d.held(j, true):
-		d.record(j, d.holding())
-		return taken
+	if !d.pool.Offer(x) {
+		d.release(j)
+		return noRoom
 	}
-	d.release(j)
-	return noRoom
+	return taken
 }
 
-// held reports whether an attempt would only wait for a receiver who does not answer, or, when his lane is full, not soon.
-func (d *deliverer) held(j *job, full bool) bool {
+// held reports whether an attempt would only wait for a receiver who does not answer, or not soon.
+func (d *deliverer) held(j *job) bool {
 	d.mu.Lock()
-	defer d.mu.Unlock()
 	a, ails := d.ailing[j.receiver]
-	return ails && (full || a.unanswered >= ailingFrom && d.cfg.Now().Sub(a.last) < probeEvery)
+	d.mu.Unlock()
+	switch {
+	case !ails:
+		return false
+	case a.unanswered >= ailingFrom && d.cfg.Now().Sub(a.last) < probeEvery:
+		return true
+	}
+	return d.Pool.Queue-d.pool.Room(j.receiver) > laneAiling
 }
 
 func (d *deliverer) holding() webhook.Answer {
@@ -273,7 +276,7 @@ func (d *deliverer) post(ctx context.Context, j *job) webhook.Answer {
 		j.nothing = true // whoever leads has found it
 		return webhook.Answer{}
 	}
-	if d.held(j, false) {
+	if d.held(j) {
 		j.unmade = true
 		return d.holding()
 	}
@@ -318,10 +321,10 @@ func (d *deliverer) letter(ctx context.Context, j *job) (x webhook.Post, err err
 func (d *deliverer) noteIdle(j *job) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if len(d.idle) >= maxInHand {
-		clear(d.idle) // and asked again
+	if len(d.idle[0]) >= maxIdle {
+		d.idle = [2]map[jobName]bool{{}, d.idle[0]} // what is forgotten is asked again
 	}
-	d.idle[j.name] = true
+	d.idle[0][j.name] = true
 }
 
 const userAgent = "Holdfast"

@@ -5,8 +5,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -164,6 +166,13 @@ func (s *street) arrivals(host string) map[string]int {
 	return n
 }
 
+// arrived is everything that came, in order.
+func (s *street) arrived() []arrival {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.got)
+}
+
 // NoticeOf makes a notice that is its out_trade_no; what is closed is not told.
 func (s *street) NoticeOf(_ context.Context, e *pay.Event) (url, form string, ok bool, err error) {
 	return e.Notify, e.OutTradeNo, e.Kind != pay.EventClosed, nil
@@ -229,7 +238,7 @@ func TestToldAtOnce(t *testing.T) {
 			t.Fatalf("recorded as %+v", list)
 		}
 		var x arrival
-		for _, a := range s.got {
+		for _, a := range s.arrived() {
 			if a.host == "shop1.example" {
 				x = a
 			}
@@ -275,6 +284,13 @@ func (s *street) open(n uint32, notify string) string {
 func TestLostHints(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStreet(t, 3)
+		var stuck atomic.Bool
+		s.books.Fault = func(x *holdfast.Txn) paytest.Fault {
+			if stuck.Load() && len(x.Transfers) > 0 {
+				return paytest.Stuck
+			}
+			return paytest.NoFault
+		}
 		defer run(s.office(s.books))()
 		for range 600 { // more than a page
 			s.pay(1, "")
@@ -284,22 +300,22 @@ func TestLostHints(t *testing.T) {
 		s.wants("shop1.example", 600, 1, 1)
 		s.wants("shop3.example", 1, 1, 1)
 		trade := s.pay(3, "")
-		s.books.Fault = func(*holdfast.Txn) paytest.Fault { return paytest.Stuck }
+		stuck.Store(true)
 		ctx := context.Background()
 		late := pay.TradeAsk{Merchant: ownerOf(1), OutTradeNo: "late", TradeOffer: pay.TradeOffer{Amount: 100, Asset: cny, Subject: "tea"}}
 		if _, err := s.cashier.PayNew(ctx, late, s.buyer, s.now()); err == nil {
 			t.Fatal("a payment that is stuck is done")
 		}
-		s.books.Fault = nil
+		stuck.Store(false)
 		time.Sleep(5 * time.Minute)
 		s.wants("shop1.example", 600, 1, 1)
 		s.books.Deliver()
-		s.books.Fault = func(*holdfast.Txn) paytest.Fault { return paytest.Stuck }
+		stuck.Store(true)
 		refund := pay.RefundAsk{Merchant: ownerOf(3), OutTradeNo: trade.OutTradeNo, Number: "R", Amount: 10}
 		if _, _, err := s.cashier.Refund(ctx, refund, s.now()); err == nil {
 			t.Fatal("a refund that is stuck is done")
 		}
-		s.books.Fault = nil
+		stuck.Store(false)
 		time.Sleep(5 * time.Minute)
 		s.wants("shop3.example", 2, 1, 1) // the refund is not decided
 		s.books.Deliver()
@@ -371,7 +387,7 @@ func TestRetries(t *testing.T) {
 		s.pay(1, "https://cb.example/n")
 		time.Sleep(3 * time.Hour)
 		var at []time.Duration
-		for _, a := range s.got {
+		for _, a := range s.arrived() {
 			if a.host == "shop1.example" {
 				at = append(at, a.at.Sub(begun))
 			}
@@ -449,7 +465,7 @@ func TestASecretChanges(t *testing.T) {
 			s.pay(1, "")
 			time.Sleep(time.Second)
 			stop()
-			x := s.got[len(s.got)-1].post
+			x := s.arrived()[len(s.got)-1].post
 			for n, good := range want {
 				err := webhook.Verify(secret(byte(n+1)), x.Header.Get(webhook.HeaderID), x.Header.Get(webhook.HeaderTimestamp),
 					x.Header.Get(webhook.HeaderSignature), x.Body, time.Now())
@@ -553,15 +569,18 @@ func TestRecordsThatFail(t *testing.T) {
 		s := newStreet(t, 1)
 		o := s.office(s.books)
 		s.cashier.Told = o.Told
-		defer run(o)()
+		var mu sync.Mutex
 		faults := []paytest.Fault{paytest.AnswerLost, paytest.NotProposed, paytest.Overloaded, paytest.Gone, paytest.AnswerLost}
 		s.books.Fault = func(x *holdfast.Txn) (f paytest.Fault) {
+			mu.Lock()
+			defer mu.Unlock()
 			if len(x.Transfers) > 0 || len(faults) == 0 {
 				return paytest.NoFault
 			}
 			f, faults = faults[0], faults[1:]
 			return f
 		}
+		defer run(o)()
 		for range 5 {
 			s.pay(1, "")
 			time.Sleep(time.Second)

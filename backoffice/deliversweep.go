@@ -79,8 +79,8 @@ type sweep struct {
 // round is one sweep through the minutes.
 type round struct {
 	lag  time.Duration
-	wait time.Duration   // how long after its end a minute cannot be finished
-	till time.Duration   // how long after its end a minute is left to the next round
+	wait time.Duration // how long after its end a minute cannot be finished
+	till time.Duration // how long after its end a minute is left to the next round
 	look func(ctx context.Context, minute int64) (left int, err error)
 	next int64           // the first minute that was not begun
 	open map[int64]*wait // minutes that were begun and are not finished

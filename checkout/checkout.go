@@ -1,6 +1,7 @@
 package checkout
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -22,12 +23,8 @@ type Cashier interface {
 	// PayWithCode pays a trade that exists with an 18-digit code. Asked again with the same code it is answered as the first time.
 	PayWithCode(ctx context.Context, merchant holdfast.Owner, outTradeNo, code string, now holdfast.Time) (pay.Trade, error)
 	Merchant(ctx context.Context, o holdfast.Owner) (pay.Merchant, error)
-}
-
-// Ways are where the browser goes from here; "": nowhere. Both are absolute http or https addresses.
-type Ways struct {
-	Return string // when the trade is paid: the merchant's return_url, with what the protocol adds
-	Quit   string // when the customer does not want to pay: the merchant's quit_url
+	// Visit tells how the customer came, and so where the browser goes on.
+	Visit(ctx context.Context, token string) (pay.Visit, error)
 }
 
 // Config is what [New] needs.
@@ -35,20 +32,22 @@ type Config struct {
 	Cashier Cashier
 	// Public is the address under which customers reach any site, without a slash at its end: https://pay.example.com. QR codes lead to it.
 	Public string
-	// Ways tells where the browser goes from the page of a token. Return is needed for a paid trade only. An error means that it is not known just
-	// now: the page then does without. nil: nowhere, as for codes shown in a shop.
-	Ways func(ctx context.Context, token string, t *pay.Trade, now holdfast.Time) (Ways, error)
+	// Return is where the browser goes when the trade is paid: the address of the visit with what the protocol of the merchant adds; "": nowhere. It is
+	// asked for paid trades only. An error means that it is not known just now: the page then does without. nil: nowhere.
+	Return func(ctx context.Context, v pay.Visit) (string, error)
 	// Zone finds a time zone by its IANA name; nil: all times are shown in GMT+8.
 	Zone     func(name string) (*time.Location, error)
 	Logger   *slog.Logger     // one event per page at debug level, without anything that belongs to a customer; nil: none
 	Now      func() time.Time // nil: time.Now
 	Limit    int              // requests at once; 0: 1024. More are asked to come again
 	Deadline time.Duration    // of a page; 0: 8 s
+	Linger   time.Duration    // how long a paid page is shown before it goes on to the merchant, in whole seconds; 0: 5 s
 }
 
 const (
 	defaultLimit    = 1024
 	defaultDeadline = 8 * time.Second
+	defaultLinger   = 5 * time.Second
 	maxForm         = 4 << 10
 )
 
@@ -67,21 +66,16 @@ func New(cfg Config) (http.Handler, error) {
 		return nil, errors.New("checkout: Cashier must be given")
 	case err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" || u.RawQuery != "" || strings.HasSuffix(cfg.Public, "/"):
 		return nil, errors.New("checkout: Public must be an http or https address without a query or a slash at its end, as https://pay.example.com")
-	case cfg.Limit < 0 || cfg.Deadline < 0:
-		return nil, errors.New("checkout: Limit and Deadline cannot be below 0")
+	case cfg.Limit < 0 || cfg.Deadline < 0 || cfg.Linger < 0:
+		return nil, errors.New("checkout: Limit, Deadline and Linger cannot be below 0")
 	}
 	p := &pages{Config: cfg, codes: newTries()}
-	if p.Limit == 0 {
-		p.Limit = defaultLimit
-	}
-	if p.Deadline == 0 {
-		p.Deadline = defaultDeadline
-	}
+	p.Limit = cmp.Or(p.Limit, defaultLimit)
+	p.Deadline = cmp.Or(p.Deadline, defaultDeadline)
+	p.Linger = cmp.Or(p.Linger, defaultLinger)
+	p.Logger = cmp.Or(p.Logger, slog.New(slog.DiscardHandler))
 	if p.Now == nil {
 		p.Now = time.Now
-	}
-	if p.Logger == nil {
-		p.Logger = slog.New(slog.DiscardHandler)
 	}
 	return p.guarded(p.routes()), nil
 }
@@ -179,19 +173,32 @@ func (p *pages) dress(ctx context.Context, v *view, a answer) answer {
 	}
 	v.Seller = m.Name
 	v.zone = p.zone(v.Trade.Zone)
-	if p.Ways != nil {
-		ways, err := p.Ways(ctx, v.Token, &v.Trade, v.now)
-		if err != nil {
-			a.err = err
-			p.Logger.Warn("the way back to the merchant is not known", "merchant", v.Trade.Merchant, "error", err)
-		}
-		v.Return, v.Quit = onlyWeb(ways.Return), onlyWeb(ways.Quit)
+	if err := p.ways(ctx, v, a.state); err != nil {
+		a.err = err
+		p.Logger.Warn("the way back to the merchant is not known", "merchant", v.Trade.Merchant, "error", err)
 	}
 	if a.state == waiting {
 		v.QR, err = drawQR(v.Address)
 		a.err = errors.Join(a.err, err)
 	}
 	return a
+}
+
+// ways finds where the browser can go from here.
+func (p *pages) ways(ctx context.Context, v *view, s state) error {
+	visit, err := p.Cashier.Visit(ctx, v.Token)
+	if err != nil {
+		return err
+	}
+	v.Quit = onlyWeb(visit.Quit)
+	if s != paid || visit.Return == "" || p.Return == nil {
+		return nil
+	}
+	back, err := p.Return(ctx, visit)
+	if err == nil {
+		v.Return = onlyWeb(back)
+	}
+	return err
 }
 
 // onlyWeb drops an address that is none of the web.

@@ -58,6 +58,7 @@ type view struct {
 	Still   bool   // do not load again by yourself
 	Before  bool   // it was paid by somebody else before
 	Stay    bool   // do not leave by yourself
+	LeaveIn int    // seconds until a paid page goes on
 	since   time.Time
 	chosen  bool // the language is in the address
 	now     holdfast.Time
@@ -70,6 +71,7 @@ func (p *pages) view(r *http.Request) *view {
 	v := &view{
 		Token: path.Base(r.URL.Path), now: holdfast.TimeOf(p.Now()), zone: platformZone,
 		Watch: q.Has("watch"), Still: q.Has("still"), Before: q.Has("before"), Stay: q.Has("stay"),
+		LeaveIn: int(p.Linger / time.Second),
 	}
 	v.Lang, v.chosen = choose(q.Get("lang"), r.Header.Get("Accept-Language"))
 	v.Address = p.Public + "/q/" + url.PathEscape(v.Token)
@@ -183,7 +185,9 @@ func (v *view) Left() (string, error) {
 }
 
 // LeftSeconds is the same in seconds.
-func (v *view) LeftSeconds() int { return int(max(0, v.Trade.Until-v.now) / holdfast.Time(time.Second)) }
+func (v *view) LeftSeconds() int {
+	return int(max(0, v.Trade.Until-v.now) / holdfast.Time(time.Second))
+}
 
 // Units are the names of days, hours, minutes and seconds, for the script.
 func (v *view) Units() string {

@@ -18,7 +18,9 @@ func TestBothLanguagesHaveEveryText(t *testing.T) {
 		all["refusal "+string(code)] = s
 	}
 	for key, s := range all {
-		han := func(text string) bool { return strings.ContainsFunc(text, func(r rune) bool { return unicode.Is(unicode.Han, r) }) }
+		han := func(text string) bool {
+			return strings.ContainsFunc(text, func(r rune) bool { return unicode.Is(unicode.Han, r) })
+		}
 		switch {
 		case strings.TrimSpace(s.zh) == "" || strings.TrimSpace(s.en) == "":
 			t.Errorf("%s lacks a language", key)
@@ -136,7 +138,7 @@ func TestPlainCodes(t *testing.T) {
 	}
 }
 
-// TestTheCodeDrawnIsTheCode draws the path again and compares the three finder patterns and the border, which every reader looks for first.
+// TestTheDrawing draws the path again and compares the three finder patterns and the border, which every reader looks for first.
 func TestTheDrawing(t *testing.T) {
 	d, err := drawQR("https://pay.example.com/q/0000000100100010203040506070809")
 	if err != nil {

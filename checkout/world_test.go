@@ -31,10 +31,9 @@ type world struct {
 	customers [2]holdfast.Owner
 	secret    [pay.SecretBytes]byte
 	sites     [2]http.Handler
-	ways      Ways
-	waysErr   error
+	back      string // what Return adds to
+	backErr   error
 	broken    bool // reads fail
-	tokens    byte
 }
 
 func owner(n uint32) holdfast.Owner {
@@ -49,7 +48,7 @@ func newWorld(t *testing.T) *world {
 	t.Helper()
 	w := &world{t: t, ctx: context.Background(), books: paytest.New(5), merchant: owner(1), customers: [2]holdfast.Owner{owner(3), owner(4)}}
 	w.secret = [pay.SecretBytes]byte{1, 2, 3}
-	w.ways = Ways{Return: "https://shop.example/paid?order=7&sign=a%2Bb", Quit: "https://shop.example/cart"}
+	w.back = "https://shop.example/paid?order=7"
 	w.now = holdfast.TimeOf(time.Date(2026, 11, 27, 9, 0, 0, 0, time.UTC))
 	day := time.FixedZone("Asia/Shanghai", 8*3600)
 	var err error
@@ -70,7 +69,7 @@ func newWorld(t *testing.T) *world {
 			Owner: o, Aliases: []string{fmt.Sprintf("+861390000000%d", i)}, Assets: []holdfast.Asset{cny},
 		}, w.tick())
 		w.must(err)
-		w.topUp(o, startMoney)
+		w.topUp(o, cny, startMoney)
 		_, err = w.cashier.AddDevice(w.ctx, o, w.secret, [pay.NonceBytes]byte{byte(i)}, w.tick())
 		w.must(err)
 	}
@@ -80,10 +79,10 @@ func newWorld(t *testing.T) *world {
 	return w
 }
 
-func (w *world) topUp(o holdfast.Owner, amount holdfast.Amount) {
+func (w *world) topUp(o holdfast.Owner, asset holdfast.Asset, amount holdfast.Amount) {
 	w.t.Helper()
 	number := fmt.Sprintf("start%d", w.now)
-	_, err := w.cashier.TopUp(w.ctx, pay.TopUpAsk{Owner: o, Number: number, Asset: cny, Amount: amount}, w.tick())
+	_, err := w.cashier.TopUp(w.ctx, pay.TopUpAsk{Owner: o, Number: number, Asset: asset, Amount: amount}, w.tick())
 	w.must(err)
 	_, err = w.cashier.ToppedUp(w.ctx, o, number, "bank-1", w.tick())
 	w.must(err)
@@ -94,7 +93,7 @@ func (w *world) site(cfg Config) http.Handler {
 	w.t.Helper()
 	cfg.Cashier, cfg.Public = w, "https://pay.example.com"
 	cfg.Now = func() time.Time { return w.now.Std() }
-	cfg.Ways = func(context.Context, string, *pay.Trade, holdfast.Time) (Ways, error) { return w.ways, w.waysErr }
+	cfg.Return = func(_ context.Context, v pay.Visit) (string, error) { return v.Return + "&sign=a%2Bb", w.backErr }
 	h, err := New(cfg)
 	w.must(err)
 	return h
@@ -102,7 +101,7 @@ func (w *world) site(cfg Config) http.Handler {
 
 var errBroken = errors.New("the disk is on fire")
 
-// Open implements Cashier, and so do the next two.
+// Open implements Cashier, and so do the next three.
 func (w *world) Open(ctx context.Context, token string, now holdfast.Time) (pay.Trade, error) {
 	if w.broken {
 		return pay.Trade{}, &pay.Unavailable{Err: errBroken}
@@ -112,6 +111,10 @@ func (w *world) Open(ctx context.Context, token string, now holdfast.Time) (pay.
 
 func (w *world) PayWithCode(ctx context.Context, m holdfast.Owner, number, code string, now holdfast.Time) (pay.Trade, error) {
 	return w.cashier.PayWithCode(ctx, m, number, code, now)
+}
+
+func (w *world) Visit(ctx context.Context, token string) (pay.Visit, error) {
+	return w.cashier.Visit(ctx, token)
 }
 
 func (w *world) Merchant(ctx context.Context, o holdfast.Owner) (pay.Merchant, error) {
@@ -140,8 +143,16 @@ func (w *world) trade(number string, change ...func(*pay.TradeAsk)) string {
 	for _, c := range change {
 		c(&ask)
 	}
-	w.tokens++
-	_, token, err := w.cashier.Precreate(w.ctx, ask, [pay.TokenBytes]byte{w.tokens}, w.tick())
+	_, visit, err := w.cashier.Enter(w.ctx, ask, pay.Visit{Entry: pay.EntryPage, Return: w.back, Quit: "https://shop.example/cart"}, w.tick())
+	w.must(err)
+	return visit.Token
+}
+
+// scanned makes one for a QR code of a shop.
+func (w *world) scanned(number string) string {
+	w.t.Helper()
+	ask := pay.TradeAsk{Merchant: w.merchant, OutTradeNo: number, TradeOffer: pay.TradeOffer{Amount: 1234, Asset: cny, Subject: "tea"}}
+	_, token, err := w.cashier.Precreate(w.ctx, ask, [pay.TokenBytes]byte{7}, w.tick())
 	w.must(err)
 	return token
 }

@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"net/http"
 	"net/url"
 	"strconv"
 	"time"
@@ -268,43 +269,13 @@ func (c *Client) Settlement(ctx context.Context, merchant holdfast.Owner, day st
 	return v.Settlements, err
 }
 
-// Event is something that has happened to a merchant.
-type Event struct {
-	ID         string          `json:"id"`
-	Kind       string          `json:"kind"` // paid, refunded, ...
-	Time       time.Time       `json:"time"`
-	Merchant   holdfast.Owner  `json:"merchant"`
-	OutTradeNo string          `json:"out_trade_no"` // of an authorisation its out_order_no
-	TradeNo    string          `json:"trade_no"`     // of an authorisation its auth_no
-	Number     string          `json:"number"`       // of the refund, split, payout or other order
-	Subject    string          `json:"subject"`
-	Shop       string          `json:"shop"`
-	Till       string          `json:"till"`
-	Clerk      string          `json:"clerk"`
-	Passback   string          `json:"passback"`
-	App        string          `json:"app"`
-	Asset      holdfast.Asset  `json:"asset"`
-	Status     string          `json:"status"` // of the trade, afterwards
-	Total      holdfast.Amount `json:"total"`
-	Amount     holdfast.Amount `json:"amount"`
-	Fee        holdfast.Amount `json:"fee"` // taken, or given back (below 0)
-	Refunded   holdfast.Amount `json:"refunded"`
-	Effect     holdfast.Amount `json:"effect"` // on the balance for settlement
-	Other      holdfast.Owner  `json:"other"`  // the buyer or receiver
-	Created    time.Time       `json:"trade_created"`
-	Paid       time.Time       `json:"trade_paid"`
-}
-
-// Events reads a page of what has happened to a merchant, oldest first. next goes on behind the last of them, also later, when more has
-// happened; it is the cursor that was given when nothing has.
-func (c *Client) Events(ctx context.Context, merchant holdfast.Owner, cursor string, limit int) (list []Event, next string, err error) {
-	var v struct {
-		Events []Event `json:"events"`
-		Next   string  `json:"next"`
+// StatementFile reads the statement of a day of a merchant, as CSV. Its last rows, of the kind total, have the sums. The file of a day that has been
+// settled never changes.
+func (c *Client) StatementFile(ctx context.Context, merchant holdfast.Owner, day string) ([]byte, error) {
+	q := &request{method: http.MethodGet, path: pathOf("/v1/settlements/:merchant/:day/statement", merchant.String(), day), alone: true}
+	a, _, err := c.do(ctx, q)
+	if err == nil && (a.problem || a.status >= http.StatusBadRequest) {
+		err = problemError(&a)
 	}
-	err = c.get(ctx, "/v1/events"+pageOf(url.Values{"merchant": {merchant.String()}}, cursor, limit), &v)
-	if v.Next == "" {
-		v.Next = cursor
-	}
-	return v.Events, v.Next, err
+	return a.body, err
 }

@@ -22,7 +22,6 @@ func (a *api) customerRoutes(r *router) {
 	a.customerPayRoutes(r)
 	a.customerBankRoutes(r)
 	a.agreementRoutes(r)
-	a.depositRoutes(r)
 }
 
 func (a *api) customerRecordRoutes(r *router) {

@@ -285,61 +285,6 @@ func only[T any](_ T, err error) error { return err }
 
 func second[A, B any](_ A, _ B, err error) error { return err }
 
-// TestDepositsThatNobodyWasFoundFor are listed, and given to whom they belong, once.
-func TestDepositsThatNobodyWasFoundFor(t *testing.T) {
-	m := newMarket()
-	server := httptest.NewServer(asDocumented(t, m.api()))
-	defer server.Close()
-	c, ctx := newClient(t, server.URL, operatorKey), t.Context()
-	for n := range 3 {
-		must(m.commerce.Cashier.Deposited(ctx, pay.Deposit{
-			Via: "icbc", Ref: fmt.Sprint("r-", n), Asset: cny, Amount: 50, Text: "for my wallet", From: "6222000000001234",
-		}, m.commerce.now()))
-	}
-	ids := []string{}
-	for cursor := ""; ; {
-		page, next, err := c.UnassignedDeposits(ctx, cursor, 2)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, d := range page {
-			if ids = append(ids, d.ID); d.Status != "unassigned" || d.Text != "for my wallet" || d.Amount != 50 || d.Bank != "icbc" || d.Reason == "" {
-				t.Errorf("%+v", d)
-			}
-		}
-		if cursor = next; cursor == "" {
-			break
-		}
-	}
-	if len(ids) != 3 {
-		t.Fatalf("listed: %v", ids)
-	}
-	for range 2 {
-		if d, err := c.AssignDeposit(ctx, ids[0], m.alice); err != nil || d.Status != "assigned" || d.Owner != m.alice {
-			t.Errorf("%+v %v", d, err)
-		}
-	}
-	if code := refusedAs(only(c.AssignDeposit(ctx, ids[0], m.bob))); code != "order-status-error" {
-		t.Errorf("given to another one: %q", code)
-	}
-	if code := refusedAs(only(c.Deposit(ctx, "nothing"))); code != "order-not-exist" {
-		t.Errorf("no such deposit: %q", code)
-	}
-	if d, err := c.Deposit(ctx, ids[0]); err != nil || d.Owner != m.alice {
-		t.Errorf("%+v %v", d, err)
-	}
-	if page, _, err := c.UnassignedDeposits(ctx, "", 0); err != nil || len(page) != 2 {
-		t.Errorf("%+v %v", page, err)
-	}
-	if w := must(m.commerce.Cashier.Balance(ctx, m.alice, cny)); w.Available != startMoney+50 {
-		t.Errorf("she has %d", w.Available)
-	}
-	if code := refusedAs(second(newClient(t, server.URL, tellerKey).UnassignedDeposits(ctx, "", 0))); code != "forbidden" {
-		t.Errorf("a teller sees them: %q", code)
-	}
-	m.audit(t)
-}
-
 // TestALostAnswerIsAskedForAgain: whatever a site answers, or does not, the payment happens once, and the client says what it knows.
 func TestALostAnswerIsAskedForAgain(t *testing.T) {
 	m := newMarket()

@@ -193,6 +193,7 @@ func TestPaymentsOnARealSite(t *testing.T) {
 
 // TestThePastDoesNotChange asks for moments that have just been, while others pay, and asks for them again when all is over.
 func TestThePastDoesNotChange(t *testing.T) {
+	t.Parallel()
 	for _, shards := range []int{1, 4} {
 		b := newBank(t, shards)
 		var payers sync.WaitGroup
@@ -239,6 +240,7 @@ func TestThePastDoesNotChange(t *testing.T) {
 }
 
 func TestHoldsOnARealSite(t *testing.T) {
+	t.Parallel()
 	for _, shards := range []int{1, 4} {
 		b := newBank(t, shards)
 		hold := b.transfer(b.alice, b.shop, 3000)
@@ -367,6 +369,7 @@ func TestRecordsOnARealSite(t *testing.T) {
 }
 
 func TestMessagesOnARealSite(t *testing.T) {
+	t.Parallel()
 	for _, shards := range []int{1, 4} {
 		b := newBank(t, shards)
 		till := account(b.cash.Owner, "till")

@@ -27,6 +27,8 @@ func (a *api) sellerRoutes(r *router) {
 	a.authorisationRoutes(r)
 	a.settlementRoutes(r)
 	a.eventRoutes(r)
+	a.webhookRoutes(r)
+	a.reconciliationRoutes(r)
 }
 
 func (a *api) merchantRoutes(r *router) {

@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"holdfast"
+	"holdfast/backoffice"
 	"holdfast/client"
 	"holdfast/pay"
 	"holdfast/pay/paytest"
@@ -407,8 +408,11 @@ func TestSettlementsAndEventsFromClientToBooks(t *testing.T) {
 		}
 		cursor = next
 	}
-	if len(all) != 3 || all[0].Kind != "paid" || all[0].OutTradeNo != "T-0" || all[2].Amount != 1000 || all[2].Fee != 6 || all[2].Effect != 994 || all[1].Passback != "p" || all[1].Other != s.alice {
+	if len(all) != 3 || all[0].Type != "trade.paid" || all[0].Data.OutTradeNo != "T-0" || all[2].Data.Fee != 6 || all[2].Data.Effect != 994 || all[1].Data.Passback != "p" || all[1].Data.Other != s.alice {
 		t.Errorf("events: %+v", all)
+	}
+	if _, _, err := c.Events(ctx, s.merchant, strings.Replace(all[0].ID, s.merchant.String(), s.alice.String(), 1), 1); field(err) != "cursor" {
+		t.Errorf("a cursor of another merchant: %v", err)
 	}
 	const day = "2026-11-27"
 	s.refused("day-not-over", only(c.Settle(ctx, s.merchant, day)))
@@ -430,8 +434,193 @@ func TestSettlementsAndEventsFromClientToBooks(t *testing.T) {
 	if list, next, err := c.Settlements(ctx, s.merchant, "", 5); err != nil || len(list) != 1 || list[0].Day != day || next != "" {
 		t.Errorf("settlements: %+v %q %v", list, next, err)
 	}
+	file, err := c.StatementFile(ctx, s.merchant, day)
+	if lines := strings.Split(strings.TrimSpace(string(file)), "\n"); err != nil || len(lines) != 5 || !strings.Contains(lines[1], "T-0") || !strings.HasPrefix(lines[4], day+",total,") {
+		t.Errorf("file: %s %v", file, err)
+	}
+	s.refused("field-invalid", only(c.StatementFile(ctx, s.merchant, "yesterday")))
 	if b, err := c.MerchantBalance(ctx, s.merchant, cny); err != nil || b.Settlement != 0 || b.Outgoing != 2982 || b.Fees != 18 {
 		t.Errorf("balance: %+v %v", b, err)
+	}
+}
+
+func TestWebhooksFromClientToBooks(t *testing.T) {
+	s := newStall(t)
+	c, ctx := s.c, s.ctx
+	s.refused("malformed", only2(c.CreateWebhook(ctx, s.merchant, "http://10.0.0.1/hooks")))
+	s.refused("malformed", only2(c.CreateWebhook(ctx, s.merchant, "https://shop.example/hooks", "trade.everything")))
+	s.refused("merchant-unknown", only2(c.CreateWebhook(ctx, must(ownerOf(50)), "https://shop.example/hooks")))
+	w, secret, err := c.CreateWebhook(ctx, s.merchant, "https://shop.example/hooks", "trade.paid", "refund.done")
+	if s.need(err); !strings.HasPrefix(secret, "whsec_") || len(w.Types) != 2 || w.Disabled || w.Merchant != s.merchant {
+		t.Fatalf("made: %+v %q", w, secret)
+	}
+	other, off := "https://shop.example/2", true
+	changed, err := c.ChangeWebhook(ctx, s.merchant, w.ID, client.WebhookChange{URL: &other, Disabled: &off, Types: &[]string{}})
+	if s.need(err); changed.URL != other || !changed.Disabled || len(changed.Types) != 0 {
+		t.Errorf("changed: %+v", changed)
+	}
+	private := "https://10.0.0.1/"
+	s.refused("malformed", only(c.ChangeWebhook(ctx, s.merchant, w.ID, client.WebhookChange{URL: &private})))
+	off = false
+	s.need(only(c.ChangeWebhook(ctx, s.merchant, w.ID, client.WebhookChange{Disabled: &off})))
+	if list, err := c.Webhooks(ctx, s.merchant); err != nil || len(list) != 1 || list[0].URL != other {
+		t.Errorf("webhooks: %+v %v", list, err)
+	}
+	if again, err := c.RotateWebhookSecret(ctx, s.merchant, w.ID); err != nil || again == secret || !strings.HasPrefix(again, "whsec_") {
+		t.Errorf("the secret is %q again, or %v", again, err)
+	}
+	s.refused("endpoint-unknown", only(c.Webhook(ctx, s.merchant, "we0")))
+
+	// The same request again makes nothing, and answers the same.
+	body := `{"merchant":"` + s.merchant.String() + `","url":"https://shop.example/3"}`
+	var first string
+	for i, want := range []int{http.StatusCreated, http.StatusOK} {
+		status, _, text := ask(t, s.api(), "POST", "/v1/webhooks", operatorKey, body, "Idempotency-Key", "hook-1")
+		if status != want || i > 0 && text != first {
+			t.Errorf("time %d: %d %s", i+1, status, text)
+		}
+		first = text
+	}
+	status, header, text := ask(t, s.api(), "POST", "/v1/webhooks", operatorKey, body)
+	if p := problemIn(t, header, text); status != http.StatusBadRequest || p.Field != "Idempotency-Key" {
+		t.Errorf("without a number: %d %s", status, text)
+	}
+
+	paid := s.sale("T-1", 1000)
+	paid.Payer = s.alice
+	s.need(only(c.CreateTrade(ctx, paid)))
+	events, _, err := c.Events(ctx, s.merchant, "", 9)
+	s.need(err)
+	stamp := strings.TrimPrefix(events[0].ID, s.merchant.String()+"-")
+	d, err := c.Redeliver(ctx, s.merchant, stamp+":"+w.ID)
+	if s.need(err); d.Event != events[0].ID || d.Target != w.ID || d.Next.IsZero() || d.Done || d.Type != "trade.paid" {
+		t.Errorf("redelivered: %+v", d)
+	}
+	if list, next, err := c.Deliveries(ctx, s.merchant, "", 1); err != nil || len(list) != 1 || list[0] != d {
+		t.Errorf("deliveries: %+v %q %v", list, next, err)
+	} else if rest, _, err := c.Deliveries(ctx, s.merchant, next, 1); next != "" && (err != nil || len(rest) != 0) {
+		t.Errorf("behind the last one: %+v %v", rest, err)
+	}
+	if v, err := c.Delivery(ctx, s.merchant, d.ID); err != nil || v != d {
+		t.Errorf("delivery: %+v %v", v, err)
+	}
+	s.refused("delivery-unknown", only(c.Delivery(ctx, s.merchant, stamp+":notice")))
+	s.refused("delivery-unknown", only(c.Redeliver(ctx, s.merchant, stamp+":notice"))) // the trade named no address
+	s.refused("endpoint-unknown", only(c.Redeliver(ctx, s.merchant, stamp+":we0123456789abcdef")))
+	s.need(c.RemoveWebhook(ctx, s.merchant, w.ID))
+	s.need(c.RemoveWebhook(ctx, s.merchant, w.ID))
+	s.refused("endpoint-unknown", only(c.Webhook(ctx, s.merchant, w.ID)))
+}
+
+func only2[T, U any](_ T, _ U, err error) error { return err }
+
+// TestEventsAreWhatWebhooksGet: who reads them and who is told of them sees the same.
+func TestEventsAreWhatWebhooksGet(t *testing.T) {
+	s := newStall(t)
+	paid := s.sale("T-1", 1000)
+	paid.Payer, paid.Shop, paid.Till, paid.Clerk, paid.Passback = s.alice, "east", "7", "Li", "p"
+	s.need(only(s.c.CreateTrade(s.ctx, paid)))
+	s.need(only(s.c.Refund(s.ctx, client.NewRefund{Merchant: s.merchant, OutTradeNo: "T-1", Amount: 400})))
+	list, err := s.commerce.Cashier.Events(s.ctx, s.merchant, "", 9)
+	if s.need(err); len(list) != 2 {
+		t.Fatalf("events: %+v", list)
+	}
+	for i := range list {
+		read, told := must(json.Marshal(eventBodyOf(&list[i]))), must(json.Marshal(backoffice.EventOf(&list[i])))
+		if string(read) != string(told) {
+			t.Errorf("read: %s\ntold: %s", read, told)
+		}
+	}
+}
+
+func TestReconciliationFromClientToBooks(t *testing.T) {
+	s := newStall(t)
+	c, ctx, cashier := s.c, s.ctx, s.commerce.Cashier
+	for _, id := range []string{"c1", "c2"} {
+		s.need(cashier.PutCase(ctx, pay.Case{
+			ID: id, Account: "test/CNY", Key: "k", Kind: 1, Count: 1, Asset: cny, Amount: 500, Progress: pay.CaseOpen, Since: s.commerce.now(),
+			Bank: &pay.CaseSide{Ref: "B-1", Amount: 500, Asset: cny, Other: "6222000000000001"},
+		}, s.commerce.now()))
+	}
+	list, next, err := c.Cases(ctx, "", 1)
+	if s.need(err); len(list) != 1 || list[0].ID != "c1" || next != "c1" || list[0].Bank == nil || list[0].Bank.Amount != 500 || list[0].Ledger != nil || list[0].Progress != "open" {
+		t.Errorf("cases: %+v %q", list, next)
+	}
+	if v, err := c.ExplainCase(ctx, "c1", "asked the bank"); err != nil || v.Progress != "explained" || v.Why != "asked the bank" {
+		t.Errorf("explained: %+v %v", v, err)
+	}
+	if v, err := c.CloseCase(ctx, "c1", "booked twice by the bank"); err != nil || v.Progress != "closed" || v.Closed.IsZero() {
+		t.Errorf("closed: %+v %v", v, err)
+	}
+	if v, err := c.Case(ctx, "c1"); err != nil || v.Progress != "closed" {
+		t.Errorf("read: %+v %v", v, err)
+	}
+	if list, _, err := c.Cases(ctx, "", 9); err != nil || len(list) != 1 || list[0].ID != "c2" {
+		t.Errorf("cases left: %+v %v", list, err)
+	}
+	s.refused("field-invalid", only(c.CloseCase(ctx, "c2", "")))
+	s.refused("case-unknown", only(c.Case(ctx, "c3")))
+	_, _, text := ask(t, s.api(), "GET", "/v1/reconciliation/cases/c2", readerKey, "")
+	if strings.Contains(text, "6222000000000001") {
+		t.Errorf("the number of somebody's account is shown: %s", text)
+	}
+
+	in, err := cashier.Deposited(ctx, pay.Deposit{Via: "test", Ref: "B-2", Asset: cny, Amount: 700, Text: "for alice", At: s.commerce.now()}, s.commerce.now())
+	s.need(err)
+	deposits, _, err := c.Deposits(ctx, "", 9)
+	if s.need(err); len(deposits) != 1 || deposits[0].ID != in.ID || deposits[0].Amount != 700 || deposits[0].Status != "unassigned" || deposits[0].Text != "for alice" {
+		t.Errorf("deposits: %+v", deposits)
+	}
+	for range 2 {
+		if v, err := c.AssignDeposit(ctx, in.ID, s.alice); err != nil || v.Status != "assigned" || v.Owner != s.alice {
+			t.Errorf("assigned: %+v %v", v, err)
+		}
+	}
+	s.refused("order-status-error", only(c.AssignDeposit(ctx, in.ID, s.bob)))
+	s.refused("order-not-exist", only(c.AssignDeposit(ctx, "nothing", s.bob)))
+	s.refused("malformed", only(c.AssignDeposit(ctx, in.ID, 0)))
+	if w, err := c.Wallet(ctx, s.alice, cny); err != nil || w.Available != startMoney+700 {
+		t.Errorf("wallet: %+v %v", w, err)
+	}
+}
+
+// TestLongAnswers: one that is too long to be kept is sent on the way, and one that breaks then does not look whole.
+func TestLongAnswers(t *testing.T) {
+	piece := strings.Repeat("x", 300<<10)
+	for _, row := range []struct {
+		pieces int
+		fails  bool
+	}{{1, false}, {10, false}, {1, true}, {10, true}} {
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			x := takeExchange(w, r)
+			defer x.release()
+			f := longAnswer{x: x, contentType: csvType}
+			for range row.pieces {
+				if _, err := f.Write([]byte(piece)); err != nil {
+					t.Error(err)
+				}
+			}
+			if !row.fails {
+				if err := f.end(); err != nil {
+					t.Error(err)
+				}
+				return
+			}
+			if err := x.refuse(f.broken(edgeNotNow.problem("")), false); err == nil && row.pieces > 9 {
+				t.Error("what broke off was not told")
+			}
+		}))
+		resp, err := server.Client().Get(server.URL)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(resp.Body)
+		resp.Body.Close()
+		server.Close()
+		whole := resp.StatusCode == http.StatusOK && err == nil && len(body) == row.pieces*len(piece)
+		if whole == row.fails {
+			t.Errorf("%+v: status %d, %d bytes, %v", row, resp.StatusCode, len(body), err)
+		}
 	}
 }
 
@@ -682,7 +871,7 @@ func BenchmarkPostTrade(b *testing.B) {
 
 // BenchmarkReadTradeAsk and BenchmarkAppendTrade are the edge's own part of it.
 func BenchmarkReadTradeAsk(b *testing.B) {
-	text := `{"merchant":"2088000000010018","out_trade_no":"B-1","amount":1,"asset":"CNY","subject":"tea","payer":"2088000000020020"}`
+	text := `{"merchant":"2088000000010018","out_trade_no":"B-1","amount":1,"asset":"CNY","subject":"tea","payer":"2088000000020025"}`
 	b.ReportAllocs()
 	for b.Loop() {
 		var ask tradeAsk

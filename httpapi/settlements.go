@@ -3,6 +3,9 @@ package httpapi
 import (
 	"context"
 	"net/http"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
 
 	"holdfast"
 	"holdfast/guard"
@@ -25,6 +28,13 @@ func (a *api) settlementRoutes(r *router) {
 		text:   "An empty list means that the day has not been settled, or that there was nothing on it.",
 		action: guard.ReadMoney, sellers: true, handle: a.atTill(getSettlement),
 	})
+	add[settlementIn, jsonOut[string]](r, operation{
+		name: "read-statement-file", method: get, path: "/v1/settlements/{merchant}/{day}/statement", tag: tagTrades, summary: "Read the statement of a day of a merchant, as CSV",
+		text: "RFC 4180, UTF-8; times in the merchant's zone, amounts in minor units. The last rows, of the kind total, have the sums of each currency: a file without them was cut off. " +
+			"That of a day that has been settled never changes. One with very many rows takes longer than requests usually do: send X-Deadline-Ms.",
+		action: guard.ReadMoney, sellers: true, handle: a.atTill(getStatementFile),
+	})
+	r.answersWith("/v1/settlements/{merchant}/{day}/statement", csvType)
 }
 
 type settleDayIn struct {
@@ -140,4 +150,69 @@ func getSettlement(ctx context.Context, t *till) error {
 		return err
 	}
 	return t.sendSettlements(o, list, "")
+}
+
+const csvType = "text/csv; charset=utf-8"
+
+// answersWith documents that what an operation reads is a text of this type.
+func (r *router) answersWith(path, contentType string) {
+	r.doc.OpenAPI().Paths[path].Get.Responses["200"].Content = map[string]*huma.MediaType{contentType: {Schema: &huma.Schema{Type: huma.TypeString}}}
+}
+
+func getStatementFile(ctx context.Context, t *till) error {
+	o, err := t.pathMerchant("merchant")
+	if err != nil {
+		return err
+	}
+	f := longAnswer{x: t.x, contentType: csvType}
+	if err := t.StatementFile(ctx, o, t.x.r.PathValue("day"), &f); err != nil {
+		return f.broken(err)
+	}
+	return f.end()
+}
+
+// longAnswer collects an answer. One that becomes too long to be kept is sent while it is written, with neither length nor signature: then an error
+// can only be told by breaking the connection off.
+type longAnswer struct {
+	x           *exchange
+	contentType string
+	begun       bool
+}
+
+// maxKept is the longest answer that is kept whole, in bytes.
+const maxKept = 1 << 20
+
+// Write implements io.Writer.
+func (f *longAnswer) Write(b []byte) (int, error) {
+	if f.x.out = append(f.x.out, b...); len(f.x.out) < maxKept {
+		return len(b), nil
+	}
+	return len(b), f.flush()
+}
+
+func (f *longAnswer) flush() error {
+	if !f.begun {
+		f.begun, f.x.status = true, http.StatusOK
+		f.x.w.Header()["Content-Type"] = []string{f.contentType}
+		f.x.w.WriteHeader(http.StatusOK)
+	}
+	_, err := f.x.w.Write(f.x.out)
+	f.x.out = f.x.out[:0]
+	return err
+}
+
+func (f *longAnswer) end() error {
+	if f.begun {
+		return f.flush()
+	}
+	return f.x.sendRaw(http.StatusOK, f.contentType)
+}
+
+// broken is what becomes of an error: a problem document, or the end of the connection.
+func (f *longAnswer) broken(err error) error {
+	if f.begun {
+		_ = http.NewResponseController(f.x.w).SetWriteDeadline(time.Unix(1, 0)) // what cannot be cut off ends without its totals
+	}
+	f.x.out = f.x.out[:0]
+	return err
 }

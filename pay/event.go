@@ -131,7 +131,9 @@ func (c *Cashier) tell(d *draft, merchant holdfast.Owner, zone string, e Event) 
 	if err != nil {
 		return err
 	}
-	d.need(keyOf(merchant, kindDay, day), 0)
+	if !plantedDayOpen() {
+		d.need(keyOf(merchant, kindDay, day), 0)
+	}
 	stamp := stamped(d.at, e.Kind.String(), e.OutTradeNo, e.Number, fmt.Sprint(len(d.Records), e.Other, e.Amount))
 	e.Merchant, e.Key = merchant, keyOf(merchant, kindEvent, stamp)
 	d.put(e.Key, 0, &e, EventIndex(e.Time))

@@ -33,7 +33,7 @@ import (
 //	delivery/<time, inverted>-<hash>/<target>  what became of telling him of an event, latest event first
 //	mark/<name>                       of the platform: how far work in the background has come
 //	day/<day>                         a day that has been closed, settled/<day>/<asset> what was paid out, carry/<asset> what was left over
-//	nextday                           of a merchant: the day that is settled next
+//	nextday/settle                    of a merchant: the day that is settled next
 //	account/<name>                    an account at a bank that money is paid out to, sealed
 //	topref/<digits>                   which top-up a reference in a deposit means
 //

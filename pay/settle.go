@@ -155,7 +155,8 @@ func (c *Cashier) closeDay(ctx context.Context, merchant holdfast.Owner, day str
 }
 
 // Rows calls use with every row of a merchant's statement in a stretch of time, in the order of time. One that is not decided yet is an error:
-// its payment was under way when the day was closed.
+// its payment was under way when the day was closed. What was frozen or released moves none of his money and is no row: he may be told of it
+// when the day is closed already, and what a closed day says stays as it is.
 func (c *Cashier) Rows(ctx context.Context, merchant holdfast.Owner, from, until holdfast.Time, use func(*Event)) error {
 	prefix := keyOf(merchant, kindEvent, "")
 	after, end := prefix+fmt.Sprintf("%016x", uint64(from)), prefix+fmt.Sprintf("%016x", uint64(until))
@@ -176,8 +177,9 @@ func (c *Cashier) Rows(ctx context.Context, merchant holdfast.Owner, from, until
 			if err != nil {
 				return err
 			}
-			use(&e)
-			after = r.Key
+			if after = r.Key; e.Kind != EventFrozen && e.Kind != EventUnfrozen {
+				use(&e)
+			}
 		}
 		if len(records) < rowPage {
 			return nil
@@ -281,7 +283,7 @@ func (c *Cashier) planned(d *draft, merchant holdfast.Owner, zone, day string, v
 		return err
 	}
 	v := nextDay{day, until + holdfast.Time(SettleLag)}
-	d.put(keyOf(merchant, kindNextDay), version, &v, SettleIndex(v.Due))
+	d.put(keyOf(merchant, kindNextDay, "settle"), version, &v, SettleIndex(v.Due))
 	return nil
 }
 
@@ -304,6 +306,9 @@ func (c *Cashier) SettleNext(ctx context.Context, r *holdfast.Record, now holdfa
 	var next nextDay
 	if err := unpack(r.Key, r.Body, &next); err != nil {
 		return 0, &Unavailable{Err: err}
+	}
+	if now < next.Due {
+		return 0, nil
 	}
 	m, err := c.Merchant(ctx, merchant)
 	if err != nil {
@@ -337,41 +342,4 @@ func (c *Cashier) SettleNext(ctx context.Context, r *holdfast.Record, now holdfa
 		}
 	}
 	return days, nil
-}
-
-// SettledDay returns what was settled for a day of a merchant, in all currencies in which there was anything; none when the day has not been settled.
-func (c *Cashier) SettledDay(ctx context.Context, merchant holdfast.Owner, day string) ([]Settled, error) {
-	if err := validNumber(day, "day"); err != nil {
-		return nil, err
-	}
-	return c.settledDays(ctx, merchant, keyOf(merchant, kindSettled, day, ""), "", maxAssets)
-}
-
-// SettledDays lists up to max settlements of a merchant in the order of days, from the one after "<day>/<asset>" on.
-func (c *Cashier) SettledDays(ctx context.Context, merchant holdfast.Owner, after string, max int) ([]Settled, error) {
-	if after != "" {
-		after = keyOf(merchant, kindSettled, after)
-	}
-	return c.settledDays(ctx, merchant, keyOf(merchant, kindSettled, ""), after, max)
-}
-
-func (c *Cashier) settledDays(ctx context.Context, merchant holdfast.Owner, prefix, after string, max int) (list []Settled, err error) {
-	records, err := c.Books.Records(ctx, prefix, after, max)
-	if err != nil {
-		return nil, &Unavailable{Err: err}
-	}
-	for i := range records {
-		var v Settled
-		if err := unpack(records[i].Key, records[i].Body, &v); err != nil {
-			return nil, &Unavailable{Err: err}
-		}
-		_, _, rest, _ := cutKey(records[i].Key)
-		day, asset, _ := strings.Cut(rest, "/")
-		v.Day = day
-		if v.Asset, err = holdfast.ParseAsset(asset); err != nil {
-			return nil, &Unavailable{Err: fmt.Errorf("%w: %w", ErrCorrupt, err)}
-		}
-		list = append(list, v)
-	}
-	return list, nil
 }

@@ -62,7 +62,7 @@ func (c *Cashier) load(ctx context.Context, key string, d document) (version uin
 	if err := unpack(key, r.Body, d); err != nil {
 		return 0, &Unavailable{Err: err}
 	}
-	if r.Pending != nil {
+	if r.Pending != nil && !plantedPendingBelieved() {
 		return r.Version, errUnderWay
 	}
 	return r.Version, nil

@@ -33,7 +33,7 @@ func (c *Config) checkBanks(k *checker) {
 	names := map[string]string{}
 	for i := range c.Banks {
 		b, field := &c.Banks[i], fmt.Sprintf("bank[%d]", i)
-		k.that(plainName(b.Name, maxName), field+".name", "%q is not 1-%d characters a-z, 0-9 and \"-\"", b.Name, maxName)
+		k.that(bankName(b.Name), field+".name", "%q is not 1-%d letters and digits", b.Name, maxBankName)
 		unique(k, names, b.Name, field+".name")
 		u, err := url.Parse(b.URL)
 		k.that(err == nil && (u.Scheme == "https" || u.Scheme == "http") && u.Host != "", field+".url", "%q is no base URL, for example https://bank.example/api", b.URL)
@@ -44,5 +44,21 @@ func (c *Config) checkBanks(k *checker) {
 		k.that((b.Cert == "") == (b.Key == ""), field+".cert", "give both cert and key, or neither")
 		k.that(b.Late > 0, field+".late", "is missing: the bank's cut-off for late messages, for example \"10m\"")
 		k.that(b.ClockStep >= 0, field+".clock_step", "%s is negative", b.ClockStep)
+		k.that(b.Poll >= 0, field+".poll", "%s is negative", b.Poll)
+		k.that(b.Rescan >= 0, field+".rescan", "%s is negative", b.Rescan)
+		_, err = time.LoadLocation(b.Zone)
+		k.that(err == nil && b.Zone != "Local", field+".zone", "%q is no time zone: write its IANA name, for example Asia/Shanghai", b.Zone)
 	}
+}
+
+const maxBankName = 32
+
+// bankName checks the name of a bank: it stands in keys of records.
+func bankName(s string) bool {
+	ok := len(s) > 0 && len(s) <= maxBankName
+	for i := range len(s) {
+		b := s[i]
+		ok = ok && (b >= '0' && b <= '9' || b >= 'a' && b <= 'z' || b >= 'A' && b <= 'Z')
+	}
+	return ok
 }

@@ -226,7 +226,8 @@ type Payments struct {
 
 // Bank is a section [[bank]].
 type Bank struct {
-	// What the platform calls the bank, 1-40 characters a-z, 0-9 and "-". It stands in orders: never give it to another bank.
+	// What the platform calls the bank, 1-32 letters and digits. It stands in orders: never give it to another bank, and leave the
+	// bank here until all of its orders have ended.
 	Name string `toml:"name"`
 
 	// The base URL of the bank's API, https, or http on this machine.
@@ -256,6 +257,15 @@ type Bank struct {
 	// The bank takes no message that was made longer ago than this, as its contract says. Until then a message without an answer may still
 	// arrive, so money is not given back before.
 	Late Duration `toml:"late"`
+
+	// The time zone of the bank's days and statements, by its IANA name.
+	Zone string `toml:"zone"`
+
+	// How often the bank is asked what has come in. Nothing: every 10 s.
+	Poll Duration `toml:"poll"`
+
+	// How often the orders that wait are listed anew, for those that nobody has told of. Nothing: every 30 s.
+	Rescan Duration `toml:"rescan"`
 
 	// How far the bank's clock may go back at worst.
 	ClockStep Duration `toml:"clock_step"`

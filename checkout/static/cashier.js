@@ -4,6 +4,7 @@
   const main = document.querySelector('main');
   const status = document.getElementById('status');
   const says = document.getElementById('says');
+  if (status.dataset.goesOn) says.textContent += ' ' + status.dataset.goesOn;
   const shown = says.textContent;
   const here = new URL(main.dataset.here, location.href).href;
   const final = ['paid', 'refunded', 'closed', 'expired', 'unknown'].includes(main.dataset.state);
@@ -77,7 +78,7 @@
     const stay = document.getElementById('stay');
     const count = document.getElementById('going-in');
     let n = Number(going.dataset.in);
-    const tell = () => { count.textContent = going.dataset.says + ' (' + n + ' ' + going.dataset.second + ')'; };
+    const tell = () => { count.textContent = going.dataset.says + ' ' + n + ' ' + going.dataset.second; };
     const clock = setInterval(() => {
       if (--n > 0) return tell();
       clearInterval(clock);
@@ -85,7 +86,10 @@
     }, 1000);
     stay.hidden = false;
     stay.addEventListener('click', () => { clearInterval(clock); count.textContent = ''; stay.hidden = true; });
-    says.textContent = shown + ' ' + going.dataset.says + '.';
+    const told = document.createElement('span'); // for those who do not see the seconds
+    told.className = 'hidden';
+    told.textContent = ' ' + going.dataset.says;
+    says.append(told);
     tell();
   }
 })();

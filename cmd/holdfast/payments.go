@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	mathrand "math/rand/v2"
 	"net/http"
@@ -17,6 +16,8 @@ import (
 	"holdfast"
 	"holdfast/alipay"
 	"holdfast/backoffice"
+	"holdfast/bank"
+	"holdfast/bank/wire"
 	"holdfast/checkout"
 	"holdfast/desk"
 	"holdfast/httpapi"
@@ -53,7 +54,7 @@ func newPayments(cfg *site.Config, s *site.Site, log *slog.Logger, now func() ti
 		return nil, err
 	}
 	p := &payments{}
-	if p.cashier, err = newCashier(cfg, s, &keys, func(e *pay.Event) { p.office.Hint(e) }); err != nil {
+	if p.cashier, err = newCashier(cfg, s, &keys, func(e *pay.Event) { p.office.Told(e) }); err != nil {
 		return nil, err
 	}
 	if p.desk, err = desk.New(desk.Config{Cashier: p.cashier, Public: publicAddress(cfg), Logger: log, Random: rand.Reader, Now: now}); err != nil {
@@ -63,14 +64,16 @@ func newPayments(cfg *site.Config, s *site.Site, log *slog.Logger, now func() ti
 		return nil, err
 	}
 	p.bills = p.desk.BillHandler()
-	if p.pages, err = checkout.New(checkout.Config{Cashier: p.cashier, Return: p.desk.Return, Logger: log, Public: publicAddress(cfg), Now: now}); err != nil {
+	if p.pages, err = checkout.New(checkout.Config{
+		Cashier: p.cashier, Ways: p.ways, Zone: p.cashier.Zone, Logger: log, Public: publicAddress(cfg), Now: now,
+	}); err != nil {
 		return nil, err
 	}
 	if p.office, err = newOffice(cfg, s, p, addresses, log, now); err != nil {
 		return nil, err
 	}
 	p.api = &httpapi.Commerce{
-		Cashier: p.cashier, Now: now, Endpoint: checkEndpoint(addresses), NewAppKey: desk.NewAppKey,
+		Cashier: p.cashier, Now: now, Endpoint: checkEndpoint(addresses), NewAppKey: desk.NewAppKey, Pages: publicAddress(cfg),
 	}
 	return p, nil
 }
@@ -151,11 +154,74 @@ func checkEndpoint(a webhook.Addresses) func(string) error {
 	}
 }
 
+// noticeTimeout is how long a receiver of a notice or an event may take.
+const noticeTimeout = 10 * time.Second
+
 func newOffice(cfg *site.Config, s *site.Site, p *payments, addresses webhook.Addresses, log *slog.Logger, now func() time.Time) (*backoffice.Office, error) {
-	return backoffice.New(backoffice.Config{
+	c := backoffice.Config{
 		Cashier: p.cashier, Books: s.Books(), Logger: log, Registry: s.Registry(), Now: now, Random: mathrand.Float64,
-		Deliver: &backoffice.DeliverConfig{},
+		Deliver: &backoffice.DeliverConfig{
+			Poster: webhook.NewPoster(addresses, noticeTimeout, nil, time.Now), Pool: webhook.PoolConfig{Within: noticeTimeout},
+			Notices: p.desk, Accepted: alipay.NoticeAccepted, Wait: alipay.NoticeWait,
+		},
+		Settle: &backoffice.SettleConfig{},
+		Due:    &backoffice.DueConfig{},
+	}
+	for i := range cfg.Banks {
+		b, err := bankOf(&cfg.Banks[i], p.cashier)
+		if err != nil {
+			return nil, fmt.Errorf("bank %s: %w", cfg.Banks[i].Name, err)
+		}
+		c.Banks = append(c.Banks, b)
+	}
+	return backoffice.New(c)
+}
+
+// bankOf is a bank as it is configured.
+func bankOf(c *site.Bank, cashier *pay.Cashier) (b backoffice.BankConfig, err error) {
+	https, err := wire.Client(c.CA, c.Cert, c.Key)
+	if err != nil {
+		return b, err
+	}
+	connector, err := wire.New(wire.Config{
+		URL: c.URL, Client: https, Initiator: c.Initiator, BIC: c.BIC, Terms: bank.Terms{Late: c.Late.Std(), Step: c.ClockStep.Std()},
 	})
+	if err != nil {
+		return b, err
+	}
+	account, err := bank.ParseAccount(c.Account)
+	if err != nil {
+		return b, err
+	}
+	asset, err := holdfast.ParseAsset(c.Asset)
+	if err != nil {
+		return b, err
+	}
+	zone, err := cashier.Zone(c.Zone)
+	if err != nil {
+		return b, err
+	}
+	return backoffice.BankConfig{
+		Name: c.Name, Connector: connector, Deposits: connector, Statement: connector.Statement,
+		Accounts: map[holdfast.Asset]bank.Account{asset: account}, Zone: zone, Poll: c.Poll.Std(), Rescan: c.Rescan.Std(),
+	}, nil
+}
+
+// ways tells where a browser goes from the page of a token: where the merchant's link said, if it was one.
+func (p *payments) ways(ctx context.Context, token string, t *pay.Trade, _ holdfast.Time) (w checkout.Ways, err error) {
+	visit, err := p.cashier.Visit(ctx, token)
+	var none *pay.Refusal
+	if errors.As(err, &none) {
+		return w, nil // a code shown in a shop
+	}
+	if err != nil {
+		return w, err
+	}
+	w.Quit = visit.Quit
+	if t.Status == pay.StatusSuccess || t.Status == pay.StatusFinished {
+		w.Return, err = p.desk.Return(ctx, visit)
+	}
+	return w, err
 }
 
 // over puts what people pay with beside the native API.
@@ -195,6 +261,3 @@ func (p *payments) close() {
 	p.stop()
 	p.stopped.Wait()
 }
-
-var _ = errors.Is
-var _ io.Reader

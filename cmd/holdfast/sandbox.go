@@ -1,19 +1,24 @@
 package main
 
 import (
+	"context"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"holdfast"
+	"holdfast/guard"
 	"holdfast/pay"
+	"holdfast/site"
 )
 
 // sandboxName is the file that tells a merchant's developer everything about a sandbox, in its directory.
@@ -26,10 +31,10 @@ type sandbox struct {
 	AppID             string         `json:"app_id"`
 	AppPrivateKey     string         `json:"app_private_key"`     // file, PKCS #1, PEM: what SDKs take without further options
 	PlatformPublicKey string         `json:"platform_public_key"` // file, PEM
-	Merchant          holdfast.Owner `json:"merchant,string"`
-	Buyer             holdfast.Owner `json:"buyer,string"`
-	BuyerDevice       string         `json:"buyer_device"`           // file with the secret of the buyer's phone, hexadecimal
-	Friend            holdfast.Owner `json:"friend,string"`          // another customer
+	Merchant          holdfast.Owner `json:"merchant"`
+	Buyer             holdfast.Owner `json:"buyer"`
+	BuyerDevice       string         `json:"buyer_device"`           // file with the secrets of the buyer's phones, hexadecimal, a line each
+	Friend            holdfast.Owner `json:"friend"`                 // another customer
 	APIKey            string         `json:"api_key"`                // of the native API
 	BankControl       string         `json:"bank_control,omitempty"` // where the test bank is told to misbehave
 }
@@ -64,17 +69,127 @@ func (s *sandbox) write(file string) error {
 	return nil
 }
 
-// code is what the buyer's phone shows at a time.
+// codeStep is how long a phone shows a code; the one before and the one after it count as well.
+const codeStep = time.Minute
+
+// code is a payment code of the buyer that has not been shown yet, if there is one. A code pays once, so whoever pays more often than once a minute needs
+// another: of another phone, or of the minute that comes or has passed. What has been shown stands beside the secrets.
 func (s *sandbox) code(now time.Time) (string, error) {
 	text, err := os.ReadFile(s.BuyerDevice)
 	if err != nil {
-		return "", fmt.Errorf("the buyer's phone: %w", err)
+		return "", fmt.Errorf("the buyer's phones: %w", err)
 	}
-	secret, err := hex.DecodeString(strings.TrimSpace(string(text)))
-	if err != nil || len(secret) != pay.SecretBytes {
-		return "", fmt.Errorf("the buyer's phone: %s has no secret of %d hexadecimal digits", s.BuyerDevice, 2*pay.SecretBytes)
+	var secrets [][]byte
+	for line := range strings.FieldsSeq(string(text)) {
+		secret, err := hex.DecodeString(line)
+		if err != nil || len(secret) != pay.SecretBytes {
+			return "", fmt.Errorf("the buyer's phones: %s has a line that is no secret of %d hexadecimal digits", s.BuyerDevice, 2*pay.SecretBytes)
+		}
+		secrets = append(secrets, secret)
 	}
-	return pay.PaymentCode(s.Buyer, secret, holdfast.TimeOf(now)), nil
+	shown, err := openShown(s.BuyerDevice + ".shown")
+	if err != nil {
+		return "", err
+	}
+	defer shown.close()
+	for _, step := range []time.Duration{0, codeStep, -codeStep} {
+		for _, secret := range secrets {
+			code := pay.PaymentCode(s.Buyer, secret, holdfast.TimeOf(now.Add(step)))
+			if !shown.has(code) {
+				return code, shown.add(code)
+			}
+		}
+	}
+	return "", fmt.Errorf("all codes of the buyer's %d phones for this minute have been shown: wait a minute", len(secrets))
+}
+
+// shownCodes are the codes that have been shown lately, in a file that one process at a time has.
+type shownCodes struct {
+	file *os.File
+	list []string
+}
+
+// mostShown is how many codes are remembered: more than are good at any time.
+const mostShown = 64
+
+func openShown(name string) (*shownCodes, error) {
+	f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o600)
+	if err == nil {
+		err = lockFile(f)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("the codes that have been shown: %w", err)
+	}
+	text, err := io.ReadAll(f)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("the codes that have been shown: %w", err), f.Close())
+	}
+	return &shownCodes{f, strings.Fields(string(text))}, nil
+}
+
+func (s *shownCodes) has(code string) bool { return slices.Contains(s.list, code) }
+
+func (s *shownCodes) add(code string) error {
+	s.list = append(s.list, code)
+	s.list = s.list[max(0, len(s.list)-mostShown):]
+	text := []byte(strings.Join(s.list, "\n") + "\n")
+	if err := s.file.Truncate(0); err != nil {
+		return fmt.Errorf("the codes that have been shown: %w", err)
+	}
+	if _, err := s.file.WriteAt(text, 0); err != nil {
+		return fmt.Errorf("the codes that have been shown: %w", err)
+	}
+	return nil
+}
+
+func (s *shownCodes) close() { _ = s.file.Close() } // the lock goes with it
+
+// box is a sandbox while its site runs. A nil one is none.
+type box struct {
+	file string
+	key  guard.Secret
+	bank *sandboxBank
+}
+
+// openSandbox starts the test bank and configures the site for it, if --sandbox was given.
+func (f *serveFlags) openSandbox(ctx context.Context, cfg *site.Config) (_ *box, err error) {
+	if !f.sandbox {
+		return nil, nil
+	}
+	b := &box{file: f.sandboxFile}
+	if b.file == "" {
+		b.file = filepath.Join(f.data, "sandbox", sandboxName)
+	}
+	if err := os.MkdirAll(filepath.Dir(b.file), 0o700); err != nil {
+		return nil, fmt.Errorf("make the directory of the sandbox: %w", err)
+	}
+	key, secret, err := newAPIKey(sandboxKeyName, guard.Operator) // a new one each time: the old one is not stored
+	if err != nil {
+		return nil, err
+	}
+	b.key = secret
+	if b.bank, err = startSandboxBank(ctx, filepath.Join(filepath.Dir(b.file), "bank")); err != nil {
+		return nil, err
+	}
+	cfg.Keys = append(cfg.Keys, site.APIKey{Name: key.Name, Role: key.Role, SHA256: key.Hash})
+	cfg.Banks = append(cfg.Banks, b.bank.section())
+	cfg.Payments.NotifyNetworks = append(cfg.Payments.NotifyNetworks, "127.0.0.0/8", "::1/128") // the developer's own machine
+	cfg.Payments.NotifyPlain = true
+	return b, nil
+}
+
+// fill makes what is in it, through the API at url.
+func (b *box) fill(ctx context.Context, url string) (s sandbox, err error) {
+	if b == nil {
+		return s, nil
+	}
+	return makeSandbox(ctx, url, b.key.Reveal(), b.file, b.bank)
+}
+
+func (b *box) close() {
+	if b != nil {
+		b.bank.stop()
+	}
 }
 
 func newSandbox() *cobra.Command {
@@ -92,9 +207,9 @@ func newSandboxCode() *cobra.Command {
 	var file string
 	cmd := &cobra.Command{
 		Use:   "code",
-		Short: "Print the payment code that the buyer's phone shows now",
-		Long: `Print the 18 digits that the phone of the sandbox's buyer shows now: the auth_code of alipay.trade.pay. The phone needs no network for that. They
-change each minute, are good for another one before and after, and pay once.`,
+		Short: "Print a fresh payment code of the buyer",
+		Long: `Print 18 digits that a phone of the sandbox's buyer shows: the auth_code of alipay.trade.pay. A phone needs no network for that. They
+change each minute, are good for another one before and after, and pay once; each call prints others, a dozen a minute at most.`,
 		Example: "  holdfast sandbox code",
 		Args:    nothing,
 		RunE: func(cmd *cobra.Command, _ []string) error {
