@@ -1,11 +1,15 @@
 package desk
 
 import (
+	"context"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"holdfast"
 	"holdfast/pay"
+	"holdfast/pay/paytest"
 )
 
 func (w *world) agree(n int, scopes ...string) string {
@@ -153,5 +157,62 @@ func TestKeysOfApps(t *testing.T) {
 	w.must(err)
 	if a, found, err := w.desk.App(w.ctx, pay.AppID(w.merchants[0], 8)); a != nil || found || err == nil {
 		t.Errorf("an app without a key of the platform: %v %v", found, err)
+	}
+}
+
+// dark are books that cannot be read for a while.
+type dark struct {
+	*paytest.Books
+	out atomic.Bool
+}
+
+func (b *dark) Record(ctx context.Context, key string) (holdfast.Record, bool, error) {
+	if b.out.Load() {
+		return holdfast.Record{}, false, paytest.ErrGone
+	}
+	return b.Books.Record(ctx, key)
+}
+
+// TestAppsWhileNothingCanBeRead: an app that was known lately goes on, and then nobody says that there is none.
+func TestAppsWhileNothingCanBeRead(t *testing.T) {
+	w := newWorld(t)
+	cfg := w.cashier.Config
+	books := &dark{Books: w.books}
+	cfg.Books = books
+	cashier, err := pay.New(cfg)
+	w.must(err)
+	var seconds atomic.Int64
+	d, err := New(Config{Cashier: cashier, Public: "https://pay.example", Now: func() time.Time { return w.now.Add(time.Duration(seconds.Load()) * time.Second) }})
+	w.must(err)
+	var all sync.WaitGroup
+	for range 8 { // at once, while it has to be asked for again and again
+		all.Go(func() {
+			for range 40 {
+				seconds.Add(1)
+				if a, found, err := d.App(w.ctx, w.apps[0]); err != nil || !found || a.ID != w.apps[0] {
+					t.Errorf("%v %v", found, err)
+				}
+			}
+		})
+	}
+	all.Wait()
+	seconds.Add(10)
+	_, _, err = d.App(w.ctx, w.apps[0])
+	w.must(err)
+	books.out.Store(true)
+	seconds.Add(29)
+	if _, found, err := d.App(w.ctx, w.apps[0]); err != nil || !found {
+		t.Errorf("after 29 s: %v %v", found, err)
+	}
+	if _, found, err := d.App(w.ctx, w.apps[1]); err == nil || found {
+		t.Errorf("one that was never known: %v %v", found, err)
+	}
+	seconds.Add(1)
+	if _, found, err := d.App(w.ctx, w.apps[0]); err == nil || found {
+		t.Errorf("after 30 s: %v %v", found, err)
+	}
+	books.out.Store(false)
+	if _, found, err := d.App(w.ctx, w.apps[0]); err != nil || !found {
+		t.Errorf("when it can be read again: %v %v", found, err)
 	}
 }
