@@ -79,7 +79,7 @@ const (
 	ManageCustomers
 	// ManageMerchants registers merchants, and changes their fees, currencies, apps, shops and webhooks.
 	ManageMerchants
-	// RestrictPayments blocks wallets and merchants, and decides disputes.
+	// RestrictPayments blocks wallets and merchants, decides disputes, and says whose money is that banks have brought.
 	RestrictPayments
 )
 
