@@ -22,7 +22,7 @@ const (
 	billTime  = 10 * time.Minute // for writing one bill
 	billYears = 6
 	maxBills  = 4 // are written at once; more are told to come again
-	billPath  = "/bill/"
+	billPath  = "/bills/"
 )
 
 // BillURL implements alipay.Desk. A bill can be had as soon as no row of its days can come any more, a few minutes after midnight.
@@ -122,7 +122,7 @@ func (d *Desk) billStore(ctx context.Context, merchant holdfast.Owner, id string
 	return s.Name, nil
 }
 
-// BillHandler serves bills below /bill/, at the addresses that were given out less than 30 seconds ago.
+// BillHandler serves bills below /bills/, at the addresses that were given out less than 30 seconds ago.
 func (d *Desk) BillHandler() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "no-store")

@@ -107,26 +107,19 @@ func (d *Desk) holdNotice(ctx context.Context, e *pay.Event, a *alipay.App, head
 	}.Form(a.Platform, alipay.RSA2)
 }
 
-// noticeID is the stamp of the event without its hyphen: with the merchant it names the event, and one read finds it.
-func noticeID(e *pay.Event) string {
-	return strings.Replace(e.Key[strings.LastIndexByte(e.Key, '/')+1:], "-", "", 1)
-}
+// noticeID is the stamp of the event without its hyphen: with the merchant it names the event and its delivery, which one read finds.
+func noticeID(e *pay.Event) string { return strings.Replace(e.Stamp(), "-", "", 1) }
 
-// NoticeSent implements alipay.Desk.
+// NoticeSent implements alipay.Desk: one read of the delivery says it.
 func (d *Desk) NoticeSent(ctx context.Context, merchant holdfast.Owner, notice string) (first time.Time, found bool, err error) {
 	if len(notice) != 32 {
 		return time.Time{}, false, nil
 	}
-	e, found, err := d.cashier.EventByStamp(ctx, merchant, notice[:16]+"-"+notice[16:])
-	if err != nil || !found {
-		return time.Time{}, false, err
+	v, err := d.cashier.Delivery(ctx, merchant, notice[:16]+"-"+notice[16:]+":"+pay.NoticeTarget)
+	if why(err) == pay.DeliveryUnknown {
+		return time.Time{}, false, nil
 	}
-	return d.sent(ctx, &e)
-}
-
-// sent tells when the notice of an event was sent first.
-func (d *Desk) sent(_ context.Context, e *pay.Event) (first time.Time, found bool, err error) {
-	return clocked(e.Time), e.Attempts > 0, nil
+	return clocked(v.Begun), err == nil && v.Attempts > 0, err
 }
 
 // Return is the address to which the browser of a visit goes when the trade is paid, with the signed parameters that merchants show; "" when

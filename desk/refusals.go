@@ -87,6 +87,10 @@ var told = map[pay.Code]words{
 	pay.OrderStateWrong:    wrong,
 	pay.DayNotOver:         wrong,
 	pay.EventUnknown:       wrong,
+	pay.CaseUnknown:        wrong,
+	pay.CaseClosedBefore:   wrong,
+	pay.EndpointUnknown:    wrong,
+	pay.DeliveryUnknown:    wrong,
 	pay.LedgerRefused:      {failed, "", "", "ACQ.TRADE_SETTLE_ERROR", "PERMIT_CHECK_PERM_LIMITED", "ACCESS_FORBIDDEN"},
 	pay.TradeTokenConflict: {"ACQ.APPLY_PC_MERCHANT_CODE_ERROR", "", "", "", wrongFund, wrongHold},
 }

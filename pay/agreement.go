@@ -38,7 +38,7 @@ type Grant struct {
 	Replaced     string // of the refresh token before
 }
 
-func (*Agreement) kind() (byte, byte) { return 41, 1 }
+func (*Agreement) kind() (byte, byte) { return 51, 1 }
 
 func (v *Agreement) layout(c *coder) {
 	list(c, &v.Scopes, len(scopes), func(s *string) { text(c, s) })
@@ -335,7 +335,7 @@ type Mandate struct {
 	Until    holdfast.Time
 }
 
-func (*Mandate) kind() (byte, byte) { return 42, 1 }
+func (*Mandate) kind() (byte, byte) { return 52, 1 }
 
 func (v *Mandate) layout(c *coder) {
 	text(c, &v.OwnApp)

@@ -23,7 +23,7 @@ type appKey struct {
 	Added  holdfast.Time
 }
 
-func (*appKey) kind() (byte, byte) { return 40, 1 }
+func (*appKey) kind() (byte, byte) { return 50, 1 }
 
 func (v *appKey) layout(c *coder) {
 	text(c, &v.Sealed)

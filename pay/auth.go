@@ -179,7 +179,7 @@ func (c *Cashier) OpenAuth(ctx context.Context, ask AuthAsk, now holdfast.Time) 
 		d := draft{at: now}
 		d.need(keyOf(ask.Merchant, kindMerchant), m.version)
 		d.put(key, 0, &v)
-		d.put(keyOf(ask.Merchant, kindNo, v.AuthNo), 0, &pointer{OutTradeNo: v.OutOrderNo})
+		d.put(keyOf(ask.Merchant, kindNo, v.AuthNo), 0, &pointer{To: toAuth, OutTradeNo: v.OutOrderNo})
 		return c.submit(ctx, &d)
 	})
 	return v, err
@@ -353,11 +353,7 @@ func (c *Cashier) QueryAuth(ctx context.Context, merchant holdfast.Owner, outOrd
 
 // FindAuth tells which authorisation has a number.
 func (c *Cashier) FindAuth(ctx context.Context, authNo string) (merchant holdfast.Owner, outOrderNo string, err error) {
-	merchant, outOrderNo, err = c.FindTrade(ctx, authNo)
-	if refused(err) == TradeUnknown {
-		err = refuse(AuthUnknown, "auth_no")
-	}
-	return merchant, outOrderNo, err
+	return c.find(ctx, authNo, toAuth, refuse(AuthUnknown, "auth_no"))
 }
 
 // QueryAuthOperation returns a freeze or unfreeze by its out_request_no; found is false when there is none.

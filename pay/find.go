@@ -9,32 +9,37 @@ import (
 	"holdfast"
 )
 
-// Numbers of the platform, and what they lead to. A trade_no and an auth_no look alike and are found in one place, but say by their digits which
-// of the two they are.
+// find tells where a number of the platform leads. The numbers of trades and authorisations look alike, and stand in one place: which it is, is
+// written there.
+func (c *Cashier) find(ctx context.Context, no string, to pointed, unknown error) (o holdfast.Owner, n string, err error) {
+	o, ok := tradeOwner(no[:min(len(no), 28)])
+	if !ok || strings.Trim(no, "0123456789") != "" {
+		return 0, "", unknown
+	}
+	var v pointer
+	_, err = c.must(ctx, keyOf(o, kindNo, no), &v, unknown)
+	if err == nil && v.To != to {
+		err = unknown
+	}
+	return o, v.OutTradeNo, settled(err)
+}
 
 // OwnTrade tells the merchant's number of his trade with this trade_no. One of somebody else is as unknown as one that there is not.
 func (c *Cashier) OwnTrade(ctx context.Context, merchant holdfast.Owner, no string) (outTradeNo string, err error) {
-	return c.own(ctx, merchant, no, "", refuse(TradeUnknown, "trade_no"))
+	o, outTradeNo, err := c.FindTrade(ctx, no)
+	if err == nil && o != merchant {
+		err = refuse(TradeUnknown, "trade_no")
+	}
+	return outTradeNo, err
 }
 
 // OwnAuth tells the merchant's number of his authorisation with this auth_no.
 func (c *Cashier) OwnAuth(ctx context.Context, merchant holdfast.Owner, no string) (outOrderNo string, err error) {
-	return c.own(ctx, merchant, no, authNumbers, refuse(AuthUnknown, "auth_no"))
-}
-
-// authNumbers stands before the number of an authorisation in the hash that its auth_no has.
-const authNumbers = "auth "
-
-func (c *Cashier) own(ctx context.Context, merchant holdfast.Owner, no, prefix string, unknown error) (string, error) {
-	if o, ok := tradeOwner(no); !ok || o != merchant {
-		return "", unknown
+	o, outOrderNo, err := c.FindAuth(ctx, no)
+	if err == nil && o != merchant {
+		err = refuse(AuthUnknown, "auth_no")
 	}
-	var v pointer
-	_, err := c.must(ctx, keyOf(merchant, kindNo, no), &v, unknown)
-	if err == nil && no[19:] != fmt.Sprintf("%09d", spread(prefix+v.OutTradeNo, no[:8])%1_000_000_000) {
-		err = unknown
-	}
-	return v.OutTradeNo, settled(err)
+	return outOrderNo, err
 }
 
 // TransferNo is the platform's number of a merchant's transfer: 32 digits, the date, the merchant, and 13 digits of a hash.
@@ -45,17 +50,7 @@ func TransferNo(o holdfast.Owner, n string, at holdfast.Time) string {
 
 // FindTransfer tells whose transfer has a number of the platform, and which.
 func (c *Cashier) FindTransfer(ctx context.Context, no string) (from holdfast.Owner, n string, err error) {
-	unknown := refuse(OrderUnknown, "order_id")
-	if len(no) != 32 {
-		return 0, "", unknown
-	}
-	from, ok := tradeOwner(no[:28])
-	if !ok || strings.Trim(no, "0123456789") != "" {
-		return 0, "", unknown
-	}
-	var v pointer
-	_, err = c.must(ctx, keyOf(from, kindNo, no), &v, unknown)
-	return from, v.OutTradeNo, settled(err)
+	return c.find(ctx, no, toTransfer, refuse(OrderUnknown, "order_id"))
 }
 
 // FindAuthOperation tells the request number of a freeze or unfreeze that match knows; "": there is none. An authorisation has few of them.
@@ -124,20 +119,4 @@ func (c *Cashier) EachRow(ctx context.Context, merchant holdfast.Owner, from, un
 			}
 		}
 	}
-}
-
-// EventByStamp returns an event of a merchant by what its key ends with; found is false when there is none, or not yet.
-func (c *Cashier) EventByStamp(ctx context.Context, merchant holdfast.Owner, stamp string) (e Event, found bool, err error) {
-	if len(stamp) != 33 || strings.Trim(stamp, "0123456789abcdef-") != "" {
-		return e, false, nil
-	}
-	r, found, err := c.Books.Record(ctx, keyOf(merchant, kindEvent, stamp))
-	if err != nil {
-		return e, false, &Unavailable{Err: err}
-	}
-	if !found || r.Pending != nil {
-		return e, false, nil
-	}
-	e, err = ReadEvent(&r)
-	return e, err == nil, err
 }

@@ -129,7 +129,7 @@ func (c *Cashier) transfer(ctx context.Context, ask *TransferAsk, o *Order, key 
 		if err != nil {
 			return err
 		}
-		d.put(keyOf(ask.From, kindNo, TransferNo(ask.From, ask.Number, now)), 0, &pointer{OutTradeNo: ask.Number})
+		d.put(keyOf(ask.From, kindNo, TransferNo(ask.From, ask.Number, now)), 0, &pointer{To: toTransfer, OutTradeNo: ask.Number})
 	} else {
 		if err := c.spending(ctx, &d, from, ask.Amount, key); err != nil {
 			return err

@@ -35,7 +35,7 @@ const (
 	EntryApp               // from the merchant's app
 )
 
-func (*Visit) kind() (byte, byte) { return 43, 1 }
+func (*Visit) kind() (byte, byte) { return 53, 1 }
 
 func (v *Visit) layout(c *coder) {
 	number(c, &v.Entry)

@@ -2,6 +2,9 @@ package pay_test
 
 import (
 	"bytes"
+	"os"
+	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -244,5 +247,47 @@ func TestNumbersSayWhatTheyAre(t *testing.T) {
 	for _, no := range []string{no[:31] + "x", no[:28], no[:27] + "00000"} {
 		w.refused(pay.OrderUnknown, two(w.cashier.FindTransfer(w.ctx, no)))
 	}
+	w.refused(pay.TradeUnknown, two(w.cashier.FindTrade(w.ctx, auth.AuthNo)))
+	w.refused(pay.AuthUnknown, two(w.cashier.FindAuth(w.ctx, trade.TradeNo)))
 	w.audit()
+}
+
+// TestANumberThatIsTakenIsTakenOnce: two numbers of trades can come to the same digits, so those of one trade differ by the moment.
+func TestANumberThatIsTakenIsTakenOnce(t *testing.T) {
+	var numbers []string
+	for range 2 {
+		w := newWorld(t)
+		w.now += holdfast.Time(len(numbers))
+		made, err := w.cashier.Create(w.ctx, w.offer(0, "A", 1, pay.Plain), w.now)
+		w.must(err)
+		numbers = append(numbers, made.TradeNo)
+	}
+	if numbers[0] == numbers[1] || numbers[0][:19] != numbers[1][:19] {
+		t.Errorf("%s, %s", numbers[0], numbers[1])
+	}
+}
+
+// TestKindsOfDocumentsAreDifferent: the number says of what kind a body is, for ever.
+func TestKindsOfDocumentsAreDifferent(t *testing.T) {
+	files, err := filepath.Glob("*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	declared := regexp.MustCompile(`func \((?:\w+ )?\*(\w+)\) kind\(\) \(byte, byte\) \{ return (\d+), \d+ \}`)
+	whose := map[string]string{}
+	for _, name := range files {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range declared.FindAllStringSubmatch(string(text), -1) {
+			if whose[m[2]] != "" {
+				t.Errorf("%s and %s both have number %s", whose[m[2]], m[1], m[2])
+			}
+			whose[m[2]] = m[1]
+		}
+	}
+	if len(whose) < 20 {
+		t.Errorf("only %d kinds were found: is the pattern right?", len(whose))
+	}
 }
