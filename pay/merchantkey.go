@@ -26,7 +26,7 @@ type MerchantKey struct {
 	Created holdfast.Time
 }
 
-func (*MerchantKey) kind() (byte, byte) { return 70, 1 }
+func (*MerchantKey) kind() (byte, byte) { return 67, 1 }
 
 func (v *MerchantKey) layout(c *coder) {
 	text(c, &v.Name)

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"crypto/rand"
-	"errors"
 	"fmt"
 	"log/slog"
 	mathrand "math/rand/v2"
@@ -65,7 +64,7 @@ func newPayments(cfg *site.Config, s *site.Site, log *slog.Logger, now func() ti
 	}
 	p.bills = p.desk.BillHandler()
 	if p.pages, err = checkout.New(checkout.Config{
-		Cashier: p.cashier, Ways: p.ways, Zone: p.cashier.Zone, Logger: log, Public: publicAddress(cfg), Now: now,
+		Cashier: p.cashier, Return: p.desk.Return, Zone: p.cashier.Zone, Logger: log, Public: publicAddress(cfg), Now: now,
 	}); err != nil {
 		return nil, err
 	}
@@ -74,6 +73,7 @@ func newPayments(cfg *site.Config, s *site.Site, log *slog.Logger, now func() ti
 	}
 	p.api = &httpapi.Commerce{
 		Cashier: p.cashier, Now: now, Endpoint: checkEndpoint(addresses), NewAppKey: desk.NewAppKey, Pages: publicAddress(cfg),
+		Estimate: p.estimate,
 	}
 	return p, nil
 }
@@ -207,21 +207,15 @@ func bankOf(c *site.Bank, cashier *pay.Cashier) (b backoffice.BankConfig, err er
 	}, nil
 }
 
-// ways tells where a browser goes from the page of a token: where the merchant's link said, if it was one.
-func (p *payments) ways(ctx context.Context, token string, t *pay.Trade, _ holdfast.Time) (w checkout.Ways, err error) {
-	visit, err := p.cashier.Visit(ctx, token)
-	var none *pay.Refusal
-	if errors.As(err, &none) {
-		return w, nil // a code shown in a shop
-	}
+// estimate says when a bank will have taken an order, as the back office sees it.
+func (p *payments) estimate(ctx context.Context, b pay.BankOrder, o pay.Order) (out httpapi.PayoutEstimate, err error) {
+	e, err := p.office.Estimate(ctx, b, o)
 	if err != nil {
-		return w, err
+		return out, err
 	}
-	w.Quit = visit.Quit
-	if t.Status == pay.StatusSuccess || t.Status == pay.StatusFinished {
-		w.Return, err = p.desk.Return(ctx, visit)
-	}
-	return w, err
+	return httpapi.PayoutEstimate{
+		Bank: e.Bank, Ahead: e.Ahead, Down: e.Down, Since: e.Since, Soonest: e.Soonest, Likely: e.Likely, Known: e.Known,
+	}, nil
 }
 
 // over puts what people pay with beside the native API.
