@@ -12,28 +12,29 @@ import (
 	"holdfast/pay"
 )
 
-// A sweep goes through the events of each minute, some time after it has ended, and hands in what has no delivery. One is enough if all goes well.
+// A sweep goes through the events of each stretch of time (pay.Stretch), some time after it has ended, and hands in what has no delivery. One is enough if all goes well.
 // But an event may be written long after the time that it has (a payment to a shard without a majority), and a slot may come from a shard that
-// is behind to one that is further. So each minute is swept again, later and later. A minute that is not finished when the next sweep comes to it
+// is behind to one that is further. So each stretch is swept again, later and later. A stretch that is not finished when the next sweep comes to it
 // is left to that one.
 var sweepLags = []time.Duration{20 * time.Second, 10 * time.Minute, 3 * time.Hour, 24 * time.Hour}
 
-// dueLags are the same for deliveries that are due: a minute is looked through as soon as it begins, and once more for what came late.
-var dueLags = []time.Duration{-time.Minute, time.Hour}
+// dueLags are the same for deliveries that are due: a stretch is looked through as soon as it begins, and once more for what came late.
+var dueLags = []time.Duration{-pay.Stretch, time.Hour}
 
 const (
 	sweepBack    = 48 * time.Hour // what is older is given up, and before the first mark there is nothing
 	sweepFresh   = time.Hour      // how far back an office begins where none has ever been
 	sweepEvery   = time.Second
-	sweepAtOnce  = 16 // minutes of each sweep in one step, when it is behind
+	sweepAtOnce  = 96 // stretches of each sweep in one step, when it is behind
 	sweepPage    = 256
-	sweepPause   = 2 * time.Second // before a minute that is not finished is looked at again; then longer
+	sweepPause   = 2 * time.Second  // before a stretch that is not finished is looked at again; then longer
+	sweepRest    = 15 * time.Second // before one is that has nothing left, and to which something may still come
 	sweepLongest = time.Minute
 	markEvery    = 30 * time.Second
 	sweepAtATime = 4           // shards
-	dueGrace     = time.Minute // after its end what is due in a minute may still come
+	dueGrace     = time.Minute // after its end what is due in a stretch may still come
 	retryReads   = 8           // events of deliveries that are due, read at once
-	aMinute      = int64(time.Minute)
+	aStretch     = int64(pay.Stretch)
 )
 
 // sweepAll keeps a sweep going for each shard that this site leads.
@@ -76,17 +77,17 @@ type sweep struct {
 	rounds []*round // of each of sweepLags, and of what is due
 }
 
-// round is one sweep through the minutes.
+// round is one sweep through time.
 type round struct {
 	lag  time.Duration
-	wait time.Duration // how long after its end a minute cannot be finished
-	till time.Duration // how long after its end a minute is left to the next round
-	look func(ctx context.Context, minute int64) (left int, err error)
-	next int64           // the first minute that was not begun
-	open map[int64]*wait // minutes that were begun and are not finished
+	wait time.Duration // how long after its end a stretch cannot be finished
+	till time.Duration // how long after its end a stretch is left to the next round
+	look func(ctx context.Context, stretch int64) (left int, err error)
+	next int64           // the first stretch that was not begun
+	open map[int64]*wait // stretches that were begun and are not finished
 }
 
-// wait is when a minute is looked at again.
+// wait is when a stretch is looked at again.
 type wait struct {
 	at    time.Time
 	pause time.Duration
@@ -132,7 +133,7 @@ func (s *sweep) step(ctx context.Context, name string) error {
 		}
 	}
 	s.mu.Lock()
-	s.behind[name] = max(0, now.Sub(time.Unix(0, s.rounds[0].first()*aMinute)).Seconds()-time.Minute.Seconds()-sweepLags[0].Seconds())
+	s.behind[name] = max(0, now.Sub(time.Unix(0, s.rounds[0].first()*aStretch)).Seconds()-pay.Stretch.Seconds()-sweepLags[0].Seconds())
 	s.mu.Unlock()
 	return s.remember(ctx, now)
 }
@@ -163,9 +164,9 @@ func (s *sweep) begin(ctx context.Context, name string) error {
 	}
 	for i, r := range rounds {
 		r.open = map[int64]*wait{}
-		r.next = now.Add(-r.lag-sweepFresh).UnixNano() / aMinute
+		r.next = now.Add(-r.lag-sweepFresh).UnixNano() / aStretch
 		if len(from) > i && (mark.Version > 0 || from[i] < r.next) {
-			r.next = max(from[i], now.Add(-sweepBack).UnixNano()/aMinute)
+			r.next = max(from[i], now.Add(-sweepBack).UnixNano()/aStretch)
 		}
 	}
 	s.mark, s.rounds, s.marked = mark, rounds, now
@@ -182,7 +183,7 @@ func least(a, b []int64) []int64 {
 	return b
 }
 
-// first is the first minute that is not finished.
+// first is the first stretch that is not finished.
 func (r *round) first() int64 {
 	first := r.next
 	for m := range r.open {
@@ -191,46 +192,50 @@ func (r *round) first() int64 {
 	return first
 }
 
-// round looks at the minutes that it is time for, the oldest first.
+// round looks at the stretches that it is time for, the oldest first.
 func (s *sweep) round(ctx context.Context, r *round, now time.Time) error {
 	for range sweepAtOnce {
-		if now.UnixNano() < (r.next+1)*aMinute+int64(r.lag) {
+		if now.UnixNano() < (r.next+1)*aStretch+int64(r.lag) {
 			break
 		}
 		r.open[r.next] = &wait{}
 		r.next++
 	}
-	var minutes []int64
+	var stretches []int64
 	for m, w := range r.open {
 		if !w.at.After(now) {
-			minutes = append(minutes, m)
+			stretches = append(stretches, m)
 		}
 	}
-	slices.Sort(minutes)
-	for _, m := range minutes {
+	slices.Sort(stretches)
+	for _, m := range stretches {
 		left, err := r.look(ctx, m)
 		if err != nil {
 			return err
 		}
-		end := time.Unix(0, (m+1)*aMinute)
+		end := time.Unix(0, (m+1)*aStretch)
 		if over := now.After(end.Add(r.wait)); over && left == 0 || now.Sub(end) > r.till {
 			if left > 0 && r.till == sweepBack {
-				s.cfg.Logger.Error("events of two days ago are given up", "shard", s.shard, "minute", end.UTC(), "events", left)
+				s.cfg.Logger.Error("events of two days ago are given up", "shard", s.shard, "until", end.UTC(), "events", left)
 			}
 			delete(r.open, m)
 			continue
 		}
-		r.open[m].again(s.cfg.Now(), s.cfg.Now().Sub(now), left)
+		again := sweepPause
+		if left == 0 && now.After(end) {
+			again = sweepRest
+		}
+		r.open[m].again(s.cfg.Now(), max(again, 10*s.cfg.Now().Sub(now)), left)
 	}
 	return nil
 }
 
-// again is when a minute that is not finished is looked at next: soon, then less often, and never so that looking takes most of the time.
-func (w *wait) again(now time.Time, took time.Duration, left int) {
+// again is when a stretch that is not finished is looked at next: after least, and then less often.
+func (w *wait) again(now time.Time, least time.Duration, left int) {
 	if left == 0 {
 		w.pause = 0 // it is not over yet
 	}
-	w.pause = max(sweepPause, min(2*w.pause, sweepLongest), 10*took)
+	w.pause = max(least, min(2*w.pause, sweepLongest))
 	w.at = now.Add(w.pause)
 }
 
@@ -261,9 +266,9 @@ func (s *sweep) remember(ctx context.Context, now time.Time) error {
 	return nil
 }
 
-// events hands in what has not been told of a minute; left counts what is not recorded yet.
-func (s *sweep) events(ctx context.Context, minute int64) (left int, err error) {
-	at := holdfast.Time(minute * aMinute)
+// events hands in what has not been told of a stretch; left counts what is not recorded yet.
+func (s *sweep) events(ctx context.Context, stretch int64) (left int, err error) {
+	at := holdfast.Time(stretch * aStretch)
 	told := toldList{sweep: s, index: pay.ToldIndex(at), set: map[holdfast.Owner]map[jobName]bool{}}
 	for after := ""; ; {
 		records, err := s.cfg.Books.ShardByIndex(ctx, s.shard, pay.EventIndex(at), after, sweepPage)
@@ -317,7 +322,7 @@ func (s *sweep) missing(ctx context.Context, jobs []*job, told *toldList, upTo h
 	return left, nil
 }
 
-// toldList are the deliveries of the events of one minute, read along with those: both come in the order of owners.
+// toldList are the deliveries of the events of one stretch, read along with those: both come in the order of owners.
 type toldList struct {
 	*sweep
 	index string
@@ -355,9 +360,9 @@ func (t *toldList) read(ctx context.Context, from, upTo holdfast.Owner) error {
 	return nil
 }
 
-// due hands in the deliveries that are due in a minute; left counts what is not recorded yet, and what is not due yet.
-func (s *sweep) due(ctx context.Context, minute int64) (left int, err error) {
-	at := holdfast.Time(minute * aMinute)
+// due hands in the deliveries that are due in a stretch; left counts what is not recorded yet, and what is not due yet.
+func (s *sweep) due(ctx context.Context, stretch int64) (left int, err error) {
+	at := holdfast.Time(stretch * aStretch)
 	for after := ""; ; {
 		records, err := s.cfg.Books.ShardByIndex(ctx, s.shard, pay.RetryIndex(at), after, sweepPage)
 		if err != nil || len(records) == 0 {

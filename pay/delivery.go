@@ -98,11 +98,11 @@ func ReadDelivery(r *holdfast.Record) (v Delivery, err error) {
 	return v, nil
 }
 
-// ToldIndex is the index key of all deliveries of the events of the minute of at: what is in [EventIndex] and not in this has not been told.
-func ToldIndex(at holdfast.Time) string { return minute(toldIndex, at) }
+// ToldIndex is the index key of all deliveries of the events of the [Stretch] of at: what is in [EventIndex] and not in this has not been told.
+func ToldIndex(at holdfast.Time) string { return stretch(toldIndex, at) }
 
-// RetryIndex is the index key of the deliveries that are due in the minute of at.
-func RetryIndex(at holdfast.Time) string { return minute(retryIndex, at) }
+// RetryIndex is the index key of the deliveries that are due in the [Stretch] of at.
+func RetryIndex(at holdfast.Time) string { return stretch(retryIndex, at) }
 
 // EventTime is the time of the event that is told.
 func (v *Delivery) EventTime() holdfast.Time {

@@ -141,9 +141,9 @@ func (c *Cashier) tell(d *draft, merchant holdfast.Owner, zone string, e Event) 
 	return nil
 }
 
-// EventIndex is the index key of all events of the minute of at. A payment between shards that cannot land at once may write its event long
+// EventIndex is the index key of all events of the [Stretch] of at. A payment between shards that cannot land at once may write its event long
 // after the time that it has.
-func EventIndex(at holdfast.Time) string { return minute(eventIndex, at) }
+func EventIndex(at holdfast.Time) string { return stretch(eventIndex, at) }
 
 // Stamp is what names the event among those of its merchant: its time and a hash, 33 characters that sort by time.
 func (v *Event) Stamp() string { return strings.TrimPrefix(v.Key, keyOf(v.Merchant, kindEvent, "")) }

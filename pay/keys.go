@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"strings"
+	"time"
 
 	"holdfast"
 )
@@ -146,6 +147,14 @@ func stamped(t holdfast.Time, parts ...string) string {
 
 // minute is the key of an index that lists what is due in the minute of t.
 func minute(index string, t holdfast.Time) string { return fmt.Sprintf("%s/%d", index, int64(t)/60e9) }
+
+// Stretch is the time whose events have one index key, in seconds since 1970 that it divides: short enough that even in a busy one they can be looked
+// through in a moment.
+const Stretch = 10 * time.Second
+
+func stretch(index string, t holdfast.Time) string {
+	return fmt.Sprintf("%s/%d", index, int64(t)/int64(Stretch))
+}
 
 // dueIndex names what is due to be done; eventIndex all events, toldIndex the deliveries of those, and retryIndex deliveries that are due;
 // bankIndex what has to do with banks, and nextDayIndex the days to be settled in an hour.
