@@ -514,8 +514,12 @@ func TestNothingSecretIsLogged(t *testing.T) {
 func TestConfigs(t *testing.T) {
 	w := newWorld(t)
 	for _, cfg := range []Config{
-		{Public: "https://pay.example.com"}, {Cashier: w}, {Cashier: w, Public: "pay.example.com"}, {Cashier: w, Public: "https://pay.example.com/"},
-		{Cashier: w, Public: "ftp://pay.example.com"}, {Cashier: w, Public: "https://pay.example.com", Limit: -1},
+		{Public: "https://pay.example.com"},
+		{Cashier: w},
+		{Cashier: w, Public: "pay.example.com"},
+		{Cashier: w, Public: "https://pay.example.com/"},
+		{Cashier: w, Public: "ftp://pay.example.com"},
+		{Cashier: w, Public: "https://pay.example.com", Limit: -1},
 		{Cashier: w, Public: "https://pay.example.com", Linger: -1},
 	} {
 		if _, err := New(cfg); err == nil || !strings.HasPrefix(err.Error(), "checkout: ") {
