@@ -337,7 +337,9 @@ func (f *fleet) audit() {
 }
 
 // unheard is the problem of an audit whose site has heard no majority for a moment: of payments between shards nothing is known then.
-func unheard(problem string) bool { return strings.HasPrefix(problem, "payments between shards could not be compared") }
+func unheard(problem string) bool {
+	return strings.HasPrefix(problem, "payments between shards could not be compared")
+}
 
 // audited insists that the first audit which had all answers finds nothing.
 func (f *fleet) audited(s *Site, compared int) {
