@@ -46,9 +46,9 @@ compiler:
 planted:
 	$(GO) test -timeout 5m -tags planted -run Planted ./sim ./slot ./transit ./site ./ledger ./bank ./bank/clerk ./pay
 
-# The race detector needs a C compiler.
+# The race detector needs a C compiler. With it fleets beside each other take longer than one after the other.
 race: compiler
-	$(GO) test -race -timeout 10m -short ./site ./shard ./link ./fault ./httpapi ./client ./ledger
+	$(GO) test -race -timeout 10m -short -parallel 1 ./site ./shard ./link ./fault ./httpapi ./client ./ledger
 	$(GO) test -race -timeout 5m -run 'EverythingAtOnce|Checkpoint' ./store
 
 lint:
