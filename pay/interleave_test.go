@@ -133,7 +133,9 @@ func (w *world) wishes() []*asked {
 			return only(c.PayByCode(ctx, w.offer(n, number, 300, pay.Plain), code, now))
 		}}
 	}
-	plain := func(name string, do func(c *pay.Cashier, now holdfast.Time) error) *asked { return &asked{name: name, do: do} }
+	plain := func(name string, do func(c *pay.Cashier, now holdfast.Time) error) *asked {
+		return &asked{name: name, do: do}
+	}
 	return []*asked{
 		pays("A pays", a), pays("B pays", b), makes("A pays a new one", a), makes("B pays a new one", b),
 		shows(0, "C1"), shows(1, "C2"), w.refundOf("R1", 600), w.refundOf("R1", 600), w.refundOf("R2", 500), w.refundOf("R2", 501),

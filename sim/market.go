@@ -55,7 +55,7 @@ type MarketStats struct {
 	Paid, Repaid, Cancelled, Closed                       int // acknowledged deals
 	Escrows, Disputes, Splits, Frozen, Sent, Drawn, Shown int
 	CodesTwice, CodesRefused, Settled, Judged, NeverDone  int
-	Barred int
+	Barred                                                int
 }
 
 // sale is a trade, and what everybody must see of it by now.
@@ -96,7 +96,7 @@ const (
 	firstTrader = 700 // sequence of the first owner of a market
 	startMoney  = 20_000
 	officeEarly = 1500 * time.Millisecond // how far ahead the clock is by which days are settled
-	firstDay    = "2025-12-31" // of every merchant, until his midnight
+	firstDay    = "2025-12-31"            // of every merchant, until his midnight
 	secondDay   = "2026-01-01"
 )
 

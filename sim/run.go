@@ -49,7 +49,7 @@ type Result struct {
 	Births    BirthStats
 	Sick      SickStats // of a run with sick sites
 	Market    MarketStats
-	TraceHash uint64    // over all events; the same seed and options give the same hash
+	TraceHash uint64 // over all events; the same seed and options give the same hash
 }
 
 // Stats counts what happened in a run, so that a test can see that nothing it promises to try was never tried.

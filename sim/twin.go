@@ -19,8 +19,8 @@ type twin struct {
 	holds    map[holdfast.ID]*line[hold]
 	records  map[string]*line[holdfast.Record] // Version 0: does not exist
 	outbox   []message
-	watched  bool     // somebody wants to know which records are written
-	wrote    []string // their keys, since somebody asked
+	watched  bool                 // somebody wants to know which records are written
+	wrote    []string             // their keys, since somebody asked
 	order    []holdfast.AccountID // in order of opening
 	holdIDs  []holdfast.ID
 	keys     []string
