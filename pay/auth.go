@@ -268,7 +268,7 @@ func (c *Cashier) freeze(ctx context.Context, v *Auth, s *shown, tried bool, now
 	d := draft{at: now, code: moveFreeze, ref: refOf(key)}
 	from := account(v.Payer, Wallet, v.Asset)
 	if err := c.spending(ctx, &d, from, v.Amount, key); err != nil {
-		return err
+		return c.unlessSince(ctx, key, 0, err)
 	}
 	if s != nil {
 		if tried {

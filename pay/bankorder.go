@@ -190,7 +190,7 @@ func (c *Cashier) Withdraw(ctx context.Context, ask TopUpAsk, now holdfast.Time)
 		d := draft{at: now, code: moveWithdraw, ref: refOf(key)}
 		from := account(ask.Owner, Wallet, ask.Asset)
 		if err := c.spending(ctx, &d, from, ask.Amount, key); err != nil {
-			return err
+			return c.unlessSince(ctx, key, 0, err)
 		}
 		d.put(key, 0, &o, o.index(&b)...)
 		d.receipt(ask.Owner, Receipt{Kind: ReceiptWithdrawn, Asset: ask.Asset, Amount: -ask.Amount, Number: ask.Number})

@@ -20,25 +20,44 @@ import (
 type turns struct {
 	*paytest.Books
 	yield func(struct{}) bool
+	over  bool // nobody goes on with it
+}
+
+var errOver = errors.New("nobody goes on with this")
+
+// turn hands over.
+func (b *turns) turn() error {
+	if b.over = b.over || !b.yield(struct{}{}); b.over {
+		return errOver
+	}
+	return nil
 }
 
 func (b *turns) Record(ctx context.Context, key string) (holdfast.Record, bool, error) {
-	b.yield(struct{}{})
+	if err := b.turn(); err != nil {
+		return holdfast.Record{}, false, err
+	}
 	return b.Books.Record(ctx, key)
 }
 
 func (b *turns) Records(ctx context.Context, prefix, after string, max int) ([]holdfast.Record, error) {
-	b.yield(struct{}{})
+	if err := b.turn(); err != nil {
+		return nil, err
+	}
 	return b.Books.Records(ctx, prefix, after, max)
 }
 
 func (b *turns) Account(ctx context.Context, id holdfast.AccountID) (holdfast.Account, bool, error) {
-	b.yield(struct{}{})
+	if err := b.turn(); err != nil {
+		return holdfast.Account{}, false, err
+	}
 	return b.Books.Account(ctx, id)
 }
 
 func (b *turns) Submit(ctx context.Context, t *holdfast.Txn) (holdfast.Outcome, error) {
-	b.yield(struct{}{})
+	if err := b.turn(); err != nil {
+		return holdfast.Outcome{}, err
+	}
 	return b.Books.Submit(ctx, t)
 }
 
@@ -53,14 +72,14 @@ type asked struct {
 // side is a cashier of its own on the books of a world, asked for one thing until the answer is definite.
 func (w *world) side(a *asked) (next func() (struct{}, bool), stop func()) {
 	return iter.Pull(func(yield func(struct{}) bool) {
-		books := &turns{w.books, yield}
+		books := &turns{Books: w.books, yield: yield}
 		config := w.cashier.Config
 		config.Books = books
-		config.Wait = func(context.Context, int) error { yield(struct{}{}); return nil }
+		config.Wait = func(context.Context, int) error { return books.turn() }
 		c, err := pay.New(config)
 		w.must(err)
 		now := w.now + 1e6
-		for {
+		for !books.over {
 			err = a.do(c, now)
 			var pending *pay.Pending
 			var unavailable *pay.Unavailable
@@ -74,7 +93,7 @@ func (w *world) side(a *asked) (next func() (struct{}, bool), stop func()) {
 				a.code = refusal(err)
 				return
 			}
-			yield(struct{}{})
+			_ = books.turn()
 		}
 	})
 }
@@ -114,18 +133,12 @@ func (w *world) wishes() []*asked {
 			return only(c.PayByCode(ctx, w.offer(n, number, 300, pay.Plain), code, now))
 		}}
 	}
-	refunds := func(number string, amount holdfast.Amount) *asked {
-		return &asked{name: fmt.Sprintf("refund %s of %d", number, amount), do: func(c *pay.Cashier, now holdfast.Time) error {
-			_, _, err := c.Refund(ctx, pay.RefundAsk{Merchant: shop, OutTradeNo: "T", Number: number, Amount: amount}, now)
-			return err
-		}}
-	}
 	plain := func(name string, do func(c *pay.Cashier, now holdfast.Time) error) *asked {
 		return &asked{name: name, do: do}
 	}
 	return []*asked{
 		pays("A pays", a), pays("B pays", b), makes("A pays a new one", a), makes("B pays a new one", b),
-		shows(0, "C1"), shows(1, "C2"), refunds("R1", 600), refunds("R1", 600), refunds("R2", 500), refunds("R2", 501),
+		shows(0, "C1"), shows(1, "C2"), w.refundOf("R1", 600), w.refundOf("R1", 600), w.refundOf("R2", 500), w.refundOf("R2", 501),
 		plain("close", func(c *pay.Cashier, now holdfast.Time) error { return only(c.Close(ctx, shop, "T", now)) }),
 		plain("cancel", func(c *pay.Cashier, now holdfast.Time) error { _, _, err := c.Cancel(ctx, shop, "T", now); return err }),
 		plain("confirm", func(c *pay.Cashier, now holdfast.Time) error { return only(c.Confirm(ctx, escrow, now)) }),
@@ -148,6 +161,15 @@ func (w *world) wishes() []*asked {
 			return only(c.Settle(ctx, shop, "2026-11-27", w.now+holdfast.Time(24*time.Hour)))
 		}),
 	}
+}
+
+// refundOf is a refund of a part of T.
+func (w *world) refundOf(number string, amount holdfast.Amount) *asked {
+	ask := pay.RefundAsk{Merchant: w.merchants[0], OutTradeNo: "T", Number: number, Amount: amount}
+	return &asked{name: fmt.Sprintf("refund %s of %d", number, amount), do: func(c *pay.Cashier, now holdfast.Time) error {
+		_, _, err := c.Refund(w.ctx, ask, now)
+		return err
+	}}
 }
 
 // result is all that can be seen afterwards.

@@ -114,7 +114,7 @@ func (c *Cashier) setAside(ctx context.Context, ask *SplitAsk, total holdfast.Am
 	d := draft{at: now, code: moveSplit, ref: refOf(keyOf(v.Merchant, kindTrade, v.OutTradeNo))}
 	e, err := v.split(&d, total, ask.Finish)
 	if err != nil {
-		return v, done, err
+		return v, done, c.unlessSince(ctx, key, 0, err)
 	}
 	e.Number = ask.Number
 	d.put(key, 0, ask)

@@ -68,6 +68,18 @@ func (c *Cashier) load(ctx context.Context, key string, d document) (version uin
 	return r.Version, nil
 }
 
+// unlessSince is the refusal of something that was decided after its record was read: if the record has changed since, errAgain. The same
+// request may have been done at another site in between, and be the very reason.
+func (c *Cashier) unlessSince(ctx context.Context, key string, version uint64, why error) error {
+	if refused(why) == "" {
+		return why
+	}
+	if r, _, err := c.Books.Record(ctx, key); err == nil && r.Version != version {
+		return errAgain
+	}
+	return why
+}
+
 // must is load for what has to be there.
 func (c *Cashier) must(ctx context.Context, key string, d document, missing error) (version uint64, err error) {
 	version, err = c.load(ctx, key, d)

@@ -132,7 +132,7 @@ func (c *Cashier) transfer(ctx context.Context, ask *TransferAsk, o *Order, key 
 		d.put(keyOf(ask.From, kindNo, TransferNo(ask.From, ask.Number, now)), 0, &pointer{To: toTransfer, OutTradeNo: ask.Number})
 	} else {
 		if err := c.spending(ctx, &d, from, ask.Amount, key); err != nil {
-			return err
+			return c.unlessSince(ctx, key, 0, err)
 		}
 		d.receipt(ask.From, Receipt{Kind: ReceiptSent, Asset: ask.Asset, Amount: -ask.Amount, Other: ask.To, Number: ask.Number, Text: ask.Text})
 	}
