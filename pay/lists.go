@@ -142,6 +142,20 @@ func (c *Cashier) Settlements(ctx context.Context, merchant holdfast.Owner, afte
 	return list, next, err
 }
 
+// dayAssets is more currencies than a merchant has.
+const dayAssets = 64
+
+// SettledDay returns what a day of a merchant came to, by currency; none: it has not been settled.
+func (c *Cashier) SettledDay(ctx context.Context, merchant holdfast.Owner, day string) (list []Settled, err error) {
+	all, _, err := c.Settlements(ctx, merchant, day, dayAssets)
+	for i := range all {
+		if all[i].Day == day {
+			list = append(list, all[i])
+		}
+	}
+	return list, err
+}
+
 // MerchantBalance is the money of one merchant in one currency, in minor units.
 type MerchantBalance struct {
 	Settlement holdfast.Amount // earned, and paid out by the next settlement
