@@ -3,7 +3,7 @@ GO      ?= go
 BIN     := bin/holdfast
 VERSION := $(shell git describe --always --dirty 2>/dev/null || echo unknown)
 
-.PHONY: build demo test race compiler sdk planted lint fuzz drills drills-many bench clean
+.PHONY: build demo test race compiler sdk browser planted lint fuzz drills drills-many bench clean
 
 build:
 	@mkdir -p bin
@@ -17,7 +17,7 @@ demo: build
 test planted race: export RAPID_SEED ?= 20150527
 
 # All of it: unit tests, 1,000 simulated schedules, planted faults, the race detector, real processes and cables.
-test: build sdk
+test: build sdk browser
 	$(GO) vet ./...
 	$(GO) test -timeout 10m ./...
 	$(MAKE) planted race
@@ -32,15 +32,23 @@ $(SDK)/node_modules/.installed-lock.json: $(SDK)/package-lock.json
 	@cd $(SDK) && npm ci --no-audit --no-fund --ignore-scripts && cp package-lock.json node_modules/.installed-lock.json \
 		|| test -n "$$HOLDFAST_WITHOUT_NODE_SDK"
 
+# Chromium, in which the cashier page is tried, and the accessibility rules of axe-core, if they can be had. Without Chromium the test fails,
+# unless HOLDFAST_WITHOUT_BROWSER is set; then it is skipped.
+AXE := checkout/testdata/axe
+browser:
+	@test -n "$$HOLDFAST_WITHOUT_BROWSER" || command -v chromium >/dev/null || { apt-get update && apt-get install -y --no-install-recommends chromium; }
+	@test -n "$$HOLDFAST_WITHOUT_BROWSER" || test -e $(AXE)/node_modules/axe-core || ! command -v npm >/dev/null \
+		|| (cd $(AXE) && npm ci --no-audit --no-fund --ignore-scripts) || echo "axe-core cannot be had: the page is tried without it" >&2
+
 compiler:
 	@command -v cc >/dev/null || { apt-get update && apt-get install -y --no-install-recommends gcc libc6-dev; }
 
 planted:
 	$(GO) test -timeout 5m -tags planted -run Planted ./sim ./slot ./transit ./site ./ledger ./bank ./bank/clerk ./pay
 
-# The race detector needs a C compiler.
+# The race detector needs a C compiler. With it fleets beside each other take longer than one after the other.
 race: compiler
-	$(GO) test -race -timeout 10m -short ./site ./shard ./link ./fault ./httpapi ./client ./ledger
+	$(GO) test -race -timeout 10m -short -parallel 1 ./site ./shard ./link ./fault ./httpapi ./client ./ledger
 	$(GO) test -race -timeout 5m -run 'EverythingAtOnce|Checkpoint' ./store
 
 lint:

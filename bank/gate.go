@@ -129,10 +129,19 @@ const maxEstimate = 30 * 24 * time.Hour
 
 // Estimate says when an order with so many before it will be taken.
 func (r *Resolver) Estimate(now holdfast.Time, ahead int) Estimate {
-	e := Estimate{Ahead: ahead, Rate: r.meter.rate(), Down: r.gate.down}
+	var since holdfast.Time
+	if r.gate.down {
+		since = r.gate.first
+	}
+	return EstimateOf(now, ahead, r.meter.rate(), since)
+}
+
+// EstimateOf makes an estimate of what it rests on, for those who have been told: orders a second, 0 if not known, and since when the bank has not
+// answered, 0 if it does.
+func EstimateOf(now holdfast.Time, ahead int, rate float64, since holdfast.Time) Estimate {
+	e := Estimate{Ahead: ahead, Rate: rate, Down: since != 0, Since: since}
 	var outage float64
 	if e.Down {
-		e.Since = r.gate.first
 		outage = float64(now - e.Since)
 	}
 	if e.Known = e.Rate > 0; e.Known {

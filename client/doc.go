@@ -15,6 +15,10 @@
 //	NotExecuted     every attempt was answered with "not executed", or never left this machine
 //	Unknown         the deadline is over, and at least one attempt may have been executed: ask again with the same id
 //
+// What people pay with (customers, wallets, trades, transfers from person to person) goes the same way: each request has a number, or names
+// what it is about, and is done once however often it is asked for. A call that returns no error was done, an [*Error] says why it was not, and
+// an error that wraps [ErrUnknown] that nobody knows: make the same call again.
+//
 // Only [holdfast.Unknown] needs the same id again; the other three are final. Errors are [*Error] where a site answered with
 // a problem document (RFC 9457), and wrapped errors of the network where none answered.
 package client

@@ -58,6 +58,7 @@ type fleet struct {
 	made  []site.Config
 
 	rehearse bool
+	bank     *testBank  // nil: there are no payments of people
 	mu       sync.Mutex // guards what follows
 	damage   map[holdfast.SiteID]Damage
 	came     []*member // while the load ran; see newcomers.go
@@ -94,7 +95,7 @@ func newFleet(o *Options, dir string, r *rand.Rand) (_ *fleet, err error) {
 	f := &fleet{dir: dir, rtt: o.RTT, rehearse: o.rehearse, spawn: newSpawner(), damage: map[holdfast.SiteID]Damage{}, carriers: make([]Damage, o.Carriers)}
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, f.net.Close())
+			err = errors.Join(err, f.bank.close(), f.net.Close())
 			f.spawn.close()
 		}
 	}()
@@ -113,6 +114,11 @@ func newFleet(o *Options, dir string, r *rand.Rand) (_ *fleet, err error) {
 	}
 	if err := writeCertificates(dir, len(siteNames)); err != nil {
 		return nil, err
+	}
+	if o.commerce {
+		if err := f.openShop(o.Program, configs); err != nil {
+			return nil, err
+		}
 	}
 	f.made = configs
 	for i := range configs {
@@ -355,7 +361,7 @@ func (f *fleet) close() error {
 		m.own.Close()
 	}
 	errs = append(errs, f.closeCame()...)
-	errs = append(errs, f.net.Close())
+	errs = append(errs, f.bank.close(), f.net.Close())
 	f.spawn.close()
 	return errors.Join(errs...)
 }

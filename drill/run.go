@@ -37,6 +37,7 @@ type Options struct {
 	Watch    func(*Snapshot) // called ten times a second; nil: nobody watches
 	bare     bool            // no cables: sites dial each other directly
 	rehearse bool            // sites make trouble for themselves when they are told to
+	commerce bool            // there are payments of people, and a bank
 }
 
 // AllEvents replays every recorded event once, whatever the rate; of a load that is shorter than the scenario has it, a share of
@@ -195,7 +196,7 @@ func prepare(s Scenario, o Options) (_ *run, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("make a directory for the sites: %w", err)
 	}
-	r.o.rehearse = s.sick
+	r.o.rehearse, r.o.commerce = s.sick || s.commerce, s.commerce
 	if r.fleet, err = newFleet(&r.o, dir, r.rand); err != nil {
 		return nil, errors.Join(err, os.RemoveAll(dir))
 	}

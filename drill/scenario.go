@@ -30,6 +30,7 @@ type Scenario struct {
 	moves     bool // owners move from shard to shard
 	splits    bool // to one that is born for them
 	sick      bool // a site that leads is sick for a while
+	commerce  bool // people pay: the sites have keys for that, and there is a bank
 }
 
 // Fit sets what the caller has not asked for to what the scenario has by default.

@@ -26,8 +26,11 @@ func TestRights(t *testing.T) {
 		{guard.ChangeSites, false, false, true},
 		{guard.MoveSlots, false, false, true},
 		{guard.SplitShards, false, false, true},
+		{guard.ManageCustomers, false, true, true},
+		{guard.ManageMerchants, false, true, true},
+		{guard.RestrictPayments, false, false, true},
 		{0, false, false, false},
-		{guard.SplitShards + 1, false, false, false},
+		{guard.RestrictPayments + 1, false, false, false},
 	}
 	for _, row := range rows {
 		for role, want := range map[guard.Role]bool{

@@ -14,9 +14,9 @@ const (
 	NoRole Role = iota
 	// Reader sees balances, statements, payments and the state of the fleet.
 	Reader
-	// Teller moves money: payments, holds, new owners and accounts.
+	// Teller moves money: payments, holds, new owners and accounts, customers and merchants.
 	Teller
-	// Operator moves leaders, freezes, thaws and closes accounts.
+	// Operator moves leaders, freezes, thaws and closes accounts, blocks wallets and merchants.
 	Operator
 )
 
@@ -75,6 +75,12 @@ const (
 	MoveSlots
 	// SplitShards lets shards be born, and gives them a part of the slots of others.
 	SplitShards
+	// ManageCustomers registers customers, and changes their aliases, wallets, limits and devices.
+	ManageCustomers
+	// ManageMerchants registers merchants, and changes their fees, currencies, apps, shops and webhooks.
+	ManageMerchants
+	// RestrictPayments blocks wallets and merchants, decides disputes, and says whose money is that banks have brought.
+	RestrictPayments
 )
 
 // rights is the one table of who may do what: the least role an action needs.
@@ -90,6 +96,9 @@ var rights = map[Action]Role{
 	ChangeSites:      Operator,
 	MoveSlots:        Operator,
 	SplitShards:      Operator,
+	ManageCustomers:  Teller,
+	ManageMerchants:  Teller,
+	RestrictPayments: Operator,
 }
 
 var actionNames = map[Action]string{
@@ -104,6 +113,9 @@ var actionNames = map[Action]string{
 	ChangeSites:      "change-sites",
 	MoveSlots:        "move-slots",
 	SplitShards:      "split-shards",
+	ManageCustomers:  "manage-customers",
+	ManageMerchants:  "manage-merchants",
+	RestrictPayments: "restrict-payments",
 }
 
 // String names the action, for error texts and logs.

@@ -41,11 +41,11 @@ func BenchmarkPostTransfer(b *testing.B) {
 	r.Header.Set("Authorization", "Bearer "+tellerKey)
 	r.Header.Set("Idempotency-Key", uuid1)
 	body := &bodyReader{}
-	r.Body, r.ContentLength = body, int64(len(pay))
+	r.Body, r.ContentLength = body, int64(len(onePayment))
 	w := &sink{header: http.Header{}}
 	b.ReportAllocs()
 	for b.Loop() {
-		body.Reset([]byte(pay))
+		body.Reset([]byte(onePayment))
 		api.ServeHTTP(w, r)
 	}
 	if w.status != http.StatusCreated {
@@ -56,7 +56,7 @@ func BenchmarkPostTransfer(b *testing.B) {
 func BenchmarkReadTransfer(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := readTransfer(pay, holdfast.Immediate, transferMembers); err != nil {
+		if _, err := readTransfer(onePayment, holdfast.Immediate, transferMembers); err != nil {
 			b.Fatal(err)
 		}
 	}
@@ -67,7 +67,7 @@ func BenchmarkReflectedTransfer(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		var t TransferBody
-		d := json.NewDecoder(bytes.NewReader([]byte(pay)))
+		d := json.NewDecoder(bytes.NewReader([]byte(onePayment)))
 		d.DisallowUnknownFields()
 		if err := d.Decode(&t); err != nil {
 			b.Fatal(err)
@@ -91,7 +91,7 @@ func BenchmarkPaymentOverHTTP(b *testing.B) {
 		b.Fatal(err)
 	}
 	defer c.Close()
-	t, err := readTransfer(pay, holdfast.Immediate, transferMembers)
+	t, err := readTransfer(onePayment, holdfast.Immediate, transferMembers)
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -161,28 +161,36 @@ func readTransfer(text string, kind holdfast.Kind, known []string) (holdfast.Tra
 func (s *scanner) transfer(kind holdfast.Kind, known []string) holdfast.Transfer {
 	t := holdfast.Transfer{Kind: kind}
 	for name := range s.members(known) {
-		switch name {
-		case "id":
-			t.ID = s.id()
-		case "kind":
-			t.Kind = s.kind()
-		case "debit":
-			t.Debit = s.account()
-		case "credit":
-			t.Credit = s.account()
-		case "amount":
-			t.Amount = holdfast.Amount(s.integer(math.MinInt64, math.MaxInt64))
-		case "hold":
-			t.Hold = s.id()
-		case "timeout_s":
-			t.Timeout = time.Duration(s.integer(0, maxTimeoutS)) * time.Second
-		case "code":
-			t.Code = uint32(s.integer(0, math.MaxUint32))
-		case "ref":
-			t.Ref = s.ref()
-		}
+		s.transferMember(name, &t)
 	}
 	return t
+}
+
+func (s *scanner) transferMember(name string, t *holdfast.Transfer) {
+	switch name {
+	case "id":
+		t.ID = s.id()
+	case "kind":
+		t.Kind = s.kind()
+	case "debit":
+		t.Debit = s.account()
+	case "credit":
+		t.Credit = s.account()
+	case "amount":
+		t.Amount = s.wholeAmount()
+	case "hold":
+		t.Hold = s.id()
+	case "timeout_s":
+		t.Timeout = time.Duration(s.integer(0, maxTimeoutS)) * time.Second
+	case "code":
+		t.Code = uint32(s.integer(0, math.MaxUint32))
+	case "ref":
+		t.Ref = s.ref()
+	}
+}
+
+func (s *scanner) wholeAmount() holdfast.Amount {
+	return holdfast.Amount(s.integer(math.MinInt64, math.MaxInt64))
 }
 
 func (s *scanner) kind() holdfast.Kind {

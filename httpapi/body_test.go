@@ -101,7 +101,7 @@ const whole = ` {
 // written and read again without a difference.
 func FuzzTransactionBody(f *testing.F) {
 	f.Add(whole)
-	f.Add(`{"transactions":[{"id":"` + uuid1 + `","transfers":[` + pay + `]}]}`)
+	f.Add(`{"transactions":[{"id":"` + uuid1 + `","transfers":[` + onePayment + `]}]}`)
 	f.Add(`{"transfers":[{"amount":12.5}]}`)
 	f.Add(`{"records":[{"key":"\ud800","body":"="}]}`)
 	f.Add("{\"id\":\"\xff")

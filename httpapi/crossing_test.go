@@ -28,6 +28,7 @@ func (b *bank) settle() {
 
 // TestACrossingIsShownAsOnePayment: whoever asks sees payer, payee and the id of the caller, in both shards, by every way.
 func TestACrossingIsShownAsOnePayment(t *testing.T) {
+	t.Parallel()
 	b, far := crossingBank(t)
 	pay := b.transfer(b.alice, far, 1250)
 	pay.Ref, pay.Code = holdfast.Ref{7}, 42
@@ -73,6 +74,7 @@ func TestACrossingIsShownAsOnePayment(t *testing.T) {
 }
 
 func TestARefusedCrossingIsNoTransfer(t *testing.T) {
+	t.Parallel()
 	b, far := crossingBank(t)
 	nobody := account(must(holdfast.NewOwner(9, 950)), "wallet")
 	pay := b.transfer(b.alice, nobody, 5)
@@ -92,6 +94,7 @@ func TestARefusedCrossingIsNoTransfer(t *testing.T) {
 }
 
 func TestAHoldThatCrossesIsShownAsItsCallerMadeIt(t *testing.T) {
+	t.Parallel()
 	b, far := crossingBank(t)
 	hold := b.transfer(b.alice, far, 3000)
 	hold.Timeout = time.Hour
@@ -194,6 +197,7 @@ func (b *bank) ask(path, key, body string) (a said) {
 
 // TestAnOutcomeNamesTheShardThatDecided, whatever the transaction says of its accounts.
 func TestAnOutcomeNamesTheShardThatDecided(t *testing.T) {
+	t.Parallel()
 	b, far := crossingBank(t)
 	b.done(b.Pay(t.Context(), b.transfer(b.cash, far, 1000)))
 	b.settle()

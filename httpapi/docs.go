@@ -13,10 +13,12 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/danielgtaylor/huma/v2"
 
 	"holdfast"
+	"holdfast/pay"
 )
 
 // description opens the document.
@@ -33,9 +35,24 @@ var docsStyle string
 
 var docsPage = template.Must(template.New("docs").Parse(docsSource))
 
+// renderings are the documents by version: they depend on nothing else, and a process that makes many APIs renders them once.
+var renderings sync.Map
+
+type rendering struct{ doc, page []byte }
+
 // mountDocs renders the documents once, at start: the page needs nothing from anywhere else, not even a script.
 func (r *router) mountDocs() {
 	doc := r.doc.OpenAPI()
+	v, had := renderings.Load(doc.Info.Version)
+	if !had {
+		v, _ = renderings.LoadOrStore(doc.Info.Version, render(doc))
+	}
+	d := v.(rendering)
+	r.mount(operation{name: "openapi", method: get, path: "/openapi.json", free: true, handle: static("application/openapi+json", d.doc, "")})
+	r.mount(operation{name: "docs", method: get, path: "/docs", free: true, handle: static("text/html; charset=utf-8", d.page, docsPolicy())})
+}
+
+func render(doc *huma.OpenAPI) rendering {
 	text, err := json.Marshal(doc)
 	if err != nil {
 		panic(fmt.Sprintf("the document of the API cannot be written: %v", err)) // made of our own types: found by any test
@@ -44,8 +61,7 @@ func (r *router) mountDocs() {
 	if err := docsPage.Execute(&page, pageOf(doc)); err != nil {
 		panic(fmt.Sprintf("the documentation cannot be rendered: %v", err))
 	}
-	r.mount(operation{name: "openapi", method: get, path: "/openapi.json", free: true, handle: static("application/openapi+json", text, "")})
-	r.mount(operation{name: "docs", method: get, path: "/docs", free: true, handle: static("text/html; charset=utf-8", page.Bytes(), docsPolicy())})
+	return rendering{text, page.Bytes()}
 }
 
 // docsPolicy lets the page have its own style and nothing else.
@@ -99,8 +115,10 @@ func pageOf(doc *huma.OpenAPI) docsData {
 		Style: template.CSS(docsStyle),
 		Codes: docsCodes(),
 	}
-	for _, tag := range []string{tagAccounts, tagPayments, tagHolds, tagFleet} {
-		d.Groups = append(d.Groups, docsGroup{tag, docsOperations(doc, tag)})
+	for _, tag := range []string{tagCustomers, tagMerchants, tagTrades, tagAccounts, tagPayments, tagHolds, tagFleet} {
+		if list := docsOperations(doc, tag); len(list) > 0 {
+			d.Groups = append(d.Groups, docsGroup{tag, list})
+		}
 	}
 	return d
 }
@@ -136,6 +154,9 @@ func docsOperationOf(doc *huma.OpenAPI, op *huma.Operation) docsOperation {
 
 func docsFields(doc *huma.OpenAPI, s *huma.Schema) (fields []docsField) {
 	s = resolve(doc, s)
+	for _, one := range s.OneOf {
+		fields = append(fields, docsFields(doc, one)...)
+	}
 	for _, name := range slices.Sorted(maps.Keys(s.Properties)) {
 		p := s.Properties[name]
 		where := ""
@@ -181,6 +202,11 @@ func docsCodes() (codes []docsCode) {
 	for _, c := range edgeCodes {
 		if _, err := holdfast.ParseCode(c.name); err != nil { // the ledger has the others
 			codes = append(codes, docsCode{c.name, c.advice, c.status})
+		}
+	}
+	for _, c := range pay.Codes() {
+		if _, err := holdfast.ParseCode(string(c)); err != nil {
+			codes = append(codes, docsCode{string(c), c.Text(), payStatuses[c]})
 		}
 	}
 	return codes

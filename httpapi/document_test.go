@@ -17,6 +17,8 @@ import (
 	"testing"
 
 	"github.com/danielgtaylor/huma/v2"
+
+	"holdfast/pay"
 )
 
 // document is the document of the API, with the operations by method and path.
@@ -89,9 +91,13 @@ func documented(op *huma.Operation, body []byte, answer *httptest.ResponseRecord
 	if said == nil {
 		said = op.Responses["default"]
 	}
-	media := said.Content[answer.Header().Get("Content-Type")]
+	kind := answer.Header().Get("Content-Type")
+	media := said.Content[kind]
 	if media == nil {
 		return fmt.Errorf("an answer of this type is not documented")
+	}
+	if strings.HasPrefix(kind, "text/") {
+		return nil // a text has no schema that could be held against it
 	}
 	if err := d.validate(media.Schema, huma.ModeReadFromServer, answer.Body.Bytes()); err != nil {
 		return fmt.Errorf("the answer is not as documented: %w", err)
@@ -107,13 +113,34 @@ func documented(op *huma.Operation, body []byte, answer *httptest.ResponseRecord
 
 // bodies are good ones of the operations that need one.
 var bodies = map[string]string{
-	"/v1/accounts": `{"id":"` + wallet + `"}`, "/v1/transfers": pay, "/v1/holds": pay, "/v1/transactions": `{"transfers":[` + pay + `]}`,
+	"/v1/accounts": `{"id":"` + wallet + `"}`, "/v1/transfers": onePayment, "/v1/holds": onePayment, "/v1/transactions": `{"transfers":[` + onePayment + `]}`,
 	"/v1/shards/{id}/leader": `{"site":2}`, "/v1/shards/{id}/rebuild": `{}`, "/v1/shards/{id}/trust": `{}`,
 	"/v1/sites/plan": `{"kind":"retire","site":4}`, "/v1/sites/apply": `{"kind":"retire","site":4,"plan":"abc"}`,
 	"/v1/slots/plan": `{"slots":[{"from":1,"to":2}],"to":2}`, "/v1/slots/apply": `{"slots":[{"from":1,"to":2}],"to":2,"plan":"abc"}`,
 	"/v1/slots/stay": `{"slots":[{"from":1,"to":2}]}`, "/v1/messages/acknowledge": `{"shard":1,"seqs":[1]}`,
 	"/v1/shards/{id}/split/plan": `{}`, "/v1/shards/{id}/split/apply": `{"slots":[{"from":1,"to":2}],"plan":"abc"}`,
 	"/v1/shards/{id}/split/cancel": `{}`,
+	"/v1/customers":                `{"id":"2088000000020025"}`, "/v1/aliases/find": `{"alias":"alice@example.com"}`,
+	"/v1/customers/{id}/aliases": `{"alias":"alice@example.com"}`, "/v1/customers/{id}/aliases/remove": `{"alias":"nobody@example.com"}`,
+	"/v1/customers/{id}/bank-accounts": `{"number":"6222000000000001","holder":"Alice"}`,
+	"/v1/merchants/{id}/bank-accounts": `{"number":"6222000000000001","holder":"Tea House"}`,
+	"/v1/customers/{id}/agreements":    `{"app_id":"2021000000010010","scopes":["auth_base"]}`,
+	"/v1/customers/{id}/wallets":       `{"asset":"CNY"}`, "/v1/customers/{id}/wallets/{asset}/limits": `{}`,
+	"/v1/customers/{id}/top-ups": `{"asset":"CNY","amount":1}`, "/v1/payouts": `{"owner":"2088000000020025","asset":"CNY","amount":1}`,
+	"/v1/trades/{merchant}/{out_trade_no}/pay": `{"payer":"2088000000020025"}`, "/v1/codes/open": `{"token":"x"}`,
+	"/v1/authorisations/{merchant}/{out_order_no}/authorise": `{"payer":"2088000000020025"}`,
+	"/v1/escrows/{merchant}/{out_trade_no}/confirm":          `{"by":"2088000000020025"}`, "/v1/escrows/{merchant}/{out_trade_no}/dispute": `{"by":"2088000000020025"}`,
+	"/v1/merchants": `{"id":"2088000000030030","name":"x","zone":"Asia/Shanghai"}`, "/v1/merchants/{id}/fee": `{"basis_points":60}`,
+	"/v1/merchants/{id}/block": `{"blocked":false}`, "/v1/merchants/{id}/currencies": `{"asset":"CNY"}`, "/v1/merchants/{id}/apps": `{"notify":"https://shop.example/cb"}`,
+	"/v1/merchants/{id}/apps/{app}/disable": `{"disabled":false}`, "/v1/merchants/{id}/shops": `{"id":"east"}`, "/v1/merchants/{id}/keys": `{"name":"x"}`,
+	"/v1/webhooks": `{"merchant":"2088000000010018","url":"https://shop.example/hooks"}`, "/v1/webhooks/{merchant}/endpoints/{endpoint}": `{}`,
+	"/v1/reconciliation/cases/{case}/explain": `{"why":"x"}`, "/v1/reconciliation/cases/{case}/close": `{"why":"x"}`,
+	"/v1/reconciliation/deposits/{deposit}/assign": `{"to":"2088000000020025"}`,
+	"/v1/trades": `{"merchant":"2088000000010018","amount":1,"asset":"CNY","subject":"tea"}`, "/v1/trades/{merchant}/{out_trade_no}/splits": `{"finish":true}`,
+	"/v1/refunds":     `{"merchant":"2088000000010018","out_trade_no":"T-1","amount":1}`,
+	"/v1/settlements": `{"merchant":"2088000000010018","day":"2026-11-20"}`, "/v1/escrows/{merchant}/{out_trade_no}/ship": `{"within_s":3600}`,
+	"/v1/escrows/{merchant}/{out_trade_no}/release": `{"total":1}`, "/v1/escrows/{merchant}/{out_trade_no}/decide": `{"to_merchant":0}`,
+	"/v1/authorisations": `{"merchant":"2088000000010018","amount":1,"asset":"CNY"}`, "/v1/authorisations/{merchant}/{out_order_no}/unfreeze": `{"amount":1}`,
 }
 
 var pathParameter = regexp.MustCompile(`\{(\w+)\}`)
@@ -121,7 +148,19 @@ var pathParameter = regexp.MustCompile(`\{(\w+)\}`)
 // concrete is a path with values for its parameters.
 func concrete(path string) string {
 	id := uuid1
+	for name, value := range map[string]string{
+		"merchant": must(ownerOf(1)).String(), "owner": must(ownerOf(2)).String(), "asset": "CNY", "device": "1", "account": "main", "app_id": "2021000000010010", "number": "n-1", "out_trade_no": "T-1",
+		"out_order_no": "A-1", "receipt": "0000000000000000-0000000000000000",
+		"app": pay.AppID(must(ownerOf(1)), 0), "shop": "east", "key": "aaaaaaaa", "day": "2026-11-20", "out_request_no": "R-1",
+		"endpoint": "we0123456789abcdef", "delivery": "0000000000000000-0000000000000000:notice", "case": "c-1", "deposit": "d-1",
+	} {
+		path = strings.ReplaceAll(path, "{"+name+"}", value)
+	}
 	switch {
+	case strings.HasPrefix(path, "/v1/merchants/"):
+		id = must(ownerOf(1)).String()
+	case strings.HasPrefix(path, "/v1/customers/"):
+		id = must(ownerOf(2)).String()
 	case strings.HasPrefix(path, "/v1/accounts/"):
 		id = wallet
 	case strings.HasPrefix(path, "/v1/shards/"):
@@ -148,7 +187,10 @@ func TestDocumentDeclaresWhatIsRead(t *testing.T) {
 			}
 		}
 		reads := func(query string, headers ...string) string {
-			_, _, body := ask(t, api, op.Method, concrete(op.Path)+query, operatorKey, bodies[op.Path], headers...)
+			_, header, body := ask(t, api, op.Method, concrete(op.Path)+query, operatorKey, bodies[op.Path], headers...)
+			if strings.HasPrefix(header.Get("Content-Type"), "text/") {
+				return "" // it was answered
+			}
 			var p Problem
 			if err := json.Unmarshal([]byte(body), &p); err != nil {
 				t.Fatalf("%s: %s: %v", name, body, err)
@@ -201,6 +243,42 @@ func TestScannerKnowsWhatIsDocumented(t *testing.T) {
 		{slotApplyMembers, slotApplyBody{}},
 		{slotStayMembers, slotStayBody{}},
 		{slotRangeMembers, slotsBody{}},
+		{sendMembers, SendBody{}},
+		{registerCustomerMembers, registerCustomerBody{}},
+		{aliasMembers, aliasBody{}},
+		{limitsMembers, LimitsBody{}},
+		{openWalletMembers, openWalletBody{}},
+		{moneyMembers, moneyBody{}},
+		{withdrawMembers, withdrawBody{}},
+		{payTradeMembers, payTradeBody{}},
+		{openCodeMembers, openCodeBody{}},
+		{authoriseMembers, authoriseBody{}},
+		{buyerMembers, buyerBody{}},
+		{bankAccountMembers, bankAccountBody{}},
+		{payToMembers, PayToBody{}},
+		{agreeMembers, agreeBody{}},
+		{registerMerchantMembers, registerMerchantBody{}},
+		{feeMembers, FeeBody{}},
+		{blockMembers, merchantBlockBody{}},
+		{currencyMembers, merchantCurrencyBody{}},
+		{putAppMembers, putAppBody{}},
+		{disableMembers, disableAppBody{}},
+		{shopMembers, ShopBody{}},
+		{issueKeyMembers, issueKeyBody{}},
+		{tradeAskMembers, tradeAskBody{}},
+		{splitTradeMembers, splitTradeBody{}},
+		{shareMembers, shareBody{}},
+		{refundAskMembers, refundAskBody{}},
+		{settleDayMembers, settleDayBody{}},
+		{shipMembers, shipBody{}},
+		{releaseMembers, releaseBody{}},
+		{decideMembers, decideBody{}},
+		{authAskMembers, authAskBody{}},
+		{unfreezeMembers, unfreezeBody{}},
+		{newEndpointMembers, newEndpointBody{}},
+		{changeEndpointMembers, changeEndpointBody{}},
+		{workCaseMembers, workCaseBody{}},
+		{assignMembers, assignDepositBody{}},
 	} {
 		if got := jsonNames(reflect.TypeOf(row.body)); !slices.Equal(got, row.known) {
 			t.Errorf("%T documents %v, the scanner knows %v", row.body, got, row.known)

@@ -193,6 +193,7 @@ func TestPaymentsOnARealSite(t *testing.T) {
 
 // TestThePastDoesNotChange asks for moments that have just been, while others pay, and asks for them again when all is over.
 func TestThePastDoesNotChange(t *testing.T) {
+	t.Parallel()
 	for _, shards := range []int{1, 4} {
 		b := newBank(t, shards)
 		var payers sync.WaitGroup
@@ -239,6 +240,7 @@ func TestThePastDoesNotChange(t *testing.T) {
 }
 
 func TestHoldsOnARealSite(t *testing.T) {
+	t.Parallel()
 	for _, shards := range []int{1, 4} {
 		b := newBank(t, shards)
 		hold := b.transfer(b.alice, b.shop, 3000)
@@ -367,6 +369,7 @@ func TestRecordsOnARealSite(t *testing.T) {
 }
 
 func TestMessagesOnARealSite(t *testing.T) {
+	t.Parallel()
 	for _, shards := range []int{1, 4} {
 		b := newBank(t, shards)
 		till := account(b.cash.Owner, "till")
@@ -450,9 +453,9 @@ func TestBodiesOfTheQuickStart(t *testing.T) {
 		{"/v1/accounts", "", `{"id":"2088000000020108.wallet.CNY","limit":"debits"}`, 201, `"status":"done"`},
 		{"/v1/accounts", "", `{"id":"2088000000030206.wallet.CNY","limit":"debits"}`, 201, `"status":"done"`},
 		{"/v1/transfers", "top-up-1", `{"debit":"2088000000010000.bank.CNY","credit":"2088000000020108.wallet.CNY","amount":10000}`, 201, `"replay":false`},
-		{"/v1/transfers", "order-4711", pay, 201, `"replay":false`},
-		{"/v1/transfers", "order-4711", pay, 200, `"replay":true`},
-		{"/v1/transfers", "order-4711", strings.Replace(pay, "1250", "1251", 1), 409, `"code":"id-taken"`},
+		{"/v1/transfers", "order-4711", onePayment, 201, `"replay":false`},
+		{"/v1/transfers", "order-4711", onePayment, 200, `"replay":true`},
+		{"/v1/transfers", "order-4711", strings.Replace(onePayment, "1250", "1251", 1), 409, `"code":"id-taken"`},
 		{"/v1/holds", hold, `{"debit":"2088000000020108.wallet.CNY","credit":"2088000000030206.wallet.CNY","amount":3000,"timeout_s":3600}`, 201, `"id":"` + hold},
 		{"/v1/holds/" + hold + "/post", "capture-4712", `{"amount":2000}`, 201, `"status":"done"`},
 		{"/v1/transfers", "order-4713", `{"debit":"2088000000020108.wallet.CNY","credit":"2088000000030206.wallet.CNY","amount":6751}`, 422, `"code":"exceeds-credits"`},

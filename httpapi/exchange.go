@@ -10,11 +10,13 @@ import (
 	"net/http"
 	"runtime/debug"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
 	"holdfast"
 	"holdfast/guard"
+	"holdfast/pay"
 	"holdfast/proof"
 )
 
@@ -27,9 +29,11 @@ type exchange struct {
 	w   http.ResponseWriter
 	r   *http.Request
 	who guard.Principal
-	in  []byte       // the body as read
-	out []byte       // the answer as written
-	sig proof.Signer // of the answer; nil: the caller has not asked
+	// merchant is whose key it is, if it is one of a merchant: it may ask for what is his and for nothing else; 0: a key of the platform.
+	merchant holdfast.Owner
+	in       []byte       // the body as read
+	out      []byte       // the answer as written
+	sig      proof.Signer // of the answer; nil: the caller has not asked
 
 	query query // the parameters of the URL
 
@@ -70,6 +74,7 @@ type endpoint struct {
 	api     *api
 	name    string       // operation id of the document, for metrics and events
 	action  guard.Action // what its caller must be allowed to; 0: open to everybody
+	sellers bool         // keys of merchants are taken as well; the handler sees to it that it is about what is theirs
 	free    bool         // not counted against the limit of requests at once
 	params  []string     // that its URL may have
 	txn     bool         // it asks for a transaction: whatever is refused tells the outcome
@@ -132,6 +137,9 @@ func (e *endpoint) guarded(x *exchange, start time.Time) (err error) {
 func (e *endpoint) admit(x *exchange) error {
 	if e.action == 0 {
 		return nil
+	}
+	if h := x.r.Header.Get("Authorization"); strings.HasPrefix(h, bearer+pay.MerchantKeyPrefix) {
+		return e.admitMerchant(x, h[len(bearer):])
 	}
 	who, err := e.api.principal(x.r)
 	if err != nil {

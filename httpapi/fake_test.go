@@ -213,7 +213,9 @@ func makeKeys() (reader, teller, operator string, keys []guard.Key) {
 	return texts[0], texts[1], texts[2], keys
 }
 
-func newTestAPI(f *fake) http.Handler { return New(f, Options{Keys: testKeys, Version: "test"}) }
+func newTestAPI(f *fake) http.Handler {
+	return New(f, Options{Keys: testKeys, Version: "test", Payments: standing().commerce})
+}
 
 // ask sends a request and returns status, header and body.
 func ask(t *testing.T, h http.Handler, method, path, key, body string, headers ...string) (int, http.Header, string) {
@@ -247,9 +249,9 @@ func problemIn(t *testing.T, h http.Header, body string) Problem {
 }
 
 const (
-	wallet = "2088000000020108.wallet.CNY"
-	shop   = "2088000000030206.wallet.CNY"
-	uuid1  = "0190f3c6-2a3b-7c4d-8e5f-001122334455"
-	uuid2  = "0190f3c6-2a3b-7c4d-8e5f-001122334466"
-	pay    = `{"debit":"` + wallet + `","credit":"` + shop + `","amount":1250}`
+	wallet     = "2088000000020108.wallet.CNY"
+	shop       = "2088000000030206.wallet.CNY"
+	uuid1      = "0190f3c6-2a3b-7c4d-8e5f-001122334455"
+	uuid2      = "0190f3c6-2a3b-7c4d-8e5f-001122334466"
+	onePayment = `{"debit":"` + wallet + `","credit":"` + shop + `","amount":1250}`
 )

@@ -1,4 +1,5 @@
-// Package httpapi is the native REST API of one site: accounts, transactions, transfers, holds, the fleet and the audit.
+// Package httpapi is the native REST API of one site: accounts, transactions, transfers, holds,
+// the payments that people use, the fleet and the audit.
 //
 // It is the edge. It authenticates, decodes strictly, turns the caller's idempotency key into the id of the transaction,
 // detaches the work from the caller's connection, gives it a deadline of its own, and hands it to the site. A caller that
@@ -110,6 +111,8 @@ type Options struct {
 	Version  string               // of the program, shown in the document
 	Deadline time.Duration        // of a request that does not choose; 0: 2 s. At most MaxDeadline
 	Limit    int                  // requests at once; 0: 4096. More are refused with 429
+	// Payments are those that people use; nil: their operations answer 404, payments-off.
+	Payments *Commerce
 	// Signer signs answers to GET for callers who ask (RFC 9421). nil, or nil from it: nothing is signed.
 	Signer func() proof.Signer
 }
@@ -133,6 +136,8 @@ type api struct {
 	life     context.Context // parent of the deadlines of all requests: never that of a connection
 	metrics  *metrics
 	registry *prometheus.Registry
+	commerce *Commerce
+	sellers  sellers
 }
 
 // New makes the handler of the API. It panics when the registry has the API's metrics already: one handler per registry.
@@ -142,7 +147,7 @@ func New(s Site, o Options) http.Handler { return routed(s, o).finish() }
 func routed(s Site, o Options) *router {
 	a := &api{
 		site: s, keys: o.Keys, log: o.Logger, deadline: o.Deadline, limit: o.Limit, life: context.Background(), registry: o.Registry,
-		signer: o.Signer,
+		signer: o.Signer, commerce: o.Payments,
 	}
 	if a.log == nil {
 		a.log = slog.New(slog.DiscardHandler)

@@ -167,6 +167,7 @@ func (b *bank) same(what string, before, after seen) {
 // TestReadersFollowAnOwnerWhoMoves: whatever could be read about an owner before a move can be read after it, as it was: statement,
 // balances of past moments, open holds, each hold by its id; there, and when the owner has come back.
 func TestReadersFollowAnOwnerWhoMoves(t *testing.T) {
+	t.Parallel()
 	b, far := newMovingBank(t)
 	ctx := t.Context()
 	var moments []time.Time

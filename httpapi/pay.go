@@ -47,9 +47,22 @@ type payment struct {
 	leg [1]holdfast.Transfer
 }
 
-// postTransfer is the shortest way to pay: one transfer, of any kind.
+// postTransfer is the shortest way to pay: one transfer, of any kind, between accounts, or one from one person to another.
 func (a *api) postTransfer(ctx context.Context, x *exchange) error {
-	return a.pay(ctx, x, holdfast.Immediate, transferMembers)
+	text, err := x.body()
+	if err != nil {
+		return err
+	}
+	p := new(payment)
+	t, v, people, err := readEither(text)
+	switch {
+	case err != nil:
+		return err
+	case people:
+		return a.send(ctx, x, v)
+	}
+	p.leg[0] = t
+	return a.submitTransfer(ctx, x, p)
 }
 
 var holdMembers = []string{"id", "debit", "credit", "amount", "timeout_s", "code", "ref"}

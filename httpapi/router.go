@@ -37,7 +37,7 @@ func newRouter(a *api, version string) *router {
 	cfg.Info.Description = description
 	cfg.Security = []map[string][]string{{"key": {}}}
 	cfg.Components.SecuritySchemes = map[string]*huma.SecurityScheme{
-		"key": {Type: "http", Scheme: "bearer", Description: "API key, hf_..."},
+		"key": {Type: "http", Scheme: "bearer", Description: "API key, hf_...; or one of a merchant, hfm_..., where the operation says so"},
 	}
 	r.doc = huma.NewAPI(cfg, r)
 	r.problem = r.doc.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[Problem](), true, "Problem")
@@ -53,6 +53,7 @@ type operation struct {
 	summary string
 	text    string
 	action  guard.Action // 0: open to everybody
+	sellers bool         // keys of merchants are taken as well, for what is theirs
 	free    bool         // not counted against the limit of requests at once
 	ok      []int        // statuses of success, the usual one first; none: 200
 	params  []string     // of the URL; add takes them, and whether a transaction is asked for, from the document
@@ -72,7 +73,7 @@ func add[I, O any](r *router, o operation) {
 	if o.action == 0 {
 		op.Security = []map[string][]string{{}}
 	} else {
-		op.Description = strings.TrimSpace(op.Description + "\n\nRole: " + leastRole(o.action).String() + " or higher.")
+		op.Description = strings.TrimSpace(op.Description + "\n\nRole: " + leastRole(o.action).String() + " or higher" + orSeller(o.sellers) + ".")
 	}
 	for _, status := range o.ok {
 		op.Responses[strconv.Itoa(status)] = &huma.Response{}
@@ -115,6 +116,13 @@ func either[O any](r *router, path, method string, status int) {
 	}}
 }
 
+// eitherIn documents that the body of an operation may be another one as well.
+func eitherIn[I any](r *router, path, method string) {
+	media := operationOf(r.doc.OpenAPI().Paths[path], method).RequestBody.Content[jsonType]
+	other := r.doc.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[I](), true, "")
+	media.Schema = &huma.Schema{OneOf: []*huma.Schema{media.Schema, other}}
+}
+
 // neverNull takes back what huma says of lists and pointers: the API writes no null and reads none.
 func neverNull(s *huma.Schema) {
 	s.Nullable = false
@@ -141,7 +149,7 @@ func operationOf(item *huma.PathItem, method string) *huma.Operation {
 func (r *router) mount(o operation) {
 	r.methods[o.path] = append(r.methods[o.path], o.method)
 	r.mux.Handle(o.method+" "+o.path, &endpoint{
-		api: r.api, name: o.name, action: o.action, free: o.free, params: o.params, txn: o.txn, handle: o.handle, metrics: r.api.metrics.of(o.name),
+		api: r.api, name: o.name, action: o.action, sellers: o.sellers, free: o.free, params: o.params, txn: o.txn, handle: o.handle, metrics: r.api.metrics.of(o.name),
 	})
 }
 
@@ -199,6 +207,13 @@ func notAllowed(methods []string) handler {
 		p.allow = allow
 		return p
 	}
+}
+
+func orSeller(sellers bool) string {
+	if sellers {
+		return "; or a key of the merchant"
+	}
+	return ""
 }
 
 // leastRole is the role that an action needs, as guard's table says.

@@ -15,10 +15,13 @@ const (
 
 // Tags group the operations in the document.
 const (
-	tagAccounts = "Accounts"
-	tagPayments = "Payments"
-	tagHolds    = "Holds"
-	tagFleet    = "Fleet"
+	tagAccounts  = "Accounts"
+	tagPayments  = "Payments"
+	tagHolds     = "Holds"
+	tagCustomers = "Customers"
+	tagMerchants = "Merchants"
+	tagTrades    = "Trades"
+	tagFleet     = "Fleet"
 )
 
 // created is what a POST answers with: 201 for what is new, 200 for what had been done before.
@@ -44,6 +47,7 @@ func (a *api) routes(r *router) {
 	a.accountRoutes(r)
 	a.paymentRoutes(r)
 	a.holdRoutes(r)
+	a.commerceRoutes(r)
 	a.fleetRoutes(r)
 }
 
@@ -105,8 +109,12 @@ func (a *api) paymentRoutes(r *router) {
 	})
 	add[transferIn, jsonOut[outcomeBody]](r, operation{
 		name: "transfer", method: post, path: "/v1/transfers", tag: tagPayments, summary: "Move an amount: one transfer of any kind",
+		text: "Between accounts, by debit and credit; or from one person to another, by from and to, or to_alias. The latter counts against the payer's " +
+			"limits and gives both a receipt; it is answered with 200 and the transfer, and the same number again as the first time.",
 		action: guard.MoveMoney, ok: created, handle: a.postTransfer,
 	})
+	eitherIn[SendBody](r, "/v1/transfers", post)
+	either[sentBody](r, "/v1/transfers", post, http.StatusOK)
 	add[byRefIn, jsonOut[transfersBody]](r, operation{
 		name: "find-transfers", method: get, path: "/v1/transfers", tag: tagPayments, summary: "Page through the transfers with a reference of the caller, newest first",
 		action: guard.ReadMoney, handle: a.getTransfersByRef,

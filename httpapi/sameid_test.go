@@ -159,6 +159,7 @@ func TestHoldsThatCrossWithOneID(t *testing.T) {
 // TestPaymentsWithOneID: an id that two payers in different shards have used is found for each of them by whoever names the account.
 // One of two payments that land in the same shard is refused, for good: that can be read as well.
 func TestPaymentsWithOneID(t *testing.T) {
+	t.Parallel()
 	b, mid, far, friend := sharedBank(t)
 	pay := func(id holdfast.ID, debit, credit holdfast.AccountID, amount holdfast.Amount) holdfast.Outcome {
 		p := b.transfer(debit, credit, amount)
@@ -208,6 +209,7 @@ func TestPaymentsWithOneID(t *testing.T) {
 
 // TestNamesakesMoveTogether: a slot moves into a shard, and out of one, where holds with the same id as its own are. None is lost.
 func TestNamesakesMoveTogether(t *testing.T) {
+	t.Parallel()
 	b, far := newMovingBank(t)
 	friend := account(must(holdfast.NewOwner(10, 901)), "wallet")
 	b.done(b.OpenAccount(t.Context(), holdfast.AccountChange{ID: friend, Limit: holdfast.LimitDebits}))

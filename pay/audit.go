@@ -69,7 +69,7 @@ func (c *Cashier) AuditMerchant(ctx context.Context, o holdfast.Owner, asset hol
 		return nil, err
 	}
 	err = c.each(ctx, o, kindEvent, func(r *holdfast.Record) error {
-		e, err := readEvent(r)
+		e, err := ReadEvent(r)
 		if err == nil && e.Asset == asset {
 			want[Settlement] += e.Effect
 		}

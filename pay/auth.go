@@ -179,7 +179,7 @@ func (c *Cashier) OpenAuth(ctx context.Context, ask AuthAsk, now holdfast.Time) 
 		d := draft{at: now}
 		d.need(keyOf(ask.Merchant, kindMerchant), m.version)
 		d.put(key, 0, &v)
-		d.put(keyOf(ask.Merchant, kindNo, v.AuthNo), 0, &pointer{OutTradeNo: v.OutOrderNo})
+		d.put(keyOf(ask.Merchant, kindNo, v.AuthNo), 0, &pointer{To: toAuth, OutTradeNo: v.OutOrderNo})
 		return c.submit(ctx, &d)
 	})
 	return v, err
@@ -268,7 +268,7 @@ func (c *Cashier) freeze(ctx context.Context, v *Auth, s *shown, tried bool, now
 	d := draft{at: now, code: moveFreeze, ref: refOf(key)}
 	from := account(v.Payer, Wallet, v.Asset)
 	if err := c.spending(ctx, &d, from, v.Amount, key); err != nil {
-		return err
+		return c.unlessSince(ctx, key, 0, err)
 	}
 	if s != nil {
 		if tried {
@@ -315,12 +315,9 @@ func (c *Cashier) told(ctx context.Context, v *Auth, request string, now holdfas
 			if op.Unfreeze {
 				e.Kind = EventUnfrozen
 			}
-			var index []string
-			if e.Notify != "" {
-				e.Next = now
-				index = []string{minute(eventIndex, now)}
-			}
-			d.put(eventKey, 0, &e, index...)
+			e.Merchant, e.Key = v.Merchant, eventKey
+			d.put(eventKey, 0, &e, EventIndex(e.Time))
+			d.events = append(d.events, &e)
 			if err := c.submit(ctx, &d); err != nil {
 				return err
 			}
@@ -356,11 +353,7 @@ func (c *Cashier) QueryAuth(ctx context.Context, merchant holdfast.Owner, outOrd
 
 // FindAuth tells which authorisation has a number.
 func (c *Cashier) FindAuth(ctx context.Context, authNo string) (merchant holdfast.Owner, outOrderNo string, err error) {
-	merchant, outOrderNo, err = c.FindTrade(ctx, authNo)
-	if refused(err) == TradeUnknown {
-		err = refuse(AuthUnknown, "auth_no")
-	}
-	return merchant, outOrderNo, err
+	return c.find(ctx, authNo, toAuth, refuse(AuthUnknown, "auth_no"))
 }
 
 // QueryAuthOperation returns a freeze or unfreeze by its out_request_no; found is false when there is none.

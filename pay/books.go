@@ -46,6 +46,9 @@ type Config struct {
 	Zone func(name string) (*time.Location, error)
 	// Wait passes a moment before try number n (from 1) at a record that a payment under way has written; nil: no time passes.
 	Wait func(ctx context.Context, n int) error
+	// Told is called with each event of a transaction that was answered done: a hint that there is something to tell, for whoever delivers. It
+	// must not block, nor change the event. An event without a hint is found by [EventIndex]. nil: nobody wants hints.
+	Told func(e *Event)
 }
 
 // Cashier does everything that this package offers. It has no state: any number of them, at any site, may do the same at once.
@@ -89,6 +92,7 @@ var (
 	Royalty    = holdfast.MustPurpose("royalty")    // of a merchant: paid, and kept until it has been split
 	Fees       = holdfast.MustPurpose("fee")        // of a merchant: the platform's fees for his trades
 	BankMoney  = holdfast.MustPurpose("bank")       // of the platform: its account at the bank
+	Unassigned = holdfast.MustPurpose("unassigned") // of the platform: came from a bank, and nobody knows yet for whom
 )
 
 func account(o holdfast.Owner, p holdfast.Purpose, a holdfast.Asset) holdfast.AccountID {

@@ -25,11 +25,20 @@ func (c *Cashier) ListDue(ctx context.Context, at holdfast.Time, after string, m
 		return nil, &Unavailable{Err: err}
 	}
 	for i := range records {
-		if o, kind, rest, ok := cutKey(records[i].Key); ok {
-			list = append(list, Due{records[i].Key, kind, rest, o})
+		if d, ok := DueOf(&records[i]); ok {
+			list = append(list, d)
 		}
 	}
 	return list, nil
+}
+
+// DueIndex lists the records of what is due in the minute of at.
+func DueIndex(at holdfast.Time) string { return minute(dueIndex, at) }
+
+// DueOf is what is due by a record that [DueIndex] lists.
+func DueOf(r *holdfast.Record) (Due, bool) {
+	o, kind, rest, ok := cutKey(r.Key)
+	return Due{r.Key, kind, rest, o}, ok
 }
 
 // RunDue does what is due. What has been done meanwhile, or is not due any more, is no error.

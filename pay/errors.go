@@ -106,6 +106,10 @@ const (
 	CodeWrong          Code = "code-invalid"
 	CodeUsed           Code = "code-used"
 	TokenUnknown       Code = "token-unknown"
+	GrantUnknown       Code = "grant-unknown"
+	GrantExpired       Code = "grant-expired"
+	GrantReplaced      Code = "grant-replaced"
+	GrantOfOther       Code = "grant-of-other-app"
 	AuthUnknown        Code = "auth-not-exist"
 	AuthStateWrong     Code = "auth-status-error"
 	AuthTooMuch        Code = "auth-amount-not-enough"
@@ -115,8 +119,12 @@ const (
 	PayeeBlocked       Code = "payee-blocked"
 	OrderUnknown       Code = "order-not-exist"
 	OrderStateWrong    Code = "order-status-error"
+	CaseUnknown        Code = "case-unknown"
+	CaseClosedBefore   Code = "case-closed"
 	DayNotOver         Code = "day-not-over"
 	EventUnknown       Code = "event-unknown"
+	EndpointUnknown    Code = "endpoint-unknown"
+	DeliveryUnknown    Code = "delivery-unknown"
 	LedgerRefused      Code = "ledger-refused"
 	TradeTokenConflict Code = "token-taken"
 )
@@ -169,6 +177,10 @@ var texts = map[Code]string{
 	CodeWrong:          "The payment code is not valid, or not any more: ask the customer to show the present one.",
 	CodeUsed:           "The payment code has been used: ask the customer to wait for the next one.",
 	TokenUnknown:       "The QR code is not known or has expired: ask the shop for a new one.",
+	GrantUnknown:       "There is no such code or token: ask the customer, or the merchant, to agree again.",
+	GrantExpired:       "The code or token is too old: use the refresh token, or ask for the agreement again.",
+	GrantReplaced:      "The code or token was used before and has been replaced: use what came of it.",
+	GrantOfOther:       "The code or token was given to another app: use the one that this app was given.",
 	AuthUnknown:        "There is no such authorisation: check the number.",
 	AuthStateWrong:     "The authorisation is not in a state for this: query it to see its state.",
 	AuthTooMuch:        "The amount is more than what is still frozen: query the authorisation, and take at most the rest.",
@@ -178,8 +190,12 @@ var texts = map[Code]string{
 	PayeeBlocked:       "The payee cannot take money just now: ask them to contact the support.",
 	OrderUnknown:       "There is no such order: check the number.",
 	OrderStateWrong:    "The order is not in a state for this: query it to see its state.",
+	CaseUnknown:        "There is no such case: list them to see those there are.",
+	CaseClosedBefore:   "The case is closed: it opens by itself if the two sides differ in another way.",
 	DayNotOver:         "The day is not over yet in the merchant's time zone: settle it some minutes after midnight there.",
 	EventUnknown:       "There is no such event: list them to see those there are.",
+	EndpointUnknown:    "There is no such webhook endpoint: list them to see those there are.",
+	DeliveryUnknown:    "There is no such delivery: list them to see those there are.",
 	LedgerRefused:      "The ledger refused the transaction: tell the support, with the time and the numbers of the request.",
 	TradeTokenConflict: "The QR code to be made exists already: ask again, with fresh random bytes.",
 }

@@ -3,12 +3,15 @@ package pay
 import (
 	"context"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"holdfast"
 )
 
-// Event is something that a merchant has to be told, and a row of his statement. It is written in the transaction that makes it happen.
+// Event is something that a merchant is told, and a row of his statement. It is written in the transaction that makes it happen, and never
+// changed: what became of telling it stands in a [Delivery].
 type Event struct {
 	Kind     EventKind
 	Time     holdfast.Time
@@ -31,10 +34,7 @@ type Event struct {
 	Other               holdfast.Owner  // the buyer, receiver ...
 	Created, Paid       holdfast.Time   // of the trade
 
-	Notify   string        // address; "": nobody is told
-	Attempts uint32        // of telling
-	Next     holdfast.Time // when to tell (again); 0: told, given up, or nobody to tell
-	Told     bool
+	Notify string // address for the notice of the gateway; "": there is none
 }
 
 // EventKind says what has happened. The numbers are in records: append, never renumber.
@@ -73,6 +73,38 @@ func (k EventKind) String() string {
 	return "invalid"
 }
 
+var eventTypes = [eventKinds]string{
+	"", "trade.paid", "trade.closed", "refund.done", "escrow.shipped", "escrow.released", "escrow.disputed", "split.done", "split.finished",
+	"trade.not_paid", "authorisation.frozen", "authorisation.unfrozen", "settlement.done", "payout.paid", "payout.returned", "transfer.done",
+}
+
+// Type is the name that merchants know the kind by, such as "trade.paid": what it is about, and what has become of it.
+func (k EventKind) Type() string {
+	if k < eventKinds {
+		return eventTypes[k]
+	}
+	return ""
+}
+
+// Public reports whether endpoints are told of the kind.
+func (k EventKind) Public() bool { return k.Type() != "" }
+
+// EventKinds lists all kinds that endpoints are told of.
+func EventKinds() (list []EventKind) {
+	for k := EventKind(0); k < eventKinds; k++ {
+		if k.Public() {
+			list = append(list, k)
+		}
+	}
+	return list
+}
+
+// KindOfType finds the kind with a Type.
+func KindOfType(name string) (EventKind, bool) {
+	k := slices.Index(eventTypes[:], name)
+	return EventKind(max(k, 0)), k > 0
+}
+
 func (*Event) kind() (byte, byte) { return 9, 1 }
 
 func (v *Event) layout(c *coder) {
@@ -89,29 +121,32 @@ func (v *Event) layout(c *coder) {
 	number(c, &v.Other)
 	signed(c, &v.Created)
 	signed(c, &v.Paid)
-	number(c, &v.Attempts)
-	signed(c, &v.Next)
-	flag(c, &v.Told)
 }
 
 // tell adds an event of a merchant to a transaction, as a row of the day that it is in his time zone: the transaction depends on that day not
 // being closed, so that no row can come behind a settlement.
 func (c *Cashier) tell(d *draft, merchant holdfast.Owner, zone string, e Event) error {
 	e.Time = d.at
-	var index []string
-	if e.Notify != "" {
-		e.Next = d.at
-		index = []string{minute(eventIndex, e.Next)}
-	}
 	day, err := c.dayOf(zone, d.at)
 	if err != nil {
 		return err
 	}
-	d.need(keyOf(merchant, kindDay, day), 0)
-	key := stamped(d.at, e.Kind.String(), e.OutTradeNo, e.Number, fmt.Sprint(len(d.Records), e.Other, e.Amount))
-	d.put(keyOf(merchant, kindEvent, key), 0, &e, index...)
+	if !plantedDayOpen() {
+		d.need(keyOf(merchant, kindDay, day), 0)
+	}
+	stamp := stamped(d.at, e.Kind.String(), e.OutTradeNo, e.Number, fmt.Sprint(len(d.Records), e.Other, e.Amount))
+	e.Merchant, e.Key = merchant, keyOf(merchant, kindEvent, stamp)
+	d.put(e.Key, 0, &e, EventIndex(e.Time))
+	d.events = append(d.events, &e)
 	return nil
 }
+
+// EventIndex is the index key of all events of the [Stretch] of at. A payment between shards that cannot land at once may write its event long
+// after the time that it has.
+func EventIndex(at holdfast.Time) string { return stretch(eventIndex, at) }
+
+// Stamp is what names the event among those of its merchant: its time and a hash, 33 characters that sort by time.
+func (v *Event) Stamp() string { return strings.TrimPrefix(v.Key, keyOf(v.Merchant, kindEvent, "")) }
 
 // dayOf is the day that it is at a time in a zone, as 2006-01-02.
 func (c *Cashier) dayOf(zone string, at holdfast.Time) (string, error) {
@@ -122,8 +157,8 @@ func (c *Cashier) dayOf(zone string, at holdfast.Time) (string, error) {
 	return at.Std().In(z).Format(time.DateOnly), nil
 }
 
-// readEvent reads the record of an event.
-func readEvent(r *holdfast.Record) (e Event, err error) {
+// ReadEvent reads the record of an event. One that is Pending may yet be taken back: nobody is told of it.
+func ReadEvent(r *holdfast.Record) (e Event, err error) {
 	if err = unpack(r.Key, r.Body, &e); err != nil {
 		return e, &Unavailable{Err: err}
 	}
@@ -146,84 +181,11 @@ func (c *Cashier) Events(ctx context.Context, merchant holdfast.Owner, after str
 		if records[i].Pending != nil {
 			break
 		}
-		e, err := readEvent(&records[i])
+		e, err := ReadEvent(&records[i])
 		if err != nil {
 			return nil, err
 		}
 		list = append(list, e)
 	}
 	return list, nil
-}
-
-// DueEvents lists up to max events that are to be told in the minute of at, in the order of their keys, from the one after the key on. Whoever
-// delivers goes from minute to minute, and begins two days back after a restart: what has been told is not in any list.
-func (c *Cashier) DueEvents(ctx context.Context, at holdfast.Time, after string, max int) (list []Event, err error) {
-	records, err := c.Books.ByIndex(ctx, minute(eventIndex, at), after, max)
-	if err != nil {
-		return nil, &Unavailable{Err: err}
-	}
-	for i := range records {
-		if records[i].Pending != nil {
-			continue
-		}
-		e, err := readEvent(&records[i])
-		if err != nil {
-			return nil, err
-		}
-		list = append(list, e)
-	}
-	return list, nil
-}
-
-// noticeGaps is when an event is told again, after how many attempts.
-var noticeGaps = [...]time.Duration{
-	4 * time.Minute, 10 * time.Minute, 10 * time.Minute, time.Hour, 2 * time.Hour, 6 * time.Hour, 15 * time.Hour,
-}
-
-// NextNotice is how long after attempt n (from 1) the next one comes; false: there is none.
-func NextNotice(n uint32) (time.Duration, bool) {
-	if n == 0 || int(n) > len(noticeGaps) {
-		return 0, false
-	}
-	return noticeGaps[n-1], true
-}
-
-// Attempted records an attempt to tell an event: the first that was told ends it, a failed one is tried again after gap; 0: given up.
-func (c *Cashier) Attempted(ctx context.Context, key string, told bool, gap time.Duration, now holdfast.Time) (e Event, err error) {
-	err = c.again(ctx, func() error {
-		version, err := c.must(ctx, key, &e, refuse(EventUnknown, "event"))
-		if err != nil || e.Told {
-			return err
-		}
-		e.Attempts++
-		e.Told, e.Next = told, 0
-		var index []string
-		if !told && gap > 0 {
-			e.Next = now + holdfast.Time(gap)
-			index = []string{minute(eventIndex, e.Next)}
-		}
-		d := draft{at: now}
-		d.put(key, version, &e, index...)
-		return c.submit(ctx, &d)
-	})
-	e.Key = key
-	return e, err
-}
-
-// Redeliver has an event told once more, whatever became of it before.
-func (c *Cashier) Redeliver(ctx context.Context, key string, now holdfast.Time) error {
-	return c.again(ctx, func() error {
-		var e Event
-		version, err := c.must(ctx, key, &e, refuse(EventUnknown, "event"))
-		if err != nil {
-			return err
-		}
-		if e.Notify == "" {
-			return refuse(EventUnknown, "notify")
-		}
-		e.Told, e.Next = false, now
-		d := draft{at: now}
-		d.put(key, version, &e, minute(eventIndex, now))
-		return c.submit(ctx, &d)
-	})
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"strings"
+	"time"
 
 	"holdfast"
 )
@@ -19,14 +20,28 @@ import (
 //	alias/<hash>                      of a registrar: who has an alias
 //	merchant                          who the merchant is: zone, fees
 //	app/<app id>, shop/<shop id>
-//	trade/<out_trade_no>              and no/<trade_no>, qr/<token>: which out_trade_no is meant
+//	appkey/<app id>/<hash>            the platform's private key for an app, sealed
+//	mandate/<app id>                  the app of another merchant that may act for this one
+//	agreement/<app id>                of the customer: the app may know who he is, with hashes of its codes and tokens
+//	trade/<out_trade_no>              and no/<trade_no>, qr/<token>: which out_trade_no is meant; visit/<token>: where its buyer goes on
 //	refund/<out_trade_no>/<out_request_no>
 //	split/<out_request_no>            and share/<out_request_no>/<n>
 //	auth/<out_order_no>               of the merchant: an authorisation that he asked for
 //	freeze/<auth_no>                  of the customer: what is frozen, and frozen/<auth_no>/<out_request_no> each operation
 //	transfer/<number>, topup/<number>, withdraw/<number>, payout/<day>-<asset>
-//	event/<time>-<hash>               what a merchant has to be told, and the rows of his statement
+//	event/<time>-<hash>               what a merchant is told, and the rows of his statement
+//	endpoints                         where he wants to be told
+//	delivery/<time, inverted>-<hash>/<target>  what became of telling him of an event, latest event first
+//	mark/<name>                       of the platform: how far work in the background has come
 //	day/<day>                         a day that has been closed, settled/<day>/<asset> what was paid out, carry/<asset> what was left over
+//	nextday/settle                    of a merchant: the day that is settled next
+//	account/<name>                    an account at a bank that money is paid out to, sealed
+//	topref/<digits>                   which top-up a reference in a deposit means
+//
+// And of the platform itself:
+//
+//	deposit/<hash>                    money that a bank has brought, and seen/<bank>-<asset> how far its deposits have been read
+//	case/<id>                         a difference between a bank's book and the ledger; book/<bank>-<asset> the last statement compared
 func keyOf(o holdfast.Owner, parts ...string) string {
 	return holdfast.OwnedKey(o, strings.Join(parts, "/"))
 }
@@ -58,6 +73,13 @@ const (
 	kindDay      = "day"
 	kindSettled  = "settled"
 	kindCarry    = "carry"
+	kindNextDay  = "nextday"
+	kindAccount  = "account"
+	kindTopRef   = "topref"
+	kindDeposit  = "deposit"
+	kindSeen     = "seen"
+	kindCase     = "case"
+	kindBook     = "book"
 )
 
 // maxNumber is the longest number of a request, in bytes.
@@ -126,9 +148,22 @@ func stamped(t holdfast.Time, parts ...string) string {
 // minute is the key of an index that lists what is due in the minute of t.
 func minute(index string, t holdfast.Time) string { return fmt.Sprintf("%s/%d", index, int64(t)/60e9) }
 
-// dueIndex and eventIndex name what is due to be done, and to be told; bankIndex the orders that wait for a bank.
+// Stretch is the time whose events have one index key, in seconds since 1970 that it divides: short enough that even in a busy one they can be looked
+// through in a moment.
+const Stretch = 10 * time.Second
+
+func stretch(index string, t holdfast.Time) string {
+	return fmt.Sprintf("%s/%d", index, int64(t)/int64(Stretch))
+}
+
+// dueIndex names what is due to be done; eventIndex all events, toldIndex the deliveries of those, and retryIndex deliveries that are due;
+// bankIndex what has to do with banks, and nextDayIndex the days to be settled in an hour.
 const (
 	dueIndex   = "pay/due"
 	eventIndex = "pay/event"
+	toldIndex  = "pay/told"
+	retryIndex = "pay/delivery"
 	bankIndex  = "pay/bank"
+
+	nextDayIndex = "pay/nextday"
 )

@@ -15,7 +15,7 @@ type Merchant struct {
 	Name       string
 	Zone       string // IANA name; his days are those of this zone, for ever
 	Fee        FeePlan
-	Payee      string // where his money goes: the bank connector's name of his account, nothing personal
+	Payee      string // where his money goes: the name of one of his accounts, see [Cashier.PutAccount]; "" is [MainAccount]
 	RefundDays uint32 // how long after the payment a trade can be refunded; then it is finished
 	Blocked    bool   // takes no new payments
 }
@@ -117,6 +117,9 @@ func (c *Cashier) RegisterMerchant(ctx context.Context, ask MerchantAsk, now hol
 			openShop(&d, ask.Owner, asset)
 		}
 		d.put(keyOf(ask.Owner, kindMerchant), 0, &made)
+		if err := c.firstDay(&d, ask.Owner, ask.Zone); err != nil {
+			return err
+		}
 		return c.submit(ctx, &d)
 	})
 	return made, err

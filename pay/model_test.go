@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
 
@@ -23,6 +24,7 @@ type twin struct {
 type twinTrade struct {
 	n                    int // of the merchant
 	amount, back, held   holdfast.Amount
+	released             holdfast.Amount // of what was held, for the merchant
 	mode                 pay.Mode
 	state                string // W, S, C
 	payer                holdfast.Owner
@@ -162,7 +164,7 @@ func (r *run) pick() (number string, t *twinTrade) {
 // step is one operation, and what the twin makes of it.
 func (r *run) step() {
 	number, t := r.pick()
-	op := r.draw("op", 15)
+	op := r.draw("op", 17)
 	if t == nil {
 		op = 0
 	}
@@ -177,7 +179,7 @@ func (r *run) step() {
 		r.refund(number, t)
 	case 7:
 		r.cancel(number, t)
-	case 8, 9, 10:
+	case 8, 9, 10, 15, 16:
 		r.protect(number, t, op)
 	case 11:
 		r.transfer()
@@ -280,16 +282,41 @@ func (r *run) protect(number string, t *twinTrade, op int) {
 		if t.back += t.held - give; t.back == t.amount {
 			t.state = "C"
 		}
-		t.held, t.disputed = 0, false
+		t.held, t.released, t.disputed = 0, t.released+give, false
 	case op == 10:
 		want := pay.Code("")
 		if t.disputed {
 			want = pay.EscrowDisputed
 		} else {
-			t.held = 0
+			t.held, t.released = 0, t.released+t.held
 		}
 		r.fully(want, func() error { _, err := r.cashier.Confirm(r.ctx, ask, r.tick()); return err })
+	case op == 15:
+		want := pay.Code("")
+		if t.disputed {
+			want = pay.EscrowDisputed
+		}
+		ask.By = ask.Merchant
+		r.fully(want, func() error { _, err := r.cashier.Ship(r.ctx, ask, 24*time.Hour, r.tick()); return err })
+	case op == 16:
+		r.release(t, ask)
 	}
+}
+
+// release gives the merchant a part of what is held.
+func (r *run) release(t *twinTrade, ask pay.EscrowAsk) {
+	total, want := 1+holdfast.Amount(r.draw("total", int(t.amount))), pay.Code("")
+	more := total - t.released
+	switch {
+	case more <= 0:
+	case t.disputed:
+		want = pay.EscrowDisputed
+	case more > t.held:
+		want = pay.EscrowTooMuch
+	default:
+		t.held, t.released = t.held-more, total
+	}
+	r.fully(want, func() error { _, err := r.cashier.Release(r.ctx, ask, total, r.tick()); return err })
 }
 
 func (r *run) transfer() {
@@ -398,7 +425,7 @@ func (r *run) compare() {
 	for number, t := range r.twin.trades {
 		v, err := r.cashier.Query(r.ctx, r.merchants[t.n], number, r.now)
 		r.must(err)
-		if twinStates[v.Status] != t.state || v.Refunded != t.back || v.Payer != t.payer || t.mode == pay.Protected && v.Kept != t.held {
+		if twinStates[v.Status] != t.state || v.Refunded != t.back || v.Payer != t.payer || t.mode == pay.Protected && (v.Kept != t.held || v.Released != t.released) {
 			r.t.Fatalf("trade %s is %+v, the twin says %+v", number, v, *t)
 		}
 		if back := v.FeeTaken * v.Refunded / max(1, v.Amount); t.mode == pay.Plain && v.FeeBack != back {

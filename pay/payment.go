@@ -102,7 +102,7 @@ func (p *payment) once(ctx context.Context) error {
 	v.Payer, v.Paid, v.AuthNo, v.RefundUntil = p.payer, p.now, p.authNo, v.RefundUntil+p.now
 	from, err := p.source(ctx, &d)
 	if err != nil {
-		return err
+		return p.unlessSince(ctx, keyOf(v.Merchant, kindTrade, v.OutTradeNo), version, err)
 	}
 	e := v.take(&d, from)
 	v.save(&d, version)
@@ -311,7 +311,7 @@ func (c *Cashier) Cancel(ctx context.Context, merchant holdfast.Owner, outTradeN
 		return nil
 	})
 	if err == nil && did == CancelledRefunded && v.Status == StatusSuccess {
-		v, _, err = c.refund(ctx, RefundAsk{Merchant: merchant, OutTradeNo: outTradeNo, Number: cancelNumber, Amount: v.Amount - v.Refunded}, now)
+		v, _, err = c.refund(ctx, RefundAsk{Merchant: merchant, OutTradeNo: outTradeNo, Number: cancelNumber, whole: true}, now)
 	}
 	return v, did, err
 }

@@ -13,3 +13,5 @@ func plantedClosedPays() bool      { return false }
 func plantedEscrowLeaks() bool     { return false }
 func plantedRefundForgotten() bool { return false }
 func plantedUnknownFailed() bool   { return false }
+func plantedDayOpen() bool         { return false }
+func plantedPendingBelieved() bool { return false }

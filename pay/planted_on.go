@@ -12,6 +12,8 @@ var (
 	PlantedEscrowLeaks     bool // what is released is still counted as held
 	PlantedRefundForgotten bool // a repeated request refunds again
 	PlantedUnknownFailed   bool // an unknown outcome is told as a failure
+	PlantedDayOpen         bool // rows come into days that have been settled
+	PlantedPendingBelieved bool // what a payment under way has written is taken for decided
 )
 
 func plantedLimitIgnored() bool    { return PlantedLimitIgnored }
@@ -21,6 +23,8 @@ func plantedClosedPays() bool      { return PlantedClosedPays }
 func plantedEscrowLeaks() bool     { return PlantedEscrowLeaks }
 func plantedRefundForgotten() bool { return PlantedRefundForgotten }
 func plantedUnknownFailed() bool   { return PlantedUnknownFailed }
+func plantedDayOpen() bool         { return PlantedDayOpen }
+func plantedPendingBelieved() bool { return PlantedPendingBelieved }
 
 // plantedUsedVersion is the version that a used code must have.
 func plantedUsedVersion() uint64 {

@@ -12,8 +12,10 @@ type RefundAsk struct {
 	OutTradeNo string
 	Number     string // of the request, unique for the trade
 	Amount     holdfast.Amount
-	Reason     string // at most 256 bytes
+	Reason     string // at most 1,024 bytes
 	Clerk      string
+
+	whole bool // of a cancel: what is left when it is done
 }
 
 // Refund is a part of a trade that has been given back.
@@ -40,7 +42,7 @@ func (v *Refund) layout(c *coder) {
 // down to the minor unit, and the whole fee with the last part. The same number with the same amount is answered as the first time.
 func (c *Cashier) Refund(ctx context.Context, ask RefundAsk, now holdfast.Time) (Trade, Refund, error) {
 	err := first(validNumber(ask.Number, "out_request_no"), validAmount(ask.Amount, "refund_amount"),
-		validText(ask.Reason, "refund_reason", 256), validText(ask.Clerk, "clerk", maxNumber))
+		validText(ask.Reason, "refund_reason", 1024), validText(ask.Clerk, "clerk", maxNumber))
 	if err != nil {
 		return Trade{}, Refund{}, err
 	}
@@ -63,17 +65,22 @@ func (c *Cashier) refund(ctx context.Context, ask RefundAsk, now holdfast.Time) 
 			return err
 		}
 		if had > 0 && !plantedRefundForgotten() {
-			if r.Amount != ask.Amount {
+			if r.Amount != ask.Amount && !ask.whole {
 				return refuse(RequestDiffers, "refund_amount")
 			}
 			r.Again = true
 			return nil
 		}
+		if ask.whole {
+			if ask.Amount = v.Amount - v.Refunded; v.Status == StatusClosed {
+				return nil // others have given back the last of it
+			}
+		}
 		d := draft{at: now, code: moveRefund}
 		r = Refund{Amount: ask.Amount, At: now, Reason: ask.Reason, Clerk: ask.Clerk}
 		e, err := v.giveBack(&d, &r)
 		if err != nil {
-			return err
+			return c.unlessSince(ctx, key, had, err)
 		}
 		e.Number = ask.Number
 		d.put(key, had, &r)

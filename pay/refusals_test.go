@@ -186,6 +186,25 @@ var refusals = map[pay.Code]func(w *world) error{
 		w.must(only(w.cashier.PayByCode(w.ctx, w.offer(0, "N", 1, 0), code, w.tick())))
 		return only(w.cashier.PayByCode(w.ctx, w.offer(1, "N", 1, 0), code, w.tick()))
 	},
+	pay.GrantUnknown: func(w *world) error {
+		return only(w.cashier.CheckAccess(w.ctx, w.app(1), "A000", w.now))
+	},
+	pay.GrantExpired: func(w *world) error {
+		_, code, err := w.cashier.Agree(w.ctx, w.customers[0], w.app(1), []string{pay.ScopeBase}, [pay.GrantBytes]byte{1}, w.tick())
+		w.must(err)
+		return only(w.cashier.Exchange(w.ctx, w.app(1), code, twice(2), w.now+holdfast.Time(pay.CodeLife)))
+	},
+	pay.GrantReplaced: func(w *world) error {
+		_, code, err := w.cashier.Agree(w.ctx, w.customers[0], w.app(1), []string{pay.ScopeBase}, [pay.GrantBytes]byte{1}, w.tick())
+		w.must(err)
+		w.must(only(w.cashier.Exchange(w.ctx, w.app(1), code, twice(2), w.now)))
+		return only(w.cashier.Exchange(w.ctx, w.app(1), code, twice(3), w.now))
+	},
+	pay.GrantOfOther: func(w *world) error {
+		_, code, err := w.cashier.Agree(w.ctx, w.customers[0], w.app(1), []string{pay.ScopeBase}, [pay.GrantBytes]byte{1}, w.tick())
+		w.must(err)
+		return only(w.cashier.Exchange(w.ctx, w.app(2), code, twice(2), w.now))
+	},
 	pay.TokenUnknown: func(w *world) error { return only(w.cashier.Open(w.ctx, strings.Repeat("0", 31), w.now)) },
 	pay.TradeTokenConflict: func(w *world) error {
 		w.must(two(w.cashier.Precreate(w.ctx, w.offer(0, "N", 1, 0), [pay.TokenBytes]byte{1}, w.tick())))
@@ -215,9 +234,21 @@ var refusals = map[pay.Code]func(w *world) error{
 	pay.OrderStateWrong: func(w *world) error {
 		return only(w.cashier.TopUpFailed(w.ctx, w.customers[0], "start", "lost", w.now))
 	},
+	pay.CaseUnknown: func(w *world) error { return only(w.cashier.ExplainCase(w.ctx, "none", "why", w.now)) },
+	pay.CaseClosedBefore: func(w *world) error {
+		w.must(w.cashier.PutCase(w.ctx, pay.Case{ID: "c", Kind: 1, Progress: pay.CaseOpen}, w.now))
+		w.must(only(w.cashier.CloseCase(w.ctx, "c", "the bank has corrected it", w.now)))
+		return only(w.cashier.ExplainCase(w.ctx, "c", "why", w.now))
+	},
 	pay.DayNotOver: func(w *world) error { return only(w.cashier.Settle(w.ctx, w.merchants[0], "2026-11-27", w.now)) },
 	pay.EventUnknown: func(w *world) error {
-		return w.cashier.Redeliver(w.ctx, "o/"+w.merchants[0].String()+"/event/x", w.now)
+		return only(w.cashier.EventOf(w.ctx, w.merchants[0], "x"))
+	},
+	pay.EndpointUnknown: func(w *world) error {
+		return only(w.cashier.Endpoint(w.ctx, w.merchants[0], "we1"))
+	},
+	pay.DeliveryUnknown: func(w *world) error {
+		return only(w.cashier.Redeliver(w.ctx, w.merchants[0], "x:notice", w.now))
 	},
 	pay.LedgerRefused: func(w *world) error {
 		account := holdfast.AccountID{Owner: w.merchants[0], Purpose: pay.Settlement, Asset: cny}

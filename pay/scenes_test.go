@@ -303,17 +303,22 @@ func TestBankOrders(t *testing.T) {
 	if b := w.balance(o); b.Available != startMoney-300 || b.Outgoing != 300 {
 		t.Fatalf("%+v", b)
 	}
-	list, _, err := w.cashier.BankOrders(w.ctx, false, "", 10)
-	if w.must(err); len(list) != 1 || list[0] != (pay.BankOrder{Owner: o, Number: "W"}) {
-		t.Fatalf("%+v", list)
+	list, _, err := w.cashier.OpenOrders(w.ctx, "", 10)
+	if w.must(err); len(list) != 0 {
+		t.Fatalf("an order is to be sent, and nobody knows where to: %+v", list)
 	}
-	w.must(only(w.cashier.Sent(w.ctx, list[0], w.tick())))
-	if sent, _, err := w.cashier.BankOrders(w.ctx, true, "", 10); len(sent) != 1 || err != nil {
-		t.Errorf("%v %v", sent, err)
+	payee := pay.BankAccount{Number: "DE89370400440532013000", Name: "韩梅梅"}
+	w.must(w.cashier.PutAccount(w.ctx, o, "", payee, w.tick()))
+	list, _, err = w.cashier.OpenOrders(w.ctx, "", 10)
+	if w.must(err); len(list) != 1 || list[0].BankOrder != (pay.BankOrder{Owner: o, Number: "W"}) || list[0].Payee != payee {
+		t.Fatalf("%d %+v", len(list), list)
 	}
-	w.must(only(w.cashier.PaidOut(w.ctx, list[0], "B1", w.tick())))
-	w.must(only(w.cashier.PaidOut(w.ctx, list[0], "B1", w.tick())))
-	w.refused(pay.OrderStateWrong, only(w.cashier.PayoutReturned(w.ctx, list[0], "no", w.tick())))
+	first := list[0].BankOrder
+	w.must(only(w.cashier.Sent(w.ctx, first, w.tick())))
+	w.must(only(w.cashier.PaidOut(w.ctx, first, "B1", w.tick())))
+	w.must(only(w.cashier.PaidOut(w.ctx, first, "B1", w.tick())))
+	w.refused(pay.OrderStateWrong, only(w.cashier.PayoutReturned(w.ctx, first, "no", w.tick())))
+	w.refused(pay.OrderStateWrong, only(w.cashier.Recall(w.ctx, first, w.tick())))
 	ask.Number = "W2"
 	w.must(only(w.cashier.Withdraw(w.ctx, ask, w.tick())))
 	second := pay.BankOrder{Owner: o, Number: "W2"}
@@ -367,39 +372,19 @@ func TestSettlement(t *testing.T) {
 	w.audit()
 }
 
-// TestEventsAreTold: attempts are counted, a failed one comes again, a told one does not, and may be asked for once more.
-func TestEventsAreTold(t *testing.T) {
+// TestEventsAreHinted: whoever delivers hears of each event once its transaction is done, and finds all of a minute by their index.
+func TestEventsAreHinted(t *testing.T) {
 	w := newWorld(t)
+	var told []*pay.Event
+	w.cashier.Told = func(e *pay.Event) { told = append(told, e) }
 	w.plain("P", pay.Plain)
-	at := w.now
-	list, err := w.cashier.DueEvents(w.ctx, at, "", 10)
-	if w.must(err); len(list) != 1 || list[0].Kind != pay.EventPaid || list[0].Fee != 7 || list[0].Effect != 993 || list[0].Merchant != w.merchants[0] {
-		t.Fatalf("%+v", list)
+	list, err := w.books.LedByIndex(w.ctx, pay.EventIndex(w.now), "", 10)
+	if w.must(err); len(list) != 1 || len(told) != 1 {
+		t.Fatalf("%d events in the index, %d hints", len(list), len(told))
 	}
-	gap, ok := pay.NextNotice(1)
-	if !ok || gap != 4*time.Minute {
-		t.Fatalf("the first gap is %v", gap)
-	}
-	e, err := w.cashier.Attempted(w.ctx, list[0].Key, false, gap, w.tick())
-	if w.must(err); e.Attempts != 1 || e.Next != w.now+holdfast.Time(gap) {
-		t.Errorf("%+v", e)
-	}
-	if due, _ := w.cashier.DueEvents(w.ctx, at, "", 10); len(due) != 0 {
-		t.Errorf("due at once: %+v", due)
-	}
-	if due, _ := w.cashier.DueEvents(w.ctx, e.Next, "", 10); len(due) != 1 {
-		t.Errorf("due later: %+v", due)
-	}
-	e, err = w.cashier.Attempted(w.ctx, e.Key, true, 0, w.tick())
-	if w.must(err); !e.Told || e.Attempts != 2 {
-		t.Errorf("%+v", e)
-	}
-	w.must(w.cashier.Redeliver(w.ctx, e.Key, w.tick()))
-	if due, _ := w.cashier.DueEvents(w.ctx, w.now, "", 10); len(due) != 1 {
-		t.Errorf("asked for once more: %+v", due)
-	}
-	if _, more := pay.NextNotice(8); more {
-		t.Error("a ninth delivery")
+	e, err := pay.ReadEvent(&list[0])
+	if w.must(err); e != *told[0] || e.Kind != pay.EventPaid || e.Fee != 7 || e.Effect != 993 || e.Merchant != w.merchants[0] || len(e.Stamp()) != 33 {
+		t.Errorf("%+v, hinted %+v", e, *told[0])
 	}
 }
 

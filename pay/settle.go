@@ -3,6 +3,7 @@ package pay
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -89,7 +90,11 @@ func (c *Cashier) Settle(ctx context.Context, merchant holdfast.Owner, day strin
 	if err != nil {
 		return nil, err
 	}
-	from, until, err := c.bounds(m.Zone, day)
+	return c.settle(ctx, merchant, &m, day, now)
+}
+
+func (c *Cashier) settle(ctx context.Context, merchant holdfast.Owner, m *Merchant, day string, now holdfast.Time) (list []Settled, err error) {
+	from, until, err := c.DayBounds(m.Zone, day)
 	if err != nil {
 		return nil, err
 	}
@@ -106,15 +111,21 @@ func (c *Cashier) Settle(ctx context.Context, merchant holdfast.Owner, day strin
 	for i := range list {
 		v := &list[i]
 		v.Day = day
-		if err := c.again(ctx, func() error { return c.payOut(ctx, merchant, &m, v, now) }); err != nil {
+		look := false
+		err := c.again(ctx, func() error {
+			looked := look
+			look = true
+			return c.payOut(ctx, merchant, m, v, looked, now)
+		})
+		if err != nil {
 			return nil, err
 		}
 	}
 	return list, nil
 }
 
-// bounds are the first moment of a day and that of the next one.
-func (c *Cashier) bounds(zone, day string) (from, until holdfast.Time, err error) {
+// DayBounds are the first moment of a day (2006-01-02) in a time zone, and that of the next one.
+func (c *Cashier) DayBounds(zone, day string) (from, until holdfast.Time, err error) {
 	z, err := c.Zone(zone)
 	if err != nil {
 		return 0, 0, &Unavailable{Err: fmt.Errorf("time zone of a merchant: %w", err)}
@@ -126,13 +137,17 @@ func (c *Cashier) bounds(zone, day string) (from, until holdfast.Time, err error
 	return holdfast.TimeOf(t), holdfast.TimeOf(t.AddDate(0, 0, 1)), nil
 }
 
+// closeDay does not look first: most days are closed once.
 func (c *Cashier) closeDay(ctx context.Context, merchant holdfast.Owner, day string, now holdfast.Time) error {
-	key := keyOf(merchant, kindDay, day)
+	key, tried := keyOf(merchant, kindDay, day), false
 	return c.again(ctx, func() error {
-		had, err := c.load(ctx, key, &closedDay{})
-		if err != nil || had > 0 {
-			return err
+		if tried {
+			had, err := c.load(ctx, key, &closedDay{})
+			if err != nil || had > 0 {
+				return err
+			}
 		}
+		tried = true
 		d := draft{at: now}
 		d.put(key, 0, &closedDay{now})
 		return c.submit(ctx, &d)
@@ -140,7 +155,8 @@ func (c *Cashier) closeDay(ctx context.Context, merchant holdfast.Owner, day str
 }
 
 // Rows calls use with every row of a merchant's statement in a stretch of time, in the order of time. One that is not decided yet is an error:
-// its payment was under way when the day was closed.
+// its payment was under way when the day was closed. What was frozen or released moves none of his money and is no row: he may be told of it
+// when the day is closed already, and what a closed day says stays as it is.
 func (c *Cashier) Rows(ctx context.Context, merchant holdfast.Owner, from, until holdfast.Time, use func(*Event)) error {
 	prefix := keyOf(merchant, kindEvent, "")
 	after, end := prefix+fmt.Sprintf("%016x", uint64(from)), prefix+fmt.Sprintf("%016x", uint64(until))
@@ -157,12 +173,13 @@ func (c *Cashier) Rows(ctx context.Context, merchant holdfast.Owner, from, until
 			case r.Pending != nil:
 				return &Unavailable{Err: errUnderWay}
 			}
-			e, err := readEvent(r)
+			e, err := ReadEvent(r)
 			if err != nil {
 				return err
 			}
-			use(&e)
-			after = r.Key
+			if after = r.Key; e.Kind != EventFrozen && e.Kind != EventUnfrozen {
+				use(&e)
+			}
 		}
 		if len(records) < rowPage {
 			return nil
@@ -191,13 +208,14 @@ func (c *Cashier) count(ctx context.Context, merchant holdfast.Owner, from, unti
 	return list, err
 }
 
-// payOut is the transaction of one day and currency.
-func (c *Cashier) payOut(ctx context.Context, merchant holdfast.Owner, m *Merchant, v *Settled, now holdfast.Time) error {
+// payOut is the transaction of one day and currency. look tells that it may have been done before.
+func (c *Cashier) payOut(ctx context.Context, merchant holdfast.Owner, m *Merchant, v *Settled, look bool, now holdfast.Time) error {
 	key := keyOf(merchant, kindSettled, v.Day, v.Asset.String())
-	day, asset := v.Day, v.Asset
-	had, err := c.load(ctx, key, v)
-	if err != nil || had > 0 {
-		return err
+	if look {
+		had, err := c.load(ctx, key, v)
+		if err != nil || had > 0 {
+			return err
+		}
 	}
 	var left carry
 	carryKey := keyOf(merchant, kindCarry, v.Asset.String())
@@ -205,18 +223,25 @@ func (c *Cashier) payOut(ctx context.Context, merchant holdfast.Owner, m *Mercha
 	if err != nil {
 		return err
 	}
-	a, _, err := c.Books.Account(ctx, account(merchant, Settlement, v.Asset))
-	if err != nil {
-		return &Unavailable{Err: err}
+	v.Carried, v.At, v.Order = left.Amount, now, ""
+	v.Payout = max(0, left.Amount+v.Net)
+	if look { // a refund of today may have taken some of it
+		a, _, err := c.Books.Account(ctx, account(merchant, Settlement, v.Asset))
+		if err != nil {
+			return &Unavailable{Err: err}
+		}
+		v.Payout = min(v.Payout, max(0, a.Available()))
 	}
-	v.Day, v.Asset, v.Carried, v.At, v.Payout, v.Order = day, asset, left.Amount, now, 0, ""
-	v.Payout = max(0, min(left.Amount+v.Net, a.Available()))
 	left.Amount += v.Net - v.Payout
 	d := draft{at: now, code: movePayout, ref: refOf(key)}
 	if v.Payout > 0 {
 		v.Order = strings.Join([]string{v.Day, v.Asset.String()}, "-")
 		order := Order{Status: OrderWaiting, Asset: v.Asset, Amount: v.Payout, Text: v.Day, At: now, Changed: now}
-		d.put(keyOf(merchant, kindPayout, v.Order), 0, &order, bankIndex+"/waiting")
+		if order.To, err = c.payeeOf(ctx, merchant, accountName(m.Payee)); err != nil {
+			return err
+		}
+		b := BankOrder{Owner: merchant, Payout: true, Number: v.Order}
+		d.put(b.key(), 0, &order, order.index(&b)...)
 		d.move(account(merchant, Settlement, v.Asset), account(merchant, Outgoing, v.Asset), v.Payout)
 	}
 	d.put(key, 0, v)
@@ -230,4 +255,91 @@ func (c *Cashier) payOut(ctx context.Context, merchant holdfast.Owner, m *Mercha
 		return errAgain // a refund was faster: less can be paid out
 	}
 	return err
+}
+
+// nextDay is the day of a merchant that is settled next. Its record is listed under the hour in which that can be done, so that a run
+// looks at those only whose time has come, and at nobody twice.
+type nextDay struct {
+	Day string
+	Due holdfast.Time // when it can be settled
+}
+
+func (*nextDay) kind() (byte, byte) { return 66, 1 }
+
+func (v *nextDay) layout(c *coder) {
+	text(c, &v.Day)
+	signed(c, &v.Due)
+}
+
+// SettleIndex lists, for all merchants whose next day can be settled in the hour of at, a record; see [Cashier.SettleNext].
+func SettleIndex(at holdfast.Time) string {
+	return fmt.Sprintf("%s/%d", nextDayIndex, int64(at)/3600e9)
+}
+
+// planned adds to a transaction that a day of a merchant is settled next.
+func (c *Cashier) planned(d *draft, merchant holdfast.Owner, zone, day string, version uint64) error {
+	_, until, err := c.DayBounds(zone, day)
+	if err != nil {
+		return err
+	}
+	v := nextDay{day, until + holdfast.Time(SettleLag)}
+	d.put(keyOf(merchant, kindNextDay, "settle"), version, &v, SettleIndex(v.Due))
+	return nil
+}
+
+// firstDay plans the settlement of the day on which a merchant is registered.
+func (c *Cashier) firstDay(d *draft, merchant holdfast.Owner, zone string) error {
+	day, err := c.dayOf(zone, d.at)
+	if err != nil {
+		return err
+	}
+	return c.planned(d, merchant, zone, day, 0)
+}
+
+// SettleNext settles, one after the other, all days of a merchant whose time has come. r is the record that [SettleIndex] lists, as it was
+// listed; one that somebody has moved on meanwhile is no error. It returns how many days it has settled.
+func (c *Cashier) SettleNext(ctx context.Context, r *holdfast.Record, now holdfast.Time) (days int, err error) {
+	merchant, kind, _, ok := cutKey(r.Key)
+	if !ok || kind != kindNextDay {
+		return 0, &Unavailable{Err: fmt.Errorf("%w: %.60q names no day", ErrCorrupt, r.Key)}
+	}
+	var next nextDay
+	if err := unpack(r.Key, r.Body, &next); err != nil {
+		return 0, &Unavailable{Err: err}
+	}
+	if now < next.Due {
+		return 0, nil
+	}
+	m, err := c.Merchant(ctx, merchant)
+	if err != nil {
+		return 0, err
+	}
+	for version := r.Version; now >= next.Due; version++ {
+		if _, err := c.settle(ctx, merchant, &m, next.Day, now); err != nil {
+			return days, err
+		}
+		days++
+		_, until, err := c.DayBounds(m.Zone, next.Day)
+		if err != nil {
+			return days, err
+		}
+		day, err := c.dayOf(m.Zone, until)
+		if err != nil {
+			return days, err
+		}
+		d := draft{at: now}
+		if err := c.planned(&d, merchant, m.Zone, day, version); err != nil {
+			return days, err
+		}
+		if err := c.submit(ctx, &d); err != nil {
+			if errors.Is(err, errAgain) {
+				return days, nil // somebody else does it
+			}
+			return days, explain(err)
+		}
+		if err := unpack(r.Key, d.Records[0].Body, &next); err != nil {
+			return days, &Unavailable{Err: err}
+		}
+	}
+	return days, nil
 }

@@ -55,7 +55,7 @@ func (a *SplitAsk) check() (total holdfast.Amount, err error) {
 	}
 	for i := range a.Shares {
 		s := &a.Shares[i]
-		if err := first(validAmount(s.Amount, "amount"), validText(s.Text, "desc", 256)); err != nil {
+		if err := first(validAmount(s.Amount, "amount"), validText(s.Text, "desc", 4000)); err != nil {
 			return 0, err
 		}
 		if s.To == a.Merchant {
@@ -114,7 +114,7 @@ func (c *Cashier) setAside(ctx context.Context, ask *SplitAsk, total holdfast.Am
 	d := draft{at: now, code: moveSplit, ref: refOf(keyOf(v.Merchant, kindTrade, v.OutTradeNo))}
 	e, err := v.split(&d, total, ask.Finish)
 	if err != nil {
-		return v, done, err
+		return v, done, c.unlessSince(ctx, key, 0, err)
 	}
 	e.Number = ask.Number
 	d.put(key, 0, ask)

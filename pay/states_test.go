@@ -66,6 +66,8 @@ func documents() []document {
 	return []document{
 		&Customer{}, &aliasOwner{}, &Usage{}, &Receipt{}, &usedCode{}, &Merchant{}, &App{}, &Shop{}, &Event{}, &Trade{}, &pointer{}, &Refund{},
 		&SplitAsk{}, &paidShare{}, &Order{}, &Auth{}, &freeze{}, &AuthOperation{}, &Settled{}, &closedDay{}, &carry{},
+		&storedAccount{}, &topRef{}, &Deposit{}, &seen{}, &Case{}, &Compared{}, &nextDay{},
+		&appKey{}, &Agreement{}, &Mandate{}, &Visit{}, &endpoints{}, &Delivery{}, &Mark{}, &MerchantKey{},
 	}
 }
 

@@ -62,10 +62,22 @@ func (c *Cashier) load(ctx context.Context, key string, d document) (version uin
 	if err := unpack(key, r.Body, d); err != nil {
 		return 0, &Unavailable{Err: err}
 	}
-	if r.Pending != nil {
+	if r.Pending != nil && !plantedPendingBelieved() {
 		return r.Version, errUnderWay
 	}
 	return r.Version, nil
+}
+
+// unlessSince is the refusal of something that was decided after its record was read: if the record has changed since, errAgain. The same
+// request may have been done at another site in between, and be the very reason.
+func (c *Cashier) unlessSince(ctx context.Context, key string, version uint64, why error) error {
+	if refused(why) == "" {
+		return why
+	}
+	if r, _, err := c.Books.Record(ctx, key); err == nil && r.Version != version {
+		return errAgain
+	}
+	return why
 }
 
 // must is load for what has to be there.
@@ -83,6 +95,8 @@ type draft struct {
 	at   holdfast.Time
 	code uint32       // of all transfers
 	ref  holdfast.Ref // of all transfers
+
+	events []*Event // that the transaction writes
 }
 
 // Codes of transfers, for statements. The numbers are in logs: append, never renumber.
@@ -139,6 +153,11 @@ func (c *Cashier) submit(ctx context.Context, d *draft) error {
 	case err != nil:
 		return &Unavailable{Code: o.Code, Err: err}
 	case o.Status == holdfast.Done:
+		for _, e := range d.events {
+			if c.Told != nil {
+				c.Told(e)
+			}
+		}
 		return nil
 	case o.Status == holdfast.Unknown && plantedUnknownFailed():
 		return refuse(LedgerRefused, "")

@@ -20,7 +20,8 @@ type Trade struct {
 	Zone    string  // of the merchant
 	Until   holdfast.Time
 	Created holdfast.Time
-	Opened  bool // of one made for a QR code: the buyer has seen it
+	ByCode  bool // made for a QR code: for the merchant it begins when somebody opens it
+	Opened  bool // the buyer has seen it
 
 	Payer       holdfast.Owner
 	Paid        holdfast.Time
@@ -48,9 +49,9 @@ type TradeOffer struct {
 	Asset    holdfast.Asset
 	Mode     Mode
 	Buyer    holdfast.Owner // who may pay; 0: anybody
-	Subject  string         // at most 256 bytes
-	Body     string         // at most 400
-	Passback string         // at most 512; comes back in events
+	Subject  string         // at most 1,024 bytes: 256 characters
+	Body     string         // at most 1,600
+	Passback string         // at most 2,048; comes back in events
 	Shop     string
 	Till     string
 	Clerk    string
@@ -77,6 +78,7 @@ func (v *Trade) layout(c *coder) {
 	number(c, &v.Status)
 	v.Fee.layout(c)
 	text(c, &v.Zone)
+	flag(c, &v.ByCode)
 	flag(c, &v.Opened)
 	number(c, &v.Payer)
 	for _, t := range []*holdfast.Time{&v.Until, &v.Created, &v.Paid, &v.Closed, &v.RefundUntil, &v.Deadline} {
@@ -111,8 +113,8 @@ func (v *TradeOffer) check() error {
 	if v.Subject == "" {
 		return refuse(FieldInvalid, "subject")
 	}
-	return first(validAmount(v.Amount, "amount"), validText(v.Subject, "subject", 256), validText(v.Body, "body", 400),
-		validText(v.Passback, "passback", 512), validText(v.Shop, "shop", maxNumber), validText(v.Till, "till", maxNumber),
+	return first(validAmount(v.Amount, "amount"), validText(v.Subject, "subject", 1024), validText(v.Body, "body", 1600),
+		validText(v.Passback, "passback", 2048), validText(v.Shop, "shop", maxNumber), validText(v.Till, "till", maxNumber),
 		validText(v.Clerk, "clerk", maxNumber), validText(v.App, "app", maxNumber), validText(v.Notify, "notify", maxURL))
 }
 
@@ -191,10 +193,11 @@ func (m *maker) trade(a *TradeAsk, now holdfast.Time) Trade {
 }
 
 // tradeNo is a number of 28 digits: the date (GMT+8, as everywhere at the gateway), the sequence and slot of the merchant, and nine digits of a
-// hash. Two trades of one merchant and day that would get the same number cannot both be made; see save.
+// hash. Two trades of one merchant that come to the same number cannot both be made, see save: the second is asked for again a moment later, and
+// has another number then, because the moment is hashed too.
 func tradeNo(o holdfast.Owner, outTradeNo string, now holdfast.Time) string {
 	day := now.Std().Add(8 * time.Hour).Format("20060102")
-	return fmt.Sprintf("%s%08d%03d%09d", day, o.Sequence(), o.Slot(), spread(outTradeNo, day)%1_000_000_000)
+	return fmt.Sprintf("%s%08d%03d%09d", day, o.Sequence(), o.Slot(), spread(outTradeNo, fmt.Sprint(now))%1_000_000_000)
 }
 
 // tradeOwner is the merchant whose trade a number is.
@@ -211,15 +214,26 @@ func tradeOwner(no string) (holdfast.Owner, bool) {
 	return o, err == nil
 }
 
-// pointer is a record that says which trade of its owner is meant.
+// pointer is a record that says which trade of its owner is meant, or which authorisation or transfer.
 type pointer struct {
-	OutTradeNo string
+	To         pointed
+	OutTradeNo string // or out_order_no, or the number of the transfer
 	Until      holdfast.Time
 }
+
+// pointed is what a pointer leads to. The numbers are in records: append, never renumber.
+type pointed uint8
+
+const (
+	toTrade pointed = iota
+	toAuth
+	toTransfer
+)
 
 func (*pointer) kind() (byte, byte) { return 11, 1 }
 
 func (v *pointer) layout(c *coder) {
+	number(c, &v.To)
 	text(c, &v.OutTradeNo)
 	signed(c, &v.Until)
 }
@@ -329,6 +343,7 @@ func (c *Cashier) create(ctx context.Context, ask *TradeAsk, more func(*draft), 
 	}
 	d := draft{at: now, code: movePay}
 	made := m.trade(ask, now)
+	made.ByCode = more != nil
 	d.need(keyOf(ask.Merchant, kindMerchant), m.version)
 	made.save(&d, 0)
 	if more != nil {
@@ -421,11 +436,5 @@ func (c *Cashier) Query(ctx context.Context, merchant holdfast.Owner, outTradeNo
 
 // FindTrade tells which trade has a number: the merchant and his own number for it.
 func (c *Cashier) FindTrade(ctx context.Context, no string) (merchant holdfast.Owner, outTradeNo string, err error) {
-	merchant, ok := tradeOwner(no)
-	if !ok {
-		return 0, "", refuse(TradeUnknown, "trade_no")
-	}
-	var v pointer
-	_, err = c.must(ctx, keyOf(merchant, kindNo, no), &v, refuse(TradeUnknown, "trade_no"))
-	return merchant, v.OutTradeNo, settled(err)
+	return c.find(ctx, no, toTrade, refuse(TradeUnknown, "trade_no"))
 }

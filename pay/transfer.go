@@ -13,7 +13,7 @@ type TransferAsk struct {
 	To     holdfast.Owner
 	Asset  holdfast.Asset
 	Amount holdfast.Amount
-	Text   string // at most 256 bytes
+	Text   string // at most 1,024 bytes
 	// Business: the payer is a merchant, who pays from his settlement account and has no limits; the payee gets it into his wallet either way.
 	Business bool
 }
@@ -29,6 +29,15 @@ type Order struct {
 	At      holdfast.Time  // when it was asked for
 	Changed holdfast.Time
 	Bank    string // what the bank calls it, or the reason it gave
+
+	// Of withdrawals and payouts. To is whom to pay, sealed; "": not known yet, so that it waits. Via is the bank that it was sent to first,
+	// and no other one is asked about it; Sent is the moment of the last attempt, 0: there was none.
+	To, Via  string
+	Sent     holdfast.Time
+	Recalled bool   // its owner wants the money back: it is not sent any more
+	Accepted bool   // the bank has said that it has it
+	Doubtful bool   // the bank has contradicted itself about it
+	Last     uint64 // a hash of the last [BankChange]
 }
 
 // OrderStatus is how far an order has come. The numbers are in records: append, never renumber.
@@ -54,7 +63,7 @@ func (s OrderStatus) String() string {
 	return "invalid"
 }
 
-func (*Order) kind() (byte, byte) { return 15, 1 }
+func (*Order) kind() (byte, byte) { return 15, 2 }
 
 func (v *Order) layout(c *coder) {
 	number(c, &v.Status)
@@ -65,11 +74,18 @@ func (v *Order) layout(c *coder) {
 	signed(c, &v.At)
 	signed(c, &v.Changed)
 	text(c, &v.Bank)
+	text(c, &v.To)
+	text(c, &v.Via)
+	signed(c, &v.Sent)
+	flag(c, &v.Recalled)
+	flag(c, &v.Accepted)
+	flag(c, &v.Doubtful)
+	number(c, &v.Last)
 }
 
 // Transfer sends money from one wallet to another. The same number is answered as the first time.
 func (c *Cashier) Transfer(ctx context.Context, ask TransferAsk, now holdfast.Time) (o Order, err error) {
-	if err := first(validNumber(ask.Number, "number"), validAmount(ask.Amount, "amount"), validText(ask.Text, "text", 256)); err != nil {
+	if err := first(validNumber(ask.Number, "number"), validAmount(ask.Amount, "amount"), validText(ask.Text, "text", 1024)); err != nil {
 		return o, err
 	}
 	if ask.From == ask.To {
@@ -113,9 +129,10 @@ func (c *Cashier) transfer(ctx context.Context, ask *TransferAsk, o *Order, key 
 		if err != nil {
 			return err
 		}
+		d.put(keyOf(ask.From, kindNo, TransferNo(ask.From, ask.Number, now)), 0, &pointer{To: toTransfer, OutTradeNo: ask.Number})
 	} else {
 		if err := c.spending(ctx, &d, from, ask.Amount, key); err != nil {
-			return err
+			return c.unlessSince(ctx, key, 0, err)
 		}
 		d.receipt(ask.From, Receipt{Kind: ReceiptSent, Asset: ask.Asset, Amount: -ask.Amount, Other: ask.To, Number: ask.Number, Text: ask.Text})
 	}

@@ -264,13 +264,15 @@ func (v *volume) Record(key string) (holdfast.Record, bool, error) {
 	return r, ok, v.disk.dead
 }
 
-// ownedRecords are the records of the owners of a slot, of a machine on this disk.
-func (v *volume) ownedRecords(m *shard.Machine, slot holdfast.Slot, after string, max int) (list []holdfast.Record) {
+// ownedRecords are the records of the owners of a slot whose keys begin with prefix, of a machine on this disk.
+func (v *volume) ownedRecords(m *shard.Machine, slot holdfast.Slot, prefix, after string, max int) (list []holdfast.Record) {
 	m.State(func(s *ledger.State) {
-		list = s.RecentOwned(slot, holdfast.OwnedPrefix, after, max)
+		list = s.RecentOwned(slot, prefix, after, max)
 		for key, r := range v.checkpoint.records {
-			owner := holdfast.OwnerOfKey(key)
-			if _, newer := s.RecentRecord(key); !newer && owner != 0 && owner.Slot() == slot && key > after {
+			if key <= after || !strings.HasPrefix(key, prefix) {
+				continue
+			}
+			if _, newer := s.RecentRecord(key); !newer && holdfast.OwnerOfKey(key).Slot() == slot {
 				list = append(list, r)
 			}
 		}

@@ -35,6 +35,7 @@ type fleet struct {
 	nomads    *nomads    // nil: no slot moves
 	births    *nursery   // nil: no shard is born
 	ward      *ward      // nil: nobody is sick
+	market    *market    // nil: nobody trades
 
 	message raftpb.Message // room to look into messages
 
@@ -146,6 +147,9 @@ func (f *fleet) result(seed uint64) Result {
 	if f.ward != nil {
 		r.Sick = f.ward.stats
 	}
+	if f.market != nil {
+		r.Market = f.market.stats
+	}
 	if f.e.failed != nil {
 		r.Invariant, r.Failure, r.Tail = f.e.failed.invariant, f.e.failed.text, f.e.trace.last()
 	}
@@ -183,7 +187,11 @@ func newFleet(seed uint64, o Options, traced bool) *fleet {
 		f.shards[i].pace = &f.pace
 		f.worlds = append(f.worlds, newWorld(seed, s, shards, rng))
 	}
-	for i := range shards * (2 + rng.IntN(4)) {
+	each := 2 + rng.IntN(4)
+	if o.Trades { // these are the callers that count here
+		each, f.bulk = 1, 0
+	}
+	for i := range shards * each {
 		f.clients = append(f.clients, &client{f: f, n: i + 1, shard: holdfast.ShardID(i%shards + 1)})
 	}
 	f.net.arrive = func(to holdfast.SiteID, do func()) { f.sites[to-1].arrive(do) }
@@ -195,6 +203,9 @@ func newFleet(seed uint64, o Options, traced bool) *fleet {
 		}
 		if o.Births {
 			f.births = newNursery(f)
+		}
+		if o.Trades && !o.Births {
+			f.market = newMarket(f)
 		}
 	}
 	if o.Sick {
@@ -213,6 +224,7 @@ func (f *fleet) newMedium(d Disk, shards int, keep uint64) medium {
 
 // close lets go of what the disks hold.
 func (f *fleet) close() {
+	f.market.close()
 	for _, p := range f.sites {
 		p.disk.close()
 	}
@@ -244,6 +256,9 @@ func (f *fleet) run(o Options) {
 	}
 	if f.ward != nil {
 		f.ward.start()
+	}
+	if f.market != nil {
+		f.market.start()
 	}
 	if o.Rot {
 		f.e.after(1200*time.Millisecond, f.rot)
@@ -479,7 +494,10 @@ func (f *fleet) unsettled() string {
 			return fmt.Sprintf("shard %d has %d leaders", o.shard, leaders)
 		}
 	}
-	return f.nomads.unsettled()
+	if what := f.nomads.unsettled(); what != "" {
+		return what
+	}
+	return f.market.unsettled()
 }
 
 // inspect compares everything with the truth once more, when nothing moves.
@@ -499,6 +517,9 @@ func (f *fleet) inspect() {
 	}
 	if f.crossings != nil {
 		f.crossings.finish()
+	}
+	if f.market != nil {
+		f.market.finish()
 	}
 }
 

@@ -360,6 +360,14 @@ func (o *oracle) records(at holdfast.SiteID, index uint64, record func(key strin
 }
 
 func sameRecord(a, b *holdfast.Record) bool {
+	if p, q := a.Pending, b.Pending; p != q {
+		if p == nil || q == nil || p.Payment != q.Payment || (p.Before == nil) != (q.Before == nil) {
+			return false
+		}
+		if p.Before != nil && !sameRecord(p.Before, q.Before) {
+			return false
+		}
+	}
 	return a.Key == b.Key && a.Version == b.Version && a.Changed == b.Changed && slices.Equal(a.Index, b.Index) && bytes.Equal(a.Body, b.Body)
 }
 

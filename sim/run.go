@@ -29,6 +29,7 @@ type Options struct {
 	Rot    bool      // no faults but one: a stored checkpoint is altered so that only the digests of the replicas can tell
 	Unrest bool      // no faults but those around elections: some mistakes show only when terms follow each other quickly
 	Slots  bool      // slots move between the shards, if there are several, and those who pay between shards are their owners
+	Trades bool      // merchants and customers in all shards trade through package pay, if there are several shards and none is born
 	Births bool      // the last shard is born while the others are at work, if there are several
 	Sick   bool      // no faults but sites that are sick: slow disk, starved, losing frames, answering only some
 	Moves  bool      // no faults but crashes, cuts, and disks and sites that come and go: some mistakes show only when members change often
@@ -47,7 +48,8 @@ type Result struct {
 	Slots     SlotStats // of a run in which slots move
 	Births    BirthStats
 	Sick      SickStats // of a run with sick sites
-	TraceHash uint64    // over all events; the same seed and options give the same hash
+	Market    MarketStats
+	TraceHash uint64 // over all events; the same seed and options give the same hash
 }
 
 // Stats counts what happened in a run, so that a test can see that nothing it promises to try was never tried.
@@ -100,6 +102,9 @@ func (o *Options) rerun(seed uint64) string {
 	}
 	if o.Births {
 		text += " --births"
+	}
+	if o.Trades {
+		text += " --trades"
 	}
 	for _, f := range []struct {
 		name string

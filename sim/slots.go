@@ -230,7 +230,7 @@ func (v route) Records(at holdfast.ShardID, of holdfast.Slot, after string, max 
 		return nil, false
 	}
 	if model, is := r.volume.(*volume); is {
-		return model.ownedRecords(r.machine, of, after, max), true
+		return model.ownedRecords(r.machine, of, holdfast.OwnedPrefix, after, max), true
 	}
 	failed := r.machine.Look(func(v *shard.View) (err error) {
 		list, err = v.Owned(of, after, max)
@@ -245,13 +245,18 @@ func (v route) Record(at holdfast.ShardID, key string) (rec holdfast.Record, fou
 	if !ok {
 		return rec, false, false
 	}
+	rec, found, err := r.record(key)
+	return rec, found, err == nil
+}
+
+// record is a record as the replica has it.
+func (r *replica) record(key string) (rec holdfast.Record, found bool, err error) {
 	var row ledger.RecordRow
 	r.machine.State(func(s *ledger.State) { row, found = s.RecentRecord(key) })
 	if found {
-		return row.Record, !row.Deleted, true
+		return row.Record, !row.Deleted, nil
 	}
-	rec, found, err := r.volume.Record(key)
-	return rec, found, err == nil
+	return r.volume.Record(key)
 }
 
 // lookup implements transit.Lookup. Index 0 is a linearizable read: this site's replica has to have everything that is committed.

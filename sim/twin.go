@@ -19,6 +19,8 @@ type twin struct {
 	holds    map[holdfast.ID]*line[hold]
 	records  map[string]*line[holdfast.Record] // Version 0: does not exist
 	outbox   []message
+	watched  bool                 // somebody wants to know which records are written
+	wrote    []string             // their keys, since somebody asked
 	order    []holdfast.AccountID // in order of opening
 	holdIDs  []holdfast.ID
 	keys     []string
@@ -99,6 +101,12 @@ func (w *twin) apply(index uint64, ord uint32, at holdfast.Time, t *holdfast.Txn
 	o := holdfast.Outcome{ID: t.ID, Leg: holdfast.NoLeg, Time: at, Position: holdfast.Position{Index: index, Ord: ord}}
 	d := draft{twin: w, at: at, own: ofTheMove(t)}
 	o.Code, o.Leg, o.Field = d.judge(t)
+	if o.Code == holdfast.CodeRecordPending {
+		if !t.ID.Reserved() { // a caller's waits; what is part of a payment between shards is refused for good
+			return holdfast.Outcome{ID: t.ID, Status: holdfast.NotExecuted, Code: o.Code, Leg: holdfast.NoLeg}
+		}
+		o.Code = holdfast.CodeRecordVersionMismatch
+	}
 	if o.Code == holdfast.CodeOK {
 		o.Status = holdfast.Done
 		d.commit(t, o)
@@ -203,7 +211,17 @@ func (d *draft) version(key string) uint64 {
 	return 0
 }
 
-// judgeRecords looks at preconditions and records together: the smallest code is the answer.
+// waits reports a record that a payment under way has written, and which nothing but the end of that payment may touch.
+func (w *twin) waits(key string, c *holdfast.RecordChange) bool {
+	l := w.records[key]
+	if l == nil || l.now().Pending == nil {
+		return false
+	}
+	ends := c != nil && (c.Op == holdfast.RecordKeep || c.Op == holdfast.RecordTakeBack)
+	return !ends || c.Payment != l.now().Pending.Payment
+}
+
+// judgeRecords looks at preconditions and records together: the smallest code is the answer, but for one that waits.
 func (d *draft) judgeRecords(t *holdfast.Txn) holdfast.Code {
 	worst := holdfast.CodeOK
 	note := func(code holdfast.Code) {
@@ -212,10 +230,20 @@ func (d *draft) judgeRecords(t *holdfast.Txn) holdfast.Code {
 		}
 	}
 	for _, p := range t.Preconditions {
+		if d.waits(p.Key, nil) {
+			return holdfast.CodeRecordPending
+		}
 		note(expect(p.Version, d.version(p.Key)))
 	}
 	for i := range t.Records {
-		note(expect(t.Records[i].Expect, d.version(t.Records[i].Key)))
+		c := &t.Records[i]
+		if d.waits(c.Key, c) {
+			return holdfast.CodeRecordPending
+		}
+		note(expect(c.Expect, d.version(c.Key)))
+		if l := d.records[c.Key]; (c.Op == holdfast.RecordKeep || c.Op == holdfast.RecordTakeBack) && (l == nil || l.now().Pending == nil) {
+			note(holdfast.CodeRecordVersionMismatch)
+		}
 	}
 	return worst
 }
@@ -384,7 +412,7 @@ func (d *draft) commit(t *holdfast.Txn, o holdfast.Outcome) {
 		l.set(w.index, d.holds[id])
 	}
 	for i := range t.Records {
-		w.record(&t.Records[i], d.at)
+		w.record(t.ID, &t.Records[i], d.at)
 	}
 	for _, m := range t.Messages {
 		w.outbox = append(w.outbox, message{
@@ -413,18 +441,40 @@ func (w *twin) line(id holdfast.AccountID) *line[holdfast.Account] {
 	return l
 }
 
-func (w *twin) record(c *holdfast.RecordChange, at holdfast.Time) {
+func (w *twin) record(txn holdfast.ID, c *holdfast.RecordChange, at holdfast.Time) {
 	l := w.records[c.Key]
 	if l == nil {
 		l = &line[holdfast.Record]{}
 		l.set(0, holdfast.Record{})
 		w.records[c.Key], w.keys = l, append(w.keys, c.Key)
 	}
-	if c.Delete {
-		l.set(w.index, holdfast.Record{})
-		return
+	if w.watched {
+		w.wrote = append(w.wrote, c.Key)
 	}
-	l.set(w.index, holdfast.Record{Key: c.Key, Version: l.now().Version + 1, Index: c.Index, Body: c.Body, Changed: at})
+	old := l.now()
+	next := holdfast.Record{Key: c.Key, Version: old.Version + 1, Index: c.Index, Body: c.Body, Changed: at}
+	switch c.Op {
+	case holdfast.RecordCarry:
+		next.Version, next.Changed = c.Version, c.Changed
+	case holdfast.RecordPend:
+		next.Pending = &holdfast.PendingChange{Payment: txn}
+		if old.Version > 0 {
+			next.Pending.Before = &old
+		}
+	case holdfast.RecordKeep:
+		next = old
+		next.Pending = nil
+	case holdfast.RecordTakeBack:
+		if old.Pending.Before == nil {
+			next = holdfast.Record{}
+		} else {
+			next.Index, next.Body = old.Pending.Before.Index, old.Pending.Before.Body
+		}
+	}
+	if c.Delete {
+		next = holdfast.Record{}
+	}
+	l.set(w.index, next)
 }
 
 // pendingMessages is the outbox as it stood after an entry.
@@ -442,7 +492,8 @@ func (w *twin) pendingMessages(index uint64) []holdfast.Queued {
 // sameTxn compares two transactions field by field; nil and empty lists are the same.
 func sameTxn(a, b *holdfast.Txn) bool {
 	sameRecord := func(x, y holdfast.RecordChange) bool {
-		return x.Key == y.Key && x.Expect == y.Expect && x.Delete == y.Delete && slices.Equal(x.Index, y.Index) && slices.Equal(x.Body, y.Body)
+		return x.Key == y.Key && x.Expect == y.Expect && x.Delete == y.Delete && x.Op == y.Op && x.Payment == y.Payment &&
+			x.Version == y.Version && x.Changed == y.Changed && slices.Equal(x.Index, y.Index) && slices.Equal(x.Body, y.Body)
 	}
 	sameMessage := func(x, y holdfast.Message) bool {
 		return x.To == y.To && x.Topic == y.Topic && slices.Equal(x.Body, y.Body)
@@ -473,9 +524,15 @@ func ofTheMove(t *holdfast.Txn) bool {
 	})
 }
 
-// gone reports a transaction that names an account, or ends a hold on one, of a slot that the shard does not serve.
+// gone reports a transaction that names an account or a record, or ends a hold on one, of a slot that the shard does not serve.
 func (w *twin) gone(t *holdfast.Txn) bool {
 	var list []holdfast.AccountID
+	for i := range t.Preconditions {
+		list = append(list, holdfast.AccountID{Owner: holdfast.OwnerOfKey(t.Preconditions[i].Key)})
+	}
+	for i := range t.Records {
+		list = append(list, holdfast.AccountID{Owner: holdfast.OwnerOfKey(t.Records[i].Key)})
+	}
 	for i := range t.Accounts {
 		list = append(list, t.Accounts[i].ID)
 	}

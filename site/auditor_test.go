@@ -15,6 +15,7 @@ import (
 // TestADifferenceInTransitIsNoticed without anybody asking, by the one site that compares, and told to all; and so is its end. Then sites are
 // lost, nobody can compare, and the one that is left says since when.
 func TestADifferenceInTransitIsNoticed(t *testing.T) {
+	t.Parallel()
 	f := &fleet{t: t, net: fault.NewNet(time.Millisecond), configs: map[holdfast.SiteID]Config{}, sites: map[holdfast.SiteID]*Site{}}
 	f.configure(3, 3, 1)
 	for id, c := range f.configs {

@@ -94,6 +94,7 @@ func TestErrorsThatCancelAfterAMove(t *testing.T) {
 
 // TestAMoveUnderWayJoins: what lands in the other shard before the map says so is no error.
 func TestAMoveUnderWayJoins(t *testing.T) {
+	t.Parallel()
 	f := newFleet(t, 3, 3)
 	s, ctx := f.site(1), context.Background()
 	defer f.still()()

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"holdfast"
+	"holdfast/ledger"
 )
 
 // scribe is somebody who keeps a record of an owner: he reads it, adds a line, and writes it over the version that he has read, together with
@@ -73,6 +74,7 @@ func (x *scribe) line(n int) string {
 // within it and with payments that leave it and come to it. Nobody is refused, no line is lost, no version comes twice, and what lists
 // records lists each once.
 func TestRecordsMoveUnderLoad(t *testing.T) {
+	t.Parallel()
 	f := newFleet(t, 3, 2)
 	s, ctx := f.site(1), context.Background()
 	nomad, spouse, far, bank := account(t, 1, 10), account(t, 2, 10), account(t, 4, 900), account(t, 5, 20)
@@ -122,7 +124,41 @@ func TestRecordsMoveUnderLoad(t *testing.T) {
 		}
 		t.Logf("%s: %d lines", x.key, x.lines)
 	}
+	f.until("every record is somebody's to look after, once", func() (string, bool) {
+		what := f.looksAfter(spouse.Owner, shelf)
+		return what, what == ""
+	})
 	f.audit()
+}
+
+// looksAfter goes through what each site leads: together they have all records of an owner, whose slot has moved, each once and where it is led.
+func (f *fleet) looksAfter(owner holdfast.Owner, want int) string {
+	keys, ctx := map[string]holdfast.SiteID{}, context.Background()
+	shards := 0
+	for id := holdfast.SiteID(1); id <= 3; id++ {
+		b := f.site(id).Books()
+		shards += len(b.Led())
+		for after := ""; ; {
+			page, err := b.LedByIndex(ctx, "shelf", after, 150)
+			if err != nil {
+				return err.Error()
+			}
+			for _, r := range page {
+				after = r.Key
+				if keys[r.Key] != 0 || !b.Leads(owner) {
+					return fmt.Sprintf("site %d has %s, and leads its owner: %t", id, r.Key, b.Leads(owner))
+				}
+				keys[r.Key] = id
+			}
+			if len(page) < 150 {
+				break
+			}
+		}
+	}
+	if len(keys) != want || shards != 2 {
+		return fmt.Sprintf("%d records in %d shards", len(keys), shards)
+	}
+	return ""
 }
 
 // shelves lists records until it is told to stop, by prefix and by index key, through all sites: whatever moves, each is listed once.
@@ -222,4 +258,21 @@ func TestRecordsCrossWithAPayment(t *testing.T) {
 		t.Error("a record of nobody is looked for at its owner")
 	}
 	f.audit()
+}
+
+// TestServedHere: what is listed as a shard's to look after are not the copies of a slot that is on its way there or has left, nor records of nobody.
+func TestServedHere(t *testing.T) {
+	var gates ledger.Gates
+	key := holdfast.OwnedKey(account(t, 1, 10).Owner, "shelf/1")
+	for gate, want := range map[ledger.Gate]bool{
+		ledger.GateOpen: true, ledger.GateMarked: true, ledger.GateEbbing: true, ledger.GateShut: true, ledger.GateGone: false, ledger.GateArriving: false,
+	} {
+		gates.Set(10, gate)
+		if servedHere(gates, key) != want {
+			t.Errorf("gate %v: not %t", gate, want)
+		}
+	}
+	if servedHere(gates, "shelf/1") {
+		t.Error("a record of nobody is served")
+	}
 }

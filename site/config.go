@@ -62,11 +62,17 @@ type Config struct {
 	// The process of the site among others on its machine.
 	Process Process `toml:"process"`
 
+	// Payments of people: customers, merchants, the gateway for Alipay's SDKs, the cashier page.
+	Payments Payments `toml:"payments"`
+
 	// What is written down about the life of the site.
 	Log Log `toml:"log"`
 
 	// The other sites of the fleet, one [[peer]] each. This site itself is not among them.
 	Peers []Peer `toml:"peer"`
+
+	// The banks that money comes from and goes to, one [[bank]] each, the same at every site: whichever site is in charge speaks with them.
+	Banks []Bank `toml:"bank"`
 
 	// Who may use the HTTP API, one [[api_key]] each; "holdfast key" makes one. The same keys at every site, so that a
 	// client can move on to the next. Without any key every request is refused.
@@ -195,6 +201,76 @@ type Process struct {
 	Nice int `toml:"nice"`
 }
 
+// Payments is the section [payments].
+type Payments struct {
+	// The file with the keys under which names of customers are hashed and secrets are sealed, made by "holdfast payment-keys", the same
+	// at every site; nobody but the user that runs the site may read it. Without it there are no payments of people: the ledger works as ever,
+	// and their addresses say that they are off. Keep a copy in a safe place: without it payment codes and merchants' keys are lost.
+	Keys string `toml:"keys"`
+
+	// The address under which browsers and merchants reach this fleet, for example "https://pay.example", the same at every site: it is in
+	// QR codes, in the links to the cashier page and in those of bills. Nothing: http:// and the address the HTTP API listens on.
+	Public string `toml:"public"`
+
+	// The time zone, by its IANA name, in which the days and months of customers' limits begin.
+	Zone string `toml:"zone"`
+
+	// Networks that notices and events may be posted to although they are private, for example "10.20.0.0/16": test machines of merchants. None
+	// in production, or whoever enters an address there can have this platform talk to machines behind its own firewall.
+	NotifyNetworks []string `toml:"notify_networks"`
+
+	// Whether notices and events may be posted to http addresses in the open internet as well: they are signed, but everybody on the
+	// way can read them.
+	NotifyPlain bool `toml:"notify_plain"`
+}
+
+// Bank is a section [[bank]].
+type Bank struct {
+	// What the platform calls the bank, 1-32 letters and digits. It stands in orders: never give it to another bank, and leave the
+	// bank here until all of its orders have ended.
+	Name string `toml:"name"`
+
+	// The base URL of the bank's API, https, or http on this machine.
+	URL string `toml:"url"`
+
+	// The number of the platform's own account at the bank: an IBAN, or the bank's own.
+	Account string `toml:"account"`
+
+	// The platform's name in messages to the bank, 1-140 characters.
+	Initiator string `toml:"initiator"`
+
+	// The bank's BIC (ISO 9362), where its messages want one.
+	BIC string `toml:"bic"`
+
+	// The currency of the account, three letters (ISO 4217).
+	Asset string `toml:"asset"`
+
+	// The file with the authorities by which the bank's certificate is known, in PEM. Nothing: those of the system.
+	CA string `toml:"ca"`
+
+	// The files with our certificate for the bank and its key, where it wants one.
+	Cert string `toml:"cert"`
+
+	// The key of that certificate.
+	Key string `toml:"key"`
+
+	// The bank takes no message that was made longer ago than this, as its contract says. Until then a message without an answer may still
+	// arrive, so money is not given back before.
+	Late Duration `toml:"late"`
+
+	// The time zone of the bank's days and statements, by its IANA name.
+	Zone string `toml:"zone"`
+
+	// How often the bank is asked what has come in. Nothing: every 10 s.
+	Poll Duration `toml:"poll"`
+
+	// How often the orders that wait are listed anew, for those that nobody has told of. Nothing: every 30 s.
+	Rescan Duration `toml:"rescan"`
+
+	// How far the bank's clock may go back at worst.
+	ClockStep Duration `toml:"clock_step"`
+}
+
 // Log is the section [log].
 type Log struct {
 	// The least level that is written: "debug", "info", "warn" or "error".
@@ -260,10 +336,11 @@ func Default() Config {
 			Audit:          Duration(time.Minute),
 			Stop:           Duration(5 * time.Second),
 		},
-		Limits:  Limits{Pending: 1 << 18, ForwardBytes: 64 << 20, ForwardCalls: 8},
-		Store:   Store{CacheBytes: 256 << 20, ReserveBytes: 512 << 20},
-		Process: Process{Nice: -10},
-		Log:     Log{Level: "info", Format: "text"},
+		Limits:   Limits{Pending: 1 << 18, ForwardBytes: 64 << 20, ForwardCalls: 8},
+		Store:    Store{CacheBytes: 256 << 20, ReserveBytes: 512 << 20},
+		Process:  Process{Nice: -10},
+		Payments: Payments{Zone: "Asia/Shanghai"},
+		Log:      Log{Level: "info", Format: "text"},
 	}
 }
 

@@ -188,10 +188,23 @@ func TestCheck(t *testing.T) {
 		{"key hash", func(c *Config) { c.Keys[0].SHA256 = guard.Hash{} }, "api_key[0].sha256: is missing"},
 		{"key twice", func(c *Config) { c.Keys = append(c.Keys, c.Keys[0]) }, `api_key[1].name: "till-7" is api_key[0].name already`},
 		{"level", func(c *Config) { c.Log.Level = "loud" }, "log.level: "},
+		{"public path", func(c *Config) { c.Payments.Public = "https://pay.example/x" }, "payments.public: "},
+		{"zone", func(c *Config) { c.Payments.Zone = "Hangzhou" }, `payments.zone: "Hangzhou" is no time zone`},
+		{"network", func(c *Config) { c.Payments.NotifyNetworks = []string{"10.0.0.1"} }, "payments.notify_networks[0]: "},
+		{"bank without keys", func(c *Config) { c.Payments.Keys = "" }, "bank: there are no payments of people without payments.keys"},
+		{"bank name", func(c *Config) { c.Banks[0].Name = "" }, "bank[0].name: "},
+		{"bank url", func(c *Config) { c.Banks[0].URL = "bank.example" }, "bank[0].url: "},
+		{"bank account", func(c *Config) { c.Banks[0].Account = "" }, "bank[0].account: is missing"},
+		{"bank asset", func(c *Config) { c.Banks[0].Asset = "yuan" }, "bank[0].asset: "},
+		{"bank key", func(c *Config) { c.Banks[0].Cert = "x" }, "bank[0].cert: give both"},
+		{"bank late", func(c *Config) { c.Banks[0].Late = 0 }, "bank[0].late: is missing"},
+		{"bank twice", func(c *Config) { c.Banks = append(c.Banks, c.Banks[0]) }, `bank[1].name: "icbc" is bank[0].name already`},
 		{"format", func(c *Config) { c.Log.Format = "xml" }, "log.format: "},
 	}
 	for _, row := range rows {
 		c := decode(t, threeSites)
+		c.Payments.Keys = "keys"
+		c.Banks = []Bank{{Name: "icbc", URL: "https://bank.example", Account: "6222020000000000018", Initiator: "Holdfast", Asset: "CNY", Late: Duration(time.Minute)}}
 		row.hurt(&c)
 		if p := problems(c); !strings.Contains(p, row.want) {
 			t.Errorf("%s: problems are %q, want %q among them", row.name, p, row.want)
@@ -233,6 +246,12 @@ func normal(c Config) Config {
 	}
 	if len(c.Keys) == 0 {
 		c.Keys = nil
+	}
+	if len(c.Banks) == 0 {
+		c.Banks = nil
+	}
+	if len(c.Payments.NotifyNetworks) == 0 {
+		c.Payments.NotifyNetworks = nil
 	}
 	return c
 }

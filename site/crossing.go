@@ -33,21 +33,38 @@ func (s *Site) land(ctx context.Context, crossings []crossing, bulk bool, outcom
 			break
 		}
 	}
+	var refused []*transit.Payment
 	for i := range crossings {
 		c := &crossings[i]
 		outcomes[c.at] = c.payment.Outcome(departs[i], lands[i])
 		if c.payment.Pends() && departs[i].Status == holdfast.Done && lands[i].Status == holdfast.Refused {
-			s.awaitSettle(ctx, &c.payment)
+			refused = append(refused, &c.payment)
 		}
+	}
+	s.awaitSettles(ctx, refused)
+}
+
+// awaitSettles waits a moment until the records that refused payments have written at home are taken back: whoever hears that one was refused
+// and reads them should see them as they are without it. They are refused either way.
+func (s *Site) awaitSettles(ctx context.Context, list []*transit.Payment) {
+	if len(list) == 0 {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, settleWait)
+	defer cancel()
+	var hurried []holdfast.ShardID
+	for _, p := range list {
+		if !slices.Contains(hurried, p.Home) {
+			hurried = append(hurried, p.Home)
+			s.hurryCourier(ctx, p.Home)
+		}
+	}
+	for _, p := range list {
+		s.awaitSettle(ctx, p)
 	}
 }
 
-// awaitSettle waits a moment until the records that a refused payment has written at home are taken back: whoever hears that it was refused
-// and reads them should see them as they are without it. It is refused either way.
 func (s *Site) awaitSettle(ctx context.Context, p *transit.Payment) {
-	ctx, cancel := context.WithTimeout(ctx, settleWait)
-	defer cancel()
-	s.hurryCourier(ctx, p.Home)
 	for settled := false; !settled; {
 		err := s.Read(ctx, p.Home, shard.Stale, func(v *shard.View) (err error) {
 			_, settled, err = v.Txn(p.SettleID())

@@ -39,6 +39,7 @@ func (f *fleet) settled() {
 }
 
 func TestAPaymentCrossesShards(t *testing.T) {
+	t.Parallel()
 	f, payer, payee := crossingFleet(t, 3)
 	for _, s := range f.all() {
 		pay := f.pay(payer, payee, 100)
@@ -114,6 +115,7 @@ func TestLinkedTransfersCrossAsOne(t *testing.T) {
 }
 
 func TestAHoldCrosses(t *testing.T) {
+	t.Parallel()
 	f, payer, payee := crossingFleet(t, 3)
 	s := f.site(2)
 	hold := f.pay(payer, payee, 300)
@@ -140,6 +142,7 @@ func TestAHoldCrosses(t *testing.T) {
 
 // TestTheCourierFinishesWhatItsCallerLeft: the site that took the request has proposed the depart, and then it is gone.
 func TestTheCourierFinishesWhatItsCallerLeft(t *testing.T) {
+	t.Parallel()
 	f, payer, payee := crossingFleet(t, 3)
 	nobody := account(t, 7, 950)
 	for _, to := range []holdfast.AccountID{payee, nobody} {
@@ -162,6 +165,7 @@ func TestTheCourierFinishesWhatItsCallerLeft(t *testing.T) {
 
 // TestCrossingsOutliveTheLossOfALeader: payments in both directions while the site that leads a shard is cut off and comes back.
 func TestCrossingsOutliveTheLossOfALeader(t *testing.T) {
+	t.Parallel()
 	f, a, b := crossingFleet(t, 3)
 	f.mustDo(f.site(1), f.pay(a, b, 500)) // so that there is something to send back
 	victim := f.leader(2)
@@ -230,6 +234,7 @@ func TestCrossingsOutliveTheLossOfALeader(t *testing.T) {
 
 // TestTooMuchUnderWayIsRefused: a shard that cannot be reached must not fill the outbox of another for ever.
 func TestTooMuchUnderWayIsRefused(t *testing.T) {
+	long(t)
 	f, payer, payee := crossingFleet(t, 1)
 	s := f.site(1)
 	if err := s.stopCouriers(context.Background()); err != nil {

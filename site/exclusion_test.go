@@ -36,6 +36,7 @@ func (f *fleet) still() (again func()) {
 
 // TestSlotsThatMoveBarAChangeOfSites, and a change of sites bars slots from moving: whoever asks hears what is under way and how to get out.
 func TestSlotsThatMoveBarAChangeOfSites(t *testing.T) {
+	t.Parallel()
 	f := newFleet(t, 4, 2)
 	s, ctx := f.site(1), context.Background()
 	retire := f.request(SiteRetire, 4, 0)
@@ -84,6 +85,7 @@ func TestSlotsThatMoveBarAChangeOfSites(t *testing.T) {
 // TestAChangeOfSitesWaitsForSlots that were ordered to move at the same moment, before it takes anybody out, and locks out those whose
 // order was made before the change and comes later.
 func TestAChangeOfSitesWaitsForSlots(t *testing.T) {
+	t.Parallel()
 	f := newFleet(t, 4, 2)
 	s, ctx := f.site(1), context.Background()
 	again := f.still()
@@ -148,6 +150,7 @@ func (f *fleet) leaves(id holdfast.SiteID, plan string) error {
 
 // TestAHomeDoesNotComeBehindTheListOfSites: a site that is to leave has given its homes away, and gets none by an order that was made before.
 func TestAHomeDoesNotComeBehindTheListOfSites(t *testing.T) {
+	t.Parallel()
 	f := newFleet(t, 4, 2)
 	s, ctx := f.site(1), context.Background()
 	eventually(t, "homes that stay when site 4 leaves", func() bool { return s.SetHome(ctx, 1, 2) == nil && s.SetHome(ctx, 2, 3) == nil })
@@ -179,6 +182,7 @@ func TestAHomeDoesNotComeBehindTheListOfSites(t *testing.T) {
 }
 
 func TestASplitBarsAChangeOfSites(t *testing.T) {
+	t.Parallel()
 	f := newFleet(t, 3, 2)
 	s, ctx := f.site(1), context.Background()
 	again := f.still()

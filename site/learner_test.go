@@ -44,6 +44,7 @@ func (f *fleet) learnsNow(id, through holdfast.SiteID) {
 // waits for it when it is gone, neither for a payment nor for a change of sites; it catches up when it is back, and stays a learner.
 func TestALearner(t *testing.T) {
 	long(t)
+	t.Parallel()
 	f := newFleet(t, 3, 2)
 	f.newcomers(4, 5)
 	a, b := account(t, 1, 10), account(t, 2, 400)

@@ -446,13 +446,23 @@ func (s *Site) awaitMap(ctx context.Context) bool {
 	return ctx.Err() == nil
 }
 
-// lookAgain reports that some transactions were answered "moved", or "record-pending", and there is time to go where their owners are, or
-// to ask when what is under way may be settled: after n attempts, ever more seldom, because each stands in a log.
-func (s *Site) lookAgain(ctx context.Context, outcomes []holdfast.Outcome, n int) bool {
-	if slices.ContainsFunc(outcomes, isMoved) {
-		return s.awaitMap(ctx)
+// lookAgain says which transactions of those that were answered "moved", or "record-pending", are to be asked for again: when there is time to go
+// where their owners are, or what was under way is settled.
+func (s *Site) lookAgain(ctx context.Context, txns []holdfast.Txn, outcomes []holdfast.Outcome, waiting *delays) (again []int) {
+	pending := false
+	for i := range outcomes {
+		pending = pending || isPending(outcomes[i])
+		if isMoved(outcomes[i]) {
+			again = append(again, i)
+		}
 	}
-	return slices.ContainsFunc(outcomes, isPending) && pause(ctx, settlePause<<min(n, 3))
+	switch {
+	case len(again) > 0 && !s.awaitMap(ctx):
+		return nil
+	case len(again) == 0 && pending:
+		return waiting.await(ctx, s, txns, outcomes)
+	}
+	return again
 }
 
 const (
@@ -476,16 +486,12 @@ func isMoved(o holdfast.Outcome) bool { return o.Code == holdfast.CodeMoved }
 
 func isPending(o holdfast.Outcome) bool { return o.Code == holdfast.CodeRecordPending }
 
-// resubmit asks once more for what was answered "moved" or "record-pending", with the same ids.
-func (s *Site) resubmit(ctx context.Context, txns []holdfast.Txn, bulk bool, outcomes []holdfast.Outcome) {
-	var again []holdfast.Txn
-	var at []int
-	for i := range outcomes {
-		if isMoved(outcomes[i]) || isPending(outcomes[i]) {
-			again, at = append(again, txns[i]), append(at, i)
-		}
+// resubmit asks once more for some transactions, with the same ids.
+func (s *Site) resubmit(ctx context.Context, txns []holdfast.Txn, bulk bool, outcomes []holdfast.Outcome, at []int) {
+	again, got := make([]holdfast.Txn, len(at)), make([]holdfast.Outcome, len(at))
+	for i, from := range at {
+		again[i] = txns[from]
 	}
-	got := make([]holdfast.Outcome, len(again))
 	s.submitOnce(ctx, again, bulk, got)
 	for i, o := range got {
 		outcomes[at[i]] = o

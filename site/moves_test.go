@@ -110,6 +110,7 @@ func refused(err error, why string) bool {
 // TestASlotMovesUnderLoad: its owners pay and are paid while it moves, no request fails, and nothing is lost, doubled or left
 // behind. How long they waited is told.
 func TestASlotMovesUnderLoad(t *testing.T) {
+	t.Parallel()
 	f := newFleet(t, 3, 2)
 	s := f.site(1)
 	nomad, spouse := account(t, 1, 10), account(t, 2, 10)   // in the slot that moves
@@ -191,6 +192,7 @@ func (f *fleet) rest() {
 // wakes the mover, at whichever site it is given; and a payment out of the new shard is brought to its end.
 func TestASlotMovesInAFleetAtRest(t *testing.T) {
 	long(t)
+	t.Parallel()
 	f := newFleet(t, 3, 2)
 	nomad, neighbour := account(t, 1, 10), account(t, 2, 20)
 	bank := account(t, 3, 20)

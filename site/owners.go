@@ -58,7 +58,13 @@ func (s *Site) IssueOwner(ctx context.Context) (holdfast.Owner, error) {
 	}
 	n := o.next
 	o.next++
-	return holdfast.NewOwner(n, holdfast.Slot(uint64(n)*slotStep%holdfast.Slots))
+	return OwnerOf(n)
+}
+
+// OwnerOf is the owner number with this sequence, as [Site.IssueOwner] issues it. Each sequence is issued once at most, and 0 never: owner 0 is
+// the platform itself.
+func OwnerOf(sequence uint32) (holdfast.Owner, error) {
+	return holdfast.NewOwner(sequence, holdfast.Slot(uint64(sequence)*slotStep%holdfast.Slots))
 }
 
 // reserve takes the next block. When another site was faster it takes none, and the caller tries again.

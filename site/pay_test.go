@@ -49,6 +49,7 @@ func insist[T any](all []*domain.Cashier, n int, ask func(c *domain.Cashier) (T,
 // TestTradesThroughTheLossOfASite: customers pay a merchant of another shard, and of their own, through all sites; half way one of the sites
 // is stopped. Every trade that was acknowledged is there, once, and so are the refunds; accounts say what the records say.
 func TestTradesThroughTheLossOfASite(t *testing.T) {
+	t.Parallel()
 	f := newFleet(t, 3, 2)
 	f.mustDo(f.site(1), f.open(account(t, 1, 10)))
 	owners := func(n uint32) (holdfast.Owner, error) {

@@ -68,11 +68,44 @@ func shardIDs(n int) []holdfast.ShardID {
 }
 
 // place says where a well-formed transaction belongs: to the shard of its accounts and of the owners of its records, to two of them if it can
-// cross, or, without any, to that of its hold, then that of its other records.
+// cross, or, without any, to that of its hold, then that of its other records. That it fits nowhere is only said by the newest map: by an
+// older one it may have been asked for, and done, at another site.
 func (s *Site) place(ctx context.Context, t *holdfast.Txn) (p transit.Payment, code holdfast.Code, field string) {
 	if s.extent.Load().now == 1 {
 		return transit.Payment{Home: 1, Txn: t}, holdfast.CodeOK, ""
 	}
+	p, code, field = s.placeKnown(ctx, t)
+	if code != holdfast.CodeShardMismatch || len(t.Accounts)+len(t.Transfers) == 0 && !transit.OfOwners(t) { // the others are never moved
+		return p, code, field
+	}
+	if err := s.newestMap(ctx); err != nil {
+		s.log.Debug("whether a transaction fits nowhere could not be looked up", "err", err)
+		return p, unplaced(err), ""
+	}
+	return s.placeKnown(ctx, t)
+}
+
+// unplaced is the code of a transaction whose place could not be looked up. Nothing was proposed by that.
+func unplaced(err error) holdfast.Code {
+	if _, code := shard.OutcomeOf(err); code != holdfast.CodeUnknown {
+		return code
+	}
+	return holdfast.CodeNoLeader
+}
+
+// newestMap takes over the map, and what is decided of slots on their way, as they are at some moment of the call.
+func (s *Site) newestMap(ctx context.Context) error {
+	if err := s.learnMap(ctx); err != nil {
+		return err
+	}
+	err := eachShard(s.ShardIDs(), func(_ int, id holdfast.ShardID) error {
+		return s.Read(ctx, id, shard.Linearizable, func(*shard.View) error { return nil })
+	})
+	return errors.Join(err, s.foresee(ctx))
+}
+
+// placeKnown places a transaction by the map that this site has.
+func (s *Site) placeKnown(ctx context.Context, t *holdfast.Txn) (p transit.Payment, code holdfast.Code, field string) {
 	var failed error
 	holdsOf := func(end *holdfast.Transfer) []transit.Held {
 		list, err := s.findHolds(ctx, end, shard.Linearizable)
@@ -98,10 +131,7 @@ func (s *Site) place(ctx context.Context, t *holdfast.Txn) (p transit.Payment, c
 		failed = shard.ErrNoQuorum
 	}
 	if failed != nil {
-		if _, code = shard.OutcomeOf(failed); code == holdfast.CodeUnknown { // nothing was proposed by a look-up
-			code = holdfast.CodeNoLeader
-		}
-		return p, code, field
+		return p, unplaced(failed), field
 	}
 	if code == holdfast.CodeOK && p.Home == 0 {
 		p.Home, code, field = s.placeRecords(t)

@@ -58,6 +58,7 @@ func TestHoldsAreSoughtWhereTheyCanBe(t *testing.T) {
 // TestAHoldThatCannotBeLookedForIsNotMissing: while the replica of a shard is out of service here, nobody at this site knows that a hold
 // does not exist. One that is known elsewhere is found and ended all the same.
 func TestAHoldThatCannotBeLookedForIsNotMissing(t *testing.T) {
+	t.Parallel()
 	f := newFleet(t, 3, 2)
 	f.ready()
 	s := f.other(f.leader(1))

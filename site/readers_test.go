@@ -16,6 +16,7 @@ import (
 // TestReadersFollowAMoveAsItGoesOn: whoever reads an account linearizably, through any site and at any moment of a move, sees all that was
 // acknowledged before, and never what a shard is only putting in order.
 func TestReadersFollowAMoveAsItGoesOn(t *testing.T) {
+	t.Parallel()
 	f := newFleet(t, 3, 2)
 	s, ctx := f.site(1), context.Background()
 	nomad, bank := account(t, 1, 10), account(t, 2, 10)

@@ -92,6 +92,7 @@ func (f *fleet) restart() {
 // TestAShardIsBornUnderLoad: while payments go on a shard is born, a slot moves to it, and its owners pay across all three; no request
 // fails. An order that is repeated gives the same shard, and everything is there after a restart.
 func TestAShardIsBornUnderLoad(t *testing.T) {
+	t.Parallel()
 	f := newFleet(t, 3, 2)
 	s := f.site(1)
 	nomad, spouse, neighbour, far, bank := account(t, 1, 10), account(t, 2, 10), account(t, 3, 20), account(t, 4, 900), account(t, 5, 20)
@@ -174,6 +175,7 @@ func (f *fleet) applied(id holdfast.ShardID) (index uint64) {
 
 // TestABirthSurvivesItsDriver: whoever leads the first shard is stopped again and again while shards are born.
 func TestABirthSurvivesItsDriver(t *testing.T) {
+	t.Parallel()
 	f := newFleet(t, 3, 1)
 	a, b := account(t, 1, 10), account(t, 2, 400)
 	f.mustDo(f.site(1), f.open(a, b))
@@ -246,6 +248,7 @@ func (f *fleet) replicaFor(at holdfast.SiteID, id holdfast.ShardID) (replica uin
 // others go on, and it begins when it is back: as a voter with its disk, without a vote with another one.
 func TestASiteIsDownDuringABirth(t *testing.T) {
 	long(t)
+	t.Parallel()
 	for _, wiped := range []bool{false, true} {
 		t.Run(fmt.Sprint("wiped ", wiped), func(t *testing.T) {
 			f := newFleet(t, 3, 2)
@@ -319,6 +322,7 @@ func TestASiteIsDownDuringABirth(t *testing.T) {
 
 // TestABirthIsRefused: what makes no sense now, and what nobody may order beside it.
 func TestABirthIsRefused(t *testing.T) {
+	t.Parallel()
 	f := newFleet(t, 3, 2)
 	s := f.site(1)
 	refused := func(want string) {
@@ -377,6 +381,7 @@ func TestABirthIsRefused(t *testing.T) {
 // the others.
 func TestASiteJoinsAGrownFleet(t *testing.T) {
 	long(t)
+	t.Parallel()
 	f := newFleet(t, 3, 2)
 	f.addShard(1, "grow")
 	f.born(3)

@@ -132,6 +132,7 @@ func (f *fleet) leaders(s *Site) (list []holdfast.SiteID) {
 
 func TestLeadershipsAreSpreadAndComeHome(t *testing.T) {
 	long(t)
+	t.Parallel()
 	f := newFleet(t, 3, 6)
 	home := []holdfast.SiteID{1, 2, 3, 1, 2, 3}
 	spread := func() bool {
@@ -160,6 +161,7 @@ func TestLeadershipsAreSpreadAndComeHome(t *testing.T) {
 }
 
 func TestAHomeIsSetThroughTheLog(t *testing.T) {
+	t.Parallel()
 	f := newFleet(t, 3, 2)
 	ctx := context.Background()
 	eventually(t, "a home is set", func() bool { return f.site(3).SetHome(ctx, 2, 1) == nil }) // a busy machine may miss a quorum

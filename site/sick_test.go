@@ -51,10 +51,11 @@ func (f *fleet) wentHome(id holdfast.ShardID, home holdfast.SiteID) (n int) {
 	return n
 }
 
-// long leaves a test out of the short ones, where the race detector is: it waits for most of its time, for what other tests have raced for.
+// long leaves a test out of the short ones, where the race detector is: it waits for most of its time, or works for most of it, for what other
+// tests have raced for.
 func long(t *testing.T) {
 	if testing.Short() {
-		t.Skip("waits for most of its time")
+		t.Skip("other tests race for the same")
 	}
 }
 
@@ -62,6 +63,7 @@ func long(t *testing.T) {
 // was well for a while, and after a relapse when it was well for twice as long.
 func TestASickDiskKeepsALeaderAway(t *testing.T) {
 	long(t)
+	t.Parallel()
 	const coolDown, home = 500 * time.Millisecond, time.Second
 	f, slow := sickFleet(t, coolDown, home)
 	a, b := account(t, 1, 400), account(t, 2, 401) // of shard 2, which is at home at site 2
@@ -136,6 +138,7 @@ func TestHeardBadly(t *testing.T) {
 // are well.
 func TestALossySiteKnowsIt(t *testing.T) {
 	long(t)
+	t.Parallel()
 	f := newFleetOn(t, 3, 3, 2)
 	ofTwo := func(r fault.Route) bool { return r.From == 2 || r.To == 2 }
 	f.net.LossyWhere(ofTwo, 0.3, 200*time.Millisecond, 1)
@@ -154,6 +157,7 @@ func TestALossySiteKnowsIt(t *testing.T) {
 // reached by all, and gets it back when it was whole for a while.
 func TestACutPairIsLedByTheThird(t *testing.T) {
 	long(t)
+	t.Parallel()
 	f, _ := sickFleet(t, time.Second, time.Second)
 	for _, id := range []holdfast.SiteID{1, 2, 3} {
 		eventually(t, "all say that they reach all", func() bool { return len(f.site(id).reach.told()) == 2 })

@@ -74,6 +74,7 @@ type Site struct {
 	forecasts forecaster
 	auditor   auditor
 	couriers  couriers
+	pendings  pendings
 	board     *board
 	watch     *watch
 	onLoss    cancels // of requests that wait for this site's own replicas
@@ -127,7 +128,7 @@ func Open(cfg Config, o Options) (*Site, error) {
 		board: newBoard(cfg.Shards), watch: newWatch(cfg.Peers, cfg.Timing.QuorumSilence.Std()), gate: newGate(),
 	}
 	s.lanes.Store(&map[laneKey]*lane{})
-	s.couriers.stir, s.moves.stir = newStir(), newStir()
+	s.couriers.stir, s.moves.stir, s.pendings.stir = newStir(), newStir(), newStir()
 	s.watch.site = cfg.Site
 	s.extent.Store(&extent{cfg.Shards, cfg.Shards, cfg.Shards})
 	s.founding.Store(newShardMap(cfg.Shards, s.configured()))

@@ -83,6 +83,8 @@ func TestWhatIsMalformedGoesNoFurther(t *testing.T) {
 
 // Messages of callers that nobody takes are not for the memory of the platform to keep without bound; payments go on.
 func TestMessagesThatNobodyTakesAreBounded(t *testing.T) {
+	long(t)
+	t.Parallel()
 	f := newFleet(t, 1, 1)
 	s := f.site(1)
 	a, b := account(t, 1, 1), account(t, 2, 2)
@@ -126,6 +128,7 @@ func TestMessagesThatNobodyTakesAreBounded(t *testing.T) {
 
 // An audit that could not compare with anybody proves nothing about the replicas, and says so.
 func TestAnAuditThatComparedNothingIsNoProof(t *testing.T) {
+	t.Parallel()
 	f := newFleet(t, 3, 1)
 	f.audit()
 	f.net.CutSite(1)
@@ -155,6 +158,7 @@ func TestHoldsAreFoundInTheirShard(t *testing.T) {
 }
 
 func TestAnySiteTakesAnyRequest(t *testing.T) {
+	t.Parallel()
 	f := newFleet(t, 3, 3)
 	var pairs [3][2]holdfast.AccountID
 	for i := range pairs {
@@ -218,6 +222,7 @@ func (f *fleet) allWell(s *Site) (string, bool) {
 }
 
 func TestHandOverFromAnySite(t *testing.T) {
+	t.Parallel()
 	f := newFleet(t, 3, 1)
 	a, b := account(t, 1, 1), account(t, 2, 2)
 	f.mustDo(f.site(1), f.open(a, b))
@@ -256,6 +261,7 @@ func TestHandOverFromAnySite(t *testing.T) {
 // is done in the end.
 func TestALeadershipThatCannotMove(t *testing.T) {
 	long(t)
+	t.Parallel()
 	f := newFleet(t, 3, 2)
 	f.newcomers(4)
 	f.start(4)
@@ -468,6 +474,7 @@ func (st *stream) end() int {
 }
 
 func TestRollingRestartFailsNothing(t *testing.T) {
+	t.Parallel()
 	f := newFleet(t, 3, 2)
 	a, b := account(t, 1, 1), account(t, 2, 2)
 	f.mustDo(f.site(1), f.open(a, b))
@@ -591,6 +598,7 @@ func TestAMinoritySaysSo(t *testing.T) {
 }
 
 func TestAWipedSiteComesBackByItself(t *testing.T) {
+	t.Parallel()
 	f := newFleet(t, 3, 1)
 	a, b := account(t, 1, 1), account(t, 2, 2)
 	f.mustDo(f.site(1), f.open(a, b))
@@ -724,6 +732,7 @@ func TestASiteThatStartsSaysSo(t *testing.T) {
 // TestAReplicaInDoubtIsReported: a site whose replica cannot tell whether it is right is not ready, its audit says so and looks at the
 // other shards, and it is ready again when the others have answered.
 func TestAReplicaInDoubtIsReported(t *testing.T) {
+	t.Parallel()
 	f := newFleet(t, 3, 2)
 	f.ready()
 	s := f.other(f.leader(1))

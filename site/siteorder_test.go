@@ -210,6 +210,7 @@ func (p *payer) end() int64 {
 // that stay; and one that was retired stays out.
 func TestSitesComeAndGo(t *testing.T) {
 	long(t)
+	t.Parallel()
 	f := newFleet(t, 3, 3)
 	f.newcomers(4, 5, 6)
 	a, b := account(t, 1, 10), account(t, 2, 400)
@@ -285,6 +286,7 @@ func TestSitesComeAndGo(t *testing.T) {
 
 // TestPlansAreRefused: what makes no sense, and what the fleet could not bear.
 func TestPlansAreRefused(t *testing.T) {
+	t.Parallel()
 	f := newFleet(t, 3, 1)
 	f.newcomers(4)
 	ctx := context.Background()
@@ -340,6 +342,7 @@ func TestPlansAreRefused(t *testing.T) {
 // after the other, while payments go on, and then two more may be lost.
 func TestTwoDeadOfFiveAreReplaced(t *testing.T) {
 	long(t)
+	t.Parallel()
 	f := newFleet(t, 5, 2)
 	f.newcomers(6, 7)
 	a, b := account(t, 1, 10), account(t, 2, 20)
@@ -377,6 +380,8 @@ func TestTwoDeadOfFiveAreReplaced(t *testing.T) {
 // TestALearnerGetsItsVote: a copy becomes a voter and a voter a copy, while payments go on. Then of three voters one dies: the two that are
 // left are a majority only if the new vote counts.
 func TestALearnerGetsItsVote(t *testing.T) {
+	long(t)
+	t.Parallel()
 	f := newFleet(t, 3, 2)
 	f.newcomers(4)
 	f.start(4)
@@ -444,6 +449,8 @@ func (f *fleet) orderAsItDies(dies holdfast.SiteID, q SiteRequest) {
 
 // TestAPromotionIsGivenUp: the learner dies while it is to get its votes. It keeps none, and the fleet may be changed again.
 func TestAPromotionIsGivenUp(t *testing.T) {
+	long(t)
+	t.Parallel()
 	f := newFleet(t, 3, 2)
 	f.newcomers(4)
 	f.start(4)
@@ -468,6 +475,7 @@ func TestAPromotionIsGivenUp(t *testing.T) {
 
 // TestAPlanOfAnOldMapIsRefused: between plan and apply somebody else has changed something.
 func TestAPlanOfAnOldMapIsRefused(t *testing.T) {
+	t.Parallel()
 	f := newFleet(t, 3, 2)
 	f.newcomers(4)
 	f.start(4)
@@ -492,6 +500,7 @@ func TestAPlanOfAnOldMapIsRefused(t *testing.T) {
 // TestAFleetOfOneGrows: a single site is configured with a second and a third one, started again, and takes them in by order.
 func TestAFleetOfOneGrows(t *testing.T) {
 	long(t)
+	t.Parallel()
 	f := newFleet(t, 1, 2)
 	a, b := account(t, 1, 10), account(t, 2, 20)
 	f.mustDo(f.site(1), f.open(a, b))
@@ -532,6 +541,7 @@ func TestAFleetOfOneGrows(t *testing.T) {
 // it back and is retired;
 // the others go on where it was.
 func TestAChangeSurvivesItsDriver(t *testing.T) {
+	t.Parallel()
 	f := newFleet(t, 4, 2)
 	f.newcomers(5)
 	f.start(5)

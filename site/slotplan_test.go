@@ -173,6 +173,7 @@ func TestSlotRatesFollowWhatIsPaid(t *testing.T) {
 
 // TestSlotsMoveByPlan: what was shown is done, once; a plan of before is refused; a move that is not wanted any more ends.
 func TestSlotsMoveByPlan(t *testing.T) {
+	t.Parallel()
 	f := newFleet(t, 3, 2)
 	s, ctx := f.site(1), context.Background()
 	nomad, other := account(t, 1, 10), account(t, 2, 11)

@@ -255,6 +255,7 @@ func (f *fleet) splitOver(plan string) (st SplitStatus) {
 // TestAShardIsSplitUnderLoad: a shard is born and gets a half of the slots of another one while their owners pay and are paid; no request
 // fails, nothing is lost, doubled or left behind, and everything is there after a restart.
 func TestAShardIsSplitUnderLoad(t *testing.T) {
+	t.Parallel()
 	f := newFleet(t, 3, 2)
 	s := f.site(1)
 	goes, with, stays, far, bank := account(t, 1, 480), account(t, 2, 485), account(t, 3, 20), account(t, 4, 900), account(t, 5, 21)
@@ -337,6 +338,8 @@ func TestAShardIsSplitUnderLoad(t *testing.T) {
 
 // TestASplitSurvivesItsDrivers: whoever leads the first shard, or the shard that is split, is stopped again and again.
 func TestASplitSurvivesItsDrivers(t *testing.T) {
+	long(t)
+	t.Parallel()
 	f := newFleet(t, 3, 2)
 	goes, stays := account(t, 1, 480), account(t, 2, 20)
 	f.mustDo(f.site(1), f.open(goes, stays))
@@ -388,6 +391,7 @@ func (f *fleet) orderByHand(down holdfast.SiteID, x *shardSplit) {
 
 // TestASplitIsGivenUpBeforeTheBirth: nothing is left of it, and another one can be ordered.
 func TestASplitIsGivenUpBeforeTheBirth(t *testing.T) {
+	t.Parallel()
 	f := newFleet(t, 3, 2)
 	x := &shardSplit{Format: splitFormat, Plan: "abc", From: 1, To: 3, Home: 2, Slots: []SlotRange{{470, 499}}, Stage: splitOrdered}
 	f.orderByHand(3, x)
@@ -422,6 +426,7 @@ func TestASplitIsGivenUpBeforeTheBirth(t *testing.T) {
 
 // TestASplitIsGivenUpWhileSlotsMove: the shard is there, and the slots stay where they are.
 func TestASplitIsGivenUpWhileSlotsMove(t *testing.T) {
+	t.Parallel()
 	f := newFleet(t, 1, 2)
 	s, ctx := f.site(1), context.Background()
 	goes, stays := account(t, 1, 480), account(t, 2, 20)

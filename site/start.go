@@ -36,6 +36,8 @@ func (s *Site) steps() []step {
 		{"pulse", s.startWatch, func(context.Context) error { s.watch.stop(); return nil }},
 		// They find their place in the fleet, replay their logs and take part in elections.
 		{"consensus", s.startHost, s.stopHost},
+		// Before requests, which wait by it for records.
+		{"waits for records", s.startPendings, s.stopPendings},
 		// After them, because requests need all of the above. On the way down the gate closes first, and after the leaderships have
 		// been handed over, so that requests under way go on at the new leaders.
 		{"requests", s.openGate, s.closeGate},

@@ -64,8 +64,14 @@ func (s *Site) submit(ctx context.Context, txns []holdfast.Txn, bulk bool, outco
 	ctx, cancel := s.within(ctx)
 	defer cancel()
 	s.submitOnce(ctx, txns, bulk, outcomes)
-	for n := 0; s.lookAgain(ctx, outcomes, n); n++ {
-		s.resubmit(ctx, txns, bulk, outcomes)
+	var waiting delays
+	defer s.pendings.drop(&waiting)
+	for {
+		again := s.lookAgain(ctx, txns, outcomes, &waiting)
+		if len(again) == 0 {
+			return
+		}
+		s.resubmit(ctx, txns, bulk, outcomes, again)
 	}
 }
 
@@ -210,7 +216,7 @@ func (s *Site) carry(ctx context.Context, l load, outcomes []holdfast.Outcome) {
 // decidedBy notes whose log a decision is in. Nothing else knows: where a hold is, or was when its end was asked for again, does not follow
 // from the transaction.
 func decidedBy(id holdfast.ShardID, o holdfast.Outcome) holdfast.Outcome {
-	if o.Status == holdfast.Done || o.Status == holdfast.Refused {
+	if o.Status == holdfast.Done || o.Status == holdfast.Refused || isPending(o) {
 		o.Shard = id
 	}
 	return o

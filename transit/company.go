@@ -109,7 +109,7 @@ func (c *company) lands() bool {
 // join adds what goes with one side of a payment to its depart or its land.
 func (p *Payment) join(t *holdfast.Txn, away bool) {
 	for i, is := range p.with.preconditions {
-		if is == away {
+		if is == away && !(away && plantedLandUnversioned()) {
 			t.Preconditions = append(t.Preconditions, p.Txn.Preconditions[i])
 		}
 	}
@@ -120,6 +120,8 @@ func (p *Payment) join(t *holdfast.Txn, away bool) {
 		c := p.Txn.Records[i]
 		if !away {
 			c.Op = holdfast.RecordPend
+		} else if plantedLandUnversioned() {
+			c.Expect = holdfast.AnyVersion
 		}
 		t.Records = append(t.Records, c)
 	}

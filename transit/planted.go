@@ -24,5 +24,6 @@ func plantedNotFoundRefused() bool  { return false }
 func plantedOriginsForgotten() bool { return false }
 func plantedRecordsStand() bool     { return false }
 func plantedRecordsUndrained() bool { return false }
+func plantedLandUnversioned() bool  { return false }
 
 func plantFreshLand(*holdfast.Txn, holdfast.Time) {}

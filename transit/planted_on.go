@@ -22,6 +22,7 @@ var (
 	PlantedOriginsForgotten bool // Route, Land: what a slot has been asked for where it was before is forgotten
 	PlantedRecordsStand     bool // Settle: what a refused payment wrote at home stands
 	PlantedRecordsUndrained bool // Payers: a slot moves while records of its owners are pending
+	PlantedLandUnversioned  bool // Land: records of the payee are written whatever their version is, and preconditions are forgotten
 	PlantedFreshLand        bool // Courier: every attempt to land has an id of its own
 )
 
@@ -38,6 +39,7 @@ func plantedNotFoundRefused() bool  { return PlantedNotFoundRefused }
 func plantedOriginsForgotten() bool { return PlantedOriginsForgotten }
 func plantedRecordsStand() bool     { return PlantedRecordsStand }
 func plantedRecordsUndrained() bool { return PlantedRecordsUndrained }
+func plantedLandUnversioned() bool  { return PlantedLandUnversioned }
 
 func plantFreshLand(land *holdfast.Txn, now holdfast.Time) {
 	if !PlantedFreshLand {

@@ -50,7 +50,7 @@ func Route(t *holdfast.Txn, d Directory, holdsOf HoldsOf, lookup Lookup) (p Paym
 func Anywhere(
 	t *holdfast.Txn, code holdfast.Code, shards []holdfast.ShardID, holdsOf HoldsOf, lookup Lookup,
 ) (p Payment, found, ok bool) {
-	if code != holdfast.CodeShardMismatch || !hasOwned(t) {
+	if code != holdfast.CodeShardMismatch || !OfOwners(t) {
 		return p, false, true
 	}
 	for _, at := range shards {
@@ -66,7 +66,8 @@ func Anywhere(
 	return p, false, true
 }
 
-func hasOwned(t *holdfast.Txn) bool {
+// OfOwners reports whether a transaction has records or preconditions of owners.
+func OfOwners(t *holdfast.Txn) bool {
 	return slices.ContainsFunc(t.Preconditions, func(p holdfast.Precondition) bool { return holdfast.OwnerOfKey(p.Key) != 0 }) ||
 		slices.ContainsFunc(t.Records, func(c holdfast.RecordChange) bool { return holdfast.OwnerOfKey(c.Key) != 0 })
 }

@@ -16,7 +16,7 @@ const (
 	connectWithin = 3 * time.Second
 	maxAnswer     = 16 << 10 // bytes that are read of an answer; more ends the connection
 	keptAnswer    = 512      // bytes of an answer that are kept for people to look at
-	idleEach      = 4        // connections kept open to one host
+	idleEach      = 32       // connections kept open to one host, which may have many receivers
 	idleAll       = 2048
 	idleTime      = 30 * time.Second
 )

@@ -61,6 +61,7 @@ var long = map[string]string{
 
 // TestHelpExamples executes every example of every --help, against a site that runs.
 func TestHelpExamples(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()

@@ -48,15 +48,21 @@ func TestReadmeQuickStart(t *testing.T) {
 // shellOf cuts the shell block out of the README that follows a mark.
 func shellOf(t *testing.T, mark string) string {
 	t.Helper()
+	return blockOf(t, mark, "sh")
+}
+
+// blockOf cuts the block of a language out of the README that follows a mark.
+func blockOf(t *testing.T, mark, language string) string {
+	t.Helper()
 	readme, err := os.ReadFile("../../README.md")
 	if err != nil {
 		t.Fatal(err)
 	}
 	_, rest, found := strings.Cut(string(readme), "<!-- "+mark+":")
-	_, rest, opened := strings.Cut(rest, "```sh\n")
+	_, rest, opened := strings.Cut(rest, "```"+language+"\n")
 	script, _, closed := strings.Cut(rest, "\n```")
 	if !found || !opened || !closed {
-		t.Fatalf("the README has no shell block after its mark %s", mark)
+		t.Fatalf("the README has no block of %s after its mark %s", language, mark)
 	}
 	return script
 }

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"os"
+	"sync/atomic"
 	"time"
 
 	"github.com/pelletier/go-toml/v2"
@@ -19,8 +20,15 @@ import (
 // a process whose HTTP side alone hangs; and neither can be rehearsed with a fleet that is another program than the one that is in use.
 // nil: there is none, which is the default.
 type rehearsal struct {
-	file string
-	log  *slog.Logger
+	file  string
+	log   *slog.Logger
+	clock atomic.Pointer[aheadness]
+}
+
+// aheadness is by how much the clock of the payments of people is ahead, and when the file said so.
+type aheadness struct {
+	by time.Duration
+	at time.Time
 }
 
 // troubles is what the file of a rehearsal says. It is read whenever there is something to be late with: what is written to it holds from
@@ -28,7 +36,11 @@ type rehearsal struct {
 type troubles struct {
 	WriteDelay site.Duration `toml:"write_delay"` // of every write to the disk, after its fsync: nobody knows before that it is durable
 	HTTPHangs  bool          `toml:"http_hangs"`  // requests are taken and not answered as long as it says so
+	ClockAhead site.Duration `toml:"clock_ahead"` // of payments of people: so that the next morning, with its settlement, need not be waited for
 }
+
+// clockFor is how long what the file says of the clock is believed before it is read again.
+const clockFor = 100 * time.Millisecond
 
 // hangPause is how often a request that hangs looks whether it still has to.
 const hangPause = 25 * time.Millisecond
@@ -37,7 +49,7 @@ func newRehearsal(file string, log *slog.Logger) (*rehearsal, error) {
 	if file == "" {
 		return nil, nil
 	}
-	r := &rehearsal{file, log}
+	r := &rehearsal{file: file, log: log}
 	if _, err := r.read(); err != nil {
 		return nil, err
 	}
@@ -93,4 +105,18 @@ func (r *rehearsal) over(h http.Handler) http.Handler {
 		}
 		h.ServeHTTP(w, q)
 	})
+}
+
+// time is what payments of people take the time to be.
+func (r *rehearsal) time() time.Time {
+	now := time.Now()
+	if r == nil {
+		return now
+	}
+	a := r.clock.Load()
+	if a == nil || now.Sub(a.at) > clockFor {
+		a = &aheadness{r.now().ClockAhead.Std(), now}
+		r.clock.Store(a)
+	}
+	return now.Add(a.by)
 }

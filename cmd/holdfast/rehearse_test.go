@@ -52,12 +52,20 @@ func TestARehearsalFollowsItsFile(t *testing.T) {
 	if got := <-done; got != http.StatusTeapot {
 		t.Errorf("it hangs no more, and the answer is %d", got)
 	}
+	say("clock_ahead = \"24h\"\n")
+	time.Sleep(2 * clockFor)
+	if ahead := time.Until(r.time()); ahead < 23*time.Hour || ahead > 25*time.Hour {
+		t.Errorf("the clock is ahead by %v", ahead)
+	}
 	say("write_dealy = \"80ms\"\n")
 	if _, err := newRehearsal(file, slog.New(slog.DiscardHandler)); err == nil {
 		t.Error("a field that nobody knows was taken")
 	}
 	var none *rehearsal
 	none.wrote(0, 0)
+	if off := time.Until(none.time()); off > time.Minute || off < -time.Minute {
+		t.Errorf("without a rehearsal the clock is off by %v", off)
+	}
 	if none.over(h) == nil {
 		t.Error("without a rehearsal there is no handler")
 	}

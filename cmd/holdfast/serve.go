@@ -26,7 +26,8 @@ import (
 type serveFlags struct {
 	data, listen, config string
 	rehearse             string
-	print                bool
+	print, sandbox       bool
+	sandboxFile          string
 	sites                int
 }
 
@@ -47,12 +48,18 @@ everything, it wipes its own copy and rebuilds itself from them, under a new ide
 not start, says which directory it is, and deletes nothing: with other sites running, move the directory aside and start again. A
 site that is alone keeps its data and needs its directory from a backup.
 
+--sandbox is for merchants' developers: it also makes an example merchant with an app and its keys, two customers with money and a phone
+that shows payment codes, and a test bank, a process of its own. FILE (--sandbox-file; DIR/sandbox/sandbox.json if it is not given) says where everything is: "holdfast sandbox
+pay" makes a first signed payment with it. What an earlier start has made is there again.
+
 --rehearse is for drills: while FILE (TOML) says write_delay = "150ms", every write to the disk takes that much longer, and while it says
-http_hangs = true, requests are taken and not answered. It may come, change and go at any time. Without the flag there is nothing of
+http_hangs = true, requests are taken and not answered; clock_ahead = "30h" lets payments of people, settlements above all, believe
+that it is the next day. It may come, change and go at any time. Without the flag there is nothing of
 it; with it the log says so when the site starts.
 
 SIGTERM or Ctrl-C stop it in order: leaderships are handed over, what is under way is finished.`,
 		Example: `  holdfast serve
+  holdfast serve --sandbox
   holdfast serve --data /tmp/books --listen 127.0.0.1:9090
   holdfast serve --print-config
   holdfast serve --print-config --sites 3
@@ -63,6 +70,8 @@ SIGTERM or Ctrl-C stop it in order: leaderships are handed over, what is under w
 	cmd.Flags().StringVar(&f.data, "data", "holdfast-data", "`DIR` that holds everything the site stores")
 	cmd.Flags().StringVar(&f.listen, "listen", "127.0.0.1:8080", "`ADDR` of the HTTP API")
 	cmd.Flags().StringVar(&f.config, "config", "", "TOML `FILE` that configures the site")
+	cmd.Flags().BoolVar(&f.sandbox, "sandbox", false, "also make an example merchant, customers and a test bank, for developers")
+	cmd.Flags().StringVar(&f.sandboxFile, "sandbox-file", "", "write what a developer has to know of the sandbox to `FILE`")
 	cmd.Flags().StringVar(&f.rehearse, "rehearse", "", "make the trouble that `FILE` describes, for drills: never in production")
 	cmd.Flags().IntVar(&f.sites, "sites", 1, "with --print-config: for the first of `N` sites")
 	cmd.Flags().BoolVar(&f.print, "print-config", false, "print the configuration, with the explanation of every field, and end")
@@ -81,11 +90,23 @@ func serve(cmd *cobra.Command, f *serveFlags) error {
 	if s.trouble, err = newRehearsal(f.rehearse, s.log); err != nil {
 		return err
 	}
+	box, err := f.openSandbox(cmd.Context(), &s.cfg)
+	if err != nil {
+		return err
+	}
+	defer box.close()
 	return s.run(cmd.Context(), func(took time.Duration) error {
 		if err := first.store(cfg.Data); err != nil {
 			return err
 		}
+		made, err := box.fill(cmd.Context(), "http://"+s.cfg.HTTP.Listen)
+		if err != nil {
+			return err
+		}
 		greet(cmd.OutOrStdout(), s, first, f.config == "", took)
+		if box != nil {
+			greetSandbox(cmd.OutOrStdout(), box.file, &made)
+		}
 		return nil
 	})
 }
@@ -98,6 +119,9 @@ func (f *serveFlags) configuration(cmd *cobra.Command) (site.Config, *firstKey, 
 	if !site.ListenAddress(f.listen) {
 		return site.Config{}, nil, badUsage(cmd, fmt.Errorf("--listen %.100q: give host:port, for example 127.0.0.1:8080", f.listen))
 	}
+	if (f.sandbox || f.sandboxFile != "") && (f.config != "" || f.print) || f.sandboxFile != "" && !f.sandbox {
+		return site.Config{}, nil, badUsage(cmd, errors.New("--sandbox is for a site without --config, and --sandbox-file goes with it"))
+	}
 	if f.sites > 1 {
 		return site.Example(f.data, f.sites), nil, nil
 	}
@@ -108,6 +132,9 @@ func (f *serveFlags) configuration(cmd *cobra.Command) (site.Config, *firstKey, 
 			return cfg, nil, nil
 		}
 		first, err := embeddedKey(&cfg)
+		if err == nil {
+			cfg.Payments.Keys, err = embeddedPaymentKeys(f.data)
+		}
 		return cfg, first, err
 	}
 	for _, other := range []string{"data", "listen"} {
@@ -210,7 +237,8 @@ type server struct {
 	http  *http.Server
 	done  chan error // the end of the HTTP server
 
-	trouble *rehearsal
+	trouble  *rehearsal
+	payments *payments // nil: there are none
 }
 
 // run is the life of the process, in order. ready is called once requests are taken, with how long that took; its error ends
@@ -240,6 +268,9 @@ func (s *server) run(ctx context.Context, ready func(took time.Duration) error) 
 		return errors.Join(err, s.closeHTTP(context.Background()))
 	}
 
+	// What people pay with works in the background too. It asks the site, and waits when that has no majority.
+	s.payments.start()
+
 	// Wait until requests would be answered, until told to stop, or until something happens that must not be survived.
 	unready := make(chan error, 1)
 	go s.awaitReady(ctx, func() {
@@ -264,6 +295,7 @@ func (s *server) run(ctx context.Context, ready func(took time.Duration) error) 
 	// stopping" and go on to the next site, instead of meeting a closed port with their answer in it.
 	stop, cancel := context.WithTimeout(context.Background(), s.cfg.Timing.Stop.Std()+time.Second)
 	defer cancel()
+	s.payments.close()
 	return errors.Join(end, s.site.Stop(stop), s.closeHTTP(stop))
 }
 
@@ -334,11 +366,17 @@ func (s *server) make() (err error) {
 	if err != nil {
 		return err
 	}
-	handler := httpapi.New(s.site, httpapi.Options{
+	if s.payments, err = newPayments(&s.cfg, s.site, s.log, s.trouble.time); err != nil {
+		return err
+	}
+	options := httpapi.Options{
 		Keys: s.cfg.GuardKeys(), Logger: s.log, Registry: s.site.Registry(), Version: versionOf().Version,
 		Deadline: s.cfg.Timing.Request.Std(), Signer: s.signer,
-	})
-	s.http = httpapi.NewServer(s.trouble.over(handler), s.log)
+	}
+	if s.payments != nil {
+		options.Payments = s.payments.api
+	}
+	s.http = httpapi.NewServer(s.trouble.over(s.payments.over(httpapi.New(s.site, options))), s.log)
 	return nil
 }
 

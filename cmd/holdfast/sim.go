@@ -19,6 +19,7 @@ type simFlags struct {
 	slots         bool
 	sites, shards int
 	births, sick  bool
+	trades        bool
 	json          string
 }
 
@@ -48,6 +49,7 @@ gives the same run, byte for byte; a seed that fails prints how to run it again.
 	flags.IntVar(&f.shards, "shards", 0, "`N` shards; 0: drawn from the seed")
 	flags.BoolVar(&f.slots, "slots", false, "slots move between the shards; with --shards 2 or 3")
 	flags.BoolVar(&f.births, "births", false, "the last shard is born while the others are at work; with --shards 2 or 3")
+	flags.BoolVar(&f.trades, "trades", false, "merchants and customers trade; with --shards 2 or 3")
 	flags.IntVar(&f.steps, "steps", 0, "`N` events with faults; 0: drawn from the seed")
 	jsonFlag(cmd, &f.json)
 	return cmd
@@ -72,7 +74,7 @@ func simulate(cmd *cobra.Command, f *simFlags) error {
 	if f.trace && f.seeds != 1 {
 		return badUsage(cmd, errors.New("--trace is for a single seed: leave --seeds out"))
 	}
-	o := sim.Options{Sites: f.sites, Shards: f.shards, Steps: f.steps, Slots: f.slots, Births: f.births, Calm: f.calm, Rot: f.rot, Unrest: f.unrest, Moves: f.moves, Sick: f.sick}
+	o := sim.Options{Sites: f.sites, Shards: f.shards, Steps: f.steps, Slots: f.slots, Births: f.births, Trades: f.trades, Calm: f.calm, Rot: f.rot, Unrest: f.unrest, Moves: f.moves, Sick: f.sick}
 	if f.pebble {
 		o.Disk = sim.PebbleDisk
 	}

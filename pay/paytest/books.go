@@ -146,6 +146,34 @@ func (b *Books) ByIndex(_ context.Context, index, after string, max int) (list [
 	return list[:min(len(list), max)], nil
 }
 
+// Led lists all shards: these books are at one place, which leads everything.
+func (b *Books) Led() (list []holdfast.ShardID) {
+	for i := range b.shards {
+		list = append(list, holdfast.ShardID(i+1))
+	}
+	return list
+}
+
+// Leads reports true.
+func (b *Books) Leads(holdfast.Owner) bool { return true }
+
+// LedByIndex is ByIndex.
+func (b *Books) LedByIndex(ctx context.Context, index, after string, max int) ([]holdfast.Record, error) {
+	return b.ByIndex(ctx, index, after, max)
+}
+
+// ShardByIndex lists the records of one shard that carry an index key.
+func (b *Books) ShardByIndex(_ context.Context, id holdfast.ShardID, index, after string, max int) ([]holdfast.Record, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.reads++
+	list := b.shards[id-1].state.RecentByIndex(index, after, max)
+	for i := range list {
+		list[i].Pending = b.pending[list[i].Key]
+	}
+	return list, nil
+}
+
 // Account implements pay.Books.
 func (b *Books) Account(_ context.Context, id holdfast.AccountID) (holdfast.Account, bool, error) {
 	b.mu.Lock()

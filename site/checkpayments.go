@@ -1,0 +1,64 @@
+package site
+
+import (
+	"fmt"
+	"net/netip"
+	"net/url"
+	"time"
+
+	"holdfast"
+)
+
+// MaxBanks is how many banks there can be.
+const MaxBanks = 16
+
+func (c *Config) checkPayments(k *checker) {
+	p := &c.Payments
+	if p.Public != "" {
+		u, err := url.Parse(p.Public)
+		k.that(err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != "" && (u.Path == "" || u.Path == "/") && u.RawQuery == "" && u.User == nil,
+			"payments.public", "%q is no address of a host alone, for example https://pay.example", p.Public)
+	}
+	_, err := time.LoadLocation(p.Zone)
+	k.that(err == nil && p.Zone != "" && p.Zone != "Local", "payments.zone", "%q is no time zone: write its IANA name, for example Asia/Shanghai", p.Zone)
+	for i, n := range p.NotifyNetworks {
+		_, err := netip.ParsePrefix(n)
+		k.that(err == nil, fmt.Sprintf("payments.notify_networks[%d]", i), "%q is no network: write for example 10.20.0.0/16", n)
+	}
+}
+
+func (c *Config) checkBanks(k *checker) {
+	k.that(len(c.Banks) == 0 || c.Payments.Keys != "", "bank", "there are no payments of people without payments.keys: give it, or leave the banks out")
+	k.that(len(c.Banks) <= MaxBanks, "bank", "there are %d, at most %d are possible", len(c.Banks), MaxBanks)
+	names := map[string]string{}
+	for i := range c.Banks {
+		b, field := &c.Banks[i], fmt.Sprintf("bank[%d]", i)
+		k.that(bankName(b.Name), field+".name", "%q is not 1-%d letters and digits", b.Name, maxBankName)
+		unique(k, names, b.Name, field+".name")
+		u, err := url.Parse(b.URL)
+		k.that(err == nil && (u.Scheme == "https" || u.Scheme == "http") && u.Host != "", field+".url", "%q is no base URL, for example https://bank.example/api", b.URL)
+		k.that(b.Account != "", field+".account", "is missing: the platform's own account at the bank")
+		k.that(b.Initiator != "" && len(b.Initiator) <= 140, field+".initiator", "has %d bytes: want 1-140, the platform's name in messages", len(b.Initiator))
+		_, err = holdfast.ParseAsset(b.Asset)
+		k.that(err == nil, field+".asset", "%q is no currency: write for example CNY", b.Asset)
+		k.that((b.Cert == "") == (b.Key == ""), field+".cert", "give both cert and key, or neither")
+		k.that(b.Late > 0, field+".late", "is missing: the bank's cut-off for late messages, for example \"10m\"")
+		k.that(b.ClockStep >= 0, field+".clock_step", "%s is negative", b.ClockStep)
+		k.that(b.Poll >= 0, field+".poll", "%s is negative", b.Poll)
+		k.that(b.Rescan >= 0, field+".rescan", "%s is negative", b.Rescan)
+		_, err = time.LoadLocation(b.Zone)
+		k.that(err == nil && b.Zone != "Local", field+".zone", "%q is no time zone: write its IANA name, for example Asia/Shanghai", b.Zone)
+	}
+}
+
+const maxBankName = 32
+
+// bankName checks the name of a bank: it stands in keys of records.
+func bankName(s string) bool {
+	ok := len(s) > 0 && len(s) <= maxBankName
+	for i := range len(s) {
+		b := s[i]
+		ok = ok && (b >= '0' && b <= '9' || b >= 'a' && b <= 'z' || b >= 'A' && b <= 'Z')
+	}
+	return ok
+}
