@@ -107,7 +107,7 @@ func payGateway(ctx context.Context, o *Options) (r Result, err error) {
 		return r, err
 	}
 	defer t.http.CloseIdleConnections()
-	r, err = t.measure(ctx, o, length, min(calls, len(t.phones)))
+	r, err = t.measure(ctx, o, length, min(calls, goodCodes*len(t.phones)))
 	if err != nil {
 		return r, err
 	}
@@ -117,6 +117,7 @@ func payGateway(ctx context.Context, o *Options) (r Result, err error) {
 	}
 	signs := math.Round((before + after) / 2)
 	r.Config["rsa_2048_per_s"], r.Config["rsa_share"] = signs, math.Round(1000*r.PerS/signs)/1000
+	r.Config["rsa_2048_per_s_before"], r.Config["rsa_2048_per_s_after"] = math.Round(before), math.Round(after)
 	if err := t.genuine(&r); err != nil {
 		return r, err
 	}
