@@ -187,6 +187,11 @@ func prepare(s Scenario, o Options) (_ *run, err error) {
 	if r.world, err = newWorld(trade, o.Shards); err != nil {
 		return nil, err
 	}
+	if s.commerce {
+		if err := r.world.openMarket(); err != nil {
+			return nil, err
+		}
+	}
 	if s.moves {
 		if err := r.world.settleNomads(s.splits); err != nil {
 			return nil, err
@@ -271,6 +276,9 @@ func (r *run) begin(ctx context.Context) (err error) {
 	if err := r.load.settle(ctx, r.world, r.world.funding(rounds, ids(r.rand, time.Now()))); err != nil {
 		return err
 	}
+	if err := r.register(ctx); err != nil {
+		return err
+	}
 	if err := r.fleet.place(ctx); err != nil {
 		return err
 	}
@@ -279,6 +287,21 @@ func (r *run) begin(ctx context.Context) (err error) {
 	}
 	r.view.say("waiting until every shard is led from its home")
 	return r.fleet.settled(ctx)
+}
+
+// register makes merchants and customers known to the platform, where people pay.
+func (r *run) register(ctx context.Context) error {
+	if r.world.market == nil {
+		return nil
+	}
+	r.load.market = r.world
+	buyers := r.world.buyers(r.o.Events)
+	said := func(done, all int) { r.view.say(fmt.Sprintf("registering merchants and customers: %d of %d", done, all)) }
+	said(0, len(buyers)+len(r.world.market.sellers))
+	if err := r.load.register(ctx, r.world, buyers, said); err != nil {
+		return fmt.Errorf("register merchants and customers: %w", err)
+	}
+	return nil
 }
 
 // strand prepares the clients on the wrong side of a cut.
@@ -341,7 +364,7 @@ func (r *run) startClock() {
 
 // judge proves what became of the payments, and puts everything together.
 func (r *run) judge(ctx context.Context, broken []error) *Evidence {
-	p := &prover{fleet: r.fleet.final(), world: r.world, load: r.load, book: r.book, say: r.view.say}
+	p := &prover{home: r.fleet.final(), bank: r.fleet.bank, fleet: r.fleet.final(), buyers: r.world.buyers(r.o.Events), world: r.world, load: r.load, book: r.book, say: r.view.say}
 	var sworn testimony
 	if r.o.Sign {
 		asked, closeAll, err := p.fleet.swear(&sworn)
