@@ -61,7 +61,7 @@ func serveSandbox(ctx context.Context, t *testing.T, dir string) (stop func()) {
 	t.Helper()
 	cmd := exec.CommandContext(ctx, "holdfast", "serve", "--sandbox", "--listen", "127.0.0.1:0")
 	cmd.Dir = dir
-	heard := newListener("for your own")
+	heard := newListener("Ctrl-C stops it")
 	cmd.Stdout, cmd.Stderr = heard, heard
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)

@@ -103,7 +103,7 @@ func serve(cmd *cobra.Command, f *serveFlags) error {
 		if err != nil {
 			return err
 		}
-		greet(cmd.OutOrStdout(), s, first, f.config == "", took)
+		greet(cmd.OutOrStdout(), s, first, f.config == "" && box == nil, took)
 		if box != nil {
 			greetSandbox(cmd.OutOrStdout(), box.file, &made)
 		}
