@@ -55,7 +55,7 @@ func (s *Scenario) Fit(o *Options, asked func(option string) bool) {
 const entriesPerCore = 110
 
 // tradeShare is how many trades can be paid for a plain order: a trade reads and writes records of both sides, and has a fee.
-const tradeShare = 0.5
+const tradeShare = 0.3
 
 // bearable is as much of a rate of orders as the machine bears without becoming what is measured. An order from one shard to another is
 // three entries in logs (depart, land, settle), and of n shards all but one n-th of the orders are. Orders of one shard share

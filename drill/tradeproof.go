@@ -67,7 +67,7 @@ func (s *sums) add(a holdfast.Amount) { s.amount, s.lines = s.amount+a, s.lines+
 
 func (s sums) String() string { return fmt.Sprintf("%d pence in %d lines", s.amount, s.lines) }
 
-// compareTrades holds what one site says against what must be there. nobody is told of what is done beside that.
+// compareTrades holds what one site says against what must be there, and nothing besides.
 func compareTrades(sales map[tradeKey]*sale, seen *tradesSeen) (found []tradeFault) {
 	bad := func(k tradeKey, kind tradeFaultKind, format string, args ...any) {
 		found = append(found, tradeFault{k, kind, fmt.Sprintf(format, args...)})
@@ -106,6 +106,15 @@ func compareTrades(sales map[tradeKey]*sale, seen *tradesSeen) (found []tradeFau
 		}
 		found = append(found, s.compareEntries(e)...)
 		delete(refunds, k)
+	}
+	asked := map[holdfast.Ref]bool{}
+	for k := range sales {
+		asked[k.ref()] = true
+	}
+	for ref, e := range seen.entries {
+		if !asked[ref] {
+			bad(tradeKey{number: ref.String()}, tradeUnasked, "entries with this reference belong to no trade that was acknowledged: %+v", *e)
+		}
 	}
 	for k := range refunds {
 		bad(k, tradeUnasked, "a refund of a trade that is not there")
@@ -300,8 +309,8 @@ func (p *prover) readTrades(ctx context.Context, c *client.Client) (seen tradesS
 			return seen, x.err
 		}
 		seen.trades = append(seen.trades, x.trades...)
-		seen.sort(sellers[i].settlement(), x.lines[0], func(e *entries) (in, out *sums) { return &e.earned, &e.givenBack })
-		seen.sort(sellers[i].fees(), x.lines[1], func(e *entries) (in, out *sums) { return &e.fee, &e.feeBack })
+		seen.sort(x.lines[0], func(e *entries) (in, out *sums) { return &e.earned, &e.givenBack })
+		seen.sort(x.lines[1], func(e *entries) (in, out *sums) { return &e.fee, &e.feeBack })
 	}
 	for i := range seen.trades {
 		v := &seen.trades[i]
@@ -325,29 +334,23 @@ func (p *prover) readTrades(ctx context.Context, c *client.Client) (seen tradesS
 	return seen, nil
 }
 
-// sort adds the lines of a statement to the entries of the trades that they name. What goes to another shard is held first, and posted when it
-// has arrived: the post counts.
-func (seen *tradesSeen) sort(account holdfast.AccountID, lines []client.Line, sides func(*entries) (in, out *sums)) {
-	held := map[holdfast.ID]*client.Line{}
+// sort adds what the lines of a statement, newest first, have posted to the entries of the trades that they name. What that is is told by the totals
+// of the account behind each line. What goes to another shard stands there twice: as it is held, and posted when it has arrived.
+func (seen *tradesSeen) sort(lines []client.Line, sides func(*entries) (in, out *sums)) {
+	refs := map[holdfast.ID]holdfast.Ref{}
 	for i := range lines {
-		if lines[i].Kind == holdfast.Hold {
-			held[lines[i].ID] = &lines[i]
-		}
+		refs[lines[i].ID] = lines[i].Ref
 	}
-	for i := range lines {
-		l := &lines[i]
-		ref, amount := l.Ref, l.Amount
-		switch l.Kind {
-		case holdfast.Immediate:
-		case holdfast.Post:
-			if h := held[l.Transfer.Hold]; h != nil {
-				ref = h.Ref
-				if amount == 0 {
-					amount = h.Amount
-				}
-			}
-		default:
+	var before client.Line // before the oldest there was nothing
+	for _, l := range slices.Backward(lines) {
+		came, went := l.CreditsPosted-before.CreditsPosted, l.DebitsPosted-before.DebitsPosted
+		before = l
+		if came == 0 && went == 0 {
 			continue
+		}
+		ref := l.Ref
+		if l.Kind == holdfast.Post {
+			ref = refs[l.Transfer.Hold]
 		}
 		e := seen.entries[ref]
 		if e == nil {
@@ -355,10 +358,11 @@ func (seen *tradesSeen) sort(account holdfast.AccountID, lines []client.Line, si
 			seen.entries[ref] = e
 		}
 		in, out := sides(e)
-		if l.Credit == account {
-			in.add(amount)
-		} else {
-			out.add(amount)
+		if came != 0 {
+			in.add(came)
+		}
+		if went != 0 {
+			out.add(went)
 		}
 	}
 }
