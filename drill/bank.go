@@ -20,7 +20,7 @@ const (
 	bankAccount = "6222020000000000018"
 	bankAsset   = "GBP"
 	bankName    = "testbank"
-	bankFloat   = "100000000000" // what is on it when the drill begins, in pence: the money that the customers have
+	bankFloat   = "100000000000"   // what is on it when the drill begins, in pence: the money that the customers have
 	bankLate    = 20 * time.Second // its cut-off for late messages
 )
 

@@ -36,7 +36,7 @@ func (s *seller) has(p holdfast.Purpose) holdfast.AccountID {
 var (
 	fees    = holdfast.MustPurpose("fee")
 	kept    = []holdfast.Purpose{holdfast.MustPurpose("escrow"), holdfast.MustPurpose("royalty"), holdfast.MustPurpose("outgoing")} // of a merchant
-	apart   = []holdfast.Purpose{holdfast.MustPurpose("frozen"), holdfast.MustPurpose("outgoing")}                                   // of a customer
+	apart   = []holdfast.Purpose{holdfast.MustPurpose("frozen"), holdfast.MustPurpose("outgoing")}                                  // of a customer
 	tradeAt = "Europe/London"                                                                                                       // where the orders were recorded
 )
 

@@ -43,9 +43,9 @@ type prover struct {
 	buyers []holdfast.Owner // registered with the platform
 	sales  map[tradeKey]*sale
 	world  *world
-	load  *load
-	book  *book
-	say   func(phase string)
+	load   *load
+	book   *book
+	say    func(phase string)
 	proven
 }
 

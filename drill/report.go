@@ -258,6 +258,10 @@ func tiles(e *Evidence) []tile {
 			zero(boolInt(stay > e.StayBound)),
 		})
 	}
+	if t := e.Trades; t != nil {
+		list = append(list, tile{"£" + inPounds(t.Paid), fmt.Sprintf("paid in %s by %s", plural(t.Trades, "trade"), plural(t.Customers, "customer")), ""},
+			tile{"£" + inPounds(t.Booked), fmt.Sprintf("settled with %s, of £%s earned", plural(t.Settled, "merchant"), inPounds(t.Earned)), zero(boolInt(t.Booked != t.Earned))})
+	}
 	return append(list, []tile{
 		{thousands(int64(failed)), "requests without an answer", zero(failed)},
 		{fmt.Sprintf("%.1f ms", r.Latency.P50), fmt.Sprintf("half were answered in; 99 %% in %.0f ms", r.Latency.P99), ""},

@@ -101,6 +101,7 @@ type Evidence struct {
 	Forecast []*Comparison  // of the faults of which the fleet said something
 	Signed   *evidence.Run  // nil: Options.Sign was not set
 	Stranded *Stranded      // nil: nobody was on the wrong side
+	Trades   *Trades        // nil: orders were plain transfers
 	Checks   []Check
 	Sites    []string
 	Bound    time.Duration // the longest pause that passes
@@ -296,7 +297,9 @@ func (r *run) register(ctx context.Context) error {
 	}
 	r.load.market = r.world
 	buyers := r.world.buyers(r.o.Events)
-	said := func(done, all int) { r.view.say(fmt.Sprintf("registering merchants and customers: %d of %d", done, all)) }
+	said := func(done, all int) {
+		r.view.say(fmt.Sprintf("registering merchants and customers: %d of %d", done, all))
+	}
 	said(0, len(buyers)+len(r.world.market.sellers))
 	if err := r.load.register(ctx, r.world, buyers, said); err != nil {
 		return fmt.Errorf("register merchants and customers: %w", err)
@@ -385,7 +388,7 @@ func (r *run) judge(ctx context.Context, broken []error) *Evidence {
 	broken = append(broken, err)
 	samples, _ := r.book.samples(0)
 	e := &Evidence{
-		Signed:   signed,
+		Signed: signed, Trades: p.trades,
 		Scenario: r.scenario, Samples: samples, Faults: r.stage.history(), Reigns: r.throne.history(),
 		Checks: p.checks, Bound: r.scenario.Bound(r.o.RTT), StayBound: r.scenario.StayBound(r.o.RTT), ProbeGap: r.o.probeGap(), Length: r.view.length(), Started: r.started, Machine: machine(r.o.Version),
 	}

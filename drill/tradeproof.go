@@ -15,18 +15,40 @@ import (
 
 // Trades is what became of the trades of a drill in which people pay. Amounts are in pence.
 type Trades struct {
-	Merchants int             `json:"merchants"`
-	Customers int             `json:"customers"` // who have paid
-	Trades    int             `json:"trades"`    // paid
-	Paid      holdfast.Amount `json:"paid"`
-	Refunds   int             `json:"refunds"`
-	Refunded  holdfast.Amount `json:"refunded"`
-	Fees      holdfast.Amount `json:"fees"`    // taken, less given back
-	Earned    holdfast.Amount `json:"earned"`  // by all merchants: paid, less refunds and fees
-	Asked     int             `json:"asked"`   // again: unknown at their deadline
-	Settled   int             `json:"settled"` // merchants whose day has been settled
-	Payout    holdfast.Amount `json:"payout"`  // ordered at their banks by the settlement
-	Booked    holdfast.Amount `json:"booked"`  // what the bank says it has paid
+	Merchants int
+	Customers int // who have paid
+	Trades    int // paid
+	Paid      holdfast.Amount
+	Refunds   int
+	Refunded  holdfast.Amount
+	Fees      holdfast.Amount // taken, less given back
+	Earned    holdfast.Amount // by all merchants: paid, less refunds and fees
+	Asked     int             // again: unknown at their deadline
+	Settled   int             // merchants whose day has been settled
+	Payout    holdfast.Amount // ordered at their bank by the settlement
+	Booked    holdfast.Amount // what the bank says it has paid
+}
+
+// Lines tell of the trades in words.
+func (t *Trades) Lines() []string {
+	return []string{
+		fmt.Sprintf("%s have paid £%s to %s in %s; %s gave back £%s", plural(t.Customers, "customer"), inPounds(t.Paid), plural(t.Merchants, "merchant"),
+			plural(t.Trades, "trade"), plural(t.Refunds, "refund"), inPounds(t.Refunded)),
+		fmt.Sprintf("the platform has £%s in fees, the merchants have earned £%s", inPounds(t.Fees), inPounds(t.Earned)),
+		fmt.Sprintf("the next morning %s were settled by the sites: £%s paid out, £%s booked at the bank", plural(t.Settled, "merchant"), inPounds(t.Payout), inPounds(t.Booked)),
+	}
+}
+
+// Rows are the same as a table.
+func (t *Trades) Rows() []Fact {
+	return []Fact{
+		{"paid", fmt.Sprintf("£%s in %s, by %s to %s", inPounds(t.Paid), plural(t.Trades, "trade"), plural(t.Customers, "customer"), plural(t.Merchants, "merchant"))},
+		{"given back", fmt.Sprintf("£%s in %s", inPounds(t.Refunded), plural(t.Refunds, "refund"))},
+		{"fees", fmt.Sprintf("£%s, less what was returned with refunds", inPounds(t.Fees))},
+		{"earned", fmt.Sprintf("£%s by the merchants", inPounds(t.Earned))},
+		{"settled", fmt.Sprintf("£%s to %s, the next morning, by the sites themselves", inPounds(t.Payout), plural(t.Settled, "merchant"))},
+		{"at the bank", fmt.Sprintf("£%s booked", inPounds(t.Booked))},
+	}
 }
 
 // tradeFault is what is wrong with a trade.

@@ -39,7 +39,9 @@ func (k tradeKey) ref() holdfast.Ref {
 	return holdfast.Ref(sum[:len(holdfast.Ref{})])
 }
 
-func (k tradeKey) String() string { return fmt.Sprintf("trade %s of merchant %s", k.number, k.merchant) }
+func (k tradeKey) String() string {
+	return fmt.Sprintf("trade %s of merchant %s", k.number, k.merchant)
+}
 
 func (d *deal) refund() bool { return d.request != "" }
 

@@ -24,6 +24,11 @@ func printEvidence(w io.Writer, e *drill.Evidence) {
 	if e.Load != "" {
 		fmt.Fprintf(w, "  %s\n", e.Load)
 	}
+	if e.Trades != nil {
+		for _, line := range e.Trades.Lines() {
+			fmt.Fprintf(w, "  %s\n", line)
+		}
+	}
 	fmt.Fprintf(w, "\n%s\n", p.bold("What was proved"))
 	width := 0
 	for _, c := range e.Checks {
