@@ -108,12 +108,10 @@ func answered(err error) (holdfast.Status, string) {
 	switch {
 	case err == nil:
 		return holdfast.Done, ""
-	case errors.Is(err, client.ErrUnknown):
+	case errors.Is(err, client.ErrUnknown) || errors.As(err, &e) && e.Code == "outcome-unknown":
 		return holdfast.Unknown, ""
 	case !errors.As(err, &e) || e.Status >= http.StatusInternalServerError || e.Status == http.StatusTooManyRequests:
 		return holdfast.NotExecuted, ""
-	case e.Code == "outcome-unknown":
-		return holdfast.Unknown, ""
 	}
 	return holdfast.Refused, e.Code
 }

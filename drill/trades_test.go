@@ -247,7 +247,7 @@ func TestAnswered(t *testing.T) {
 	}{
 		{nil, holdfast.Done, ""},
 		{fmt.Errorf("%w; no site answers", client.ErrUnknown), holdfast.Unknown, ""},
-		{&client.Error{Status: 202, Code: "outcome-unknown"}, holdfast.Unknown, ""},
+		{&client.Error{Status: 504, Code: "outcome-unknown"}, holdfast.Unknown, ""},
 		{&client.Error{Status: 422, Code: "refund-too-much"}, holdfast.Refused, "refund-too-much"},
 		{&client.Error{Status: 503, Code: "no-quorum"}, holdfast.NotExecuted, ""},
 		{&client.Error{Status: 429, Code: "busy"}, holdfast.NotExecuted, ""},
