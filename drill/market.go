@@ -164,8 +164,7 @@ func (l *load) together(ctx context.Context, todo []func(context.Context, *clien
 	take := func() int {
 		mu.Lock()
 		defer mu.Unlock()
-		next++
-		if next%100 == 0 {
+		if next++; next%100 == 0 && next < len(todo) {
 			said(next, len(todo))
 		}
 		return next - 1
