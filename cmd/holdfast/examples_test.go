@@ -57,6 +57,8 @@ var long = map[string]string{
 	"holdfast testbank --listen 127.0.0.1:9200 --control 127.0.0.1:9201 --data testbank-data " +
 		"--account 6222020000000000018:CNY:100000000": "it runs until it is stopped: TestTestBankSurvivesKill runs one",
 	"holdfast bench idle --shards 64 --json out/bench-idle.json": "two minutes",
+	"holdfast sandbox code":              "a sandbox that runs: TestSandbox runs it",
+	"holdfast sandbox pay --amount 8.88": "a sandbox that runs: TestSandbox runs it",
 }
 
 // TestHelpExamples executes every example of every --help, against a site that runs.
