@@ -253,8 +253,12 @@ func (p *prover) reconcile(ctx context.Context) error {
 		p.note(found)
 	}
 	p.penniesRight = wrong == 0
-	p.add("Every balance is right to the penny", wrong == 0, "%s accounts × %d sites recomputed from the data: %d differ",
-		thousands(int64(len(p.accounts()))), len(p.fleet.sites), wrong)
+	whose := ""
+	if p.world.market != nil {
+		whose = ", those of every customer, merchant and fee among them,"
+	}
+	p.add("Every balance is right to the penny", wrong == 0, "%s accounts%s × %d sites recomputed from the data: %d differ",
+		thousands(int64(len(p.accounts()))), whose, len(p.fleet.sites), wrong)
 	return nil
 }
 
