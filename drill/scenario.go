@@ -226,7 +226,7 @@ var scenarios = withSick([]Scenario{
 
 // demoScenario is what "holdfast demo" plays.
 var demoScenario = Scenario{
-	Name: "demo", Story: "One of two carriers is cut everywhere, and nothing happens; then the site that leads is cut off; later another site is killed and started again.",
+	Name: "demo", Story: "Customers pay merchants. One of two carriers is cut everywhere, and nothing happens; then the site that leads is cut off; later another site is killed and started again.",
 	Load: DemoLoad, least: 10 * time.Second, bound: demoBound, stay: demoStay, play: playDemo, Carriers: 2, commerce: true,
 }
 

@@ -72,8 +72,12 @@ func printFaults(w io.Writer, p paint, e *drill.Evidence) {
 func printVerdict(w io.Writer, p paint, e *drill.Evidence) {
 	r := &e.Result
 	if r.Passed() {
-		fmt.Fprintf(w, "\n  %s  %s: %s payments acknowledged, none lost, none doubled, none altered.\n\n",
-			p.good(" PASS "), r.Scenario, thousands(r.Payments.Acknowledged))
+		trades := ""
+		if t := e.Trades; t != nil {
+			trades = fmt.Sprintf(", %s and %s among them", plural(t.Trades, "trade"), plural(t.Refunds, "refund"))
+		}
+		fmt.Fprintf(w, "\n  %s  %s: %s payments acknowledged%s: none lost, none doubled, none altered.\n\n",
+			p.good(" PASS "), r.Scenario, thousands(r.Payments.Acknowledged), trades)
 		return
 	}
 	fmt.Fprintf(w, "\n  %s  %s\n", p.alarm(" FAIL "), r.Scenario)
