@@ -38,6 +38,7 @@ type Options struct {
 	bare     bool            // no cables: sites dial each other directly
 	rehearse bool            // sites make trouble for themselves when they are told to
 	commerce bool            // there are payments of people, and a bank
+	tills    bool            // there are payments of people
 }
 
 // AllEvents replays every recorded event once, whatever the rate; of a load that is shorter than the scenario has it, a share of

@@ -467,6 +467,10 @@ func TestMerchantsAppsAndShops(t *testing.T) {
 	if w.must(err); len(app.ID) != 16 || back.Merchant != m || back.PublicKey != "der" || back.Permissions[0] != "alipay.trade.pay" {
 		t.Errorf("%+v", back)
 	}
+	again, err := w.cashier.PutApp(w.ctx, m, 2, pay.App{PublicKey: "der 2", PlatformKey: "key-2"}, w.tick()) // asked for at two sites at once
+	if w.must(err); again.PlatformKey != "key-1" || again.PublicKey != "der 2" {
+		t.Errorf("an app loses the key that its merchant knows: %+v", again)
+	}
 	w.must(w.cashier.PutShop(w.ctx, m, pay.Shop{ID: "s1", Name: "one", Tills: []string{"t1"}}, w.tick()))
 	w.must(only(w.cashier.Shop(w.ctx, m, "s1", "t1")))
 	w.refused(pay.ShopUnknown, only(w.cashier.Shop(w.ctx, m, "s1", "t2")))

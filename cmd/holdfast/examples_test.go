@@ -27,6 +27,7 @@ var long = map[string]string{
 	"holdfast drill run all --json out/drills.json --report out/drills.html --evidence out/evidence.json.gz":                            "minutes",
 	"holdfast bench commit --json out/bench-commit.json":                                                                                "minutes, and gigabytes",
 	"holdfast bench commit --only 3-site-mixed":                                                                                         "half a minute",
+	"holdfast bench pay --json out/bench-pay.json":                                                                                      "minutes",
 	"holdfast bench restart --json out/bench-restart.json":                                                                              "minutes, and gigabytes",
 	"holdfast bench history --json out/bench-history.json":                                                                              "minutes, and 25 gigabytes",
 	"holdfast site add 4 --name beijing --city beijing --address 10.0.0.4:7001 --address 10.1.0.4:7001":                                 "a fleet of three: TestSitesOfProcesses runs it",
