@@ -45,12 +45,18 @@ func earned(sales map[tradeKey]*sale, m *market) map[holdfast.Owner]*earnings {
 // be several.
 func (e *earnings) differs(list []client.Settlement) string {
 	var had earnings
-	var net, payout, other holdfast.Amount
+	var net, other, carried holdfast.Amount
+	var unpaid string
 	for i := range list {
 		s := &list[i]
 		had.payments, had.refunds = had.payments+s.Payments, had.refunds+s.Refunds
 		had.paid, had.refunded, had.fees = had.paid+s.Paid, had.refunded+s.Refunded, had.fees+s.Fees
-		net, payout, other = net+s.Net, payout+s.Payout, other+s.Other
+		net, other = net+s.Net, other+s.Other
+		carried += s.Net
+		if due := max(0, carried); s.Payout != due && unpaid == "" {
+			unpaid = fmt.Sprintf("%d pence of %s are paid out, and should be %d", s.Payout, s.Day, due)
+		}
+		carried -= s.Payout
 	}
 	switch {
 	case had != *e:
@@ -58,10 +64,8 @@ func (e *earnings) differs(list []client.Settlement) string {
 			had.payments, had.paid, had.refunds, had.refunded, had.fees, e.payments, e.paid, e.refunds, e.refunded, e.fees)
 	case net != e.net() || other != 0:
 		return fmt.Sprintf("the net is %d pence with %d of something else, and should be %d", net, other, e.net())
-	case payout != max(0, e.net()):
-		return fmt.Sprintf("%d pence are paid out, and should be %d", payout, e.net())
 	}
-	return ""
+	return unpaid
 }
 
 // settlement sets the clocks of all sites ahead, waits until the day of every merchant has been settled by the platform itself, and compares that
@@ -99,8 +103,7 @@ func (p *prover) nextMorning() error {
 	return nil
 }
 
-// settledDays waits until there is a settlement of as many payments as there were of each merchant, or the time is over. What is missing is
-// found by comparing.
+// settledDays waits until the days of every merchant are settled as they must be, or the time is over. What is wrong then is found by comparing.
 func (p *prover) settledDays(ctx context.Context, want map[holdfast.Owner]*earnings) (map[holdfast.Owner][]client.Settlement, error) {
 	type answer struct {
 		list []client.Settlement
@@ -118,12 +121,9 @@ func (p *prover) settledDays(ctx context.Context, want map[holdfast.Owner]*earni
 		})
 		days, whole, errs := map[holdfast.Owner][]client.Settlement{}, true, []error{}
 		for i := range answers {
-			owner, payments := p.world.market.sellers[i].owner, uint32(0)
+			owner := p.world.market.sellers[i].owner
 			days[owner] = answers[i].list
-			for _, s := range answers[i].list {
-				payments += s.Payments
-			}
-			whole, errs = whole && payments >= want[owner].payments, append(errs, answers[i].err)
+			whole, errs = whole && want[owner].differs(answers[i].list) == "", append(errs, answers[i].err)
 		}
 		if err := errors.Join(errs...); err != nil {
 			return nil, err

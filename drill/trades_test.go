@@ -182,6 +182,16 @@ func TestSettlementFaults(t *testing.T) {
 	if want[owner].differs(nil) == "" {
 		t.Error("a day that was not settled is not found")
 	}
+	first, second := s.days[owner][0], client.Settlement{Merchant: owner, Asset: pounds}
+	first.Refunds, first.Refunded, first.Net, first.Payout = first.Refunds-1, first.Refunded-40, first.Net+40, first.Payout+40
+	second.Refunds, second.Refunded, second.Net = 1, 40, -40
+	two := *want[owner]
+	if two.refunds == 0 {
+		t.Fatal("the merchant of the first trade has no refund")
+	}
+	if what := two.differs([]client.Settlement{first, second}); what != "" {
+		t.Errorf("a refund of the next day, which is carried: %s", what)
+	}
 	half := s.days[owner][0]
 	if want[owner].differs([]client.Settlement{half, half}) == "" {
 		t.Error("a day that was settled twice is not found")
