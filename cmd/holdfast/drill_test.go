@@ -76,7 +76,7 @@ func TestEvidenceOfShards(t *testing.T) {
 	defer cancel()
 	dir := t.TempDir()
 	signed := filepath.Join(dir, "evidence.json.gz")
-	cmd := exec.CommandContext(ctx, "holdfast", "drill", "run", "site-kill", "--shards", "3", "--rate", "100", "--json", "-", "--evidence", signed)
+	cmd := exec.CommandContext(ctx, "holdfast", "drill", "run", "site-kill", "--shards", "2", "--rate", "100", "--json", "-", "--evidence", signed)
 	cmd.Env = append(os.Environ(), "TMPDIR="+dir)
 	errs := newListener("never said")
 	cmd.Stderr = errs
@@ -84,11 +84,11 @@ func TestEvidenceOfShards(t *testing.T) {
 	if err != nil && cmd.ProcessState == nil {
 		t.Fatal(err)
 	}
-	if r := keptPromises(t, out, errs.String()); r.Shards != 3 || r.Carriers != 2 || r.Payments.Acknowledged < 3000 {
+	if r := keptPromises(t, out, errs.String()); r.Shards != 2 || r.Carriers != 2 || r.Payments.Acknowledged < 3000 {
 		t.Errorf("%d shards, %d carriers, %d acknowledged", r.Shards, r.Carriers, r.Payments.Acknowledged)
 	}
 	checkStands(ctx, t, signed)
-	crosses := func(x *evidence.Receipt) bool { return x.Debit.Owner.Slot()*3/1000 != x.Credit.Owner.Slot()*3/1000 }
+	crosses := func(x *evidence.Receipt) bool { return x.Debit.Owner.Slot()*2/1000 != x.Credit.Owner.Slot()*2/1000 }
 	if ways := checkTampered(ctx, t, signed, crosses, false); ways < 4 {
 		t.Errorf("the evidence was changed in %d ways, a page of a statement is missing in none", ways)
 	}
