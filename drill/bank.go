@@ -20,7 +20,8 @@ const (
 	bankAccount = "6222020000000000018"
 	bankAsset   = "GBP"
 	bankName    = "testbank"
-	bankLate    = 10 * time.Second // its cut-off for late messages
+	bankFloat   = "100000000000"   // what is on it when the drill begins, in pence: the money that the customers have
+	bankLate    = 20 * time.Second // its cut-off for late messages
 )
 
 // testBank is the bank of a drill: a process of its own, with a journal, that can be told to misbehave.
@@ -57,7 +58,7 @@ func (f *fleet) openShop(program string, configs []site.Config) error {
 	f.bank = &testBank{url: "http://" + ports[0], control: "http://" + ports[1], proc: &process{
 		spawn: f.spawn, program: program, logFile: filepath.Join(f.dir, "bank.log"), args: []string{
 			"testbank", "--listen", ports[0], "--control", ports[1], "--data", filepath.Join(f.dir, "bank"),
-			"--account", bankAccount + ":" + bankAsset + ":0", "--late", bankLate.String(),
+			"--account", bankAccount + ":" + bankAsset + ":" + bankFloat, "--late", bankLate.String(),
 		},
 	}}
 	for i := range configs {

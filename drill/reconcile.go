@@ -30,17 +30,22 @@ type proven struct {
 	booksBalanced                      bool
 	replicasAgree                      bool
 	linearizable                       bool
+	trades                             *Trades // nil: there were none
 	checks                             []Check
 	findings                           []string // what has no field of its own in a result
 }
 
 // prover asks the sites for everything that is in the book. All of them survive in the end: what was killed is back.
 type prover struct {
-	fleet *fleet
-	world *world
-	load  *load
-	book  *book
-	say   func(phase string)
+	home   *fleet // asked without signatures
+	bank   *testBank
+	fleet  *fleet
+	buyers []holdfast.Owner // registered with the platform
+	sales  map[tradeKey]*sale
+	world  *world
+	load   *load
+	book   *book
+	say    func(phase string)
 	proven
 }
 
@@ -68,16 +73,23 @@ func (p *prover) prove(ctx context.Context, id func() holdfast.ID) error {
 	p.lost, p.duplicated = map[holdfast.ID]string{}, map[holdfast.ID]string{}
 	p.altered, p.phantom = map[holdfast.ID]string{}, map[holdfast.ID]string{}
 	for _, step := range []struct {
-		name string
-		do   func(context.Context) error
+		name   string
+		do     func(context.Context) error
+		trades bool // only where people pay
 	}{
-		{"waiting until every site takes payments again", func(ctx context.Context) error { return p.liveness(ctx, id) }},
-		{"waiting until every payment between shards has arrived", p.arrival},
-		{"comparing the replicas", p.agreement},
-		{"reading every payment back from every site", p.reconcile},
-		{"auditing the books", p.audit},
-		{"putting all answers into one order", p.order},
+		{"waiting until every site takes payments again", func(ctx context.Context) error { return p.liveness(ctx, id) }, false},
+		{"asking for every trade of which nothing is known", p.resolve, true},
+		{"waiting until every payment between shards has arrived", p.arrival, false},
+		{"comparing the replicas", p.agreement, false},
+		{"reading every trade and refund back from every site", p.tradesBack, true},
+		{"reading every payment back from every site", p.reconcile, false},
+		{"auditing the books", p.audit, false},
+		{"putting all answers into one order", p.order, false},
+		{"setting the clocks ahead, so that the day of the merchants is over, and waiting for their settlement", p.settlement, true},
 	} {
+		if p.world.market == nil && step.trades {
+			continue
+		}
 		p.say(step.name)
 		if err := step.do(ctx); err != nil {
 			return fmt.Errorf("%s: %w", step.name, err)
@@ -217,6 +229,7 @@ func (p *prover) reconcile(ctx context.Context) error {
 		sites[i] = newReading(p.book, m.own, p.world.paid())
 		wg.Go(func() {
 			if errs[i] = sites[i].all(ctx); errs[i] == nil {
+				p.addSales(&sites[i].totals)
 				balances[i], errs[i] = p.balancesAt(ctx, m, sites[i].totals.accounts)
 			}
 			if errs[i] != nil {
@@ -240,8 +253,12 @@ func (p *prover) reconcile(ctx context.Context) error {
 		p.note(found)
 	}
 	p.penniesRight = wrong == 0
-	p.add("Every balance is right to the penny", wrong == 0, "%s accounts × %d sites recomputed from the data: %d differ",
-		thousands(int64(len(p.accounts()))), len(p.fleet.sites), wrong)
+	whose := ""
+	if p.world.market != nil {
+		whose = ", those of every customer, merchant and fee among them,"
+	}
+	p.add("Every balance is right to the penny", wrong == 0, "%s accounts%s × %d sites recomputed from the data: %d differ",
+		thousands(int64(len(p.accounts()))), whose, len(p.fleet.sites), wrong)
 	return nil
 }
 
@@ -341,6 +358,9 @@ func (p *prover) accounts() (all []holdfast.AccountID) {
 	}
 	for _, name := range p.world.trade.Customers {
 		all = append(all, p.world.customers[name])
+	}
+	if p.world.market != nil {
+		all = append(all, p.world.marketAccounts(p.buyers)...)
 	}
 	if n := p.world.nomads; n != nil {
 		all = append(append(all, n.savers...), n.payers...)

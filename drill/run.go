@@ -102,6 +102,7 @@ type Evidence struct {
 	Forecast []*Comparison  // of the faults of which the fleet said something
 	Signed   *evidence.Run  // nil: Options.Sign was not set
 	Stranded *Stranded      // nil: nobody was on the wrong side
+	Trades   *Trades        // nil: orders were plain transfers
 	Checks   []Check
 	Sites    []string
 	Bound    time.Duration // the longest pause that passes
@@ -188,6 +189,11 @@ func prepare(s Scenario, o Options) (_ *run, err error) {
 	if r.world, err = newWorld(trade, o.Shards); err != nil {
 		return nil, err
 	}
+	if s.commerce {
+		if err := r.world.openMarket(); err != nil {
+			return nil, err
+		}
+	}
 	if s.moves {
 		if err := r.world.settleNomads(s.splits); err != nil {
 			return nil, err
@@ -272,6 +278,9 @@ func (r *run) begin(ctx context.Context) (err error) {
 	if err := r.load.settle(ctx, r.world, r.world.funding(rounds, ids(r.rand, time.Now()))); err != nil {
 		return err
 	}
+	if err := r.register(ctx); err != nil {
+		return err
+	}
 	if err := r.fleet.place(ctx); err != nil {
 		return err
 	}
@@ -280,6 +289,23 @@ func (r *run) begin(ctx context.Context) (err error) {
 	}
 	r.view.say("waiting until every shard is led from its home")
 	return r.fleet.settled(ctx)
+}
+
+// register makes merchants and customers known to the platform, where people pay.
+func (r *run) register(ctx context.Context) error {
+	if r.world.market == nil {
+		return nil
+	}
+	r.load.market = r.world
+	buyers := r.world.buyers(r.o.Events)
+	said := func(done, all int) {
+		r.view.say(fmt.Sprintf("registering merchants and customers: %d of %d", done, all))
+	}
+	said(0, len(buyers)+len(r.world.market.sellers))
+	if err := r.load.register(ctx, r.world, buyers, said); err != nil {
+		return fmt.Errorf("register merchants and customers: %w", err)
+	}
+	return nil
 }
 
 // strand prepares the clients on the wrong side of a cut.
@@ -342,7 +368,7 @@ func (r *run) startClock() {
 
 // judge proves what became of the payments, and puts everything together.
 func (r *run) judge(ctx context.Context, broken []error) *Evidence {
-	p := &prover{fleet: r.fleet.final(), world: r.world, load: r.load, book: r.book, say: r.view.say}
+	p := &prover{home: r.fleet.final(), bank: r.fleet.bank, fleet: r.fleet.final(), buyers: r.world.buyers(r.o.Events), world: r.world, load: r.load, book: r.book, say: r.view.say}
 	var sworn testimony
 	if r.o.Sign {
 		asked, closeAll, err := p.fleet.swear(&sworn)
@@ -363,7 +389,7 @@ func (r *run) judge(ctx context.Context, broken []error) *Evidence {
 	broken = append(broken, err)
 	samples, _ := r.book.samples(0)
 	e := &Evidence{
-		Signed:   signed,
+		Signed: signed, Trades: p.trades,
 		Scenario: r.scenario, Samples: samples, Faults: r.stage.history(), Reigns: r.throne.history(),
 		Checks: p.checks, Bound: r.scenario.Bound(r.o.RTT), StayBound: r.scenario.StayBound(r.o.RTT), ProbeGap: r.o.probeGap(), Length: r.view.length(), Started: r.started, Machine: machine(r.o.Version),
 	}

@@ -76,7 +76,7 @@ func (c *Cashier) refund(ctx context.Context, ask RefundAsk, now holdfast.Time) 
 				return nil // others have given back the last of it
 			}
 		}
-		d := draft{at: now, code: moveRefund}
+		d := draft{at: now, code: moveRefund, ref: refOf(keyOf(ask.Merchant, kindTrade, ask.OutTradeNo))}
 		r = Refund{Amount: ask.Amount, At: now, Reason: ask.Reason, Clerk: ask.Clerk}
 		e, err := v.giveBack(&d, &r)
 		if err != nil {
