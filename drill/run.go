@@ -135,6 +135,7 @@ type run struct {
 	sampler  *sampler
 	meter    *meter
 	stranded *stranded // nil: the scenario has none
+	business business  // nil: nobody buys anything
 	view     *viewer
 
 	metronome  *metronome // nil: nobody's waits are compared
@@ -147,6 +148,11 @@ type run struct {
 func Run(ctx context.Context, s Scenario, o Options) (_ *Evidence, err error) {
 	if err := o.Check(&s); err != nil {
 		return nil, err
+	}
+	if s.needs != nil {
+		if err := s.needs(); err != nil {
+			return nil, err
+		}
 	}
 	r, err := prepare(s, o)
 	if err != nil {
@@ -225,6 +231,9 @@ func (r *run) finish(e *Evidence, err error) error {
 		r.load.close()
 	}
 	r.view.stop()
+	if r.business != nil {
+		err = errors.Join(err, r.business.close())
+	}
 	err = errors.Join(err, r.neighbours.stop(), r.metronome.close(), r.fleet.close())
 	failed := err != nil || e == nil || !e.Result.Passed()
 	if !failed && !r.o.Keep {
@@ -274,6 +283,11 @@ func (r *run) begin(ctx context.Context) (err error) {
 	if err := r.fleet.place(ctx); err != nil {
 		return err
 	}
+	if r.scenario.opens != nil {
+		if r.business, err = r.scenario.opens(ctx, r); err != nil {
+			return err
+		}
+	}
 	if err := r.crowd(ctx); err != nil || !r.scenario.undisturbed() && !r.scenario.moves && !r.scenario.sick && r.o.Shards == 1 {
 		return err
 	}
@@ -314,6 +328,9 @@ func (r *run) play(ctx context.Context) []error {
 		id := ids(rand.New(rand.NewPCG(r.o.Seed, 5)), time.Now())
 		callers.Go(func() { r.load.wander(ctx, until, n, id) })
 	}
+	if r.business != nil {
+		callers.Go(func() { r.business.trade(ctx, until) })
+	}
 	played := make(chan error, 1)
 	go func() { played <- r.stage.playRounds(ctx, &r.scenario, r.o.Rounds) }()
 	r.view.say(r.scenario.Story)
@@ -353,6 +370,10 @@ func (r *run) judge(ctx context.Context, broken []error) *Evidence {
 		}
 	}
 	broken = append(broken, p.prove(ctx, ids(rand.New(rand.NewPCG(r.o.Seed, 3)), time.Now())))
+	if r.business != nil {
+		p.say("comparing what buyers and sellers were told with what is in the books")
+		broken = append(broken, r.business.prove(ctx, p))
+	}
 	for _, m := range p.fleet.sites {
 		if err := m.proc.unexpected(); err != nil {
 			broken = append(broken, fmt.Errorf("%s: %w", m.name, err))
