@@ -3,6 +3,7 @@ package backoffice
 import (
 	"context"
 	"errors"
+	"iter"
 	"strings"
 	"sync"
 
@@ -100,13 +101,15 @@ func (r *deposits) save(ctx context.Context) error {
 func (r *deposits) book(ctx context.Context, list []bank.Deposit) (failed error) {
 	var mu sync.Mutex
 	left := map[uint64]bool{}
-	each(ctx, depositsOnce, list, func(in *bank.Deposit) {
-		if err := r.bookOne(ctx, in); err != nil {
-			mu.Lock()
-			defer mu.Unlock()
-			left[in.Seq], failed = true, err
-		}
-	})
+	for wave := range waves(list) {
+		each(ctx, depositsOnce, wave, func(in *bank.Deposit) {
+			if err := r.bookOne(ctx, in); err != nil {
+				mu.Lock()
+				defer mu.Unlock()
+				left[in.Seq], failed = true, err
+			}
+		})
+	}
 	known := map[uint64]bool{}
 	var rest []bank.Deposit
 	for _, in := range append(r.left, list...) {
@@ -118,6 +121,29 @@ func (r *deposits) book(ctx context.Context, list []bank.Deposit) (failed error)
 	}
 	r.left = rest
 	return failed
+}
+
+// waves are deposits that can be booked at once: of those that name one top-up the first comes first.
+func waves(list []bank.Deposit) iter.Seq[[]bank.Deposit] {
+	return func(yield func([]bank.Deposit) bool) {
+		for rest := list; len(rest) > 0; {
+			var wave, later []bank.Deposit
+			named := map[string]bool{}
+			for i := range rest {
+				reference := pay.FindReference(rest[i].Text)
+				if reference != "" && named[reference] {
+					later = append(later, rest[i])
+					continue
+				}
+				named[reference] = true
+				wave = append(wave, rest[i])
+			}
+			if !yield(wave) {
+				return
+			}
+			rest = later
+		}
+	}
 }
 
 func contains(list []bank.Deposit, seq uint64) bool {

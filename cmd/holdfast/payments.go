@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"fmt"
 	"log/slog"
+	"net"
 	mathrand "math/rand/v2"
 	"net/http"
 	"net/netip"
@@ -80,10 +81,14 @@ func newPayments(cfg *site.Config, s *site.Site, log *slog.Logger, now func() ti
 
 // publicAddress is where browsers and merchants reach the fleet, without a slash at the end.
 func publicAddress(cfg *site.Config) string {
-	if cfg.Payments.Public == "" {
-		return "http://" + cfg.HTTP.Listen
+	if cfg.Payments.Public != "" {
+		return strings.TrimSuffix(cfg.Payments.Public, "/")
 	}
-	return strings.TrimSuffix(cfg.Payments.Public, "/")
+	host, port, _ := net.SplitHostPort(cfg.HTTP.Listen) // it is listened on
+	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
+		host = "127.0.0.1" // every address is none that could be in a link
+	}
+	return "http://" + net.JoinHostPort(host, port)
 }
 
 // platformOwner is the platform itself: the owner of its accounts at banks. Nobody else can get this number.

@@ -289,8 +289,8 @@ func greetSandbox(w io.Writer, file string, s *sandbox) {
 	var b strings.Builder
 	fmt.Fprintf(&b, "  The sandbox is ready: merchant %s with app %s, two customers with money, a test bank.\n", s.Merchant, s.AppID)
 	fmt.Fprintf(&b, "  Everything about it is in %s.\n\n", file)
-	fmt.Fprintf(&b, "    gateway of an Alipay SDK   %s\n    console of the test bank   %s/control/state\n\n", s.Gateway, s.BankControl)
+	fmt.Fprintf(&b, "    gateway of an Alipay SDK   %s\n    native API, and its docs   %s/docs\n    what the test bank knows   %s/control/state\n\n", s.Gateway, s.HTTP, s.BankControl)
 	fmt.Fprintf(&b, "  A first signed payment, in another terminal:\n\n    holdfast sandbox pay%s\n\n", flag)
-	fmt.Fprintf(&b, "  A payment code of the buyer, for your own:  holdfast sandbox code%s\n\n", flag)
+	fmt.Fprintf(&b, "  A payment code of the buyer, for your own:\n\n    holdfast sandbox code%s\n\n  Ctrl-C stops it; what it has made is there again next time.\n", flag)
 	_, _ = io.WriteString(w, b.String())
 }

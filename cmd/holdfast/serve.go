@@ -103,7 +103,7 @@ func serve(cmd *cobra.Command, f *serveFlags) error {
 		if err != nil {
 			return err
 		}
-		greet(cmd.OutOrStdout(), s, first, f.config == "", took)
+		greet(cmd.OutOrStdout(), s, first, f.config == "" && box == nil, took)
 		if box != nil {
 			greetSandbox(cmd.OutOrStdout(), box.file, &made)
 		}
@@ -234,6 +234,7 @@ type server struct {
 	log   *slog.Logger
 	fatal chan error
 	site  *site.Site
+	port  net.Listener
 	http  *http.Server
 	done  chan error // the end of the HTTP server
 
@@ -252,16 +253,18 @@ func (s *server) run(ctx context.Context, ready func(took time.Duration) error) 
 	// Before anything is loaded: the collector would let a site of millions of accounts take twice what they need.
 	collect(loadingGarbage)
 
-	// The parts are made first: a configuration that cannot work stops the start before anything is opened.
-	if err := s.make(); err != nil {
+	// The port first: one that is taken is the commonest mistake, and should not cost a recovery. Links to this site have it in them.
+	if err := s.bind(); err != nil {
 		return err
 	}
 
-	// The port next: a port that is taken is the commonest mistake, and should not cost a recovery first. It also lets
-	// /livez and /readyz tell about a start that takes long.
-	if err := s.listen(); err != nil {
-		return err
+	// Then the parts are made: a configuration that cannot work stops the start before anything is opened.
+	if err := s.make(); err != nil {
+		return errors.Join(err, s.port.Close())
 	}
+
+	// Requests are answered from here on: /livez and /readyz tell about a start that takes long.
+	s.listen()
 
 	// Then the site: disk, links, replicas. It returns when this site has found its place in the fleet.
 	if err := s.startSite(ctx); err != nil {
@@ -388,15 +391,19 @@ func (s *server) signer() proof.Signer {
 	return nil
 }
 
-func (s *server) listen() error {
+func (s *server) bind() error {
 	l, err := net.Listen("tcp", s.cfg.HTTP.Listen)
 	if err != nil {
 		return fmt.Errorf("listen for HTTP (is another site running here? --listen or [http] listen chooses another port): %w", err)
 	}
 	s.cfg.HTTP.Listen = l.Addr().String() // port 0 has become a real one
-	s.done = make(chan error, 1)
-	go func() { s.done <- s.http.Serve(l) }()
+	s.port = l
 	return nil
+}
+
+func (s *server) listen() {
+	s.done = make(chan error, 1)
+	go func() { s.done <- s.http.Serve(s.port) }()
 }
 
 // awaitReady calls then when the site hears a majority, unless the process ends before.
