@@ -20,7 +20,7 @@ const (
 	bankAccount = "6222020000000000018"
 	bankAsset   = "GBP"
 	bankName    = "testbank"
-	bankLate    = 10 * time.Second // its cut-off for late messages
+	bankLate    = 20 * time.Second // its cut-off for late messages
 )
 
 // testBank is the bank of a drill: a process of its own, with a journal, that can be told to misbehave.
