@@ -56,7 +56,7 @@ const (
 // maybe reports a call that may have been carried out although nobody said so.
 func (d *deed) maybe() bool { return d.Told == toldUnknown || d.Told == toldNothing }
 
-// deedBook is what all callers of a market were told.
+// deedBook is what all callers of a bazaar were told.
 type deedBook struct {
 	mu   sync.Mutex
 	list []deed
@@ -125,7 +125,9 @@ func judgeDeeds(deeds []deed, found map[string]*stand) (out dealings) {
 	return out
 }
 
-func say(list *[]string, format string, args ...any) { *list = append(*list, fmt.Sprintf(format, args...)) }
+func say(list *[]string, format string, args ...any) {
+	*list = append(*list, fmt.Sprintf(format, args...))
+}
 
 func (x *dealings) payment(number string, deeds []deed, s *stand) {
 	var asked, acked, possible, cancelled bool
@@ -237,7 +239,7 @@ type till struct {
 }
 
 // owed works out of the trades what everybody has to have.
-func (m *market) owed(found map[string]*stand) (wallets, earned map[holdfast.Owner]holdfast.Amount) {
+func (m *bazaar) owed(found map[string]*stand) (wallets, earned map[holdfast.Owner]holdfast.Amount) {
 	wallets, earned = map[holdfast.Owner]holdfast.Amount{}, map[holdfast.Owner]holdfast.Amount{}
 	for _, b := range m.buyers {
 		wallets[b.owner] = b.brought
@@ -252,7 +254,7 @@ func (m *market) owed(found map[string]*stand) (wallets, earned map[holdfast.Own
 }
 
 // standings reads every trade that anybody has asked for at one site.
-func (m *market) standings(ctx context.Context, at *client.Client, deeds []deed) (map[string]*stand, error) {
+func (m *bazaar) standings(ctx context.Context, at *client.Client, deeds []deed) (map[string]*stand, error) {
 	sellers := map[string]holdfast.Owner{}
 	for i := range deeds {
 		sellers[deeds[i].Trade] = deeds[i].seller
@@ -290,7 +292,7 @@ func standing(ctx context.Context, at *client.Client, seller holdfast.Owner, num
 }
 
 // tills compares what everybody has at one site with what the trades come to.
-func (m *market) tills(ctx context.Context, at *client.Client, found map[string]*stand) (wrong []till, err error) {
+func (m *bazaar) tills(ctx context.Context, at *client.Client, found map[string]*stand) (wrong []till, err error) {
 	wallets, earned := m.owed(found)
 	list := make([]till, len(m.buyers)+len(m.sellers))
 	err = atOnce(len(list), func(i int) error {
@@ -314,7 +316,7 @@ func (m *market) tills(ctx context.Context, at *client.Client, found map[string]
 }
 
 // proveDeeds asks every site how every trade stands, and for everybody's money.
-func (m *market) proveDeeds(ctx context.Context, p *prover) error {
+func (m *bazaar) proveDeeds(ctx context.Context, p *prover) error {
 	ctx, cancel := context.WithTimeout(ctx, proofTime)
 	defer cancel()
 	deeds := m.deeds.all()

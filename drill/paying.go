@@ -13,7 +13,7 @@ import (
 
 // paying is the business of pay-through-site-cut: one merchant is paid through the official SDK, others through the native client.
 type paying struct {
-	*market
+	*bazaar
 	front *front
 	sdk   *sdkPayers
 
@@ -29,11 +29,11 @@ const (
 )
 
 func openPaying(ctx context.Context, r *run) (business, error) {
-	m, err := newMarket(ctx, r, stalls{sellers: 3, apps: 1, buyers: 25, phones: 4, money: 10_000_000})
+	m, err := newBazaar(ctx, r, stalls{sellers: 3, apps: 1, buyers: 25, phones: 4, money: 10_000_000})
 	if err != nil {
 		return nil, err
 	}
-	x := &paying{market: m}
+	x := &paying{bazaar: m}
 	if x.front, err = openFront(r.fleet.sites); err != nil {
 		return nil, err
 	}
@@ -41,7 +41,7 @@ func openPaying(ctx context.Context, r *run) (business, error) {
 }
 
 // sdkBuyers are those whose phones the SDK's merchant scans; the codes of the others are for the native client.
-func (x *paying) sdkBuyers() []*buyer { return x.buyers[:len(x.buyers)/2] }
+func (x *paying) sdkBuyers() []*shopper { return x.buyers[:len(x.buyers)/2] }
 
 func (x *paying) trade(ctx, until context.Context) {
 	var err error
@@ -77,7 +77,7 @@ func (x *paying) wrong(err error) {
 }
 
 // do makes one call, and writes down what it was told.
-func (m *market) do(d deed, call func(d *deed) error) deed {
+func (m *bazaar) do(d deed, call func(d *deed) error) deed {
 	d.By, d.Began = byNative, time.Now().UnixMilli()
 	d.Told, d.Code = toldBy(call(&d))
 	d.Ended = time.Now().UnixMilli()
@@ -86,7 +86,7 @@ func (m *market) do(d deed, call func(d *deed) error) deed {
 }
 
 // payBy makes a trade that is paid at once.
-func (m *market) payBy(ctx context.Context, s *seller, number string, amount holdfast.Amount, payer holdfast.Owner, code string) deed {
+func (m *bazaar) payBy(ctx context.Context, s *vendor, number string, amount holdfast.Amount, payer holdfast.Owner, code string) deed {
 	return m.do(deed{Do: doPay, Trade: number, Amount: amount, seller: s.owner}, func(d *deed) error {
 		v, err := m.client.CreateTrade(ctx, client.NewTrade{
 			Merchant: s.owner, OutTradeNo: number, Amount: amount, Asset: yuan, Subject: "tea", Payer: payer, PaymentCode: code,
@@ -96,7 +96,7 @@ func (m *market) payBy(ctx context.Context, s *seller, number string, amount hol
 	})
 }
 
-func (m *market) query(ctx context.Context, s *seller, number string) deed {
+func (m *bazaar) query(ctx context.Context, s *vendor, number string) deed {
 	return m.do(deed{Do: doQuery, Trade: number, seller: s.owner}, func(d *deed) error {
 		v, err := m.client.Trade(ctx, s.owner, number)
 		d.Said, d.Status = v.Amount, v.Status
@@ -104,7 +104,7 @@ func (m *market) query(ctx context.Context, s *seller, number string) deed {
 	})
 }
 
-func (m *market) refund(ctx context.Context, s *seller, number, request string, amount holdfast.Amount) deed {
+func (m *bazaar) refund(ctx context.Context, s *vendor, number, request string, amount holdfast.Amount) deed {
 	return m.do(deed{Do: doRefund, Trade: number, Request: request, Amount: amount, seller: s.owner}, func(d *deed) error {
 		v, err := m.client.Refund(ctx, client.NewRefund{Merchant: s.owner, OutTradeNo: number, OutRequestNo: request, Amount: amount})
 		d.Said = v.Amount
@@ -112,7 +112,7 @@ func (m *market) refund(ctx context.Context, s *seller, number, request string, 
 	})
 }
 
-func (m *market) cancel(ctx context.Context, s *seller, number string) deed {
+func (m *bazaar) cancel(ctx context.Context, s *vendor, number string) deed {
 	return m.do(deed{Do: doCancel, Trade: number, seller: s.owner}, func(d *deed) error {
 		v, err := m.client.CancelTrade(ctx, s.owner, number)
 		d.Status = v.Status
@@ -121,7 +121,7 @@ func (m *market) cancel(ctx context.Context, s *seller, number string) deed {
 }
 
 // round is what one shop does with one trade, by turns well and badly.
-func (m *market) round(ctx context.Context, s *seller, number string, n int) {
+func (m *bazaar) round(ctx context.Context, s *vendor, number string, n int) {
 	amount, b := holdfast.Amount(300+n), m.anyone(n)
 	switch n % 5 {
 	case 0:

@@ -32,7 +32,7 @@ type Scenario struct {
 	sick      bool // a site that leads is sick for a while
 	commerce  bool // people pay: the sites have keys for that, and there is a bank
 
-	needs func() error                                      // what has to be on the machine; nil: nothing
+	needs func() error                                        // what has to be on the machine; nil: nothing
 	opens func(ctx context.Context, r *run) (business, error) // what people do beside the load; nil: nothing
 }
 

@@ -67,7 +67,7 @@ func needsSDK() error {
 type sdkPayers struct {
 	proc  *process
 	deeds string
-	shop  *seller
+	shop  *vendor
 }
 
 const (
@@ -77,7 +77,7 @@ const (
 )
 
 // startSDK starts a program that pays the seller through the gateway at an address, with the phones of the buyers.
-func (m *market) startSDK(s *seller, gateway string, buyers []*buyer) (*sdkPayers, error) {
+func (m *bazaar) startSDK(s *vendor, gateway string, buyers []*shopper) (*sdkPayers, error) {
 	node, dir, err := FindSDK()
 	if err != nil {
 		return nil, err
@@ -139,7 +139,7 @@ func (x *sdkPayers) stop() ([]deed, error) {
 	return readDeeds(text, x.shop)
 }
 
-func readDeeds(text []byte, s *seller) (list []deed, err error) {
+func readDeeds(text []byte, s *vendor) (list []deed, err error) {
 	lines := bufio.NewScanner(bytes.NewReader(text))
 	lines.Buffer(nil, 1<<20)
 	for lines.Scan() {

@@ -29,28 +29,28 @@ type business interface {
 	close() error
 }
 
-// market is who buys and sells in a drill of payments: made through the API, as any operator would.
-type market struct {
+// bazaar is who buys and sells in a drill of payments: made through the API, as any operator would.
+type bazaar struct {
 	fleet   *fleet
 	world   *world
 	clock   func() time.Duration
 	client  *client.Client // whose nearest site is the first
-	sellers []*seller
-	buyers  []*buyer
+	sellers []*vendor
+	buyers  []*shopper
 	deeds   *deedBook
 
 	mu   sync.Mutex
 	next int // the buyer whose code is shown next
 }
 
-type seller struct {
+type vendor struct {
 	owner    holdfast.Owner
 	app      string // "": he has none
 	key      string // of the app, PEM
 	platform string // the key that answers are verified with, PEM
 }
 
-type buyer struct {
+type shopper struct {
 	owner   holdfast.Owner
 	brought holdfast.Amount
 	phones  []*phone
@@ -63,7 +63,7 @@ type phone struct {
 	minute int64 // of the last code that was shown
 }
 
-// stall is how many of whom a market has.
+// stall is how many of whom a bazaar has.
 type stalls struct {
 	sellers, apps, buyers, phones int
 	money                         holdfast.Amount // of each buyer but the last, who has a penny
@@ -71,23 +71,23 @@ type stalls struct {
 
 const (
 	// fee of every seller: 0.6 %.
-	marketFee = 60
-	// marketHands is how many calls make a market at once.
-	marketHands = 12
-	marketTime  = time.Minute
+	bazaarFee = 60
+	// bazaarHands is how many calls make a bazaar at once.
+	bazaarHands = 12
+	bazaarTime  = time.Minute
 	appKeyBits  = 2048
 )
 
-// newMarket registers sellers, apps, buyers and phones, and gives every buyer money.
-func newMarket(ctx context.Context, r *run, s stalls) (*market, error) {
-	ctx, cancel := context.WithTimeout(ctx, marketTime)
+// newBazaar registers sellers, apps, buyers and phones, and gives every buyer money.
+func newBazaar(ctx context.Context, r *run, s stalls) (*bazaar, error) {
+	ctx, cancel := context.WithTimeout(ctx, bazaarTime)
 	defer cancel()
-	m := &market{fleet: r.fleet, world: r.world, clock: r.clock, client: r.load.clients[0], deeds: &deedBook{}}
+	m := &bazaar{fleet: r.fleet, world: r.world, clock: r.clock, client: r.load.clients[0], deeds: &deedBook{}}
 	for range s.sellers {
-		m.sellers = append(m.sellers, &seller{})
+		m.sellers = append(m.sellers, &vendor{})
 	}
 	for i := range s.buyers {
-		b := &buyer{brought: s.money}
+		b := &shopper{brought: s.money}
 		if i == s.buyers-1 {
 			b.brought = 1
 		}
@@ -110,9 +110,9 @@ func newMarket(ctx context.Context, r *run, s stalls) (*market, error) {
 func atOnce(n int, do func(i int) error) error {
 	errs := make([]error, n)
 	var wg sync.WaitGroup
-	for hand := range marketHands {
+	for hand := range bazaarHands {
 		wg.Go(func() {
-			for i := hand; i < n; i += marketHands {
+			for i := hand; i < n; i += bazaarHands {
 				errs[i] = do(i)
 			}
 		})
@@ -121,16 +121,16 @@ func atOnce(n int, do func(i int) error) error {
 	return errors.Join(errs...)
 }
 
-func (m *market) issue(ctx context.Context) (o holdfast.Owner, err error) {
+func (m *bazaar) issue(ctx context.Context) (o holdfast.Owner, err error) {
 	return o, insist(ctx, func() (err error) { o, err = m.client.IssueOwner(ctx); return err })
 }
 
-func (m *market) register(ctx context.Context, s *seller, app bool) (err error) {
+func (m *bazaar) register(ctx context.Context, s *vendor, app bool) (err error) {
 	if s.owner, err = m.issue(ctx); err != nil {
 		return err
 	}
 	n := client.NewMerchant{
-		ID: s.owner, Name: "Shop " + s.owner.String(), Zone: "Asia/Shanghai", Assets: []holdfast.Asset{yuan}, Fee: client.Fee{BasisPoints: marketFee},
+		ID: s.owner, Name: "Shop " + s.owner.String(), Zone: "Asia/Shanghai", Assets: []holdfast.Asset{yuan}, Fee: client.Fee{BasisPoints: bazaarFee},
 	}
 	if err = insist(ctx, func() error { _, err := m.client.RegisterMerchant(ctx, n); return err }); err != nil || !app {
 		return err
@@ -152,7 +152,7 @@ func (m *market) register(ctx context.Context, s *seller, app bool) (err error) 
 	return nil
 }
 
-func (m *market) welcome(ctx context.Context, b *buyer, phones int) (err error) {
+func (m *bazaar) welcome(ctx context.Context, b *shopper, phones int) (err error) {
 	if b.owner, err = m.issue(ctx); err != nil {
 		return err
 	}
@@ -171,8 +171,10 @@ func (m *market) welcome(ctx context.Context, b *buyer, phones int) (err error) 
 }
 
 // fund moves money into the wallets from an account of the drill in the shard of each.
-func (m *market) fund(ctx context.Context) error {
-	mint := func(c *shardCast) holdfast.AccountID { return holdfast.AccountID{Owner: c.bank.Owner, Purpose: bank, Asset: yuan} }
+func (m *bazaar) fund(ctx context.Context) error {
+	mint := func(c *shardCast) holdfast.AccountID {
+		return holdfast.AccountID{Owner: c.bank.Owner, Purpose: bank, Asset: yuan}
+	}
 	parts := map[*shardCast]*holdfast.Txn{}
 	for _, b := range m.buyers {
 		to := holdfast.AccountID{Owner: b.owner, Purpose: wallet, Asset: yuan}
@@ -203,7 +205,7 @@ func (m *market) fund(ctx context.Context) error {
 
 // code is a fresh payment code of the next buyer whose phone has one, and whose it is: of this minute, or of the next one, which is taken
 // as well. ok is false when every phone has shown both.
-func (m *market) code(now time.Time) (code string, of *buyer, ok bool) {
+func (m *bazaar) code(now time.Time) (code string, of *shopper, ok bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	minute := now.Unix() / 60
@@ -224,7 +226,7 @@ func (m *market) code(now time.Time) (code string, of *buyer, ok bool) {
 }
 
 // anyone is the n-th buyer who has money.
-func (m *market) anyone(n int) *buyer { return m.buyers[n%(len(m.buyers)-1)] }
+func (m *bazaar) anyone(n int) *shopper { return m.buyers[n%(len(m.buyers)-1)] }
 
 // poor is the one who has none.
-func (m *market) poor() *buyer { return m.buyers[len(m.buyers)-1] }
+func (m *bazaar) poor() *shopper { return m.buyers[len(m.buyers)-1] }
