@@ -38,6 +38,7 @@ type bazaar struct {
 	sellers []*vendor
 	buyers  []*shopper
 	deeds   *deedBook
+	faults  func() []Fault
 
 	mu   sync.Mutex
 	next int // the buyer whose code is shown next
@@ -79,10 +80,14 @@ const (
 )
 
 // newBazaar registers sellers, apps, buyers and phones, and gives every buyer money.
-func newBazaar(ctx context.Context, r *run, s stalls) (*bazaar, error) {
+func newBazaar(ctx context.Context, r *run, s stalls) (_ *bazaar, err error) {
 	ctx, cancel := context.WithTimeout(ctx, bazaarTime)
 	defer cancel()
-	m := &bazaar{fleet: r.fleet, world: r.world, clock: r.clock, client: r.load.clients[0], deeds: &deedBook{}}
+	c, err := r.fleet.connectFrom(0) // its own, because a client waits for a site for some times as long as its calls usually take
+	if err != nil {
+		return nil, err
+	}
+	m := &bazaar{fleet: r.fleet, world: r.world, clock: r.clock, client: c, deeds: &deedBook{}, faults: r.stage.history}
 	for range s.sellers {
 		m.sellers = append(m.sellers, &vendor{})
 	}

@@ -363,13 +363,17 @@ func (m *bazaar) proveDeeds(ctx context.Context, p *prover) error {
 	return nil
 }
 
-func countOf(deeds []deed, do ...string) string {
-	n := 0
+func countDeeds(deeds []deed, is func(d *deed) bool) (n int) {
 	for i := range deeds {
-		if slices.Contains(do, deeds[i].Do) {
+		if is(&deeds[i]) {
 			n++
 		}
 	}
+	return n
+}
+
+func countOf(deeds []deed, do ...string) string {
+	n := countDeeds(deeds, func(d *deed) bool { return slices.Contains(do, d.Do) })
 	if n == 1 {
 		return "1 query"
 	}
