@@ -23,7 +23,7 @@ type paying struct {
 
 const (
 	nativeShops = 3
-	nativeEvery = 150 * time.Millisecond
+	nativeEvery = 200 * time.Millisecond
 	sdkLeast    = 20 // payments, or the SDK has not been used enough to say anything
 )
 

@@ -313,7 +313,7 @@ func (r *run) play(ctx context.Context) []error {
 	until, over := context.WithCancel(ctx)
 	defer over()
 	r.startClock()
-	var watchers, callers sync.WaitGroup
+	var watchers, callers, traders sync.WaitGroup
 	watchers.Go(func() { r.throne.watch(watch) })
 	watchers.Go(func() { r.sampler.watch(watch) })
 	watchers.Go(func() { r.meter.watch(watch) })
@@ -329,7 +329,7 @@ func (r *run) play(ctx context.Context) []error {
 		callers.Go(func() { r.load.wander(ctx, until, n, id) })
 	}
 	if r.business != nil {
-		callers.Go(func() { r.business.trade(ctx, until) })
+		traders.Go(func() { r.business.trade(ctx, until) })
 	}
 	played := make(chan error, 1)
 	go func() { played <- r.stage.playRounds(ctx, &r.scenario, r.o.Rounds) }()
@@ -340,6 +340,7 @@ func (r *run) play(ctx context.Context) []error {
 	r.view.end(r.clock())
 	r.view.say("the load is over: waiting for the last answers")
 	r.load.wait()
+	traders.Wait() // they finish what they have begun, while nobody probes any more
 	errs = append(errs, r.fleet.net.do(orderHeal, 0), r.neighbours.stop())
 	unwatch()
 	watchers.Wait()
