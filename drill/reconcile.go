@@ -421,7 +421,9 @@ func (p *prover) audit(ctx context.Context) error {
 		}
 		// What crosses moves twice, at either end; and balances of owners who move are no payments.
 		for i := range a.Transit {
-			moved -= a.Transit[i].Landed
+			if a.Transit[i].Asset == pounds.String() {
+				moved -= a.Transit[i].Landed
+			}
 		}
 		carried, err := p.carried(ctx, m, shards)
 		if err != nil {
@@ -460,13 +462,16 @@ func (p *prover) carried(ctx context.Context, m *member, shards []holdfast.Shard
 	return sum, nil
 }
 
-// turnover is the sum of all debits ever posted, if it equals that of all credits; else it is no sum that could be right.
+// turnover is the sum of all debits ever posted in pounds, the currency of the load, if it equals that of all credits, as it has to in every
+// currency; else it is no sum that could be right.
 func turnover(assets []client.AssetTotal) (sum holdfast.Amount) {
 	for i := range assets {
 		if assets[i].DebitsPosted != assets[i].CreditsPosted || assets[i].DebitsPending != assets[i].CreditsPending {
 			return -1
 		}
-		sum += assets[i].DebitsPosted
+		if assets[i].Asset == pounds.String() {
+			sum += assets[i].DebitsPosted
+		}
 	}
 	return sum
 }

@@ -137,6 +137,7 @@ type run struct {
 	sampler  *sampler
 	meter    *meter
 	stranded *stranded // nil: the scenario has none
+	business business  // nil: nobody buys anything
 	view     *viewer
 
 	metronome  *metronome // nil: nobody's waits are compared
@@ -149,6 +150,11 @@ type run struct {
 func Run(ctx context.Context, s Scenario, o Options) (_ *Evidence, err error) {
 	if err := o.Check(&s); err != nil {
 		return nil, err
+	}
+	if s.needs != nil {
+		if err := s.needs(); err != nil {
+			return nil, err
+		}
 	}
 	r, err := prepare(s, o)
 	if err != nil {
@@ -232,6 +238,9 @@ func (r *run) finish(e *Evidence, err error) error {
 		r.load.close()
 	}
 	r.view.stop()
+	if r.business != nil {
+		err = errors.Join(err, r.business.close())
+	}
 	err = errors.Join(err, r.neighbours.stop(), r.metronome.close(), r.fleet.close())
 	failed := err != nil || e == nil || !e.Result.Passed()
 	if !failed && !r.o.Keep {
@@ -284,6 +293,11 @@ func (r *run) begin(ctx context.Context) (err error) {
 	if err := r.fleet.place(ctx); err != nil {
 		return err
 	}
+	if r.scenario.opens != nil {
+		if r.business, err = r.scenario.opens(ctx, r); err != nil {
+			return err
+		}
+	}
 	if err := r.crowd(ctx); err != nil || !r.scenario.undisturbed() && !r.scenario.moves && !r.scenario.sick && r.o.Shards == 1 {
 		return err
 	}
@@ -326,7 +340,7 @@ func (r *run) play(ctx context.Context) []error {
 	until, over := context.WithCancel(ctx)
 	defer over()
 	r.startClock()
-	var watchers, callers sync.WaitGroup
+	var watchers, callers, traders sync.WaitGroup
 	watchers.Go(func() { r.throne.watch(watch) })
 	watchers.Go(func() { r.sampler.watch(watch) })
 	watchers.Go(func() { r.meter.watch(watch) })
@@ -341,6 +355,9 @@ func (r *run) play(ctx context.Context) []error {
 		id := ids(rand.New(rand.NewPCG(r.o.Seed, 5)), time.Now())
 		callers.Go(func() { r.load.wander(ctx, until, n, id) })
 	}
+	if r.business != nil {
+		traders.Go(func() { r.business.trade(ctx, until) })
+	}
 	played := make(chan error, 1)
 	go func() { played <- r.stage.playRounds(ctx, &r.scenario, r.o.Rounds) }()
 	r.view.say(r.scenario.Story)
@@ -350,6 +367,7 @@ func (r *run) play(ctx context.Context) []error {
 	r.view.end(r.clock())
 	r.view.say("the load is over: waiting for the last answers")
 	r.load.wait()
+	traders.Wait() // they finish what they have begun, while nobody probes any more
 	errs = append(errs, r.fleet.net.do(orderHeal, 0), r.neighbours.stop())
 	unwatch()
 	watchers.Wait()
@@ -380,6 +398,10 @@ func (r *run) judge(ctx context.Context, broken []error) *Evidence {
 		}
 	}
 	broken = append(broken, p.prove(ctx, ids(rand.New(rand.NewPCG(r.o.Seed, 3)), time.Now())))
+	if r.business != nil {
+		p.say("comparing what buyers and sellers were told with what is in the books")
+		broken = append(broken, r.business.prove(ctx, p))
+	}
 	for _, m := range p.fleet.sites {
 		if err := m.proc.unexpected(); err != nil {
 			broken = append(broken, fmt.Errorf("%s: %w", m.name, err))

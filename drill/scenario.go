@@ -31,6 +31,9 @@ type Scenario struct {
 	splits    bool // to one that is born for them
 	sick      bool // a site that leads is sick for a while
 	commerce  bool // people pay: the sites have keys for that, and there is a bank
+
+	needs func() error                                        // what has to be on the machine; nil: nothing
+	opens func(ctx context.Context, r *run) (business, error) // what people do beside the load; nil: nothing
 }
 
 // Fit sets what the caller has not asked for to what the scenario has by default.
@@ -81,11 +84,17 @@ func (s *Scenario) bearable(rate int, o *Options) int {
 
 // rate of a scenario whose load is measured when nobody says how much it is.
 func (s *Scenario) rate() int {
-	if s.calm {
+	switch {
+	case s.calm:
 		return HalfLoad
+	case s.opens != nil:
+		return businessRate
 	}
 	return 0
 }
+
+// businessRate is that of orders beside buyers and sellers, whose trades take many times as much as an order.
+const businessRate = 30
 
 // Least is the shortest load in which the scenario can break things and mend them.
 func (s *Scenario) Least() time.Duration { return cmp.Or(s.least, s.Load) }
@@ -125,7 +134,7 @@ const smoothLoad = 13 * time.Second
 // splitLoad is longer than a hundred and more slots take that move one after the other.
 const splitLoad = 45 * time.Second
 
-var scenarios = withSick([]Scenario{
+var scenarios = append(withSick([]Scenario{
 	{
 		Name: "site-cut", Story: "Every cable of the site that leads goes silent for a while; nobody is told.",
 		Load: 14 * time.Second, bound: failoverBound, play: playSiteCut,
@@ -222,7 +231,7 @@ var scenarios = withSick([]Scenario{
 		Name: "forecast", Story: "The fleet is asked what a loss would do; then exactly that is lost: a carrier, a cable, a site, two sites.",
 		Load: 26 * time.Second, bound: outageBound, play: playForecast, Carriers: 2, foretells: true,
 	},
-})
+}), payScenarios...)
 
 // demoScenario is what "holdfast demo" plays.
 var demoScenario = Scenario{

@@ -32,9 +32,9 @@ func newDrillList() *cobra.Command {
 		Args:    nothing,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			for _, s := range drill.Scenarios() {
-				fmt.Fprintf(cmd.OutOrStdout(), "%-18s %s A pause of at most %v passes.\n", s.Name, s.Story, s.Bound(drill.Defaults().RTT))
+				fmt.Fprintf(cmd.OutOrStdout(), "%-20s %s A pause of at most %v passes.\n", s.Name, s.Story, s.Bound(drill.Defaults().RTT))
 			}
-			fmt.Fprintf(cmd.OutOrStdout(), "%-18s %s The link must have the shortest gap.\n", drill.ContestName, drill.ContestStory)
+			fmt.Fprintf(cmd.OutOrStdout(), "%-20s %s The link must have the shortest gap.\n", drill.ContestName, drill.ContestStory)
 			return nil
 		},
 	}
@@ -127,8 +127,16 @@ busy-machine breaks nothing and lets no site fail: it passes when there was no e
 machine carries beside the busy processes, measured for 3 s before it begins (64 callers, each waiting for its answers), unless
 --rate says otherwise; it says how much that is.
 
+In the drills of payments customers with phones pay merchants, all made through the API. In pay-through-site-cut one merchant uses the
+official Alipay SDK for Node, unmodified; an SDK has one address, so a small load balancer stands before the gateways, which gives each call to the
+first site whose /readyz says that it takes requests, and never gives one twice. What the gateway does not know (20000) is asked for with query. In the end
+every trade is read at every site and compared with every answer that either client was given, and every wallet with what the trades come to. It needs
+Node 18 or newer and the SDK: run it in the repository after make sdk, or name the directory with its node_modules in HOLDFAST_NODE_SDK.
+In code-replay one payment code is shown to two sites in the same instant, many times: one payment comes of it, and the other side is told that
+the code has been used.
+
 The faults need their time: --duration takes 5 s or more for busy-machine, 10 s for site-add, site-replace and site-learner, 15 s for site-promote, 12 s for
-leader-handover and all-kill, 13 s for those of carriers, 14 s for site-cut, site-kill and those of five sites, 26 s for forecast,
+leader-handover and all-kill, 13 s for those of carriers, 14 s for site-cut, site-kill, those of payments and those of five sites, 26 s for forecast,
 30 s for slot-move, 45 s for those of splits, 40 s for those of sick sites, of which sick-answers takes 48 s and sick-relapse 72 s, as
 all does; 20 s for the others.
 
