@@ -26,6 +26,8 @@ var payCases = []kase{
 	{name: "3-site-pay-many", run: func(ctx context.Context, o *Options) (Result, error) {
 		return payTrades(ctx, o, manyMerchants, manyCustomers)
 	}},
+	{name: "settle", run: paySettle},
+	{name: "webhooks", run: payWebhooks},
 }
 
 const (

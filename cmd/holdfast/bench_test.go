@@ -55,6 +55,13 @@ func TestBenchOfPayments(t *testing.T) {
 			t.Errorf("%s: %+v", name, r)
 		}
 	}
+	day := benchResults(t, "pay", "--only", "settle,webhooks", "--merchants", "5", "--customers", "50", "--transfers", "500", "--length", "300ms")
+	if c := day["settle"].Config; len(day) != 2 || c["trades"] != 500.0 || c["settled_payments"] != 500.0 || c["paid_out"] != 500*99.0 || c["found"] != c["sampled"] {
+		t.Errorf("%+v", day)
+	}
+	if c := day["webhooks"].Config; c["endpoints"] != 50.0 || c["deliveries"].(float64) < 50 || day["webhooks"].PerS <= 0 || day["webhooks"].P50 <= 0 {
+		t.Errorf("%+v", day)
+	}
 	g := pay["3-site-gateway"].Config
 	if g["rsa_2048_per_s"].(float64) <= 0 || g["rsa_share"].(float64) <= 0 || g["signatures_checked"] == 0.0 {
 		t.Errorf("%+v", g)
