@@ -14,4 +14,8 @@ var payScenarios = []Scenario{
 		Name: "code-replay", Story: "The same payment code is shown to two sites in the same instant, again and again, while the site that leads is cut off.",
 		Load: 14 * time.Second, bound: failoverBound, stay: demoStay, play: playSiteCut, commerce: true, opens: openCodeReplay,
 	},
+	{
+		Name: "webhook-receiver-down", Story: "Merchants are told of what they are paid, while one receiver is down for a while, another one is slow, and the site that leads is cut off.",
+		Load: 14 * time.Second, bound: failoverBound, stay: demoStay, play: playSiteCut, commerce: true, opens: openTelling,
+	},
 }

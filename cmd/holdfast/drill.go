@@ -133,7 +133,8 @@ first site whose /readyz says that it takes requests, and never gives one twice.
 every trade is read at every site and compared with every answer that either client was given, and every wallet with what the trades come to. It needs
 Node 18 or newer and the SDK: run it in the repository after make sdk, or name the directory with its node_modules in HOLDFAST_NODE_SDK.
 In code-replay one payment code is shown to two sites in the same instant, many times: one payment comes of it, and the other side is told that
-the code has been used.
+the code has been used. In webhook-receiver-down the drill is the receivers as well: every event of every merchant has to arrive, rightly signed, and
+those of merchants whose receivers are well promptly.
 
 The faults need their time: --duration takes 5 s or more for busy-machine, 10 s for site-add, site-replace and site-learner, 15 s for site-promote, 12 s for
 leader-handover and all-kill, 13 s for those of carriers, 14 s for site-cut, site-kill, those of payments and those of five sites, 26 s for forecast,
