@@ -355,3 +355,16 @@ func TestAShareThatIsNotPaid(t *testing.T) {
 	w.refused("ACQ.TXN_RESULT_ACCOUNT_BALANCE_NOT_ENOUGH", "alipay.trade.order.settle", with(ask, "out_request_no", "S2"))
 	w.audit()
 }
+
+// TestTheRefundOfACancelIsFoundByTheOrderNumber: that is what bills and notices call it. A trade that was not cancelled has no such refund.
+func TestTheRefundOfACancelIsFoundByTheOrderNumber(t *testing.T) {
+	w := newWorld(t)
+	const method = "alipay.trade.fastpay.refund.query"
+	w.done("alipay.trade.pay", w.payment(0, "A", "10.00"))
+	query := map[string]any{"out_trade_no": "A", "out_request_no": "A"}
+	w.is(w.done(method, query), "out_trade_no", "", "refund_status", "")
+	no := w.done("alipay.trade.cancel", map[string]any{"out_trade_no": "A"}).text("trade_no")
+	w.is(w.done(method, query), "out_trade_no", "A", "out_request_no", "A", "refund_amount", "10.00", "total_amount", "10.00", "refund_status", "REFUND_SUCCESS")
+	w.is(w.done(method, map[string]any{"trade_no": no, "out_request_no": "A"}), "out_trade_no", "A", "refund_status", "REFUND_SUCCESS")
+	w.is(w.done(method, with(query, "out_request_no", "B")), "out_trade_no", "", "refund_status", "")
+}
