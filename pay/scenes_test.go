@@ -228,6 +228,98 @@ func TestASplitGoesOn(t *testing.T) {
 	w.audit()
 }
 
+// TestABadReceiverStopsNobody: a frozen receiver is tried again until he can take his share, a closed one never, and the others have theirs at once.
+func TestABadReceiverStopsNobody(t *testing.T) {
+	for _, mode := range []pay.Mode{pay.Split, pay.Plain} {
+		w := newWorld(t)
+		w.plain("S", mode)
+		wallet := func(n int) holdfast.AccountID {
+			return holdfast.AccountID{Owner: w.customers[n], Purpose: pay.Wallet, Asset: cny}
+		}
+		before := w.money(w.merchants[0], pay.Settlement)
+		w.must(w.transferTo(w.customers[1], w.balance(w.customers[0]).Available))
+		w.books.Change(holdfast.CloseAccount, wallet(0))
+		w.books.Change(holdfast.FreezeAccount, wallet(2))
+		ask := pay.SplitAsk{Merchant: w.merchants[0], OutTradeNo: "S", Number: "1", Shares: []pay.Share{
+			{To: w.customers[0], Amount: 1}, {To: w.customers[2], Amount: 20}, {To: w.customers[1], Amount: 300},
+		}}
+		_, done, err := w.cashier.Split(w.ctx, ask, w.tick())
+		w.must(err)
+		if s := done.Shares; s[0].Paid || !s[0].Back || s[1].Paid || s[1].Back || !s[2].Paid {
+			t.Fatalf("%+v", s)
+		}
+		count := func(kind pay.EventKind) (n int) {
+			list, err := w.cashier.Events(w.ctx, w.merchants[0], "", 100)
+			w.must(err)
+			for i := range list {
+				if list[i].Kind == kind {
+					n++
+				}
+			}
+			return n
+		}
+		if count(pay.EventSplit) != 0 || count(pay.EventShareBack) != 1 {
+			t.Error("told before all was done")
+		}
+		w.audit()
+		due := func() pay.Due {
+			t.Helper()
+			list, err := w.cashier.ListDue(w.ctx, w.now, "", 10)
+			if w.must(err); len(list) != 1 {
+				t.Fatalf("due: %v", list)
+			}
+			return list[0]
+		}
+		w.now += holdfast.Time(2 * time.Minute)
+		w.refused(pay.PayeeBlocked, w.cashier.RunDue(w.ctx, due(), w.tick()))
+		if list, err := w.cashier.ListDue(w.ctx, w.now, "", 10); err != nil || len(list) != 0 {
+			t.Fatalf("not put off: %v %v", list, err)
+		}
+		w.now += holdfast.Time(10 * time.Minute)
+		w.books.Change(holdfast.ThawAccount, wallet(2))
+		d := due()
+		w.must(w.cashier.RunDue(w.ctx, d, w.tick()))
+		w.must(w.cashier.RunDue(w.ctx, d, w.tick()))
+		w.must(two(w.cashier.Split(w.ctx, ask, w.tick())))
+		if list, err := w.cashier.ListDue(w.ctx, w.now, "", 10); err != nil || len(list) != 0 {
+			t.Errorf("still due: %v %v", list, err)
+		}
+		if got := w.balance(w.customers[2]).Available; got != startMoney+20 || count(pay.EventSplit) != 1 {
+			t.Errorf("the receiver has %d, told %d times", got, count(pay.EventSplit))
+		}
+		want := before + 1
+		if mode == pay.Plain {
+			want = before - 320
+		}
+		if got := w.money(w.merchants[0], pay.Settlement); got != want {
+			t.Errorf("the merchant has %d, want %d", got, want)
+		}
+		w.audit()
+	}
+}
+
+// TestWhatIsDueSaysWhyItStays: a refusal that does not come of somebody else's being faster is told.
+func TestWhatIsDueSaysWhyItStays(t *testing.T) {
+	w := newWorld(t)
+	w.plain("E", pay.Protected)
+	v, err := w.cashier.Ship(w.ctx, w.escrowAsk(w.merchants[0]), time.Hour, w.tick())
+	w.must(err)
+	w.now = v.Deadline
+	due, err := w.cashier.ListDue(w.ctx, w.now, "", 10)
+	if w.must(err); len(due) != 1 {
+		t.Fatalf("due: %v", due)
+	}
+	settlement := holdfast.AccountID{Owner: w.merchants[0], Purpose: pay.Settlement, Asset: cny}
+	w.books.Change(holdfast.FreezeAccount, settlement)
+	w.refused(pay.SellerBlocked, w.cashier.RunDue(w.ctx, due[0], w.tick()))
+	w.books.Change(holdfast.ThawAccount, settlement)
+	w.books.Meanwhile = func(*holdfast.Txn) {
+		w.books.Meanwhile = nil
+		w.must(only(w.cashier.Dispute(w.ctx, w.escrowAsk(w.customers[0]), w.now)))
+	}
+	w.must(w.cashier.RunDue(w.ctx, due[0], w.tick())) // the buyer was faster
+}
+
 // TestAStrangerIsToldNothingOfAnEscrow: a step that was done before is answered to those who may do it.
 func TestAStrangerIsToldNothingOfAnEscrow(t *testing.T) {
 	w := newWorld(t)
