@@ -231,10 +231,14 @@ func (c *Cashier) name(ctx context.Context, merchant holdfast.Owner, outOrderNo 
 		switch {
 		case payer == merchant:
 			return refuse(SellerIsBuyer, "payer")
-		case v.Payer != 0:
+		case v.Payer != 0 && now >= v.Until:
 			return refuse(AuthPayerDiffers, "payer")
 		case now >= v.Until:
 			return refuse(AuthStateWrong, "")
+		case v.Payer != 0:
+			if err := c.displace(ctx, &v, now); err != nil {
+				return err
+			}
 		}
 		v.Payer = payer
 		d := draft{at: now}
@@ -243,6 +247,28 @@ func (c *Cashier) name(ctx context.Context, merchant holdfast.Owner, outOrderNo 
 	})
 	return v, err
 }
+
+// displace makes sure that the customer who is named, and has frozen nothing, never will: it takes the key of the record that his freeze would
+// write, which is in his own shard, and only then may the merchant's record name another one. Whoever of the two is first has the key.
+func (c *Cashier) displace(ctx context.Context, v *Auth, now holdfast.Time) error {
+	var f freeze
+	key := keyOf(v.Payer, kindFreeze, v.AuthNo)
+	had, err := c.load(ctx, key, &f)
+	switch {
+	case err != nil:
+		return err
+	case had > 0 && !f.displaced():
+		return refuse(AuthPayerDiffers, "payer")
+	case had > 0:
+		return nil
+	}
+	d := draft{at: now}
+	d.put(key, 0, &freeze{Merchant: v.Merchant, OutOrderNo: v.OutOrderNo, Asset: v.Asset})
+	return c.submit(ctx, &d)
+}
+
+// displaced reports whether the record stands for no freeze, and another customer has taken the place.
+func (v *freeze) displaced() bool { return v.Amount == 0 }
 
 func (c *Cashier) auth(ctx context.Context, merchant holdfast.Owner, outOrderNo string) (v Auth, version uint64, err error) {
 	if err := validNumber(outOrderNo, "out_order_no"); err != nil {
@@ -258,6 +284,9 @@ func (c *Cashier) freeze(ctx context.Context, v *Auth, s *shown, tried bool, now
 	var f freeze
 	key := keyOf(v.Payer, kindFreeze, v.AuthNo)
 	had, err := c.load(ctx, key, &f)
+	if err == nil && had > 0 && f.displaced() {
+		return refuse(AuthPayerDiffers, "payer")
+	}
 	if err != nil || had > 0 {
 		v.Status, v.Rest, v.Paid = f.status(), f.Rest, f.Paid
 		return err
@@ -343,7 +372,7 @@ func (c *Cashier) QueryAuth(ctx context.Context, merchant holdfast.Owner, outOrd
 		}
 		var f freeze
 		had, err := c.load(ctx, keyOf(v.Payer, kindFreeze, v.AuthNo), &f)
-		if err == nil && had > 0 {
+		if err == nil && had > 0 && !f.displaced() {
 			v.Status, v.Rest, v.Paid = f.status(), f.Rest, f.Paid
 		}
 		return err
@@ -385,40 +414,50 @@ func (c *Cashier) unfreeze(ctx context.Context, merchant holdfast.Owner, outOrde
 		return v, refuse(AuthStateWrong, "")
 	}
 	err = c.again(ctx, func() error {
-		var f freeze
-		key, opKey := keyOf(v.Payer, kindFreeze, v.AuthNo), operationKey(v.Payer, v.AuthNo, request)
-		version, err := c.must(ctx, key, &f, refuse(AuthUnknown, ""))
-		if err != nil {
-			return err
-		}
-		var op AuthOperation
-		had, err := c.load(ctx, opKey, &op)
-		switch {
-		case err != nil:
-			return err
-		case had > 0 && (op.Amount != amount || !op.Unfreeze):
-			return refuse(RequestDiffers, "")
-		case had > 0:
-			v.Status, v.Rest, v.Paid = f.status(), f.Rest, f.Paid
-			return nil
-		case amount > f.Rest:
-			return refuse(AuthTooMuch, "amount")
-		}
-		f.Rest -= amount
-		d := draft{at: now, code: moveUnfreeze, ref: refOf(key)}
-		d.put(key, version, &f)
-		d.put(opKey, 0, &AuthOperation{Unfreeze: true, Amount: amount, At: now, Remark: remark}, minute(dueIndex, now))
-		d.receipt(v.Payer, Receipt{
-			Kind: ReceiptUnfrozen, Asset: v.Asset, Amount: amount, Other: merchant, Number: outOrderNo, Text: v.Title,
-		}, request)
-		d.move(account(v.Payer, Frozen, v.Asset), account(v.Payer, Wallet, v.Asset), amount)
-		v.Status, v.Rest, v.Paid = f.status(), f.Rest, f.Paid
-		return c.submit(ctx, &d)
+		_, err := c.thawed(ctx, &v, request, amount, remark, now)
+		return err
 	})
 	if err != nil {
 		return v, err
 	}
 	return v, c.told(ctx, &v, request, now)
+}
+
+// thawed is the transaction of the customer that releases an amount; 0: all that is left. done is false when nothing was.
+func (c *Cashier) thawed(ctx context.Context, v *Auth, request string, amount holdfast.Amount, remark string, now holdfast.Time) (done bool, err error) {
+	var f freeze
+	key, opKey := keyOf(v.Payer, kindFreeze, v.AuthNo), operationKey(v.Payer, v.AuthNo, request)
+	version, err := c.must(ctx, key, &f, refuse(AuthUnknown, ""))
+	if err != nil {
+		return false, err
+	}
+	var op AuthOperation
+	had, err := c.load(ctx, opKey, &op)
+	all := amount == 0
+	if all {
+		amount = f.Rest
+	}
+	switch {
+	case err != nil:
+		return false, err
+	case had > 0 && (!all && op.Amount != amount || !op.Unfreeze):
+		return false, refuse(RequestDiffers, "")
+	case had > 0 || amount == 0:
+		v.Status, v.Rest, v.Paid = f.status(), f.Rest, f.Paid
+		return had > 0, nil
+	case amount > f.Rest:
+		return false, refuse(AuthTooMuch, "amount")
+	}
+	f.Rest -= amount
+	d := draft{at: now, code: moveUnfreeze, ref: refOf(key)}
+	d.put(key, version, &f)
+	d.put(opKey, 0, &AuthOperation{Unfreeze: true, Amount: amount, At: now, Remark: remark}, minute(dueIndex, now))
+	d.receipt(v.Payer, Receipt{
+		Kind: ReceiptUnfrozen, Asset: v.Asset, Amount: amount, Other: v.Merchant, Number: v.OutOrderNo, Text: v.Title,
+	}, request)
+	d.move(account(v.Payer, Frozen, v.Asset), account(v.Payer, Wallet, v.Asset), amount)
+	v.Status, v.Rest, v.Paid = f.status(), f.Rest, f.Paid
+	return true, c.submit(ctx, &d)
 }
 
 // PayFrozen makes a trade and pays it from an authorisation. With complete what is left of that is released afterwards.
@@ -440,11 +479,25 @@ func (c *Cashier) PayFrozen(ctx context.Context, ask TradeAsk, outOrderNo string
 	if err != nil || !complete {
 		return v, err
 	}
-	// The number begins with a character that merchants cannot use.
-	if a, err = c.QueryAuth(ctx, ask.Merchant, outOrderNo, now); err == nil && a.Rest > 0 {
-		_, err = c.unfreeze(ctx, ask.Merchant, outOrderNo, "~complete-"+ask.OutTradeNo, a.Rest, "", now)
+	if err = c.releaseRest(ctx, &a, ask.OutTradeNo, now); refused(err) != "" {
+		err = nil // the trade is paid, whatever the account says to the rest: the authorisation shows what is left
 	}
 	return v, err
+}
+
+// releaseRest releases all that is left of an authorisation when it is done, once for a trade. Others may take from it at the same time: what is
+// left is read and released in one transaction, so that none of them can make the amount wrong.
+func (c *Cashier) releaseRest(ctx context.Context, v *Auth, outTradeNo string, now holdfast.Time) error {
+	request := "~complete-" + outTradeNo // begins with a character that merchants cannot use
+	done := false
+	err := c.again(ctx, func() (err error) {
+		done, err = c.thawed(ctx, v, request, 0, "", now)
+		return err
+	})
+	if err != nil || !done {
+		return err
+	}
+	return c.told(ctx, v, request, now)
 }
 
 // thaw takes the amount of a payment from its authorisation.

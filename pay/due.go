@@ -2,14 +2,14 @@ package pay
 
 import (
 	"context"
-	"errors"
+	"slices"
 	"strings"
 
 	"holdfast"
 )
 
 // Due is something that the time has come for: a trade whose time to pay is over, a buyer who has not confirmed, a merchant who has not been
-// told of a freeze.
+// told of a freeze, shares that are not paid.
 type Due struct {
 	Key  string
 	kind string
@@ -41,7 +41,8 @@ func DueOf(r *holdfast.Record) (Due, bool) {
 	return Due{r.Key, kind, rest, o}, ok
 }
 
-// RunDue does what is due. What has been done meanwhile, or is not due any more, is no error.
+// RunDue does what is due. What has been done meanwhile, or is not due any more, is no error; a refusal of what
+// is still due is one.
 func (c *Cashier) RunDue(ctx context.Context, d Due, now holdfast.Time) (err error) {
 	switch d.kind {
 	case kindTrade:
@@ -57,14 +58,18 @@ func (c *Cashier) RunDue(ctx context.Context, d Due, now holdfast.Time) (err err
 		return decided(err)
 	case kindFrozen:
 		return c.tellFrozen(ctx, d.of, d.rest, now)
+	case kindSplit:
+		return c.dueSplit(ctx, d.of, d.rest, now)
 	}
 	return nil
 }
 
-// decided drops a refusal: somebody else was faster.
+// faster are the refusals of a trade that was due and that somebody else has ended, or changed so that it is not due any more.
+var faster = []Code{TradePaid, TradeClosed, TradeFinished, TradeStatus, EscrowStatus, EscrowDisputed}
+
+// decided drops a refusal that says that somebody else was faster. Any other means that the trade stays as it is although its time has come.
 func decided(err error) error {
-	var r *Refusal
-	if errors.As(err, &r) {
+	if slices.Contains(faster, refused(err)) {
 		return nil
 	}
 	return err

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -222,6 +224,187 @@ func TestASplitGoesOn(t *testing.T) {
 	w.must(w.split("2", 0, true))
 	if got := w.money(w.merchants[0], pay.Settlement); got != 793 {
 		t.Errorf("the merchant has %d", got)
+	}
+	w.audit()
+}
+
+// TestABadReceiverStopsNobody: a frozen receiver is tried again until he can take his share, a closed one never, and the others have theirs at once.
+func TestABadReceiverStopsNobody(t *testing.T) {
+	for _, mode := range []pay.Mode{pay.Split, pay.Plain} {
+		w := newWorld(t)
+		w.plain("S", mode)
+		wallet := func(n int) holdfast.AccountID {
+			return holdfast.AccountID{Owner: w.customers[n], Purpose: pay.Wallet, Asset: cny}
+		}
+		before := w.money(w.merchants[0], pay.Settlement)
+		w.must(w.transferTo(w.customers[1], w.balance(w.customers[0]).Available))
+		w.books.Change(holdfast.CloseAccount, wallet(0))
+		w.books.Change(holdfast.FreezeAccount, wallet(2))
+		ask := pay.SplitAsk{Merchant: w.merchants[0], OutTradeNo: "S", Number: "1", Shares: []pay.Share{
+			{To: w.customers[0], Amount: 1}, {To: w.customers[2], Amount: 20}, {To: w.customers[1], Amount: 300},
+		}}
+		_, done, err := w.cashier.Split(w.ctx, ask, w.tick())
+		w.must(err)
+		if s := done.Shares; s[0].Paid || !s[0].Back || s[1].Paid || s[1].Back || !s[2].Paid {
+			t.Fatalf("%+v", s)
+		}
+		count := func(kind pay.EventKind) (n int) {
+			list, err := w.cashier.Events(w.ctx, w.merchants[0], "", 100)
+			w.must(err)
+			for i := range list {
+				if list[i].Kind == kind {
+					n++
+				}
+			}
+			return n
+		}
+		if count(pay.EventSplit) != 0 || count(pay.EventShareBack) != 1 {
+			t.Error("told before all was done")
+		}
+		w.audit()
+		due := func() pay.Due {
+			t.Helper()
+			list, err := w.cashier.ListDue(w.ctx, w.now, "", 10)
+			if w.must(err); len(list) != 1 {
+				t.Fatalf("due: %v", list)
+			}
+			return list[0]
+		}
+		w.now += holdfast.Time(2 * time.Minute)
+		w.refused(pay.PayeeBlocked, w.cashier.RunDue(w.ctx, due(), w.tick()))
+		if list, err := w.cashier.ListDue(w.ctx, w.now, "", 10); err != nil || len(list) != 0 {
+			t.Fatalf("not put off: %v %v", list, err)
+		}
+		w.now += holdfast.Time(10 * time.Minute)
+		w.books.Change(holdfast.ThawAccount, wallet(2))
+		d := due()
+		w.must(w.cashier.RunDue(w.ctx, d, w.tick()))
+		w.must(w.cashier.RunDue(w.ctx, d, w.tick()))
+		w.must(two(w.cashier.Split(w.ctx, ask, w.tick())))
+		if list, err := w.cashier.ListDue(w.ctx, w.now, "", 10); err != nil || len(list) != 0 {
+			t.Errorf("still due: %v %v", list, err)
+		}
+		if got := w.balance(w.customers[2]).Available; got != startMoney+20 || count(pay.EventSplit) != 1 {
+			t.Errorf("the receiver has %d, told %d times", got, count(pay.EventSplit))
+		}
+		want := before + 1
+		if mode == pay.Plain {
+			want = before - 320
+		}
+		if got := w.money(w.merchants[0], pay.Settlement); got != want {
+			t.Errorf("the merchant has %d, want %d", got, want)
+		}
+		w.audit()
+	}
+}
+
+// TestWhatIsDueSaysWhyItStays: a refusal that does not come of somebody else's being faster is told.
+func TestWhatIsDueSaysWhyItStays(t *testing.T) {
+	w := newWorld(t)
+	w.plain("E", pay.Protected)
+	v, err := w.cashier.Ship(w.ctx, w.escrowAsk(w.merchants[0]), time.Hour, w.tick())
+	w.must(err)
+	w.now = v.Deadline
+	due, err := w.cashier.ListDue(w.ctx, w.now, "", 10)
+	if w.must(err); len(due) != 1 {
+		t.Fatalf("due: %v", due)
+	}
+	settlement := holdfast.AccountID{Owner: w.merchants[0], Purpose: pay.Settlement, Asset: cny}
+	w.books.Change(holdfast.FreezeAccount, settlement)
+	w.refused(pay.SellerBlocked, w.cashier.RunDue(w.ctx, due[0], w.tick()))
+	w.books.Change(holdfast.ThawAccount, settlement)
+	w.books.Meanwhile = func(*holdfast.Txn) {
+		w.books.Meanwhile = nil
+		w.must(only(w.cashier.Dispute(w.ctx, w.escrowAsk(w.customers[0]), w.now)))
+	}
+	w.must(w.cashier.RunDue(w.ctx, due[0], w.tick())) // the buyer was faster
+}
+
+// TestWhoFreezesNothingHoldsNoPlace: a customer without the money leaves the authorisation to others, of whom one freezes, and never two.
+func TestWhoFreezesNothingHoldsNoPlace(t *testing.T) {
+	w := newWorld(t)
+	w.must(w.transferTo(w.customers[1], startMoney))
+	ask := pay.AuthAsk{Merchant: w.merchants[0], OutOrderNo: "F", Request: "1", Asset: cny, Amount: 500}
+	w.must(only(w.cashier.OpenAuth(w.ctx, ask, w.tick())))
+	authorize := func(n int) error {
+		return only(w.cashier.Authorize(w.ctx, ask.Merchant, "F", w.customers[n], "", w.tick()))
+	}
+	w.refused(pay.BalanceNotEnough, authorize(0))
+	// The first has got money, and comes again while the second takes the place: behind the naming, the first is too late.
+	w.must(only(w.cashier.Transfer(w.ctx, pay.TransferAsk{From: w.customers[1], To: w.customers[0], Number: "Y", Asset: cny, Amount: 600}, w.tick())))
+	w.books.Meanwhile = func(*holdfast.Txn) {
+		w.books.Meanwhile = nil
+		w.must(authorize(2))
+	}
+	w.refused(pay.AuthPayerDiffers, authorize(0))
+	w.must(authorize(2)) // again
+	w.refused(pay.AuthPayerDiffers, authorize(1))
+	v, err := w.cashier.QueryAuth(w.ctx, ask.Merchant, "F", w.now)
+	if w.must(err); v.Payer != w.customers[2] || v.Rest != 500 || w.balance(w.customers[0]).Frozen != 0 {
+		t.Errorf("%+v", v)
+	}
+	w.audit()
+}
+
+// TestAStrangerIsToldNothingOfAnEscrow: a step that was done before is answered to those who may do it.
+func TestAStrangerIsToldNothingOfAnEscrow(t *testing.T) {
+	w := newWorld(t)
+	w.plain("E", pay.Protected)
+	stranger, buyer := w.escrowAsk(w.customers[1]), w.escrowAsk(w.customers[0])
+	ask := func(how func(context.Context, pay.EscrowAsk, holdfast.Time) (pay.Trade, error)) {
+		t.Helper()
+		w.refused(pay.BuyerDiffers, only(how(w.ctx, stranger, w.tick())))
+		w.must(only(how(w.ctx, buyer, w.tick())))
+		v, err := how(w.ctx, stranger, w.tick())
+		w.refused(pay.BuyerDiffers, err)
+		if v != (pay.Trade{}) {
+			t.Errorf("a stranger gets %+v", v)
+		}
+		w.must(only(how(w.ctx, buyer, w.tick()))) // again
+	}
+	ask(w.cashier.Dispute)
+	w.plain("E2", pay.Protected)
+	stranger.OutTradeNo, buyer.OutTradeNo = "E2", "E2"
+	ask(w.cashier.Confirm)
+}
+
+// TestOthersTakeFromAnAuthorisationThatIsCompleted: between the payment and the release of the rest another payment takes a part of it. The trade is
+// paid, and says so; what is left then is released.
+func TestOthersTakeFromAnAuthorisationThatIsCompleted(t *testing.T) {
+	w := newWorld(t)
+	w.auth("F", 500)
+	busy := false
+	w.books.Meanwhile = func(x *holdfast.Txn) {
+		release := slices.ContainsFunc(x.Records, func(r holdfast.RecordChange) bool { return strings.Contains(r.Key, "~complete-T1") })
+		if !release || busy {
+			return
+		}
+		busy = true
+		w.must(only(w.cashier.PayFrozen(w.ctx, w.offer(0, "T2", 200, 0), "F", false, w.now)))
+	}
+	v, err := w.cashier.PayFrozen(w.ctx, w.offer(0, "T1", 100, 0), "F", true, w.tick())
+	if w.must(err); v.Status != pay.StatusSuccess || !busy {
+		t.Fatalf("%+v, busy %v", v, busy)
+	}
+	w.books.Meanwhile = nil
+	a, err := w.cashier.QueryAuth(w.ctx, w.merchants[0], "F", w.now)
+	if w.must(err); a.Rest != 0 || a.Paid != 300 || w.balance(w.customers[0]).Available != startMoney-300 {
+		t.Errorf("%+v", a)
+	}
+	w.must(only(w.cashier.PayFrozen(w.ctx, w.offer(0, "T1", 100, 0), "F", true, w.tick()))) // again
+	w.audit()
+	// A wallet that takes nothing keeps the rest where it is, and does not unpay the trade.
+	w.auth("G", 500)
+	wallet := holdfast.AccountID{Owner: w.customers[0], Purpose: pay.Wallet, Asset: cny}
+	w.books.Change(holdfast.FreezeAccount, wallet)
+	v, err = w.cashier.PayFrozen(w.ctx, w.offer(0, "T3", 100, 0), "G", true, w.tick())
+	if w.must(err); v.Status != pay.StatusSuccess {
+		t.Errorf("%+v", v)
+	}
+	w.books.Change(holdfast.ThawAccount, wallet)
+	w.must(only(w.cashier.PayFrozen(w.ctx, w.offer(0, "T3", 100, 0), "G", true, w.tick())))
+	if b := w.balance(w.customers[0]); b.Frozen != 0 {
+		t.Errorf("%+v", b)
 	}
 	w.audit()
 }
