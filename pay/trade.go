@@ -168,7 +168,7 @@ type maker struct {
 	version  uint64
 }
 
-// seller reads the merchant of a new trade.
+// seller reads the merchant of a trade that is made or paid.
 func (c *Cashier) seller(ctx context.Context, o holdfast.Owner) (m maker, err error) {
 	m.version, err = c.must(ctx, keyOf(o, kindMerchant), &m.merchant, refuse(MerchantUnknown, "merchant"))
 	if err == nil && m.merchant.Blocked {
