@@ -64,9 +64,9 @@ type tradeAskBody struct {
 	Amount        int64  `json:"amount" doc:"In minor units: 1 to 10000000000"`
 	Asset         string `json:"asset" example:"CNY"`
 	Mode          string `json:"mode,omitempty" enum:"plain,escrow,split" doc:"Where the money of a payment goes: to the merchant (plain, if left out); to the platform, until the buyer confirms; or less the fee to the platform, until the shares have been given"`
-	Subject       string `json:"subject" doc:"What is sold; at most 256 bytes"`
-	Body          string `json:"body,omitempty" doc:"More about it; at most 400 bytes"`
-	Passback      string `json:"passback,omitempty" doc:"Comes back in events; at most 512 bytes"`
+	Subject       string `json:"subject" maxLength:"256" doc:"What is sold; no control characters"`
+	Body          string `json:"body,omitempty" maxLength:"400" doc:"More about it; of control characters tabs and ends of lines only"`
+	Passback      string `json:"passback,omitempty" maxLength:"512" doc:"Comes back in events; of control characters tabs and ends of lines only"`
 	Buyer         string `json:"buyer,omitempty" doc:"The customer who alone may pay, 16 digits; anybody if left out"`
 	Shop          string `json:"shop,omitempty" maxLength:"64"`
 	Till          string `json:"till,omitempty" maxLength:"64"`
@@ -451,7 +451,7 @@ type splitTradeBody struct {
 type shareBody struct {
 	To     string `json:"to" doc:"A customer or merchant, 16 digits"`
 	Amount int64  `json:"amount" doc:"In minor units"`
-	Text   string `json:"text,omitempty" doc:"At most 256 bytes"`
+	Text   string `json:"text,omitempty" maxLength:"1000" doc:"What it is for; of control characters tabs and ends of lines only"`
 }
 
 type splitDoneBody struct {
