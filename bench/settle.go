@@ -40,7 +40,8 @@ type settlement struct {
 	site    *site.Site
 	cashier *pay.Cashier
 	api     *http.Server
-	day     time.Time // whose trades are settled, in UTC, where all merchants are
+	zone    string    // where all merchants are: a day has ended there lately
+	day     time.Time // whose trades are settled: its midnight there
 	trades  int
 }
 
@@ -120,8 +121,9 @@ func cashierOf(s *site.Site) (*pay.Cashier, error) {
 
 // fill makes merchants, customers with money, and the trades of the day before.
 func (s *settlement) fill(ctx context.Context, merchants, customers int) error {
-	// A day that has been over for an hour at least, so that it can be settled.
-	s.day = time.Now().UTC().Add(-time.Hour).Truncate(24*time.Hour).AddDate(0, 0, -1)
+	if err := s.settleLately(time.Now()); err != nil {
+		return err
+	}
 	s.o.Say(fmt.Sprintf("registering %d merchants and %d customers", merchants, customers))
 	began := time.Now()
 	if err := s.people(merchants, customers); err != nil {
@@ -130,7 +132,7 @@ func (s *settlement) fill(ctx context.Context, merchants, customers int) error {
 	early := holdfast.TimeOf(s.day.Add(time.Hour))
 	err := each(ctx, merchants, settleCallers, func(ctx context.Context, i int) error {
 		ask := pay.MerchantAsk{
-			Owner: s.merchants[i], Name: "a tea shop", Zone: "UTC", Assets: []holdfast.Asset{yuan}, Fee: pay.FeePlan{BasisPoints: payFee},
+			Owner: s.merchants[i], Name: "a tea shop", Zone: s.zone, Assets: []holdfast.Asset{yuan}, Fee: pay.FeePlan{BasisPoints: payFee},
 		}
 		account := pay.BankAccount{Number: fmt.Sprintf("62220200%011d", i), Name: "a tea shop"}
 		return errors.Join(
@@ -169,6 +171,27 @@ func (s *settlement) fill(ctx context.Context, merchants, customers int) error {
 	if err != nil {
 		return fmt.Errorf("pay the trades of the day before: %w", err)
 	}
+	return nil
+}
+
+// settleLately chooses the zone and the day: one that can be settled since two hours at most, as when settlements are due in real life. What has
+// been due for long is looked at rarely.
+func (s *settlement) settleLately(now time.Time) error {
+	const latest = 14 // hours that a zone can be ahead of UTC
+	ahead := 24 - now.UTC().Add(-2*pay.SettleLag).Hour()
+	if ahead > latest {
+		ahead -= 24
+	}
+	s.zone = fmt.Sprintf("Etc/GMT%+d", -ahead) // the sign is that of POSIX: ahead is minus
+	if ahead == 0 {
+		s.zone = "UTC"
+	}
+	zone, err := time.LoadLocation(s.zone)
+	if err != nil {
+		return fmt.Errorf("the zone of the merchants: %w", err)
+	}
+	y, m, d := now.In(zone).Date()
+	s.day = time.Date(y, m, d-1, 0, 0, 0, 0, zone)
 	return nil
 }
 
