@@ -231,14 +231,10 @@ func (c *Cashier) name(ctx context.Context, merchant holdfast.Owner, outOrderNo 
 		switch {
 		case payer == merchant:
 			return refuse(SellerIsBuyer, "payer")
-		case v.Payer != 0 && now >= v.Until:
+		case v.Payer != 0:
 			return refuse(AuthPayerDiffers, "payer")
 		case now >= v.Until:
 			return refuse(AuthStateWrong, "")
-		case v.Payer != 0:
-			if err := c.displace(ctx, &v, now); err != nil {
-				return err
-			}
 		}
 		v.Payer = payer
 		d := draft{at: now}
@@ -247,28 +243,6 @@ func (c *Cashier) name(ctx context.Context, merchant holdfast.Owner, outOrderNo 
 	})
 	return v, err
 }
-
-// displace makes sure that the customer who is named, and has frozen nothing, never will: it takes the key of the record that his freeze would
-// write, which is in his own shard, and only then may the merchant's record name another one. Whoever of the two is first has the key.
-func (c *Cashier) displace(ctx context.Context, v *Auth, now holdfast.Time) error {
-	var f freeze
-	key := keyOf(v.Payer, kindFreeze, v.AuthNo)
-	had, err := c.load(ctx, key, &f)
-	switch {
-	case err != nil:
-		return err
-	case had > 0 && !f.displaced():
-		return refuse(AuthPayerDiffers, "payer")
-	case had > 0:
-		return nil
-	}
-	d := draft{at: now}
-	d.put(key, 0, &freeze{Merchant: v.Merchant, OutOrderNo: v.OutOrderNo, Asset: v.Asset})
-	return c.submit(ctx, &d)
-}
-
-// displaced reports whether the record stands for no freeze, and another customer has taken the place.
-func (v *freeze) displaced() bool { return v.Amount == 0 }
 
 func (c *Cashier) auth(ctx context.Context, merchant holdfast.Owner, outOrderNo string) (v Auth, version uint64, err error) {
 	if err := validNumber(outOrderNo, "out_order_no"); err != nil {
@@ -284,9 +258,6 @@ func (c *Cashier) freeze(ctx context.Context, v *Auth, s *shown, tried bool, now
 	var f freeze
 	key := keyOf(v.Payer, kindFreeze, v.AuthNo)
 	had, err := c.load(ctx, key, &f)
-	if err == nil && had > 0 && f.displaced() {
-		return refuse(AuthPayerDiffers, "payer")
-	}
 	if err != nil || had > 0 {
 		v.Status, v.Rest, v.Paid = f.status(), f.Rest, f.Paid
 		return err
@@ -372,7 +343,7 @@ func (c *Cashier) QueryAuth(ctx context.Context, merchant holdfast.Owner, outOrd
 		}
 		var f freeze
 		had, err := c.load(ctx, keyOf(v.Payer, kindFreeze, v.AuthNo), &f)
-		if err == nil && had > 0 && !f.displaced() {
+		if err == nil && had > 0 {
 			v.Status, v.Rest, v.Paid = f.status(), f.Rest, f.Paid
 		}
 		return err

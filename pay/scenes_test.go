@@ -320,32 +320,6 @@ func TestWhatIsDueSaysWhyItStays(t *testing.T) {
 	w.must(w.cashier.RunDue(w.ctx, due[0], w.tick())) // the buyer was faster
 }
 
-// TestWhoFreezesNothingHoldsNoPlace: a customer without the money leaves the authorisation to others, of whom one freezes, and never two.
-func TestWhoFreezesNothingHoldsNoPlace(t *testing.T) {
-	w := newWorld(t)
-	w.must(w.transferTo(w.customers[1], startMoney))
-	ask := pay.AuthAsk{Merchant: w.merchants[0], OutOrderNo: "F", Request: "1", Asset: cny, Amount: 500}
-	w.must(only(w.cashier.OpenAuth(w.ctx, ask, w.tick())))
-	authorize := func(n int) error {
-		return only(w.cashier.Authorize(w.ctx, ask.Merchant, "F", w.customers[n], "", w.tick()))
-	}
-	w.refused(pay.BalanceNotEnough, authorize(0))
-	// The first has got money, and comes again while the second takes the place: behind the naming, the first is too late.
-	w.must(only(w.cashier.Transfer(w.ctx, pay.TransferAsk{From: w.customers[1], To: w.customers[0], Number: "Y", Asset: cny, Amount: 600}, w.tick())))
-	w.books.Meanwhile = func(*holdfast.Txn) {
-		w.books.Meanwhile = nil
-		w.must(authorize(2))
-	}
-	w.refused(pay.AuthPayerDiffers, authorize(0))
-	w.must(authorize(2)) // again
-	w.refused(pay.AuthPayerDiffers, authorize(1))
-	v, err := w.cashier.QueryAuth(w.ctx, ask.Merchant, "F", w.now)
-	if w.must(err); v.Payer != w.customers[2] || v.Rest != 500 || w.balance(w.customers[0]).Frozen != 0 {
-		t.Errorf("%+v", v)
-	}
-	w.audit()
-}
-
 // TestAStrangerIsToldNothingOfAnEscrow: a step that was done before is answered to those who may do it.
 func TestAStrangerIsToldNothingOfAnEscrow(t *testing.T) {
 	w := newWorld(t)
