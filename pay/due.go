@@ -2,14 +2,14 @@ package pay
 
 import (
 	"context"
-	"slices"
+	"errors"
 	"strings"
 
 	"holdfast"
 )
 
 // Due is something that the time has come for: a trade whose time to pay is over, a buyer who has not confirmed, a merchant who has not been
-// told of a freeze, shares that are not paid.
+// told of a freeze.
 type Due struct {
 	Key  string
 	kind string
@@ -41,8 +41,7 @@ func DueOf(r *holdfast.Record) (Due, bool) {
 	return Due{r.Key, kind, rest, o}, ok
 }
 
-// RunDue does what is due. What has been done meanwhile, or is not due any more, is no error; a refusal of what
-// is still due is one.
+// RunDue does what is due. What has been done meanwhile, or is not due any more, is no error.
 func (c *Cashier) RunDue(ctx context.Context, d Due, now holdfast.Time) (err error) {
 	switch d.kind {
 	case kindTrade:
@@ -58,18 +57,14 @@ func (c *Cashier) RunDue(ctx context.Context, d Due, now holdfast.Time) (err err
 		return decided(err)
 	case kindFrozen:
 		return c.tellFrozen(ctx, d.of, d.rest, now)
-	case kindSplit:
-		return c.dueSplit(ctx, d.of, d.rest, now)
 	}
 	return nil
 }
 
-// faster are the refusals of a trade that was due and that somebody else has ended, or changed so that it is not due any more.
-var faster = []Code{TradePaid, TradeClosed, TradeFinished, TradeStatus, EscrowStatus, EscrowDisputed}
-
-// decided drops a refusal that says that somebody else was faster. Any other means that the trade stays as it is although its time has come.
+// decided drops a refusal: somebody else was faster.
 func decided(err error) error {
-	if slices.Contains(faster, refused(err)) {
+	var r *Refusal
+	if errors.As(err, &r) {
 		return nil
 	}
 	return err

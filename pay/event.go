@@ -57,14 +57,12 @@ const (
 	EventPaidOut
 	EventPayoutReturned
 	EventTransferred
-	EventSetAside  // the money of shares, which are paid next
-	EventShareBack // a share that nobody could take is the merchant's again
 	eventKinds
 )
 
 var eventNames = [eventKinds]string{
 	"", "paid", "closed", "refunded", "shipped", "released", "disputed", "split", "split-finished", "not-paid",
-	"frozen", "unfrozen", "settled", "paid-out", "payout-returned", "transferred", "set-aside", "share-back",
+	"frozen", "unfrozen", "settled", "paid-out", "payout-returned", "transferred",
 }
 
 // String names the kind.
@@ -78,7 +76,6 @@ func (k EventKind) String() string {
 var eventTypes = [eventKinds]string{
 	"", "trade.paid", "trade.closed", "refund.done", "escrow.shipped", "escrow.released", "escrow.disputed", "split.done", "split.finished",
 	"trade.not_paid", "authorisation.frozen", "authorisation.unfrozen", "settlement.done", "payout.paid", "payout.returned", "transfer.done",
-	"split.set_aside", "split.returned",
 }
 
 // Type is the name that merchants know the kind by, such as "trade.paid": what it is about, and what has become of it.
