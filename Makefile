@@ -84,6 +84,7 @@ bench: build
 	$(BIN) bench shards --json out/bench-shards.json
 	$(BIN) bench crossing --json out/bench-crossing.json
 	$(BIN) bench http --json out/bench-http.json
+	$(BIN) bench pay --json out/bench-pay.json
 	$(BIN) bench idle --json out/bench-idle.json
 	$(BIN) bench restart --json out/bench-restart.json
 	$(BIN) bench history --json out/bench-history.json

@@ -28,8 +28,22 @@ func (a Amount) String() string { return strconv.FormatInt(int64(a), 10) }
 // transactions carry the same Time.
 type Time int64
 
-// TimeOf converts a time.Time.
-func TimeOf(t time.Time) Time { return Time(t.UnixNano()) }
+// Bounds of what [TimeOf] returns: 1678-01-01 and 2262-01-01. A Time reaches three months further on each side, so a day or a delay may be added.
+const (
+	FirstTime Time = -9_214_560_000 * 1e9
+	LastTime  Time = 9_214_646_400 * 1e9
+)
+
+// TimeOf converts a time.Time. One before [FirstTime] or after [LastTime] becomes that bound.
+func TimeOf(t time.Time) Time {
+	switch s := t.Unix(); {
+	case s < int64(FirstTime/1e9):
+		return FirstTime
+	case s >= int64(LastTime/1e9):
+		return LastTime
+	}
+	return Time(t.UnixNano())
+}
 
 // Std converts to a time.Time in UTC.
 func (t Time) Std() time.Time { return time.Unix(0, int64(t)).UTC() }

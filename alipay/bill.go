@@ -24,11 +24,13 @@ type TradeBill struct {
 	Made     time.Time // when it is exported
 }
 
-// BillRow is one payment or one refund of a bill. Amounts are as they are written: a refund's order and received amount are negative, the
-// fee of a payment is negative, and that of a refund positive when it is given back.
+// BillRow is one payment, one refund or one of the [Business] of a bill. Amounts are as they are written: a refund's order and received amount
+// are negative, the fee of a payment is negative, and that of a refund positive when it is given back. A share that is given is negative.
+// Received, Fee and Share together are what the row changed of the merchant's money.
 type BillRow struct {
 	TradeNo, OutTradeNo string
 	Refund              bool
+	Business            Business // "": a payment, or a refund
 	Subject             string
 	Created, Finished   time.Time
 	Place               Place
@@ -39,6 +41,15 @@ type BillRow struct {
 	Fee, Share          holdfast.Amount
 	Remark              string
 }
+
+// Business is what a row is about that is neither a payment nor a refund: summaries count it as neither.
+type Business string
+
+// Other business.
+const (
+	Sharing   Business = "分账"   // shares given to others, or the end of that
+	Releasing Business = "确认收货" // money that was kept for the buyer's protection
+)
 
 // maxStores bounds the summary, which has a line for each store and is kept until the details are written.
 const maxStores = 100_000
@@ -155,8 +166,11 @@ func (b TradeBill) made(f *billFile) {
 
 func (r BillRow) write(f *billFile) {
 	kind := "交易"
-	if r.Refund {
+	switch {
+	case r.Refund:
 		kind = "退款"
+	case r.Business != "":
+		kind = string(r.Business)
 	}
 	f.digits(r.TradeNo)
 	f.digits(r.OutTradeNo)
@@ -195,12 +209,15 @@ type storeSum struct {
 }
 
 func (s *storeSum) add(r BillRow) {
-	if r.Refund {
+	switch {
+	case r.Refund:
 		s.refunds++
 		s.plus(&s.refunded, r.Received)
-	} else {
+	case r.Business == "":
 		s.payments++
 		s.plus(&s.paid, r.Received)
+	default:
+		s.plus(&s.paid, r.Received) // by a payment that is counted already
 	}
 	s.plus(&s.total, r.Total)
 	s.plus(&s.fee, r.Fee)

@@ -318,6 +318,7 @@ type Estimate struct {
 const (
 	estimateMark  = "estimate-"
 	publishEvery  = 10 * time.Second
+	publishSilent = 2 * time.Second // when the bank has just fallen silent, or answers again
 	estimateStale = time.Minute
 )
 
@@ -325,10 +326,13 @@ const (
 func (d *desk) publish(ctx context.Context, c *clerk.Clerk) {
 	var last []int64
 	cashier := d.office.cfg.Cashier
-	for pause(ctx, publishEvery) {
+	for pause(ctx, publishSilent) {
 		e := c.Estimate(c.Ahead("\xff"))
 		now := d.office.now()
 		numbers := []int64{int64(e.Ahead), int64(e.Rate * 1000), int64(e.Since), int64(now)}
+		if last != nil && e.Down == (last[2] != 0) && now-holdfast.Time(last[3]) < holdfast.Time(publishEvery) {
+			continue
+		}
 		if last != nil && slices.Equal(numbers[:3], last[:3]) && (idle(numbers) || now-holdfast.Time(last[3]) < holdfast.Time(estimateStale/2)) {
 			continue
 		}
@@ -349,26 +353,33 @@ func (d *desk) publish(ctx context.Context, c *clerk.Clerk) {
 func idle(numbers []int64) bool { return numbers[0] == 0 && numbers[2] == 0 }
 
 // Estimate says when the bank will have taken an order, or one that would be made now, of which the Asset is known. At a site that does not run the
-// clerk it rests on what that site has said within the last minute, and takes all that wait to be before this one.
+// clerk it rests on what that site has said within the last minute, and takes all that wait to be before this one. A recalled order is told when its
+// money is free at the latest that the bank's terms allow.
 func (o *Office) Estimate(ctx context.Context, b pay.BankOrder, order pay.Order) (e Estimate, err error) {
 	d := o.deskFor(&order)
 	if d == nil {
 		return e, nil
 	}
 	e.Bank, e.At = d.cfg.Name, o.now()
+	stands := bank.Order{
+		Instruction: bank.Instruction{Sent: order.Sent}, Key: "\xff", Recalled: order.Recalled, Accepted: order.Accepted, Doubtful: order.Doubtful,
+	}
+	if b.Owner != 0 {
+		stands.ID, stands.Key = b.EndToEnd(), queueKey(&pay.OpenOrder{BankOrder: b, Order: order})
+	}
 	if c := d.running(); c != nil {
-		key := "\xff"
-		if b.Owner != 0 {
-			key = queueKey(&pay.OpenOrder{BankOrder: b, Order: order})
-		}
-		e.Estimate = c.Estimate(c.Ahead(key))
+		e.Estimate = c.EstimateFor(&stands)
 		return e, nil
 	}
 	m, err := o.cfg.Cashier.Mark(ctx, estimateMark+d.cfg.Name)
-	if err != nil || len(m.Numbers) < 4 || !idle(m.Numbers) && e.At-holdfast.Time(m.Numbers[3]) > holdfast.Time(estimateStale) {
+	if err != nil {
 		return e, err
 	}
-	e.Estimate = bank.EstimateOf(e.At, int(m.Numbers[0]), float64(m.Numbers[1])/1000, holdfast.Time(m.Numbers[2]))
+	var queue bank.Estimate
+	if len(m.Numbers) >= 4 && (idle(m.Numbers) || e.At-holdfast.Time(m.Numbers[3]) <= holdfast.Time(estimateStale)) {
+		queue = bank.EstimateOf(e.At, int(m.Numbers[0]), float64(m.Numbers[1])/1000, holdfast.Time(m.Numbers[2]))
+	}
+	e.Estimate = queue.For(e.At, &stands, d.cfg.Connector.Terms())
 	return e, nil
 }
 

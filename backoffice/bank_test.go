@@ -357,6 +357,62 @@ func TestWithdrawalsQueueWhileTheBankIsDown(t *testing.T) {
 	})
 }
 
+// TestEstimateOfARecalledOrder: a bank that refuses is told within seconds, at every site; an order that may have been sent and is recalled is told when
+// the bank's cut-off is over, not how the queue goes; and an order made beside it is told what it takes.
+func TestEstimateOfARecalledOrder(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newBankWorld(t, 1)
+		here, _ := w.open(true, nil)
+		other, _ := w.open(false, nil)
+		estimates := func(b pay.BankOrder, check func(e Estimate) bool) {
+			t.Helper()
+			for name, o := range map[string]*Office{"here": here, "elsewhere": other} {
+				e, err := o.Estimate(w.ctx, b, w.order(b))
+				if must(t, err); e.Bank != "test" || !check(e) {
+					t.Errorf("%s the estimate is %+v", name, e)
+				}
+			}
+		}
+		must(t, w.bank.SetFaults(testbank.Faults{SlowMS: 200}))
+		for n := range 40 {
+			w.withdraw(w.customers[0], fmt.Sprintf("A%d", n), 100, "GOOD")
+		}
+		here.WakeBanks()
+		time.Sleep(30 * time.Second)
+		must(t, w.bank.SetFaults(testbank.Faults{Down: "error"}))
+		sent := w.withdraw(w.customers[1], "sent", 100, "GOOD")
+		here.WakeBanks()
+		time.Sleep(2100 * time.Millisecond)
+		estimates(sent, func(e Estimate) bool { return e.Down && e.Since != 0 && e.Known && e.Soonest < 10*time.Second })
+		order, err := w.cashier.Recall(w.ctx, sent, w.now())
+		if must(t, err); order.Status != pay.OrderSent || !order.Recalled {
+			t.Fatalf("recalled: %+v", order)
+		}
+		must(t, w.bank.SetFaults(testbank.Faults{SlowMS: 200}))
+		time.Sleep(20 * time.Second)
+		for range 4 {
+			left := time.Duration(w.order(sent).Sent-w.now()) + bankCutOff + time.Second
+			estimates(sent, func(e Estimate) bool {
+				return !e.Down && e.Known && e.Ahead == 0 && (left-e.Soonest).Abs() < time.Second && e.Likely == e.Soonest
+			})
+			time.Sleep(2 * time.Minute)
+		}
+		beside := w.withdraw(w.customers[2], "beside", 100, "GOOD")
+		estimates(beside, func(e Estimate) bool { return !e.Down && e.Known && e.Ahead == 0 && e.Soonest < 2*time.Second })
+		here.WakeBanks()
+		time.Sleep(2 * time.Second)
+		if o := w.order(beside); o.Status != pay.OrderDone {
+			t.Errorf("the order beside is %s", o.Status)
+		}
+		time.Sleep(4 * time.Minute)
+		if o := w.order(sent); o.Status != pay.OrderReturned {
+			t.Errorf("the recalled order is %s after the cut-off", o.Status)
+		}
+		w.stop()
+		w.audit(w.startMoney())
+	})
+}
+
 // TestDeposits: what a bank brings is credited by the reference in its text, once, however often it is read; what nobody can assign waits on an account
 // of the platform until somebody does.
 func TestDeposits(t *testing.T) {

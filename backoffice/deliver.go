@@ -44,11 +44,13 @@ const (
 	staleHint  = 15 * time.Second
 	ailingFrom = 3                // attempts in a row that were not answered: the receiver counts as ailing
 	probeEvery = 30 * time.Second // and is tried again
+	freeHolds  = 5 * time.Minute  // after an event: until then an attempt that was not made is none
 	maxAiling  = 4096
 )
 
-// ailment is that a receiver does not answer, or not soon. Attempts that would only wait for him count as failed ones (held), so that they come
-// again as those do, and nothing else has to wait until they have been made.
+// ailment is that a receiver does not answer, or not soon. Attempts that would only wait for him are not made (held), and nothing else has to wait
+// until they have been. In the first minutes after an event they come again when he is tried; later they count as failed ones, so that a
+// receiver who never comes back is given up at last.
 type ailment struct {
 	unanswered int // in a row
 	last       time.Time
@@ -58,6 +60,7 @@ type ailment struct {
 type job struct {
 	name     jobName
 	event    *pay.Event
+	held     bool         // the attempt was not made, because the receiver does not answer
 	had      pay.Delivery // as recorded before; Version 0: not at all
 	to       *target      // nil: a notice
 	receiver string       // whose lane it is in; "": none
@@ -232,6 +235,7 @@ func (d *deliverer) hand(j *job) verdict {
 	d.mu.Unlock()
 	j.receiver = j.lane()
 	if d.held(j) {
+		j.held = true
 		d.record(j, d.holding())
 		return taken
 	}
@@ -277,7 +281,7 @@ func (d *deliverer) post(ctx context.Context, j *job) webhook.Answer {
 		return webhook.Answer{}
 	}
 	if d.held(j) {
-		j.unmade = true
+		j.unmade, j.held = true, true
 		return d.holding()
 	}
 	x, err := d.letter(ctx, j)
@@ -376,13 +380,19 @@ func (d *deliverer) disable(j *job) {
 // record notes an attempt, and has the job released when it stands there.
 func (d *deliverer) record(j *job, a webhook.Answer) {
 	v := j.had
-	v.Attempts++
+	free := j.held && d.cfg.Now().Sub(j.event.Time.Std()) < freeHolds
+	if !free {
+		v.Attempts++
+	}
 	v.At, v.Took, v.Status, v.Answer, v.Why = holdfast.TimeOf(a.At), a.Took, uint32(a.Status), string(a.Body), a.Why
 	if v.Begun == 0 {
 		v.Begun = v.At
 	}
 	v.Done, v.Next = a.Taken, 0
-	if !a.Taken && !(a.Gone && j.to != nil) {
+	switch {
+	case free:
+		v.Next = holdfast.TimeOf(d.cfg.Now().Add(probeEvery + time.Duration(d.cfg.Random()*float64(probeEvery)/10)))
+	case !a.Taken && !(a.Gone && j.to != nil):
 		v.Next = d.next(j, v.Attempts-v.Again)
 	}
 	if !v.Done && v.Next == 0 {

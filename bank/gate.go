@@ -82,7 +82,7 @@ func jitter(pause holdfast.Time, random func() uint64) holdfast.Time {
 
 func nanos(d time.Duration) holdfast.Time { return holdfast.Time(d) }
 
-// meter measures how many orders a second a bank takes while it is up and orders wait: both sums fade, so that it follows what is so now.
+// meter measures how many orders a second a bank takes while it is up and orders wait that can be sent: both sums fade, so that it follows what is so now.
 type meter struct {
 	orders  float64
 	seconds float64
@@ -116,10 +116,11 @@ func (m *meter) rate() float64 {
 type Estimate struct {
 	Ahead int           // orders that come before this one
 	Rate  float64       // orders a second that the bank took lately while it was up; 0: not measured yet
-	Down  bool          // the bank does not answer
+	Down  bool          // the last question to the bank came to nothing, or the last ones did
 	Since holdfast.Time // since when, if Down
 	// Soonest is how long it takes if the bank answers from now on; Likely, if an outage that has lasted for a while lasts as long again,
-	// which of those whose length nobody knows beforehand half do. Both are 0 where Known is false: the rate has not been measured.
+	// which of those whose length nobody knows beforehand half do. Both are 0 where Known is false: the rate has not been measured, or the order
+	// waits for something that is not measured. Of a recalled order they are about when its money is free.
 	Soonest, Likely time.Duration
 	Known           bool
 }
@@ -129,11 +130,45 @@ const maxEstimate = 30 * 24 * time.Hour
 
 // Estimate says when an order with so many before it will be taken.
 func (r *Resolver) Estimate(now holdfast.Time, ahead int) Estimate {
-	var since holdfast.Time
-	if r.gate.down {
-		since = r.gate.first
+	if r.gate.silent > 0 { // the gate opens for a while yet, but nobody has heard of the bank since
+		return EstimateOf(now, ahead, r.sure.rate(), r.gate.first)
 	}
-	return EstimateOf(now, ahead, r.meter.rate(), since)
+	return EstimateOf(now, ahead, r.meter.rate(), 0)
+}
+
+// EstimateFor says when an order will be taken, as it stands; one that is not made yet has the key "\xff" and nothing else.
+func (r *Resolver) EstimateFor(now holdfast.Time, o *Order) Estimate {
+	e := r.Estimate(now, r.Ahead(o.Key)).For(now, o, r.config.Terms)
+	if it := r.orders[o.ID]; it != nil && e.Known && it.stage == resting {
+		rest := time.Duration(it.due - now) // the bank is not spoken to about it before
+		e.Soonest, e.Likely = max(e.Soonest, rest), max(e.Likely, rest)
+	}
+	return e
+}
+
+// leastRecalled is how soon at best a recalled order ends whose cut-off is over: by the next question to the bank.
+const leastRecalled = time.Second
+
+// For makes the estimate of an order, as it stands, of one that is made of how many wait before it. A recalled order waits for nobody: it ends when
+// the bank does not take its last attempt any more, which is Terms.Late and Terms.Step after that. One that the bank has accepted, or has
+// contradicted itself about, waits for what nobody can measure.
+func (e Estimate) For(now holdfast.Time, o *Order, t Terms) Estimate {
+	switch {
+	case o.waits():
+		return e
+	case o.Accepted || o.Doubtful:
+		e.Ahead, e.Known, e.Soonest, e.Likely = 0, false, 0, 0
+		return e
+	}
+	e.Ahead, e.Known, e.Soonest = 0, true, leastRecalled
+	if o.Sent != 0 {
+		e.Soonest = max(e.Soonest, time.Duration(o.cutOff(t)-now))
+	}
+	e.Likely = e.Soonest
+	if e.Down && o.Sent != 0 {
+		e.Likely = min(max(e.Likely, time.Duration(now-e.Since)), maxEstimate)
+	}
+	return e
 }
 
 // EstimateOf makes an estimate of what it rests on, for those who have been told: orders a second, 0 if not known, and since when the bank has not

@@ -25,6 +25,12 @@ type Order struct {
 	Doubtful bool
 }
 
+// waits reports whether the order is one that the bank is to take yet. The others are asked about at most.
+func (o *Order) waits() bool { return !o.Accepted && !o.Recalled && !o.Doubtful }
+
+// cutOff is the moment of the bank's clock after which the bank's word that it has never heard of the order is final.
+func (o *Order) cutOff(t Terms) holdfast.Time { return o.Sent + nanos(t.Late) + nanos(t.Step) }
+
 // Kind is what a [Change] says. The numbers are stored: only add.
 type Kind uint8
 

@@ -66,13 +66,16 @@ type Resolver struct {
 	random func() uint64
 	gate   gate
 	meter  meter
+	sure   meter // as it was when the bank answered last
 	orders map[string]*item
 	under  map[uint64]*item // by token
-	calls  schedule         // who waits to speak to the bank
+	calls  schedule         // who waits to speak to the bank so that it takes him
+	others schedule         // who waits to speak to it for another reason: he has been recalled, say
 	timers schedule         // who waits for something else
 	talks  int              // questions under way, and orders being written down as sent
-	fresh  int              // orders that the bank has not taken yet, as far as is known
-	taken  int              // the others
+	fresh  int              // orders that the bank is to take, and has not taken as far as is known
+	taken  int              // those that it has accepted
+	busy   bool             // since the last step one of the fresh ones was under way, or was due and had to wait
 	token  uint64
 }
 
@@ -115,10 +118,11 @@ func (r *Resolver) Room() int { return r.config.Window - len(r.orders) }
 // Known is how many orders the resolver knows.
 func (r *Resolver) Known() int { return len(r.orders) }
 
-// Ahead is how many orders that the bank has not taken come before the one with this key.
+// Ahead is how many orders that the bank is to take come before the one with this key. Recalled ones and those that people have to look at are not
+// sent any more, and keep nobody waiting.
 func (r *Resolver) Ahead(key string) (n int) {
 	for _, it := range r.orders {
-		if !it.order.Accepted && it.order.Key < key {
+		if it.order.waits() && it.order.Key < key {
 			n++
 		}
 	}
@@ -143,11 +147,7 @@ func (r *Resolver) Add(now holdfast.Time, o Order) bool {
 	}
 	it := &item{order: o}
 	r.orders[o.ID] = it
-	if o.Accepted {
-		r.taken++
-	} else {
-		r.fresh++
-	}
+	r.count(&o, 1)
 	r.rest(it, now)
 	return true
 }
@@ -157,28 +157,30 @@ func (r *Resolver) crowded() bool { return r.taken >= r.config.Window/2 }
 
 // renew takes an order over as it stands.
 func (r *Resolver) renew(it *item, o Order) {
-	if !it.order.Accepted && o.Accepted {
-		r.took()
+	if it.order.waits() && o.Accepted {
+		r.meter.orders++
+		r.sure.orders++
 	}
+	r.count(&it.order, -1)
 	it.order = o
+	r.count(&o, 1)
 }
 
-// took is told of each order that the bank has taken for the first time.
-func (r *Resolver) took() {
-	r.fresh--
-	r.taken++
-	r.meter.orders++
+// count keeps the numbers of orders that wait and that are accepted.
+func (r *Resolver) count(o *Order, by int) {
+	switch {
+	case o.Accepted:
+		r.taken += by
+	case o.waits():
+		r.fresh += by
+	}
 }
 
 func (r *Resolver) drop(it *item) {
 	r.hangUp(it)
 	it.leave()
 	delete(r.under, it.token)
-	if it.order.Accepted {
-		r.taken--
-	} else {
-		r.fresh--
-	}
+	r.count(&it.order, -1)
 	delete(r.orders, it.order.ID)
 }
 
@@ -201,7 +203,22 @@ func (r *Resolver) rest(it *item, due holdfast.Time) {
 		r.write(it, due, NotExecuted, "")
 		return
 	}
-	it.enter(&r.calls)
+	if it.order.waits() {
+		it.enter(&r.calls)
+	} else {
+		it.enter(&r.others)
+	}
+}
+
+// turn is the order whose turn it is to speak to the bank, now or later; nil: nobody wants to.
+func (r *Resolver) turn() *item {
+	switch {
+	case len(r.calls) == 0 && len(r.others) == 0:
+		return nil
+	case len(r.others) == 0 || len(r.calls) > 0 && r.calls[0].before(r.others[0]):
+		return r.calls[0]
+	}
+	return r.others[0]
 }
 
 // again lets it wait for its pause, and longer the next time.
@@ -224,14 +241,16 @@ const maxTasks = 512
 
 // Step says what to do now.
 func (r *Resolver) Step(now holdfast.Time) Work {
-	r.meter.advance(now, r.fresh > 0 && !r.gate.down)
+	r.meter.advance(now, r.busy)
 	var w Work
-	for len(r.calls) > 0 && r.calls[0].due <= now && len(w.Tasks) < maxTasks && r.gate.may(now, r.talks) {
-		r.call(now, r.calls[0], &w)
+	for it := r.turn(); it != nil && it.due <= now && len(w.Tasks) < maxTasks && r.gate.may(now, r.talks); it = r.turn() {
+		r.call(now, it, &w)
 	}
 	for len(r.timers) > 0 && r.timers[0].due <= now && len(w.Tasks) < maxTasks {
 		r.timer(now, r.timers[0], &w)
 	}
+	// One that rests for a while has nothing to do with how fast the bank is. All fresh ones that do not rest are under way.
+	r.busy = !r.gate.down && (r.fresh > len(r.calls) || len(r.calls) > 0 && r.calls[0].due <= now)
 	w.Next = r.next(now)
 	return w
 }
@@ -246,8 +265,8 @@ func (r *Resolver) next(now holdfast.Time) holdfast.Time {
 	if len(r.timers) > 0 {
 		sooner(r.timers[0].due)
 	}
-	if len(r.calls) > 0 {
-		switch at := r.calls[0].due; {
+	if it := r.turn(); it != nil {
+		switch at := it.due; {
 		case r.gate.down && !r.gate.probing:
 			sooner(max(at, r.gate.probeAt))
 		case !r.gate.down && r.talks < r.gate.limit:
@@ -271,7 +290,7 @@ func (r *Resolver) timer(now holdfast.Time, it *item, w *Work) {
 		it.resend = false
 		r.hand(now, it, w, Task{Send: &i})
 	default: // sent or asked, and no answer at all
-		r.gate.heard(now, false, it.probe, r.random)
+		r.heard(now, it, false)
 		r.nothing(now, it)
 	}
 }
@@ -340,9 +359,10 @@ func (r *Resolver) written(now holdfast.Time, it *item, o Order) {
 	kind := it.change.Kind
 	it.change = nil
 	if kind.Ends() {
-		if !it.order.Accepted && kind != NotExecuted {
-			r.took()
-			it.order.Accepted = true
+		if kind != NotExecuted {
+			taken := it.order
+			taken.Accepted = true
+			r.renew(it, taken)
 		}
 		r.drop(it)
 		return
@@ -370,7 +390,7 @@ func (r *Resolver) Answered(now holdfast.Time, token uint64, a Answer) {
 		return
 	}
 	sent := it.stage == sending
-	r.gate.heard(now, a.Alive || a.State != Unknown, it.probe, r.random)
+	r.heard(now, it, a.Alive || a.State != Unknown)
 	r.hangUp(it)
 	switch {
 	case a.State == Pending && plantedAcceptedPaid():
@@ -396,6 +416,20 @@ func (r *Resolver) Answered(now holdfast.Time, token uint64, a Answer) {
 	}
 }
 
+// heard tells gate and meter whether the bank has answered. The time between its last answer and an outage says nothing about how fast it is.
+func (r *Resolver) heard(now holdfast.Time, it *item, alive bool) {
+	was := r.gate.down
+	r.gate.heard(now, alive, it.probe, r.random)
+	switch {
+	case alive:
+		r.meter.advance(now, r.busy)
+		r.sure = r.meter
+	case r.gate.down && !was:
+		r.meter.orders, r.meter.seconds = r.sure.orders, r.sure.seconds
+		r.busy = false
+	}
+}
+
 // nothing is known: the order may be at the bank or not.
 func (r *Resolver) nothing(now holdfast.Time, it *item) {
 	r.hangUp(it)
@@ -417,7 +451,7 @@ func (r *Resolver) accepted(now holdfast.Time, it *item, a Answer) {
 
 // neverHeard: it is lost, or still on its way, or the bank has forgotten it.
 func (r *Resolver) neverHeard(now holdfast.Time, it *item, a Answer) {
-	last := it.order.Sent + nanos(r.config.Terms.Late) + nanos(r.config.Terms.Step)
+	last := it.order.cutOff(r.config.Terms)
 	switch {
 	case it.order.Accepted:
 		// Sending it again would be safe only if the bank had not lost what it did under this id.

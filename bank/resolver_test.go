@@ -343,8 +343,9 @@ func TestEstimate(t *testing.T) {
 	if e := h.r.Estimate(h.now, 99); !e.Known || e.Rate < 9.5 || e.Rate > 10.5 || e.Soonest.Round(time.Second) != 10*time.Second || e.Likely != e.Soonest {
 		t.Errorf("at ten a second: %+v", e)
 	}
+	h.r.heard(h.now, &item{}, true)
 	for range 5 {
-		h.r.gate.heard(h.now, false, false, func() uint64 { return 0 })
+		h.r.heard(h.now, &item{}, false)
 	}
 	h.now += 3600 * second
 	h.r.meter.advance(h.now, false)
@@ -379,5 +380,121 @@ func TestAcceptedOrdersMakeRoom(t *testing.T) {
 	}
 	if h.r.Known() != 5 || h.r.taken != 5 || h.r.fresh != 0 || h.r.Room() != 5 {
 		t.Errorf("%d are known, %d of them taken and %d not", h.r.Known(), h.r.taken, h.r.fresh)
+	}
+}
+
+// pays takes an order through, at a bank that needs a second for it.
+func (h *hand) pays(n int) {
+	h.t.Helper()
+	h.r.Add(h.now, order(n))
+	o := h.records(order(n), Sending)
+	task := h.step(1)
+	h.now += second
+	h.r.Answered(h.now, task.Token, Answer{State: Done})
+	h.records(o, Paid)
+}
+
+// TestEstimateBesideARecalledOrder: a recalled order waits for the cut-off and says so, whatever the queue does; it keeps nobody waiting, and while it is
+// asked about nothing is measured.
+func TestEstimateBesideARecalledOrder(t *testing.T) {
+	h := newHand(t, Config{MaxPause: 4 * time.Second})
+	for n := range 5 {
+		h.pays(n)
+	}
+	h.r.Add(h.now, order(10))
+	o := h.records(order(10), Sending)
+	h.sends(o, Answer{})
+	o.Version, o.Recalled = 7, true
+	h.r.Add(h.now, o)
+	settled := order(11)
+	settled.Accepted, settled.Sent = true, h.now // listed, and settled some time
+	doubtful := order(12)
+	doubtful.Doubtful, doubtful.Sent = true, h.now
+	end := o.Sent + 61*second
+	for asked := 0; h.now < end-5*second; asked++ {
+		h.asks(o, Answer{State: NeverHeard, At: h.now})
+		h.r.Step(h.now)
+		left := time.Duration(end - h.now)
+		if e := h.r.EstimateFor(h.now, &o); !e.Known || e.Ahead != 0 || e.Soonest != left || e.Likely != left || e.Down {
+			t.Fatalf("after %d questions, %v before the cut-off, the recalled order is told %+v", asked, left, e)
+		}
+		next := order(20)
+		if e := h.r.EstimateFor(h.now, &next); !e.Known || e.Ahead != 0 || e.Rate < 0.9 || e.Soonest.Round(time.Second) != time.Second {
+			t.Fatalf("after %d questions an order beside is told %+v", asked, e)
+		}
+		for _, other := range []Order{settled, doubtful} {
+			if e := h.r.EstimateFor(h.now, &other); e.Known || e.Ahead != 0 || e.Soonest != 0 {
+				t.Fatalf("an order that does not wait to be taken is told %+v", e)
+			}
+		}
+	}
+	h.r.Add(h.now, settled)
+	h.r.Add(h.now, doubtful)
+	if n := h.r.Ahead("\xff"); n != 0 {
+		t.Errorf("%d orders wait, of a recalled, an accepted and a doubtful one", n)
+	}
+	h.now = end + 20*second
+	if e := h.r.EstimateFor(h.now, &o); e.Soonest != leastRecalled {
+		t.Errorf("after the cut-off: %+v", e)
+	}
+	unsent := order(13)
+	unsent.Recalled = true
+	if e := h.r.EstimateFor(h.now, &unsent); !e.Known || e.Soonest != leastRecalled {
+		t.Errorf("recalled before it was sent: %+v", e)
+	}
+	if e := EstimateOf(h.now, 3, 1, h.now-3600*second).For(h.now, &o, h.r.config.Terms); e.Ahead != 0 || e.Soonest != leastRecalled || e.Likely != time.Hour {
+		t.Errorf("in an outage of an hour: %+v", e)
+	}
+}
+
+// TestSilenceIsToldAtOnce, long before the gate closes; what was measured before stands through the outage; and the next answer ends it.
+func TestSilenceIsToldAtOnce(t *testing.T) {
+	h := newHand(t, Config{Trip: 5, MaxPause: 4 * time.Second})
+	for n := range 5 {
+		h.pays(n)
+	}
+	h.r.Add(h.now, order(10))
+	o := h.records(order(10), Sending)
+	task := h.step(1)
+	h.now += 15 * second // a question that hangs
+	h.r.Answered(h.now, task.Token, Answer{})
+	began := h.now
+	next := order(20)
+	for failed := 1; failed < 8; failed++ {
+		if down := h.r.gate.down; down != (failed >= 5) {
+			t.Fatalf("after %d questions the gate says %v", failed, down)
+		}
+		e := h.r.EstimateFor(h.now, &next)
+		if !e.Down || e.Since != began || !e.Known || e.Ahead != 1 || e.Soonest.Round(time.Second) != 2*time.Second || e.Likely != e.Soonest+time.Duration(h.now-began) {
+			t.Fatalf("after %d questions without an answer: %+v", failed, e)
+		}
+		task := h.step(600)
+		h.now += 15 * second
+		h.r.Answered(h.now, task.Token, Answer{})
+	}
+	h.asks(o, Answer{State: NeverHeard, At: h.now})
+	if e := h.r.EstimateFor(h.now, &next); e.Down || e.Since != 0 || e.Soonest.Round(time.Second) != 2*time.Second {
+		t.Errorf("the bank has answered: %+v", e)
+	}
+	if e := h.r.EstimateFor(h.now, &o); e.Soonest < time.Second {
+		t.Errorf("an order that rests for a while is told %+v", e)
+	}
+}
+
+// TestRestsAreNotMeasured: how long an order rests between attempts says nothing about how many orders the bank takes.
+func TestRestsAreNotMeasured(t *testing.T) {
+	h := newHand(t, Config{Trip: 100, Pause: 20 * time.Second})
+	for n := range 5 {
+		h.pays(n)
+	}
+	h.r.Add(h.now, order(10))
+	o := h.records(order(10), Sending)
+	h.sends(o, Answer{})
+	for range 5 {
+		h.asks(o, Answer{Alive: true}) // it is there, and does not know
+	}
+	h.r.Step(h.now)
+	if e := h.r.Estimate(h.now, 0); e.Rate < 0.9 || e.Down {
+		t.Errorf("after minutes in which an order rested: %+v", e)
 	}
 }

@@ -19,6 +19,7 @@ import (
 	"holdfast/client"
 	"holdfast/guard"
 	"holdfast/httpapi"
+	"holdfast/pay"
 	"holdfast/shard"
 	"holdfast/site"
 )
@@ -345,5 +346,21 @@ func TestOptions(t *testing.T) {
 	report, err := Run(t.Context(), "history", Options{Transfers: 1 << 50, Dir: t.TempDir()})
 	if err == nil || len(report.Results) != 0 {
 		t.Errorf("a history that fits no disk is begun: %+v, %v", report, err)
+	}
+}
+
+// A day is settled that can be settled since two hours at most, whatever hour it is.
+func TestSettleLately(t *testing.T) {
+	for hour := range 24 {
+		for _, minute := range []int{0, 4, 9, 10, 11, 59} {
+			now := time.Date(2026, 11, 27, hour, minute, 30, 0, time.UTC)
+			s := &settlement{}
+			if err := s.settleLately(now); err != nil {
+				t.Fatal(err)
+			}
+			if since := now.Sub(s.day.AddDate(0, 0, 1).Add(pay.SettleLag)); since < 0 || since > 2*time.Hour {
+				t.Errorf("at %v a day of %s can be settled since %v", now, s.zone, since)
+			}
+		}
 	}
 }

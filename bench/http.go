@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"sync"
 	"time"
 
 	"holdfast"
@@ -90,56 +89,23 @@ func (h *shop) pay(ctx context.Context, i int, t holdfast.Transfer) error {
 }
 
 // closed has callers that pay again as soon as they are answered.
-func (h *shop) closed(ctx context.Context, callers int, length time.Duration) (perSecond float64, waits times, errs error) {
-	var group sync.WaitGroup
-	var mu sync.Mutex
-	began := time.Now()
-	until := began.Add(length)
-	for i := range callers {
-		group.Go(func() {
-			g := newGenerator(h.cast, false, uint64(i)+1)
-			var mine times
-			var err error
-			for err == nil && time.Now().Before(until) {
-				var t holdfast.Transfer
-				g.pay(&t)
-				sent := time.Now()
-				if err = h.pay(ctx, i, t); err == nil {
-					mine = append(mine, time.Since(sent))
-				}
-			}
-			mu.Lock()
-			defer mu.Unlock()
-			waits, errs = append(waits, mine...), errors.Join(errs, err)
-		})
-	}
-	group.Wait()
-	return rate(len(waits), time.Since(began)), waits, errs
+func (h *shop) closed(ctx context.Context, callers int, length time.Duration) (perSecond float64, waits times, err error) {
+	return closedLoop(ctx, callers, length, func(i int) call {
+		g := newGenerator(h.cast, false, uint64(i)+1)
+		return func(ctx context.Context) error {
+			var t holdfast.Transfer
+			g.pay(&t)
+			return h.pay(ctx, i, t)
+		}
+	})
 }
 
 // open sends payments when they are due, whether or not those before have been answered.
 func (h *shop) open(ctx context.Context, perSecond float64, length time.Duration) (waits times, failed int, err error) {
-	step := time.Duration(float64(time.Second) / max(1, perSecond))
 	g := newGenerator(h.cast, false, 1000)
-	var group sync.WaitGroup
-	var mu sync.Mutex
-	began := time.Now()
-	for n := 0; time.Duration(n)*step < length && ctx.Err() == nil; n++ {
-		due := began.Add(time.Duration(n) * step)
-		time.Sleep(time.Until(due))
+	return openLoop(ctx, perSecond, length, func(n int) call {
 		var t holdfast.Transfer
 		g.pay(&t)
-		group.Go(func() {
-			paid := h.pay(ctx, n, t)
-			mu.Lock()
-			defer mu.Unlock()
-			if paid != nil {
-				failed++
-				return
-			}
-			waits = append(waits, time.Since(due))
-		})
-	}
-	group.Wait()
-	return waits, failed, ctx.Err()
+		return func(ctx context.Context) error { return h.pay(ctx, n, t) }
+	})
 }

@@ -38,6 +38,8 @@ type Options struct {
 	Shards    int               // of the fleets; 0: one, in the bench idle 64, in crossing 8
 	Callers   int               // of single payments; 0: 256
 	Accounts  int               // of the cases about restarting; 0: 10 million
+	Merchants int               // of the bench pay; 0: as many as the case is about
+	Customers int               // of the bench pay; 0: as many as the case is about
 	Entries   int               // of the log since the last checkpoint, in those cases; 0: 1 million
 	Only      []string          // names of cases; none: all but those marked as extra
 	Say       func(what string) // progress; nil: silence
@@ -68,11 +70,12 @@ func (k *kase) measure(ctx context.Context, o *Options) ([]Result, error) {
 var benches = map[string][]kase{
 	"ledger": ledgerCases, "commit": commitCases, "http": httpCases, "restart": restartCases, "history": historyCases,
 	"shards": shardsCases, "crossing": crossingCases, "idle": idleCases,
+	"pay": payCases,
 }
 
 // Names lists the benches.
 func Names() []string {
-	return []string{"ledger", "commit", "shards", "crossing", "http", "idle", "restart", "history"}
+	return []string{"ledger", "commit", "shards", "crossing", "http", "pay", "idle", "restart", "history"}
 }
 
 // Cases lists the cases of a bench, those that only run when asked for included.
@@ -92,6 +95,9 @@ func (o *Options) Check(name string) error {
 	}
 	if o.Shards < 0 || o.Shards > site.MaxShards {
 		return fmt.Errorf("%d shards: it takes between 1 and %d", o.Shards, site.MaxShards)
+	}
+	if o.Merchants < 0 || o.Customers < 0 || o.Customers == 1 || o.Merchants+o.Customers > mostPeople {
+		return fmt.Errorf("%d merchants and %d customers: it takes at least 1 and 2, and %d of both at most", o.Merchants, o.Customers, mostPeople)
 	}
 	if o.Transfers < 0 || o.Length < 0 || o.Callers < 0 || o.Accounts < 0 || o.Entries < 0 {
 		return fmt.Errorf("transfers, length, callers, accounts and entries are not negative")

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"hash/maphash"
 	"log/slog"
 	"net/http"
 	"net/url"
@@ -49,12 +50,15 @@ const (
 	defaultDeadline = 8 * time.Second
 	defaultLinger   = 5 * time.Second
 	maxForm         = 4 << 10
+
+	triesAtOnce = 5 // wrong codes for one page, see [pay.Tries]; then one a minute
+	triesEvery  = time.Minute
 )
 
 // pages serves the pages.
 type pages struct {
 	Config
-	codes    *tries
+	codes    *pay.Tries
 	inflight atomic.Int64
 }
 
@@ -69,7 +73,7 @@ func New(cfg Config) (http.Handler, error) {
 	case cfg.Limit < 0 || cfg.Deadline < 0 || cfg.Linger < 0:
 		return nil, errors.New("checkout: Limit, Deadline and Linger cannot be below 0")
 	}
-	p := &pages{Config: cfg, codes: newTries()}
+	p := &pages{Config: cfg, codes: pay.NewTries(maphash.MakeSeed(), triesAtOnce, triesEvery)}
 	p.Limit = cmp.Or(p.Limit, defaultLimit)
 	p.Deadline = cmp.Or(p.Deadline, defaultDeadline)
 	p.Linger = cmp.Or(p.Linger, defaultLinger)
@@ -245,13 +249,13 @@ func (p *pages) try(ctx context.Context, v *view, code string) answer {
 	if !codeLike(code) {
 		return answer{status: http.StatusUnprocessableEntity, state: waiting, problem: codeForm}
 	}
-	if !p.codes.take(v.Token, v.now) {
+	if !p.codes.Take(v.Token, v.now) {
 		return answer{status: http.StatusTooManyRequests, state: waiting, problem: tooManyCodes}
 	}
 	_, err := p.Cashier.PayWithCode(ctx, v.Trade.Merchant, v.Trade.OutTradeNo, code, v.now)
 	var refused *pay.Refusal
 	if !errors.As(err, &refused) || refused.Code != pay.CodeWrong {
-		p.codes.giveBack(v.Token, v.now)
+		p.codes.GiveBack(v.Token, v.now)
 	}
 	var pending *pay.Pending
 	switch {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"html"
 	"log/slog"
 	"net/http"
@@ -424,16 +425,16 @@ func TestWrongCodesHaveALimit(t *testing.T) {
 }
 
 func TestTries(t *testing.T) {
-	tries, now := newTries(), holdfast.Time(1e18)
+	tries, now := pay.NewTries(maphash.MakeSeed(), triesAtOnce, triesEvery), holdfast.Time(1e18)
 	for n := range 100 { // right ones are given back, and pile up nothing
-		if !tries.take("a", now) {
+		if !tries.Take("a", now) {
 			t.Fatalf("try %d is refused", n)
 		}
-		tries.giveBack("a", now)
+		tries.GiveBack("a", now)
 	}
 	taken := 0
 	for range 100 {
-		if tries.take("a", now) {
+		if tries.Take("a", now) {
 			taken++
 		}
 	}
@@ -441,13 +442,13 @@ func TestTries(t *testing.T) {
 		t.Errorf("%d at once", taken)
 	}
 	for range 3 {
-		now += triesEvery
-		if !tries.take("a", now) || tries.take("a", now) {
+		now += holdfast.Time(triesEvery)
+		if !tries.Take("a", now) || tries.Take("a", now) {
 			t.Error("not one a minute")
 		}
 	}
 	for n := range 1000 {
-		if !tries.take(fmt.Sprint(n), now) {
+		if !tries.Take(fmt.Sprint(n), now) {
 			t.Errorf("token %d waits for others", n)
 		}
 	}

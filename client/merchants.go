@@ -194,7 +194,7 @@ type MerchantKey struct {
 	Created time.Time `json:"created"`
 }
 
-// IssueMerchantKey makes an API key for a merchant. The secret is what [Config.Key] takes; it is shown this once.
+// IssueMerchantKey makes an API key for a merchant. The secret is what [Config.Key] takes; it is stored nowhere.
 func (c *Client) IssueMerchantKey(ctx context.Context, id holdfast.Owner, name string) (k MerchantKey, secret string, err error) {
 	body := struct {
 		Name string `json:"name"`

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"iter"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -70,7 +71,10 @@ func (d *Desk) billSign(name string, until int64) string {
 	return hex.EncodeToString(h.Sum(nil))
 }
 
-// rows are the payments and refunds of a bill.
+// billed are the events that are rows of a bill: all that change the settlement account because of a trade.
+var billed = []pay.EventKind{pay.EventPaid, pay.EventRefunded, pay.EventReleased, pay.EventSplit, pay.EventSplitFinished}
+
+// rows are the rows of a bill.
 func (d *Desk) rows(ctx context.Context, b alipay.TradeBill) iter.Seq2[alipay.BillRow, error] {
 	stores := map[string]string{}
 	return func(yield func(alipay.BillRow, error) bool) {
@@ -79,7 +83,7 @@ func (d *Desk) rows(ctx context.Context, b alipay.TradeBill) iter.Seq2[alipay.Bi
 				yield(alipay.BillRow{}, err)
 				return
 			}
-			if e.Asset != cny || e.Kind != pay.EventPaid && e.Kind != pay.EventRefunded {
+			if e.Asset != cny || !slices.Contains(billed, e.Kind) {
 				continue
 			}
 			row := billRow(e)
@@ -94,13 +98,25 @@ func (d *Desk) rows(ctx context.Context, b alipay.TradeBill) iter.Seq2[alipay.Bi
 	}
 }
 
+// billRow is the row of an event. What the merchant received is counted where he received it: money that the platform keeps, for the buyer's
+// protection or for shares, is so when it is released or given on. Received, fee and share are the event's effect, so that bills and settlements agree.
 func billRow(e *pay.Event) alipay.BillRow {
 	row := alipay.BillRow{
 		TradeNo: e.TradeNo, OutTradeNo: e.OutTradeNo, Subject: e.Subject, Created: clocked(e.Created), Finished: clocked(e.Time),
-		Place: alipay.Place{Store: e.Shop, Terminal: e.Till, Operator: e.Clerk}, Buyer: masked(e.Other), Total: e.Amount, Received: e.Amount, Fee: -e.Fee,
+		Place: alipay.Place{Store: e.Shop, Terminal: e.Till, Operator: e.Clerk}, Buyer: masked(e.Other), Received: e.Effect + e.Fee, Fee: -e.Fee,
 	}
-	if e.Kind == pay.EventRefunded {
-		row.Refund, row.RequestNo, row.Total, row.Received = true, requestNo(e), -e.Amount, -e.Amount
+	switch e.Kind {
+	case pay.EventPaid:
+		row.Total = e.Amount
+	case pay.EventRefunded:
+		row.Refund, row.RequestNo, row.Total = true, requestNo(e), -e.Amount
+	case pay.EventReleased:
+		row.Business = alipay.Releasing
+	case pay.EventSplit:
+		row.Business, row.RequestNo = alipay.Sharing, e.Number
+		row.Received, row.Share = row.Received+e.Amount, -e.Amount
+	default:
+		row.Business, row.RequestNo = alipay.Sharing, e.Number
 	}
 	return row
 }

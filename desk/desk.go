@@ -11,6 +11,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"io"
 	"log/slog"
 	"net/url"
@@ -47,6 +48,7 @@ type Desk struct {
 	names   *openIDs
 	billKey []byte
 	bills   chan struct{} // one for each bill being written
+	codes   *pay.Tries    // by app
 }
 
 var (
@@ -85,7 +87,8 @@ func New(c Config) (*Desk, error) {
 	return &Desk{
 		cashier: c.Cashier, public: strings.TrimRight(c.Public, "/"), clock: c.Now, random: c.Random, logger: c.Logger, names: names,
 		billKey: c.Cashier.DerivedKey("addresses of bills"), bills: make(chan struct{}, maxBills),
-		apps: apps{known: map[string]*knownApp{}},
+		codes: pay.NewTries(maphash.MakeSeed(), pay.PartyTries, pay.PartyEvery),
+		apps:  apps{known: map[string]*knownApp{}},
 	}, nil
 }
 
@@ -157,3 +160,11 @@ const (
 	byOpenID = "open id"
 	byAlias  = "alias"
 )
+
+// mayTry refuses a request with a payment code when the app has sent too many wrong ones: nothing is looked at.
+func (d *Desk) mayTry(who alipay.Caller) error {
+	if d.codes.Wait(who.App.ID, at(who)) > 0 {
+		return refusal("isv.app-call-limited", "应用调用次数超限 (too many wrong payment codes: nothing was executed, come again in a minute)")
+	}
+	return nil
+}

@@ -41,8 +41,9 @@ func (d *Desk) Pay(ctx context.Context, who alipay.Caller, r alipay.PayRequest) 
 	var v pay.Trade
 	if r.AuthNo != "" {
 		v, err = d.payFrozen(ctx, who, &r, ask)
-	} else {
+	} else if err = d.mayTry(who); err == nil {
 		v, err = d.cashier.PayByCode(ctx, ask, r.AuthCode.Reveal(), at(who))
+		d.codes.Tried(who.App.ID, err, at(who))
 	}
 	if err != nil {
 		return a, trading.tell(err)
@@ -283,6 +284,9 @@ func (d *Desk) RefundQuery(ctx context.Context, who alipay.Caller, r alipay.Refu
 		return a, refunding.tell(err)
 	}
 	v, done, found, err := d.cashier.QueryRefund(ctx, who.Merchant, n, r.RequestNo, at(who))
+	if err == nil && !found && r.RequestNo == v.OutTradeNo { // by which bills and notices name the refund of a cancel
+		done, found, err = d.cashier.QueryCancel(ctx, who.Merchant, n)
+	}
 	if err != nil || !found {
 		return a, refunding.tell(err)
 	}

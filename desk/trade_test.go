@@ -1,6 +1,7 @@
 package desk
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -353,5 +354,42 @@ func TestAShareThatIsNotPaid(t *testing.T) {
 	}
 	w.done("alipay.fund.trans.uni.transfer", w.transfer("all", "98.40"))
 	w.refused("ACQ.TXN_RESULT_ACCOUNT_BALANCE_NOT_ENOUGH", "alipay.trade.order.settle", with(ask, "out_request_no", "S2"))
+	w.audit()
+}
+
+// TestTheRefundOfACancelIsFoundByTheOrderNumber: that is what bills and notices call it. A trade that was not cancelled has no such refund.
+func TestTheRefundOfACancelIsFoundByTheOrderNumber(t *testing.T) {
+	w := newWorld(t)
+	const method = "alipay.trade.fastpay.refund.query"
+	w.done("alipay.trade.pay", w.payment(0, "A", "10.00"))
+	query := map[string]any{"out_trade_no": "A", "out_request_no": "A"}
+	w.is(w.done(method, query), "out_trade_no", "", "refund_status", "")
+	no := w.done("alipay.trade.cancel", map[string]any{"out_trade_no": "A"}).text("trade_no")
+	w.is(w.done(method, query), "out_trade_no", "A", "out_request_no", "A", "refund_amount", "10.00", "total_amount", "10.00", "refund_status", "REFUND_SUCCESS")
+	w.is(w.done(method, map[string]any{"trade_no": no, "out_request_no": "A"}), "out_trade_no", "A", "refund_status", "REFUND_SUCCESS")
+	w.is(w.done(method, with(query, "out_request_no", "B")), "out_trade_no", "", "refund_status", "")
+}
+
+// TestWrongCodesOfAnAppHaveALimit: whoever guesses is stopped, with right codes as well, and nobody else is.
+func TestWrongCodesOfAnAppHaveALimit(t *testing.T) {
+	w := newWorld(t)
+	for n := range 2 * pay.PartyTries { // right ones are not counted
+		w.done("alipay.trade.pay", w.payment(0, fmt.Sprint("right", n), "0.01"))
+	}
+	pay1 := w.payment(0, "A", "1.00")
+	hold := map[string]any{
+		"auth_code": pay1["auth_code"], "auth_code_type": "bar_code", "out_order_no": "H", "out_request_no": "H", "order_title": "x", "amount": "1.00",
+		"product_code": "PRE_AUTH",
+	}
+	for n := range pay.PartyTries {
+		w.refused("ACQ.PAYMENT_AUTH_CODE_INVALID", "alipay.trade.pay", with(pay1, "out_trade_no", fmt.Sprint("wrong", n), "auth_code", fmt.Sprintf("2800000003123456%02d", n)))
+	}
+	w.is(w.refused("isv.app-call-limited", "alipay.trade.pay", pay1), "code", "40005")
+	w.is(w.refused("isv.app-call-limited", "alipay.fund.auth.order.freeze", hold), "code", "40005")
+	w.refused("ACQ.TRADE_NOT_EXIST", "alipay.trade.query", map[string]any{"out_trade_no": "A"}) // nothing was executed
+	if d := w.desk.codes.Wait(w.apps[1], holdfast.TimeOf(w.now)); d != 0 {
+		t.Errorf("another app waits for %v", d)
+	}
+	w.done("alipay.trade.pay", w.payment(0, "A", "1.00")) // a minute later
 	w.audit()
 }

@@ -20,7 +20,8 @@ const (
 	bankAccount = "6222020000000000018"
 	bankAsset   = "GBP"
 	bankName    = "testbank"
-	bankLate    = 10 * time.Second // its cut-off for late messages
+	bankFloat   = "100000000000"   // what is on it when the drill begins, in pence: the money that the customers have
+	bankLate    = 20 * time.Second // its cut-off for late messages
 )
 
 // testBank is the bank of a drill: a process of its own, with a journal, that can be told to misbehave.
@@ -30,11 +31,25 @@ type testBank struct {
 	control string // base URL where it is told to misbehave
 }
 
-// openShop gives the fleet what payments of people need: the keys, the same at every site, and a bank, which it starts.
-func (f *fleet) openShop(program string, configs []site.Config) error {
+// openTills gives the fleet the keys of payments of people, the same at every site, and lets notices go to this machine.
+func (f *fleet) openTills(program string, configs []site.Config) error {
 	keys := filepath.Join(f.dir, "payment-keys.toml")
 	if out, err := exec.Command(program, "payment-keys", keys).CombinedOutput(); err != nil {
 		return fmt.Errorf("make the keys of payments: %w: %s", err, out)
+	}
+	for i := range configs {
+		c := &configs[i]
+		c.Payments.Keys, c.Payments.Zone = keys, "Europe/London"
+		c.Payments.Public = "http://" + c.HTTP.Listen
+		c.Payments.NotifyNetworks = []string{"127.0.0.0/8"}
+	}
+	return nil
+}
+
+// openShop gives the fleet what payments of people need: the keys, and a bank, which it starts.
+func (f *fleet) openShop(program string, configs []site.Config) error {
+	if err := f.openTills(program, configs); err != nil {
+		return err
 	}
 	ports, err := freePorts(2)
 	if err != nil {
@@ -43,15 +58,11 @@ func (f *fleet) openShop(program string, configs []site.Config) error {
 	f.bank = &testBank{url: "http://" + ports[0], control: "http://" + ports[1], proc: &process{
 		spawn: f.spawn, program: program, logFile: filepath.Join(f.dir, "bank.log"), args: []string{
 			"testbank", "--listen", ports[0], "--control", ports[1], "--data", filepath.Join(f.dir, "bank"),
-			"--account", bankAccount + ":" + bankAsset + ":0", "--late", bankLate.String(),
+			"--account", bankAccount + ":" + bankAsset + ":" + bankFloat, "--late", bankLate.String(),
 		},
 	}}
 	for i := range configs {
-		c := &configs[i]
-		c.Payments.Keys, c.Payments.Zone = keys, "Europe/London"
-		c.Payments.Public = "http://" + c.HTTP.Listen
-		c.Payments.NotifyNetworks = []string{"127.0.0.0/8"}
-		c.Banks = []site.Bank{{
+		configs[i].Banks = []site.Bank{{
 			Name: bankName, URL: f.bank.url, Account: bankAccount, Initiator: "Holdfast drill", Asset: bankAsset,
 			Late: site.Duration(bankLate), ClockStep: site.Duration(time.Second),
 		}}

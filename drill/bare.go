@@ -25,6 +25,8 @@ type BareOptions struct {
 	Except holdfast.SiteID
 	// RTT is the round trip between each two sites. Above 0 there are cables between them after all.
 	RTT time.Duration
+	// Payments are those of people: with it all sites have the keys for them. There is no bank.
+	Payments bool
 }
 
 // StartBare starts the sites as processes of the program, with certificates, configurations and data in dir. It returns when all
@@ -32,6 +34,7 @@ type BareOptions struct {
 func StartBare(ctx context.Context, program, dir string, b BareOptions) (*Bare, error) {
 	o := Defaults()
 	o.Program, o.Sites, o.Shards, o.Carriers, o.RTT, o.bare = program, b.Sites, b.Shards, 1, b.RTT, b.RTT == 0
+	o.tills = b.Payments
 	f, err := newFleet(&o, dir, rand.New(rand.NewPCG(1, 1)))
 	if err != nil {
 		return nil, err

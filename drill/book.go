@@ -60,6 +60,9 @@ func (p *page) id() holdfast.ID {
 	return p.payment.id
 }
 
+// sent reports a page about a transaction of the ledger: not a read, nor a trade, which is in a book of its own.
+func (p *page) sent() bool { return p.read == nil && !p.id().IsZero() }
+
 // content is what was sent; nil for a read.
 func (p *page) content() *holdfast.Txn {
 	if p.txn != nil || p.payment.id.IsZero() {
@@ -170,7 +173,7 @@ func (b *book) histories(shards []holdfast.ShardID, settled map[holdfast.ID]hold
 	}
 	out := make([]check.History, len(shards))
 	for i, p := range b.each(0) {
-		if b.crossing(p) {
+		if b.crossing(p) || p.read == nil && !p.sent() {
 			continue // it is in the order of two shards; what it did to whom is checked by balances and statements
 		}
 		if op, ok := p.op(i, settled, end); ok {
@@ -226,7 +229,7 @@ func (b *book) refusals() (out []string) {
 	defer b.mu.Unlock()
 	codes := map[holdfast.Code]int{}
 	for _, p := range b.each(0) {
-		if p.sample.Kind.payment() && p.sample.Status == holdfast.Refused {
+		if p.sent() && p.sample.Kind.payment() && p.sample.Status == holdfast.Refused {
 			codes[p.outcome().Code]++
 		}
 	}

@@ -115,10 +115,14 @@ func newFleet(o *Options, dir string, r *rand.Rand) (_ *fleet, err error) {
 	if err := writeCertificates(dir, len(siteNames)); err != nil {
 		return nil, err
 	}
-	if o.commerce {
-		if err := f.openShop(o.Program, configs); err != nil {
-			return nil, err
-		}
+	switch {
+	case o.commerce:
+		err = f.openShop(o.Program, configs)
+	case o.tills:
+		err = f.openTills(o.Program, configs)
+	}
+	if err != nil {
+		return nil, err
 	}
 	f.made = configs
 	for i := range configs {

@@ -40,6 +40,8 @@ type load struct {
 	clock   func() time.Duration
 	room    chan struct{} // bounds what is under way
 	work    sync.WaitGroup
+	market  *world // nil: orders are plain transfers
+	deals   deals
 }
 
 func newLoad(f *fleet, b *book, clock func() time.Duration) (*load, error) {
@@ -146,7 +148,11 @@ func (l *load) run(ctx context.Context, e *errand, order chan holdfast.Status) h
 		due = max(due, l.clockIfLater(e.due))
 	}
 	s := Sample{Shard: e.shard, Kind: Replayed, Due: due, Crosses: l.book.crosses != nil && l.book.crosses(e.transfer.Debit, e.transfer.Credit)}
-	return l.pay(ctx, l.clients[e.number%len(l.clients)], &e.transfer, s)
+	c := l.clients[e.number%len(l.clients)]
+	if l.market != nil {
+		return l.trade(ctx, c, l.market.deal(e), s)
+	}
+	return l.pay(ctx, c, &e.transfer, s)
 }
 
 // clockIfLater is the moment since which a waiting refund is due: its own time, unless waiting took noticeably long.

@@ -113,7 +113,7 @@ func TestTheRateIsWhatTheMachineBears(t *testing.T) {
 	}
 }
 
-// The demo of one shard replays all that was recorded; of several, as many as the machine bears, and no more than all.
+// The demo replays as many of the recorded orders as the machine bears as trades, and no more than all.
 func TestTheDemoReplaysWhatTheMachineBears(t *testing.T) {
 	for _, x := range []struct {
 		shards int
@@ -121,13 +121,13 @@ func TestTheDemoReplaysWhatTheMachineBears(t *testing.T) {
 		load   time.Duration
 		want   int
 	}{
-		{1, 2, 30 * time.Second, 19500},
-		{1, 2, 60 * time.Second, 19500},
-		{1, 2, 10 * time.Second, 6500},
-		{8, 2, 30 * time.Second, 2400},
-		{8, 2, 10 * time.Second, 800},
+		{1, 2, 30 * time.Second, 6000},
+		{1, 2, 60 * time.Second, 12000},
+		{1, 2, 10 * time.Second, 2000},
+		{8, 2, 30 * time.Second, 720},
+		{8, 2, 10 * time.Second, 240},
 		{8, 64, 30 * time.Second, 19500},
-		{8, 2, 600 * time.Second, 19500},
+		{8, 2, 600 * time.Second, 14400},
 	} {
 		s, o := Demo(), Options{Sites: 3, Shards: x.shards, Cores: x.cores, Load: x.load}
 		if got := s.events(19500, &o); got != x.want {

@@ -71,7 +71,7 @@ func (r *reading) sorted() (acked map[holdfast.AccountID][]int, rest []int) {
 	}
 	for i, p := range r.book.each(0) {
 		switch {
-		case p.read != nil:
+		case !p.sent():
 			continue
 		case p.txn == nil && p.sample.Status == holdfast.Done:
 			if account, known := p.payment.side(acked); known && (account == p.payment.credit || !r.book.crossing(p)) {

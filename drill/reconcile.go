@@ -30,17 +30,24 @@ type proven struct {
 	booksBalanced                      bool
 	replicasAgree                      bool
 	linearizable                       bool
+	trades                             *Trades // nil: there were none
 	checks                             []Check
 	findings                           []string // what has no field of its own in a result
 }
 
 // prover asks the sites for everything that is in the book. All of them survive in the end: what was killed is back.
 type prover struct {
-	fleet *fleet
-	world *world
-	load  *load
-	book  *book
-	say   func(phase string)
+	home   *fleet // asked without signatures
+	bank   *testBank
+	fleet  *fleet
+	buyers []holdfast.Owner // registered with the platform
+	sales  map[tradeKey]*sale
+	world  *world
+	load   *load
+	book   *book
+	say    func(phase string)
+
+	business business // nil: nobody buys anything
 	proven
 }
 
@@ -68,16 +75,27 @@ func (p *prover) prove(ctx context.Context, id func() holdfast.ID) error {
 	p.lost, p.duplicated = map[holdfast.ID]string{}, map[holdfast.ID]string{}
 	p.altered, p.phantom = map[holdfast.ID]string{}, map[holdfast.ID]string{}
 	for _, step := range []struct {
-		name string
-		do   func(context.Context) error
+		name   string
+		do     func(context.Context) error
+		trades bool // only where people pay
 	}{
-		{"waiting until every site takes payments again", func(ctx context.Context) error { return p.liveness(ctx, id) }},
-		{"waiting until every payment between shards has arrived", p.arrival},
-		{"comparing the replicas", p.agreement},
-		{"reading every payment back from every site", p.reconcile},
-		{"auditing the books", p.audit},
-		{"putting all answers into one order", p.order},
+		{"waiting until every site takes payments again", func(ctx context.Context) error { return p.liveness(ctx, id) }, false},
+		{"asking for every trade of which nothing is known", p.resolve, true},
+		{"waiting until every payment between shards has arrived", p.arrival, false},
+		{"comparing the replicas", p.agreement, false},
+		{"reading every trade and refund back from every site", p.tradesBack, true},
+		{"reading every payment back from every site", p.reconcile, false},
+		{"auditing the books", p.audit, false},
+		{"putting all answers into one order", p.order, false},
+		{businessStep, p.proveBusiness, false}, // before the settlement, which empties the accounts of merchants
+		{"setting the clocks ahead, so that the day of the merchants is over, and waiting for their settlement", p.settlement, true},
 	} {
+		if p.world.market == nil && step.trades {
+			continue
+		}
+		if p.business == nil && step.name == businessStep {
+			continue
+		}
 		p.say(step.name)
 		if err := step.do(ctx); err != nil {
 			return fmt.Errorf("%s: %w", step.name, err)
@@ -85,6 +103,10 @@ func (p *prover) prove(ctx context.Context, id func() holdfast.ID) error {
 	}
 	return nil
 }
+
+const businessStep = "comparing what buyers and sellers were told with what is in the books"
+
+func (p *prover) proveBusiness(ctx context.Context) error { return p.business.prove(ctx, p) }
 
 func (p *prover) add(name string, ok bool, format string, args ...any) {
 	p.checks = append(p.checks, Check{name, fmt.Sprintf(format, args...), ok})
@@ -217,6 +239,7 @@ func (p *prover) reconcile(ctx context.Context) error {
 		sites[i] = newReading(p.book, m.own, p.world.paid())
 		wg.Go(func() {
 			if errs[i] = sites[i].all(ctx); errs[i] == nil {
+				p.addSales(&sites[i].totals)
 				balances[i], errs[i] = p.balancesAt(ctx, m, sites[i].totals.accounts)
 			}
 			if errs[i] != nil {
@@ -240,8 +263,12 @@ func (p *prover) reconcile(ctx context.Context) error {
 		p.note(found)
 	}
 	p.penniesRight = wrong == 0
-	p.add("Every balance is right to the penny", wrong == 0, "%s accounts × %d sites recomputed from the data: %d differ",
-		thousands(int64(len(p.accounts()))), len(p.fleet.sites), wrong)
+	whose := ""
+	if p.world.market != nil {
+		whose = ", those of every customer, merchant and fee among them,"
+	}
+	p.add("Every balance is right to the penny", wrong == 0, "%s accounts%s × %d sites recomputed from the data: %d differ",
+		thousands(int64(len(p.accounts()))), whose, len(p.fleet.sites), wrong)
 	return nil
 }
 
@@ -342,6 +369,9 @@ func (p *prover) accounts() (all []holdfast.AccountID) {
 	for _, name := range p.world.trade.Customers {
 		all = append(all, p.world.customers[name])
 	}
+	if p.world.market != nil {
+		all = append(all, p.world.marketAccounts(p.buyers)...)
+	}
 	if n := p.world.nomads; n != nil {
 		all = append(append(all, n.savers...), n.payers...)
 	}
@@ -401,7 +431,9 @@ func (p *prover) audit(ctx context.Context) error {
 		}
 		// What crosses moves twice, at either end; and balances of owners who move are no payments.
 		for i := range a.Transit {
-			moved -= a.Transit[i].Landed
+			if a.Transit[i].Asset == pounds.String() {
+				moved -= a.Transit[i].Landed
+			}
 		}
 		carried, err := p.carried(ctx, m, shards)
 		if err != nil {
@@ -440,13 +472,16 @@ func (p *prover) carried(ctx context.Context, m *member, shards []holdfast.Shard
 	return sum, nil
 }
 
-// turnover is the sum of all debits ever posted, if it equals that of all credits; else it is no sum that could be right.
+// turnover is the sum of all debits ever posted in pounds, the currency of the load, if it equals that of all credits, as it has to in every
+// currency; else it is no sum that could be right.
 func turnover(assets []client.AssetTotal) (sum holdfast.Amount) {
 	for i := range assets {
 		if assets[i].DebitsPosted != assets[i].CreditsPosted || assets[i].DebitsPending != assets[i].CreditsPending {
 			return -1
 		}
-		sum += assets[i].DebitsPosted
+		if assets[i].Asset == pounds.String() {
+			sum += assets[i].DebitsPosted
+		}
 	}
 	return sum
 }

@@ -237,6 +237,10 @@ func claim(e *Evidence) string {
 	if !r.Passed() {
 		return "Not every promise was kept: " + strings.Join(r.Reasons, "; ") + "."
 	}
+	if t := e.Trades; t != nil {
+		return fmt.Sprintf("%s payments were acknowledged, %s and %s of people among them. Every one of them is at all %d sites, once and unaltered, and the books, the fees and the settlement of the merchants are right to the penny.",
+			thousands(int64(r.Payments.Acknowledged)), plural(t.Trades, "trade"), plural(t.Refunds, "refund"), r.Sites)
+	}
 	return fmt.Sprintf("%s payments were acknowledged. Every one of them is at all %d sites, once and unaltered, and the books balance to the penny.",
 		thousands(int64(r.Payments.Acknowledged)), r.Sites)
 }
@@ -257,6 +261,11 @@ func tiles(e *Evidence) []tile {
 			fmt.Sprintf("%.0f ms", millis(stay)), fmt.Sprintf("longest pause of owners led from sites that stayed (%.0f ms passes)", millis(e.StayBound)),
 			zero(boolInt(stay > e.StayBound)),
 		})
+	}
+	if t := e.Trades; t != nil {
+		list = append(list,
+			tile{thousands(int64(t.Trades)), fmt.Sprintf("trades of %s with %s", plural(t.Customers, "customer"), plural(t.Merchants, "merchant")), ""},
+			tile{"£" + thousands(int64(t.Booked/100)), fmt.Sprintf("paid out by the settlement, of £%s earned", inPounds(t.Earned)), zero(boolInt(t.Booked != t.Earned))})
 	}
 	return append(list, []tile{
 		{thousands(int64(failed)), "requests without an answer", zero(failed)},

@@ -38,6 +38,7 @@ type Options struct {
 	bare     bool            // no cables: sites dial each other directly
 	rehearse bool            // sites make trouble for themselves when they are told to
 	commerce bool            // there are payments of people, and a bank
+	tills    bool            // there are payments of people
 }
 
 // AllEvents replays every recorded event once, whatever the rate; of a load that is shorter than the scenario has it, a share of
@@ -101,6 +102,7 @@ type Evidence struct {
 	Forecast []*Comparison  // of the faults of which the fleet said something
 	Signed   *evidence.Run  // nil: Options.Sign was not set
 	Stranded *Stranded      // nil: nobody was on the wrong side
+	Trades   *Trades        // nil: orders were plain transfers
 	Checks   []Check
 	Sites    []string
 	Bound    time.Duration // the longest pause that passes
@@ -135,6 +137,7 @@ type run struct {
 	sampler  *sampler
 	meter    *meter
 	stranded *stranded // nil: the scenario has none
+	business business  // nil: nobody buys anything
 	view     *viewer
 
 	metronome  *metronome // nil: nobody's waits are compared
@@ -147,6 +150,11 @@ type run struct {
 func Run(ctx context.Context, s Scenario, o Options) (_ *Evidence, err error) {
 	if err := o.Check(&s); err != nil {
 		return nil, err
+	}
+	if s.needs != nil {
+		if err := s.needs(); err != nil {
+			return nil, err
+		}
 	}
 	r, err := prepare(s, o)
 	if err != nil {
@@ -187,6 +195,11 @@ func prepare(s Scenario, o Options) (_ *run, err error) {
 	if r.world, err = newWorld(trade, o.Shards); err != nil {
 		return nil, err
 	}
+	if s.commerce {
+		if err := r.world.openMarket(); err != nil {
+			return nil, err
+		}
+	}
 	if s.moves {
 		if err := r.world.settleNomads(s.splits); err != nil {
 			return nil, err
@@ -225,6 +238,9 @@ func (r *run) finish(e *Evidence, err error) error {
 		r.load.close()
 	}
 	r.view.stop()
+	if r.business != nil {
+		err = errors.Join(err, r.business.close())
+	}
 	err = errors.Join(err, r.neighbours.stop(), r.metronome.close(), r.fleet.close())
 	failed := err != nil || e == nil || !e.Result.Passed()
 	if !failed && !r.o.Keep {
@@ -271,14 +287,39 @@ func (r *run) begin(ctx context.Context) (err error) {
 	if err := r.load.settle(ctx, r.world, r.world.funding(rounds, ids(r.rand, time.Now()))); err != nil {
 		return err
 	}
+	if err := r.register(ctx); err != nil {
+		return err
+	}
 	if err := r.fleet.place(ctx); err != nil {
 		return err
+	}
+	if r.scenario.opens != nil {
+		if r.business, err = r.scenario.opens(ctx, r); err != nil {
+			return err
+		}
 	}
 	if err := r.crowd(ctx); err != nil || !r.scenario.undisturbed() && !r.scenario.moves && !r.scenario.sick && r.o.Shards == 1 {
 		return err
 	}
 	r.view.say("waiting until every shard is led from its home")
 	return r.fleet.settled(ctx)
+}
+
+// register makes merchants and customers known to the platform, where people pay.
+func (r *run) register(ctx context.Context) error {
+	if r.world.market == nil {
+		return nil
+	}
+	r.load.market = r.world
+	buyers := r.world.buyers(r.o.Events)
+	said := func(done, all int) {
+		r.view.say(fmt.Sprintf("registering merchants and customers: %d of %d", done, all))
+	}
+	said(0, len(buyers)+len(r.world.market.sellers))
+	if err := r.load.register(ctx, r.world, buyers, said); err != nil {
+		return fmt.Errorf("register merchants and customers: %w", err)
+	}
+	return nil
 }
 
 // strand prepares the clients on the wrong side of a cut.
@@ -299,7 +340,7 @@ func (r *run) play(ctx context.Context) []error {
 	until, over := context.WithCancel(ctx)
 	defer over()
 	r.startClock()
-	var watchers, callers sync.WaitGroup
+	var watchers, callers, traders sync.WaitGroup
 	watchers.Go(func() { r.throne.watch(watch) })
 	watchers.Go(func() { r.sampler.watch(watch) })
 	watchers.Go(func() { r.meter.watch(watch) })
@@ -314,6 +355,9 @@ func (r *run) play(ctx context.Context) []error {
 		id := ids(rand.New(rand.NewPCG(r.o.Seed, 5)), time.Now())
 		callers.Go(func() { r.load.wander(ctx, until, n, id) })
 	}
+	if r.business != nil {
+		traders.Go(func() { r.business.trade(ctx, until) })
+	}
 	played := make(chan error, 1)
 	go func() { played <- r.stage.playRounds(ctx, &r.scenario, r.o.Rounds) }()
 	r.view.say(r.scenario.Story)
@@ -323,6 +367,7 @@ func (r *run) play(ctx context.Context) []error {
 	r.view.end(r.clock())
 	r.view.say("the load is over: waiting for the last answers")
 	r.load.wait()
+	traders.Wait() // they finish what they have begun, while nobody probes any more
 	errs = append(errs, r.fleet.net.do(orderHeal, 0), r.neighbours.stop())
 	unwatch()
 	watchers.Wait()
@@ -341,7 +386,7 @@ func (r *run) startClock() {
 
 // judge proves what became of the payments, and puts everything together.
 func (r *run) judge(ctx context.Context, broken []error) *Evidence {
-	p := &prover{fleet: r.fleet.final(), world: r.world, load: r.load, book: r.book, say: r.view.say}
+	p := &prover{home: r.fleet.final(), bank: r.fleet.bank, fleet: r.fleet.final(), buyers: r.world.buyers(r.o.Events), world: r.world, load: r.load, book: r.book, say: r.view.say, business: r.business}
 	var sworn testimony
 	if r.o.Sign {
 		asked, closeAll, err := p.fleet.swear(&sworn)
@@ -362,7 +407,7 @@ func (r *run) judge(ctx context.Context, broken []error) *Evidence {
 	broken = append(broken, err)
 	samples, _ := r.book.samples(0)
 	e := &Evidence{
-		Signed:   signed,
+		Signed: signed, Trades: p.trades,
 		Scenario: r.scenario, Samples: samples, Faults: r.stage.history(), Reigns: r.throne.history(),
 		Checks: p.checks, Bound: r.scenario.Bound(r.o.RTT), StayBound: r.scenario.StayBound(r.o.RTT), ProbeGap: r.o.probeGap(), Length: r.view.length(), Started: r.started, Machine: machine(r.o.Version),
 	}

@@ -31,6 +31,9 @@ type Scenario struct {
 	splits    bool // to one that is born for them
 	sick      bool // a site that leads is sick for a while
 	commerce  bool // people pay: the sites have keys for that, and there is a bank
+
+	needs func() error                                        // what has to be on the machine; nil: nothing
+	opens func(ctx context.Context, r *run) (business, error) // what people do beside the load; nil: nothing
 }
 
 // Fit sets what the caller has not asked for to what the scenario has by default.
@@ -54,25 +57,44 @@ func (s *Scenario) Fit(o *Options, asked func(option string) bool) {
 // an entry of an order takes 2.3 ms of processor of all processes together, and everything else 0.6 cores.
 const entriesPerCore = 110
 
+// tradeShare is how many trades between shards can be paid for a plain order: a trade reads and writes records of both sides, and has a fee. With
+// half, measured as entriesPerCore was, the cables themselves had to wait for a processor; with this they do not. Trades of one shard share
+// entries: tradesPerCore of them in a second for each core.
+const (
+	tradeShare    = 0.3
+	tradesPerCore = 100
+)
+
 // bearable is as much of a rate of orders as the machine bears without becoming what is measured. An order from one shard to another is
 // three entries in logs (depart, land, settle), and of n shards all but one n-th of the orders are. Orders of one shard share
 // entries, those of many hardly do, and what an entry costs goes with the number of followers. With the shards that the scenario has of
 // its own, the rate is meant for them.
 func (s *Scenario) bearable(rate int, o *Options) int {
-	if o.Shards <= cmp.Or(s.Shards, 1) {
+	entries := entriesPerCore * o.Cores * 2 / float64(max(2, o.Sites-1))
+	switch {
+	case s.commerce && o.Shards == 1:
+		return max(1, min(rate, int(tradesPerCore*o.Cores)))
+	case s.commerce:
+		entries *= tradeShare
+	case o.Shards <= cmp.Or(s.Shards, 1):
 		return rate
 	}
-	entries := entriesPerCore * o.Cores * 2 / float64(max(2, o.Sites-1))
 	return max(1, min(rate, int(entries*float64(o.Shards)/float64(3*o.Shards-2))))
 }
 
 // rate of a scenario whose load is measured when nobody says how much it is.
 func (s *Scenario) rate() int {
-	if s.calm {
+	switch {
+	case s.calm:
 		return HalfLoad
+	case s.opens != nil:
+		return businessRate
 	}
 	return 0
 }
+
+// businessRate is that of orders beside buyers and sellers, whose trades take many times as much as an order.
+const businessRate = 30
 
 // Least is the shortest load in which the scenario can break things and mend them.
 func (s *Scenario) Least() time.Duration { return cmp.Or(s.least, s.Load) }
@@ -112,7 +134,7 @@ const smoothLoad = 13 * time.Second
 // splitLoad is longer than a hundred and more slots take that move one after the other.
 const splitLoad = 45 * time.Second
 
-var scenarios = withSick([]Scenario{
+var scenarios = append(withSick([]Scenario{
 	{
 		Name: "site-cut", Story: "Every cable of the site that leads goes silent for a while; nobody is told.",
 		Load: 14 * time.Second, bound: failoverBound, play: playSiteCut,
@@ -209,12 +231,12 @@ var scenarios = withSick([]Scenario{
 		Name: "forecast", Story: "The fleet is asked what a loss would do; then exactly that is lost: a carrier, a cable, a site, two sites.",
 		Load: 26 * time.Second, bound: outageBound, play: playForecast, Carriers: 2, foretells: true,
 	},
-})
+}), payScenarios...)
 
 // demoScenario is what "holdfast demo" plays.
 var demoScenario = Scenario{
-	Name: "demo", Story: "One of two carriers is cut everywhere, and nothing happens; then the site that leads is cut off; later another site is killed and started again.",
-	Load: DemoLoad, least: 10 * time.Second, bound: demoBound, stay: demoStay, play: playDemo, Carriers: 2,
+	Name: "demo", Story: "Customers pay merchants. One of two carriers is cut everywhere, and nothing happens; then the site that leads is cut off; later another site is killed and started again.",
+	Load: DemoLoad, least: 10 * time.Second, bound: demoBound, stay: demoStay, play: playDemo, Carriers: 2, commerce: true,
 }
 
 // DemoLoad is how long the load of the demo runs.

@@ -231,7 +231,12 @@ func (f *fleet) serveArgs(config, name string) []string {
 
 // rehearse tells a site which trouble to make for itself: at once, or not at all.
 func (s *stage) rehearse(m *member, trouble string) error {
-	file := s.fleet.rehearsalFile(strings.ToLower(m.name))
+	return s.fleet.trouble(m, trouble)
+}
+
+// trouble is rehearse without a stage.
+func (f *fleet) trouble(m *member, trouble string) error {
+	file := f.rehearsalFile(strings.ToLower(m.name))
 	if err := os.WriteFile(file+".new", []byte(trouble), 0o600); err != nil {
 		return fmt.Errorf("tell %s its trouble: %w", m.name, err)
 	}

@@ -64,7 +64,7 @@ func (t *testimony) ended(r *run, sites []*member) (*evidence.Run, error) {
 	for _, m := range sites {
 		x.Sites = append(x.Sites, m.id)
 	}
-	for _, p := range r.book.each(0) {
+	for _, p := range r.book.each(0) { // trades are in another book: what is signed does not speak of them
 		if p.read == nil && p.txn == nil && !p.payment.id.IsZero() {
 			x.Receipts = append(x.Receipts, receipt(p))
 		}

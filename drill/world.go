@@ -26,6 +26,7 @@ type world struct {
 	customers map[string]holdfast.AccountID
 	merchants map[string]holdfast.AccountID // by customer: whom the customer buys from
 	nomads    *nomads                       // nil: nobody moves
+	market    *market                       // nil: orders are plain transfers
 }
 
 // shardCast is who is in one shard.

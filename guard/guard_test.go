@@ -29,8 +29,9 @@ func TestRights(t *testing.T) {
 		{guard.ManageCustomers, false, true, true},
 		{guard.ManageMerchants, false, true, true},
 		{guard.RestrictPayments, false, false, true},
+		{guard.BypassPayments, false, false, true},
 		{0, false, false, false},
-		{guard.RestrictPayments + 1, false, false, false},
+		{guard.BypassPayments + 1, false, false, false},
 	}
 	for _, row := range rows {
 		for role, want := range map[guard.Role]bool{

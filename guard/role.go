@@ -81,6 +81,9 @@ const (
 	ManageMerchants
 	// RestrictPayments blocks wallets and merchants, decides disputes, and says whose money is that banks have brought.
 	RestrictPayments
+	// BypassPayments moves the money of payments of people, or writes their records, in the ledger itself: past limits, blocks, disputes and the rows
+	// of settlements.
+	BypassPayments
 )
 
 // rights is the one table of who may do what: the least role an action needs.
@@ -99,6 +102,7 @@ var rights = map[Action]Role{
 	ManageCustomers:  Teller,
 	ManageMerchants:  Teller,
 	RestrictPayments: Operator,
+	BypassPayments:   Operator,
 }
 
 var actionNames = map[Action]string{
@@ -116,6 +120,7 @@ var actionNames = map[Action]string{
 	ManageCustomers:  "manage-customers",
 	ManageMerchants:  "manage-merchants",
 	RestrictPayments: "restrict-payments",
+	BypassPayments:   "bypass-payments",
 }
 
 // String names the action, for error texts and logs.

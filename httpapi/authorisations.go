@@ -47,7 +47,7 @@ type authAskBody struct {
 	Asset        string `json:"asset" example:"CNY"`
 	Until        string `json:"until,omitempty" format:"date-time" doc:"The end of the time to agree, 1 minute to 15 days from now; 15 minutes if left out"`
 	App          string `json:"app,omitempty" doc:"Id of the merchant's app whose key signs the notices"`
-	Notify       string `json:"notify,omitempty" doc:"Address for the notices of this authorisation; at most 256 bytes"`
+	Notify       string `json:"notify,omitempty" doc:"Address for the notices of this authorisation, with app; at most 256 bytes"`
 	PaymentCode  string `json:"payment_code,omitempty" doc:"The 18 digits that a customer shows: his money is frozen at once"`
 }
 
@@ -132,12 +132,16 @@ func postAuthorisation(ctx context.Context, t *till) error {
 	if ask.Request == "" {
 		ask.Request = ask.OutOrderNo
 	}
-	if err := t.checkNotices(ask.Merchant, ask.App, ask.Notify); err != nil {
+	if err := t.checkNotices(ctx, ask.Merchant, ask.App, ask.Notify); err != nil {
+		return err
+	}
+	if err := t.mayTry(code); err != nil {
 		return err
 	}
 	v, err := t.OpenAuth(ctx, ask, t.at)
 	if t.did(err) == nil && code != "" {
 		v, err = t.Authorize(ctx, ask.Merchant, ask.OutOrderNo, 0, code, t.at)
+		err = t.tried(err)
 	} else if err == nil {
 		v, err = t.QueryAuth(ctx, ask.Merchant, ask.OutOrderNo, t.at)
 	}

@@ -59,6 +59,8 @@ type till struct {
 	at  holdfast.Time
 	// wrote tells that the request has changed something, or may have when a step of it fails: then nobody can say that nothing was executed.
 	wrote bool
+	// done tells that a change which is not the last thing of its request was made: what refuses the rest of it refuses a part.
+	done bool
 	// key is the Idempotency-Key as the number of a request, "" when none was sent. One that is no UUID is turned into one, together with the
 	// name of the API key.
 	key string
@@ -199,12 +201,13 @@ func (t *till) problem(err error) error {
 	var pending *pay.Pending
 	var unavailable *pay.Unavailable
 	switch {
+	case errors.As(err, &refusal) && t.done:
+		return outcomeUnknown(err) // "refused" would deny what was done
 	case errors.As(err, &refusal):
 		return t.refused(refusal)
 	case errors.As(err, &pending):
-		p := problemOfCode(holdfast.CodeUnknown)
-		p.Detail = "The outcome is not known yet. Ask again with the same numbers: it is done at most once."
-		p.Outcome, p.ID, p.cause = holdfast.Unknown.String(), idText(pending.ID), err
+		p := outcomeUnknown(err)
+		p.ID = idText(pending.ID)
 		return p
 	case errors.As(err, &unavailable):
 		p := t.unavailable(unavailable)
@@ -223,9 +226,18 @@ func (t *till) problem(err error) error {
 	return err
 }
 
+// outcomeUnknown tells to ask again: that does what is not done yet, or says what has become of it.
+func outcomeUnknown(why error) *Problem {
+	p := problemOfCode(holdfast.CodeUnknown)
+	p.Detail = "The outcome is not known yet. Ask again with the same numbers: it is done at most once."
+	p.Outcome, p.cause = holdfast.Unknown.String(), why
+	return p
+}
+
 // did notes that a change that is not the last thing of its request was made.
 func (t *till) did(err error) error {
-	t.wrote = t.wrote || err == nil
+	t.done = t.done || err == nil
+	t.wrote = t.wrote || t.done
 	return err
 }
 

@@ -191,6 +191,22 @@ func TestAStepThatWasDoneIsNotDenied(t *testing.T) {
 			t.Errorf("%v: %d %s", err, status, body)
 		}
 	}
+	// A refusal of what came behind a step that was done refuses a part only; one of the whole of it, by a call that may have several steps, is one.
+	for _, row := range []struct {
+		before  error
+		status  int
+		outcome string
+	}{{nil, 504, "unknown"}, {errors.New("not done"), 422, "refused"}} {
+		h := &endpoint{api: a, name: "livez", metrics: a.metrics.of("livez"), txn: true, handle: a.atTill(func(_ context.Context, t *till) error {
+			t.wrote = true
+			_ = t.did(row.before)
+			return &pay.Refusal{Code: pay.AuthTooMuch}
+		})}
+		status, header, body := askHandler(t, h, http.MethodPost)
+		if p := problemIn(t, header, body); status != row.status || p.Outcome != row.outcome {
+			t.Errorf("refused after %v: %d %s", row.before, status, body)
+		}
+	}
 }
 
 func TestWithoutPaymentsTheirOperationsSayWhatToConfigure(t *testing.T) {

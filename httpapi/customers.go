@@ -195,7 +195,7 @@ type findAliasIn struct {
 }
 
 type aliasBody struct {
-	Alias string `json:"alias" doc:"A phone number of 6 to 15 digits that may begin with +, or an e-mail address" example:"+86 139 0000 0001"`
+	Alias string `json:"alias" doc:"A phone number, + with the country and 8 to 15 digits in all, or a mainland Chinese mobile number without; or an e-mail address. Blanks, dashes, dots and brackets do not count" example:"+86 139 0000 0001"`
 }
 
 var aliasMembers = []string{"alias"}

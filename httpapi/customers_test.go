@@ -365,7 +365,7 @@ func TestTransfersAreToldApartByTheirMembers(t *testing.T) {
 		body, says string
 		status     int
 	}{
-		{onePayment, `"status":"done"`, 201},
+		{onePayment, "bypass-payments", 403}, // past the wallet's limits and blocks
 		{`{"from":"` + from + `","to":"` + to + `","asset":"CNY","amount":5}`, `"number":"` + uuid1 + `"`, 200},
 		{`{"from":"` + from + `","to":"` + to + `","asset":"CNY","amount":6}`, `"code":"request-discordant"`, 409},
 		{`{"amount":5,"to":"` + to + `","number":"n","asset":"CNY","from":"` + from + `"}`, `"number":"n"`, 200},
@@ -381,6 +381,21 @@ func TestTransfersAreToldApartByTheirMembers(t *testing.T) {
 		status, _, body := ask(t, api, "POST", "/v1/transfers", tellerKey, row.body, idempotencyHeader, uuid1)
 		if status != row.status || !strings.Contains(body, row.says) {
 			t.Errorf("%s: %d %s\nwant %d with %s", row.body, status, body, row.status, row.says)
+		}
+	}
+	if status, _, body := ask(t, api, "POST", "/v1/transfers", operatorKey, onePayment, idempotencyHeader, uuid1); status != 201 {
+		t.Errorf("an operator in the ledger itself: %d %s", status, body)
+	}
+	for _, txn := range []string{
+		`{"records":[{"key":"o/` + from + `/wallet/CNY","body":"AA=="}]}`,
+		`{"transactions":[{"id":"` + uuid1 + `","records":[{"key":"o/` + from + `/wallet/CNY","body":"AA=="}]}]}`,
+	} {
+		var key []string
+		if strings.HasPrefix(txn, `{"records"`) {
+			key = []string{idempotencyHeader, uuid1} // many have ids of their own
+		}
+		if status, _, body := ask(t, api, "POST", "/v1/transactions", tellerKey, txn, key...); status != 403 || !strings.Contains(body, "bypass-payments") {
+			t.Errorf("%s by a teller: %d %s", txn, status, body)
 		}
 	}
 	// Without a number and without a key nothing is sent.

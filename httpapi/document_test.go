@@ -172,7 +172,7 @@ func concrete(path string) string {
 // TestDocumentDeclaresWhatIsRead: a parameter with a bad value is named in the refusal if the operation reads it. What is read is
 // declared, and what is declared is read.
 func TestDocumentDeclaresWhatIsRead(t *testing.T) {
-	api := newTestAPI(&fake{forecast: true})
+	api := newPayingAPI(&fake{forecast: true})
 	for name, op := range theDocument().ops {
 		declared := map[string]bool{}
 		for _, p := range op.Parameters {
@@ -297,7 +297,7 @@ func TestScannerKnowsWhatIsDocumented(t *testing.T) {
 
 // TestWhatIsNotDocumentedIsRefused: a body with a member that the document does not know is refused, and the document says so.
 func TestWhatIsNotDocumentedIsRefused(t *testing.T) {
-	d, api := theDocument(), newTestAPI(&fake{})
+	d, api := theDocument(), newPayingAPI(&fake{})
 	bodies := 0
 	for name, op := range d.ops {
 		if op.RequestBody == nil {

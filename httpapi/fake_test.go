@@ -214,6 +214,11 @@ func makeKeys() (reader, teller, operator string, keys []guard.Key) {
 }
 
 func newTestAPI(f *fake) http.Handler {
+	return New(f, Options{Keys: testKeys, Version: "test"})
+}
+
+// newPayingAPI has the payments of people as well.
+func newPayingAPI(f *fake) http.Handler {
 	return New(f, Options{Keys: testKeys, Version: "test", Payments: standing().commerce})
 }
 

@@ -2,6 +2,9 @@ package httpapi
 
 import (
 	"context"
+	"crypto/hkdf"
+	"crypto/sha256"
+	"fmt"
 	"net/http"
 	"sync"
 
@@ -132,7 +135,8 @@ func (a *api) merchantKeyRoutes(r *router) {
 	add[issueKeyIn, jsonOut[issuedKeyBody]](r, operation{
 		name: "issue-merchant-key", method: post, path: "/v1/merchants/{id}/keys", tag: tagMerchants, summary: "Make an API key for a merchant",
 		text: "Whoever has it may ask for what is that merchant's, wherever an operation says that it takes a key of the merchant, and for nothing " +
-			"else. The secret is shown this once; at most ten keys at a time. Every call makes another key: an Idempotency-Key may be sent and changes nothing.",
+			"else. The secret is stored nowhere; at most ten keys at a time. With an Idempotency-Key the same request again answers with the same key, and " +
+			"makes it again if it was revoked since; without one every call makes another key.",
 		action: guard.ManageMerchants, ok: []int{http.StatusCreated}, handle: a.atTill(postMerchantKey),
 	})
 	add[merchantIn, jsonOut[merchantKeysBody]](r, operation{
@@ -199,8 +203,8 @@ func postMerchantKey(ctx context.Context, t *till) error {
 	if err != nil {
 		return err
 	}
-	var random [pay.KeyBytes]byte
-	if err := t.fill(random[:]); err != nil {
+	random, err := t.keyBytes(o)
+	if err != nil {
 		return err
 	}
 	k, secret, err := t.IssueKey(ctx, o, name, random, t.at)
@@ -208,6 +212,17 @@ func postMerchantKey(ctx context.Context, t *till) error {
 		return err
 	}
 	return t.x.sendJSON(http.StatusCreated, issuedKeyBody{merchantKeyBodyOf(&k), secret})
+}
+
+// keyBytes are what the key that a request asks for is made of. With a number they follow from the platform's key and the request, as the
+// secret of a phone does: a lost answer leaves no key behind that nobody knows.
+func (t *till) keyBytes(o holdfast.Owner) (random [pay.KeyBytes]byte, err error) {
+	if t.key == "" {
+		return random, t.fill(random[:])
+	}
+	b, err := hkdf.Key(sha256.New, t.CodeKey, nil, fmt.Sprintf("holdfast merchant key %s %s", o, t.key), len(random))
+	copy(random[:], b)
+	return random, err
 }
 
 func getMerchantKeys(ctx context.Context, t *till) error {

@@ -624,6 +624,34 @@ func TestLongAnswers(t *testing.T) {
 	}
 }
 
+// TestAKeyOfAMerchantIsMadeOnceForARequest: whoever did not hear the answer asks again and has the key, and not one more that nobody knows.
+func TestAKeyOfAMerchantIsMadeOnceForARequest(t *testing.T) {
+	s := newStall(t)
+	api, path := s.api(), "/v1/merchants/"+s.merchant.String()+"/keys"
+	issue := func(number, name string) (status int, k issuedKeyBody) {
+		status, _, body := ask(t, api, "POST", path, operatorKey, `{"name":"`+name+`"}`, "Idempotency-Key", number)
+		if status == http.StatusCreated {
+			s.need(json.Unmarshal([]byte(body), &k))
+		}
+		return status, k
+	}
+	status, first := issue("k-1", "till")
+	again, second := issue("k-1", "till")
+	if status != 201 || again != 201 || first != second || first.Secret == "" {
+		t.Errorf("%d %d: not the same key twice", status, again)
+	}
+	if status, _ := issue("k-1", "office"); status != http.StatusConflict {
+		t.Errorf("the same number for another key: %d", status)
+	}
+	if _, other := issue("k-2", "till"); other.ID == first.ID || other.Secret == first.Secret {
+		t.Error("two requests have one key")
+	}
+	if list, err := s.c.MerchantKeys(s.ctx, s.merchant); err != nil || len(list) != 2 {
+		t.Errorf("keys: %+v %v", list, err)
+	}
+	s.need(only(newClient(t, s.url, second.Secret).Merchant(s.ctx, s.merchant)))
+}
+
 // TestKeysOfMerchants: a merchant's key opens what is his, and nothing else.
 func TestKeysOfMerchants(t *testing.T) {
 	s := newStall(t)
@@ -731,6 +759,8 @@ func TestTradesAreWrittenAsDocumented(t *testing.T) {
 func TestRequestsOfMerchantsAreReadStrictly(t *testing.T) {
 	s := newStall(t)
 	api := s.api()
+	app, err := s.c.PutApp(s.ctx, s.merchant, client.AppChange{PublicKey: base64.StdEncoding.EncodeToString(publicDER())})
+	s.need(err)
 	m := `"merchant":"` + s.merchant.String() + `",`
 	trade := func(rest string) string {
 		return `{` + m + `"out_trade_no":"X","amount":1,"asset":"CNY","subject":"x"` + rest + `}`
@@ -743,7 +773,12 @@ func TestRequestsOfMerchantsAreReadStrictly(t *testing.T) {
 		{"/v1/trades", trade(`,"payer":"` + s.alice.String() + `","qr":true`), "malformed", "payer"},
 		{"/v1/trades", trade(`,"complete":true`), "malformed", "complete"},
 		{"/v1/trades", trade(`,"app":"2021000000019999"`), "malformed", "app"},
-		{"/v1/trades", trade(`,"notify":"http://10.0.0.1/"`), "malformed", "notify"},
+		{"/v1/trades", trade(`,"app":"` + app.ID + `","notify":"http://10.0.0.1/"`), "malformed", "notify"},
+		{"/v1/trades", trade(`,"notify":"https://shop.example/cb"`), "malformed", "notify"},                                              // nobody signs it
+		{"/v1/trades", trade(`,"app":"` + pay.AppID(s.merchant, 7) + `","notify":"https://shop.example/cb"`), "malformed", "app"},        // is not there
+		{"/v1/trades", trade(`,"app":"` + pay.AppID(must(ownerOf(40)), 0) + `","notify":"https://shop.example/cb"`), "malformed", "app"}, // another merchant's
+		{"/v1/authorisations", `{` + m + `"out_order_no":"A","title":"x","amount":1,"asset":"CNY","notify":"https://shop.example/cb"}`, "malformed", "notify"},
+		{"/v1/authorisations", `{` + m + `"out_order_no":"A","title":"x","amount":1,"asset":"CNY","app":"` + pay.AppID(s.merchant, 7) + `"}`, "malformed", "app"},
 		{"/v1/trades", trade(`,"amount":2`), "malformed", "amount"},
 		{"/v1/trades", trade(`,"extra":2`), "malformed", "extra"},
 		{"/v1/trades", `{` + m + `"amount":1,"asset":"CNY","subject":"x"}`, "malformed", "out_trade_no"},
@@ -768,6 +803,10 @@ func TestRequestsOfMerchantsAreReadStrictly(t *testing.T) {
 			t.Errorf("%s %s: %d %s", row.path, row.body, status, body)
 		}
 	}
+	if status, _, body := ask(t, api, "POST", "/v1/trades", operatorKey, `{`+m+`"out_trade_no":"N","amount":1,"asset":"CNY","subject":"x","app":"`+app.ID+`","notify":"https://shop.example/cb"}`); status != http.StatusCreated {
+		t.Errorf("a trade with notices that can be sent: %d %s", status, body)
+	}
+	s.need(only(s.commerce.Cashier.Close(s.ctx, s.merchant, "N", s.commerce.now())))
 	// The Idempotency-Key is the number where the body has none.
 	body := `{` + m + `"amount":5,"asset":"CNY","subject":"x","payer":"` + s.alice.String() + `"}`
 	for i, want := range []int{http.StatusCreated, http.StatusOK} {
@@ -775,7 +814,7 @@ func TestRequestsOfMerchantsAreReadStrictly(t *testing.T) {
 			t.Errorf("time %d: %d %s", i+1, status, text)
 		}
 	}
-	if list, _, err := s.commerce.Cashier.Trades(t.Context(), s.merchant, "", 9, s.commerce.now()); err != nil || len(list) != 1 {
+	if list, _, err := s.commerce.Cashier.Trades(t.Context(), s.merchant, "", 9, s.commerce.now()); err != nil || len(list) != 2 {
 		t.Errorf("trades: %+v %v", list, err)
 	}
 }

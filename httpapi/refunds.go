@@ -36,7 +36,7 @@ type refundAskBody struct {
 	OutTradeNo   string `json:"out_trade_no" maxLength:"64" doc:"The merchant's number of the trade"`
 	OutRequestNo string `json:"out_request_no,omitempty" maxLength:"64" doc:"Number of the refund, unique for the trade. The Idempotency-Key if left out"`
 	Amount       int64  `json:"amount" doc:"In minor units"`
-	Reason       string `json:"reason,omitempty" doc:"At most 256 bytes"`
+	Reason       string `json:"reason,omitempty" maxLength:"256" doc:"Of control characters tabs and ends of lines only"`
 	Clerk        string `json:"clerk,omitempty" maxLength:"64"`
 }
 

@@ -44,7 +44,7 @@ type settleDayIn struct {
 
 type settleDayBody struct {
 	Merchant string `json:"merchant" doc:"16 digits" example:"2088000000010420"`
-	Day      string `json:"day" doc:"Of his time zone" example:"2026-11-27"`
+	Day      string `json:"day" doc:"Of his time zone, from 1971-01-01 to 2200-12-31; one that is over" example:"2026-11-27"`
 }
 
 var settleDayMembers = []string{"merchant", "day"}

@@ -64,15 +64,15 @@ type tradeAskBody struct {
 	Amount        int64  `json:"amount" doc:"In minor units: 1 to 10000000000"`
 	Asset         string `json:"asset" example:"CNY"`
 	Mode          string `json:"mode,omitempty" enum:"plain,escrow,split" doc:"Where the money of a payment goes: to the merchant (plain, if left out); to the platform, until the buyer confirms; or less the fee to the platform, until the shares have been given"`
-	Subject       string `json:"subject" doc:"What is sold; at most 256 bytes"`
-	Body          string `json:"body,omitempty" doc:"More about it; at most 400 bytes"`
-	Passback      string `json:"passback,omitempty" doc:"Comes back in events; at most 512 bytes"`
+	Subject       string `json:"subject" maxLength:"256" doc:"What is sold; no control characters"`
+	Body          string `json:"body,omitempty" maxLength:"400" doc:"More about it; of control characters tabs and ends of lines only"`
+	Passback      string `json:"passback,omitempty" maxLength:"512" doc:"Comes back in events; of control characters tabs and ends of lines only"`
 	Buyer         string `json:"buyer,omitempty" doc:"The customer who alone may pay, 16 digits; anybody if left out"`
 	Shop          string `json:"shop,omitempty" maxLength:"64"`
 	Till          string `json:"till,omitempty" maxLength:"64"`
 	Clerk         string `json:"clerk,omitempty" maxLength:"64"`
 	App           string `json:"app,omitempty" doc:"Id of the merchant's app whose key signs the notices"`
-	Notify        string `json:"notify,omitempty" doc:"Address for the notices of this trade; at most 256 bytes"`
+	Notify        string `json:"notify,omitempty" doc:"Address for the notices of this trade, with app; at most 256 bytes"`
 	PayUntil      string `json:"pay_until,omitempty" format:"date-time" doc:"The end of the time to pay, 1 minute to 15 days from now; 3 hours for trades of a shop and 15 days for others if left out"`
 	Payer         string `json:"payer,omitempty" doc:"The customer who pays at once from his wallet, 16 digits"`
 	PaymentCode   string `json:"payment_code,omitempty" doc:"The 18 digits that a customer shows: he pays at once"`
@@ -191,7 +191,10 @@ func postTrade(ctx context.Context, t *till) error {
 	if err := readTradeAsk(text, &ask); err != nil {
 		return err
 	}
-	if err := t.admitTrade(&ask); err != nil {
+	if err := t.admitTrade(ctx, &ask); err != nil {
+		return err
+	}
+	if err := t.mayTry(ask.code); err != nil {
 		return err
 	}
 	v, token, err := t.makeTrade(ctx, &ask)
@@ -213,7 +216,7 @@ func (t *till) madeNow(times ...holdfast.Time) int {
 }
 
 // admitTrade checks what package pay cannot: who asks, and what of the request does not go together.
-func (t *till) admitTrade(ask *tradeAsk) (err error) {
+func (t *till) admitTrade(ctx context.Context, ask *tradeAsk) (err error) {
 	if ask.Merchant, err = t.bodyMerchant(ask.Merchant); err != nil {
 		return err
 	}
@@ -235,15 +238,34 @@ func (t *till) admitTrade(ask *tradeAsk) (err error) {
 	if ask.OutTradeNo, err = t.number(ask.OutTradeNo, "out_trade_no"); err != nil {
 		return err
 	}
-	return t.checkNotices(ask.Merchant, ask.App, ask.Notify)
+	return t.checkNotices(ctx, ask.Merchant, ask.App, ask.Notify)
 }
 
 // checkNotices checks where notices are to go, and whose key is to sign them.
-func (t *till) checkNotices(merchant holdfast.Owner, app, notify string) error {
-	if of, ok := pay.AppOwner(app); app != "" && (!ok || of != merchant) {
-		return edgeMalformed.field("app", "this is no app of the merchant: send the id of one of his, or leave it out")
+func (t *till) checkNotices(ctx context.Context, merchant holdfast.Owner, app, notify string) error {
+	if app == "" && notify != "" {
+		return edgeMalformed.field("notify", "nothing could sign the notices: send app as well, the id of an app of the merchant (POST /v1/merchants/{id}/apps makes one), or leave notify out and register an endpoint for events (POST /v1/webhooks)")
+	}
+	if err := t.checkApp(ctx, merchant, app); err != nil {
+		return err
 	}
 	return t.checkAddress("notify", notify)
+}
+
+// checkApp checks that an app that is named is one of the merchant, and is there: an order with any other would have notices that nobody sends.
+func (t *till) checkApp(ctx context.Context, merchant holdfast.Owner, app string) error {
+	if app == "" {
+		return nil
+	}
+	var refused *pay.Refusal
+	of, ok := pay.AppOwner(app)
+	if ok && of == merchant {
+		_, err := t.App(ctx, app)
+		if !errors.As(err, &refused) {
+			return err
+		}
+	}
+	return edgeMalformed.field("app", "this is no app of the merchant: send the id of one of his (POST /v1/merchants/{id}/apps makes one), or leave app and notify out")
 }
 
 // checkAddress checks where something is to be posted to.
@@ -262,7 +284,7 @@ func (t *till) makeTrade(ctx context.Context, ask *tradeAsk) (v pay.Trade, token
 		v, err = t.PayNew(ctx, ask.TradeAsk, ask.payer, t.at)
 	case ask.code != "":
 		v, err = t.PayByCode(ctx, ask.TradeAsk, ask.code, t.at)
-		err = renamed(err, "auth_code", "payment_code")
+		err = renamed(t.tried(err), "auth_code", "payment_code")
 	case ask.authorisation != "":
 		t.wrote = ask.complete // it may be paid when releasing the rest fails
 		v, err = t.PayFrozen(ctx, ask.TradeAsk, ask.authorisation, ask.complete, t.at)
@@ -429,7 +451,7 @@ type splitTradeBody struct {
 type shareBody struct {
 	To     string `json:"to" doc:"A customer or merchant, 16 digits"`
 	Amount int64  `json:"amount" doc:"In minor units"`
-	Text   string `json:"text,omitempty" doc:"At most 256 bytes"`
+	Text   string `json:"text,omitempty" maxLength:"1000" doc:"What it is for; of control characters tabs and ends of lines only"`
 }
 
 type splitDoneBody struct {

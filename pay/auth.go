@@ -385,40 +385,50 @@ func (c *Cashier) unfreeze(ctx context.Context, merchant holdfast.Owner, outOrde
 		return v, refuse(AuthStateWrong, "")
 	}
 	err = c.again(ctx, func() error {
-		var f freeze
-		key, opKey := keyOf(v.Payer, kindFreeze, v.AuthNo), operationKey(v.Payer, v.AuthNo, request)
-		version, err := c.must(ctx, key, &f, refuse(AuthUnknown, ""))
-		if err != nil {
-			return err
-		}
-		var op AuthOperation
-		had, err := c.load(ctx, opKey, &op)
-		switch {
-		case err != nil:
-			return err
-		case had > 0 && (op.Amount != amount || !op.Unfreeze):
-			return refuse(RequestDiffers, "")
-		case had > 0:
-			v.Status, v.Rest, v.Paid = f.status(), f.Rest, f.Paid
-			return nil
-		case amount > f.Rest:
-			return refuse(AuthTooMuch, "amount")
-		}
-		f.Rest -= amount
-		d := draft{at: now, code: moveUnfreeze, ref: refOf(key)}
-		d.put(key, version, &f)
-		d.put(opKey, 0, &AuthOperation{Unfreeze: true, Amount: amount, At: now, Remark: remark}, minute(dueIndex, now))
-		d.receipt(v.Payer, Receipt{
-			Kind: ReceiptUnfrozen, Asset: v.Asset, Amount: amount, Other: merchant, Number: outOrderNo, Text: v.Title,
-		}, request)
-		d.move(account(v.Payer, Frozen, v.Asset), account(v.Payer, Wallet, v.Asset), amount)
-		v.Status, v.Rest, v.Paid = f.status(), f.Rest, f.Paid
-		return c.submit(ctx, &d)
+		_, err := c.thawed(ctx, &v, request, amount, remark, now)
+		return err
 	})
 	if err != nil {
 		return v, err
 	}
 	return v, c.told(ctx, &v, request, now)
+}
+
+// thawed is the transaction of the customer that releases an amount; 0: all that is left. done is false when nothing was.
+func (c *Cashier) thawed(ctx context.Context, v *Auth, request string, amount holdfast.Amount, remark string, now holdfast.Time) (done bool, err error) {
+	var f freeze
+	key, opKey := keyOf(v.Payer, kindFreeze, v.AuthNo), operationKey(v.Payer, v.AuthNo, request)
+	version, err := c.must(ctx, key, &f, refuse(AuthUnknown, ""))
+	if err != nil {
+		return false, err
+	}
+	var op AuthOperation
+	had, err := c.load(ctx, opKey, &op)
+	all := amount == 0
+	if all {
+		amount = f.Rest
+	}
+	switch {
+	case err != nil:
+		return false, err
+	case had > 0 && (!all && op.Amount != amount || !op.Unfreeze):
+		return false, refuse(RequestDiffers, "")
+	case had > 0 || amount == 0:
+		v.Status, v.Rest, v.Paid = f.status(), f.Rest, f.Paid
+		return had > 0, nil
+	case amount > f.Rest:
+		return false, refuse(AuthTooMuch, "amount")
+	}
+	f.Rest -= amount
+	d := draft{at: now, code: moveUnfreeze, ref: refOf(key)}
+	d.put(key, version, &f)
+	d.put(opKey, 0, &AuthOperation{Unfreeze: true, Amount: amount, At: now, Remark: remark}, minute(dueIndex, now))
+	d.receipt(v.Payer, Receipt{
+		Kind: ReceiptUnfrozen, Asset: v.Asset, Amount: amount, Other: v.Merchant, Number: v.OutOrderNo, Text: v.Title,
+	}, request)
+	d.move(account(v.Payer, Frozen, v.Asset), account(v.Payer, Wallet, v.Asset), amount)
+	v.Status, v.Rest, v.Paid = f.status(), f.Rest, f.Paid
+	return true, c.submit(ctx, &d)
 }
 
 // PayFrozen makes a trade and pays it from an authorisation. With complete what is left of that is released afterwards.
@@ -440,11 +450,25 @@ func (c *Cashier) PayFrozen(ctx context.Context, ask TradeAsk, outOrderNo string
 	if err != nil || !complete {
 		return v, err
 	}
-	// The number begins with a character that merchants cannot use.
-	if a, err = c.QueryAuth(ctx, ask.Merchant, outOrderNo, now); err == nil && a.Rest > 0 {
-		_, err = c.unfreeze(ctx, ask.Merchant, outOrderNo, "~complete-"+ask.OutTradeNo, a.Rest, "", now)
+	if err = c.releaseRest(ctx, &a, ask.OutTradeNo, now); refused(err) != "" {
+		err = nil // the trade is paid, whatever the account says to the rest: the authorisation shows what is left
 	}
 	return v, err
+}
+
+// releaseRest releases all that is left of an authorisation when it is done, once for a trade. Others may take from it at the same time: what is
+// left is read and released in one transaction, so that none of them can make the amount wrong.
+func (c *Cashier) releaseRest(ctx context.Context, v *Auth, outTradeNo string, now holdfast.Time) error {
+	request := "~complete-" + outTradeNo // begins with a character that merchants cannot use
+	done := false
+	err := c.again(ctx, func() (err error) {
+		done, err = c.thawed(ctx, v, request, 0, "", now)
+		return err
+	})
+	if err != nil || !done {
+		return err
+	}
+	return c.told(ctx, v, request, now)
 }
 
 // thaw takes the amount of a payment from its authorisation.

@@ -95,6 +95,16 @@ var (
 	Unassigned = holdfast.MustPurpose("unassigned") // of the platform: came from a bank, and nobody knows yet for whom
 )
 
+// Keeps reports whether accounts with this purpose are the domain's: what is moved on them without it passes limits, blocks, disputes and the rows of
+// settlements by.
+func Keeps(p holdfast.Purpose) bool {
+	switch p {
+	case Wallet, Frozen, Outgoing, Settlement, Escrow, Royalty, Fees, BankMoney, Unassigned:
+		return true
+	}
+	return false
+}
+
 func account(o holdfast.Owner, p holdfast.Purpose, a holdfast.Asset) holdfast.AccountID {
 	return holdfast.AccountID{Owner: o, Purpose: p, Asset: a}
 }

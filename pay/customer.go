@@ -150,7 +150,8 @@ func settled(err error) error {
 }
 
 // Alias is the hash under which an alias is stored: HMAC-SHA-256 of its kind and its plain form, in hexadecimal. E-mail addresses are
-// compared without regard to case, phone numbers without blanks and dashes.
+// compared without regard to case. The plain form of a phone number is that of ITU-T E.164, so that one number is one alias however it is
+// written: see [plainPhone].
 func (c *Cashier) Alias(alias string) (string, error) {
 	plain, ok := plainAlias(alias)
 	if !ok {
@@ -167,14 +168,36 @@ func plainAlias(alias string) (string, bool) {
 		ok := name != "" && domain != "" && !strings.ContainsAny(domain, "@ ") && len(alias) <= 254
 		return "mail " + strings.ToLower(alias), ok
 	}
-	digits := strings.NewReplacer(" ", "", "-", "").Replace(alias)
-	for i, r := range digits {
-		if (r < '0' || r > '9') && (r != '+' || i > 0) {
-			return "", false
-		}
+	number, ok := plainPhone(alias)
+	return "phone " + number, ok
+}
+
+// asWritten takes out of a phone number what people put between the digits, and the 0 in brackets that is not dialled from abroad.
+var asWritten = strings.NewReplacer("(0)", "", " ", "", "\u00a0", "", "\u3000", "", "\t", "", "-", "", "\u2010", "", "\u2011", "", "\u2013", "", ".", "",
+	"(", "", ")", "", "\uff08", "", "\uff09", "", "\uff0b", "+")
+
+// plainPhone is a phone number in the form of E.164: +, the code of the country, the number. 00 in front is as good as +. A number of the mainland
+// of China may be written without either: with 86, and a mobile one (11 digits, the first 1, the second 3 to 9) without that as well. Any other
+// number has to say its country, since the same digits are somebody else's in each.
+func plainPhone(s string) (string, bool) {
+	s = asWritten.Replace(s)
+	digits, abroad := strings.CutPrefix(s, "+")
+	if !abroad {
+		digits, abroad = strings.CutPrefix(s, "00")
 	}
-	n := len(strings.TrimPrefix(digits, "+"))
-	return "phone " + digits, n >= 6 && n <= 15
+	if digits == "" || strings.Trim(digits, "0123456789") != "" {
+		return "", false
+	}
+	inside, has86 := strings.CutPrefix(digits, "86")
+	switch {
+	case abroad:
+	case len(digits) == 11 && digits[0] == '1' && digits[1] >= '3':
+		digits = "86" + digits
+	case has86 && (len(inside) == 10 || len(inside) == 11): // with the code of a city, or mobile
+	default:
+		return "", false
+	}
+	return "+" + digits, digits[0] != '0' && len(digits) >= 8 && len(digits) <= 15
 }
 
 // registrar is the owner who keeps an alias: the last sequence there is, in a slot that follows from the hash, so that any site knows where to

@@ -23,7 +23,8 @@
 //
 // # Linearizable reads
 //
-// A payment of an existing trade reads the trade and the payer's wallet record: 2. One that makes its trade reads the merchant and
-// the wallet record: 2. With a code from a phone the customer's record comes on top: 3. A refund reads the trade and the refund: 2. A
-// transfer reads the order and the wallet record: 2, and 1 more by alias. The balance is never read: the ledger judges it.
+// A payment of an existing trade reads the trade, the merchant, who may have been blocked since, and the payer's wallet record: 3. One that
+// makes its trade reads the merchant and the wallet record: 2. With a code from a phone the customer's record comes on top: 4 and 3. A refund
+// reads the trade and the refund: 2. A transfer reads the order and the wallet record: 2, and 1 more by alias. The balance is never read: the
+// ledger judges it.
 package pay

@@ -138,7 +138,7 @@ var texts = map[Code]string{
 	TimeInvalid:        "The time to pay is between 1 minute and 15 days from now: send one that is.",
 	TooMany:            "No more of these can be added: remove one first.",
 	OwnerNotIssued:     "The owner number is not one that the platform has issued: ask for one.",
-	AliasInvalid:       "An alias is an e-mail address, or a phone number of 6 to 15 digits that may begin with +: send one of those.",
+	AliasInvalid:       "An alias is an e-mail address, or a phone number: + with the country and 8 to 15 digits in all, or a mainland mobile number. Send one of those, for example +8613900000001.",
 	AliasTaken:         "Somebody else has this alias: take another one, or ask the support if it is yours.",
 	AliasUnknown:       "Nobody has this alias: check it with the person you mean.",
 	CustomerUnknown:    "There is no such customer: check the number, or register first.",

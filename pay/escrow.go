@@ -30,6 +30,11 @@ func (c *Cashier) protect(ctx context.Context, ask EscrowAsk, s step, now holdfa
 		if v, version, err = c.existing(ctx, ask.Merchant, ask.OutTradeNo, now); err != nil {
 			return err
 		}
+		// Before anything of the trade is answered: done before is no answer to somebody else.
+		if (s == stepConfirm || s == stepDispute) && v.Payer != 0 && ask.By != v.Payer {
+			v = Trade{}
+			return refuse(BuyerDiffers, "by")
+		}
 		if s == stepDecide && v.Decision == ask.decision {
 			return nil // done before
 		}
@@ -77,9 +82,6 @@ func (c *Cashier) Ship(ctx context.Context, ask EscrowAsk, within time.Duration,
 // Confirm gives the merchant the money: the buyer has got what he paid for.
 func (c *Cashier) Confirm(ctx context.Context, ask EscrowAsk, now holdfast.Time) (Trade, error) {
 	return c.protect(ctx, ask, stepConfirm, now, func(v *Trade, d *draft) (Event, error) {
-		if ask.By != v.Payer {
-			return Event{}, refuse(BuyerDiffers, "by")
-		}
 		return v.release(d, v.Kept), nil
 	})
 }
@@ -97,9 +99,6 @@ func (c *Cashier) Lapse(ctx context.Context, ask EscrowAsk, now holdfast.Time) (
 // Dispute freezes what is held until the platform decides.
 func (c *Cashier) Dispute(ctx context.Context, ask EscrowAsk, now holdfast.Time) (Trade, error) {
 	return c.protect(ctx, ask, stepDispute, now, func(v *Trade, _ *draft) (Event, error) {
-		if ask.By != v.Payer {
-			return Event{}, refuse(BuyerDiffers, "by")
-		}
 		return v.event(EventDisputed, v.Kept), nil
 	})
 }

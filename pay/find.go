@@ -91,6 +91,15 @@ func (c *Cashier) HasSplit(ctx context.Context, merchant holdfast.Owner, request
 	return version > 0, settled(err)
 }
 
+// QueryCancel is [Cashier.QueryRefund] for the refund that a cancel made, which has no number that a merchant could send.
+func (c *Cashier) QueryCancel(ctx context.Context, merchant holdfast.Owner, outTradeNo string) (r Refund, found bool, err error) {
+	version, err := c.load(ctx, keyOf(merchant, kindRefund, outTradeNo, cancelNumber), &r)
+	if err == errUnderWay {
+		return Refund{}, false, &Pending{}
+	}
+	return r, version > 0, err
+}
+
 // EachRow is [Cashier.Rows] for whoever may have enough before the end.
 func (c *Cashier) EachRow(ctx context.Context, merchant holdfast.Owner, from, until holdfast.Time) iter.Seq2[*Event, error] {
 	prefix := keyOf(merchant, kindEvent, "")

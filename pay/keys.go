@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"holdfast"
 )
@@ -111,6 +113,23 @@ func validAmount(a holdfast.Amount, field string) error {
 func validText(s, field string, most int) error {
 	if len(s) > most {
 		return refuse(FieldInvalid, field)
+	}
+	return nil
+}
+
+// validLine checks a text of one line that a person has written: at most so many characters, and no control characters.
+func validLine(s, field string, most int) error { return validWritten(s, field, most, "") }
+
+// validLines is validLine for a text that may have lines and tabs.
+func validLines(s, field string, most int) error { return validWritten(s, field, most, "\t\r\n") }
+
+func validWritten(s, field string, most int, may string) error {
+	if len(s) > most && utf8.RuneCountInString(s) > most {
+		return &Refusal{Code: FieldInvalid, Field: field, Text: fmt.Sprintf("A text is too long: send at most %d characters.", most)}
+	}
+	bad := func(r rune) bool { return unicode.IsControl(r) && !strings.ContainsRune(may, r) }
+	if strings.ContainsFunc(s, bad) || !utf8.ValidString(s) {
+		return &Refusal{Code: FieldInvalid, Field: field, Text: "A text contains control characters, or is no UTF-8: send it without them."}
 	}
 	return nil
 }

@@ -220,7 +220,8 @@ func appOwner(id string) (holdfast.Owner, bool) {
 	return o, err == nil && AppID(o, n) == id
 }
 
-// PutApp adds an app of a merchant, number n (0-9), or changes it.
+// PutApp adds an app of a merchant, number n (0-9), or changes it. The platform's key that it has stays: the merchant has its public half, and two
+// sites that are asked at once to add the app have each made a key, of which one must be the app's in every answer.
 func (c *Cashier) PutApp(ctx context.Context, o holdfast.Owner, n uint8, app App, now holdfast.Time) (App, error) {
 	app.ID, app.Merchant = AppID(o, n), o
 	if n > 9 || len(app.Permissions) > maxPermissions {
@@ -234,9 +235,13 @@ func (c *Cashier) PutApp(ctx context.Context, o holdfast.Owner, n uint8, app App
 			return err
 		}
 		key := keyOf(o, kindApp, app.ID)
-		version, err := c.load(ctx, key, &App{})
+		var had App
+		version, err := c.load(ctx, key, &had)
 		if err != nil {
 			return err
+		}
+		if had.PlatformKey != "" {
+			app.PlatformKey = had.PlatformKey
 		}
 		d := draft{at: now}
 		d.put(key, version, &app)

@@ -6,6 +6,7 @@ import (
 	"crypto/subtle"
 	"encoding/base32"
 	"fmt"
+	"slices"
 	"strings"
 
 	"holdfast"
@@ -67,7 +68,8 @@ func keyName(id string) bool {
 	return len(id) == keyNameLength && strings.Trim(id, "abcdefghijklmnopqrstuvwxyz234567") == ""
 }
 
-// IssueKey makes a key of a merchant, at most ten at a time. The text is what its user keeps: it is returned this once.
+// IssueKey makes a key of a merchant, at most ten at a time. The text is what its user keeps: it is nowhere stored. The same bytes again are
+// the same key, as it was made.
 func (c *Cashier) IssueKey(ctx context.Context, merchant holdfast.Owner, name string, random [KeyBytes]byte, now holdfast.Time) (v MerchantKey, secret string, err error) {
 	if err := validText(name, "name", 128); err != nil {
 		return v, "", err
@@ -81,9 +83,15 @@ func (c *Cashier) IssueKey(ctx context.Context, merchant holdfast.Owner, name st
 			return err
 		}
 		had, err := c.Keys(ctx, merchant)
+		same := slices.IndexFunc(had, func(k MerchantKey) bool { return k.ID == v.ID && k.Hash == v.Hash })
 		switch {
 		case err != nil:
 			return err
+		case same >= 0 && had[same].Name != name:
+			return refuse(RequestDiffers, "name")
+		case same >= 0:
+			v = had[same]
+			return nil
 		case len(had) >= maxKeys:
 			return refuse(TooMany, "keys")
 		}

@@ -23,8 +23,8 @@ func TestACodePaysATradeThatWaits(t *testing.T) {
 		w.books.Reads()
 		paid, err := w.payWithCode("A", code)
 		w.must(err)
-		if reads := w.books.Reads(); reads != 3 {
-			t.Errorf("it took %d reads, want 3: the customer, the trade, the wallet record", reads)
+		if reads := w.books.Reads(); reads != 4 {
+			t.Errorf("it took %d reads, want 4: the customer, the trade, the merchant, the wallet record", reads)
 		}
 		if paid.Status != pay.StatusSuccess || paid.Payer != w.customers[n] {
 			t.Fatalf("paid: %+v", paid)

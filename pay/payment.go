@@ -135,18 +135,22 @@ func (p *payment) find(ctx context.Context, d *draft) (version uint64, paid bool
 		return 0, false, refuse(TradeDiffers, p.trade.differs(&p.make.TradeOffer))
 	case version > 0 && p.trade.Payer == p.payer && (p.authNo == "" || p.trade.AuthNo == p.authNo):
 		return version, true, nil
-	case version > 0:
-		return version, false, nil
-	case p.make == nil:
+	case version > 0 && p.trade.Status != StatusWaiting:
+		return version, false, nil // as above
+	case version == 0 && p.make == nil:
 		return 0, false, refuse(TradeUnknown, "out_trade_no")
 	}
+	// A trade that was made before its merchant was blocked cannot be paid afterwards either: the transaction depends on his record as it is read
+	// here, so that whoever blocks him at the same time comes before or after the payment.
 	m, err := p.seller(ctx, p.merchant)
 	if err != nil {
-		return 0, false, err
+		return 0, false, p.unlessSince(ctx, keyOf(p.merchant, kindTrade, p.outTradeNo), version, err)
 	}
 	d.need(keyOf(p.merchant, kindMerchant), m.version)
-	p.trade = m.trade(p.make, p.now)
-	return 0, false, nil
+	if version == 0 {
+		p.trade = m.trade(p.make, p.now)
+	}
+	return version, false, nil
 }
 
 // allowed checks that this customer may pay this trade now.

@@ -42,7 +42,7 @@ func (v *Refund) layout(c *coder) {
 // down to the minor unit, and the whole fee with the last part. The same number with the same amount is answered as the first time.
 func (c *Cashier) Refund(ctx context.Context, ask RefundAsk, now holdfast.Time) (Trade, Refund, error) {
 	err := first(validNumber(ask.Number, "out_request_no"), validAmount(ask.Amount, "refund_amount"),
-		validText(ask.Reason, "refund_reason", 1024), validText(ask.Clerk, "clerk", maxNumber))
+		validLines(ask.Reason, "refund_reason", 256), validLine(ask.Clerk, "clerk", maxNumber))
 	if err != nil {
 		return Trade{}, Refund{}, err
 	}
@@ -76,7 +76,7 @@ func (c *Cashier) refund(ctx context.Context, ask RefundAsk, now holdfast.Time) 
 				return nil // others have given back the last of it
 			}
 		}
-		d := draft{at: now, code: moveRefund}
+		d := draft{at: now, code: moveRefund, ref: refOf(keyOf(ask.Merchant, kindTrade, ask.OutTradeNo))}
 		r = Refund{Amount: ask.Amount, At: now, Reason: ask.Reason, Clerk: ask.Clerk}
 		e, err := v.giveBack(&d, &r)
 		if err != nil {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -222,6 +224,69 @@ func TestASplitGoesOn(t *testing.T) {
 	w.must(w.split("2", 0, true))
 	if got := w.money(w.merchants[0], pay.Settlement); got != 793 {
 		t.Errorf("the merchant has %d", got)
+	}
+	w.audit()
+}
+
+// TestAStrangerIsToldNothingOfAnEscrow: a step that was done before is answered to those who may do it.
+func TestAStrangerIsToldNothingOfAnEscrow(t *testing.T) {
+	w := newWorld(t)
+	w.plain("E", pay.Protected)
+	stranger, buyer := w.escrowAsk(w.customers[1]), w.escrowAsk(w.customers[0])
+	ask := func(how func(context.Context, pay.EscrowAsk, holdfast.Time) (pay.Trade, error)) {
+		t.Helper()
+		w.refused(pay.BuyerDiffers, only(how(w.ctx, stranger, w.tick())))
+		w.must(only(how(w.ctx, buyer, w.tick())))
+		v, err := how(w.ctx, stranger, w.tick())
+		w.refused(pay.BuyerDiffers, err)
+		if v != (pay.Trade{}) {
+			t.Errorf("a stranger gets %+v", v)
+		}
+		w.must(only(how(w.ctx, buyer, w.tick()))) // again
+	}
+	ask(w.cashier.Dispute)
+	w.plain("E2", pay.Protected)
+	stranger.OutTradeNo, buyer.OutTradeNo = "E2", "E2"
+	ask(w.cashier.Confirm)
+}
+
+// TestOthersTakeFromAnAuthorisationThatIsCompleted: between the payment and the release of the rest another payment takes a part of it. The trade is
+// paid, and says so; what is left then is released.
+func TestOthersTakeFromAnAuthorisationThatIsCompleted(t *testing.T) {
+	w := newWorld(t)
+	w.auth("F", 500)
+	busy := false
+	w.books.Meanwhile = func(x *holdfast.Txn) {
+		release := slices.ContainsFunc(x.Records, func(r holdfast.RecordChange) bool { return strings.Contains(r.Key, "~complete-T1") })
+		if !release || busy {
+			return
+		}
+		busy = true
+		w.must(only(w.cashier.PayFrozen(w.ctx, w.offer(0, "T2", 200, 0), "F", false, w.now)))
+	}
+	v, err := w.cashier.PayFrozen(w.ctx, w.offer(0, "T1", 100, 0), "F", true, w.tick())
+	if w.must(err); v.Status != pay.StatusSuccess || !busy {
+		t.Fatalf("%+v, busy %v", v, busy)
+	}
+	w.books.Meanwhile = nil
+	a, err := w.cashier.QueryAuth(w.ctx, w.merchants[0], "F", w.now)
+	if w.must(err); a.Rest != 0 || a.Paid != 300 || w.balance(w.customers[0]).Available != startMoney-300 {
+		t.Errorf("%+v", a)
+	}
+	w.must(only(w.cashier.PayFrozen(w.ctx, w.offer(0, "T1", 100, 0), "F", true, w.tick()))) // again
+	w.audit()
+	// A wallet that takes nothing keeps the rest where it is, and does not unpay the trade.
+	w.auth("G", 500)
+	wallet := holdfast.AccountID{Owner: w.customers[0], Purpose: pay.Wallet, Asset: cny}
+	w.books.Change(holdfast.FreezeAccount, wallet)
+	v, err = w.cashier.PayFrozen(w.ctx, w.offer(0, "T3", 100, 0), "G", true, w.tick())
+	if w.must(err); v.Status != pay.StatusSuccess {
+		t.Errorf("%+v", v)
+	}
+	w.books.Change(holdfast.ThawAccount, wallet)
+	w.must(only(w.cashier.PayFrozen(w.ctx, w.offer(0, "T3", 100, 0), "G", true, w.tick())))
+	if b := w.balance(w.customers[0]); b.Frozen != 0 {
+		t.Errorf("%+v", b)
 	}
 	w.audit()
 }
@@ -466,6 +531,10 @@ func TestMerchantsAppsAndShops(t *testing.T) {
 	back, err := w.cashier.App(w.ctx, app.ID)
 	if w.must(err); len(app.ID) != 16 || back.Merchant != m || back.PublicKey != "der" || back.Permissions[0] != "alipay.trade.pay" {
 		t.Errorf("%+v", back)
+	}
+	again, err := w.cashier.PutApp(w.ctx, m, 2, pay.App{PublicKey: "der 2", PlatformKey: "key-2"}, w.tick()) // asked for at two sites at once
+	if w.must(err); again.PlatformKey != "key-1" || again.PublicKey != "der 2" {
+		t.Errorf("an app loses the key that its merchant knows: %+v", again)
 	}
 	w.must(w.cashier.PutShop(w.ctx, m, pay.Shop{ID: "s1", Name: "one", Tills: []string{"t1"}}, w.tick()))
 	w.must(only(w.cashier.Shop(w.ctx, m, "s1", "t1")))

@@ -124,15 +124,23 @@ func (c *Cashier) settle(ctx context.Context, merchant holdfast.Owner, m *Mercha
 	return list, nil
 }
 
-// DayBounds are the first moment of a day (2006-01-02) in a time zone, and that of the next one.
+// The days that can be named: those that every API knows, and whose moments fit into a Time whatever the zone.
+const (
+	firstYear = 1971
+	lastYear  = 2200
+)
+
+// DayBounds are the first moment of a day (2006-01-02) in a time zone, and that of the next one. A day before 1971 or after 2200 is refused.
 func (c *Cashier) DayBounds(zone, day string) (from, until holdfast.Time, err error) {
 	z, err := c.Zone(zone)
 	if err != nil {
 		return 0, 0, &Unavailable{Err: fmt.Errorf("time zone of a merchant: %w", err)}
 	}
 	t, err := time.ParseInLocation(time.DateOnly, day, z)
-	if err != nil {
-		return 0, 0, refuse(FieldInvalid, "day")
+	if err != nil || t.Year() < firstYear || t.Year() > lastYear {
+		return 0, 0, &Refusal{
+			Code: FieldInvalid, Field: "day", Text: "A day is written like 2026-11-27, and is one from 1971-01-01 to 2200-12-31: send one that is.",
+		}
 	}
 	return holdfast.TimeOf(t), holdfast.TimeOf(t.AddDate(0, 0, 1)), nil
 }

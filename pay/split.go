@@ -55,7 +55,7 @@ func (a *SplitAsk) check() (total holdfast.Amount, err error) {
 	}
 	for i := range a.Shares {
 		s := &a.Shares[i]
-		if err := first(validAmount(s.Amount, "amount"), validText(s.Text, "desc", 4000)); err != nil {
+		if err := first(validAmount(s.Amount, "amount"), validLines(s.Text, "desc", 1000)); err != nil {
 			return 0, err
 		}
 		if s.To == a.Merchant {

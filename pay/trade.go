@@ -49,9 +49,9 @@ type TradeOffer struct {
 	Asset    holdfast.Asset
 	Mode     Mode
 	Buyer    holdfast.Owner // who may pay; 0: anybody
-	Subject  string         // at most 1,024 bytes: 256 characters
-	Body     string         // at most 1,600
-	Passback string         // at most 2,048; comes back in events
+	Subject  string         // at most 256 characters, none of them a control character
+	Body     string         // at most 400, of control characters tabs and ends of lines only
+	Passback string         // at most 512, likewise; comes back in events
 	Shop     string
 	Till     string
 	Clerk    string
@@ -113,9 +113,9 @@ func (v *TradeOffer) check() error {
 	if v.Subject == "" {
 		return refuse(FieldInvalid, "subject")
 	}
-	return first(validAmount(v.Amount, "amount"), validText(v.Subject, "subject", 1024), validText(v.Body, "body", 1600),
-		validText(v.Passback, "passback", 2048), validText(v.Shop, "shop", maxNumber), validText(v.Till, "till", maxNumber),
-		validText(v.Clerk, "clerk", maxNumber), validText(v.App, "app", maxNumber), validText(v.Notify, "notify", maxURL))
+	return first(validAmount(v.Amount, "amount"), validLine(v.Subject, "subject", 256), validLines(v.Body, "body", 400),
+		validLines(v.Passback, "passback", 512), validLine(v.Shop, "shop", maxNumber), validLine(v.Till, "till", maxNumber),
+		validLine(v.Clerk, "clerk", maxNumber), validText(v.App, "app", maxNumber), validText(v.Notify, "notify", maxURL))
 }
 
 // differs names the first thing in which a request for a trade that exists is another one; "": they are the same. Where the events go is not
@@ -168,7 +168,7 @@ type maker struct {
 	version  uint64
 }
 
-// seller reads the merchant of a new trade.
+// seller reads the merchant of a trade that is made or paid.
 func (c *Cashier) seller(ctx context.Context, o holdfast.Owner) (m maker, err error) {
 	m.version, err = c.must(ctx, keyOf(o, kindMerchant), &m.merchant, refuse(MerchantUnknown, "merchant"))
 	if err == nil && m.merchant.Blocked {

@@ -186,7 +186,7 @@ func TestAPaymentAndItsRefunds(t *testing.T) {
 		w.books.Reads()
 		paid, err := w.cashier.Pay(w.ctx, pay.PayAsk{Merchant: ask.Merchant, OutTradeNo: number, Payer: payer}, w.tick())
 		w.must(err)
-		if reads := w.books.Reads(); reads != 2 {
+		if reads := w.books.Reads(); reads != 3 {
 			t.Errorf("a payment of an existing trade took %d reads", reads)
 		}
 		if paid.Status != pay.StatusSuccess || paid.FeeTaken != 7 { // 0.6 % and 1

@@ -21,6 +21,8 @@ func (c *Config) checkPayments(k *checker) {
 	}
 	_, err := time.LoadLocation(p.Zone)
 	k.that(err == nil && p.Zone != "" && p.Zone != "Local", "payments.zone", "%q is no time zone: write its IANA name, for example Asia/Shanghai", p.Zone)
+	k.that(p.TimestampWindow >= Duration(time.Minute) && p.TimestampWindow <= Duration(48*time.Hour), "payments.timestamp_window",
+		"%s is not within 1m-48h", p.TimestampWindow)
 	for i, n := range p.NotifyNetworks {
 		_, err := netip.ParsePrefix(n)
 		k.that(err == nil, fmt.Sprintf("payments.notify_networks[%d]", i), "%q is no network: write for example 10.20.0.0/16", n)

@@ -219,6 +219,10 @@ type Payments struct {
 	// in production, or whoever enters an address there can have this platform talk to machines behind its own firewall.
 	NotifyNetworks []string `toml:"notify_networks"`
 
+	// How far the timestamp of a request at the gateway (v2) may be from the time, either way: 1 minute to 48 hours. It is read as Beijing time, and SDKs in
+	// containers send UTC.
+	TimestampWindow Duration `toml:"timestamp_window"`
+
 	// Whether notices and events may be posted to http addresses in the open internet as well: they are signed, but everybody on the
 	// way can read them.
 	NotifyPlain bool `toml:"notify_plain"`
@@ -339,7 +343,7 @@ func Default() Config {
 		Limits:   Limits{Pending: 1 << 18, ForwardBytes: 64 << 20, ForwardCalls: 8},
 		Store:    Store{CacheBytes: 256 << 20, ReserveBytes: 512 << 20},
 		Process:  Process{Nice: -10},
-		Payments: Payments{Zone: "Asia/Shanghai"},
+		Payments: Payments{Zone: "Asia/Shanghai", TimestampWindow: Duration(24 * time.Hour)},
 		Log:      Log{Level: "info", Format: "text"},
 	}
 }

@@ -190,6 +190,7 @@ func TestCheck(t *testing.T) {
 		{"level", func(c *Config) { c.Log.Level = "loud" }, "log.level: "},
 		{"public path", func(c *Config) { c.Payments.Public = "https://pay.example/x" }, "payments.public: "},
 		{"zone", func(c *Config) { c.Payments.Zone = "Hangzhou" }, `payments.zone: "Hangzhou" is no time zone`},
+		{"window", func(c *Config) { c.Payments.TimestampWindow = 0 }, "payments.timestamp_window: 0s is not within"},
 		{"network", func(c *Config) { c.Payments.NotifyNetworks = []string{"10.0.0.1"} }, "payments.notify_networks[0]: "},
 		{"bank without keys", func(c *Config) { c.Payments.Keys = "" }, "bank: there are no payments of people without payments.keys"},
 		{"bank name", func(c *Config) { c.Banks[0].Name = "" }, "bank[0].name: "},

@@ -92,7 +92,14 @@ func (c *Clerk) Estimate(ahead int) bank.Estimate {
 	return c.resolver.Estimate(now(), ahead)
 }
 
-// Ahead is how many of the orders that the clerk knows, and the bank has not taken, come before the one with this key.
+// EstimateFor says when an order will be taken, as it stands; one that is not made yet has the key "\xff" and nothing else.
+func (c *Clerk) EstimateFor(o *bank.Order) bank.Estimate {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.resolver.EstimateFor(now(), o)
+}
+
+// Ahead is how many of the orders that the clerk knows, and the bank is to take, come before the one with this key.
 func (c *Clerk) Ahead(key string) int {
 	c.mu.Lock()
 	defer c.mu.Unlock()

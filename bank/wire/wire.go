@@ -17,6 +17,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"os"
 	"strconv"
@@ -54,7 +55,8 @@ func New(c Config) (*Connector, error) {
 	if err != nil || u.Host == "" || u.User != nil || u.RawQuery != "" {
 		return nil, errors.New("the URL of the bank has to be like https://bank.example/api, without a user or a query")
 	}
-	if local := u.Hostname() == "127.0.0.1" || u.Hostname() == "::1" || u.Hostname() == "localhost"; u.Scheme != "https" && !(u.Scheme == "http" && local) {
+	address, _ := netip.ParseAddr(u.Hostname()) // a name is none
+	if local := address.IsLoopback() || u.Hostname() == "localhost"; u.Scheme != "https" && !(u.Scheme == "http" && local) {
 		return nil, fmt.Errorf("bank %s: want https: payments do not travel in the clear", u.Host)
 	}
 	if err := iso20022.CheckText(c.Initiator, iso20022.MaxText); err != nil {

@@ -26,6 +26,9 @@ func newBench() *cobra.Command {
   crossing how long a payment from one shard to another takes, in round trips of 10 ms between three sites, beside one within a shard
   idle     the processor time of three sites with 64 shards in which nothing happens
   http     payments over HTTP on three sites, with the load generator on the same machine
+  pay      payments of people on three sites: trades made and paid over the native API, with few merchants and customers and with many, and
+           over Alipay's gateway, beside how often this machine can sign (RSA-2048); a day of 10,000 merchants and a million trades settled
+           beside payments; events delivered to webhooks
   restart  a site with 10 million accounts is killed with SIGKILL, under full load and with a million log entries since its last
            checkpoint; how long it takes to come back, reading from the disk, how much memory it has, and whether what it had
            acknowledged, a sample of the balances and the trial balance are right
@@ -45,6 +48,8 @@ Cases: ` + caseList(),
   holdfast bench crossing --length 2s
   holdfast bench idle --shards 64 --json out/bench-idle.json
   holdfast bench http --length 1s --json -
+  holdfast bench pay --json out/bench-pay.json
+  holdfast bench pay --only 3-site-pay --merchants 5 --customers 50 --length 300ms
   holdfast bench restart --json out/bench-restart.json
   holdfast bench restart --accounts 2000 --entries 2000 --length 2s
   holdfast bench history --json out/bench-history.json
@@ -55,10 +60,12 @@ Cases: ` + caseList(),
 	}
 	flags := cmd.Flags()
 	flags.StringSliceVar(&o.Only, "only", nil, "`CASES` to measure, separated by commas")
-	flags.IntVar(&o.Transfers, "transfers", 0, "`N` transfers in the cases that count them; by default 20 million, for history 100 million")
+	flags.IntVar(&o.Transfers, "transfers", 0, "`N` transfers in the cases that count them; by default 20 million, for history 100 million, for settle a million trades")
 	flags.DurationVar(&o.Length, "length", 0, "how long the cases take that take a time (`D` like 5s); by default 10s")
-	flags.IntVar(&o.Shards, "shards", 0, "`N` shards of the fleets of commit, http, crossing and idle; by default 1, for crossing 8, for idle 64")
+	flags.IntVar(&o.Shards, "shards", 0, "`N` shards of the fleets of commit, http, pay, crossing and idle; by default 1, for crossing 8, for idle 64")
 	flags.IntVar(&o.Callers, "callers", 0, "`N` callers of single payments; by default 256, over HTTP 128")
+	flags.IntVar(&o.Merchants, "merchants", 0, "`N` merchants of the bench pay; by default 100, in its cases of many and of settlement 10,000, in others fewer")
+	flags.IntVar(&o.Customers, "customers", 0, "`N` customers of the bench pay; by default 5,000, in its cases of many 100,000")
 	flags.IntVar(&o.Accounts, "accounts", 0, "`N` accounts of the site that restarts; by default 10 million")
 	flags.IntVar(&o.Entries, "entries", 0, "`N` log entries since the last checkpoint of the site that restarts; by default 1 million")
 	flags.StringVar(&o.Dir, "dir", "", "`DIR` for what the sites store; by default the directory of temporary files")

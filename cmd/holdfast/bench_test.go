@@ -42,6 +42,32 @@ func TestBenchesOfProcesses(t *testing.T) {
 	}
 }
 
+// TestBenchOfPayments pays as the bench does, over the native API and the gateway, in the small.
+func TestBenchOfPayments(t *testing.T) {
+	pay := benchResults(t, "pay", "--only", "3-site-pay,3-site-gateway", "--merchants", "5", "--customers", "50", "--length", "300ms")
+	if len(pay) != 2 {
+		t.Fatalf("%+v", pay)
+	}
+	for name, r := range pay {
+		c := r.Config
+		if r.PerS <= 0 || r.P50 <= 0 || r.P99 < r.P50 || c["sites"] != 3.0 || c["merchants"] != 5.0 || c["customers"] != 50.0 ||
+			c["half_load_failed"] != 0.0 || c["half_load_payments"] == 0.0 || c["found"] != c["sampled"] {
+			t.Errorf("%s: %+v", name, r)
+		}
+	}
+	day := benchResults(t, "pay", "--only", "settle,webhooks", "--merchants", "5", "--customers", "50", "--transfers", "500", "--length", "300ms")
+	if c := day["settle"].Config; len(day) != 2 || c["trades"] != 500.0 || c["settled_payments"] != 500.0 || c["paid_out"] != 500*99.0 || c["found"] != c["sampled"] {
+		t.Errorf("%+v", day)
+	}
+	if c := day["webhooks"].Config; c["endpoints"] != 50.0 || c["deliveries"].(float64) < 50 || day["webhooks"].PerS <= 0 || day["webhooks"].P50 <= 0 {
+		t.Errorf("%+v", day)
+	}
+	g := pay["3-site-gateway"].Config
+	if g["rsa_2048_per_s"].(float64) <= 0 || g["rsa_share"].(float64) <= 0 || g["signatures_checked"] == 0.0 {
+		t.Errorf("%+v", g)
+	}
+}
+
 // benchResults runs a bench as a process, as people do, and reads its JSON.
 func benchResults(t *testing.T, name string, args ...string) map[string]bench.Result {
 	t.Helper()

@@ -24,6 +24,11 @@ func printEvidence(w io.Writer, e *drill.Evidence) {
 	if e.Load != "" {
 		fmt.Fprintf(w, "  %s\n", e.Load)
 	}
+	if e.Trades != nil {
+		for _, line := range e.Trades.Lines() {
+			fmt.Fprintf(w, "  %s\n", line)
+		}
+	}
 	fmt.Fprintf(w, "\n%s\n", p.bold("What was proved"))
 	width := 0
 	for _, c := range e.Checks {
@@ -67,8 +72,12 @@ func printFaults(w io.Writer, p paint, e *drill.Evidence) {
 func printVerdict(w io.Writer, p paint, e *drill.Evidence) {
 	r := &e.Result
 	if r.Passed() {
-		fmt.Fprintf(w, "\n  %s  %s: %s payments acknowledged, none lost, none doubled, none altered.\n\n",
-			p.good(" PASS "), r.Scenario, thousands(r.Payments.Acknowledged))
+		trades := ""
+		if t := e.Trades; t != nil {
+			trades = fmt.Sprintf(", %s and %s among them", plural(t.Trades, "trade"), plural(t.Refunds, "refund"))
+		}
+		fmt.Fprintf(w, "\n  %s  %s: %s payments acknowledged%s: none lost, none doubled, none altered.\n\n",
+			p.good(" PASS "), r.Scenario, thousands(r.Payments.Acknowledged), trades)
 		return
 	}
 	fmt.Fprintf(w, "\n  %s  %s\n", p.alarm(" FAIL "), r.Scenario)

@@ -27,6 +27,7 @@ var long = map[string]string{
 	"holdfast drill run all --json out/drills.json --report out/drills.html --evidence out/evidence.json.gz":                            "minutes",
 	"holdfast bench commit --json out/bench-commit.json":                                                                                "minutes, and gigabytes",
 	"holdfast bench commit --only 3-site-mixed":                                                                                         "half a minute",
+	"holdfast bench pay --json out/bench-pay.json":                                                                                      "minutes",
 	"holdfast bench restart --json out/bench-restart.json":                                                                              "minutes, and gigabytes",
 	"holdfast bench history --json out/bench-history.json":                                                                              "minutes, and 25 gigabytes",
 	"holdfast site add 4 --name beijing --city beijing --address 10.0.0.4:7001 --address 10.1.0.4:7001":                                 "a fleet of three: TestSitesOfProcesses runs it",
@@ -57,6 +58,8 @@ var long = map[string]string{
 	"holdfast testbank --listen 127.0.0.1:9200 --control 127.0.0.1:9201 --data testbank-data " +
 		"--account 6222020000000000018:CNY:100000000": "it runs until it is stopped: TestTestBankSurvivesKill runs one",
 	"holdfast bench idle --shards 64 --json out/bench-idle.json": "two minutes",
+	"holdfast sandbox code":              "a sandbox that runs: TestSandbox runs it",
+	"holdfast sandbox pay --amount 8.88": "a sandbox that runs: TestSandbox runs it",
 }
 
 // TestHelpExamples executes every example of every --help, against a site that runs.

@@ -5,13 +5,15 @@ import (
 	"crypto/rand"
 	"fmt"
 	"log/slog"
-	"net"
 	mathrand "math/rand/v2"
+	"net"
 	"net/http"
 	"net/netip"
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
 
 	"holdfast"
 	"holdfast/alipay"
@@ -60,7 +62,9 @@ func newPayments(cfg *site.Config, s *site.Site, log *slog.Logger, now func() ti
 	if p.desk, err = desk.New(desk.Config{Cashier: p.cashier, Public: publicAddress(cfg), Logger: log, Random: rand.Reader, Now: now}); err != nil {
 		return nil, err
 	}
-	if p.gateway, err = alipay.New(alipay.Config{Desk: p.desk, Apps: p.desk, Key: keys.gateway, Now: now}); err != nil {
+	if p.gateway, err = alipay.New(alipay.Config{
+		Desk: p.desk, Apps: p.desk, Key: keys.gateway, Now: now, Window: cfg.Payments.TimestampWindow.Std(), Observe: observer(s.Registry(), log),
+	}); err != nil {
 		return nil, err
 	}
 	p.bills = p.desk.BillHandler()
@@ -77,6 +81,23 @@ func newPayments(cfg *site.Config, s *site.Site, log *slog.Logger, now func() ti
 		Estimate: p.estimate,
 	}
 	return p, nil
+}
+
+// observer counts what the gateway answers, and logs why an outcome is not known: no caller is told.
+func observer(registry prometheus.Registerer, log *slog.Logger) func(alipay.Event) {
+	took := prometheus.NewHistogramVec(prometheus.HistogramOpts{
+		Name: "holdfast_gateway_seconds", Help: "How long requests at the merchants' gateway took, by method and code of the answer.",
+		Buckets: []float64{.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5},
+	}, []string{"method", "code"})
+	registry.MustRegister(took)
+	return func(e alipay.Event) {
+		took.WithLabelValues(e.Method, e.Code).Observe(e.Took.Seconds())
+		level := slog.LevelDebug
+		if e.Err != nil {
+			level = slog.LevelWarn
+		}
+		log.Log(context.Background(), level, "gateway", "method", e.Method, "app", e.AppID, "v3", e.V3, "code", e.Code, "sub_code", e.Sub, "took", e.Took, "trace", e.Trace, "error", e.Err)
+	}
 }
 
 // publicAddress is where browsers and merchants reach the fleet, without a slash at the end.

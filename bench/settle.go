@@ -1,0 +1,318 @@
+package bench
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math"
+	mathrand "math/rand/v2"
+	"net"
+	"net/http"
+	"os"
+	"time"
+
+	"holdfast"
+	"holdfast/backoffice"
+	"holdfast/drill"
+	"holdfast/httpapi"
+	"holdfast/pay"
+	"holdfast/site"
+)
+
+const (
+	settleTrades  = 1_000_000
+	settleCallers = 256
+	settleTries   = 20
+	bytesPerTrade = 6_000 // on the disks of three sites on this machine, with what is not compacted yet
+	settlePoll    = 50 * time.Millisecond
+	// settlePatience is how long a settlement may take before the bench gives up: ten times what it should.
+	settlePatience = 10 * time.Minute
+)
+
+// settlement is a fleet whose site 1 leads in this process, with a cashier on its books and the HTTP API in front, so that trades can be loaded
+// as of the day before and the settlement be started when everything is measured that comes before.
+type settlement struct {
+	*market
+	o       *Options
+	site    *site.Site
+	cashier *pay.Cashier
+	api     *http.Server
+	zone    string    // where all merchants are: a day has ended there lately
+	day     time.Time // whose trades are settled: its midnight there
+	trades  int
+}
+
+// paySettle measures the settlement of a day of many merchants beside payments at half load, and what those payments take before and during it.
+func paySettle(ctx context.Context, o *Options) (r Result, err error) {
+	s := &settlement{market: &market{shards: 1}, o: o, trades: cmp.Or(o.Transfers, settleTrades)}
+	if err := needSpace(o.Dir, int64(s.trades)*bytesPerTrade); err != nil {
+		return r, err
+	}
+	dir, err := os.MkdirTemp(o.Dir, "holdfast-bench-")
+	if err != nil {
+		return r, fmt.Errorf("make a directory for the sites: %w", err)
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	stop, err := s.start(ctx, dir)
+	defer func() { err = errors.Join(err, stop()) }()
+	if err != nil {
+		return r, err
+	}
+	if err := s.fill(ctx, cmp.Or(o.Merchants, manyMerchants), cmp.Or(o.Customers, fewCustomers)); err != nil {
+		return r, err
+	}
+	return s.measure(ctx)
+}
+
+// start brings the fleet up, with site 1 in this process and leading, and its HTTP API.
+func (s *settlement) start(ctx context.Context, dir string) (stop func() error, err error) {
+	nothing := func() error { return nil }
+	fleet, err := drill.StartBare(ctx, s.o.Program, dir, drill.BareOptions{Sites: paySites, Shards: 1, Payments: true, Except: 1})
+	if err != nil {
+		return nothing, err
+	}
+	cfg := fleet.Config(1)
+	lead := &committer{o: s.o, sites: paySites, shards: 1}
+	if stop, err = lead.open(ctx, cfg, site.Options{}, fleet.Close); err != nil {
+		return stop, err
+	}
+	s.site = lead.site
+	if s.cashier, err = cashierOf(s.site); err != nil {
+		return stop, err
+	}
+	l, err := net.Listen("tcp", cfg.HTTP.Listen)
+	if err != nil {
+		return stop, fmt.Errorf("listen for HTTP: %w", err)
+	}
+	s.api = httpapi.NewServer(httpapi.New(s.site, httpapi.Options{
+		Keys: cfg.GuardKeys(), Registry: s.site.Registry(), Deadline: cfg.Timing.Request.Std(), Payments: &httpapi.Commerce{Cashier: s.cashier},
+	}), slog.New(slog.DiscardHandler))
+	served := make(chan error, 1)
+	go func() { served <- s.api.Serve(l) }()
+	down := stop
+	stop = func() error {
+		for _, c := range s.clients {
+			c.Close()
+		}
+		closed := s.api.Close()
+		<-served
+		return errors.Join(closed, down())
+	}
+	return stop, s.call(fleet)
+}
+
+// cashierOf is a cashier on the books of a site. Its keys are of chance: nothing here is sealed at one site and read at another.
+func cashierOf(s *site.Site) (*pay.Cashier, error) {
+	keys := make([]byte, 64)
+	if _, err := rand.Read(keys); err != nil {
+		return nil, err
+	}
+	platform, err := site.OwnerOf(0)
+	if err != nil {
+		return nil, err
+	}
+	return pay.New(pay.Config{
+		Books: s.Books(), AliasKey: keys[:32], CodeKey: keys[32:], Bank: platform, OwnerOf: site.OwnerOf, Day: time.UTC, Zone: time.LoadLocation,
+	})
+}
+
+// fill makes merchants, customers with money, and the trades of the day before.
+func (s *settlement) fill(ctx context.Context, merchants, customers int) error {
+	if err := s.settleLately(time.Now()); err != nil {
+		return err
+	}
+	s.o.Say(fmt.Sprintf("registering %d merchants and %d customers", merchants, customers))
+	began := time.Now()
+	if err := s.people(merchants, customers); err != nil {
+		return err
+	}
+	early := holdfast.TimeOf(s.day.Add(time.Hour))
+	err := each(ctx, merchants, settleCallers, func(ctx context.Context, i int) error {
+		ask := pay.MerchantAsk{
+			Owner: s.merchants[i], Name: "a tea shop", Zone: s.zone, Assets: []holdfast.Asset{yuan}, Fee: pay.FeePlan{BasisPoints: payFee},
+		}
+		account := pay.BankAccount{Number: fmt.Sprintf("62220200%011d", i), Name: "a tea shop"}
+		return errors.Join(
+			s.insist(ctx, func() error { _, err := s.cashier.RegisterMerchant(ctx, ask, early); return err }),
+			s.insist(ctx, func() error { return s.cashier.PutAccount(ctx, s.merchants[i], "", account, early) }))
+	})
+	if err == nil {
+		err = each(ctx, customers, settleCallers, func(ctx context.Context, i int) error {
+			ask := pay.CustomerAsk{Owner: s.customers[i], Assets: []holdfast.Asset{yuan}}
+			return s.insist(ctx, func() error { _, err := s.cashier.RegisterCustomer(ctx, ask, early); return err })
+		})
+	}
+	if err == nil {
+		err = s.fund(func(t *holdfast.Txn) error {
+			return s.insist(ctx, func() error {
+				if o, err := s.site.Books().Submit(ctx, t); err != nil || o.Status != holdfast.Done {
+					return &pay.Unavailable{Err: fmt.Errorf("%s (%s): %w", o.Status, o.Code, err)}
+				}
+				return nil
+			})
+		})
+	}
+	if err != nil {
+		return fmt.Errorf("register merchants and customers: %w", err)
+	}
+	s.o.Say(fmt.Sprintf("paying %d trades of %s", s.trades, s.day.Format(time.DateOnly)))
+	step := 20 * time.Hour / time.Duration(s.trades)
+	err = each(ctx, s.trades, settleCallers, func(ctx context.Context, n int) error {
+		ask := pay.TradeAsk{Merchant: s.merchants[n%merchants], OutTradeNo: fmt.Sprintf("A%010d", n), TradeOffer: pay.TradeOffer{
+			Amount: payAmount, Asset: yuan, Subject: "a pot of tea",
+		}}
+		now := holdfast.TimeOf(s.day.Add(2*time.Hour + time.Duration(n)*step))
+		return s.insist(ctx, func() error { _, err := s.cashier.PayNew(ctx, ask, s.customers[n%customers], now); return err })
+	})
+	s.loaded = time.Since(began)
+	if err != nil {
+		return fmt.Errorf("pay the trades of the day before: %w", err)
+	}
+	return nil
+}
+
+// settleLately chooses the zone and the day: one that can be settled since two hours at most, as when settlements are due in real life. What has
+// been due for long is looked at rarely.
+func (s *settlement) settleLately(now time.Time) error {
+	const latest = 14 // hours that a zone can be ahead of UTC
+	ahead := 24 - now.UTC().Add(-2*pay.SettleLag).Hour()
+	if ahead > latest {
+		ahead -= 24
+	}
+	s.zone = fmt.Sprintf("Etc/GMT%+d", -ahead) // the sign is that of POSIX: ahead is minus
+	if ahead == 0 {
+		s.zone = "UTC"
+	}
+	zone, err := time.LoadLocation(s.zone)
+	if err != nil {
+		return fmt.Errorf("the zone of the merchants: %w", err)
+	}
+	y, m, d := now.In(zone).Date()
+	s.day = time.Date(y, m, d-1, 0, 0, 0, 0, zone)
+	return nil
+}
+
+// insist does something again that was not done, or of which nobody knows whether it was: it is the same thing each time.
+func (s *settlement) insist(ctx context.Context, do func() error) (err error) {
+	for range settleTries {
+		err = do()
+		var not *pay.Unavailable
+		var unknown *pay.Pending
+		if !errors.As(err, &not) && !errors.As(err, &unknown) {
+			return err
+		}
+		select {
+		case <-time.After(settlePoll):
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+	return err
+}
+
+// measure pays at half load, then beside the settlement.
+func (s *settlement) measure(ctx context.Context) (r Result, err error) {
+	full, _, err := s.closed(ctx, min(s.o.Callers, 128), s.o.Length/2)
+	if err != nil {
+		return r, err
+	}
+	half := min(full, payGoal) / 2
+	s.o.Say(fmt.Sprintf("%.0f payments a second; now at %.0f", full, half))
+	before, failedBefore, err := s.open(ctx, half, s.o.Length)
+	if err != nil {
+		return r, err
+	}
+	s.o.Say("settling")
+	during, failed, took, err := s.beside(ctx, half)
+	if err != nil {
+		return r, err
+	}
+	b50, b99 := before.quantiles()
+	p50, p99 := during.quantiles()
+	r = Result{PerS: rate(s.trades, took), P50: p50, P99: p99, Seconds: seconds(took), Config: s.config(map[string]any{
+		"trades": s.trades, "day": s.day.Format(time.DateOnly), "latency_of": "a payment beside the settlement, open-loop, from when it was due",
+		"p50_before_ms": b50, "p99_before_ms": b99, "p99_growth": math.Round(100*p99/max(b99, 0.001)) / 100, "half_load_per_s": half, "full_load_per_s": full,
+		"half_load_payments": len(during), "half_load_failed": failed, "half_load_failed_before": failedBefore,
+	})}
+	r.Config["layout"] = "site 1, which leads, and the load generator in this process, 2 processes on this machine; mutual TLS between sites, HTTP on " +
+		"loopback; callers spread over all sites; settled as serve does"
+	return r, errors.Join(s.settled(ctx, &r), s.look(ctx, &r))
+}
+
+// beside settles the day while payments go on, and returns how they went and how long the settlement took.
+func (s *settlement) beside(ctx context.Context, perSecond float64) (waits times, failed int, took time.Duration, err error) {
+	books := s.site.Books()
+	office, err := backoffice.New(backoffice.Config{
+		Cashier: s.cashier, Books: books, Now: time.Now, Random: mathrand.Float64, Settle: &backoffice.SettleConfig{},
+	})
+	if err != nil {
+		return nil, 0, 0, err
+	}
+	working, stop := context.WithTimeout(ctx, settlePatience)
+	ran, watched := make(chan struct{}), make(chan error, 1)
+	began := time.Now()
+	go func() { defer close(ran); office.Run(working) }()
+	go func() {
+		end := s.watch(working, stop)
+		took = time.Since(began)
+		watched <- end
+	}()
+	r := mathrand.New(mathrand.NewPCG(2000, 11))
+	waits, failed, _ = openLoop(working, perSecond, settlePatience, func(n int) call {
+		t := s.trade(r)
+		return func(context.Context) error { return s.pay(ctx, n, t) } // what is under way when the settlement ends is still answered
+	})
+	err = <-watched
+	stop()
+	<-ran
+	return waits, failed, took, errors.Join(err, ctx.Err())
+}
+
+// watch waits until no merchant is left whose day is to be settled, and calls done then or when it has to give up.
+func (s *settlement) watch(ctx context.Context, done func()) error {
+	defer done()
+	due := pay.SettleIndex(holdfast.TimeOf(s.day.AddDate(0, 0, 1).Add(pay.SettleLag)))
+	for {
+		list, err := s.site.Books().ByIndex(ctx, due, "", 1)
+		if err == nil && len(list) == 0 {
+			return nil
+		}
+		select {
+		case <-time.After(settlePoll):
+		case <-ctx.Done():
+			return fmt.Errorf("the day was not settled within %v: %w", settlePatience, errors.Join(context.Cause(ctx), err))
+		}
+	}
+}
+
+// settled compares what was settled with the trades that were loaded: to the last minor unit.
+func (s *settlement) settled(ctx context.Context, r *Result) error {
+	sums := make([]pay.Settled, len(s.merchants))
+	err := each(ctx, len(s.merchants), settleCallers, func(ctx context.Context, i int) error {
+		list, err := s.cashier.SettledDay(ctx, s.merchants[i], s.day.Format(time.DateOnly))
+		for _, v := range list {
+			sums[i].Payments += v.Payments
+			sums[i].Paid += v.Paid
+			sums[i].Payout += v.Payout
+		}
+		return err
+	})
+	var all pay.Settled
+	for i := range sums {
+		all.Payments += sums[i].Payments
+		all.Paid += sums[i].Paid
+		all.Payout += sums[i].Payout
+	}
+	plan := pay.FeePlan{BasisPoints: payFee}
+	n := holdfast.Amount(s.trades)
+	want := n * (payAmount - plan.Fee(payAmount))
+	r.Config["settled_payments"], r.Config["paid_out"] = all.Payments, all.Payout
+	if err == nil && (int(all.Payments) != s.trades || all.Paid != n*payAmount || all.Payout != want) {
+		err = fmt.Errorf("%d payments of %d were settled, %d paid and %d paid out; want %d payments, %d and %d",
+			all.Payments, s.trades, all.Paid, all.Payout, s.trades, n*payAmount, want)
+	}
+	return err
+}
