@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"hash/maphash"
 	"log/slog"
 	"net/http"
 	"net/url"
@@ -50,15 +49,11 @@ const (
 	defaultDeadline = 8 * time.Second
 	defaultLinger   = 5 * time.Second
 	maxForm         = 4 << 10
-
-	triesAtOnce = 5 // wrong codes for one page, see [pay.Tries]; then one a minute
-	triesEvery  = time.Minute
 )
 
 // pages serves the pages.
 type pages struct {
 	Config
-	codes    *pay.Tries
 	inflight atomic.Int64
 }
 
@@ -73,7 +68,7 @@ func New(cfg Config) (http.Handler, error) {
 	case cfg.Limit < 0 || cfg.Deadline < 0 || cfg.Linger < 0:
 		return nil, errors.New("checkout: Limit, Deadline and Linger cannot be below 0")
 	}
-	p := &pages{Config: cfg, codes: pay.NewTries(maphash.MakeSeed(), triesAtOnce, triesEvery)}
+	p := &pages{Config: cfg}
 	p.Limit = cmp.Or(p.Limit, defaultLimit)
 	p.Deadline = cmp.Or(p.Deadline, defaultDeadline)
 	p.Linger = cmp.Or(p.Linger, defaultLinger)
@@ -249,21 +244,15 @@ func (p *pages) try(ctx context.Context, v *view, code string) answer {
 	if !codeLike(code) {
 		return answer{status: http.StatusUnprocessableEntity, state: waiting, problem: codeForm}
 	}
-	if !p.codes.Take(v.Token, v.now) {
-		return answer{status: http.StatusTooManyRequests, state: waiting, problem: tooManyCodes}
-	}
 	_, err := p.Cashier.PayWithCode(ctx, v.Trade.Merchant, v.Trade.OutTradeNo, code, v.now)
 	var refused *pay.Refusal
-	if !errors.As(err, &refused) || refused.Code != pay.CodeWrong {
-		p.codes.GiveBack(v.Token, v.now)
-	}
 	var pending *pay.Pending
 	switch {
 	case err == nil:
 		return answer{redirect: v.Link(), state: paid}
 	case errors.As(err, &pending):
 		return answer{redirect: v.LinkSince(), state: asking, err: err}
-	case refused != nil:
+	case errors.As(err, &refused):
 		return refusedAs(v, refused)
 	case pay.UnderWay(err):
 		return answer{status: http.StatusServiceUnavailable, state: waiting, problem: underWay, err: err}
@@ -284,6 +273,9 @@ func refusedAs(v *view, r *pay.Refusal) answer {
 	a := answer{status: http.StatusUnprocessableEntity, state: waiting, problem: string(r.Code), err: r}
 	if _, known := refusals[r.Code]; !known {
 		a.problem = otherRefusal
+	}
+	if r.Code == pay.TooManyCodes {
+		a.status = http.StatusTooManyRequests
 	}
 	return a
 }

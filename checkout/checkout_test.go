@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"hash/maphash"
 	"html"
 	"log/slog"
 	"net/http"
@@ -260,6 +259,12 @@ func TestMeanwhile(t *testing.T) {
 // provoked are the refusals that a customer can get on the page, and how.
 var provoked = map[pay.Code]func(w *world) (token, code string){
 	pay.CodeWrong: func(w *world) (string, string) { return w.trade("A"), "280000000312345678" },
+	pay.TooManyCodes: func(w *world) (string, string) {
+		for n := range pay.NamedTries {
+			w.post(0, "/cashier/"+w.trade(fmt.Sprint("W", n)), fmt.Sprintf("28%08d1234567%d", w.customers[0].Sequence(), n), "").status(422)
+		}
+		return w.trade("A"), w.code(0)
+	},
 	pay.CodeUsed: func(w *world) (string, string) {
 		w.post(0, "/cashier/"+w.trade("B"), w.code(0), "").goes()
 		return w.trade("A"), w.code(0)
@@ -323,7 +328,11 @@ func TestEveryRefusalIsSaidInBothLanguages(t *testing.T) {
 			token, typed := provoke(w)
 			before := w.balance(0)
 			for _, l := range []language{chinese, english} {
-				a := w.post(0, "/cashier/"+token, typed, string(l)).status(http.StatusUnprocessableEntity)
+				status := http.StatusUnprocessableEntity
+				if code == pay.TooManyCodes {
+					status = http.StatusTooManyRequests
+				}
+				a := w.post(0, "/cashier/"+token, typed, string(l)).status(status)
 				a.has(html.EscapeString(refusals[code].in(l)), "<form", `role="alert"`, "!http-equiv", "<title>"+words["error"].in(l))
 				if atField[string(code)] {
 					a.has(`aria-invalid="true"`, `id="code-error"`, `aria-describedby="code-error code-hint"`)
@@ -406,52 +415,23 @@ func TestOtherRefusals(t *testing.T) {
 	w.post(0, "/cashier/"+token, w.code(0), "en").status(404)
 }
 
+// A new page for the same merchant is no new guess: it is the customer whom the code names that counts.
 func TestWrongCodesHaveALimit(t *testing.T) {
 	w := newWorld(t)
-	token, other := w.trade("A"), w.trade("B")
+	token := w.trade("A")
 	for range 20 { // no codes at all: no guesses
 		w.post(0, "/cashier/"+token, "29", "en").status(422).has(troubles[codeForm].en, `aria-invalid="true"`)
 	}
-	for n := range triesAtOnce {
-		w.post(0, "/cashier/"+token, fmt.Sprintf("28000000031234567%d", n), "en").status(422).has(html.EscapeString(refusals[pay.CodeWrong].en))
+	for n := range pay.NamedTries {
+		w.post(0, "/cashier/"+w.trade(fmt.Sprint("W", n)), fmt.Sprintf("28%08d1234567%d", w.customers[0].Sequence(), n), "en").status(422).has(html.EscapeString(refusals[pay.CodeWrong].en))
 	}
-	a := w.post(0, "/cashier/"+token, w.code(0), "en").status(429).has(troubles[tooManyCodes].en, `aria-invalid="true"`)
+	a := w.post(0, "/cashier/"+token, w.code(0), "en").status(429).has(refusals[pay.TooManyCodes].en, `aria-invalid="true"`)
 	if a.Header().Get("Retry-After") != "60" {
 		t.Errorf("%v", a.Header())
 	}
-	w.post(0, "/cashier/"+other, w.code(1), "en").goes() // nobody else waits
+	w.post(0, "/cashier/"+w.trade("B"), w.code(1), "en").goes() // nobody else waits
 	w.now += holdfast.Time(time.Minute)
 	w.post(0, "/cashier/"+token, w.code(0), "en").goes()
-}
-
-func TestTries(t *testing.T) {
-	tries, now := pay.NewTries(maphash.MakeSeed(), triesAtOnce, triesEvery), holdfast.Time(1e18)
-	for n := range 100 { // right ones are given back, and pile up nothing
-		if !tries.Take("a", now) {
-			t.Fatalf("try %d is refused", n)
-		}
-		tries.GiveBack("a", now)
-	}
-	taken := 0
-	for range 100 {
-		if tries.Take("a", now) {
-			taken++
-		}
-	}
-	if taken != triesAtOnce {
-		t.Errorf("%d at once", taken)
-	}
-	for range 3 {
-		now += holdfast.Time(triesEvery)
-		if !tries.Take("a", now) || tries.Take("a", now) {
-			t.Error("not one a minute")
-		}
-	}
-	for n := range 1000 {
-		if !tries.Take(fmt.Sprint(n), now) {
-			t.Errorf("token %d waits for others", n)
-		}
-	}
 }
 
 func TestNoMoreThanTheLimitAtOnce(t *testing.T) {

@@ -119,7 +119,6 @@ var words = map[string]said{
 // Names of problems that are no refusal of pay.
 const (
 	codeForm     = "code-form"
-	tooManyCodes = "too-many-codes"
 	underWay     = "under-way"
 	notNow       = "not-now"
 	otherRefusal = "other"
@@ -130,10 +129,6 @@ var troubles = map[string]said{
 	codeForm: {
 		"付款码是 18 位数字，以 28 开头。请按钱包里显示的数字输入。没有扣款。",
 		"A payment code has 18 digits and begins with 28. Type the digits that your wallet shows. Nothing was taken.",
-	},
-	tooManyCodes: {
-		"付款码输错次数太多。请等一分钟再试，或改用扫码付款。没有扣款。",
-		"There have been too many wrong codes. Wait a minute and try again, or scan the QR code instead. Nothing was taken.",
 	},
 	underWay: {
 		"这个钱包或商家的另一笔付款还在处理中。这次没有扣款，请稍等片刻再付一次。",
@@ -154,6 +149,10 @@ var refusals = map[pay.Code]said{
 	pay.CodeWrong: {
 		"付款码不正确或已过期。请打开钱包，输入现在显示的付款码。没有扣款。",
 		"The payment code is not valid, or not any more. Open your wallet, and type the code that it shows now. Nothing was taken.",
+	},
+	pay.TooManyCodes: {
+		"付款码输错次数太多。请等一分钟再试，或改用扫码付款。没有扣款。",
+		"There have been too many wrong codes. Wait a minute and try again, or scan the QR code instead. Nothing was taken.",
 	},
 	pay.CodeUsed: {
 		"这个付款码已经用过。请等钱包显示下一个付款码（最多一分钟），再输入。这次没有扣款。",
@@ -212,7 +211,7 @@ var shownAsState = map[pay.Code]bool{
 }
 
 // atField are the problems that are with what was typed: they stand at the field. The others stand above.
-var atField = map[string]bool{codeForm: true, tooManyCodes: true, string(pay.CodeWrong): true, string(pay.CodeUsed): true}
+var atField = map[string]bool{codeForm: true, string(pay.TooManyCodes): true, string(pay.CodeWrong): true, string(pay.CodeUsed): true}
 
 func word(l language, key string) (string, error) {
 	s, ok := words[key]

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -57,6 +58,7 @@ func newWorld(t *testing.T) *world {
 		OwnerOf: func(n uint32) (holdfast.Owner, error) { return owner(n), nil },
 		Zone:    func(string) (*time.Location, error) { return day, nil },
 		Wait:    func(context.Context, int) error { return nil },
+		Codes:   pay.NewCodeTries(maphash.MakeSeed()),
 	})
 	w.must(err)
 	w.must(w.cashier.OpenBank(w.ctx, w.now, cny))

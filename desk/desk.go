@@ -11,7 +11,6 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"hash/maphash"
 	"io"
 	"log/slog"
 	"net/url"
@@ -87,8 +86,7 @@ func New(c Config) (*Desk, error) {
 	return &Desk{
 		cashier: c.Cashier, public: strings.TrimRight(c.Public, "/"), clock: c.Now, random: c.Random, logger: c.Logger, names: names,
 		billKey: c.Cashier.DerivedKey("addresses of bills"), bills: make(chan struct{}, maxBills),
-		codes: pay.NewTries(maphash.MakeSeed(), pay.PartyTries, pay.PartyEvery),
-		apps:  apps{known: map[string]*knownApp{}},
+		apps: apps{known: map[string]*knownApp{}},
 	}, nil
 }
 
@@ -160,11 +158,3 @@ const (
 	byOpenID = "open id"
 	byAlias  = "alias"
 )
-
-// mayTry refuses a request with a payment code when the app has sent too many wrong ones: nothing is looked at.
-func (d *Desk) mayTry(who alipay.Caller) error {
-	if d.codes.Wait(who.App.ID, at(who)) > 0 {
-		return refusal("isv.app-call-limited", "应用调用次数超限 (too many wrong payment codes: nothing was executed, come again in a minute)")
-	}
-	return nil
-}

@@ -16,9 +16,6 @@ func (d *Desk) Freeze(ctx context.Context, who alipay.Caller, r alipay.FreezeReq
 	if err := d.payee(ctx, who, &r); err != nil {
 		return a, err
 	}
-	if err := d.mayTry(who); err != nil {
-		return a, err
-	}
 	_, err = d.cashier.OpenAuth(ctx, pay.AuthAsk{
 		Merchant: who.Merchant, OutOrderNo: r.OutOrderNo, Request: r.RequestNo, Title: r.Title, Asset: cny, Amount: r.Amount,
 		Until: holdfast.TimeOf(r.Expires), App: who.App.ID, Notify: r.NotifyURL,
@@ -27,7 +24,6 @@ func (d *Desk) Freeze(ctx context.Context, who alipay.Caller, r alipay.FreezeReq
 		return a, holding.tell(err)
 	}
 	_, err = d.cashier.Authorize(ctx, who.Merchant, r.OutOrderNo, 0, r.AuthCode.Reveal(), at(who))
-	d.codes.Tried(who.App.ID, err, at(who))
 	switch code := why(err); {
 	case code == pay.AuthPayerDiffers || code == pay.AuthStateWrong:
 		return a, d.notFrozen(ctx, who, r.OutOrderNo, err)

@@ -70,6 +70,7 @@ var told = map[pay.Code]words{
 	pay.EscrowDisputed:     {"ACQ.REASON_TRADE_BEEN_FREEZEN", "", "", "ACQ.ILLEGAL_SETTLE_STATE", wrongFund, "ILLEGAL_STATUS"},
 	pay.EscrowTooMuch:      {"ACQ.REFUND_FEE_ERROR", "", "", "ACQ.ALLOC_AMOUNT_VALIDATE_ERROR", wrongFund, "REQUEST_AMOUNT_EXCEED"},
 	pay.CodeWrong:          {"ACQ.PAYMENT_AUTH_CODE_INVALID", "", "", "", wrongFund, "PAYMENT_AUTH_CODE_INVALID"},
+	pay.TooManyCodes:       {limited, "", "", "", limited, limited},
 	pay.CodeUsed:           {"ACQ.PAYMENT_AUTH_CODE_INVALID", "", "", "", wrongFund, "PAYMENT_AUTH_CODE_INVALID"},
 	pay.TokenUnknown:       wrong,
 	pay.GrantUnknown:       wrong,
@@ -101,6 +102,7 @@ const (
 	wrongFund    = "INVALID_PARAMETER"
 	wrongHold    = "ILLEGAL_ARGUMENT"
 	failed       = "ACQ.PAYMENT_FAIL"
+	limited      = "isv.app-call-limited"
 	inconsistent = "PAYMENT_INFO_INCONSISTENCY"
 )
 
@@ -108,7 +110,7 @@ var wrong = words{wrongTrade, "", "", "", wrongFund, wrongHold}
 
 // vague are the sub_codes that stand for many refusals: with them pay's own words are told, after those that merchants know.
 var vague = map[string]string{
-	wrongTrade: "参数无效", wrongFund: "参数有误", wrongHold: "参数异常", failed: "支付失败", "ACQ.TRADE_SETTLE_ERROR": "分账失败",
+	wrongTrade: "参数无效", limited: "应用调用次数超限", wrongFund: "参数有误", wrongHold: "参数异常", failed: "支付失败", "ACQ.TRADE_SETTLE_ERROR": "分账失败",
 	"PERMIT_CHECK_PERM_LIMITED": "用户权限受限", "ACCESS_FORBIDDEN": "无权限使用接口", "ILLEGAL_STATUS": "状态非法", "ACQ.TRADE_STATUS_ERROR": "交易状态不合法",
 }
 

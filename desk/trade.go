@@ -41,9 +41,8 @@ func (d *Desk) Pay(ctx context.Context, who alipay.Caller, r alipay.PayRequest) 
 	var v pay.Trade
 	if r.AuthNo != "" {
 		v, err = d.payFrozen(ctx, who, &r, ask)
-	} else if err = d.mayTry(who); err == nil {
+	} else {
 		v, err = d.cashier.PayByCode(ctx, ask, r.AuthCode.Reveal(), at(who))
-		d.codes.Tried(who.App.ID, err, at(who))
 	}
 	if err != nil {
 		return a, trading.tell(err)

@@ -370,26 +370,26 @@ func TestTheRefundOfACancelIsFoundByTheOrderNumber(t *testing.T) {
 	w.is(w.done(method, with(query, "out_request_no", "B")), "out_trade_no", "", "refund_status", "")
 }
 
-// TestWrongCodesOfAnAppHaveALimit: whoever guesses is stopped, with right codes as well, and nobody else is.
-func TestWrongCodesOfAnAppHaveALimit(t *testing.T) {
+// TestWrongCodesHaveALimit: whoever guesses the code of a customer is stopped, with right ones of this customer as well, and nobody else is.
+func TestWrongCodesHaveALimit(t *testing.T) {
 	w := newWorld(t)
-	for n := range 2 * pay.PartyTries { // right ones are not counted
+	for n := range 2 * pay.NamedTries { // right ones are not counted
 		w.done("alipay.trade.pay", w.payment(0, fmt.Sprint("right", n), "0.01"))
 	}
-	pay1 := w.payment(0, "A", "1.00")
+	pay1, other := w.payment(0, "A", "1.00"), w.payment(1, "B", "1.00")
+	pay1["auth_code"] = pay.PaymentCode(w.customers[0], w.secret[:], holdfast.TimeOf(w.now)) // of the same minute as the other
 	hold := map[string]any{
 		"auth_code": pay1["auth_code"], "auth_code_type": "bar_code", "out_order_no": "H", "out_request_no": "H", "order_title": "x", "amount": "1.00",
 		"product_code": "PRE_AUTH",
 	}
-	for n := range pay.PartyTries {
-		w.refused("ACQ.PAYMENT_AUTH_CODE_INVALID", "alipay.trade.pay", with(pay1, "out_trade_no", fmt.Sprint("wrong", n), "auth_code", fmt.Sprintf("2800000003123456%02d", n)))
+	for n := range pay.NamedTries {
+		wrong := fmt.Sprintf("28%08d123456%02d", w.customers[0].Sequence(), n)
+		w.refused("ACQ.PAYMENT_AUTH_CODE_INVALID", "alipay.trade.pay", with(pay1, "out_trade_no", fmt.Sprint("wrong", n), "auth_code", wrong))
 	}
 	w.is(w.refused("isv.app-call-limited", "alipay.trade.pay", pay1), "code", "40005")
 	w.is(w.refused("isv.app-call-limited", "alipay.fund.auth.order.freeze", hold), "code", "40005")
 	w.refused("ACQ.TRADE_NOT_EXIST", "alipay.trade.query", map[string]any{"out_trade_no": "A"}) // nothing was executed
-	if d := w.desk.codes.Wait(w.apps[1], holdfast.TimeOf(w.now)); d != 0 {
-		t.Errorf("another app waits for %v", d)
-	}
+	w.done("alipay.trade.pay", other)
 	w.done("alipay.trade.pay", w.payment(0, "A", "1.00")) // a minute later
 	w.audit()
 }

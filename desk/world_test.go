@@ -10,6 +10,7 @@ import (
 	"encoding/json"
 	"encoding/pem"
 	"fmt"
+	"hash/maphash"
 	"maps"
 	"net/http"
 	"net/http/httptest"
@@ -88,6 +89,7 @@ func newWorld(t *testing.T) *world {
 		OwnerOf: func(n uint32) (holdfast.Owner, error) { return owner(n), nil },
 		Zone:    func(string) (*time.Location, error) { return gmt8, nil },
 		Wait:    func(context.Context, int) error { return nil },
+		Codes:   pay.NewCodeTries(maphash.MakeSeed()),
 	})
 	w.must(err)
 	w.desk, err = New(Config{Cashier: w.cashier, Public: "https://pay.example/", Now: func() time.Time { return w.now }, Random: w})

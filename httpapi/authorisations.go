@@ -135,13 +135,9 @@ func postAuthorisation(ctx context.Context, t *till) error {
 	if err := t.checkNotices(ctx, ask.Merchant, ask.App, ask.Notify); err != nil {
 		return err
 	}
-	if err := t.mayTry(code); err != nil {
-		return err
-	}
 	v, err := t.OpenAuth(ctx, ask, t.at)
 	if t.did(err) == nil && code != "" {
 		v, err = t.Authorize(ctx, ask.Merchant, ask.OutOrderNo, 0, code, t.at)
-		err = t.tried(err)
 	} else if err == nil {
 		v, err = t.QueryAuth(ctx, ask.Merchant, ask.OutOrderNo, t.at)
 	}

@@ -158,6 +158,7 @@ var payStatuses = map[pay.Code]int{
 	pay.EscrowDisputed:     http.StatusConflict,
 	pay.EscrowTooMuch:      http.StatusUnprocessableEntity,
 	pay.CodeWrong:          http.StatusUnprocessableEntity,
+	pay.TooManyCodes:       http.StatusTooManyRequests,
 	pay.CodeUsed:           http.StatusConflict,
 	pay.TokenUnknown:       http.StatusNotFound,
 	pay.TradeTokenConflict: http.StatusConflict,
@@ -253,6 +254,9 @@ func (t *till) refused(r *pay.Refusal) *Problem {
 	}
 	if t.x.r.Method == http.MethodPost {
 		p.Outcome = holdfast.Refused.String()
+	}
+	if r.Code == pay.TooManyCodes {
+		p.retryAfter, p.Outcome = pay.NamedEvery, holdfast.NotExecuted.String()
 	}
 	return p
 }

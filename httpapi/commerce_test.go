@@ -3,6 +3,7 @@ package httpapi
 import (
 	"context"
 	"errors"
+	"hash/maphash"
 	"net/http"
 	"strings"
 	"sync"
@@ -49,7 +50,8 @@ func newMarket() *market {
 			}
 			return china, nil
 		},
-		Wait: func(context.Context, int) error { return nil },
+		Wait:  func(context.Context, int) error { return nil },
+		Codes: pay.NewCodeTries(maphash.MakeSeed()),
 	}))
 	var clock sync.Mutex
 	now := marketOpens
@@ -119,6 +121,10 @@ func TestEveryRefusalHasAnHTTPStatus(t *testing.T) {
 		want, known := payStatuses[code]
 		switch want {
 		case http.StatusBadRequest, http.StatusNotFound, http.StatusConflict, http.StatusUnprocessableEntity:
+		case http.StatusTooManyRequests:
+			if code != pay.TooManyCodes {
+				t.Errorf("%s asks to come again", code)
+			}
 		default:
 			t.Errorf("%s has the status %d (known: %t)", code, want, known)
 		}
@@ -131,7 +137,7 @@ func TestEveryRefusalHasAnHTTPStatus(t *testing.T) {
 			if status != want || p.Status != want || p.Code != string(code) || p.Detail != code.Text() || p.Field != "amount" || p.Type != "/docs#"+string(code) {
 				t.Errorf("%s: %d %+v", code, status, p)
 			}
-			if (p.Outcome == "refused") != (method == http.MethodPost) {
+			if (p.Outcome == "refused") != (method == http.MethodPost && code != pay.TooManyCodes) {
 				t.Errorf("%s %s: outcome %q", method, code, p.Outcome)
 			}
 		}

@@ -168,11 +168,7 @@ func postAuthorise(ctx context.Context, t *till) error {
 		return edgeMalformed.field("payer", "say who authorises it, by \"payer\" or by \"payment_code\"")
 	}
 	t.wrote = true // the money may be frozen when telling the merchant fails
-	if err := t.mayTry(code); err != nil {
-		return err
-	}
 	v, err := t.Authorize(ctx, merchant, t.x.r.PathValue("out_order_no"), payer, code, t.at)
-	err = t.tried(err)
 	if err != nil {
 		return err
 	}

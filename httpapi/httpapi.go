@@ -12,7 +12,6 @@ package httpapi
 
 import (
 	"context"
-	"hash/maphash"
 	"log/slog"
 	"net/http"
 	"sync/atomic"
@@ -22,7 +21,6 @@ import (
 
 	"holdfast"
 	"holdfast/guard"
-	"holdfast/pay"
 	"holdfast/proof"
 	"holdfast/shard"
 	"holdfast/site"
@@ -140,7 +138,6 @@ type api struct {
 	registry *prometheus.Registry
 	commerce *Commerce
 	sellers  sellers
-	codes    *pay.Tries // by the name of the API key
 }
 
 // New makes the handler of the API. It panics when the registry has the API's metrics already: one handler per registry.
@@ -150,7 +147,7 @@ func New(s Site, o Options) http.Handler { return routed(s, o).finish() }
 func routed(s Site, o Options) *router {
 	a := &api{
 		site: s, keys: o.Keys, log: o.Logger, deadline: o.Deadline, limit: o.Limit, life: context.Background(), registry: o.Registry,
-		signer: o.Signer, commerce: o.Payments, codes: pay.NewTries(maphash.MakeSeed(), pay.PartyTries, pay.PartyEvery),
+		signer: o.Signer, commerce: o.Payments,
 	}
 	if a.log == nil {
 		a.log = slog.New(slog.DiscardHandler)

@@ -160,7 +160,6 @@ var (
 var edgeCodes = []edgeCode{
 	edgeMalformed, edgeIDMismatch, edgeNoKey, edgeForbidden, edgeNotFound, edgeMethod, edgeTooLarge, edgeBodyBroken, edgeBusy,
 	edgeNotNow, edgeNotFinal, edgePlanStale, edgeNotReady, edgeUnavailable, edgeInternal,
-	edgePaymentsOff, edgeTooBusy, edgeManyCodes,
 }
 
 // problem makes a problem document; an empty detail is the code's own advice.

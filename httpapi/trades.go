@@ -194,9 +194,6 @@ func postTrade(ctx context.Context, t *till) error {
 	if err := t.admitTrade(ctx, &ask); err != nil {
 		return err
 	}
-	if err := t.mayTry(ask.code); err != nil {
-		return err
-	}
 	v, token, err := t.makeTrade(ctx, &ask)
 	if err != nil {
 		return err
@@ -284,7 +281,7 @@ func (t *till) makeTrade(ctx context.Context, ask *tradeAsk) (v pay.Trade, token
 		v, err = t.PayNew(ctx, ask.TradeAsk, ask.payer, t.at)
 	case ask.code != "":
 		v, err = t.PayByCode(ctx, ask.TradeAsk, ask.code, t.at)
-		err = renamed(t.tried(err), "auth_code", "payment_code")
+		err = renamed(err, "auth_code", "payment_code")
 	case ask.authorisation != "":
 		t.wrote = ask.complete // it may be paid when releasing the rest fails
 		v, err = t.PayFrozen(ctx, ask.TradeAsk, ask.authorisation, ask.complete, t.at)

@@ -190,9 +190,9 @@ func (c *Cashier) OpenAuth(ctx context.Context, ask AuthAsk, now holdfast.Time) 
 func (c *Cashier) Authorize(ctx context.Context, merchant holdfast.Owner, outOrderNo string, payer holdfast.Owner, code string, now holdfast.Time) (Auth, error) {
 	var s *shown
 	if code != "" {
-		checked, err := c.check(ctx, code, now)
+		checked, err := c.check(ctx, merchant, code, now)
 		if err != nil {
-			return c.authorized(ctx, merchant, outOrderNo, settled(err), now)
+			return c.authorized(ctx, merchant, outOrderNo, code, settled(err), now)
 		}
 		s, payer = &checked, checked.payer
 	}
@@ -213,9 +213,10 @@ func (c *Cashier) Authorize(ctx context.Context, merchant holdfast.Owner, outOrd
 }
 
 // authorized answers for a code that is not valid any more: it may have been used for this when it was.
-func (c *Cashier) authorized(ctx context.Context, merchant holdfast.Owner, outOrderNo string, why error, now holdfast.Time) (Auth, error) {
+func (c *Cashier) authorized(ctx context.Context, merchant holdfast.Owner, outOrderNo, code string, why error, now holdfast.Time) (Auth, error) {
 	v, err := c.QueryAuth(ctx, merchant, outOrderNo, now)
 	if err == nil && v.Rest+v.Paid > 0 {
+		c.forgive(merchant, code, why, now)
 		return v, nil
 	}
 	return Auth{}, why

@@ -46,6 +46,8 @@ type Config struct {
 	Zone func(name string) (*time.Location, error)
 	// Wait passes a moment before try number n (from 1) at a record that a payment under way has written; nil: no time passes.
 	Wait func(ctx context.Context, n int) error
+	// Codes bounds how many wrong payment codes are looked at; nil: all are.
+	Codes *CodeTries
 	// Told is called with each event of a transaction that was answered done: a hint that there is something to tell, for whoever delivers. It
 	// must not block, nor change the event. An event without a hint is found by [EventIndex]. nil: nobody wants hints.
 	Told func(e *Event)

@@ -22,8 +22,8 @@ import (
 // record with one read. Codes of the step before and after count as well, for clocks that are a minute off.
 //
 // Whoever guesses hits a given customer with one device with 3 of 10^8 tries, four devices 12 of 10^8 (the truncation of RFC 4226 makes the
-// likeliest password 2.4 % likelier than the mean). Each try is one signed request of a known app, and the limit of one payment bounds what a
-// hit is worth; wrong tries write nothing, so that nobody can lock a customer out. A code that somebody overheard is worth one
+// likeliest password 2.4 % likelier than the mean). [CodeTries] bounds the tries at one merchant, and the limit of one payment bounds
+// what a hit is worth; wrong tries write nothing, so that nobody can lock a customer out of other merchants. A code that somebody overheard is worth one
 // payment of at most three minutes' life, at the price of the honest one being refused, which is seen at once.
 const (
 	codePrefix   = "28"
@@ -108,8 +108,9 @@ type shown struct {
 	key   string // of the record that says that it has been used
 }
 
-// check tells whose a code is. It costs one read. That it has not been used yet is decided by the transaction that pays.
-func (c *Cashier) check(ctx context.Context, code string, now holdfast.Time) (s shown, err error) {
+// check tells whose a code is that was shown to a merchant. It costs one read. That it has not been used yet is decided by the transaction that pays.
+// The caller tells [Cashier.forgive] when it turns out that a wrong one did not matter.
+func (c *Cashier) check(ctx context.Context, merchant holdfast.Owner, code string, now holdfast.Time) (s shown, err error) {
 	wrong := refuse(CodeWrong, "auth_code")
 	rest, ok := strings.CutPrefix(code, codePrefix)
 	if !ok || len(code) != codeDigits {
@@ -120,8 +121,22 @@ func (c *Cashier) check(ctx context.Context, code string, now holdfast.Time) (s 
 		return s, wrong
 	}
 	if s.payer, err = c.OwnerOf(uint32(n / codeModulus)); err != nil {
+		c.Codes.wrong(merchant, now)
 		return s, wrong
 	}
+	if !c.Codes.take(merchant, s.payer, now) {
+		return s, refuse(TooManyCodes, "auth_code")
+	}
+	defer func() {
+		switch {
+		case err == nil:
+			c.Codes.right(merchant, s.payer, now)
+		case refused(err) == CodeWrong:
+			c.Codes.wrong(merchant, now)
+		default: // it was not looked at
+			c.Codes.unlooked(merchant, s.payer, now)
+		}
+	}()
 	var v Customer
 	if _, err := c.must(ctx, keyOf(s.payer, kindCustomer), &v, wrong); err != nil {
 		return s, err
@@ -132,6 +147,18 @@ func (c *Cashier) check(ctx context.Context, code string, now holdfast.Time) (s 
 	}
 	s.key = keyOf(s.payer, kindUsed, fmt.Sprintf("%010d-%s", step, rest[8:]))
 	return s, nil
+}
+
+// forgive takes back that a code was counted as wrong, because it did not matter.
+func (c *Cashier) forgive(merchant holdfast.Owner, code string, why error, now holdfast.Time) {
+	if refused(why) != CodeWrong || len(code) != codeDigits {
+		return
+	}
+	if n, err := strconv.ParseUint(code[len(codePrefix):], 10, 64); err == nil {
+		if payer, err := c.OwnerOf(uint32(n / codeModulus)); err == nil {
+			c.Codes.unsaid(merchant, payer, now)
+		}
+	}
 }
 
 // match finds the step in which a password is that of one of the devices, the earliest if there are several: then the same digits always

@@ -105,6 +105,7 @@ const (
 	EscrowTooMuch      Code = "escrow-exceeds-rest"
 	CodeWrong          Code = "code-invalid"
 	CodeUsed           Code = "code-used"
+	TooManyCodes       Code = "too-many-codes"
 	TokenUnknown       Code = "token-unknown"
 	GrantUnknown       Code = "grant-unknown"
 	GrantExpired       Code = "grant-expired"
@@ -175,6 +176,7 @@ var texts = map[Code]string{
 	EscrowDisputed:     "The trade is disputed: nothing moves until the dispute is decided.",
 	EscrowTooMuch:      "The amount is more than the platform still holds for this trade: query it, and take at most the rest.",
 	CodeWrong:          "The payment code is not valid, or not any more: ask the customer to show the present one.",
+	TooManyCodes:       "Too many payment codes of this customer or at this merchant were wrong, so this one was not looked at: ask again in a minute, with the code that is shown then.",
 	CodeUsed:           "The payment code has been used: ask the customer to wait for the next one.",
 	TokenUnknown:       "The QR code is not known or has expired: ask the shop for a new one.",
 	GrantUnknown:       "There is no such code or token: ask the customer, or the merchant, to agree again.",

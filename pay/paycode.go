@@ -12,7 +12,7 @@ import (
 // PayWithCode pays a trade that exists with the code that a customer shows or types. The code pays one trade, whoever asks where at the same
 // time. Asking again after it has paid this trade is answered as the first time, with any code of that customer, also one that is over.
 func (c *Cashier) PayWithCode(ctx context.Context, merchant holdfast.Owner, outTradeNo, code string, now holdfast.Time) (Trade, error) {
-	s, err := c.check(ctx, code, now)
+	s, err := c.check(ctx, merchant, code, now)
 	if err != nil {
 		return c.paidByOwnerOf(ctx, merchant, outTradeNo, code, err, now)
 	}
@@ -31,6 +31,7 @@ func (c *Cashier) paidByOwnerOf(ctx context.Context, merchant holdfast.Owner, ou
 	case err != nil:
 		return Trade{}, err
 	case v.Payer != 0 && v.Status != StatusClosed && codeNames(code, v.Payer):
+		c.forgive(merchant, code, why, now)
 		return v, nil
 	}
 	return Trade{}, why

@@ -52,18 +52,19 @@ func (c *Cashier) PayByCode(ctx context.Context, ask TradeAsk, code string, now 
 	if err := ask.check(now); err != nil {
 		return Trade{}, err
 	}
-	s, err := c.check(ctx, code, now)
+	s, err := c.check(ctx, ask.Merchant, code, now)
 	if err != nil {
-		return c.paidBefore(ctx, &ask, err, now)
+		return c.paidBefore(ctx, &ask, code, err, now)
 	}
 	p := payment{Cashier: c, merchant: ask.Merchant, outTradeNo: ask.OutTradeNo, payer: s.payer, make: &ask, code: &s, now: now}
 	return p.do(ctx)
 }
 
 // paidBefore answers for a code that is not valid any more: the trade may have been paid with it when it was.
-func (c *Cashier) paidBefore(ctx context.Context, ask *TradeAsk, why error, now holdfast.Time) (Trade, error) {
+func (c *Cashier) paidBefore(ctx context.Context, ask *TradeAsk, code string, why error, now holdfast.Time) (Trade, error) {
 	v, version, err := c.readTrade(ctx, ask.Merchant, ask.OutTradeNo, now)
 	if err == nil && version > 0 && v.Payer != 0 && v.differs(&ask.TradeOffer) == "" && v.Status != StatusClosed {
+		c.forgive(ask.Merchant, code, why, now)
 		return v, nil
 	}
 	return Trade{}, settled(why)

@@ -181,6 +181,12 @@ var refusals = map[pay.Code]func(w *world) error{
 	pay.CodeWrong: func(w *world) error {
 		return only(w.cashier.PayByCode(w.ctx, w.offer(0, "N", 1, 0), "280000000312345678", w.now))
 	},
+	pay.TooManyCodes: func(w *world) error {
+		for n := range pay.NamedTries {
+			_ = w.offered("N", wrongCode(w.customers[0], n)) // refused as wrong
+		}
+		return w.offered("N", wrongCode(w.customers[0], 99))
+	},
 	pay.CodeUsed: func(w *world) error {
 		code := pay.PaymentCode(w.customers[0], w.secret[:], w.now)
 		w.must(only(w.cashier.PayByCode(w.ctx, w.offer(0, "N", 1, 0), code, w.tick())))

@@ -8,8 +8,8 @@ import (
 	"holdfast"
 )
 
-// Tries bounds how many wrong payment codes one party may send to one site: atOnce of them, then one more each time that every has passed. Whoever
-// guesses would need a hundred million for a third of a customer who is known to him; this makes it a matter of years, and costs honest people nothing.
+// Tries bounds how many wrong secrets one party may send to one site: atOnce of them, then one more each time that every has passed. It costs honest
+// people nothing.
 //
 // A cell holds when the tries counted in it will have been forgotten, as the generic cell rate algorithm has it. Each party has one cell in each
 // of two rows, and what counts is the emptier one: the memory is fixed, nothing is ever thrown out to make room, and who shares one
@@ -22,11 +22,66 @@ type Tries struct {
 	cells  [2][1 << 14]holdfast.Time
 }
 
-// Bounds for apps and API keys, behind which there are many customers who mistype: twenty wrong codes a minute.
+// Bounds of [CodeTries].
 const (
-	PartyTries = 20
-	PartyEvery = time.Minute / PartyTries
+	NamedTries = 5 // wrong codes that name one customer, at one merchant
+	NamedEvery = time.Minute
+	PartyTries = 100 // wrong codes at one merchant, whomever they name
+	PartyEvery = 3 * time.Second
+	// A right code pays for a share of a wrong one: where many people pay, more of them show a code that is over.
+	rightShare = 5
 )
+
+// CodeTries bounds the wrong payment codes that come to one merchant, over all the ways in that lead to one [Cashier]: those that name one customer,
+// and all together. Whoever guesses has three in a hundred million tries for each phone of a customer. Five at once and one a minute of a
+// customer, and twenty a minute of a merchant who sells nothing, make that years; and nobody can stop a merchant who sells, nor a customer elsewhere.
+type CodeTries struct{ named, party *Tries }
+
+// NewCodeTries makes the bounds. The seed has to be one that nobody outside knows.
+func NewCodeTries(seed maphash.Seed) *CodeTries {
+	return &CodeTries{NewTries(seed, NamedTries, NamedEvery), NewTries(seed, PartyTries, PartyEvery)}
+}
+
+// take counts a code before it is looked at, so that many at once count as well; false: nothing of it may be looked at. A nil one bounds nothing.
+func (t *CodeTries) take(merchant, payer holdfast.Owner, now holdfast.Time) bool {
+	if t == nil {
+		return true
+	}
+	if t.party.Wait(merchant.String(), now) > 0 {
+		return false
+	}
+	return t.named.Take(merchant.String()+payer.String(), now)
+}
+
+// wrong counts a code that names nobody, or not any more, against the merchant.
+func (t *CodeTries) wrong(merchant holdfast.Owner, now holdfast.Time) {
+	if t != nil {
+		t.party.Tried(merchant.String(), now)
+	}
+}
+
+// right takes back the count of a code that was no guess, and part of one that was.
+func (t *CodeTries) right(merchant, payer holdfast.Owner, now holdfast.Time) {
+	if t != nil {
+		t.named.giveBack(merchant.String()+payer.String(), now, 1)
+		t.party.giveBack(merchant.String(), now, rightShare)
+	}
+}
+
+// unlooked takes back the count of a code that nobody could look at.
+func (t *CodeTries) unlooked(merchant, payer holdfast.Owner, now holdfast.Time) {
+	if t != nil {
+		t.named.GiveBack(merchant.String()+payer.String(), now)
+	}
+}
+
+// unsaid takes back the count of a code that turned out not to matter: what it asks for had been done before.
+func (t *CodeTries) unsaid(merchant, payer holdfast.Owner, now holdfast.Time) {
+	if t != nil {
+		t.named.giveBack(merchant.String()+payer.String(), now, 1)
+		t.party.giveBack(merchant.String(), now, 1)
+	}
+}
 
 // NewTries makes a bound of its own. The seed has to be one that nobody outside knows.
 func NewTries(seed maphash.Seed, atOnce int, every time.Duration) *Tries {
@@ -60,12 +115,15 @@ func (t *Tries) Take(party string, now holdfast.Time) bool {
 }
 
 // GiveBack takes back the count of a try that was no wrong code.
-func (t *Tries) GiveBack(party string, now holdfast.Time) {
+func (t *Tries) GiveBack(party string, now holdfast.Time) { t.giveBack(party, now, 1) }
+
+// giveBack takes back a share of the count of a try.
+func (t *Tries) giveBack(party string, now holdfast.Time, share int) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	a, b := t.find(party)
 	for _, cell := range []*holdfast.Time{a, b} {
-		*cell = max(*cell-t.every, now)
+		*cell = max(*cell-t.every/holdfast.Time(share), now)
 	}
 }
 
@@ -76,12 +134,8 @@ func (t *Tries) Wait(party string, now holdfast.Time) time.Duration {
 	return time.Duration(t.wait(party, now))
 }
 
-// Tried counts a try that has been made, if it was a wrong code. Many that were under way at once keep nobody waiting for longer than the bound's
-// own time.
-func (t *Tries) Tried(party string, err error, now holdfast.Time) {
-	if r, ok := err.(*Refusal); !ok || r.Code != CodeWrong { // as this package returns it, unwrapped
-		return
-	}
+// Tried counts a wrong code. Many that were under way at once keep nobody waiting for longer than the bound's own time.
+func (t *Tries) Tried(party string, now holdfast.Time) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	a, b := t.find(party)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"testing"
 	"time"
 
@@ -56,7 +57,8 @@ func newWorld(t fataler) *world {
 			}
 			return nil, errors.New("no such zone")
 		},
-		Wait: func(context.Context, int) error { return nil },
+		Wait:  func(context.Context, int) error { return nil },
+		Codes: pay.NewCodeTries(maphash.MakeSeed()),
 	})
 	w.must(err)
 	w.must(w.cashier.OpenBank(w.ctx, w.now, cny))
