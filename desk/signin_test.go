@@ -116,10 +116,7 @@ func TestAppsAreAskedForAgain(t *testing.T) {
 	if after := w.desk.apps.known[w.apps[0]].app; w.books.Reads() != 2 || after == before || after.Platform != before.Platform {
 		t.Error("an old app was not asked for, or its keys were read again")
 	}
-	a, err := w.cashier.App(w.ctx, w.apps[0])
-	w.must(err)
-	a.Disabled = true
-	_, err = w.cashier.PutApp(w.ctx, w.merchants[0], a.ID[15]-'0', a, w.tick())
+	_, err := w.cashier.DisableApp(w.ctx, w.apps[0], true, w.tick())
 	w.must(err)
 	w.now = w.now.Add(appLife)
 	w.refused("isv.invalid-app-id", "alipay.trade.query", query)

@@ -46,7 +46,7 @@ type putAppIn struct {
 type putAppBody struct {
 	Number      uint8    `json:"number,omitempty" format:"int64" maximum:"9" doc:"Which of the ten apps that a merchant can have; 0 if left out"`
 	PublicKey   string   `json:"public_key,omitempty" doc:"The merchant's RSA key of 2048 to 4096 bits: PEM, or the base64 of its DER. Needed for a new app"`
-	Permissions []string `json:"permissions,omitempty" maxItems:"64" doc:"What the app may ask for at the gateway; all products if left out. See pay.Permissions: all, face-to-face, order, web-pay, wap-pay, app-pay, royalty, payout, account, pre-auth, bill, sign-in, notice-closed, notice-refund"`
+	Permissions []string `json:"permissions,omitempty" maxItems:"64" doc:"What the app may ask for at the gateway; everything but payout if left out: whoever has the key of an app that may pay out can empty the account. See pay.Permissions: all, face-to-face, order, web-pay, wap-pay, app-pay, royalty, payout, account, pre-auth, bill, sign-in, notice-closed, notice-refund"`
 	Notify      string   `json:"notify,omitempty" doc:"Where its notices go when a trade names no address; at most 256 bytes"`
 }
 
@@ -157,15 +157,24 @@ func postApp(ctx context.Context, t *till) error {
 	if err := t.checkAddress("notify", p.notify); err != nil {
 		return err
 	}
-	app, err := t.App(ctx, pay.AppID(o, p.number))
 	status := http.StatusOK
+	app, err := t.ChangeApp(ctx, pay.AppID(o, p.number), p.change, t.at)
 	if isRefusal(err, pay.AppUnknown) {
 		status = http.StatusCreated
-		app, err = t.newApp(ctx, o, &p)
+		if app, err = t.newApp(ctx, o, &p); err != nil {
+			return err
+		}
+		p.change(&app)
+		app, err = t.PutApp(ctx, o, p.number, app, t.at)
 	}
-	if err != nil {
+	if t.did(err) != nil {
 		return err
 	}
+	return t.sendApp(ctx, status, &app)
+}
+
+// change does to an app what was asked for.
+func (p *putApp) change(app *pay.App) {
 	if p.publicKey != "" {
 		app.PublicKey = p.publicKey
 	}
@@ -175,11 +184,6 @@ func postApp(ctx context.Context, t *till) error {
 	if p.notify != "" {
 		app.Notify = p.notify
 	}
-	app, err = t.PutApp(ctx, o, p.number, app, t.at)
-	if t.did(err) != nil {
-		return err
-	}
-	return t.sendApp(ctx, status, &app)
 }
 
 func isRefusal(err error, code pay.Code) bool {
@@ -197,7 +201,7 @@ func (t *till) newApp(ctx context.Context, o holdfast.Owner, p *putApp) (app pay
 	case t.Commerce.NewAppKey == nil:
 		return app, edgeNotNow.problem("This site was started without the gateway: ask one that has it to add the app.")
 	}
-	app = pay.App{Permissions: []string{"all"}}
+	app = pay.App{Permissions: pay.UsualPermissions()}
 	private, _, err := t.Commerce.NewAppKey(t.source())
 	if err != nil {
 		return app, err

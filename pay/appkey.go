@@ -8,6 +8,7 @@ import (
 	"fmt"
 
 	"holdfast"
+	"slices"
 )
 
 // DerivedKey is a key of 32 bytes for one purpose, made of [Config.CodeKey]: what is signed or sealed for one purpose is worth nothing for another.
@@ -42,6 +43,12 @@ var permissions = []string{
 	PermitClosedNotice, PermitRefundNotice,
 }
 
+// Permissions of an app that mean more than a few methods.
+const (
+	PermitAll    = "all"
+	PermitPayout = "payout" // money leaves the merchant's account
+)
+
 // Permissions of an app that are not methods.
 const (
 	PermitClosedNotice = "notice-closed" // its trades that are closed unpaid are told
@@ -50,6 +57,13 @@ const (
 
 // Permissions lists the names that an app's permissions can have.
 func Permissions() []string { return append([]string(nil), permissions...) }
+
+// UsualPermissions are those of an app for which nobody has said otherwise: all methods but paying out, because whoever has the key of an app with that
+// can empty the merchant's account.
+func UsualPermissions() []string {
+	unusual := []string{PermitAll, PermitPayout, PermitClosedNotice, PermitRefundNotice}
+	return slices.DeleteFunc(Permissions(), func(name string) bool { return slices.Contains(unusual, name) })
+}
 
 // AppOwner is the merchant whose app an id names; it says nothing about whether there is such an app.
 func AppOwner(id string) (holdfast.Owner, bool) { return appOwner(id) }

@@ -221,13 +221,14 @@ func appOwner(id string) (holdfast.Owner, bool) {
 }
 
 // PutApp adds an app of a merchant, number n (0-9), or changes it. The platform's key that it has stays: the merchant has its public half, and two
-// sites that are asked at once to add the app have each made a key, of which one must be the app's in every answer.
+// sites that are asked at once to add the app have each made a key, of which one must be the app's in every answer. One that is disabled stays so, see
+// [Cashier.DisableApp]. To change what there is, use [Cashier.ChangeApp].
 func (c *Cashier) PutApp(ctx context.Context, o holdfast.Owner, n uint8, app App, now holdfast.Time) (App, error) {
 	app.ID, app.Merchant = AppID(o, n), o
-	if n > 9 || len(app.Permissions) > maxPermissions {
+	if n > 9 {
 		return app, refuse(TooMany, "app")
 	}
-	if err := first(validText(app.PublicKey, "public_key", 1024), validText(app.PlatformKey, "platform_key", 128), validText(app.Notify, "notify", maxURL)); err != nil {
+	if err := app.valid(); err != nil {
 		return app, err
 	}
 	err := c.again(ctx, func() error {
@@ -243,11 +244,48 @@ func (c *Cashier) PutApp(ctx context.Context, o holdfast.Owner, n uint8, app App
 		if had.PlatformKey != "" {
 			app.PlatformKey = had.PlatformKey
 		}
+		if version > 0 {
+			app.Disabled = had.Disabled
+		}
 		d := draft{at: now}
 		d.put(key, version, &app)
 		return c.submit(ctx, &d)
 	})
 	return app, err
+}
+
+// ChangeApp changes an app that there is: change is given it as it stands, and may be called several times. Whatever else changes it at the same
+// time is kept; whether it is disabled, whose it is and the platform's key cannot be changed by this.
+func (c *Cashier) ChangeApp(ctx context.Context, id string, change func(app *App), now holdfast.Time) (v App, err error) {
+	o, ok := appOwner(id)
+	if !ok {
+		return v, refuse(AppUnknown, "app_id")
+	}
+	key := keyOf(o, kindApp, id)
+	err = c.again(ctx, func() error {
+		v = App{}
+		version, err := c.must(ctx, key, &v, refuse(AppUnknown, "app_id"))
+		if err != nil {
+			return err
+		}
+		had := v
+		change(&v)
+		v.ID, v.Merchant, v.PlatformKey, v.Disabled = id, had.Merchant, had.PlatformKey, had.Disabled
+		if err := v.valid(); err != nil {
+			return err
+		}
+		d := draft{at: now}
+		d.put(key, version, &v)
+		return c.submit(ctx, &d)
+	})
+	return v, err
+}
+
+func (v *App) valid() error {
+	if len(v.Permissions) > maxPermissions {
+		return refuse(TooMany, "permissions")
+	}
+	return first(validText(v.PublicKey, "public_key", 1024), validText(v.PlatformKey, "platform_key", 128), validText(v.Notify, "notify", maxURL))
 }
 
 // App returns an app by its id.

@@ -201,7 +201,9 @@ func (m *sandboxMaker) app(s *sandbox) error {
 	if err != nil {
 		return err
 	}
-	app, err := m.c.PutApp(m.ctx, s.Merchant, client.AppChange{PublicKey: string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: public}))})
+	app, err := m.c.PutApp(m.ctx, s.Merchant, client.AppChange{
+		PublicKey: string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: public})), Permissions: []string{pay.PermitAll},
+	})
 	if err != nil {
 		return err
 	}
