@@ -67,6 +67,9 @@ func (c *call) identify(ctx context.Context, parsing error) error {
 	}
 	switch {
 	case c.named == "":
+		if id != "" {
+			_ = c.findApp(ctx, id) // whose key signs the answer
+		}
 		return refuse("isv.missing-method")
 	case id == "":
 		return refuse("isv.missing-app-id")

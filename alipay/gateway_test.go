@@ -527,6 +527,13 @@ func TestStrictParameters(t *testing.T) {
 		{precreate(no + total + subject + `,"product_code":"OTHER"`), "ACQ.INVALID_PARAMETER", "product_code has to be one of"},
 		{precreate(no + total + subject + `,"passback_params":"` + long(513) + `"`), "ACQ.INVALID_PARAMETER", "passback_params is longer"},
 		{precreate(no + total + subject + `,"unheard_of":{"a":[1,2]}`), "", ""},
+		{precreate(no + total + subject + `,"trans_currency":"CNY","royalty_info":null,"settle_info":{},"sub_merchant":""`), "", ""},
+		{precreate(no + total + subject + `,"trans_currency":"USD"`), "ACQ.INVALID_PARAMETER", "trans_currency has to be one of CNY"},
+		{pay(`,"settle_currency":"HKD"`), "ACQ.INVALID_PARAMETER", "settle_currency has to be one of CNY"},
+		{pay(`,"royalty_info":{"royalty_type":"ROYALTY"}`), "ACQ.INVALID_PARAMETER", "royalty_info is not offered here, and the request was not executed"},
+		{pay(`,"settle_info":{"settle_detail_infos":[{}]}`), "ACQ.INVALID_PARAMETER", "settle_info is not offered"},
+		{[2]string{"alipay.trade.refund", `{` + no + `,"refund_amount":"1","refund_royalty_parameters":[{"trans_out":"2088"}]}`}, "ACQ.INVALID_PARAMETER", "refund_royalty_parameters is not offered"},
+		{[2]string{"alipay.trade.refund", `{` + no + `,"refund_amount":"1","refund_currency":"USD"}`}, "ACQ.INVALID_PARAMETER", "refund_currency has to be one of CNY"},
 		{pay(`,"scene":"wave_code"`), "ACQ.INVALID_PARAMETER", "bar_code, security_code"},
 		{pay(`,"product_code":"PRE_AUTH"`), "ACQ.INVALID_PARAMETER", "auth_no is missing"},
 		{pay(`,"product_code":"PRE_AUTH","auth_no":"A1","auth_confirm_mode":"COMPLETE"`), "", ""},
@@ -885,4 +892,11 @@ func TestTheTableIsWhole(t *testing.T) {
 	if paths := V3Paths(); len(paths) != 18 || paths[0] != "GET /v3/alipay/data/dataservice/bill/downloadurl/query" {
 		t.Errorf("%q", paths)
 	}
+}
+
+// Who says which app he is gets answers signed with the key that he knows, whatever else is missing.
+func TestAnswersWithoutAMethodAreSignedForTheApp(t *testing.T) {
+	g, _ := newGateway(t, func(c *Config) { c.Key = appKey() }) // another one than the platform's for the app
+	w := ask(g, "alipay.trade.query", "{}", func(v url.Values) { v.Del("method") })
+	checkEnvelope(t, w.Body.String(), "error_response", `"sub_code":"isv.missing-method"`)
 }

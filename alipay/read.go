@@ -117,6 +117,17 @@ func (f *fields) needOneOf(name string, words ...string) string {
 	return f.oneOf(name, words...)
 }
 
+// none refuses fields that would change who pays what, and that nobody here understands: to leave them out and succeed would move other money
+// than was asked for.
+func (f *fields) none(names ...string) {
+	for _, name := range names {
+		n, ok := f.n.find(name)
+		if ok && n.kind != isNull && (n.text != "" || len(n.members)+len(n.items) > 0) {
+			f.fail(name, "is not offered here, and the request was not executed: leave it out")
+		}
+	}
+}
+
 // flag reads true or false, as JSON or as text; absent is false.
 func (f *fields) flag(name string) bool {
 	n, ok := f.n.find(name)

@@ -34,6 +34,9 @@ func (f *fields) terms(byDefault time.Duration, products ...string) OrderTerms {
 		Goods:      f.goods(),
 	}
 	t.Expires, t.Explicit = f.expires(byDefault, "timeout_express")
+	f.oneOf("trans_currency", "CNY")
+	f.oneOf("settle_currency", "CNY")
+	f.none("royalty_info", "settle_info", "sub_merchant", "agreement_params")
 	return t
 }
 
@@ -277,6 +280,8 @@ func writeClose(a *answer, c CloseAnswer) result {
 }
 
 func readRefund(f *fields) RefundRequest {
+	f.oneOf("refund_currency", "CNY")
+	f.none("refund_royalty_parameters")
 	return RefundRequest{
 		TradeRef:  f.ref(),
 		Amount:    f.needMoney("refund_amount", 1, maxAmount, "ACQ.REFUND_FEE_ERROR", "ACQ.REFUND_AMT_NOT_EQUAL_TOTAL"),
