@@ -20,7 +20,7 @@ func (d *Desk) now() holdfast.Time { return holdfast.TimeOf(d.clock()) }
 //
 // The same event has the same notice each time, but for what the trade or hold has come to meanwhile.
 func (d *Desk) NoticeOf(ctx context.Context, e *pay.Event) (url, form string, ok bool, err error) {
-	if e.Notify == "" || e.App == "" || !slices.Contains(toldKinds, e.Kind) {
+	if e.Notify == "" || e.App == "" || e.Asset != cny || !slices.Contains(toldKinds, e.Kind) {
 		return "", "", false, nil
 	}
 	k, found, err := d.app(ctx, e.App)

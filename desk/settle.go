@@ -13,7 +13,7 @@ import (
 
 // Settle implements alipay.Trades. Synchronous and asynchronous splits are done alike: at once.
 func (d *Desk) Settle(ctx context.Context, who alipay.Caller, r alipay.SettleRequest) (a alipay.SettleAnswer, err error) {
-	n, err := d.number(ctx, who, alipay.TradeRef{TradeNo: r.TradeNo})
+	n, err := d.toChange(ctx, who, alipay.TradeRef{TradeNo: r.TradeNo})
 	if err != nil {
 		return a, settling.tell(err)
 	}

@@ -174,6 +174,28 @@ func (d *Desk) number(ctx context.Context, who alipay.Caller, ref alipay.TradeRe
 	return d.cashier.OwnTrade(ctx, who.Merchant, ref.TradeNo)
 }
 
+// toChange is the number of a trade that is to be changed. Amounts at the gateway are yuan: a trade of another currency, which the native API
+// makes, is none that it knows, or 1.23 would refund dollars.
+func (d *Desk) toChange(ctx context.Context, who alipay.Caller, ref alipay.TradeRef) (string, error) {
+	n, err := d.number(ctx, who, ref)
+	if err != nil {
+		return n, err
+	}
+	v, err := d.cashier.Query(ctx, who.Merchant, n, at(who))
+	if err == nil && other(v.Asset) {
+		return n, foreign
+	}
+	if why(err) == pay.TradeUnknown {
+		err = nil // each method has its own way with that
+	}
+	return n, err
+}
+
+// other reports a currency that the gateway does not know. A number that was cancelled before there was a trade has none.
+func other(a holdfast.Asset) bool { return a != cny && a != 0 }
+
+var foreign = refusal("ACQ.TRADE_NOT_EXIST", "交易不存在 (this trade is not in CNY: use the native API)")
+
 // hidden reports that nobody has opened the QR code of a trade yet: for the merchant there is none so far.
 func hidden(v *pay.Trade) bool { return v.Status == pay.StatusWaiting && v.ByCode && !v.Opened }
 
@@ -184,6 +206,9 @@ func (d *Desk) Query(ctx context.Context, who alipay.Caller, ref alipay.TradeRef
 		return a, trading.tell(err)
 	}
 	v, err := d.cashier.Query(ctx, who.Merchant, n, at(who))
+	if err == nil && other(v.Asset) {
+		err = foreign
+	}
 	if err == nil && hidden(&v) {
 		err = refusal("ACQ.TRADE_NOT_EXIST", "交易不存在 (nobody has opened the QR code of this order yet)")
 	}
@@ -203,7 +228,7 @@ func (d *Desk) Query(ctx context.Context, who alipay.Caller, ref alipay.TradeRef
 
 // Cancel implements alipay.Trades.
 func (d *Desk) Cancel(ctx context.Context, who alipay.Caller, r alipay.CancelRequest) (a alipay.CancelAnswer, err error) {
-	n, err := d.number(ctx, who, r.TradeRef)
+	n, err := d.toChange(ctx, who, r.TradeRef)
 	if why(err) == pay.TradeUnknown {
 		return a, nil // nothing to close: a number of the platform that leads to no trade of this merchant never will
 	}
@@ -228,7 +253,7 @@ func (d *Desk) Cancel(ctx context.Context, who alipay.Caller, r alipay.CancelReq
 
 // Close implements alipay.Trades.
 func (d *Desk) Close(ctx context.Context, who alipay.Caller, r alipay.CloseRequest) (a alipay.CloseAnswer, err error) {
-	n, err := d.number(ctx, who, r.TradeRef)
+	n, err := d.toChange(ctx, who, r.TradeRef)
 	if err != nil {
 		return a, closing.tell(err)
 	}
@@ -241,7 +266,7 @@ func (d *Desk) Close(ctx context.Context, who alipay.Caller, r alipay.CloseReque
 
 // Refund implements alipay.Trades.
 func (d *Desk) Refund(ctx context.Context, who alipay.Caller, r alipay.RefundRequest) (a alipay.RefundAnswer, err error) {
-	n, err := d.number(ctx, who, r.TradeRef)
+	n, err := d.toChange(ctx, who, r.TradeRef)
 	if err != nil {
 		return a, refunding.tell(err)
 	}
@@ -283,6 +308,9 @@ func (d *Desk) RefundQuery(ctx context.Context, who alipay.Caller, r alipay.Refu
 		return a, refunding.tell(err)
 	}
 	v, done, found, err := d.cashier.QueryRefund(ctx, who.Merchant, n, r.RequestNo, at(who))
+	if err == nil && other(v.Asset) {
+		return a, foreign
+	}
 	if err == nil && !found && r.RequestNo == v.OutTradeNo { // by which bills and notices name the refund of a cancel
 		done, found, err = d.cashier.QueryCancel(ctx, who.Merchant, n)
 	}

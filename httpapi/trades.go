@@ -235,8 +235,14 @@ func (t *till) admitTrade(ctx context.Context, ask *tradeAsk) (err error) {
 	if ask.OutTradeNo, err = t.number(ask.OutTradeNo, "out_trade_no"); err != nil {
 		return err
 	}
+	if ask.Notify != "" && ask.Asset != yuan {
+		return edgeMalformed.field("notify", "notices of the gateway are about CNY alone: leave it out, and register an endpoint for events (POST /v1/webhooks)")
+	}
 	return t.checkNotices(ctx, ask.Merchant, ask.App, ask.Notify)
 }
+
+// yuan is the currency of the gateway, and of its notices.
+var yuan = holdfast.MustAsset("CNY")
 
 // checkNotices checks where notices are to go, and whose key is to sign them.
 func (t *till) checkNotices(ctx context.Context, merchant holdfast.Owner, app, notify string) error {
