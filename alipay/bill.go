@@ -175,12 +175,12 @@ func (r BillRow) write(f *billFile) {
 	f.digits(r.TradeNo)
 	f.digits(r.OutTradeNo)
 	f.cell(kind)
-	f.cell(r.Subject)
+	f.words(r.Subject)
 	f.cell(clockText(r.Created))
 	f.cell(clockText(r.Finished))
 	f.digits(r.Place.Store)
-	f.cell(r.StoreName)
-	f.cell(r.Place.Operator)
+	f.words(r.StoreName)
+	f.words(r.Place.Operator)
 	f.digits(r.Place.Terminal)
 	f.cell(r.Buyer)
 	f.cell(Yuan(r.Total))
@@ -194,7 +194,7 @@ func (r BillRow) write(f *billFile) {
 	f.digits(r.RequestNo)
 	f.cell(Yuan(r.Fee))
 	f.cell(Yuan(r.Share))
-	f.cell(r.Remark)
+	f.words(r.Remark)
 	f.line()
 }
 
@@ -299,6 +299,14 @@ func (f *billFile) cell(text string) {
 		text = `"` + strings.ReplaceAll(text, `"`, `""`) + `"`
 	}
 	f.write(text)
+}
+
+// words writes a text that somebody has chosen. One that a spreadsheet would take for a formula is kept from that.
+func (f *billFile) words(text string) {
+	if text != "" && strings.ContainsRune("=+-@\t\r", rune(text[0])) {
+		text = "'" + text
+	}
+	f.cell(text)
 }
 
 func (f *billFile) line() {

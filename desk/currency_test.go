@@ -1,6 +1,7 @@
 package desk
 
 import (
+	"fmt"
 	"testing"
 
 	"holdfast"
@@ -32,4 +33,23 @@ func TestOtherCurrenciesAreUnknown(t *testing.T) {
 	if _, _, ok, err := w.desk.NoticeOf(w.ctx, &pay.Event{Kind: pay.EventPaid, Asset: usd, Notify: "https://shop.example/cb", App: w.apps[0]}); ok || err != nil {
 		t.Errorf("a notice is sent: %v", err)
 	}
+}
+
+// The gateway is no directory: an app cannot try phone numbers without end, and who has neither paid nor agreed to anything is not told by his number.
+func TestAliasesCannotBeTriedWithoutEnd(t *testing.T) {
+	w := newWorld(t)
+	ask := func(n int, alias string) map[string]any {
+		return map[string]any{"out_trade_no": fmt.Sprint("T", n), "total_amount": "1.00", "subject": "x", "buyer_logon_id": alias}
+	}
+	w.done("alipay.trade.create", ask(0, "+8613900000000"))
+	a := w.done("alipay.trade.query", map[string]any{"out_trade_no": "T0"})
+	if id := a.text("buyer_user_id"); id != "" {
+		t.Errorf("the gateway tells who has the alias: %s", id)
+	}
+	for n := range unknownAliases {
+		w.refused("ACQ.BUYER_NOT_EXIST", "alipay.trade.create", ask(n+1, fmt.Sprintf("nobody%d@example.com", n)))
+	}
+	w.refused(limited, "alipay.trade.create", ask(99, "+8613900000000"))
+	w.now = w.now.Add(unknownEvery)
+	w.done("alipay.trade.create", ask(99, "+8613900000000"))
 }

@@ -11,6 +11,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"io"
 	"log/slog"
 	"net/url"
@@ -47,7 +48,7 @@ type Desk struct {
 	names   *openIDs
 	billKey []byte
 	bills   chan struct{} // one for each bill being written
-	codes   *pay.Tries    // by app
+	aliases *pay.Tries    // that lead to nobody, by app
 }
 
 var (
@@ -86,9 +87,15 @@ func New(c Config) (*Desk, error) {
 	return &Desk{
 		cashier: c.Cashier, public: strings.TrimRight(c.Public, "/"), clock: c.Now, random: c.Random, logger: c.Logger, names: names,
 		billKey: c.Cashier.DerivedKey("addresses of bills"), bills: make(chan struct{}, maxBills),
-		apps: apps{known: map[string]*knownApp{}},
+		apps: apps{known: map[string]*knownApp{}}, aliases: pay.NewTries(maphash.MakeSeed(), unknownAliases, unknownEvery),
 	}, nil
 }
+
+// Bounds on the phone numbers and e-mail addresses that lead to nobody, of one app at one site: who asks for many wants to know which are customers.
+const (
+	unknownAliases = 30
+	unknownEvery   = time.Minute
+)
 
 // clocked is a moment as the gateway writes it; none stays none.
 func clocked(t holdfast.Time) time.Time {
@@ -143,11 +150,15 @@ func (d *Desk) someone(ctx context.Context, who alipay.Caller, kind, text, unkno
 			return o, nil
 		}
 	case byAlias:
+		if d.aliases.Wait(who.App.ID, at(who)) > 0 {
+			return 0, refusal(limited, "应用调用次数超限 (too many accounts that do not exist: nothing was executed, come again in a minute)")
+		}
 		o, err := d.cashier.FindAlias(ctx, text)
 		var r *pay.Refusal
 		if !errors.As(err, &r) {
 			return o, err
 		}
+		d.aliases.Tried(who.App.ID, at(who))
 	}
 	return 0, &alipay.Refusal{SubCode: unknown}
 }

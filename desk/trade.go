@@ -217,7 +217,7 @@ func (d *Desk) Query(ctx context.Context, who alipay.Caller, ref alipay.TradeRef
 	}
 	a = alipay.Trade{
 		TradeNo: v.TradeNo, OutTradeNo: v.OutTradeNo, Status: v.Status.String(), Total: v.Amount, PaidAt: clocked(v.Paid),
-		Place: alipay.Place{Store: v.Shop, Terminal: v.Till, Operator: v.Clerk}, Buyer: d.customer(who.App.ID, v.Buyer),
+		Place: alipay.Place{Store: v.Shop, Terminal: v.Till, Operator: v.Clerk},
 	}
 	if v.Payer != 0 {
 		a.Buyer, a.BuyerType = d.customer(who.App.ID, v.Payer), "PRIVATE"
