@@ -156,10 +156,16 @@ func contains(list []bank.Deposit, seq uint64) bool {
 }
 
 func (r *deposits) bookOne(ctx context.Context, in *bank.Deposit) error {
-	v, err := r.desk.office.cfg.Cashier.Deposited(ctx, pay.Deposit{
+	d := pay.Deposit{
 		Via: r.desk.cfg.Name, Ref: in.Ref, Asset: in.Asset, Amount: in.Amount, EndToEnd: clip(in.EndToEnd),
 		Text: strings.ToValidUTF8(in.Text[:min(len(in.Text), 1024)], ""), From: in.From.Reveal(),
-	}, r.desk.office.now())
+	}
+	v, err := r.desk.office.cfg.Cashier.Deposited(ctx, d, r.desk.office.now())
+	if refused := (*pay.Refusal)(nil); errors.As(err, &refused) && refused.Code != pay.RequestDiffers {
+		// What stands beside the amount cannot be kept as it is. Without it the money is booked all the same, and somebody assigns it.
+		d.EndToEnd, d.Text, d.From = "", "", ""
+		v, err = r.desk.office.cfg.Cashier.Deposited(ctx, d, r.desk.office.now())
+	}
 	if err == nil && v.Status == pay.DepositUnassigned {
 		r.desk.log.Info("a deposit has to be assigned by somebody", "deposit", v.ID, "asset", v.Asset.String(), "why", v.Why)
 	}

@@ -286,7 +286,8 @@ func (c *Cashier) Deposit(ctx context.Context, id string) (v Deposit, err error)
 	return v, c.unstored(id, &v)
 }
 
-// AssignDeposit gives a deposit that could not be assigned to a customer. Asking again is harmless; another customer is refused.
+// AssignDeposit gives a deposit that could not be assigned to a customer, or to a merchant: that is a payout that has come back, and he is told
+// so. Asking again is harmless; another owner is refused.
 func (c *Cashier) AssignDeposit(ctx context.Context, id string, o holdfast.Owner, now holdfast.Time) (v Deposit, err error) {
 	if err := validNumber(id, "id"); err != nil {
 		return v, err
@@ -307,14 +308,32 @@ func (c *Cashier) AssignDeposit(ctx context.Context, id string, o holdfast.Owner
 		v.Status, v.Owner = DepositAssigned, o
 		d := draft{at: now, code: moveTopUp, ref: refOf(key)}
 		d.put(key, r.Version, &v, without(r.Index, unassignedIndex)...)
-		d.receipt(o, Receipt{Kind: ReceiptToppedUp, Asset: v.Asset, Amount: v.Amount, Number: id})
-		d.move(account(c.Bank, Unassigned, v.Asset), account(o, Wallet, v.Asset), v.Amount)
+		if err := c.credit(ctx, &d, &v, o, id); err != nil {
+			return err
+		}
 		if err := c.submit(ctx, &d); err != nil {
 			return err
 		}
 		return c.unstored(id, &v)
 	})
 	return v, err
+}
+
+// credit moves a deposit to its owner: into his wallet, or to what is settled with a merchant.
+func (c *Cashier) credit(ctx context.Context, d *draft, v *Deposit, o holdfast.Owner, id string) error {
+	from := account(c.Bank, Unassigned, v.Asset)
+	var m Merchant
+	version, err := c.load(ctx, keyOf(o, kindMerchant), &m)
+	if err != nil {
+		return err
+	}
+	if version == 0 {
+		d.receipt(o, Receipt{Kind: ReceiptToppedUp, Asset: v.Asset, Amount: v.Amount, Number: id})
+		d.move(from, account(o, Wallet, v.Asset), v.Amount)
+		return nil
+	}
+	d.move(from, account(o, Settlement, v.Asset), v.Amount)
+	return c.tell(d, o, m.Zone, Event{Kind: EventPayoutReturned, Asset: v.Asset, Amount: v.Amount, Effect: v.Amount, Number: id})
 }
 
 // row is must with the record, for those whose index keys are kept.

@@ -260,14 +260,15 @@ func (c *Connector) Deposits(ctx context.Context, account bank.Account, after ui
 
 func deposit(l *iso20022.Line, seq uint64) (bank.Deposit, error) {
 	d := bank.Deposit{Seq: seq, Ref: l.BankRef, EndToEnd: l.EndToEnd, Amount: l.Amount, Asset: l.Asset, Text: l.Text}
-	if l.BankRef == "" || l.Amount <= 0 {
-		return d, fmt.Errorf("deposit %d: it has no reference of the bank, or its amount is not above 0", seq)
+	if l.Amount <= 0 {
+		return d, fmt.Errorf("deposit %d: its amount is not above 0, so it is none", seq)
 	}
-	if l.Other != "" {
-		var err error
-		if d.From, err = bank.ParseAccount(l.Other); err != nil {
-			return d, fmt.Errorf("deposit %d: %w", seq, err)
-		}
+	if l.BankRef == "" { // the bank counts its deposits, so this names it as well
+		d.Ref = "seq-" + strconv.FormatUint(seq, 10)
+	}
+	// The money is there whoever sent it: an account that is written in a way of its own is not known, and keeps nobody's money waiting.
+	if from, err := bank.ParseAccount(l.Other); err == nil {
+		d.From = from
 	}
 	return d, nil
 }
