@@ -240,6 +240,30 @@ func (c *Client) Recall(ctx context.Context, owner holdfast.Owner, number string
 	return v, c.order(ctx, pathOf("/v1/payouts/:owner/:number/recall", owner.String(), number), struct{}{}, &v)
 }
 
+// Doubtful reads a page of the withdrawals and payouts about which a bank has contradicted itself; see [Client.Receipts] for cursor and limit.
+func (c *Client) Doubtful(ctx context.Context, cursor string, limit int) (list []Payout, next string, err error) {
+	var v struct {
+		Payouts []Payout `json:"payouts"`
+		Next    string   `json:"next"`
+	}
+	err = c.get(ctx, "/v1/reconciliation/doubtful"+pageOf(url.Values{}, cursor, limit), &v)
+	return v.Payouts, v.Next, err
+}
+
+// PaidAfterAll says that the bank has paid a doubtful withdrawal or payout, and what it calls the payment.
+func (c *Client) PaidAfterAll(ctx context.Context, owner holdfast.Owner, number, bank string) (v Payout, err error) {
+	return c.decide(ctx, owner, number, map[string]any{"paid": true, "bank": bank})
+}
+
+// NeverPaid says that the bank has not paid a doubtful withdrawal or payout and never will, and who has said so. The money goes back to its owner.
+func (c *Client) NeverPaid(ctx context.Context, owner holdfast.Owner, number, why string) (v Payout, err error) {
+	return c.decide(ctx, owner, number, map[string]any{"paid": false, "why": why})
+}
+
+func (c *Client) decide(ctx context.Context, owner holdfast.Owner, number string, body map[string]any) (v Payout, err error) {
+	return v, c.order(ctx, pathOf("/v1/payouts/:owner/:number/decide", owner.String(), number), body, &v)
+}
+
 // KeptAccount is a bank account that the platform keeps for an owner. Its number is not shown.
 type KeptAccount struct {
 	Name  string    `json:"name"`
