@@ -480,7 +480,7 @@ func (p *payment) thaw(ctx context.Context, d *draft) error {
 	what := spread(kindTrade, v.OutTradeNo)
 	switch {
 	case err == errUnderWay && f.Last == what:
-		return &Pending{}
+		return errOwn
 	case err != nil:
 		return err
 	case f.Merchant != v.Merchant || f.Asset != v.Asset:

@@ -76,7 +76,7 @@ func (p *payment) do(ctx context.Context) (Trade, error) {
 		if blind && refused(err) != "" {
 			err = errAgain // the trade may have been paid before, and that is why: look first
 		}
-		p.tried = p.tried || errors.Is(err, errAgain)
+		p.tried = p.tried || errors.Is(err, errAgain) || errors.Is(err, errOwn) // it may be the payer's record alone that is not settled
 		return err
 	})
 	if why := refused(err); p.beaten && (why == TradePaid || why == TradeClosed || why == TradeExpired) {

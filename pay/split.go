@@ -197,7 +197,7 @@ func (c *Cashier) share(ctx context.Context, v *Trade, ask *SplitAsk, i int, now
 	key := keyOf(ask.Merchant, kindShare, ask.Number, fmt.Sprint(i))
 	had, err := c.load(ctx, key, &paidShare{})
 	if err == errUnderWay {
-		return &Pending{}
+		return errOwn
 	}
 	if err != nil {
 		return err

@@ -94,11 +94,9 @@ func (c *Cashier) Transfer(ctx context.Context, ask TransferAsk, now holdfast.Ti
 	key := keyOf(ask.From, kindTransfer, ask.Number)
 	err = c.again(ctx, func() error {
 		o = Order{}
-		had, err := c.load(ctx, key, &o)
+		had, err := c.own(ctx, key, &o)
 		o.Number = ask.Number
 		switch {
-		case err == errUnderWay:
-			return &Pending{}
 		case err != nil:
 			return err
 		case had > 0 && (o.Other != ask.To || o.Amount != ask.Amount || o.Asset != ask.Asset):
@@ -163,9 +161,16 @@ func (c *Cashier) order(ctx context.Context, o holdfast.Owner, kind, n string) (
 	if err := validNumber(n, "number"); err != nil {
 		return v, err
 	}
-	_, err := c.must(ctx, keyOf(o, kind, n), &v, refuse(OrderUnknown, "number"))
-	if err == errUnderWay {
-		return Order{Number: n}, &Pending{}
+	err := c.again(ctx, func() error {
+		v = Order{Number: n}
+		had, err := c.own(ctx, keyOf(o, kind, n), &v)
+		if err == nil && had == 0 {
+			err = refuse(OrderUnknown, "number")
+		}
+		return err
+	})
+	if err != nil {
+		return Order{Number: n}, err
 	}
-	return v, err
+	return v, nil
 }
