@@ -113,6 +113,9 @@ func (c *Cashier) setAside(ctx context.Context, ask *SplitAsk, total holdfast.Am
 	}
 	d := draft{at: now, code: moveSplit, ref: refOf(keyOf(v.Merchant, kindTrade, v.OutTradeNo))}
 	e, err := v.split(&d, total, ask.Finish)
+	if err == nil && total > 0 {
+		_, err = c.free(ctx, &d, v.Merchant, "merchant")
+	}
 	if err != nil {
 		return v, done, c.unlessSince(ctx, key, 0, err)
 	}

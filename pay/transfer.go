@@ -117,11 +117,11 @@ func (c *Cashier) transfer(ctx context.Context, ask *TransferAsk, o *Order, key 
 	from := account(ask.From, Wallet, ask.Asset)
 	if ask.Business {
 		from.Purpose = Settlement
-		var m Merchant
-		if _, err := c.must(ctx, keyOf(ask.From, kindMerchant), &m, refuse(MerchantUnknown, "from")); err != nil {
-			return err
+		zone, err := c.free(ctx, &d, ask.From, "from")
+		if err != nil {
+			return c.unlessSince(ctx, key, 0, err)
 		}
-		err := c.tell(&d, ask.From, m.Zone, Event{
+		err = c.tell(&d, ask.From, zone, Event{
 			Kind: EventTransferred, Asset: ask.Asset, Amount: ask.Amount, Effect: -ask.Amount, Other: ask.To, Number: ask.Number, Subject: ask.Text,
 		})
 		if err != nil {
