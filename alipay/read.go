@@ -323,13 +323,11 @@ func parseClock(text string) (time.Time, error) {
 	return t, err
 }
 
-// expires reads time_expire, or without it timeout_express, or without that takes the default.
+// expires reads time_expire, or without it timeout_express, or without that takes the default. A time that is near or over is the desk's business: a
+// request that comes again names the one of the first time, and is answered with what has come of it.
 func (f *fields) expires(byDefault time.Duration, express ...string) (at time.Time, explicit bool) {
 	if at, ok := f.clock("time_expire"); ok {
-		switch wait := at.Sub(f.now); {
-		case wait <= 0:
-			f.refuse("ACQ.NOW_TIME_AFTER_EXPIRE_TIME_ERROR")
-		case wait < minWait || wait > maxWait:
+		if at.Sub(f.now) > maxWait {
 			f.fail("time_expire", "has to be 1 minute to 15 days from now")
 		}
 		return at, true

@@ -131,7 +131,7 @@ type merchantBody struct {
 	Fee        FeeBody `json:"fee"`
 	Payee      string  `json:"payee,omitempty"`
 	RefundDays uint32  `json:"refund_days" format:"int64"`
-	Blocked    bool    `json:"blocked" doc:"He can make no new trades"`
+	Blocked    bool    `json:"blocked" doc:"He can make no new trades, transfers and splits; what he has earned is settled to his bank account all the same"`
 	Registered string  `json:"registered" format:"date-time"`
 }
 

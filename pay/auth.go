@@ -135,10 +135,7 @@ type AuthAsk struct {
 	Notify     string
 }
 
-func (a *AuthAsk) check(now holdfast.Time) error {
-	if a.Until != 0 && (a.Until < now+holdfast.Time(minToPay) || a.Until > now+holdfast.Time(maxToPay)) {
-		return refuse(TimeInvalid, "pay_timeout")
-	}
+func (a *AuthAsk) check() error {
 	if !a.Asset.Valid() {
 		return refuse(AssetInvalid, "asset")
 	}
@@ -148,7 +145,7 @@ func (a *AuthAsk) check(now holdfast.Time) error {
 
 // OpenAuth makes an authorisation that waits for a customer. Asking again with the same content is harmless.
 func (c *Cashier) OpenAuth(ctx context.Context, ask AuthAsk, now holdfast.Time) (v Auth, err error) {
-	if err := ask.check(now); err != nil {
+	if err := ask.check(); err != nil {
 		return v, err
 	}
 	err = c.again(ctx, func() error {
@@ -165,8 +162,11 @@ func (c *Cashier) OpenAuth(ctx context.Context, ask AuthAsk, now holdfast.Time) 
 			return nil
 		}
 		m, err := c.seller(ctx, ask.Merchant)
+		if err == nil {
+			err = timely(ask.Until, now, "pay_timeout")
+		}
 		if err != nil {
-			return err
+			return c.unlessSince(ctx, key, 0, err)
 		}
 		v = Auth{
 			Merchant: ask.Merchant, OutOrderNo: ask.OutOrderNo, AuthNo: tradeNo(ask.Merchant, "auth "+ask.OutOrderNo, now), Request: ask.Request,
@@ -434,7 +434,7 @@ func (c *Cashier) thawed(ctx context.Context, v *Auth, request string, amount ho
 
 // PayFrozen makes a trade and pays it from an authorisation. With complete what is left of that is released afterwards.
 func (c *Cashier) PayFrozen(ctx context.Context, ask TradeAsk, outOrderNo string, complete bool, now holdfast.Time) (Trade, error) {
-	if err := ask.check(now); err != nil {
+	if err := ask.check(); err != nil {
 		return Trade{}, err
 	}
 	a, err := c.QueryAuth(ctx, ask.Merchant, outOrderNo, now)
@@ -481,7 +481,7 @@ func (p *payment) thaw(ctx context.Context, d *draft) error {
 	what := spread(kindTrade, v.OutTradeNo)
 	switch {
 	case err == errUnderWay && f.Last == what:
-		return &Pending{}
+		return errOwn
 	case err != nil:
 		return err
 	case f.Merchant != v.Merchant || f.Asset != v.Asset:

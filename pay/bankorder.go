@@ -174,10 +174,7 @@ func (c *Cashier) Withdraw(ctx context.Context, ask TopUpAsk, now holdfast.Time)
 	}
 	err = c.again(ctx, func() error {
 		o = Order{Number: ask.Number}
-		had, err := c.load(ctx, key, &o)
-		if err == errUnderWay {
-			return &Pending{}
-		}
+		had, err := c.own(ctx, key, &o)
 		if err != nil || had > 0 {
 			return first(err, o.same(&ask, given))
 		}
@@ -378,7 +375,7 @@ func (c *Cashier) RecordBank(ctx context.Context, b BankOrder, ch BankChange, no
 		version, err := c.must(ctx, b.key(), &o, refuse(OrderUnknown, "number"))
 		switch {
 		case err == errUnderWay && (o.Last == ch.mark() || ch.Version == 0 && o.Status == ch.Step.status(o.Status)):
-			return &Pending{}
+			return errOwn
 		case err != nil:
 			return err
 		case o.Last == ch.mark() && ch.Version != 0:
@@ -446,7 +443,7 @@ func (c *Cashier) Recall(ctx context.Context, b BankOrder, now holdfast.Time) (o
 		version, err := c.must(ctx, b.key(), &o, refuse(OrderUnknown, "number"))
 		switch {
 		case err == errUnderWay:
-			return &Pending{}
+			return errOwn
 		case err != nil || o.Status == OrderReturned || o.Recalled:
 			return err
 		case o.Status == OrderDone:

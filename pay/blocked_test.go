@@ -1,6 +1,7 @@
 package pay_test
 
 import (
+	"fmt"
 	"testing"
 
 	"holdfast"
@@ -47,4 +48,41 @@ func TestABlockedMerchantIsNotPaid(t *testing.T) {
 			w.audit()
 		})
 	}
+}
+
+// TestABlockedMerchantGivesNothingAway: neither by a transfer nor by a split, nor by one that is decided while somebody blocks him. What was done before
+// is answered as the first time, and buyers get their money back.
+func TestABlockedMerchantGivesNothingAway(t *testing.T) {
+	w := newWorld(t)
+	shop, b := w.merchants[0], w.customers[1]
+	w.must(w.payNew(func(a *pay.TradeAsk) { a.OutTradeNo, a.Amount = "rich", 50_000 }))
+	w.plain("S", pay.Split)
+	transfer := func(n string) error {
+		return only(w.cashier.Transfer(w.ctx, pay.TransferAsk{From: shop, Number: n, To: b, Asset: cny, Amount: 5, Business: true}, w.tick()))
+	}
+	split := func(n string) error {
+		return two(w.cashier.Split(w.ctx, pay.SplitAsk{Merchant: shop, OutTradeNo: "S", Number: n, Shares: []pay.Share{{To: b, Amount: 10}}}, w.tick()))
+	}
+	block := func(blocked bool) { w.must(w.cashier.BlockMerchant(w.ctx, shop, blocked, w.tick())) }
+	w.must(transfer("1"))
+	w.must(split("1"))
+	block(true)
+	had := w.money(shop, pay.Settlement)
+	w.refused(pay.SellerBlocked, transfer("2"))
+	w.refused(pay.SellerBlocked, split("2"))
+	w.must(transfer("1"))
+	w.must(split("1"))
+	for n, do := range []func(string) error{transfer, split} {
+		block(false)
+		w.books.Meanwhile = func(*holdfast.Txn) {
+			w.books.Meanwhile = nil
+			block(true)
+		}
+		w.refused(pay.SellerBlocked, do(fmt.Sprint("late", n)))
+	}
+	if got := w.money(shop, pay.Settlement); got != had {
+		t.Errorf("his account has %d instead of %d", got, had)
+	}
+	w.must(two(w.cashier.Refund(w.ctx, pay.RefundAsk{Merchant: shop, OutTradeNo: "rich", Number: "R", Amount: 100}, w.tick())))
+	w.audit()
 }

@@ -44,7 +44,8 @@ type Config struct {
 	Day *time.Location
 	// Zone finds the time zone of a merchant by its IANA name.
 	Zone func(name string) (*time.Location, error)
-	// Wait passes a moment before try number n (from 1) at a record that a payment under way has written; nil: no time passes.
+	// Wait passes a moment after try number n (from 1) at records that a payment under way has written, or that others change all the time; all
+	// of them together a second or so. nil: no time passes.
 	Wait func(ctx context.Context, n int) error
 	// Codes bounds how many wrong payment codes are looked at; nil: all are.
 	Codes *CodeTries

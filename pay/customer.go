@@ -59,8 +59,8 @@ type CustomerAsk struct {
 	Limits  Limits // of every wallet
 }
 
-// RegisterCustomer makes a customer. The aliases are claimed first, one by one: each is a record that only one transaction can create, so of two
-// sites that register one alias at once exactly one wins. Asking again goes on where it stopped.
+// RegisterCustomer makes a customer. The aliases are claimed before him, one by one: each is a record that only one transaction can create, so of two
+// sites that register one alias at once exactly one wins. Asking again goes on where it stopped. What is refused keeps no alias.
 func (c *Cashier) RegisterCustomer(ctx context.Context, ask CustomerAsk, now holdfast.Time) (Customer, error) {
 	if issued, err := c.OwnerOf(ask.Owner.Sequence()); err != nil || issued != ask.Owner {
 		return Customer{}, refuse(OwnerNotIssued, "owner")
@@ -77,14 +77,74 @@ func (c *Cashier) RegisterCustomer(ctx context.Context, ask CustomerAsk, now hol
 		if err != nil {
 			return Customer{}, err
 		}
-		if err := c.claim(ctx, ask.Owner, hash, now); err != nil {
-			return Customer{}, err
-		}
 		made.Aliases = append(made.Aliases, hash)
 	}
 	slices.Sort(made.Aliases)
-	err := c.again(ctx, func() error { return c.register(ctx, ask, &made, now) })
-	return made, err
+	hashes := slices.Clone(made.Aliases)
+	var had Customer
+	version, err := c.customer(ctx, ask.Owner, &had)
+	if err != nil {
+		return Customer{}, err
+	}
+	if version > 0 && !slices.Equal(had.Aliases, made.Aliases) {
+		return Customer{}, c.unclaimed(ctx, ask.Owner, hashes, refuse(CustomerExists, "aliases"), now)
+	}
+	for _, hash := range hashes {
+		if err := c.claim(ctx, ask.Owner, hash, now); err != nil {
+			return Customer{}, c.unclaimed(ctx, ask.Owner, hashes, err, now)
+		}
+	}
+	if err := c.again(ctx, func() error { return c.register(ctx, ask, &made, now) }); err != nil {
+		return made, c.unclaimed(ctx, ask.Owner, hashes, err, now)
+	}
+	return made, nil
+}
+
+// customer reads a customer; version 0: there is none.
+func (c *Cashier) customer(ctx context.Context, o holdfast.Owner, v *Customer) (version uint64, err error) {
+	err = c.again(ctx, func() error {
+		*v = Customer{}
+		version, err = c.load(ctx, keyOf(o, kindCustomer), v)
+		return err
+	})
+	return version, err
+}
+
+// unclaimed releases the aliases of a request that was refused, but for those that the customer has, and returns why. If that cannot be done it returns
+// another error: the request is to be asked again. One that was interrupted before is cleared up in the same way, because nothing that a customer
+// has not written down is his.
+func (c *Cashier) unclaimed(ctx context.Context, o holdfast.Owner, hashes []string, why error, now holdfast.Time) error {
+	if refused(why) == "" {
+		return why
+	}
+	for _, hash := range hashes {
+		var v Customer
+		if _, err := c.customer(ctx, o, &v); err != nil {
+			return err
+		}
+		if slices.Contains(v.Aliases, hash) {
+			continue
+		}
+		if err := c.unclaim(ctx, o, hash, now); err != nil {
+			return err
+		}
+	}
+	return why
+}
+
+// unclaim makes an alias nobody's, if it is this owner's.
+func (c *Cashier) unclaim(ctx context.Context, o holdfast.Owner, hash string, now holdfast.Time) error {
+	key := keyOf(registrar(hash), kindAlias, hash)
+	return c.again(ctx, func() error {
+		var had aliasOwner
+		version, err := c.load(ctx, key, &had)
+		if err != nil || had.Owner != o {
+			return err
+		}
+		d := draft{at: now}
+		d.put(key, version, &aliasOwner{})
+		return c.submit(ctx, &d)
+	})
 }
 
 func (c *Cashier) register(ctx context.Context, ask CustomerAsk, made *Customer, now holdfast.Time) error {
@@ -238,13 +298,19 @@ func (c *Cashier) AddAlias(ctx context.Context, o holdfast.Owner, alias string, 
 	if err != nil {
 		return err
 	}
-	if _, err := c.Customer(ctx, o); err != nil {
+	var had Customer
+	switch version, err := c.customer(ctx, o, &had); {
+	case err != nil:
 		return err
+	case version == 0:
+		return refuse(CustomerUnknown, "owner")
+	case len(had.Aliases) == maxAliases && !slices.Contains(had.Aliases, hash):
+		return c.unclaimed(ctx, o, []string{hash}, refuse(TooMany, "alias"), now)
 	}
 	if err := c.claim(ctx, o, hash, now); err != nil {
 		return err
 	}
-	return c.change(ctx, o, now, func(v *Customer) error {
+	err = c.change(ctx, o, now, func(v *Customer) error {
 		if slices.Contains(v.Aliases, hash) {
 			return nil
 		}
@@ -255,6 +321,7 @@ func (c *Cashier) AddAlias(ctx context.Context, o holdfast.Owner, alias string, 
 		slices.Sort(v.Aliases)
 		return nil
 	})
+	return c.unclaimed(ctx, o, []string{hash}, err, now)
 }
 
 // RemoveAlias takes an alias from a customer, who has it; anybody may claim it then.
@@ -270,20 +337,11 @@ func (c *Cashier) RemoveAlias(ctx context.Context, o holdfast.Owner, alias strin
 	if err != nil {
 		return err
 	}
-	key := keyOf(registrar(hash), kindAlias, hash)
-	return c.again(ctx, func() error {
-		var had aliasOwner
-		version, err := c.load(ctx, key, &had)
-		if err != nil || had.Owner != o {
-			return err
-		}
-		d := draft{at: now}
-		d.put(key, version, &aliasOwner{})
-		return c.submit(ctx, &d)
-	})
+	return c.unclaim(ctx, o, hash, now)
 }
 
-// FindAlias tells whose an alias is.
+// FindAlias tells whose an alias is. Claimed is not enough: who claims one may be refused afterwards, or have been interrupted. It is his who has it in
+// his record.
 func (c *Cashier) FindAlias(ctx context.Context, alias string) (holdfast.Owner, error) {
 	hash, err := c.Alias(alias)
 	if err != nil {
@@ -294,6 +352,13 @@ func (c *Cashier) FindAlias(ctx context.Context, alias string) (holdfast.Owner, 
 		return 0, settled(err)
 	}
 	if v.Owner == 0 {
+		return 0, refuse(AliasUnknown, "alias")
+	}
+	var his Customer
+	if _, err := c.customer(ctx, v.Owner, &his); err != nil {
+		return 0, err
+	}
+	if !slices.Contains(his.Aliases, hash) {
 		return 0, refuse(AliasUnknown, "alias")
 	}
 	return v.Owner, nil

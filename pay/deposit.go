@@ -166,7 +166,7 @@ func (c *Cashier) Deposited(ctx context.Context, in Deposit, now holdfast.Time) 
 		version, err := c.load(ctx, key, &out)
 		switch {
 		case err == errUnderWay:
-			return &Pending{}
+			return errOwn
 		case err != nil:
 			return err
 		case version > 0:
@@ -297,7 +297,7 @@ func (c *Cashier) AssignDeposit(ctx context.Context, id string, o holdfast.Owner
 		r, err := c.row(ctx, key, &v, refuse(OrderUnknown, "id"))
 		switch {
 		case err == errUnderWay && v.Owner == o:
-			return &Pending{}
+			return errOwn
 		case err != nil:
 			return err
 		case v.Status != DepositUnassigned && v.Owner == o:

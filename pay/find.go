@@ -93,11 +93,7 @@ func (c *Cashier) HasSplit(ctx context.Context, merchant holdfast.Owner, request
 
 // QueryCancel is [Cashier.QueryRefund] for the refund that a cancel made, which has no number that a merchant could send.
 func (c *Cashier) QueryCancel(ctx context.Context, merchant holdfast.Owner, outTradeNo string) (r Refund, found bool, err error) {
-	version, err := c.load(ctx, keyOf(merchant, kindRefund, outTradeNo, cancelNumber), &r)
-	if err == errUnderWay {
-		return Refund{}, false, &Pending{}
-	}
-	return r, version > 0, err
+	return c.refundOf(ctx, merchant, outTradeNo, cancelNumber)
 }
 
 // EachRow is [Cashier.Rows] for whoever may have enough before the end.

@@ -75,7 +75,7 @@ func (w *world) side(a *asked) (next func() (struct{}, bool), stop func()) {
 		books := &turns{Books: w.books, yield: yield}
 		config := w.cashier.Config
 		config.Books = books
-		config.Wait = func(context.Context, int) error { return books.turn() }
+		config.Wait = nil // every read is a turn of the others, and so are tries
 		c, err := pay.New(config)
 		w.must(err)
 		now := w.now + 1e6

@@ -17,7 +17,7 @@ type Merchant struct {
 	Fee        FeePlan
 	Payee      string // where his money goes: the name of one of his accounts, see [Cashier.PutAccount]; "" is [MainAccount]
 	RefundDays uint32 // how long after the payment a trade can be refunded; then it is finished
-	Blocked    bool   // takes no new payments
+	Blocked    bool   // takes no new payments, and gives nothing to others; his days are settled to his own bank account all the same, and he can refund
 }
 
 func (*Merchant) kind() (byte, byte) { return 6, 1 }
@@ -156,9 +156,22 @@ func (c *Cashier) SetFee(ctx context.Context, o holdfast.Owner, fee FeePlan, now
 	return c.changeMerchant(ctx, o, now, func(v *Merchant) { v.Fee = fee })
 }
 
-// BlockMerchant says whether the merchant can make trades.
+// BlockMerchant says whether the merchant can make trades, transfers and splits. A transaction of his that is decided at the same time comes before or
+// after: it depends on his record. Shares of a split whose money was set aside before are the receivers', and are paid.
 func (c *Cashier) BlockMerchant(ctx context.Context, o holdfast.Owner, blocked bool, now holdfast.Time) error {
 	return c.changeMerchant(ctx, o, now, func(v *Merchant) { v.Blocked = blocked })
+}
+
+// free makes a transaction that takes money from a merchant for others depend on his not being blocked, and returns his time zone.
+func (c *Cashier) free(ctx context.Context, d *draft, o holdfast.Owner, field string) (zone string, err error) {
+	var m Merchant
+	key := keyOf(o, kindMerchant)
+	version, err := c.must(ctx, key, &m, refuse(MerchantUnknown, field))
+	if err == nil && m.Blocked {
+		err = refuse(SellerBlocked, field)
+	}
+	d.need(key, version)
+	return m.Zone, err
 }
 
 func (c *Cashier) changeMerchant(ctx context.Context, o holdfast.Owner, now holdfast.Time, how func(*Merchant)) error {

@@ -39,7 +39,7 @@ func (c *Cashier) Pay(ctx context.Context, ask PayAsk, now holdfast.Time) (Trade
 
 // PayNew makes a trade and pays it in one transaction. One that exists is paid if it is the same.
 func (c *Cashier) PayNew(ctx context.Context, ask TradeAsk, payer holdfast.Owner, now holdfast.Time) (Trade, error) {
-	if err := ask.check(now); err != nil {
+	if err := ask.check(); err != nil {
 		return Trade{}, err
 	}
 	p := payment{Cashier: c, merchant: ask.Merchant, outTradeNo: ask.OutTradeNo, payer: payer, make: &ask, now: now}
@@ -49,7 +49,7 @@ func (c *Cashier) PayNew(ctx context.Context, ask TradeAsk, payer holdfast.Owner
 // PayByCode makes a trade and pays it with the code that a customer shows. The code pays one trade, whoever asks where at the same time. Asking
 // again for a trade that has been paid is answered as the first time, with any code of that customer.
 func (c *Cashier) PayByCode(ctx context.Context, ask TradeAsk, code string, now holdfast.Time) (Trade, error) {
-	if err := ask.check(now); err != nil {
+	if err := ask.check(); err != nil {
 		return Trade{}, err
 	}
 	s, err := c.check(ctx, ask.Merchant, code, now)
@@ -77,7 +77,7 @@ func (p *payment) do(ctx context.Context) (Trade, error) {
 		if blind && refused(err) != "" {
 			err = errAgain // the trade may have been paid before, and that is why: look first
 		}
-		p.tried = p.tried || errors.Is(err, errAgain)
+		p.tried = p.tried || errors.Is(err, errAgain) || errors.Is(err, errOwn) // it may be the payer's record alone that is not settled
 		return err
 	})
 	if why := refused(err); p.beaten && (why == TradePaid || why == TradeClosed || why == TradeExpired) {
@@ -149,7 +149,9 @@ func (p *payment) find(ctx context.Context, d *draft) (version uint64, paid bool
 	}
 	d.need(keyOf(p.merchant, kindMerchant), m.version)
 	if version == 0 {
-		p.trade = m.trade(p.make, p.now)
+		if p.trade, err = m.trade(p.make, p.now); err != nil {
+			return 0, false, p.unlessSince(ctx, keyOf(p.merchant, kindTrade, p.outTradeNo), 0, err)
+		}
 	}
 	return version, false, nil
 }

@@ -53,10 +53,7 @@ func (c *Cashier) refund(ctx context.Context, ask RefundAsk, now holdfast.Time) 
 	key := keyOf(ask.Merchant, kindRefund, ask.OutTradeNo, ask.Number)
 	err = c.again(ctx, func() error {
 		r = Refund{}
-		had, err := c.load(ctx, key, &r)
-		if err == errUnderWay {
-			return &Pending{}
-		}
+		had, err := c.own(ctx, key, &r)
 		if err != nil {
 			return err
 		}
@@ -164,9 +161,19 @@ func (c *Cashier) QueryRefund(ctx context.Context, merchant holdfast.Owner, outT
 	if err := validNumber(request, "out_request_no"); err != nil {
 		return v, r, false, err
 	}
-	version, err := c.load(ctx, keyOf(merchant, kindRefund, outTradeNo, request), &r)
-	if err == errUnderWay {
-		return v, Refund{}, false, &Pending{}
+	r, found, err = c.refundOf(ctx, merchant, outTradeNo, request)
+	return v, r, found, err
+}
+
+func (c *Cashier) refundOf(ctx context.Context, merchant holdfast.Owner, outTradeNo, request string) (r Refund, found bool, err error) {
+	err = c.again(ctx, func() error {
+		r = Refund{}
+		version, err := c.own(ctx, keyOf(merchant, kindRefund, outTradeNo, request), &r)
+		found = version > 0
+		return err
+	})
+	if err != nil {
+		return Refund{}, false, err
 	}
-	return v, r, version > 0, err
+	return r, found, nil
 }

@@ -113,6 +113,9 @@ func (c *Cashier) setAside(ctx context.Context, ask *SplitAsk, total holdfast.Am
 	}
 	d := draft{at: now, code: moveSplit, ref: refOf(keyOf(v.Merchant, kindTrade, v.OutTradeNo))}
 	e, err := v.split(&d, total, ask.Finish)
+	if err == nil && total > 0 {
+		_, err = c.free(ctx, &d, v.Merchant, "merchant")
+	}
 	if err != nil {
 		return v, done, c.unlessSince(ctx, key, 0, err)
 	}
@@ -197,7 +200,7 @@ func (c *Cashier) share(ctx context.Context, v *Trade, ask *SplitAsk, i int, now
 	key := keyOf(ask.Merchant, kindShare, ask.Number, fmt.Sprint(i))
 	had, err := c.load(ctx, key, &paidShare{})
 	if err == errUnderWay {
-		return &Pending{}
+		return errOwn
 	}
 	if err != nil {
 		return err

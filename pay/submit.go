@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"hash"
 
 	"holdfast"
@@ -16,6 +17,10 @@ var errAgain = errors.New("a record has changed")
 // errUnderWay says that a payment which is not decided yet has written one of the records.
 var errUnderWay = errors.New("a payment under way has written one of the records: ask again in a moment")
 
+// errOwn is errUnderWay when that payment is the very thing that is asked for: whoever was told of it a moment ago, before it was settled, is
+// told again when it is, and nobody knows what comes of it if it stays so.
+var errOwn = fmt.Errorf("it is what is asked for: %w", errUnderWay)
+
 // denied is a refusal of the ledger that is not about versions; see explain.
 type denied struct {
 	outcome holdfast.Outcome
@@ -24,29 +29,46 @@ type denied struct {
 
 func (d *denied) Error() string { return "the ledger refused: " + d.outcome.Code.String() }
 
-// maxTries is how often one call decides anew because others were faster.
-const maxTries = 8
+// How often one call decides anew because others were faster, or because a payment under way has written what it needs: many payments of one
+// customer come one after the other. What is under way itself is settled within some tens of milliseconds; whoever asks for it is told
+// that it is not known sooner than that others are in the way. Without [Config.Wait] no time passes, and fewer tries tell as much.
+const (
+	maxTries  = 32
+	ownTries  = 10
+	hastyTry  = 3 // up to this one, what others have changed is read again at once
+	idleTries = 8
+)
 
-// again does something until nobody has changed what it read. Its errors are those of this package.
+// again does something until nobody has changed what it read, and nothing that it needs is under way. Its errors are those of this package.
 func (c *Cashier) again(ctx context.Context, do func() error) error {
-	var err error
-	for n := range maxTries {
-		switch err = do(); {
-		case errors.Is(err, errUnderWay):
-			if c.Wait == nil || n+1 == maxTries {
-				continue
-			}
-			if waited := c.Wait(ctx, n+1); waited != nil {
-				return &Unavailable{Err: waited}
-			}
-		case !errors.Is(err, errAgain):
+	most := maxTries
+	if c.Wait == nil {
+		most = idleTries
+	}
+	for n := 1; ; n++ {
+		err := do()
+		own, underWay := errors.Is(err, errOwn), errors.Is(err, errUnderWay)
+		switch {
+		case !underWay && !errors.Is(err, errAgain):
 			return explain(err)
+		case own && n >= ownTries:
+			return &Pending{}
+		case n >= most && own:
+			return &Pending{}
+		case n >= most && underWay:
+			return &Unavailable{Err: err}
+		case n >= most:
+			return &Unavailable{Err: ErrBusy}
+		case c.Wait == nil || !underWay && n <= hastyTry:
+			continue
+		}
+		switch waited := c.Wait(ctx, n); {
+		case waited != nil && own:
+			return &Pending{}
+		case waited != nil:
+			return &Unavailable{Err: waited}
 		}
 	}
-	if errors.Is(err, errAgain) {
-		err = ErrBusy
-	}
-	return &Unavailable{Err: err}
 }
 
 // load reads a document. version is 0 when there is none, and d is as it was. A record that is not decided yet is read, and the error is
@@ -78,6 +100,22 @@ func (c *Cashier) unlessSince(ctx context.Context, key string, version uint64, w
 		return errAgain
 	}
 	return why
+}
+
+// read is must for a question that is asked outside of again: what a payment under way has written is waited for.
+func (c *Cashier) read(ctx context.Context, key string, d document, missing error) error {
+	return c.again(ctx, func() error {
+		_, err := c.must(ctx, key, d, missing)
+		return err
+	})
+}
+
+// own is load for what is asked for by its number: if the payment that has written it is under way, the error is errOwn.
+func (c *Cashier) own(ctx context.Context, key string, d document) (version uint64, err error) {
+	if version, err = c.load(ctx, key, d); err == errUnderWay {
+		err = errOwn
+	}
+	return version, err
 }
 
 // must is load for what has to be there.

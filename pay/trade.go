@@ -149,12 +149,9 @@ const (
 	shopToPay = 3 * time.Hour
 )
 
-func (a *TradeAsk) check(now holdfast.Time) error {
+func (a *TradeAsk) check() error {
 	if err := first(validNumber(a.OutTradeNo, "out_trade_no"), a.TradeOffer.check()); err != nil {
 		return err
-	}
-	if a.Until != 0 && (a.Until < now+holdfast.Time(minToPay) || a.Until > now+holdfast.Time(maxToPay)) {
-		return refuse(TimeInvalid, "time_expire")
 	}
 	if a.Buyer == a.Merchant {
 		return refuse(SellerIsBuyer, "buyer")
@@ -177,8 +174,20 @@ func (c *Cashier) seller(ctx context.Context, o holdfast.Owner) (m maker, err er
 	return m, err
 }
 
+// timely checks the end of the time for something that has to be made. A request that comes again for something that there is may name an end that
+// is near or over by now: it is answered with what has come of it.
+func timely(until, now holdfast.Time, field string) error {
+	if until != 0 && (until < now+holdfast.Time(minToPay) || until > now+holdfast.Time(maxToPay)) {
+		return refuse(TimeInvalid, field)
+	}
+	return nil
+}
+
 // trade is the new trade, waiting for its buyer.
-func (m *maker) trade(a *TradeAsk, now holdfast.Time) Trade {
+func (m *maker) trade(a *TradeAsk, now holdfast.Time) (Trade, error) {
+	if err := timely(a.Until, now, "time_expire"); err != nil {
+		return Trade{}, err
+	}
 	t := Trade{
 		Merchant: a.Merchant, OutTradeNo: a.OutTradeNo, TradeNo: tradeNo(a.Merchant, a.OutTradeNo, now), TradeOffer: a.TradeOffer,
 		Status: StatusWaiting, Fee: m.merchant.Fee, Zone: m.merchant.Zone, Until: a.Until, Created: now,
@@ -189,7 +198,7 @@ func (m *maker) trade(a *TradeAsk, now holdfast.Time) Trade {
 	} else if t.Until == 0 {
 		t.Until = now + holdfast.Time(maxToPay)
 	}
-	return t
+	return t, nil
 }
 
 // tradeNo is a number of 28 digits: the date (GMT+8, as everywhere at the gateway), the sequence and slot of the merchant, and nine digits of a
@@ -300,7 +309,7 @@ func (c *Cashier) existing(ctx context.Context, merchant holdfast.Owner, outTrad
 
 // Create makes a trade that waits for its buyer. Asking again with the same content returns it as it is.
 func (c *Cashier) Create(ctx context.Context, ask TradeAsk, now holdfast.Time) (made Trade, err error) {
-	if err := ask.check(now); err != nil {
+	if err := ask.check(); err != nil {
 		return made, err
 	}
 	err = c.again(ctx, func() error {
@@ -342,7 +351,10 @@ func (c *Cashier) create(ctx context.Context, ask *TradeAsk, more func(*draft), 
 		return Trade{}, err
 	}
 	d := draft{at: now, code: movePay}
-	made := m.trade(ask, now)
+	made, err := m.trade(ask, now)
+	if err != nil {
+		return Trade{}, c.unlessSince(ctx, keyOf(ask.Merchant, kindTrade, ask.OutTradeNo), 0, err)
+	}
 	made.ByCode = more != nil
 	d.need(keyOf(ask.Merchant, kindMerchant), m.version)
 	made.save(&d, 0)
@@ -361,7 +373,7 @@ const qrLife = 2 * time.Hour
 // Precreate makes a trade, and a token for the QR code that a shop shows. The token names the merchant and is as good as random: whoever has it
 // can see the trade and pay it. Asking again with the same content gives another token for the same trade.
 func (c *Cashier) Precreate(ctx context.Context, ask TradeAsk, random [TokenBytes]byte, now holdfast.Time) (made Trade, token string, err error) {
-	if err := ask.check(now); err != nil {
+	if err := ask.check(); err != nil {
 		return made, "", err
 	}
 	hidden := fmt.Sprintf("%x", random)

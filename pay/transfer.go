@@ -94,11 +94,9 @@ func (c *Cashier) Transfer(ctx context.Context, ask TransferAsk, now holdfast.Ti
 	key := keyOf(ask.From, kindTransfer, ask.Number)
 	err = c.again(ctx, func() error {
 		o = Order{}
-		had, err := c.load(ctx, key, &o)
+		had, err := c.own(ctx, key, &o)
 		o.Number = ask.Number
 		switch {
-		case err == errUnderWay:
-			return &Pending{}
 		case err != nil:
 			return err
 		case had > 0 && (o.Other != ask.To || o.Amount != ask.Amount || o.Asset != ask.Asset):
@@ -119,11 +117,11 @@ func (c *Cashier) transfer(ctx context.Context, ask *TransferAsk, o *Order, key 
 	from := account(ask.From, Wallet, ask.Asset)
 	if ask.Business {
 		from.Purpose = Settlement
-		var m Merchant
-		if _, err := c.must(ctx, keyOf(ask.From, kindMerchant), &m, refuse(MerchantUnknown, "from")); err != nil {
-			return err
+		zone, err := c.free(ctx, &d, ask.From, "from")
+		if err != nil {
+			return c.unlessSince(ctx, key, 0, err)
 		}
-		err := c.tell(&d, ask.From, m.Zone, Event{
+		err = c.tell(&d, ask.From, zone, Event{
 			Kind: EventTransferred, Asset: ask.Asset, Amount: ask.Amount, Effect: -ask.Amount, Other: ask.To, Number: ask.Number, Subject: ask.Text,
 		})
 		if err != nil {
@@ -163,9 +161,16 @@ func (c *Cashier) order(ctx context.Context, o holdfast.Owner, kind, n string) (
 	if err := validNumber(n, "number"); err != nil {
 		return v, err
 	}
-	_, err := c.must(ctx, keyOf(o, kind, n), &v, refuse(OrderUnknown, "number"))
-	if err == errUnderWay {
-		return Order{Number: n}, &Pending{}
+	err := c.again(ctx, func() error {
+		v = Order{Number: n}
+		had, err := c.own(ctx, keyOf(o, kind, n), &v)
+		if err == nil && had == 0 {
+			err = refuse(OrderUnknown, "number")
+		}
+		return err
+	})
+	if err != nil {
+		return Order{Number: n}, err
 	}
-	return v, err
+	return v, nil
 }

@@ -59,7 +59,7 @@ const (
 // and a key, so that the same visit has the same one for ever, and nobody guesses it. It can be used for as long as the trade can be paid, and an
 // hour more.
 func (c *Cashier) Enter(ctx context.Context, ask TradeAsk, v Visit, now holdfast.Time) (made Trade, visit Visit, err error) {
-	if err := first(ask.check(now), v.check()); err != nil {
+	if err := first(ask.check(), v.check()); err != nil {
 		return made, v, err
 	}
 	v.OutTradeNo = ask.OutTradeNo
@@ -71,7 +71,7 @@ func (c *Cashier) Enter(ctx context.Context, ask TradeAsk, v Visit, now holdfast
 
 // PrecreateUntil is [Cashier.Precreate] with a token that can be used up to a moment, and is the same each time.
 func (c *Cashier) PrecreateUntil(ctx context.Context, ask TradeAsk, until, now holdfast.Time) (made Trade, token string, err error) {
-	if err := ask.check(now); err != nil {
+	if err := ask.check(); err != nil {
 		return made, "", err
 	}
 	v := Visit{OutTradeNo: ask.OutTradeNo}
@@ -96,7 +96,9 @@ func (c *Cashier) enter(ctx context.Context, ask *TradeAsk, v *Visit, until func
 			if err != nil {
 				return err
 			}
-			made = m.trade(ask, now)
+			if made, err = m.trade(ask, now); err != nil {
+				return c.unlessSince(ctx, keyOf(ask.Merchant, kindTrade, ask.OutTradeNo), 0, err)
+			}
 			made.ByCode = byCode
 			d.need(keyOf(ask.Merchant, kindMerchant), m.version)
 			made.save(&d, 0)

@@ -70,13 +70,13 @@ func (v *Usage) spend(amount holdfast.Amount, now time.Time) error {
 }
 
 // spending adds to a transaction that an amount counts against the limits of a wallet. what is asked for again while it is under way is
-// Pending: nobody knows yet what came of it.
+// errOwn: nobody knows yet what came of it.
 func (c *Cashier) spending(ctx context.Context, d *draft, from holdfast.AccountID, amount holdfast.Amount, what string) error {
 	var v Usage
 	key := keyOf(from.Owner, kindWallet, from.Asset.String())
 	version, err := c.must(ctx, key, &v, refuse(WalletMissing, "asset"))
 	if err == errUnderWay && v.For == spread(what) {
-		return &Pending{}
+		return errOwn
 	}
 	if err != nil {
 		return err
@@ -120,8 +120,7 @@ func (c *Cashier) changeWallet(ctx context.Context, o holdfast.Owner, asset hold
 // WalletUsage returns the limits of a wallet and what counts against them.
 func (c *Cashier) WalletUsage(ctx context.Context, o holdfast.Owner, asset holdfast.Asset) (Usage, error) {
 	var v Usage
-	_, err := c.must(ctx, keyOf(o, kindWallet, asset.String()), &v, refuse(WalletMissing, "asset"))
-	return v, settled(err)
+	return v, c.read(ctx, keyOf(o, kindWallet, asset.String()), &v, refuse(WalletMissing, "asset"))
 }
 
 // Balance is the money of one customer in one currency, in minor units.

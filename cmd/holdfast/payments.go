@@ -148,10 +148,12 @@ func zones() func(name string) (*time.Location, error) {
 	}
 }
 
-// waitForPending passes a moment before try number n at a record that a payment under way has written. Such a payment takes a few round trips.
+// waitForPending passes a moment after try number n at a record that a payment under way has written. Such a payment takes a few round trips. Those
+// who wait for one record come back at different moments.
 func waitForPending(ctx context.Context, n int) error {
 	const step = 5 * time.Millisecond
-	t := time.NewTimer(time.Duration(n) * step)
+	pause := time.Duration(min(n, 8)) * step
+	t := time.NewTimer(pause/2 + mathrand.N(pause))
 	defer t.Stop()
 	select {
 	case <-t.C:

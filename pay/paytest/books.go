@@ -28,6 +28,7 @@ const (
 	Overloaded        // not executed, and says so
 	Gone              // an error instead of an answer; not executed
 	Stuck             // between two shards: departed, not landed, and the answer is unknown; see Deliver
+	Unsettled         // between two shards: landed or refused and answered, but what departed is settled only by Deliver
 )
 
 // Books implements pay.Books. Any number of goroutines may use it.
@@ -66,6 +67,7 @@ type crossing struct {
 	home, away int
 	legs       [2][]holdfast.Leg // of the caller, by leg of the depart and of the land
 	outcome    holdfast.Outcome  // Unknown until it has landed or been refused
+	unsettled  bool              // it has, and its traces at home are still there
 }
 
 // New makes empty books of some shards; the slot of an owner says in which he is.
@@ -203,14 +205,14 @@ func (b *Books) Submit(_ context.Context, t *holdfast.Txn) (holdfast.Outcome, er
 	case Gone:
 		return holdfast.Outcome{}, ErrGone
 	}
-	o := b.submit(t, fault == Stuck)
+	o := b.submit(t, fault)
 	if fault == AnswerLost && o.Status != holdfast.NotExecuted {
 		return unknown, nil
 	}
 	return o, nil
 }
 
-func (b *Books) submit(t *holdfast.Txn, stuck bool) holdfast.Outcome {
+func (b *Books) submit(t *holdfast.Txn, fault Fault) holdfast.Outcome {
 	if code, field := ledger.Check(t); code != holdfast.CodeOK {
 		return holdfast.Outcome{ID: t.ID, Status: holdfast.NotExecuted, Code: code, Field: field, Leg: holdfast.NoLeg}
 	}
@@ -237,7 +239,10 @@ func (b *Books) submit(t *holdfast.Txn, stuck bool) holdfast.Outcome {
 		return o
 	}
 	b.seen[t.ID] = x
-	if !stuck {
+	if fault == Unsettled {
+		b.land(x)
+		x.unsettled = true
+	} else if fault != Stuck {
 		b.finish(x)
 	}
 	return x.outcome
@@ -349,9 +354,16 @@ func openOnce(t *holdfast.Txn, id holdfast.AccountID) {
 
 // finish lands what has departed, or finds it refused, and settles it.
 func (b *Books) finish(x *crossing) {
-	if x.outcome.Status != holdfast.Unknown {
+	if x.outcome.Status == holdfast.Unknown {
+		b.land(x)
+	} else if !x.unsettled {
 		return
 	}
+	x.unsettled = false
+	b.settle(x)
+}
+
+func (b *Books) land(x *crossing) {
 	land := holdfast.Txn{ID: x.txn.ID.Shadow()}
 	for i, l := range x.txn.Transfers {
 		if b.shardOf(l.Credit.Owner) != x.away {
@@ -377,7 +389,6 @@ func (b *Books) finish(x *crossing) {
 	}
 	o.ID, o.Leg = x.txn.ID, caller(x.legs[1], o.Leg)
 	x.outcome = o
-	b.settle(x)
 }
 
 // settle posts the holds and keeps the records, or voids them and takes those back.
