@@ -363,7 +363,7 @@ func (c *Client) Sent(ctx context.Context, from holdfast.Owner, number string) (
 // Receipt is a line of a customer's statement.
 type Receipt struct {
 	Receipt   string          `json:"receipt"` // its name
-	Kind      string          `json:"kind"`    // paid, refunded, frozen, unfrozen, paid-frozen, sent, received, topped-up, withdrawn, withdrawal-returned, share, not-paid
+	Kind      string          `json:"kind"`    // paid, refunded, frozen, unfrozen, paid-frozen, sent, received, topped-up, withdrawn, withdrawal-returned, share, not-paid, share-missed
 	Time      time.Time       `json:"time"`
 	Asset     holdfast.Asset  `json:"asset"`
 	Amount    holdfast.Amount `json:"amount"` // above 0: came into the wallet; below: left it
@@ -427,7 +427,7 @@ type Trade struct {
 	Fee           holdfast.Amount `json:"fee"`           // all that was taken
 	FeeReturned   holdfast.Amount `json:"fee_returned"`
 	Refunded      holdfast.Amount `json:"refunded"`
-	Shared        holdfast.Amount `json:"shared"`     // given to others
+	Shared        holdfast.Amount `json:"shared"`     // given to others, or set aside for them
 	Held          holdfast.Amount `json:"held"`       // by the platform: in escrow, or until the split is finished
 	Released      holdfast.Amount `json:"released"`   // from escrow, fee included
 	Protection    string          `json:"protection"` // held, shipped, disputed, ended; "": not under escrow, or not paid

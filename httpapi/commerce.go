@@ -323,7 +323,7 @@ type TradeBody struct {
 	Fee           int64  `json:"fee" doc:"All that was taken, in minor units"`
 	FeeReturned   int64  `json:"fee_returned" doc:"Of that, given back"`
 	Refunded      int64  `json:"refunded"`
-	Shared        int64  `json:"shared" doc:"Given to others"`
+	Shared        int64  `json:"shared" doc:"Given to others, or set aside for them"`
 	Held          int64  `json:"held" doc:"What the platform still holds: in escrow, or until the split is finished"`
 	Released      int64  `json:"released" doc:"What has left escrow for the merchant, fee included"`
 	Protection    string `json:"protection,omitempty" enum:"held,shipped,disputed,ended" doc:"Of a paid trade under escrow"`
@@ -342,7 +342,7 @@ func tradeBodyOf(v *pay.Trade) TradeBody {
 		Merchant: v.Merchant.String(), OutTradeNo: v.OutTradeNo, TradeNo: v.TradeNo, Status: v.Status.String(), Mode: modeNames[v.Mode],
 		Amount: int64(v.Amount), Asset: assetText(v.Asset), Subject: v.Subject, Body: v.Body, Passback: v.Passback, Shop: v.Shop, Till: v.Till,
 		Clerk: v.Clerk, App: v.App, Buyer: ownerText(v.Buyer), Payer: ownerText(v.Payer), Authorisation: v.AuthNo, Opened: v.Opened,
-		Fee: int64(v.FeeTaken), FeeReturned: int64(v.FeeBack), Refunded: int64(v.Refunded), Shared: int64(v.Shared), Held: int64(v.Kept),
+		Fee: int64(v.FeeTaken), FeeReturned: int64(v.FeeBack), Refunded: int64(v.Refunded), Shared: int64(v.Shared - v.ShareBack), Held: int64(v.Kept),
 		Released: int64(v.Released), Protection: v.Protection.String(), Deadline: timeText(v.Deadline), Created: timeText(v.Created),
 		PayUntil: timeText(v.Until), Paid: timeText(v.Paid), Closed: timeText(v.Closed),
 	}

@@ -57,6 +57,8 @@ func (c *Cashier) RunDue(ctx context.Context, d Due, now holdfast.Time) (err err
 		return decided(err)
 	case kindFrozen:
 		return c.tellFrozen(ctx, d.of, d.rest, now)
+	case kindSplit:
+		return c.dueSplit(ctx, d.of, d.rest, now)
 	}
 	return nil
 }

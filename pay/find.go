@@ -82,13 +82,21 @@ func (c *Cashier) FindAuthOperation(ctx context.Context, merchant holdfast.Owner
 	}
 }
 
-// HasSplit tells whether the money of a split has been set aside: what is missing of its shares is paid when it is asked for again.
-func (c *Cashier) HasSplit(ctx context.Context, merchant holdfast.Owner, request string) (bool, error) {
+// QuerySplit returns a split whose money has been set aside, with what has become of its shares; found is false when there is none of this number.
+func (c *Cashier) QuerySplit(ctx context.Context, merchant holdfast.Owner, request string) (ask SplitAsk, found bool, err error) {
 	if err := validNumber(request, "out_request_no"); err != nil {
-		return false, err
+		return ask, false, err
 	}
-	version, err := c.load(ctx, keyOf(merchant, kindSplit, request), &SplitAsk{})
-	return version > 0, settled(err)
+	version, err := c.load(ctx, keyOf(merchant, kindSplit, request), &ask)
+	if ask.Merchant, ask.Number = merchant, request; err != nil || version == 0 {
+		return ask, false, settled(err)
+	}
+	for i := range ask.Shares {
+		if _, err := c.ended(ctx, ask.shareKey(i), &ask.Shares[i]); err != nil {
+			return ask, true, settled(err)
+		}
+	}
+	return ask, true, nil
 }
 
 // QueryCancel is [Cashier.QueryRefund] for the refund that a cancel made, which has no number that a merchant could send.

@@ -228,6 +228,158 @@ func TestASplitGoesOn(t *testing.T) {
 	w.audit()
 }
 
+// told counts the events of a kind that a merchant has.
+func (w *world) told(n int, kind pay.EventKind) (count int) {
+	w.t.Helper()
+	list, err := w.cashier.Events(w.ctx, w.merchants[n], "", 100)
+	w.must(err)
+	for i := range list {
+		if list[i].Kind == kind {
+			count++
+		}
+	}
+	return count
+}
+
+// lastLine is the latest line of a customer's statement.
+func (w *world) lastLine(o holdfast.Owner) pay.Receipt {
+	w.t.Helper()
+	list, _, err := w.cashier.Statement(w.ctx, o, "", 1)
+	if w.must(err); len(list) != 1 {
+		w.t.Fatalf("%v has no statement", o)
+	}
+	return list[0]
+}
+
+// runDue does what is due by some time, as long as something is, and returns what it was refused with last.
+func (w *world) runDue(until holdfast.Time) (last error) {
+	w.t.Helper()
+	for ; w.now < until; w.now += 60e9 {
+		list, err := w.cashier.ListDue(w.ctx, w.now, "", 10)
+		w.must(err)
+		for _, d := range list {
+			if err := w.cashier.RunDue(w.ctx, d, w.tick()); err != nil {
+				last = err
+			}
+		}
+	}
+	return last
+}
+
+// hours passes the time, and says how long it is over.
+func (w *world) hours(n int) holdfast.Time { return w.now + holdfast.Time(n)*3600e9 }
+
+// TestABadReceiverStopsNobody: a receiver whose wallet is closed never has his share, a blocked one has it when he can take it, or not in the end; the
+// others have theirs at once. Whose trade it is has back what nobody could take, and both are told once.
+func TestABadReceiverStopsNobody(t *testing.T) {
+	for _, mode := range []pay.Mode{pay.Split, pay.Plain} {
+		w := newWorld(t)
+		w.plain("S", mode)
+		wallet := func(n int) holdfast.AccountID {
+			return holdfast.AccountID{Owner: w.customers[n], Purpose: pay.Wallet, Asset: cny}
+		}
+		earned, kept := w.money(w.merchants[0], pay.Settlement), w.money(w.merchants[0], pay.Royalty)
+		w.must(w.transferTo(w.customers[1], w.balance(w.customers[0]).Available))
+		w.books.Change(holdfast.CloseAccount, wallet(0))
+		w.books.Change(holdfast.FreezeAccount, wallet(2))
+		settlement := holdfast.AccountID{Owner: w.merchants[1], Purpose: pay.Settlement, Asset: cny}
+		w.books.Change(holdfast.FreezeAccount, settlement)
+		ask := pay.SplitAsk{Merchant: w.merchants[0], OutTradeNo: "S", Number: "1", Shares: []pay.Share{
+			{To: w.customers[0], Amount: 1}, {To: w.customers[2], Amount: 20}, {To: w.customers[1], Amount: 300}, {To: w.merchants[1], Amount: 25}, {To: w.merchants[1], Amount: 25},
+		}}
+		is := func(want string) {
+			t.Helper()
+			got, found, err := w.cashier.QuerySplit(w.ctx, w.merchants[0], "1")
+			w.must(err)
+			text := ""
+			for _, s := range got.Shares {
+				text += map[[2]bool]string{{true, false}: "p", {false, true}: "b"}[[2]bool{s.Paid, s.Back}] + " "
+			}
+			if text != want || !found {
+				t.Fatalf("mode %d: the shares are %q, want %q", mode, text, want)
+			}
+			w.audit()
+		}
+		for range 2 {
+			v, done, err := w.cashier.Split(w.ctx, ask, w.tick())
+			w.must(err)
+			if v.ShareBack != 1 || !done.Shares[0].Back || !done.Shares[2].Paid || done.Shares[1].Paid {
+				t.Fatalf("%+v %+v", v, done)
+			}
+			is("b  p   ")
+		}
+		if a, b := w.told(0, pay.EventSplit), w.told(0, pay.EventShareBack); a != 1 || b != 1 {
+			t.Errorf("the merchant was told %d times, and %d times of what came back", a, b)
+		}
+		if l := w.lastLine(w.customers[0]); l.Kind != pay.ReceiptShareMissed || l.Amount != 1 || l.Other != w.merchants[0] {
+			t.Errorf("the customer with the closed wallet is told %+v", l)
+		}
+		w.refused(pay.SellerBlocked, w.runDue(w.hours(1))) // the last of them
+		is("b  p   ")
+		w.books.Change(holdfast.ThawAccount, wallet(2))
+		w.refused(pay.SellerBlocked, w.runDue(w.hours(24)))
+		is("b p p   ")
+		if got := w.balance(w.customers[2]).Available; got != startMoney+20 {
+			t.Errorf("the receiver has %d", got)
+		}
+		_ = w.runDue(w.hours(7 * 24))
+		is("b p p b b ")
+		w.must(w.runDue(w.hours(48))) // nothing is due any more
+		if a, b := w.told(1, pay.EventShareMissed), w.told(0, pay.EventShareBack); a != 2 || b != 3 {
+			t.Errorf("the receiver was told %d times, and the merchant %d times", a, b)
+		}
+		w.must(two(w.cashier.Split(w.ctx, ask, w.tick())))
+		w.books.Change(holdfast.ThawAccount, settlement)
+		if mode == pay.Split {
+			kept -= 320
+		} else {
+			earned -= 320
+		}
+		if a, b := w.money(w.merchants[0], pay.Settlement), w.money(w.merchants[0], pay.Royalty); a != earned || b != kept {
+			t.Errorf("mode %d: the merchant has %d and %d, want %d and %d", mode, a, b, earned, kept)
+		}
+		w.must(w.split("2", 673, false, w.customers[1])) // what came back can be split again
+		w.audit()
+	}
+}
+
+// TestAShareOfAFinishedSplitComesBackToTheMerchant: of a trade whose split is finished nothing is kept any more.
+func TestAShareOfAFinishedSplitComesBackToTheMerchant(t *testing.T) {
+	w := newWorld(t)
+	w.plain("S", pay.Split)
+	wallet := holdfast.AccountID{Owner: w.customers[1], Purpose: pay.Wallet, Asset: cny}
+	w.books.Change(holdfast.FreezeAccount, wallet)
+	w.must(w.split("1", 100, true, w.customers[1]))
+	w.refused(pay.PayeeBlocked, w.runDue(w.hours(8*24)))
+	if a, b := w.money(w.merchants[0], pay.Settlement), w.money(w.merchants[0], pay.Royalty); a != 993 || b != 0 {
+		t.Errorf("the merchant has %d and %d", a, b)
+	}
+	w.audit()
+}
+
+// TestASplitIsFinishedByItself: whoever has asked for it is gone when the second share fails, and nobody asks again.
+func TestASplitIsFinishedByItself(t *testing.T) {
+	w := newWorld(t)
+	w.plain("S", pay.Split)
+	n := 0
+	w.books.Fault = func(*holdfast.Txn) paytest.Fault {
+		if n++; n == 3 {
+			return paytest.Gone
+		}
+		return paytest.NoFault
+	}
+	if err := w.split("1", 100, false, w.customers[1], w.merchants[1]); err == nil {
+		t.Fatal("done")
+	}
+	w.books.Fault = nil
+	w.must(w.runDue(w.hours(1)))
+	w.must(w.split("2", 100, false, w.merchants[1], w.merchants[1])) // two equal shares are two
+	if a, b := w.balance(w.customers[1]).Available, w.money(w.merchants[1], pay.Settlement); a != startMoney+100 || b != 300 {
+		t.Errorf("they have %d and %d", a, b)
+	}
+	w.audit()
+}
+
 // TestAStrangerIsToldNothingOfAnEscrow: a step that was done before is answered to those who may do it.
 func TestAStrangerIsToldNothingOfAnEscrow(t *testing.T) {
 	w := newWorld(t)

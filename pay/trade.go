@@ -32,7 +32,9 @@ type Trade struct {
 	FeeTaken holdfast.Amount // all in all
 	FeeBack  holdfast.Amount // of that, given back
 	Refunded holdfast.Amount // all in all
-	Shared   holdfast.Amount // given to others
+	Shared   holdfast.Amount // set aside for others, all in all
+
+	ShareBack holdfast.Amount // of that, what nobody could take: it has come back
 
 	// Kept is what the platform still holds: in escrow, or until the split is finished.
 	Kept       holdfast.Amount
@@ -91,6 +93,7 @@ func (v *Trade) layout(c *coder) {
 	number(c, &v.Protection)
 	flag(c, &v.SplitEnded)
 	signed(c, &v.Decision)
+	c.tail(func() bool { return v.ShareBack != 0 }, func() { signed(c, &v.ShareBack) })
 }
 
 func (v *TradeOffer) layout(c *coder) {
