@@ -161,6 +161,7 @@ var payStatuses = map[pay.Code]int{
 	pay.CodeUsed:           http.StatusConflict,
 	pay.TokenUnknown:       http.StatusNotFound,
 	pay.TradeTokenConflict: http.StatusConflict,
+	pay.KeyRevoked:         http.StatusConflict,
 
 	pay.AuthUnknown:      http.StatusNotFound,
 	pay.AuthStateWrong:   http.StatusConflict,
@@ -327,7 +328,7 @@ type TradeBody struct {
 	Held          int64  `json:"held" doc:"What the platform still holds: in escrow, or until the split is finished"`
 	Released      int64  `json:"released" doc:"What has left escrow for the merchant, fee included"`
 	Protection    string `json:"protection,omitempty" enum:"held,shipped,disputed,ended" doc:"Of a paid trade under escrow"`
-	Deadline      string `json:"deadline,omitempty" format:"date-time" doc:"Of a shipped one: then the merchant gets the money"`
+	Deadline      string `json:"deadline,omitempty" format:"date-time" doc:"Of one that is held: until then the merchant has to ship, or the buyer has his money back. Of a shipped one: then the merchant gets the money"`
 	Created       string `json:"created" format:"date-time"`
 	PayUntil      string `json:"pay_until,omitempty" format:"date-time"`
 	Paid          string `json:"paid,omitempty" format:"date-time"`
