@@ -431,7 +431,7 @@ type Trade struct {
 	Held          holdfast.Amount `json:"held"`       // by the platform: in escrow, or until the split is finished
 	Released      holdfast.Amount `json:"released"`   // from escrow, fee included
 	Protection    string          `json:"protection"` // held, shipped, disputed, ended; "": not under escrow, or not paid
-	Deadline      time.Time       `json:"deadline"`   // of a shipped one: then the merchant gets the money
+	Deadline      time.Time       `json:"deadline"`   // of a held one: until then the merchant has to ship, or the money goes back. Of a shipped one: then he gets it
 	Created       time.Time       `json:"created"`
 	PayUntil      time.Time       `json:"pay_until"`
 	Paid          time.Time       `json:"paid"`
@@ -481,6 +481,7 @@ type Authorisation struct {
 	App          string          `json:"app"`
 	Created      time.Time       `json:"created"`
 	Until        time.Time       `json:"until"` // the end of the time to authorise it
+	FrozenUntil  time.Time       `json:"frozen_until"` // of one that is authorised: then what is left of it is released by itself
 }
 
 // Authorise freezes the money of an authorisation in the wallet of payer, or of whoever shows the payment code, if one is given.

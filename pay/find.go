@@ -99,13 +99,19 @@ func (c *Cashier) QuerySplit(ctx context.Context, merchant holdfast.Owner, reque
 	return ask, true, nil
 }
 
-// QueryCancel is [Cashier.QueryRefund] for the refund that a cancel made, which has no number that a merchant could send.
+// QueryCancel is [Cashier.QueryRefund] for the refund that the platform made because of a cancel, or because the trade was not shipped in time: it has no
+// number that a merchant could send.
 func (c *Cashier) QueryCancel(ctx context.Context, merchant holdfast.Owner, outTradeNo string) (r Refund, found bool, err error) {
-	version, err := c.load(ctx, keyOf(merchant, kindRefund, outTradeNo, cancelNumber), &r)
-	if err == errUnderWay {
-		return Refund{}, false, &Pending{}
+	for _, n := range []string{cancelNumber, unshippedNumber} {
+		version, err := c.load(ctx, keyOf(merchant, kindRefund, outTradeNo, n), &r)
+		switch {
+		case err == errUnderWay:
+			return Refund{}, false, &Pending{}
+		case err != nil || version > 0:
+			return r, version > 0, err
+		}
 	}
-	return r, version > 0, err
+	return r, false, nil
 }
 
 // EachRow is [Cashier.Rows] for whoever may have enough before the end.

@@ -297,7 +297,7 @@ func (r *run) protect(number string, t *twinTrade, op int) {
 			want = pay.EscrowDisputed
 		}
 		ask.By = ask.Merchant
-		r.fully(want, func() error { _, err := r.cashier.Ship(r.ctx, ask, 24*time.Hour, r.tick()); return err })
+		r.fully(want, func() error { _, err := r.cashier.Ship(r.ctx, ask, 72*time.Hour, r.tick()); return err })
 	case op == 16:
 		r.release(t, ask)
 	}

@@ -269,7 +269,7 @@ func (p *patron) protect(s *sale) *deal {
 	case 0:
 		ask.By = ask.Merchant
 		d.what = s.no + " is shipped"
-		d.do = func(t *till) error { _, err := t.Ship(t.ctx, ask, 24*time.Hour, t.now); return err }
+		d.do = func(t *till) error { _, err := t.Ship(t.ctx, ask, 72*time.Hour, t.now); return err }
 	case 1, 2:
 		d.what = s.no + " has been received"
 		d.do = func(t *till) error { _, err := t.Confirm(t.ctx, ask, t.now); return err }
