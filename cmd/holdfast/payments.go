@@ -42,7 +42,8 @@ type payments struct {
 	stopped sync.WaitGroup
 }
 
-// newPayments makes the parts, or nil without [payments] keys. now is the clock of all of them. Nothing is started.
+// newPayments makes the parts, or nil without [payments] keys. now is the clock of all of them: the time that the site believes, so that one whose clock is
+// far ahead closes no merchant's day early. Nothing is started.
 func newPayments(cfg *site.Config, s *site.Site, log *slog.Logger, now func() time.Time) (*payments, error) {
 	if cfg.Payments.Keys == "" {
 		return nil, nil
