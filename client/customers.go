@@ -387,7 +387,7 @@ func (c *Client) Sent(ctx context.Context, from holdfast.Owner, number string) (
 // Receipt is a line of a customer's statement.
 type Receipt struct {
 	Receipt   string          `json:"receipt"` // its name
-	Kind      string          `json:"kind"`    // paid, refunded, frozen, unfrozen, paid-frozen, sent, received, topped-up, withdrawn, withdrawal-returned, share, not-paid
+	Kind      string          `json:"kind"`    // paid, refunded, frozen, unfrozen, paid-frozen, sent, received, topped-up, withdrawn, withdrawal-returned, share, not-paid, share-missed
 	Time      time.Time       `json:"time"`
 	Asset     holdfast.Asset  `json:"asset"`
 	Amount    holdfast.Amount `json:"amount"` // above 0: came into the wallet; below: left it
@@ -451,11 +451,11 @@ type Trade struct {
 	Fee           holdfast.Amount `json:"fee"`           // all that was taken
 	FeeReturned   holdfast.Amount `json:"fee_returned"`
 	Refunded      holdfast.Amount `json:"refunded"`
-	Shared        holdfast.Amount `json:"shared"`     // given to others
+	Shared        holdfast.Amount `json:"shared"`     // given to others, or set aside for them
 	Held          holdfast.Amount `json:"held"`       // by the platform: in escrow, or until the split is finished
 	Released      holdfast.Amount `json:"released"`   // from escrow, fee included
 	Protection    string          `json:"protection"` // held, shipped, disputed, ended; "": not under escrow, or not paid
-	Deadline      time.Time       `json:"deadline"`   // of a shipped one: then the merchant gets the money
+	Deadline      time.Time       `json:"deadline"`   // of a held one: until then the merchant has to ship, or the money goes back. Of a shipped one: then he gets it
 	Created       time.Time       `json:"created"`
 	PayUntil      time.Time       `json:"pay_until"`
 	Paid          time.Time       `json:"paid"`
@@ -505,6 +505,7 @@ type Authorisation struct {
 	App          string          `json:"app"`
 	Created      time.Time       `json:"created"`
 	Until        time.Time       `json:"until"` // the end of the time to authorise it
+	FrozenUntil  time.Time       `json:"frozen_until"` // of one that is authorised: then what is left of it is released by itself
 }
 
 // Authorise freezes the money of an authorisation in the wallet of payer, or of whoever shows the payment code, if one is given.

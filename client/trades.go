@@ -101,6 +101,7 @@ type Share struct {
 	Amount holdfast.Amount `json:"amount"`
 	Text   string          `json:"text,omitempty"`
 	Paid   bool            `json:"paid,omitempty"` // in answers
+	Back   bool            `json:"returned,omitempty"` // in answers: its receiver could not take it. Neither of the two: it is tried again by itself
 }
 
 // NewSplit gives shares of a paid trade to others, at most five at once.
@@ -119,7 +120,8 @@ type SplitTrade struct {
 	Shares       []Share `json:"shares"`
 }
 
-// Split gives shares of a paid trade to others. The same request again pays what is not paid yet, and nothing twice.
+// Split gives shares of a paid trade to others. The same request again pays what is not paid yet, and nothing twice, and says what has become of each
+// share: one whose receiver is blocked is paid later by itself, or comes back.
 func (c *Client) Split(ctx context.Context, n NewSplit) (v SplitTrade, err error) {
 	type share struct {
 		To     holdfast.Owner  `json:"to"`

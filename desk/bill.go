@@ -72,7 +72,7 @@ func (d *Desk) billSign(name string, until int64) string {
 }
 
 // billed are the events that are rows of a bill: all that change the settlement account because of a trade.
-var billed = []pay.EventKind{pay.EventPaid, pay.EventRefunded, pay.EventReleased, pay.EventSplit, pay.EventSplitFinished}
+var billed = []pay.EventKind{pay.EventPaid, pay.EventRefunded, pay.EventReleased, pay.EventSplit, pay.EventSplitFinished, pay.EventShareBack}
 
 // rows are the rows of a bill.
 func (d *Desk) rows(ctx context.Context, b alipay.TradeBill) iter.Seq2[alipay.BillRow, error] {
@@ -115,6 +115,9 @@ func billRow(e *pay.Event) alipay.BillRow {
 	case pay.EventSplit:
 		row.Business, row.RequestNo = alipay.Sharing, e.Number
 		row.Received, row.Share = row.Received+e.Amount, -e.Amount
+	case pay.EventShareBack: // the opposite of a part of that one
+		row.Business, row.RequestNo = alipay.Sharing, e.Number
+		row.Received, row.Share = row.Received-e.Amount, e.Amount
 	default:
 		row.Business, row.RequestNo = alipay.Sharing, e.Number
 	}

@@ -40,8 +40,16 @@ func TestABillComesToWhatIsSettled(t *testing.T) {
 	sell("shared", pay.Split)
 	refund("shared", 100)
 	split("shared", "S2", 3_000, false)
+	wallet := holdfast.AccountID{Owner: w.customers[1], Purpose: pay.Wallet, Asset: cny}
+	_, err := w.cashier.Transfer(w.ctx, pay.TransferAsk{
+		From: w.customers[1], To: w.customers[0], Number: "X", Asset: cny, Amount: w.balance(w.customers[1]).Available,
+	}, w.tick())
+	w.must(err)
+	w.books.Change(holdfast.CloseAccount, wallet) // what it cannot take comes back
+	split("plain", "S5", 30, false)
+	split("shared", "S6", 40, false)
 	w.now = w.now.AddDate(0, 0, 1)
-	_, err := w.cashier.Release(w.ctx, pay.EscrowAsk{Merchant: m, OutTradeNo: "kept"}, 5_000, w.tick())
+	_, err = w.cashier.Release(w.ctx, pay.EscrowAsk{Merchant: m, OutTradeNo: "kept"}, 5_000, w.tick())
 	w.must(err)
 	split("shared", "S3", 0, true)
 	split("plain", "S4", 200, true)
@@ -59,11 +67,16 @@ func TestABillComesToWhatIsSettled(t *testing.T) {
 			{"shared", 10_000, 60, -60, 0},
 			{"shared", -100, 0, 0, 0},
 			{"shared", 0, 3_000, 0, -3_000},
+			{"plain", 0, 0, 0, -30},
+			{"plain", 0, 0, 0, 30},
+			{"shared", 0, 40, 0, -40},
+			{"shared", 0, -40, 0, 40},
 		},
 		{
 			{"kept", 0, 5_000, -30, 0},
 			{"shared", 0, 6_840, 0, 0},
 			{"plain", 0, 0, 0, -200},
+			{"plain", 0, 0, 0, 200},
 		},
 	}
 	w.now = w.now.AddDate(0, 0, 2)

@@ -107,10 +107,11 @@ func TestHolds(t *testing.T) {
 	w.refused("UNIQUE_VIOLATION", freeze, ask(0, "H", "amount", "500.01"))
 	w.refused("FREEZE_ALREADY_SUCCESS", freeze, ask(1, "H"))
 	w.refused("MONEY_NOT_ENOUGH", freeze, ask(0, "I", "amount", "999.00"))
-	w.refused("UNIQUE_VIOLATION", freeze, ask(1, "I", "amount", "999.00"))
 	w.refused("PAYMENT_AUTH_CODE_INVALID", freeze, ask(0, "J", "auth_code", "280000000312345678"))
 	w.refused("PAYEE_NOT_EXIST", freeze, ask(0, "J", "payee_user_id", w.merchants[1].String()))
 	w.done(freeze, ask(1, "J", "payee_user_id", w.merchants[0].String()))
+	w.refused("MONEY_NOT_ENOUGH", freeze, ask(1, "I", "amount", "999.00")) // another customer may try, and the first one again
+	w.refused("MONEY_NOT_ENOUGH", freeze, ask(0, "I", "amount", "999.00"))
 	if b := w.balance(w.customers[0]); b.Frozen != 50_000 || b.Available != startMoney-50_000 {
 		t.Errorf("%+v", b)
 	}

@@ -93,6 +93,7 @@ var told = map[pay.Code]words{
 	pay.EndpointUnknown:    wrong,
 	pay.DeliveryUnknown:    wrong,
 	pay.LedgerRefused:      {failed, "", "", "ACQ.TRADE_SETTLE_ERROR", "PERMIT_CHECK_PERM_LIMITED", "ACCESS_FORBIDDEN"},
+	pay.KeyRevoked:         wrong,
 	pay.TradeTokenConflict: {"ACQ.APPLY_PC_MERCHANT_CODE_ERROR", "", "", "", wrongFund, wrongHold},
 }
 

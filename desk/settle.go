@@ -11,7 +11,8 @@ import (
 	"holdfast/pay"
 )
 
-// Settle implements alipay.Trades. Synchronous and asynchronous splits are done alike: at once.
+// Settle implements alipay.Trades. Synchronous and asynchronous splits are done alike: at once. It is answered as done when the money of all shares is set
+// aside, by this request or by the same one before: what a receiver cannot take now is paid later, or comes back, and nobody has to ask for that.
 func (d *Desk) Settle(ctx context.Context, who alipay.Caller, r alipay.SettleRequest) (a alipay.SettleAnswer, err error) {
 	n, err := d.toChange(ctx, who, alipay.TradeRef{TradeNo: r.TradeNo})
 	if err != nil {
@@ -22,25 +23,9 @@ func (d *Desk) Settle(ctx context.Context, who alipay.Caller, r alipay.SettleReq
 		return a, settling.tell(err)
 	}
 	if _, _, err = d.cashier.Split(ctx, ask, at(who)); err != nil {
-		return a, d.split(ctx, who, r.RequestNo, err)
+		return a, settling.tell(err)
 	}
 	return alipay.SettleAnswer{TradeNo: r.TradeNo, SettleNo: settleNo(r.TradeNo, r.RequestNo)}, nil
-}
-
-// split tells of a split that was not done. The money of all shares is set aside before the first one is paid: if it has been, a refusal of a share is
-// not "nothing was executed", and asking again goes on with it.
-func (d *Desk) split(ctx context.Context, who alipay.Caller, request string, err error) error {
-	if code := why(err); code == "" || code == pay.RequestDiffers {
-		return settling.tell(err)
-	}
-	begun, unsure := d.cashier.HasSplit(ctx, who.Merchant, request)
-	switch {
-	case unsure != nil:
-		return unsure
-	case begun:
-		return fmt.Errorf("the money of a split is set aside, and a share is not paid: %v", err)
-	}
-	return settling.tell(err)
 }
 
 // shares finds the receivers. A percentage is one of the trade's amount, rounded down: it does not depend on when it is asked for.

@@ -162,6 +162,7 @@ var payStatuses = map[pay.Code]int{
 	pay.CodeUsed:           http.StatusConflict,
 	pay.TokenUnknown:       http.StatusNotFound,
 	pay.TradeTokenConflict: http.StatusConflict,
+	pay.KeyRevoked:         http.StatusConflict,
 
 	pay.AuthUnknown:      http.StatusNotFound,
 	pay.AuthStateWrong:   http.StatusConflict,
@@ -327,11 +328,11 @@ type TradeBody struct {
 	Fee           int64  `json:"fee" doc:"All that was taken, in minor units"`
 	FeeReturned   int64  `json:"fee_returned" doc:"Of that, given back"`
 	Refunded      int64  `json:"refunded"`
-	Shared        int64  `json:"shared" doc:"Given to others"`
+	Shared        int64  `json:"shared" doc:"Given to others, or set aside for them"`
 	Held          int64  `json:"held" doc:"What the platform still holds: in escrow, or until the split is finished"`
 	Released      int64  `json:"released" doc:"What has left escrow for the merchant, fee included"`
 	Protection    string `json:"protection,omitempty" enum:"held,shipped,disputed,ended" doc:"Of a paid trade under escrow"`
-	Deadline      string `json:"deadline,omitempty" format:"date-time" doc:"Of a shipped one: then the merchant gets the money"`
+	Deadline      string `json:"deadline,omitempty" format:"date-time" doc:"Of one that is held: until then the merchant has to ship, or the buyer has his money back. Of a shipped one: then the merchant gets the money"`
 	Created       string `json:"created" format:"date-time"`
 	PayUntil      string `json:"pay_until,omitempty" format:"date-time"`
 	Paid          string `json:"paid,omitempty" format:"date-time"`
@@ -346,7 +347,7 @@ func tradeBodyOf(v *pay.Trade) TradeBody {
 		Merchant: v.Merchant.String(), OutTradeNo: v.OutTradeNo, TradeNo: v.TradeNo, Status: v.Status.String(), Mode: modeNames[v.Mode],
 		Amount: int64(v.Amount), Asset: assetText(v.Asset), Subject: v.Subject, Body: v.Body, Passback: v.Passback, Shop: v.Shop, Till: v.Till,
 		Clerk: v.Clerk, App: v.App, Buyer: ownerText(v.Buyer), Payer: ownerText(v.Payer), Authorisation: v.AuthNo, Opened: v.Opened,
-		Fee: int64(v.FeeTaken), FeeReturned: int64(v.FeeBack), Refunded: int64(v.Refunded), Shared: int64(v.Shared), Held: int64(v.Kept),
+		Fee: int64(v.FeeTaken), FeeReturned: int64(v.FeeBack), Refunded: int64(v.Refunded), Shared: int64(v.Shared - v.ShareBack), Held: int64(v.Kept),
 		Released: int64(v.Released), Protection: v.Protection.String(), Deadline: timeText(v.Deadline), Created: timeText(v.Created),
 		PayUntil: timeText(v.Until), Paid: timeText(v.Paid), Closed: timeText(v.Closed),
 	}

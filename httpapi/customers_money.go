@@ -420,7 +420,7 @@ type receiptsBody struct {
 // ReceiptBody is a line of a customer's statement.
 type ReceiptBody struct {
 	Receipt   string `json:"receipt" doc:"Its name"`
-	Kind      string `json:"kind" enum:"paid,refunded,frozen,unfrozen,paid-frozen,sent,received,topped-up,withdrawn,withdrawal-returned,share,not-paid" doc:"paid-frozen: from what was frozen, the wallet has no part in it. not-paid: a payment that came too late or twice, the money stayed in the wallet"`
+	Kind      string `json:"kind" enum:"paid,refunded,frozen,unfrozen,paid-frozen,sent,received,topped-up,withdrawn,withdrawal-returned,share,not-paid,share-missed" doc:"paid-frozen: from what was frozen, the wallet has no part in it. not-paid: a payment that came too late or twice, the money stayed in the wallet. share-missed: a share of a trade that the wallet could not take, and that went back"`
 	Time      string `json:"time" format:"date-time"`
 	Asset     string `json:"asset" example:"CNY"`
 	Amount    int64  `json:"amount" doc:"In minor units. Above 0: came into the wallet; below: left it"`

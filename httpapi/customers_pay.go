@@ -23,7 +23,8 @@ func (a *api) customerPayRoutes(r *router) {
 	})
 	add[authoriseIn, jsonOut[AuthorisationBody]](r, operation{
 		name: "authorise", method: post, path: "/v1/authorisations/{merchant}/{out_order_no}/authorise", tag: tagTrades, summary: "Freeze the money of an authorisation in a customer's wallet",
-		text:   "By who pays, or by the payment code that the customer shows. One that this customer has authorised already is answered as it stands.",
+		text:   "By who pays, or by the payment code that the customer shows. One that this customer has authorised already is answered as it stands. If nothing " +
+			"could be frozen, the same customer or another one may authorise it, until the time to do so is over.",
 		action: guard.MoveMoney, handle: a.atTill(postAuthorise),
 	})
 	for _, v := range []struct {
@@ -137,13 +138,14 @@ type AuthorisationBody struct {
 	App          string `json:"app,omitempty"`
 	Created      string `json:"created" format:"date-time"`
 	Until        string `json:"until" format:"date-time" doc:"The end of the time to authorise it"`
+	FrozenUntil  string `json:"frozen_until,omitempty" format:"date-time" doc:"Of one that is authorised: then what is left of it is released by itself"`
 }
 
 func authorisationBodyOf(v *pay.Auth) AuthorisationBody {
 	return AuthorisationBody{
 		Merchant: v.Merchant.String(), OutOrderNo: v.OutOrderNo, OutRequestNo: v.Request, AuthNo: v.AuthNo, Status: v.Status.String(), Title: v.Title,
 		Asset: assetText(v.Asset), Amount: int64(v.Amount), Rest: int64(v.Rest), Paid: int64(v.Paid), Payer: ownerText(v.Payer), App: v.App,
-		Created: timeText(v.Created), Until: timeText(v.Until),
+		Created: timeText(v.Created), Until: timeText(v.Until), FrozenUntil: timeText(v.Ends),
 	}
 }
 

@@ -18,7 +18,9 @@ func (a *api) escrowRoutes(r *router) {
 	})
 	add[shipIn, jsonOut[TradeBody]](r, operation{
 		name: "ship-escrow", method: post, path: "/v1/escrows/{merchant}/{out_trade_no}/ship", tag: tagTrades, summary: "Say that the merchant has shipped",
-		text:   "From then on the buyer has the time to confirm or to dispute; when it is over he has confirmed. Shipping once more changes nothing, the time neither.",
+		text:   "From then on the buyer has the time to confirm or to dispute; when it is over he has confirmed. Shipping once more changes nothing, the time neither. The platform says how much " +
+			"time the buyer has to have at least: 72 hours, if least_protection of its configuration says nothing else. A trade that is not shipped until its deadline " +
+			"is paid back.",
 		action: guard.MoveMoney, sellers: true, handle: a.atTill(postShip),
 	})
 	add[releaseIn, jsonOut[TradeBody]](r, operation{
@@ -40,7 +42,7 @@ type shipIn struct {
 }
 
 type shipBody struct {
-	WithinS int64 `json:"within_s" minimum:"3600" maximum:"7776000" doc:"Seconds that the buyer has to confirm or dispute: one hour to 90 days"`
+	WithinS int64 `json:"within_s" minimum:"3600" maximum:"7776000" doc:"Seconds that the buyer has to confirm or dispute: at least what the platform wants (refused with what that is), at most 90 days"`
 }
 
 type releaseIn struct {

@@ -135,8 +135,8 @@ func (a *api) merchantKeyRoutes(r *router) {
 	add[issueKeyIn, jsonOut[issuedKeyBody]](r, operation{
 		name: "issue-merchant-key", method: post, path: "/v1/merchants/{id}/keys", tag: tagMerchants, summary: "Make an API key for a merchant",
 		text: "Whoever has it may ask for what is that merchant's, wherever an operation says that it takes a key of the merchant, and for nothing " +
-			"else. The secret is stored nowhere; at most ten keys at a time. With an Idempotency-Key the same request again answers with the same key, and " +
-			"makes it again if it was revoked since; without one every call makes another key.",
+			"else. The secret is stored nowhere; at most ten keys at a time. With an Idempotency-Key the same request again answers with the same key, or " +
+			"with key-revoked if it was revoked since; without one every call makes another key.",
 		action: guard.ManageMerchants, ok: []int{http.StatusCreated}, handle: a.atTill(postMerchantKey),
 	})
 	add[merchantIn, jsonOut[merchantKeysBody]](r, operation{

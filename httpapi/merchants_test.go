@@ -316,7 +316,7 @@ func TestEscrowSplitsAndAuthorisations(t *testing.T) {
 	if v, err := c.Escrow(ctx, s.merchant, "E-1"); err != nil || v.Held != 1000 || v.Protection != "held" {
 		t.Errorf("held: %+v %v", v, err)
 	}
-	if v, err := c.Ship(ctx, s.merchant, "E-1", 48*time.Hour); err != nil || v.Protection != "shipped" || v.Deadline.IsZero() {
+	if v, err := c.Ship(ctx, s.merchant, "E-1", 96*time.Hour); err != nil || v.Protection != "shipped" || v.Deadline.IsZero() {
 		t.Errorf("shipped: %+v %v", v, err)
 	}
 	_, err := c.Ship(ctx, s.merchant, "E-1", time.Minute)

@@ -47,8 +47,9 @@ func (a *api) tradeRoutes(r *router) {
 	})
 	add[splitTradeIn, jsonOut[splitDoneBody]](r, operation{
 		name: "split-trade", method: post, path: "/v1/trades/{merchant}/{out_trade_no}/splits", tag: tagTrades, summary: "Give shares of a paid trade to others",
-		text: "At most five receivers at once, customers or merchants. The money of all shares is set aside first, then each is paid; whatever interrupts that, the same " +
-			"request again pays what is not paid yet and nothing twice. With finish what is left belongs to the merchant, and nothing can be split any more.",
+		text: "At most five receivers at once, customers or merchants. The money of all shares is set aside first, then each is paid. A receiver who cannot take his share stops " +
+			"nobody else: if his account is closed, the share comes back at once; if it is blocked, payment is tried again by itself for seven days before it does. Whatever " +
+			"interrupts that, the same request again pays what is not paid yet and nothing twice, and says what has become of each share. With finish what is left belongs to the merchant, and nothing can be split any more.",
 		action: guard.MoveMoney, sellers: true, handle: a.atTill(postTradeSplit),
 	})
 }
@@ -468,6 +469,7 @@ type paidShareBody struct {
 	Amount int64  `json:"amount"`
 	Text   string `json:"text,omitempty"`
 	Paid   bool   `json:"paid"`
+	Back   bool   `json:"returned,omitempty" doc:"Its receiver could not take it: it has come back. Neither paid nor returned: it is tried again by itself"`
 }
 
 var (
@@ -523,7 +525,7 @@ func postTradeSplit(ctx context.Context, t *till) error {
 	}
 	body := splitDoneBody{Trade: tradeBodyOf(&v), OutRequestNo: done.Number, Shares: []paidShareBody{}}
 	for _, s := range done.Shares {
-		body.Shares = append(body.Shares, paidShareBody{s.To.String(), int64(s.Amount), s.Text, s.Paid})
+		body.Shares = append(body.Shares, paidShareBody{s.To.String(), int64(s.Amount), s.Text, s.Paid, s.Back})
 	}
 	return t.x.sendJSON(http.StatusOK, body)
 }
@@ -568,7 +570,7 @@ func appendTrade(b []byte, v *pay.Trade) []byte {
 		name  string
 		money holdfast.Amount
 	}{
-		{`,"fee":`, v.FeeTaken}, {`,"fee_returned":`, v.FeeBack}, {`,"refunded":`, v.Refunded}, {`,"shared":`, v.Shared}, {`,"held":`, v.Kept},
+		{`,"fee":`, v.FeeTaken}, {`,"fee_returned":`, v.FeeBack}, {`,"refunded":`, v.Refunded}, {`,"shared":`, v.Shared - v.ShareBack}, {`,"held":`, v.Kept},
 		{`,"released":`, v.Released},
 	} {
 		b = strconv.AppendInt(append(b, m.name...), int64(m.money), 10)

@@ -95,7 +95,7 @@ func (c *Cashier) AuditMerchant(ctx context.Context, o holdfast.Owner, asset hol
 	return c.compare(ctx, o, asset, want)
 }
 
-// sharesPaid takes the shares that have been paid off what is set aside.
+// sharesPaid takes the shares that have been paid, or have come back, off what is set aside.
 func (c *Cashier) sharesPaid(ctx context.Context, o holdfast.Owner, asset holdfast.Asset, want map[holdfast.Purpose]holdfast.Amount) error {
 	return c.each(ctx, o, kindSplit, func(r *holdfast.Record) error {
 		var v SplitAsk
@@ -148,7 +148,7 @@ func (c *Cashier) AuditCustomer(ctx context.Context, o holdfast.Owner, asset hol
 	err = c.each(ctx, o, kindReceipt, func(r *holdfast.Record) error {
 		var v Receipt
 		err := unpack(r.Key, r.Body, &v)
-		if err == nil && v.Asset == asset && v.Kind != ReceiptPaidFrozen && v.Kind != ReceiptNotPaid {
+		if err == nil && v.Asset == asset && v.Kind.moves() {
 			want[Wallet] += v.Amount
 		}
 		return err

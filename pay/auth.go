@@ -23,16 +23,18 @@ type Auth struct {
 	Amount     holdfast.Amount
 	Created    holdfast.Time
 	Until      holdfast.Time  // to authorise
-	Payer      holdfast.Owner // 0: nobody has authorised it
+	Payer      holdfast.Owner // who authorises it; 0: nobody yet. Another may take the place of one who has frozen nothing
 	App        string
 	Notify     string
 	Zone       string
+	Named      uint64 // how often a customer was named
 
 	// What follows is from the customer's record.
 
 	Status AuthStatus
 	Rest   holdfast.Amount // still frozen
 	Paid   holdfast.Amount // taken by trades
+	Ends   holdfast.Time   // then what is left is released; 0: nothing is frozen, or it was before there was an end
 }
 
 // AuthStatus is the state of an authorisation, as Alipay's merchants know it.
@@ -68,9 +70,11 @@ func (v *Auth) layout(c *coder) {
 	signed(c, &v.Created)
 	signed(c, &v.Until)
 	number(c, &v.Payer)
+	c.tail(func() bool { return v.Named != 0 }, func() { number(c, &v.Named) })
 }
 
-// freeze is the customer's record of an authorisation.
+// freeze is the customer's record of an authorisation. With no Amount nothing was frozen, and it says that nothing will be by the first Void namings:
+// another customer may have taken the place.
 type freeze struct {
 	Merchant   holdfast.Owner
 	OutOrderNo string
@@ -79,6 +83,8 @@ type freeze struct {
 	Rest       holdfast.Amount
 	Paid       holdfast.Amount
 	Last       uint64 // a hash of what took from it last
+	Until      holdfast.Time
+	Void       uint64
 }
 
 func (*freeze) kind() (byte, byte) { return 17, 1 }
@@ -91,7 +97,31 @@ func (v *freeze) layout(c *coder) {
 	signed(c, &v.Rest)
 	signed(c, &v.Paid)
 	number(c, &v.Last)
+	c.tail(func() bool { return v.Until != 0 || v.Void != 0 }, func() {
+		signed(c, &v.Until)
+		number(c, &v.Void)
+	})
 }
+
+// save adds the record to a transaction. As long as something is frozen it is due in the end.
+func (v *freeze) save(d *draft, key string, version uint64) {
+	var index []string
+	if at := v.due(); at != 0 {
+		index = []string{minute(dueIndex, at)}
+	}
+	d.put(key, version, v, index...)
+}
+
+// due is when what is left is released by itself; 0: never.
+func (v *freeze) due() holdfast.Time {
+	if v.Rest == 0 {
+		return 0
+	}
+	return v.Until
+}
+
+// of fills in what the customer's record says.
+func (v *Auth) of(f *freeze) { v.Status, v.Rest, v.Paid, v.Ends = f.status(), f.Rest, f.Paid, f.Until }
 
 func (v *freeze) status() AuthStatus {
 	switch {
@@ -222,28 +252,58 @@ func (c *Cashier) authorized(ctx context.Context, merchant holdfast.Owner, outOr
 	return Auth{}, why
 }
 
-// name writes down who authorises. Another customer may take the place of one who has frozen nothing.
+// name writes down who authorises. Another customer may take the place of one who has frozen nothing, and so may he himself afterwards.
 func (c *Cashier) name(ctx context.Context, merchant holdfast.Owner, outOrderNo string, payer holdfast.Owner, now holdfast.Time) (v Auth, err error) {
 	err = c.again(ctx, func() error {
 		var version uint64
-		if v, version, err = c.auth(ctx, merchant, outOrderNo); err != nil || v.Payer == payer {
+		if v, version, err = c.auth(ctx, merchant, outOrderNo); err != nil {
 			return err
 		}
-		switch {
-		case payer == merchant:
+		if payer == merchant {
 			return refuse(SellerIsBuyer, "payer")
-		case v.Payer != 0:
-			return refuse(AuthPayerDiffers, "payer")
-		case now >= v.Until:
+		}
+		if v.Payer != 0 {
+			if kept, err := c.place(ctx, &v, payer, now); kept || err != nil {
+				return err
+			}
+		}
+		if now >= v.Until {
 			return refuse(AuthStateWrong, "")
 		}
 		v.Payer = payer
+		v.Named++
 		d := draft{at: now}
 		d.put(keyOf(merchant, kindAuth, outOrderNo), version, &v)
 		return c.submit(ctx, &d)
 	})
 	return v, err
 }
+
+// place looks who has the place of the customer of an authorisation: kept says that it is payer's as it is. Otherwise it is free: who is named has frozen
+// nothing, and never will by this naming, because the key of the record that his freeze would write is taken. That record is in his own shard, and only then may
+// that of the merchant name somebody: of a freeze and a taking of its place one is first.
+func (c *Cashier) place(ctx context.Context, v *Auth, payer holdfast.Owner, now holdfast.Time) (kept bool, err error) {
+	var f freeze
+	key := keyOf(v.Payer, kindFreeze, v.AuthNo)
+	version, err := c.load(ctx, key, &f)
+	void := version > 0 && f.void(v)
+	switch {
+	case err != nil:
+		return false, err
+	case v.Payer == payer:
+		return !void, nil
+	case f.Amount > 0:
+		return false, refuse(AuthPayerDiffers, "payer")
+	case void || now >= v.Until:
+		return false, nil
+	}
+	d := draft{at: now}
+	d.put(key, version, &freeze{Merchant: v.Merchant, OutOrderNo: v.OutOrderNo, Asset: v.Asset, Void: v.Named})
+	return false, c.submit(ctx, &d)
+}
+
+// void reports that the customer who is named has lost his place.
+func (v *freeze) void(a *Auth) bool { return v.Amount == 0 && v.Void >= a.Named }
 
 func (c *Cashier) auth(ctx context.Context, merchant holdfast.Owner, outOrderNo string) (v Auth, version uint64, err error) {
 	if err := validNumber(outOrderNo, "out_order_no"); err != nil {
@@ -259,9 +319,14 @@ func (c *Cashier) freeze(ctx context.Context, v *Auth, s *shown, tried bool, now
 	var f freeze
 	key := keyOf(v.Payer, kindFreeze, v.AuthNo)
 	had, err := c.load(ctx, key, &f)
-	if err != nil || had > 0 {
-		v.Status, v.Rest, v.Paid = f.status(), f.Rest, f.Paid
+	switch {
+	case err != nil:
 		return err
+	case f.Amount > 0:
+		v.of(&f)
+		return nil
+	case had > 0 && f.void(v): // another customer was faster
+		return refuse(AuthPayerDiffers, "payer")
 	}
 	if now >= v.Until {
 		return refuse(AuthStateWrong, "")
@@ -269,7 +334,7 @@ func (c *Cashier) freeze(ctx context.Context, v *Auth, s *shown, tried bool, now
 	d := draft{at: now, code: moveFreeze, ref: refOf(key)}
 	from := account(v.Payer, Wallet, v.Asset)
 	if err := c.spending(ctx, &d, from, v.Amount, key); err != nil {
-		return c.unlessSince(ctx, key, 0, err)
+		return c.unlessSince(ctx, key, had, err)
 	}
 	if s != nil {
 		if tried {
@@ -279,12 +344,14 @@ func (c *Cashier) freeze(ctx context.Context, v *Auth, s *shown, tried bool, now
 		}
 		s.use(&d, v.OutOrderNo)
 	}
-	f = freeze{Merchant: v.Merchant, OutOrderNo: v.OutOrderNo, Asset: v.Asset, Amount: v.Amount, Rest: v.Amount}
-	d.put(key, 0, &f)
+	f = freeze{
+		Merchant: v.Merchant, OutOrderNo: v.OutOrderNo, Asset: v.Asset, Amount: v.Amount, Rest: v.Amount, Until: now + holdfast.Time(c.FreezeFor),
+	}
+	f.save(&d, key, had)
 	d.put(operationKey(v.Payer, v.AuthNo, v.Request), 0, &AuthOperation{Amount: v.Amount, At: now}, minute(dueIndex, now))
 	d.receipt(v.Payer, Receipt{Kind: ReceiptFrozen, Asset: v.Asset, Amount: -v.Amount, Other: v.Merchant, Number: v.OutOrderNo, Text: v.Title})
 	d.move(from, account(v.Payer, Frozen, v.Asset), v.Amount)
-	v.Status, v.Rest = f.status(), f.Rest
+	v.of(&f)
 	return c.submit(ctx, &d)
 }
 
@@ -344,8 +411,8 @@ func (c *Cashier) QueryAuth(ctx context.Context, merchant holdfast.Owner, outOrd
 		}
 		var f freeze
 		had, err := c.load(ctx, keyOf(v.Payer, kindFreeze, v.AuthNo), &f)
-		if err == nil && had > 0 {
-			v.Status, v.Rest, v.Paid = f.status(), f.Rest, f.Paid
+		if err == nil && had > 0 && f.Amount > 0 {
+			v.of(&f)
 		}
 		return err
 	})
@@ -415,20 +482,20 @@ func (c *Cashier) thawed(ctx context.Context, v *Auth, request string, amount ho
 	case had > 0 && (!all && op.Amount != amount || !op.Unfreeze):
 		return false, refuse(RequestDiffers, "")
 	case had > 0 || amount == 0:
-		v.Status, v.Rest, v.Paid = f.status(), f.Rest, f.Paid
+		v.of(&f)
 		return had > 0, nil
 	case amount > f.Rest:
 		return false, refuse(AuthTooMuch, "amount")
 	}
 	f.Rest -= amount
 	d := draft{at: now, code: moveUnfreeze, ref: refOf(key)}
-	d.put(key, version, &f)
+	f.save(&d, key, version)
 	d.put(opKey, 0, &AuthOperation{Unfreeze: true, Amount: amount, At: now, Remark: remark}, minute(dueIndex, now))
 	d.receipt(v.Payer, Receipt{
 		Kind: ReceiptUnfrozen, Asset: v.Asset, Amount: amount, Other: v.Merchant, Number: v.OutOrderNo, Text: v.Title,
 	}, request)
 	d.move(account(v.Payer, Frozen, v.Asset), account(v.Payer, Wallet, v.Asset), amount)
-	v.Status, v.Rest, v.Paid = f.status(), f.Rest, f.Paid
+	v.of(&f)
 	return true, c.submit(ctx, &d)
 }
 
@@ -460,7 +527,11 @@ func (c *Cashier) PayFrozen(ctx context.Context, ask TradeAsk, outOrderNo string
 // releaseRest releases all that is left of an authorisation when it is done, once for a trade. Others may take from it at the same time: what is
 // left is read and released in one transaction, so that none of them can make the amount wrong.
 func (c *Cashier) releaseRest(ctx context.Context, v *Auth, outTradeNo string, now holdfast.Time) error {
-	request := "~complete-" + outTradeNo // begins with a character that merchants cannot use
+	return c.releaseAll(ctx, v, "~complete-"+outTradeNo, now)
+}
+
+// releaseAll releases what is left under a number that begins with a character that merchants cannot use.
+func (c *Cashier) releaseAll(ctx context.Context, v *Auth, request string, now holdfast.Time) error {
 	done := false
 	err := c.again(ctx, func() (err error) {
 		done, err = c.thawed(ctx, v, request, 0, "", now)
@@ -492,8 +563,22 @@ func (p *payment) thaw(ctx context.Context, d *draft) error {
 	f.Rest -= v.Amount
 	f.Paid += v.Amount
 	f.Last = what
-	d.put(key, version, &f)
+	f.save(d, key, version)
 	return nil
+}
+
+// endFreeze releases what is left of an authorisation whose time is over, known by the key of the customer's record.
+func (c *Cashier) endFreeze(ctx context.Context, payer holdfast.Owner, authNo string, now holdfast.Time) error {
+	var f freeze
+	had, err := c.load(ctx, keyOf(payer, kindFreeze, authNo), &f)
+	if err != nil || had == 0 || f.due() == 0 || now < f.Until {
+		return settled(err)
+	}
+	v, _, err := c.auth(ctx, f.Merchant, f.OutOrderNo)
+	if err != nil {
+		return fmt.Errorf("authorisation of a frozen amount: %w", settled(err))
+	}
+	return c.releaseAll(ctx, &v, "~ended", now)
 }
 
 // tellFrozen is told for an operation that is due, known by the key of its record.

@@ -1,6 +1,7 @@
 package pay
 
 import (
+	"cmp"
 	"context"
 	"crypto/aes"
 	"crypto/cipher"
@@ -44,6 +45,12 @@ type Config struct {
 	Day *time.Location
 	// Zone finds the time zone of a merchant by its IANA name.
 	Zone func(name string) (*time.Location, error)
+	// ShipWithin is how long after the payment a merchant has to ship what is protected, or the buyer has his money back; 0: 15 days.
+	ShipWithin time.Duration
+	// FreezeFor is how long money stays frozen for a merchant, who may take it meanwhile; 0: 30 days.
+	FreezeFor time.Duration
+	// LeastProtection is the shortest time that a merchant may give a buyer to confirm or dispute after shipping; 0: 72 hours.
+	LeastProtection time.Duration
 	// Wait passes a moment after try number n (from 1) at records that a payment under way has written, or that others change all the time; all
 	// of them together a second or so. nil: no time passes.
 	Wait func(ctx context.Context, n int) error
@@ -73,6 +80,15 @@ func New(cfg Config) (*Cashier, error) {
 	}
 	if err := cfg.Bank.Check(); err != nil {
 		return nil, fmt.Errorf("pay: bank: %w", err)
+	}
+	cfg.ShipWithin = cmp.Or(cfg.ShipWithin, defaultShipWithin)
+	cfg.FreezeFor = cmp.Or(cfg.FreezeFor, defaultFreezeFor)
+	cfg.LeastProtection = cmp.Or(cfg.LeastProtection, defaultProtection)
+	switch {
+	case cfg.ShipWithin < MinEnd || cfg.ShipWithin > MaxEnd || cfg.FreezeFor < MinEnd || cfg.FreezeFor > MaxEnd:
+		return nil, fmt.Errorf("pay: ShipWithin and FreezeFor must be within %s and %s", long(MinEnd), long(MaxEnd))
+	case cfg.LeastProtection < MinProtection || cfg.LeastProtection > MaxProtection:
+		return nil, fmt.Errorf("pay: LeastProtection must be within %s and %s", long(MinProtection), long(MaxProtection))
 	}
 	block, err := aes.NewCipher(cfg.CodeKey)
 	if err != nil {

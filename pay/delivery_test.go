@@ -225,7 +225,7 @@ func TestTypesOfEvents(t *testing.T) {
 			t.Errorf("%v is %q, which is %v", k, k.Type(), got)
 		}
 	}
-	if _, ok := pay.KindOfType(""); ok || len(pay.EventKinds()) != 15 {
+	if _, ok := pay.KindOfType(""); ok || len(pay.EventKinds()) != 17 {
 		t.Error("there is a kind without a name")
 	}
 }

@@ -2,14 +2,15 @@ package pay
 
 import (
 	"context"
-	"errors"
+	"slices"
 	"strings"
+	"time"
 
 	"holdfast"
 )
 
-// Due is something that the time has come for: a trade whose time to pay is over, a buyer who has not confirmed, a merchant who has not been
-// told of a freeze.
+// Due is something that the time has come for: a trade whose time to pay is over, a merchant who has not shipped, a buyer who has not confirmed, shares
+// that are not paid, a freeze that has come to its end, a merchant who has not been told of one.
 type Due struct {
 	Key  string
 	kind string
@@ -41,30 +42,69 @@ func DueOf(r *holdfast.Record) (Due, bool) {
 	return Due{r.Key, kind, rest, o}, ok
 }
 
-// RunDue does what is due. What has been done meanwhile, or is not due any more, is no error.
+// RunDue does what is due. What has been done meanwhile, or is not due any more, is no error; a refusal of what still is is one.
 func (c *Cashier) RunDue(ctx context.Context, d Due, now holdfast.Time) (err error) {
 	switch d.kind {
 	case kindTrade:
-		v, err := c.Query(ctx, d.of, d.rest, now)
-		switch {
-		case err != nil:
-			return err
-		case v.Status == StatusWaiting && now >= v.Until:
-			_, err = c.Expire(ctx, d.of, d.rest, now)
-		case v.Protection == Shipped && now >= v.Deadline:
-			_, err = c.Lapse(ctx, EscrowAsk{Merchant: d.of, OutTradeNo: d.rest}, now)
+		if err = c.dueTrade(ctx, d.of, d.rest, now); refused(err) != "" {
+			var v Trade
+			return c.putOff(ctx, d.Key, &v, v.due, err, now)
 		}
-		return decided(err)
+		return err
 	case kindFrozen:
 		return c.tellFrozen(ctx, d.of, d.rest, now)
+	case kindFreeze:
+		if err = c.endFreeze(ctx, d.of, d.rest, now); refused(err) != "" {
+			var v freeze
+			return c.putOff(ctx, d.Key, &v, v.due, err, now)
+		}
+		return err
+	case kindSplit:
+		return c.dueSplit(ctx, d.of, d.rest, now)
 	}
 	return nil
 }
 
-// decided drops a refusal: somebody else was faster.
+// dueTrade ends the time of a trade.
+func (c *Cashier) dueTrade(ctx context.Context, merchant holdfast.Owner, outTradeNo string, now holdfast.Time) error {
+	v, err := c.Query(ctx, merchant, outTradeNo, now)
+	switch {
+	case err != nil:
+		return err
+	case v.Status == StatusWaiting && now >= v.Until:
+		_, err = c.Expire(ctx, merchant, outTradeNo, now)
+	case v.Protection == Shipped && now >= v.Deadline:
+		_, err = c.Lapse(ctx, EscrowAsk{Merchant: merchant, OutTradeNo: outTradeNo}, now)
+	case v.unshipped(now):
+		_, err = c.Unshipped(ctx, merchant, outTradeNo, now)
+	}
+	return decided(err)
+}
+
+// dueAgain is how long something waits that could not be ended although it was due.
+const dueAgain = holdfast.Time(24 * time.Hour)
+
+// putOff lists what has been due for a day or more, and was refused, once more in a day: whoever works through what is due looks back for some weeks
+// only, and an account may be blocked for longer. It returns the refusal.
+func (c *Cashier) putOff(ctx context.Context, key string, v document, due func() holdfast.Time, why error, now holdfast.Time) error {
+	version, err := c.load(ctx, key, v)
+	if at := due(); err != nil || at == 0 || now < at+dueAgain {
+		return why
+	}
+	d := draft{at: now}
+	d.put(key, version, v, minute(dueIndex, now+dueAgain))
+	if err := c.submit(ctx, &d); err != nil && err != errAgain {
+		return settled(err)
+	}
+	return why
+}
+
+// faster are the refusals of a trade that was due and that somebody else has ended meanwhile, or changed so that it is not due any more.
+var faster = []Code{TradePaid, TradeClosed, TradeFinished, TradeStatus, EscrowStatus, EscrowDisputed}
+
+// decided drops a refusal that says that somebody else was faster. Any other means that the trade stays as it is although its time has come.
 func decided(err error) error {
-	var r *Refusal
-	if errors.As(err, &r) {
+	if slices.Contains(faster, refused(err)) {
 		return nil
 	}
 	return err

@@ -128,6 +128,7 @@ const (
 	DeliveryUnknown    Code = "delivery-unknown"
 	LedgerRefused      Code = "ledger-refused"
 	TradeTokenConflict Code = "token-taken"
+	KeyRevoked         Code = "key-revoked"
 )
 
 // texts is the one table of what a person is told.
@@ -200,6 +201,7 @@ var texts = map[Code]string{
 	DeliveryUnknown:    "There is no such delivery: list them to see those there are.",
 	LedgerRefused:      "The ledger refused the transaction: tell the support, with the time and the numbers of the request.",
 	TradeTokenConflict: "The QR code to be made exists already: ask again, with fresh random bytes.",
+	KeyRevoked:         "The key that this request has made was revoked: ask for another one, with a fresh number.",
 }
 
 // Codes lists every code of a refusal.

@@ -17,10 +17,19 @@ type EscrowAsk struct {
 	decision holdfast.Amount // of Decide: what the merchant gets, and 1
 }
 
-// Bounds of the time that a buyer has to confirm.
+// Bounds of the times that a [Config] gives: of the one to ship, of a freeze, and of the least one to confirm. A buyer has at most MaxProtection.
 const (
-	minProtect = time.Hour
-	maxProtect = 90 * 24 * time.Hour
+	MinProtection = time.Hour
+	MaxProtection = 90 * 24 * time.Hour
+	MinEnd        = time.Hour
+	MaxEnd        = 365 * 24 * time.Hour
+)
+
+// What a [Config] means that says nothing.
+const (
+	defaultShipWithin = 15 * 24 * time.Hour
+	defaultFreezeFor  = 30 * 24 * time.Hour
+	defaultProtection = 72 * time.Hour
 )
 
 // protect does one step of a protected trade.
@@ -65,10 +74,39 @@ func (c *Cashier) protect(ctx context.Context, ask EscrowAsk, s step, now holdfa
 	return v, err
 }
 
+// long is a length of time for people.
+func long(d time.Duration) string {
+	switch {
+	case d%(24*time.Hour) == 0 && d > 48*time.Hour:
+		return fmt.Sprintf("%d days", d/(24*time.Hour))
+	case d%time.Hour == 0:
+		return fmt.Sprintf("%d hours", d/time.Hour)
+	}
+	return d.String()
+}
+
+// unshippedNumber is the request number of the refund of what nobody has shipped; merchants cannot use it, because of its first character.
+const unshippedNumber = "~unshipped"
+
+// unshipped reports that the time to ship is over, and nobody has shipped.
+func (v *Trade) unshipped(now holdfast.Time) bool {
+	return v.Protection == Held && v.Deadline != 0 && now >= v.Deadline
+}
+
+// Unshipped gives the buyer back what is held of a trade that the merchant has not shipped within his time; whoever works through what is due calls
+// it. To both sides it is a refund.
+func (c *Cashier) Unshipped(ctx context.Context, merchant holdfast.Owner, outTradeNo string, now holdfast.Time) (Trade, error) {
+	v, _, err := c.refund(ctx, RefundAsk{
+		Merchant: merchant, OutTradeNo: outTradeNo, Number: unshippedNumber, Reason: "not shipped in time", unshipped: true,
+	}, now)
+	return v, err
+}
+
 // Ship notes that the merchant has shipped. From then on the buyer has the time to confirm or dispute; when it is over he has confirmed.
 func (c *Cashier) Ship(ctx context.Context, ask EscrowAsk, within time.Duration, now holdfast.Time) (Trade, error) {
-	if within < minProtect || within > maxProtect {
-		return Trade{}, refuse(FieldInvalid, "within")
+	if within < c.LeastProtection || within > MaxProtection {
+		return Trade{}, &Refusal{Code: FieldInvalid, Field: "within", Text: fmt.Sprintf(
+			"The buyer has to have between %s and %s to confirm or to dispute: send a time that is.", long(c.LeastProtection), long(MaxProtection))}
 	}
 	if ask.By != ask.Merchant {
 		return Trade{}, refuse(FieldInvalid, "by")

@@ -57,12 +57,14 @@ const (
 	EventPaidOut
 	EventPayoutReturned
 	EventTransferred
+	EventShareBack   // a share that its receiver could not take: whose trade was split has it back
+	EventShareMissed // the same, for the merchant whom it was meant for
 	eventKinds
 )
 
 var eventNames = [eventKinds]string{
 	"", "paid", "closed", "refunded", "shipped", "released", "disputed", "split", "split-finished", "not-paid",
-	"frozen", "unfrozen", "settled", "paid-out", "payout-returned", "transferred",
+	"frozen", "unfrozen", "settled", "paid-out", "payout-returned", "transferred", "share-back", "share-missed",
 }
 
 // String names the kind.
@@ -76,6 +78,7 @@ func (k EventKind) String() string {
 var eventTypes = [eventKinds]string{
 	"", "trade.paid", "trade.closed", "refund.done", "escrow.shipped", "escrow.released", "escrow.disputed", "split.done", "split.finished",
 	"trade.not_paid", "authorisation.frozen", "authorisation.unfrozen", "settlement.done", "payout.paid", "payout.returned", "transfer.done",
+	"split.returned", "split.missed",
 }
 
 // Type is the name that merchants know the kind by, such as "trade.paid": what it is about, and what has become of it.
@@ -88,6 +91,10 @@ func (k EventKind) Type() string {
 
 // Public reports whether endpoints are told of the kind.
 func (k EventKind) Public() bool { return k.Type() != "" }
+
+// row reports whether an event of the kind is a row of the day that it is on. The others move none of the merchant's money, and he may be told of them when
+// the day is closed already: what a closed day says stays as it is.
+func (k EventKind) row() bool { return k != EventFrozen && k != EventUnfrozen && k != EventShareMissed }
 
 // EventKinds lists all kinds that endpoints are told of.
 func EventKinds() (list []EventKind) {

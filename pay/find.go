@@ -82,18 +82,36 @@ func (c *Cashier) FindAuthOperation(ctx context.Context, merchant holdfast.Owner
 	}
 }
 
-// HasSplit tells whether the money of a split has been set aside: what is missing of its shares is paid when it is asked for again.
-func (c *Cashier) HasSplit(ctx context.Context, merchant holdfast.Owner, request string) (bool, error) {
+// QuerySplit returns a split whose money has been set aside, with what has become of its shares; found is false when there is none of this number.
+func (c *Cashier) QuerySplit(ctx context.Context, merchant holdfast.Owner, request string) (ask SplitAsk, found bool, err error) {
 	if err := validNumber(request, "out_request_no"); err != nil {
-		return false, err
+		return ask, false, err
 	}
-	version, err := c.load(ctx, keyOf(merchant, kindSplit, request), &SplitAsk{})
-	return version > 0, settled(err)
+	version, err := c.load(ctx, keyOf(merchant, kindSplit, request), &ask)
+	if ask.Merchant, ask.Number = merchant, request; err != nil || version == 0 {
+		return ask, false, settled(err)
+	}
+	for i := range ask.Shares {
+		err := c.again(ctx, func() error {
+			_, err := c.ended(ctx, ask.shareKey(i), &ask.Shares[i])
+			return err
+		})
+		if err != nil {
+			return ask, true, err
+		}
+	}
+	return ask, true, nil
 }
 
-// QueryCancel is [Cashier.QueryRefund] for the refund that a cancel made, which has no number that a merchant could send.
+// QueryCancel is [Cashier.QueryRefund] for the refund that the platform made because of a cancel, or because the trade was not shipped in time: it has no
+// number that a merchant could send.
 func (c *Cashier) QueryCancel(ctx context.Context, merchant holdfast.Owner, outTradeNo string) (r Refund, found bool, err error) {
-	return c.refundOf(ctx, merchant, outTradeNo, cancelNumber)
+	for _, n := range []string{cancelNumber, unshippedNumber} {
+		if r, found, err = c.refundOf(ctx, merchant, outTradeNo, n); err != nil || found {
+			return r, found, err
+		}
+	}
+	return r, false, nil
 }
 
 // EachRow is [Cashier.Rows] for whoever may have enough before the end.

@@ -35,11 +35,19 @@ func (v *MerchantKey) layout(c *coder) {
 	signed(c, &v.Created)
 }
 
+// endedKey remembers that a key was revoked, so that the request that had made it does not make it again.
+type endedKey struct{ At holdfast.Time }
+
+func (*endedKey) kind() (byte, byte) { return 68, 1 }
+
+func (v *endedKey) layout(c *coder) { signed(c, &v.At) }
+
 // MerchantKeyPrefix begins every key of a merchant.
 const MerchantKeyPrefix = "hfm_"
 
 const (
 	kindKey         = "key"
+	kindEndedKey    = "endedkey"
 	keyOwnerDigits  = 16
 	keyNameLength   = 8 // 5 bytes in base 32
 	keySecretLength = 32
@@ -69,7 +77,7 @@ func keyName(id string) bool {
 }
 
 // IssueKey makes a key of a merchant, at most ten at a time. The text is what its user keeps: it is nowhere stored. The same bytes again are
-// the same key, as it was made.
+// the same key, as it was made; once it is revoked they are refused.
 func (c *Cashier) IssueKey(ctx context.Context, merchant holdfast.Owner, name string, random [KeyBytes]byte, now holdfast.Time) (v MerchantKey, secret string, err error) {
 	if err := validText(name, "name", 128); err != nil {
 		return v, "", err
@@ -92,10 +100,16 @@ func (c *Cashier) IssueKey(ctx context.Context, merchant holdfast.Owner, name st
 		case same >= 0:
 			v = had[same]
 			return nil
-		case len(had) >= maxKeys:
+		}
+		ended := keyOf(merchant, kindEndedKey, v.ID)
+		if was, err := c.load(ctx, ended, &endedKey{}); err != nil || was > 0 {
+			return first(err, refuse(KeyRevoked, "key"))
+		}
+		if len(had) >= maxKeys {
 			return refuse(TooMany, "keys")
 		}
 		d := draft{at: now}
+		d.need(ended, 0)
 		d.put(keyOf(merchant, kindKey, v.ID), 0, &v)
 		return c.submit(ctx, &d)
 	})
@@ -127,6 +141,7 @@ func (c *Cashier) RevokeKey(ctx context.Context, merchant holdfast.Owner, id str
 		}
 		d := draft{at: now}
 		d.Records = append(d.Records, holdfast.RecordChange{Key: key, Expect: version, Delete: true})
+		d.put(keyOf(merchant, kindEndedKey, id), 0, &endedKey{now})
 		return c.submit(ctx, &d)
 	})
 }

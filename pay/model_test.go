@@ -19,12 +19,21 @@ type twin struct {
 	wallet map[holdfast.Owner]holdfast.Amount
 	frozen map[holdfast.Owner]bool // by the ledger
 	auths  map[string]*twinAuth
+	splits []*twinSplit
+}
+
+// twinSplit is a split whose shares go to customers: P paid, B back, otherwise it waits.
+type twinSplit struct {
+	t      *twinTrade
+	ask    pay.SplitAsk
+	states []string
 }
 
 type twinTrade struct {
 	n                    int // of the merchant
 	amount, back, held   holdfast.Amount
 	released             holdfast.Amount // of what was held, for the merchant
+	given                holdfast.Amount // to others, or set aside for them
 	mode                 pay.Mode
 	state                string // W, S, C
 	payer                holdfast.Owner
@@ -53,9 +62,28 @@ func (m *twin) pays(o holdfast.Owner, amount holdfast.Amount) pay.Code {
 
 func (t *twinTrade) paid(o holdfast.Owner) {
 	t.state, t.payer = "S", o
-	if t.mode == pay.Protected {
+	switch t.mode {
+	case pay.Protected:
 		t.held, t.protection = t.amount, true
+	case pay.Split:
+		t.held = t.amount - feeOf(t.amount)
 	}
+}
+
+// feeOf is the fee of every trade here: 0.6 % and 1.
+func feeOf(amount holdfast.Amount) holdfast.Amount { return min((amount*60+5000)/10000+1, amount) }
+
+// withoutFee is what a refund takes of a trade beside the fee that goes back.
+func (t *twinTrade) withoutFee(amount holdfast.Amount) holdfast.Amount {
+	if t.mode != pay.Split {
+		return amount
+	}
+	return amount - feeOf(t.amount)*(t.back+amount)/t.amount + feeOf(t.amount)*t.back/t.amount
+}
+
+// others reports that a refund would take the merchant's own money, because others have had that of the trade: whether he has it is not the twin's to say.
+func (t *twinTrade) others(amount holdfast.Amount) bool {
+	return t.mode == pay.Split && t.state == "S" && t.withoutFee(amount) > t.held
 }
 
 func (m *twin) refunds(t *twinTrade, amount holdfast.Amount) pay.Code {
@@ -72,7 +100,7 @@ func (m *twin) refunds(t *twinTrade, amount holdfast.Amount) pay.Code {
 		return pay.PayeeBlocked
 	}
 	m.wallet[t.payer] += amount
-	t.held -= min(t.held, amount)
+	t.held -= min(t.held, t.withoutFee(amount))
 	if t.back += amount; t.back == t.amount {
 		t.state = "C"
 	}
@@ -140,7 +168,7 @@ func (r *run) disturb() {
 
 func newRun(t fataler, draw func(string, int) int) *run {
 	r := &run{world: newWorld(t), draw: draw}
-	r.twin = twin{map[string]*twinTrade{}, map[holdfast.Owner]holdfast.Amount{}, map[holdfast.Owner]bool{}, map[string]*twinAuth{}}
+	r.twin = twin{map[string]*twinTrade{}, map[holdfast.Owner]holdfast.Amount{}, map[holdfast.Owner]bool{}, map[string]*twinAuth{}, nil}
 	for _, o := range r.customers {
 		r.twin.wallet[o] = startMoney
 		r.must(r.cashier.SetLimits(r.ctx, o, cny, pay.Limits{Payment: paymentLimit}, r.tick()))
@@ -164,7 +192,7 @@ func (r *run) pick() (number string, t *twinTrade) {
 // step is one operation, and what the twin makes of it.
 func (r *run) step() {
 	number, t := r.pick()
-	op := r.draw("op", 17)
+	op := r.draw("op", 21)
 	if t == nil {
 		op = 0
 	}
@@ -189,6 +217,10 @@ func (r *run) step() {
 		r.authorize()
 	case 14:
 		r.code()
+	case 17, 18:
+		r.split(number, t)
+	case 19, 20:
+		r.goOn()
 	}
 	r.books.Deliver()
 	r.compare()
@@ -196,7 +228,7 @@ func (r *run) step() {
 
 func (r *run) create(paid bool) {
 	number := r.next("T")
-	t := &twinTrade{n: r.draw("merchant", 2), amount: r.amount(), mode: pay.Mode(r.draw("mode", 2)), state: "W"}
+	t := &twinTrade{n: r.draw("merchant", 2), amount: r.amount(), mode: pay.Mode(r.draw("mode", 3)), state: "W"}
 	ask, payer := r.offer(t.n, number, t.amount, t.mode), r.customer()
 	if !paid {
 		r.fully("", func() error { _, err := r.cashier.Create(r.ctx, ask, r.tick()); return err })
@@ -246,6 +278,9 @@ func (r *run) close(number string, t *twinTrade) {
 
 func (r *run) refund(number string, t *twinTrade) {
 	ask := pay.RefundAsk{Merchant: r.merchants[t.n], OutTradeNo: number, Number: r.next("R"), Amount: min(r.amount(), t.amount)}
+	if t.others(ask.Amount) {
+		return
+	}
 	want := r.twin.refunds(t, ask.Amount)
 	r.fully(want, func() error { _, _, err := r.cashier.Refund(r.ctx, ask, r.tick()); return err })
 	if want == "" && r.draw("twice", 2) == 0 {
@@ -255,6 +290,9 @@ func (r *run) refund(number string, t *twinTrade) {
 
 func (r *run) cancel(number string, t *twinTrade) {
 	want := pay.Code("")
+	if t.others(t.amount - t.back) {
+		return
+	}
 	if t.state == "S" {
 		want = r.twin.refunds(t, t.amount-t.back)
 	} else {
@@ -297,10 +335,78 @@ func (r *run) protect(number string, t *twinTrade, op int) {
 			want = pay.EscrowDisputed
 		}
 		ask.By = ask.Merchant
-		r.fully(want, func() error { _, err := r.cashier.Ship(r.ctx, ask, 24*time.Hour, r.tick()); return err })
+		r.fully(want, func() error { _, err := r.cashier.Ship(r.ctx, ask, 72*time.Hour, r.tick()); return err })
 	case op == 16:
 		r.release(t, ask)
 	}
+}
+
+// split gives shares to customers, of whom some are blocked.
+func (r *run) split(number string, t *twinTrade) {
+	if t.mode != pay.Split || t.state != "S" {
+		return
+	}
+	x := &twinSplit{t: t, ask: pay.SplitAsk{Merchant: r.merchants[t.n], OutTradeNo: number, Number: r.next("S")}}
+	var total holdfast.Amount
+	for range 1 + r.draw("shares", 3) {
+		s := pay.Share{To: r.customer(), Amount: 1 + holdfast.Amount(r.draw("share", int(t.amount)/2+1))}
+		total += s.Amount
+		x.ask.Shares = append(x.ask.Shares, s)
+	}
+	want := pay.Code("")
+	if total > t.held || total > t.amount-feeOf(t.amount)-t.given-(t.back-feeOf(t.amount)*t.back/t.amount) {
+		want = pay.SplitTooMuch
+	}
+	r.fully(want, func() error { _, _, err := r.cashier.Split(r.ctx, x.ask, r.tick()); return err })
+	if want != "" {
+		return
+	}
+	t.held, t.given = t.held-total, t.given+total
+	x.states = make([]string, len(x.ask.Shares))
+	r.twin.splits = append(r.twin.splits, x)
+	r.paidShares(x, false)
+}
+
+// paidShares is what becomes of the shares of a split that somebody goes on with; over: nobody waits any longer.
+func (r *run) paidShares(x *twinSplit, over bool) {
+	for i, s := range x.ask.Shares {
+		switch {
+		case x.states[i] != "":
+		case !r.twin.frozen[s.To]:
+			x.states[i] = "P"
+			r.twin.wallet[s.To] += s.Amount
+		case over:
+			x.states[i] = "B"
+			x.t.given -= s.Amount
+			if x.t.state == "S" {
+				x.t.held += s.Amount
+			}
+		}
+	}
+}
+
+// goOn is whoever works through what is due, or asks for the same split again.
+func (r *run) goOn() {
+	if len(r.twin.splits) == 0 {
+		return
+	}
+	x := r.twin.splits[r.draw("split", len(r.twin.splits))]
+	over := r.draw("over", 3) == 0
+	at := func() holdfast.Time { return r.tick() }
+	if over {
+		at = func() holdfast.Time { return r.tick() + holdfast.Time(8*24*time.Hour) }
+	}
+	r.fully("", func() error {
+		if over || r.draw("due", 2) == 0 {
+			if err := r.cashier.RunDue(r.ctx, dueOf(x.ask.Merchant, "split/"+x.ask.Number), at()); refusal(err) != pay.PayeeBlocked {
+				return err
+			}
+			return nil // a share waits
+		}
+		_, _, err := r.cashier.Split(r.ctx, x.ask, at())
+		return err
+	})
+	r.paidShares(x, over)
 }
 
 // release gives the merchant a part of what is held.
@@ -391,13 +497,18 @@ func (r *run) authorize() {
 	payer, number, amount := r.customer(), r.next("F"), r.amount()
 	ask := pay.AuthAsk{Merchant: r.merchants[0], OutOrderNo: number, Request: "1", Title: "room", Asset: cny, Amount: amount}
 	r.fully("", func() error { _, err := r.cashier.OpenAuth(r.ctx, ask, r.tick()); return err })
-	want := r.twin.pays(payer, amount)
-	r.fully(want, func() error {
-		_, err := r.cashier.Authorize(r.ctx, ask.Merchant, number, payer, "", r.tick())
-		return err
-	})
-	if want != "" {
-		return
+	freezes := func() pay.Code {
+		want := r.twin.pays(payer, amount)
+		r.fully(want, func() error {
+			_, err := r.cashier.Authorize(r.ctx, ask.Merchant, number, payer, "", r.tick())
+			return err
+		})
+		return want
+	}
+	for n := 0; freezes() != ""; n++ { // who cannot leaves the place to others
+		if payer = r.customer(); n == 2 {
+			return
+		}
 	}
 	r.twin.wallet[payer] -= amount
 	r.twin.auths[number] = &twinAuth{payer, amount}
@@ -425,11 +536,20 @@ func (r *run) compare() {
 	for number, t := range r.twin.trades {
 		v, err := r.cashier.Query(r.ctx, r.merchants[t.n], number, r.now)
 		r.must(err)
-		if twinStates[v.Status] != t.state || v.Refunded != t.back || v.Payer != t.payer || t.mode == pay.Protected && (v.Kept != t.held || v.Released != t.released) {
+		if twinStates[v.Status] != t.state || v.Refunded != t.back || v.Payer != t.payer || t.mode != pay.Plain && v.Kept != t.held || v.Released != t.released || v.Shared-v.ShareBack != t.given {
 			r.t.Fatalf("trade %s is %+v, the twin says %+v", number, v, *t)
 		}
 		if back := v.FeeTaken * v.Refunded / max(1, v.Amount); t.mode == pay.Plain && v.FeeBack != back {
 			r.t.Fatalf("of the fee of trade %s %d was given back, the twin says %d", number, v.FeeBack, back)
+		}
+	}
+	for _, x := range r.twin.splits {
+		got, _, err := r.cashier.QuerySplit(r.ctx, x.ask.Merchant, x.ask.Number)
+		r.must(err)
+		for i, s := range got.Shares {
+			if s.Paid != (x.states[i] == "P") || s.Back != (x.states[i] == "B") {
+				r.t.Fatalf("share %d of %s is %+v, the twin says %q", i, x.ask.Number, s, x.states[i])
+			}
 		}
 	}
 	for o, amount := range r.twin.wallet {

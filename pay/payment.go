@@ -106,6 +106,9 @@ func (p *payment) once(ctx context.Context) error {
 		return p.unlessSince(ctx, keyOf(v.Merchant, kindTrade, v.OutTradeNo), version, err)
 	}
 	e := v.take(&d, from)
+	if v.Protection == Held {
+		v.Deadline = p.now + holdfast.Time(p.ShipWithin)
+	}
 	v.save(&d, version)
 	if err := p.tell(&d, v.Merchant, v.Zone, e); err != nil {
 		return err

@@ -15,7 +15,8 @@ type RefundAsk struct {
 	Reason     string // at most 1,024 bytes
 	Clerk      string
 
-	whole bool // of a cancel: what is left when it is done
+	whole     bool // of a cancel: what is left when it is done
+	unshipped bool // what is held of a trade that nobody has shipped in time
 }
 
 // Refund is a part of a trade that has been given back.
@@ -62,7 +63,7 @@ func (c *Cashier) refund(ctx context.Context, ask RefundAsk, now holdfast.Time) 
 			return err
 		}
 		if had > 0 && !plantedRefundForgotten() {
-			if r.Amount != ask.Amount && !ask.whole {
+			if r.Amount != ask.Amount && !ask.whole && !ask.unshipped {
 				return refuse(RequestDiffers, "refund_amount")
 			}
 			r.Again = true
@@ -71,6 +72,11 @@ func (c *Cashier) refund(ctx context.Context, ask RefundAsk, now holdfast.Time) 
 		if ask.whole {
 			if ask.Amount = v.Amount - v.Refunded; v.Status == StatusClosed {
 				return nil // others have given back the last of it
+			}
+		}
+		if ask.unshipped {
+			if ask.Amount = v.Kept; !v.unshipped(now) {
+				return refuse(EscrowStatus, "")
 			}
 		}
 		d := draft{at: now, code: moveRefund, ref: refOf(keyOf(ask.Merchant, kindTrade, ask.OutTradeNo))}

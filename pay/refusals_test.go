@@ -211,6 +211,18 @@ var refusals = map[pay.Code]func(w *world) error{
 		w.must(err)
 		return only(w.cashier.Exchange(w.ctx, w.app(2), code, twice(2), w.now))
 	},
+	pay.KeyRevoked: func(w *world) error {
+		issue := func() (pay.MerchantKey, error) {
+			k, _, err := w.cashier.IssueKey(w.ctx, w.merchants[0], "till", [pay.KeyBytes]byte{7}, w.tick())
+			return k, err
+		}
+		k, err := issue()
+		w.must(err)
+		for range 2 {
+			w.must(w.cashier.RevokeKey(w.ctx, w.merchants[0], k.ID, w.tick()))
+		}
+		return only(issue())
+	},
 	pay.TokenUnknown: func(w *world) error { return only(w.cashier.Open(w.ctx, strings.Repeat("0", 31), w.now)) },
 	pay.TradeTokenConflict: func(w *world) error {
 		w.must(two(w.cashier.Precreate(w.ctx, w.offer(0, "N", 1, 0), [pay.TokenBytes]byte{1}, w.tick())))

@@ -167,12 +167,12 @@ func TestEscrow(t *testing.T) {
 	}
 	w.must(only(w.cashier.Release(w.ctx, merchant, 400, w.tick()))) // again
 	w.must(two(w.cashier.Refund(w.ctx, pay.RefundAsk{Merchant: w.merchants[0], OutTradeNo: "E", Number: "R", Amount: 100}, w.tick())))
-	v, err = w.cashier.Ship(w.ctx, merchant, 24*time.Hour, w.tick())
+	v, err = w.cashier.Ship(w.ctx, merchant, 72*time.Hour, w.tick())
 	if w.must(err); v.Protection != pay.Shipped {
 		t.Fatalf("%+v", v)
 	}
 	w.refused(pay.BuyerDiffers, only(w.cashier.Confirm(w.ctx, merchant, w.tick())))
-	w.now += holdfast.Time(25 * time.Hour)
+	w.now += holdfast.Time(73 * time.Hour)
 	due, err := w.cashier.ListDue(w.ctx, v.Deadline, "", 10)
 	if w.must(err); len(due) != 1 {
 		t.Fatalf("due: %+v", due)
@@ -226,6 +226,344 @@ func TestASplitGoesOn(t *testing.T) {
 		t.Errorf("the merchant has %d", got)
 	}
 	w.audit()
+}
+
+// told counts the events of a kind that a merchant has.
+func (w *world) told(n int, kind pay.EventKind) (count int) {
+	w.t.Helper()
+	list, err := w.cashier.Events(w.ctx, w.merchants[n], "", 100)
+	w.must(err)
+	for i := range list {
+		if list[i].Kind == kind {
+			count++
+		}
+	}
+	return count
+}
+
+// lastLine is the latest line of a customer's statement.
+func (w *world) lastLine(o holdfast.Owner) pay.Receipt {
+	w.t.Helper()
+	list, _, err := w.cashier.Statement(w.ctx, o, "", 1)
+	if w.must(err); len(list) != 1 {
+		w.t.Fatalf("%v has no statement", o)
+	}
+	return list[0]
+}
+
+// runDue does what is due by some time, as long as something is, and returns what it was refused with last.
+func (w *world) runDue(until holdfast.Time) (last error) {
+	w.t.Helper()
+	for ; w.now < until; w.now += 60e9 {
+		list, err := w.cashier.ListDue(w.ctx, w.now, "", 10)
+		w.must(err)
+		for _, d := range list {
+			if err := w.cashier.RunDue(w.ctx, d, w.tick()); err != nil {
+				last = err
+			}
+		}
+	}
+	return last
+}
+
+// hours passes the time, and says how long it is over.
+func (w *world) hours(n int) holdfast.Time { return w.now + holdfast.Time(n)*3600e9 }
+
+// TestABadReceiverStopsNobody: a receiver whose wallet is closed never has his share, a blocked one has it when he can take it, or not in the end; the
+// others have theirs at once. Whose trade it is has back what nobody could take, and both are told once.
+func TestABadReceiverStopsNobody(t *testing.T) {
+	for _, mode := range []pay.Mode{pay.Split, pay.Plain} {
+		w := newWorld(t)
+		w.plain("S", mode)
+		wallet := func(n int) holdfast.AccountID {
+			return holdfast.AccountID{Owner: w.customers[n], Purpose: pay.Wallet, Asset: cny}
+		}
+		earned, kept := w.money(w.merchants[0], pay.Settlement), w.money(w.merchants[0], pay.Royalty)
+		w.must(w.transferTo(w.customers[1], w.balance(w.customers[0]).Available))
+		w.books.Change(holdfast.CloseAccount, wallet(0))
+		w.books.Change(holdfast.FreezeAccount, wallet(2))
+		settlement := holdfast.AccountID{Owner: w.merchants[1], Purpose: pay.Settlement, Asset: cny}
+		w.books.Change(holdfast.FreezeAccount, settlement)
+		ask := pay.SplitAsk{Merchant: w.merchants[0], OutTradeNo: "S", Number: "1", Shares: []pay.Share{
+			{To: w.customers[0], Amount: 1}, {To: w.customers[2], Amount: 20}, {To: w.customers[1], Amount: 300}, {To: w.merchants[1], Amount: 25}, {To: w.merchants[1], Amount: 25},
+		}}
+		is := func(want string) {
+			t.Helper()
+			got, found, err := w.cashier.QuerySplit(w.ctx, w.merchants[0], "1")
+			w.must(err)
+			text := ""
+			for _, s := range got.Shares {
+				text += map[[2]bool]string{{true, false}: "p", {false, true}: "b"}[[2]bool{s.Paid, s.Back}] + " "
+			}
+			if text != want || !found {
+				t.Fatalf("mode %d: the shares are %q, want %q", mode, text, want)
+			}
+			w.audit()
+		}
+		for range 2 {
+			v, done, err := w.cashier.Split(w.ctx, ask, w.tick())
+			w.must(err)
+			if v.ShareBack != 1 || !done.Shares[0].Back || !done.Shares[2].Paid || done.Shares[1].Paid {
+				t.Fatalf("%+v %+v", v, done)
+			}
+			is("b  p   ")
+		}
+		if a, b := w.told(0, pay.EventSplit), w.told(0, pay.EventShareBack); a != 1 || b != 1 {
+			t.Errorf("the merchant was told %d times, and %d times of what came back", a, b)
+		}
+		if l := w.lastLine(w.customers[0]); l.Kind != pay.ReceiptShareMissed || l.Amount != 1 || l.Other != w.merchants[0] {
+			t.Errorf("the customer with the closed wallet is told %+v", l)
+		}
+		w.refused(pay.SellerBlocked, w.runDue(w.hours(1))) // the last of them
+		is("b  p   ")
+		w.books.Change(holdfast.ThawAccount, wallet(2))
+		w.refused(pay.SellerBlocked, w.runDue(w.hours(24)))
+		is("b p p   ")
+		if got := w.balance(w.customers[2]).Available; got != startMoney+20 {
+			t.Errorf("the receiver has %d", got)
+		}
+		_ = w.runDue(w.hours(7 * 24))
+		is("b p p b b ")
+		w.must(w.runDue(w.hours(48))) // nothing is due any more
+		if a, b := w.told(1, pay.EventShareMissed), w.told(0, pay.EventShareBack); a != 2 || b != 3 {
+			t.Errorf("the receiver was told %d times, and the merchant %d times", a, b)
+		}
+		w.must(two(w.cashier.Split(w.ctx, ask, w.tick())))
+		w.books.Change(holdfast.ThawAccount, settlement)
+		if mode == pay.Split {
+			kept -= 320
+		} else {
+			earned -= 320
+		}
+		if a, b := w.money(w.merchants[0], pay.Settlement), w.money(w.merchants[0], pay.Royalty); a != earned || b != kept {
+			t.Errorf("mode %d: the merchant has %d and %d, want %d and %d", mode, a, b, earned, kept)
+		}
+		w.must(w.split("2", 673, false, w.customers[1])) // what came back can be split again
+		w.audit()
+	}
+}
+
+// TestAShareOfAFinishedSplitComesBackToTheMerchant: of a trade whose split is finished nothing is kept any more.
+func TestAShareOfAFinishedSplitComesBackToTheMerchant(t *testing.T) {
+	w := newWorld(t)
+	w.plain("S", pay.Split)
+	wallet := holdfast.AccountID{Owner: w.customers[1], Purpose: pay.Wallet, Asset: cny}
+	w.books.Change(holdfast.FreezeAccount, wallet)
+	w.must(w.split("1", 100, true, w.customers[1]))
+	w.refused(pay.PayeeBlocked, w.runDue(w.hours(8*24)))
+	if a, b := w.money(w.merchants[0], pay.Settlement), w.money(w.merchants[0], pay.Royalty); a != 993 || b != 0 {
+		t.Errorf("the merchant has %d and %d", a, b)
+	}
+	w.audit()
+}
+
+// TestASplitIsFinishedByItself: whoever has asked for it is gone when the second share fails, and nobody asks again.
+func TestASplitIsFinishedByItself(t *testing.T) {
+	w := newWorld(t)
+	w.plain("S", pay.Split)
+	n := 0
+	w.books.Fault = func(*holdfast.Txn) paytest.Fault {
+		if n++; n == 3 {
+			return paytest.Gone
+		}
+		return paytest.NoFault
+	}
+	if err := w.split("1", 100, false, w.customers[1], w.merchants[1]); err == nil {
+		t.Fatal("done")
+	}
+	w.books.Fault = nil
+	w.must(w.runDue(w.hours(1)))
+	w.must(w.split("2", 100, false, w.merchants[1], w.merchants[1])) // two equal shares are two
+	if a, b := w.balance(w.customers[1]).Available, w.money(w.merchants[1], pay.Settlement); a != startMoney+100 || b != 300 {
+		t.Errorf("they have %d and %d", a, b)
+	}
+	w.audit()
+}
+
+// TestWhatNobodyShipsGoesBack: the buyer has his money when the time to ship is over, of which a part may have been released before; both are told.
+func TestWhatNobodyShipsGoesBack(t *testing.T) {
+	w := newWorld(t)
+	for _, released := range []holdfast.Amount{0, 400} {
+		number := fmt.Sprint("E", released)
+		w.plain(number, pay.Protected)
+		ask := pay.EscrowAsk{Merchant: w.merchants[0], OutTradeNo: number}
+		if released > 0 {
+			w.must(only(w.cashier.Release(w.ctx, ask, released, w.tick())))
+		}
+		v, err := w.cashier.Query(w.ctx, ask.Merchant, number, w.now)
+		if w.must(err); v.Deadline != v.Paid+holdfast.Time(15*24*time.Hour) {
+			t.Fatalf("to ship until %v", v.Deadline)
+		}
+		before, told := w.balance(w.customers[0]).Available, w.told(0, pay.EventRefunded)
+		w.must(w.runDue(v.Deadline - 60e9))
+		if got := w.balance(w.customers[0]).Available; got != before {
+			t.Fatalf("%d came back too early", got-before)
+		}
+		wallet := holdfast.AccountID{Owner: w.customers[0], Purpose: pay.Wallet, Asset: cny}
+		w.books.Change(holdfast.FreezeAccount, wallet)
+		w.refused(pay.PayeeBlocked, w.runDue(w.hours(1)))
+		w.now = w.hours(40 * 24) // nobody looks back so far
+		w.refused(pay.PayeeBlocked, w.cashier.RunDue(w.ctx, dueOf(ask.Merchant, "trade/"+number), w.tick()))
+		w.books.Change(holdfast.ThawAccount, wallet)
+		w.must(w.runDue(w.hours(25)))
+		w.must(only(w.cashier.Query(w.ctx, ask.Merchant, number, w.now)))
+		late := map[holdfast.Amount]pay.Code{0: pay.TradeClosed, 400: pay.EscrowStatus}[released]
+		w.refused(late, only(w.cashier.Ship(w.ctx, pay.EscrowAsk{Merchant: ask.Merchant, OutTradeNo: number, By: ask.Merchant}, 72*time.Hour, w.tick())))
+		v, err = w.cashier.Query(w.ctx, ask.Merchant, number, w.now)
+		if w.must(err); v.Protection != pay.Ended || v.Kept != 0 || v.Refunded != 1000-released || w.balance(w.customers[0]).Available != before+1000-released {
+			t.Errorf("%+v", v)
+		}
+		if l := w.lastLine(w.customers[0]); l.Kind != pay.ReceiptRefunded || l.Amount != 1000-released || w.told(0, pay.EventRefunded) != told+1 {
+			t.Errorf("the buyer is told %+v", l)
+		}
+		if r, found, err := w.cashier.QueryCancel(w.ctx, ask.Merchant, number); err != nil || !found || r.Amount != 1000-released {
+			t.Errorf("the refund is %+v %v %v", r, found, err)
+		}
+		w.audit()
+	}
+	// A trade that is shipped in time is not touched, nor is one that is disputed.
+	w.plain("S", pay.Protected)
+	w.plain("D", pay.Protected)
+	w.must(only(w.cashier.Ship(w.ctx, pay.EscrowAsk{Merchant: w.merchants[0], OutTradeNo: "S", By: w.merchants[0]}, 90*24*time.Hour, w.tick())))
+	w.must(only(w.cashier.Dispute(w.ctx, pay.EscrowAsk{Merchant: w.merchants[0], OutTradeNo: "D", By: w.customers[0]}, w.tick())))
+	w.must(w.runDue(w.hours(16 * 24)))
+	for _, number := range []string{"S", "D"} {
+		w.must(w.cashier.RunDue(w.ctx, dueOf(w.merchants[0], "trade/"+number), w.tick()))
+		if v, err := w.cashier.Query(w.ctx, w.merchants[0], number, w.now); err != nil || v.Kept != 1000 {
+			t.Errorf("%+v %v", v, err)
+		}
+	}
+}
+
+// dueOf is what is due by a record.
+func dueOf(o holdfast.Owner, rest string) pay.Due {
+	d, _ := pay.DueOf(&holdfast.Record{Key: holdfast.OwnedKey(o, rest)})
+	return d
+}
+
+// TestAFreezeEndsByItself: what the merchant has not taken after its time is the customer's again, and both are told.
+func TestAFreezeEndsByItself(t *testing.T) {
+	w := newWorld(t)
+	w.auth("F", 500)
+	w.must(only(w.cashier.PayFrozen(w.ctx, w.offer(0, "T1", 200, 0), "F", false, w.tick())))
+	v, err := w.cashier.QueryAuth(w.ctx, w.merchants[0], "F", w.now)
+	if w.must(err); v.Ends <= w.now+holdfast.Time(29*24*time.Hour) || v.Ends > w.now+holdfast.Time(30*24*time.Hour) {
+		t.Fatalf("it ends at %v", v.Ends)
+	}
+	w.must(w.runDue(v.Ends - 60e9))
+	if b := w.balance(w.customers[0]); b.Frozen != 300 {
+		t.Fatalf("%+v", b)
+	}
+	told := w.told(0, pay.EventUnfrozen)
+	wallet := holdfast.AccountID{Owner: w.customers[0], Purpose: pay.Wallet, Asset: cny}
+	w.books.Change(holdfast.FreezeAccount, wallet)
+	w.refused(pay.PayeeBlocked, w.runDue(w.hours(1)))
+	w.books.Change(holdfast.ThawAccount, wallet)
+	for range 2 {
+		w.must(w.cashier.RunDue(w.ctx, dueOf(w.customers[0], "freeze/"+v.AuthNo), w.tick()))
+	}
+	v, err = w.cashier.QueryAuth(w.ctx, w.merchants[0], "F", w.now)
+	if b := w.balance(w.customers[0]); err != nil || b.Frozen != 0 || b.Available != startMoney-200 || v.Status != pay.AuthFinish || w.told(0, pay.EventUnfrozen) != told+1 {
+		t.Errorf("%+v %+v %v", b, v, err)
+	}
+	if l := w.lastLine(w.customers[0]); l.Kind != pay.ReceiptUnfrozen || l.Amount != 300 {
+		t.Errorf("the customer is told %+v", l)
+	}
+	w.refused(pay.AuthTooMuch, only(w.cashier.PayFrozen(w.ctx, w.offer(0, "T2", 1, 0), "F", false, w.tick())))
+	w.audit()
+}
+
+// TestWhoFreezesNothingHoldsNoPlace: a customer without the money leaves the authorisation to others and to himself, of whom one freezes, and never two.
+func TestWhoFreezesNothingHoldsNoPlace(t *testing.T) {
+	w := newWorld(t)
+	w.must(w.transferTo(w.customers[1], startMoney))
+	ask := pay.AuthAsk{Merchant: w.merchants[0], OutOrderNo: "F", Request: "1", Asset: cny, Amount: startMoney + 1}
+	authorize := func(n int) error {
+		return only(w.cashier.Authorize(w.ctx, ask.Merchant, ask.OutOrderNo, w.customers[n], "", w.tick()))
+	}
+	give := func(from, to int, number string, amount holdfast.Amount) {
+		t.Helper()
+		w.must(only(w.cashier.Transfer(w.ctx, pay.TransferAsk{From: w.customers[from], To: w.customers[to], Number: number, Asset: cny, Amount: amount}, w.tick())))
+	}
+	w.must(only(w.cashier.OpenAuth(w.ctx, ask, w.tick())))
+	for _, n := range []int{0, 0, 2, 0, 2} {
+		w.refused(pay.BalanceNotEnough, authorize(n))
+	}
+	v, err := w.cashier.QueryAuth(w.ctx, ask.Merchant, "F", w.now)
+	if w.must(err); v.Status != pay.AuthInit || v.Rest+v.Paid != 0 {
+		t.Errorf("%+v", v)
+	}
+	// The first has got money, and comes again while another takes the place: behind the naming, the first is too late.
+	give(1, 0, "A", startMoney+1)
+	inside := false
+	w.books.Meanwhile = func(x *holdfast.Txn) {
+		if frozen := slices.ContainsFunc(x.Records, func(r holdfast.RecordChange) bool { return strings.Contains(r.Key, "/frozen/") }); frozen && !inside {
+			inside = true
+			w.refused(pay.BalanceNotEnough, authorize(2))
+		}
+	}
+	w.refused(pay.AuthPayerDiffers, authorize(0))
+	w.books.Meanwhile = nil
+	for range 2 {
+		w.must(authorize(0)) // and takes it back
+	}
+	give(1, 2, "B", 100)
+	w.refused(pay.AuthPayerDiffers, authorize(2))
+	v, err = w.cashier.QueryAuth(w.ctx, ask.Merchant, "F", w.now)
+	if w.must(err); v.Payer != w.customers[0] || v.Rest != startMoney+1 || w.balance(w.customers[2]).Frozen != 0 {
+		t.Errorf("%+v", v)
+	}
+	w.audit()
+	ask.OutOrderNo = "G"
+	w.must(only(w.cashier.OpenAuth(w.ctx, ask, w.tick())))
+	w.refused(pay.BalanceNotEnough, authorize(1))
+	w.now = w.hours(1)
+	w.refused(pay.AuthStateWrong, authorize(1))
+	w.refused(pay.AuthStateWrong, authorize(2))
+}
+
+// TestWhatIsDueSaysWhyItStays: a refusal that does not come of somebody else's being faster is told.
+func TestWhatIsDueSaysWhyItStays(t *testing.T) {
+	w := newWorld(t)
+	w.plain("E", pay.Protected)
+	v, err := w.cashier.Ship(w.ctx, w.escrowAsk(w.merchants[0]), 72*time.Hour, w.tick())
+	w.must(err)
+	w.now = v.Deadline
+	due := dueOf(w.merchants[0], "trade/E")
+	settlement := holdfast.AccountID{Owner: w.merchants[0], Purpose: pay.Settlement, Asset: cny}
+	w.books.Change(holdfast.FreezeAccount, settlement)
+	w.refused(pay.SellerBlocked, w.cashier.RunDue(w.ctx, due, w.tick()))
+	w.books.Change(holdfast.ThawAccount, settlement)
+	w.books.Meanwhile = func(*holdfast.Txn) {
+		w.books.Meanwhile = nil
+		w.must(only(w.cashier.Dispute(w.ctx, w.escrowAsk(w.customers[0]), w.now)))
+	}
+	w.must(w.cashier.RunDue(w.ctx, due, w.tick())) // the buyer was faster
+}
+
+// TestTheLeastProtection: a merchant cannot leave the buyer less time than the platform wants, and is told how much that is.
+func TestTheLeastProtection(t *testing.T) {
+	w := newWorld(t)
+	w.plain("E", pay.Protected)
+	ship := func(within time.Duration) error {
+		return only(w.cashier.Ship(w.ctx, w.escrowAsk(w.merchants[0]), within, w.tick()))
+	}
+	for _, within := range []time.Duration{0, time.Hour, 72*time.Hour - 1, 90*24*time.Hour + 1} {
+		err := ship(within)
+		if w.refused(pay.FieldInvalid, err); !strings.Contains(err.Error(), "between 3 days and 90 days") {
+			t.Errorf("%v: %v", within, err)
+		}
+	}
+	w.must(ship(72 * time.Hour))
+	for _, bad := range []func(*pay.Config){
+		func(c *pay.Config) { c.LeastProtection = time.Minute }, func(c *pay.Config) { c.ShipWithin = time.Minute },
+		func(c *pay.Config) { c.FreezeFor = 366 * 24 * time.Hour }, func(c *pay.Config) { c.LeastProtection = 91 * 24 * time.Hour },
+	} {
+		c := w.cashier.Config
+		if bad(&c); only(pay.New(c)) == nil {
+			t.Errorf("taken: %v %v %v", c.ShipWithin, c.FreezeFor, c.LeastProtection)
+		}
+	}
 }
 
 // TestAStrangerIsToldNothingOfAnEscrow: a step that was done before is answered to those who may do it.

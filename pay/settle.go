@@ -163,8 +163,7 @@ func (c *Cashier) closeDay(ctx context.Context, merchant holdfast.Owner, day str
 }
 
 // Rows calls use with every row of a merchant's statement in a stretch of time, in the order of time. One that is not decided yet is an error:
-// its payment was under way when the day was closed. What was frozen or released moves none of his money and is no row: he may be told of it
-// when the day is closed already, and what a closed day says stays as it is.
+// its payment was under way when the day was closed.
 func (c *Cashier) Rows(ctx context.Context, merchant holdfast.Owner, from, until holdfast.Time, use func(*Event)) error {
 	prefix := keyOf(merchant, kindEvent, "")
 	after, end := prefix+fmt.Sprintf("%016x", uint64(from)), prefix+fmt.Sprintf("%016x", uint64(until))
@@ -185,7 +184,7 @@ func (c *Cashier) Rows(ctx context.Context, merchant holdfast.Owner, from, until
 			if err != nil {
 				return err
 			}
-			if after = r.Key; e.Kind != EventFrozen && e.Kind != EventUnfrozen {
+			if after = r.Key; e.Kind.row() {
 				use(&e)
 			}
 		}

@@ -67,7 +67,7 @@ func documents() []document {
 		&Customer{}, &aliasOwner{}, &Usage{}, &Receipt{}, &usedCode{}, &Merchant{}, &App{}, &Shop{}, &Event{}, &Trade{}, &pointer{}, &Refund{},
 		&SplitAsk{}, &paidShare{}, &Order{}, &Auth{}, &freeze{}, &AuthOperation{}, &Settled{}, &closedDay{}, &carry{},
 		&storedAccount{}, &topRef{}, &Deposit{}, &seen{}, &Case{}, &Compared{}, &nextDay{},
-		&appKey{}, &Agreement{}, &Mandate{}, &Visit{}, &endpoints{}, &Delivery{}, &Mark{}, &MerchantKey{},
+		&appKey{}, &Agreement{}, &Mandate{}, &Visit{}, &endpoints{}, &Delivery{}, &Mark{}, &MerchantKey{}, &endedKey{},
 	}
 }
 

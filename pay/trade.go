@@ -32,13 +32,15 @@ type Trade struct {
 	FeeTaken holdfast.Amount // all in all
 	FeeBack  holdfast.Amount // of that, given back
 	Refunded holdfast.Amount // all in all
-	Shared   holdfast.Amount // given to others
+	Shared   holdfast.Amount // set aside for others, all in all
+
+	ShareBack holdfast.Amount // of that, what nobody could take: it has come back
 
 	// Kept is what the platform still holds: in escrow, or until the split is finished.
 	Kept       holdfast.Amount
 	Released   holdfast.Amount // what has left escrow for the merchant, fee included
 	Protection Protection
-	Deadline   holdfast.Time // of a shipped one: then the merchant gets the money
+	Deadline   holdfast.Time // of a shipped one: then the merchant gets the money. Of one that is held: until then he has to ship, or it goes back
 	SplitEnded bool
 	Decision   holdfast.Amount // of a dispute: what the merchant was given, and 1; 0: there was none
 }
@@ -91,6 +93,7 @@ func (v *Trade) layout(c *coder) {
 	number(c, &v.Protection)
 	flag(c, &v.SplitEnded)
 	signed(c, &v.Decision)
+	c.tail(func() bool { return v.ShareBack != 0 }, func() { signed(c, &v.ShareBack) })
 }
 
 func (v *TradeOffer) layout(c *coder) {
@@ -250,17 +253,25 @@ func (v *pointer) layout(c *coder) {
 // save adds a trade to a transaction, over the version that was read. A new one gets the record that finds it by its number.
 func (v *Trade) save(d *draft, version uint64) {
 	var index []string
-	switch {
-	case v.Status == StatusWaiting:
-		index = []string{minute(dueIndex, v.Until)}
-	case v.Protection == Shipped:
-		index = []string{minute(dueIndex, v.Deadline)}
+	if at := v.due(); at != 0 {
+		index = []string{minute(dueIndex, at)}
 	}
 	d.put(keyOf(v.Merchant, kindTrade, v.OutTradeNo), version, v, index...)
 	if version == 0 {
 		d.put(keyOf(v.Merchant, kindNo, v.TradeNo), 0, &pointer{OutTradeNo: v.OutTradeNo})
 	}
 	d.ref = refOf(keyOf(v.Merchant, kindTrade, v.OutTradeNo))
+}
+
+// due is when something is to be done about the trade by itself; 0: never.
+func (v *Trade) due() holdfast.Time {
+	switch {
+	case v.Status == StatusWaiting:
+		return v.Until
+	case v.Protection == Shipped || v.Protection == Held:
+		return v.Deadline
+	}
+	return 0
 }
 
 // event is one about the trade, as it is now.

@@ -160,6 +160,9 @@ func (h *Host) now() holdfast.Time {
 	return h.clock.Now(h.config.Wall(), time.Since(h.epoch))
 }
 
+// Time is the time that this site believes: that of its own clock, unless it is far ahead of those of the others.
+func (h *Host) Time() holdfast.Time { return h.now() }
+
 // unsure reports that nobody knows yet whether this site's clock can be believed.
 func (h *Host) unsure() bool {
 	if h.sure.Load() || len(h.peers()) < 2 {

@@ -33,6 +33,8 @@ type market struct {
 	gifts   []gift
 	drawn   []pay.TopUpAsk
 	frozen  []pay.AuthAsk
+	splits  []*pay.SplitAsk
+	shares  map[string][]pay.Share // what was said of them, by number of the split
 	barred  map[holdfast.Owner]bool // frozen, or about to be
 	days    map[string]*dayPaid
 	legal   map[string]*pay.Trade // as last seen in the logs, by key
@@ -55,7 +57,7 @@ type MarketStats struct {
 	Paid, Repaid, Cancelled, Closed                       int // acknowledged deals
 	Escrows, Disputes, Splits, Frozen, Sent, Drawn, Shown int
 	CodesTwice, CodesRefused, Settled, Judged, NeverDone  int
-	Barred                                                int
+	Barred, GoneOn, ShareBack                             int
 }
 
 // sale is a trade, and what everybody must see of it by now.
@@ -106,7 +108,7 @@ var yuan = assets[0]
 func newMarket(f *fleet) *market {
 	m := &market{
 		f: f, owners: map[uint32]holdfast.Owner{}, days: map[string]*dayPaid{}, legal: map[string]*pay.Trade{},
-		barred: map[holdfast.Owner]bool{},
+		barred: map[holdfast.Owner]bool{}, shares: map[string][]pay.Share{},
 		secret: [pay.SecretBytes]byte{1, 2, 3},
 	}
 	m.bank = m.owner(0)

@@ -86,7 +86,12 @@ func (p *patron) draw() []*deal {
 	case n < 76:
 		return one(p.recent(of(pay.Protected)), p.protect)
 	case n < 81:
-		return one(p.recent(of(pay.Split)), p.split)
+		if rng.IntN(3) == 0 {
+			if d := p.goOn(); d != nil {
+				return []*deal{d}
+			}
+		}
+		return one(p.recent(func(s *sale) bool { return paid(s) && s.mode != pay.Protected }), p.split)
 	case n < 86:
 		return []*deal{p.transfer()}
 	case n < 89:
@@ -95,7 +100,7 @@ func (p *patron) draw() []*deal {
 		return []*deal{p.freeze()}
 	case n < 96:
 		return one(p.recent(anySale), p.query)
-	case n < 97:
+	case n < 98:
 		return []*deal{p.bar(p.buyer())}
 	}
 	s := &p.stalls[rng.IntN(len(p.stalls))]
@@ -264,7 +269,7 @@ func (p *patron) protect(s *sale) *deal {
 	case 0:
 		ask.By = ask.Merchant
 		d.what = s.no + " is shipped"
-		d.do = func(t *till) error { _, err := t.Ship(t.ctx, ask, 24*time.Hour, t.now); return err }
+		d.do = func(t *till) error { _, err := t.Ship(t.ctx, ask, 72*time.Hour, t.now); return err }
 	case 1, 2:
 		d.what = s.no + " has been received"
 		d.do = func(t *till) error { _, err := t.Confirm(t.ctx, ask, t.now); return err }
@@ -287,32 +292,84 @@ func (p *patron) protect(s *sale) *deal {
 
 func (p *patron) split(s *sale) *deal {
 	ask := pay.SplitAsk{Merchant: s.stall.owner, OutTradeNo: s.no, Number: p.number("S"), Finish: p.f.e.chance(0.3)}
-	for _, to := range []holdfast.Owner{p.buyer(), p.stalls[0].owner} {
+	to := p.buyer()
+	for _, o := range p.buyers { // rather one who cannot take it
+		if p.barred[o] && p.f.e.chance(0.7) {
+			to = o
+		}
+	}
+	for _, to := range []holdfast.Owner{to, p.stalls[0].owner} {
 		if to != ask.Merchant && p.f.e.chance(0.8) {
 			ask.Shares = append(ask.Shares, pay.Share{To: to, Amount: 1 + s.amount/10})
 		}
 	}
 	ask.Finish = ask.Finish || len(ask.Shares) == 0
 	s.shares[ask.Number] = &ask
+	p.splits = append(p.splits, &ask)
 	return &deal{
 		what: fmt.Sprintf("%s is split among %d others", s.no, len(ask.Shares)),
-		do:   func(t *till) error { _, _, err := t.Split(t.ctx, ask, t.now); return err },
-		told: func() { p.market.stats.Splits++ },
-		missing: func(c *pay.Cashier) string {
-			return unless(p.shared(c, &ask) == len(ask.Shares), "a share")
+		do: func(t *till) error {
+			_, done, err := t.Split(t.ctx, ask, t.now)
+			if err == nil {
+				p.heardOf(&done)
+			}
+			return err
 		},
+		told:    func() { p.market.stats.Splits++ },
+		missing: func(c *pay.Cashier) string { return p.lost(c, &ask) },
 	}
 }
 
-// shared counts the shares of a split that have been paid.
-func (m *market) shared(c *pay.Cashier, ask *pay.SplitAsk) (n int) {
-	for i := range ask.Shares {
-		key := holdfast.OwnedKey(ask.Merchant, fmt.Sprintf("share/%s/%d", ask.Number, i))
-		if _, found, err := c.Books.Record(background, key); found && err == nil {
-			n++
+// heardOf notes what an answer says of the shares of a split: what is paid stays paid, and what has come back stays where it is.
+func (m *market) heardOf(done *pay.SplitAsk) {
+	had := m.shares[done.Number]
+	if had == nil {
+		had = make([]pay.Share, len(done.Shares))
+		m.shares[done.Number] = had
+	}
+	for i, s := range done.Shares {
+		if s.Paid && had[i].Back || s.Back && had[i].Paid {
+			m.fail("share", "share %d of %s is said to be paid and to have come back", i, done.Number)
+		}
+		had[i].Paid, had[i].Back = had[i].Paid || s.Paid, had[i].Back || s.Back
+	}
+}
+
+// lost says what of a split that was answered done is not in the books. A share whose receiver could not take it waits, as long as the split is due.
+func (m *market) lost(c *pay.Cashier, ask *pay.SplitAsk) string {
+	done, found, err := c.QuerySplit(background, ask.Merchant, ask.Number)
+	if err != nil || !found || len(done.Shares) != len(ask.Shares) {
+		return "the split"
+	}
+	m.heardOf(&done)
+	r, _, err := c.Books.Record(background, holdfast.OwnedKey(ask.Merchant, "split/"+ask.Number))
+	due := err == nil && len(r.Index) == 1
+	for i, s := range done.Shares {
+		if had := m.shares[ask.Number][i]; had.Paid != s.Paid || had.Back != s.Back || !s.Paid && !s.Back && !due {
+			return "a share"
 		}
 	}
-	return n
+	return ""
+}
+
+// goOn is whoever works through what is due: he comes to a split some time after it. In the end, when that time is over, what nobody could take comes
+// back.
+func (p *patron) goOn() *deal {
+	if len(p.splits) == 0 {
+		return nil
+	}
+	from := max(0, len(p.splits)-6)
+	ask := p.splits[from+p.f.e.rng.IntN(len(p.splits)-from)]
+	later := holdfast.Time(0)
+	if p.f.e.chance(0.3) {
+		later = holdfast.Time(8 * 24 * time.Hour)
+	}
+	due, _ := pay.DueOf(&holdfast.Record{Key: holdfast.OwnedKey(ask.Merchant, "split/"+ask.Number)})
+	return &deal{
+		what: fmt.Sprintf("the split %s goes on", ask.Number),
+		do:   func(t *till) error { return t.RunDue(t.ctx, due, t.now+later) },
+		told: func() { p.market.stats.GoneOn++ },
+	}
 }
 
 func (p *patron) transfer() *deal {

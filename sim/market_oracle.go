@@ -139,9 +139,10 @@ func illegal(was, is *pay.Trade) string {
 		return "who has paid does not fit the state"
 	case was.Amount != is.Amount || was.Mode != is.Mode:
 		return "the offer has changed"
-	case is.Refunded < was.Refunded || is.FeeTaken < was.FeeTaken || is.FeeBack < was.FeeBack || is.Released < was.Released || is.Shared < was.Shared:
+	case is.Refunded < was.Refunded || is.FeeTaken < was.FeeTaken || is.FeeBack < was.FeeBack || is.Released < was.Released || is.Shared < was.Shared ||
+		is.ShareBack < was.ShareBack:
 		return "something has been taken back"
-	case is.Refunded > is.Amount || is.FeeBack > is.FeeTaken || is.Kept < 0 || is.Kept > is.Amount:
+	case is.Refunded > is.Amount || is.FeeBack > is.FeeTaken || is.ShareBack > is.Shared || is.Kept < 0 || is.Kept > is.Amount:
 		return "the amounts do not fit"
 	case is.Payer != 0 && (is.Status == pay.StatusClosed) != (is.Refunded == is.Amount):
 		return "what is refunded does not fit the state"
@@ -276,10 +277,16 @@ func (m *market) recount(c *pay.Cashier, o holdfast.Owner, i int) {
 }
 
 func (m *market) sharesOf(c *pay.Cashier, ask *pay.SplitAsk, o holdfast.Owner) (sum holdfast.Amount) {
-	for i, s := range ask.Shares {
-		key := holdfast.OwnedKey(ask.Merchant, fmt.Sprintf("share/%s/%d", ask.Number, i))
-		if _, found, err := c.Books.Record(background, key); s.To == o && found && err == nil {
+	done, _, err := c.QuerySplit(background, ask.Merchant, ask.Number)
+	if err != nil {
+		m.fail("market", "the split %s: %v", ask.Number, err)
+	}
+	for _, s := range done.Shares {
+		if s.To == o && s.Paid {
 			sum += s.Amount
+		}
+		if s.To == o && s.Back {
+			m.stats.ShareBack++
 		}
 	}
 	return sum

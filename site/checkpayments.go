@@ -23,6 +23,12 @@ func (c *Config) checkPayments(k *checker) {
 	k.that(err == nil && p.Zone != "" && p.Zone != "Local", "payments.zone", "%q is no time zone: write its IANA name, for example Asia/Shanghai", p.Zone)
 	k.that(p.TimestampWindow >= Duration(time.Minute) && p.TimestampWindow <= Duration(48*time.Hour), "payments.timestamp_window",
 		"%s is not within 1m-48h", p.TimestampWindow)
+	within := func(d Duration, most time.Duration, field, text string) {
+		k.that(d.Std() >= time.Hour && d.Std() <= most, "payments."+field, "%s is not within %s", d, text)
+	}
+	within(p.ShipWithin, 365*24*time.Hour, "ship_within", "1h-8760h (a year)")
+	within(p.FreezeFor, 365*24*time.Hour, "freeze_for", "1h-8760h (a year)")
+	within(p.LeastProtection, 90*24*time.Hour, "least_protection", "1h-2160h (90 days)")
 	for i, n := range p.NotifyNetworks {
 		_, err := netip.ParsePrefix(n)
 		k.that(err == nil, fmt.Sprintf("payments.notify_networks[%d]", i), "%q is no network: write for example 10.20.0.0/16", n)

@@ -223,6 +223,17 @@ type Payments struct {
 	// containers send UTC.
 	TimestampWindow Duration `toml:"timestamp_window"`
 
+	// How long after the payment a merchant has to ship what is under the platform's protection, 1 hour to 365 days, the same at every site. Then the
+	// buyer has his money back.
+	ShipWithin Duration `toml:"ship_within"`
+
+	// How long money stays frozen for a merchant, who may take it meanwhile, 1 hour to 365 days, the same at every site. Then what is left is
+	// the customer's again.
+	FreezeFor Duration `toml:"freeze_for"`
+
+	// The shortest time that a merchant may give a buyer to confirm or dispute after shipping, 1 hour to 90 days, the same at every site.
+	LeastProtection Duration `toml:"least_protection"`
+
 	// Whether notices and events may be posted to http addresses in the open internet as well: they are signed, but everybody on the
 	// way can read them.
 	NotifyPlain bool `toml:"notify_plain"`
@@ -343,7 +354,10 @@ func Default() Config {
 		Limits:   Limits{Pending: 1 << 18, ForwardBytes: 64 << 20, ForwardCalls: 8},
 		Store:    Store{CacheBytes: 256 << 20, ReserveBytes: 512 << 20},
 		Process:  Process{Nice: -10},
-		Payments: Payments{Zone: "Asia/Shanghai", TimestampWindow: Duration(24 * time.Hour)},
+		Payments: Payments{
+			Zone: "Asia/Shanghai", TimestampWindow: Duration(24 * time.Hour),
+			ShipWithin: Duration(15 * 24 * time.Hour), FreezeFor: Duration(30 * 24 * time.Hour), LeastProtection: Duration(72 * time.Hour),
+		},
 		Log:      Log{Level: "info", Format: "text"},
 	}
 }

@@ -30,6 +30,8 @@ type Options struct {
 	OnCheckpoint func(shard.CheckpointMade)
 	// OnWrite hears how long each write took, on the goroutine that writes: as long as it runs, the write is not done. nil: nobody.
 	OnWrite func(took time.Duration, bytes int)
+	// Wall is the clock of this machine, for tests; nil: it is.
+	Wall func() holdfast.Time
 	// Machine, Replica and Care are limits of the replicas, for benches and tests that need others than a site has.
 	Machine shard.MachineConfig
 	Replica shard.ReplicaConfig

@@ -140,7 +140,7 @@ func (s *Site) makeHost(context.Context) (err error) {
 		Call: func(ctx context.Context, to holdfast.SiteID, method string, payload []byte) ([]byte, error) {
 			return s.link.Call(ctx, to, method, payload)
 		},
-		OnApplied: s.changed,
+		OnApplied: s.changed, Wall: s.opts.Wall,
 		OnHeard:   func(from holdfast.SiteID, left time.Time) { s.watch.confirmed(from, left) },
 		OnWell:    func(bool) { s.watch.tell() },
 		OnFatal:   s.die, OnEvent: s.hostEvent, OnCheckpoint: s.checkpointMade, Logger: s.log, Machine: s.opts.Machine, Replica: s.opts.Replica, Care: s.opts.Care,

@@ -43,7 +43,8 @@ type payments struct {
 	stopped sync.WaitGroup
 }
 
-// newPayments makes the parts, or nil without [payments] keys. now is the clock of all of them. Nothing is started.
+// newPayments makes the parts, or nil without [payments] keys. now is the clock of all of them: the time that the site believes, so that one whose clock is
+// far ahead closes no merchant's day early. Nothing is started.
 func newPayments(cfg *site.Config, s *site.Site, log *slog.Logger, now func() time.Time) (*payments, error) {
 	if cfg.Payments.Keys == "" {
 		return nil, nil
@@ -130,6 +131,7 @@ func newCashier(cfg *site.Config, s *site.Site, keys *paymentKeys, told func(*pa
 	return pay.New(pay.Config{
 		Books: s.Books(), AliasKey: keys.alias, CodeKey: keys.seal, Bank: platformOwner(), OwnerOf: site.OwnerOf, Day: day,
 		Zone: zones(), Wait: waitForPending, Codes: pay.NewCodeTries(maphash.MakeSeed()), Told: told,
+		ShipWithin: cfg.Payments.ShipWithin.Std(), FreezeFor: cfg.Payments.FreezeFor.Std(), LeastProtection: cfg.Payments.LeastProtection.Std(),
 	})
 }
 

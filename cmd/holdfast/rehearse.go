@@ -107,16 +107,17 @@ func (r *rehearsal) over(h http.Handler) http.Handler {
 	})
 }
 
-// time is what payments of people take the time to be.
-func (r *rehearsal) time() time.Time {
-	now := time.Now()
+// ahead is a clock of payments of people: that of the site, and as far ahead of it as the file says.
+func (r *rehearsal) ahead(clock func() time.Time) func() time.Time {
 	if r == nil {
-		return now
+		return clock
 	}
-	a := r.clock.Load()
-	if a == nil || now.Sub(a.at) > clockFor {
-		a = &aheadness{r.now().ClockAhead.Std(), now}
-		r.clock.Store(a)
+	return func() time.Time {
+		now, a := time.Now(), r.clock.Load()
+		if a == nil || now.Sub(a.at) > clockFor {
+			a = &aheadness{r.now().ClockAhead.Std(), now}
+			r.clock.Store(a)
+		}
+		return clock().Add(a.by)
 	}
-	return now.Add(a.by)
 }

@@ -369,7 +369,7 @@ func (s *server) make() (err error) {
 	if err != nil {
 		return err
 	}
-	if s.payments, err = newPayments(&s.cfg, s.site, s.log, s.trouble.time); err != nil {
+	if s.payments, err = newPayments(&s.cfg, s.site, s.log, s.trouble.ahead(s.site.Time)); err != nil {
 		return err
 	}
 	options := httpapi.Options{
