@@ -118,6 +118,49 @@ func (r *Resolver) Room() int { return r.config.Window - len(r.orders) }
 // Known is how many orders the resolver knows.
 func (r *Resolver) Known() int { return len(r.orders) }
 
+// Standing is how the orders of a bank are doing, all together.
+type Standing struct {
+	Waiting  int           // that the bank is to take, and has not taken as far as is known
+	Accepted int           // that it has accepted and not settled
+	Unknown  int           // of those that wait, how many have been sent: the bank may have done them
+	Oldest   string        // the smallest key of the unknown ones: of the one that was made first
+	Doubtful int           // that the bank has contradicted itself about: people have to look at them
+	Down     bool          // the last question to the bank came to nothing, or the last ones did
+	Since    holdfast.Time // since when, if Down
+}
+
+// Standing counts the orders that the resolver knows.
+func (r *Resolver) Standing() (s Standing) {
+	s.Waiting, s.Accepted, s.Down = r.fresh, r.taken, r.gate.silent > 0
+	if s.Down {
+		s.Since = r.gate.first
+	}
+	for _, it := range r.orders {
+		switch o := &it.order; {
+		case o.Doubtful:
+			s.Doubtful++
+		case o.Sent != 0 && !o.Accepted:
+			if s.Unknown++; s.Oldest == "" || o.Key < s.Oldest {
+				s.Oldest = o.Key
+			}
+		}
+	}
+	return s
+}
+
+// Remember has the resolver begin with what another one has learnt that did this work before: how many orders a second the bank takes, 0 if that is
+// not known, and since when it has not answered, 0 if it does. What it learns itself soon counts for more.
+func (r *Resolver) Remember(now holdfast.Time, rate float64, since holdfast.Time) {
+	r.meter = meter{orders: rate * meterLeast, seconds: meterLeast, last: now}
+	if rate <= 0 {
+		r.meter = meter{last: now}
+	}
+	r.sure = r.meter
+	if since != 0 {
+		r.gate.silent, r.gate.first = 1, since
+	}
+}
+
 // Ahead is how many orders that the bank is to take come before the one with this key. Recalled ones and those that people have to look at are not
 // sent any more, and keep nobody waiting.
 func (r *Resolver) Ahead(key string) (n int) {

@@ -498,3 +498,45 @@ func TestRestsAreNotMeasured(t *testing.T) {
 		t.Errorf("after minutes in which an order rested: %+v", e)
 	}
 }
+
+// TestRemember: a resolver that takes over tells what was known before, and soon what it has seen itself.
+func TestRemember(t *testing.T) {
+	h := newHand(t, Config{})
+	h.r.Remember(h.now, 0, 0)
+	if e := h.r.Estimate(h.now, 9); e.Known || e.Down {
+		t.Errorf("of nothing: %+v", e)
+	}
+	since := h.now - 60*second
+	h.r.Remember(h.now, 10, since)
+	if e := h.r.Estimate(h.now, 99); !e.Known || !e.Down || e.Since != since || e.Soonest.Round(time.Second) != 10*time.Second || e.Likely.Round(time.Second) != 70*time.Second {
+		t.Errorf("remembered: %+v", e)
+	}
+	h.r.heard(h.now, &item{}, true)
+	for range 1000 {
+		h.now += second / 10
+		h.r.meter.advance(h.now, true)
+	}
+	if e := h.r.Estimate(h.now, 99); e.Down || e.Rate > 1 {
+		t.Errorf("after a hundred seconds in which the bank took nothing: %+v", e)
+	}
+}
+
+// TestStanding counts orders by how they are doing.
+func TestStanding(t *testing.T) {
+	h := newHand(t, Config{})
+	for i, o := range []Order{{}, {Accepted: true}, {Doubtful: true}, {}, {Recalled: true}} {
+		o.ID, o.Key, o.Version = fmt.Sprint("HF", i), fmt.Sprintf("%016x-x", 7-i), 1
+		if i > 0 {
+			o.Sent = h.now
+		}
+		h.r.Add(h.now, o)
+	}
+	want := Standing{Waiting: 2, Accepted: 1, Unknown: 2, Oldest: fmt.Sprintf("%016x-x", 3), Doubtful: 1}
+	if got := h.r.Standing(); got != want {
+		t.Errorf("%+v, want %+v", got, want)
+	}
+	h.r.heard(h.now, &item{}, false)
+	if got := h.r.Standing(); !got.Down || got.Since != h.now {
+		t.Errorf("a bank that has not answered: %+v", got)
+	}
+}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"time"
 
 	"holdfast"
@@ -221,7 +222,7 @@ func (x *counter) proveShops(p *prover) {
 		return
 	}
 	deeds := x.deeds.all()
-	failed := failedCalls(deeds)
+	failed := noAnswer(deeds)
 	samples, _ := p.book.samples(0)
 	from, until := faults[0].At, faults[0].Healed
 	if len(faults) > 1 {
@@ -236,7 +237,7 @@ func (x *counter) proveShops(p *prover) {
 	if lost > 0 || during.max > limit {
 		p.findings = append(p.findings, fmt.Sprintf("payments had to do with the bank: %d failed and one took %.0f ms while it was not well, %.0f ms before", lost, millis(during.max), millis(before.max)))
 	}
-	n, p50, p99, _ := callTimes(deeds, byNative)
+	n, p50, p99 := callWaits(deeds)
 	p.add("Payments have nothing to do with the bank", ok, "99 of 100 within %.1f ms before, %.1f ms while only the bank was not well, the longest %.0f and %.0f ms; in shops %d calls, half within %d ms, 99 of 100 within %d: %d failed",
 		millis(before.p99), millis(during.p99), millis(before.max), millis(during.max), n, p50.Milliseconds(), p99.Milliseconds(), len(failed)+lost)
 }
@@ -384,9 +385,33 @@ func (x *counter) workThrough(ctx context.Context, p *prover, found []client.Cas
 		return err
 	}
 	ok := len(left) == min(len(found), 1) && (len(left) == 0 || left[0].Progress == "explained")
-	if !ok {
+	mute := slices.IndexFunc(found, func(v client.Case) bool { return v.Name == "" || v.ToDo == "" })
+	if ok = ok && mute < 0; mute >= 0 {
+		p.findings = append(p.findings, fmt.Sprintf("the list does not say what to do about %s: %s", found[mute].Key, kindOf(&found[mute])))
+	}
+	if len(left) > 1 {
 		p.findings = append(p.findings, fmt.Sprintf("%d differences are left on the list when all but one were closed and that explained", len(left)))
 	}
-	p.add("The list of differences is worked through", ok, "%d, each with an account, an amount and both sides: 1 explained, %d closed, %d left", len(found), len(found)-1, len(left))
+	p.add("The list of differences is worked through", ok, "%d, each by its name and with what to do about it: 1 explained, %d closed, %d left", len(found), len(found)-1, len(left))
 	return nil
+}
+
+// noAnswer are the calls of shops that had no definite answer at their deadline.
+func noAnswer(deeds []deed) (out []string) {
+	for i := range deeds {
+		if d := &deeds[i]; d.maybe() {
+			out = append(out, fmt.Sprintf("%s: %s failed after %d ms: %s", d.Trade, d.Do, d.Ended-d.Began, d.Code))
+		}
+	}
+	return out
+}
+
+// callWaits are how long the calls of shops took.
+func callWaits(deeds []deed) (n int, p50, p99 time.Duration) {
+	var all []time.Duration
+	for i := range deeds {
+		all = append(all, time.Duration(deeds[i].Ended-deeds[i].Began)*time.Millisecond)
+	}
+	slices.Sort(all)
+	return len(all), Quantile(all, 0.5), Quantile(all, 0.99)
 }
