@@ -134,9 +134,10 @@ const followEvery = time.Second
 // run works while this site leads the platform's shard. Two sites at once, for a moment, do no harm.
 func (b *banks) run(ctx context.Context) {
 	var stop context.CancelFunc
-	var under sync.WaitGroup
+	var news, under sync.WaitGroup
+	defer news.Wait()
 	defer under.Wait()
-	under.Go(func() { b.tellNews(ctx) })
+	news.Go(func() { b.tellNews(ctx) }) // whoever leads
 	for {
 		switch leads := b.office.cfg.Books.Leads(b.office.cfg.Cashier.Bank); {
 		case leads && stop == nil:

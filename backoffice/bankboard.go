@@ -77,12 +77,12 @@ func (b *board) idle() bool {
 	return b.at != 0 && b.ahead == 0 && b.since == 0 && b.unknown == 0 && b.doubtful == 0 && b.accepted == 0
 }
 
-// due reports whether the others have to hear of this, who were told of that. Who waits is told too soon a time rather for no more than a moment: when
-// much more waits than was said, it is said at once.
+// due reports whether the others have to hear of this, who were told of that. When more waits than was said, they have to hear it soon: who is told
+// that fewer come before him than do is told too short a time.
 func (b *board) due(told *board) bool {
 	age := b.at - told.at
 	switch {
-	case told.at == 0, (b.since != 0) != (told.since != 0), b.ahead > told.ahead+max(4, told.ahead/4):
+	case told.at == 0, (b.since != 0) != (told.since != 0), b.ahead > told.ahead+max(2, told.ahead/20):
 		return true
 	case age < holdfast.Time(publishEvery):
 		return false

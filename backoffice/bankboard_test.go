@@ -110,6 +110,12 @@ func TestTheBoardIsKnownEverywhere(t *testing.T) {
 		if m := rows(t, metrics); m["bank_orders{test waiting}"] != 0 {
 			t.Errorf("a site that does not speak with the bank tells of a queue: %v", m)
 		}
+		leadsToo.Store(false)
+		leads.Store(true) // and home again
+		time.Sleep(3 * time.Second)
+		if m := rows(t, metrics); m["bank_orders{test waiting}"] != 30 {
+			t.Errorf("home again, the site does not speak with the bank: %v", m)
+		}
 		w.stop()
 	})
 }
@@ -135,7 +141,7 @@ func TestBoards(t *testing.T) {
 		"the same, soon":       {board{ahead: 10, rate: 1, at: 102 * second}, false},
 		"the same, later":      {board{ahead: 10, rate: 1, at: 112 * second}, false},
 		"the same, much later": {board{ahead: 10, rate: 1, at: 131 * second}, true},
-		"some more":            {board{ahead: 13, rate: 1, at: 102 * second}, false},
+		"some more":            {board{ahead: 12, rate: 1, at: 102 * second}, false},
 		"many more":            {board{ahead: 15, rate: 1, at: 102 * second}, true},
 		"fewer, later":         {board{ahead: 9, rate: 1, at: 112 * second}, true},
 		"silent":               {board{ahead: 10, rate: 1, since: 101 * second, at: 102 * second}, true},

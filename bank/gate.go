@@ -39,6 +39,9 @@ func (g *gate) probe() bool {
 // over is told when that question is over, whatever came of it, also if it was never put.
 func (g *gate) over() { g.probing = false }
 
+// alive is told that the bank has answered something else: one that is down is tried at once, and not when the pause is over.
+func (g *gate) alive(now holdfast.Time) { g.probeAt = min(g.probeAt, now) }
+
 // heard is told of what came of a question. Those that went out before the bank counted as down say nothing new when they come to nothing.
 func (g *gate) heard(now holdfast.Time, alive, probe bool, random func() uint64) {
 	switch {

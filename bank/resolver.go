@@ -161,6 +161,9 @@ func (r *Resolver) Remember(now holdfast.Time, rate float64, since holdfast.Time
 	}
 }
 
+// Alive tells the resolver that the bank has answered somebody else: one that counts as down is then asked at once.
+func (r *Resolver) Alive(now holdfast.Time) { r.gate.alive(now) }
+
 // Ahead is how many orders that the bank is to take come before the one with this key. Recalled ones and those that people have to look at are not
 // sent any more, and keep nobody waiting.
 func (r *Resolver) Ahead(key string) (n int) {

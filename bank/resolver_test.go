@@ -540,3 +540,25 @@ func TestStanding(t *testing.T) {
 		t.Errorf("a bank that has not answered: %+v", got)
 	}
 }
+
+// TestAlive: a bank that counts as down is asked at once when it has answered somebody else, one question; and if that comes to nothing, it rests as before.
+func TestAlive(t *testing.T) {
+	h := newHand(t, Config{Trip: 1, Probe: time.Minute, MaxProbe: time.Hour})
+	o := order(1)
+	h.r.Add(h.now, o)
+	o = h.records(o, Sending)
+	h.sends(o, Answer{})
+	h.now += 20 * second
+	if w := h.r.Step(h.now); len(w.Tasks) != 0 || w.Next < h.now+5*second {
+		t.Fatalf("while the bank is down there is %+v", w)
+	}
+	h.r.Alive(h.now)
+	w := h.r.Step(h.now)
+	if len(w.Tasks) != 1 || w.Tasks[0].Ask != o.ID {
+		t.Fatalf("it has answered somebody else, and there is %+v", w)
+	}
+	h.r.Answered(h.now, w.Tasks[0].Token, Answer{})
+	if w := h.r.Step(h.now); len(w.Tasks) != 0 || w.Next < h.now+30*second {
+		t.Errorf("it is asked again too soon: %+v", w)
+	}
+}

@@ -21,14 +21,14 @@ const (
 	bouncedAccount = "BOUNCED0000001"
 	// counterSlow is how long the bank takes for every question. One that answers at once has never kept anybody waiting, and it takes waiting to
 	// measure how many orders it takes in a second.
-	counterSlow = 120 * time.Millisecond
+	counterSlow = 400 * time.Millisecond
 	counterPoll = time.Second
 )
 
 var bankScenarios = []Scenario{
 	{
 		Name: "bank-down", Story: "Customers withdraw and bring money; the bank is killed, later refuses everybody, and meanwhile the site that leads is cut off. Shops notice nothing.",
-		Load: 26 * time.Second, least: 20 * time.Second, bound: failoverBound, stay: demoStay, play: playBankDown, commerce: true, counter: true, opens: openBankDown,
+		Load: 30 * time.Second, least: 26 * time.Second, bound: failoverBound, stay: demoStay, play: playBankDown, commerce: true, counter: true, opens: openBankDown,
 	},
 	{
 		Name: "bank-lies", Story: "The bank loses replies and requests, holds some back, answers twice and late; the site that leads is cut off; then its statements say something else.",
@@ -130,20 +130,20 @@ func playBankDown(ctx context.Context, s *stage) error {
 	if err := s.until(ctx, 0.2); err != nil {
 		return err
 	}
-	if err := s.killBank(ctx, 0.45); err != nil {
+	if err := s.killBank(ctx, 0.4); err != nil {
 		return err
 	}
-	if err := s.until(ctx, 0.6); err != nil {
+	if err := s.until(ctx, 0.7); err != nil { // until it has been asked again, and has paid what waited
 		return err
 	}
 	return s.misbehaves(ctx, bankRefuse, counterFaults(map[string]any{"down": "refuse"}), func(ctx context.Context) error {
-		if err := s.until(ctx, 0.68); err != nil {
+		if err := s.until(ctx, 0.75); err != nil {
 			return err
 		}
-		if err := s.during(ctx, "site-cut", s.leader(ctx), 0.82, s.cut, s.heal); err != nil {
+		if err := s.during(ctx, "site-cut", s.leader(ctx), 0.87, s.cut, s.heal); err != nil {
 			return err
 		}
-		return s.until(ctx, 0.9)
+		return s.until(ctx, 0.92)
 	})
 }
 

@@ -60,14 +60,12 @@ func (x *counter) prove(ctx context.Context, p *prover) error {
 	if x.wild {
 		bound = lieTime
 	}
-	began := time.Now()
 	wait, cancel := context.WithTimeout(ctx, bound)
 	defer cancel()
 	if err := errors.Join(x.settledAll(wait), x.credited(wait)); err != nil {
 		return fmt.Errorf("wait until the bank has paid everything: %w", err)
 	}
-	took := time.Since(began)
-	if err := errors.Join(errors.Join(x.errs...), x.proveBook(ctx, p, took, bound), x.proveWallets(ctx, p)); err != nil {
+	if err := errors.Join(errors.Join(x.errs...), x.proveBook(ctx, p, bound), x.proveWallets(ctx, p)); err != nil {
 		return err
 	}
 	if x.wild {
@@ -82,7 +80,7 @@ func (x *counter) prove(ctx context.Context, p *prover) error {
 }
 
 // proveBook compares the bank's own book with what was ordered, at every site.
-func (x *counter) proveBook(ctx context.Context, p *prover, took, bound time.Duration) error {
+func (x *counter) proveBook(ctx context.Context, p *prover, bound time.Duration) error {
 	book, err := x.book(ctx, counterAccount, "")
 	if err != nil {
 		return err
@@ -105,10 +103,24 @@ func (x *counter) proveBook(ctx context.Context, p *prover, took, bound time.Dur
 	if first.paid == 0 || x.wild && first.back == 0 {
 		p.findings = append(p.findings, fmt.Sprintf("%d withdrawals were paid and %d given back: that proves nothing", first.paid, first.back))
 	}
-	p.add("The bank has paid every withdrawal exactly once", wrong == 0, "%s × %d sites, item by item with the bank's own book: %d paid (CNY %s), %d given back, the last %.1f s after the load (%v at most): %d missing, %d doubled, %d altered, %d unasked, %d told otherwise, %d open",
-		plural(len(x.orders), "withdrawal"), len(sites), first.paid, inPounds(first.sum), first.back, took.Seconds(), bound,
+	p.add("The bank has paid every withdrawal exactly once", wrong == 0, "%s × %d sites, item by item with the bank's own book: %d paid (CNY %s), %d given back, the last %.1f s after the bank was well (%v at most): %d missing, %d doubled, %d altered, %d unasked, %d told otherwise, %d open",
+		plural(len(x.orders), "withdrawal"), len(sites), first.paid, inPounds(first.sum), first.back, x.lastEnd().Seconds(), bound,
 		len(first.missing), len(first.doubled), len(first.altered), len(first.unasked), len(first.untrue), len(first.open))
 	return nil
+}
+
+// lastEnd is how long after the bank was well the last withdrawal came to its end.
+func (x *counter) lastEnd() (last time.Duration) {
+	zero, well := time.Now().Add(-x.clock()), time.Duration(0)
+	for _, f := range x.faults() {
+		if f.Target == theBank {
+			well = max(well, f.Healed)
+		}
+	}
+	for _, w := range x.orders {
+		last = max(last, w.stands.Since.Sub(zero.Add(well)))
+	}
+	return last
 }
 
 // asSeenAt is every withdrawal as one site has it in the end.

@@ -88,6 +88,14 @@ func (c *Clerk) Tell(o bank.Order) {
 	}
 }
 
+// Alive tells the clerk that the bank has answered somebody else. It never waits.
+func (c *Clerk) Alive() {
+	select {
+	case c.results <- c.resolver.Alive:
+	default:
+	}
+}
+
 // Estimate says when an order with so many before it will be taken; [Clerk.Ahead] tells how many those are.
 func (c *Clerk) Estimate(ahead int) bank.Estimate {
 	c.mu.Lock()
