@@ -148,11 +148,11 @@ func playBankDown(ctx context.Context, s *stage) error {
 }
 
 func playBankLies(ctx context.Context, s *stage) error {
-	if err := s.until(ctx, 0.05); err != nil {
+	if err := s.until(ctx, 0.17); err != nil {
 		return err
 	}
 	return s.misbehaves(ctx, bankLie, lying(s.rand.Uint64()>>11), func(ctx context.Context) error {
-		if err := s.until(ctx, 0.35); err != nil {
+		if err := s.until(ctx, 0.4); err != nil {
 			return err
 		}
 		if err := s.during(ctx, "site-cut", s.leader(ctx), 0.65, s.cut, s.heal); err != nil {
