@@ -331,7 +331,7 @@ func (o *Office) Estimate(ctx context.Context, b pay.BankOrder, order pay.Order)
 	}
 	var queue bank.Estimate
 	if told.idle() || told.at != 0 && e.At-told.at <= holdfast.Time(estimateStale) {
-		queue = bank.EstimateOf(e.At, told.ahead, told.rate, told.since)
+		queue = bank.EstimateOf(e.At, told.ahead, told.rate, told.since, told.ramp)
 	}
 	e.Estimate = queue.For(e.At, &stands, d.cfg.Connector.Terms())
 	return e, nil

@@ -47,16 +47,18 @@ type board struct {
 	oldest   holdfast.Time // of those
 	doubtful int
 	accepted int
+	ramp     bank.Ramp
 }
 
 func boardOf(c *clerk.Clerk, now holdfast.Time) board {
 	e, s := c.Estimate(c.Ahead("\xff")), c.Standing()
-	return board{e.Ahead, e.Rate, e.Since, now, s.Unknown, madeAt(s.Oldest), s.Doubtful, s.Accepted}
+	return board{e.Ahead, e.Rate, e.Since, now, s.Unknown, madeAt(s.Oldest), s.Doubtful, s.Accepted, c.Ramp()}
 }
 
 func (b *board) numbers() []int64 {
 	return []int64{
 		int64(b.ahead), int64(b.rate * 1000), int64(b.since), int64(b.at), int64(b.unknown), int64(b.oldest), int64(b.doubtful), int64(b.accepted),
+		int64(b.ramp.Probe), int64(b.ramp.Round),
 	}
 }
 
@@ -66,8 +68,9 @@ func boardFrom(n []int64) (b board) {
 		return b
 	}
 	b.ahead, b.rate, b.since, b.at = int(n[0]), float64(n[1])/1000, holdfast.Time(n[2]), holdfast.Time(n[3])
-	if len(n) >= 8 {
+	if len(n) >= 10 {
 		b.unknown, b.oldest, b.doubtful, b.accepted = int(n[4]), holdfast.Time(n[5]), int(n[6]), int(n[7])
+		b.ramp = bank.Ramp{Probe: holdfast.Time(n[8]), Round: time.Duration(n[9])}
 	}
 	return b
 }
@@ -88,7 +91,7 @@ func (b *board) due(told *board) bool {
 		return false
 	}
 	same := *b
-	same.at = told.at
+	same.at, same.ramp = told.at, told.ramp
 	return same != *told || !b.idle() && age >= holdfast.Time(estimateStale/2)
 }
 
@@ -128,7 +131,7 @@ func (d *desk) remember(ctx context.Context, c *clerk.Clerk) {
 	if err != nil || told.at == 0 || d.office.now()-told.at > holdfast.Time(estimateStale) {
 		return
 	}
-	c.Remember(told.rate, told.since)
+	c.Remember(told.rate, told.since, told.ramp.Round)
 }
 
 // Banks says how the work with each bank is doing. At a site that does not do it, it rests on what that site has said.

@@ -122,7 +122,7 @@ func TestTheBoardIsKnownEverywhere(t *testing.T) {
 
 // TestBoards: what a release before this one has written is read, and what need not be told is not.
 func TestBoards(t *testing.T) {
-	b := board{ahead: 3, rate: 2.5, since: 5, at: 7, unknown: 2, oldest: 4, doubtful: 1, accepted: 6}
+	b := board{ahead: 3, rate: 2.5, since: 5, at: 7, unknown: 2, oldest: 4, doubtful: 1, accepted: 6, ramp: bank.Ramp{Probe: 8, Round: 9}}
 	if got := boardFrom(b.numbers()); got != b {
 		t.Errorf("%+v became %+v", b, got)
 	}

@@ -125,10 +125,17 @@ func (c *Clerk) Standing() bank.Standing {
 }
 
 // Remember has the clerk begin with what another one has learnt; see [bank.Resolver.Remember].
-func (c *Clerk) Remember(rate float64, since holdfast.Time) {
+func (c *Clerk) Remember(rate float64, since holdfast.Time, round time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.resolver.Remember(now(), rate, since)
+	c.resolver.Remember(now(), rate, since, round)
+}
+
+// Ramp is what it takes until a bank that has been down gets as many orders at once as before.
+func (c *Clerk) Ramp() bank.Ramp {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.resolver.Ramp()
 }
 
 func now() holdfast.Time { return holdfast.Time(time.Now().UnixNano()) }
