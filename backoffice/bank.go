@@ -74,6 +74,7 @@ func (c *BankConfig) assets() (list []holdfast.Asset) {
 type banks struct {
 	office *Office
 	list   []*desk
+	news   chan struct{} // there are orders that the site with the clerks has to hear of
 }
 
 // desk is the work with one bank.
@@ -82,15 +83,16 @@ type desk struct {
 	cfg    BankConfig
 	log    *slog.Logger
 
-	mu    sync.Mutex
-	clerk *clerk.Clerk // while it runs here
+	metrics *bankMetrics
+	mu      sync.Mutex
+	clerk   *clerk.Clerk // while it runs here
 }
 
 func openBanks(o *Office) (part, error) {
 	if len(o.cfg.Banks) == 0 {
 		return nil, nil
 	}
-	b := &banks{office: o}
+	b, metrics := &banks{office: o, news: make(chan struct{}, 1)}, newBankMetrics(o)
 	taken, names := map[holdfast.Asset]bool{}, map[string]bool{}
 	for _, cfg := range o.cfg.Banks {
 		if err := cfg.check(); err != nil {
@@ -100,14 +102,16 @@ func openBanks(o *Office) (part, error) {
 			return nil, fmt.Errorf("two banks are called %s", cfg.Name)
 		}
 		names[cfg.Name] = true
-		d := &desk{office: o, cfg: cfg, log: o.cfg.Logger.With("bank", cfg.Name)}
+		d := &desk{office: o, cfg: cfg, log: o.cfg.Logger.With("bank", cfg.Name), metrics: metrics}
+		d.measure()
 		if _, err := d.newClerk(taken); err != nil {
 			return nil, err
 		}
 		b.list = append(b.list, d)
 	}
+	metrics.banks = b
 	o.banks = b
-	return b, nil
+	return b, o.register(metrics.all()...)
 }
 
 // newClerk makes a clerk. taken are the currencies whose new orders go to banks that stand before this one; the bank's own are added.
@@ -130,8 +134,10 @@ const followEvery = time.Second
 // run works while this site leads the platform's shard. Two sites at once, for a moment, do no harm.
 func (b *banks) run(ctx context.Context) {
 	var stop context.CancelFunc
-	var under sync.WaitGroup
+	var news, under sync.WaitGroup
+	defer news.Wait()
 	defer under.Wait()
+	news.Go(func() { b.tellNews(ctx) }) // whoever leads
 	for {
 		switch leads := b.office.cfg.Books.Leads(b.office.cfg.Cashier.Bank); {
 		case leads && stop == nil:
@@ -168,12 +174,14 @@ func (b *banks) work(ctx context.Context) {
 	var all sync.WaitGroup
 	defer all.Wait()
 	taken := map[holdfast.Asset]bool{}
+	all.Go(func() { b.hearNews(ctx) })
 	for _, d := range b.list {
 		c, err := d.newClerk(taken)
 		if err != nil {
 			d.log.Error("the bank's clerk cannot be made", "error", err) // it could when the office was opened
 			continue
 		}
+		d.remember(ctx, c)
 		d.set(c)
 		all.Go(func() {
 			c.Run(ctx)
@@ -201,18 +209,6 @@ func (d *desk) running() *clerk.Clerk {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.clerk
-}
-
-// WakeBanks tells the clerks here that there are new orders, or recalled ones. Without it they find them within [BankConfig].Rescan. It never waits.
-func (o *Office) WakeBanks() {
-	if o.banks == nil {
-		return
-	}
-	for _, d := range o.banks.list {
-		if c := d.running(); c != nil {
-			c.Wake()
-		}
-	}
 }
 
 // queue is bank.Orders on the payments domain.
@@ -291,6 +287,9 @@ func (q *queue) Record(ctx context.Context, c bank.Change) (bank.Order, error) {
 	if err != nil && !changed {
 		return bank.Order{}, err
 	}
+	if !changed && c.Kind.Ends() {
+		q.desk.metrics.ended(q.desk, &c, open.Order.At)
+	}
 	o, mine := bank.Order{}, false
 	if open.Owner != 0 && open.Order.Status < pay.OrderDone {
 		o, mine = q.order(&open)
@@ -306,51 +305,6 @@ func (q *queue) Record(ctx context.Context, c bank.Change) (bank.Order, error) {
 
 // clip keeps what a bank says within what records take, which is 128 bytes.
 func clip(s string) string { return strings.ToValidUTF8(s[:min(len(s), 128)], "") }
-
-// Estimate is an honest word about when the bank will have taken an order.
-type Estimate struct {
-	bank.Estimate
-	Bank string // who pays it; "": nobody is configured for its currency
-	At   holdfast.Time
-}
-
-// Marks of estimates: what the site that runs a clerk lets the others know.
-const (
-	estimateMark  = "estimate-"
-	publishEvery  = 10 * time.Second
-	publishSilent = 2 * time.Second // when the bank has just fallen silent, or answers again
-	estimateStale = time.Minute
-)
-
-// publish lets the other sites know how the bank is doing: when that changes, and again and again while anything waits or the bank is down.
-func (d *desk) publish(ctx context.Context, c *clerk.Clerk) {
-	var last []int64
-	cashier := d.office.cfg.Cashier
-	for pause(ctx, publishSilent) {
-		e := c.Estimate(c.Ahead("\xff"))
-		now := d.office.now()
-		numbers := []int64{int64(e.Ahead), int64(e.Rate * 1000), int64(e.Since), int64(now)}
-		if last != nil && e.Down == (last[2] != 0) && now-holdfast.Time(last[3]) < holdfast.Time(publishEvery) {
-			continue
-		}
-		if last != nil && slices.Equal(numbers[:3], last[:3]) && (idle(numbers) || now-holdfast.Time(last[3]) < holdfast.Time(estimateStale/2)) {
-			continue
-		}
-		m, err := cashier.Mark(ctx, estimateMark+d.cfg.Name)
-		if err == nil {
-			m.Numbers = numbers
-			_, err = cashier.SetMark(ctx, &m, now)
-		}
-		if err != nil {
-			d.log.Debug("how the bank is doing could not be told to the other sites", "error", err)
-			continue
-		}
-		last = numbers
-	}
-}
-
-// idle tells of numbers that stay as they are for as long as nobody orders anything.
-func idle(numbers []int64) bool { return numbers[0] == 0 && numbers[2] == 0 }
 
 // Estimate says when the bank will have taken an order, or one that would be made now, of which the Asset is known. At a site that does not run the
 // clerk it rests on what that site has said within the last minute, and takes all that wait to be before this one. A recalled order is told when its
@@ -371,13 +325,13 @@ func (o *Office) Estimate(ctx context.Context, b pay.BankOrder, order pay.Order)
 		e.Estimate = c.EstimateFor(&stands)
 		return e, nil
 	}
-	m, err := o.cfg.Cashier.Mark(ctx, estimateMark+d.cfg.Name)
+	told, err := d.heard(ctx)
 	if err != nil {
 		return e, err
 	}
 	var queue bank.Estimate
-	if len(m.Numbers) >= 4 && (idle(m.Numbers) || e.At-holdfast.Time(m.Numbers[3]) <= holdfast.Time(estimateStale)) {
-		queue = bank.EstimateOf(e.At, int(m.Numbers[0]), float64(m.Numbers[1])/1000, holdfast.Time(m.Numbers[2]))
+	if told.idle() || told.at != 0 && e.At-told.at <= holdfast.Time(estimateStale) {
+		queue = bank.EstimateOf(e.At, told.ahead, told.rate, told.since, told.ramp)
 	}
 	e.Estimate = queue.For(e.At, &stands, d.cfg.Connector.Terms())
 	return e, nil

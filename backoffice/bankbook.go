@@ -112,6 +112,7 @@ func (d *desk) compare(ctx context.Context, asset holdfast.Asset, day time.Time,
 	}
 	d.log.Info("the bank's book of a day was compared", "asset", asset.String(), "day", day.Format(time.DateOnly), "matched", r.Matched, "found", r.Found,
 		"new", r.New, "gone", r.Gone, "open", r.Open, "not_yet", r.NotYet)
+	d.metrics.compared(d, asset, &r)
 	return r, d.office.cfg.Cashier.SetCompared(ctx, d.cfg.Name, asset, pay.Compared{
 		Day: day.Format(time.DateOnly), Sequence: c.state.Sequence, Closing: c.state.Closing, Matched: uint64(r.Matched), Found: uint64(r.Found),
 	}, d.office.now())

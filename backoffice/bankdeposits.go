@@ -73,6 +73,9 @@ func (r *deposits) turn(ctx context.Context) (more bool, err error) {
 		if asked != nil {
 			return false, errors.Join(failed, asked)
 		}
+		if c := r.desk.running(); c != nil {
+			c.Alive()
+		}
 		before := len(r.left)
 		failed = errors.Join(failed, r.book(ctx, page))
 		r.next, more = next, len(page) == depositPage && len(r.left) == before

@@ -112,7 +112,7 @@ func openDeliver(o *Office) (part, error) {
 		return nil, nil
 	}
 	if c.Poster == nil {
-		return nil, errors.New("Poster must be given")
+		return nil, errors.New("the Poster has to be given")
 	}
 	if c.Notices != nil && (c.Accepted == nil || c.Wait == nil) {
 		return nil, errors.New("with Notices, Accepted and Wait must be given")

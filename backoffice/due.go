@@ -23,8 +23,10 @@ type DueConfig struct {
 // duties ends what is due in the shards that this site leads, minute by minute. What has been ended is in no list any more, so a minute can be
 // gone through any number of times.
 type duties struct {
-	office *Office
-	cfg    DueConfig
+	office  *Office
+	cfg     DueConfig
+	results results
+	behind  backlog
 }
 
 func openDue(o *Office) (part, error) {
@@ -36,7 +38,7 @@ func openDue(o *Office) (part, error) {
 	d.cfg.Every = cmp.Or(d.cfg.Every, 5*time.Second)
 	d.cfg.Again = cmp.Or(d.cfg.Again, 5*time.Minute)
 	d.cfg.Back = cmp.Or(d.cfg.Back, 31*24*time.Hour)
-	return d, nil
+	return d, d.measure()
 }
 
 const (
@@ -65,6 +67,7 @@ func (d *duties) run(ctx context.Context) {
 				pause(ctx, dueRest)
 			}
 		}
+		d.behind.looked(from)
 		if last = now; !pause(ctx, d.cfg.Every) {
 			return
 		}
@@ -85,7 +88,13 @@ func (d *duties) minute(ctx context.Context, at holdfast.Time) {
 			if !ok {
 				return
 			}
-			if err := d.office.cfg.Cashier.RunDue(ctx, due, d.office.now()); err != nil && ctx.Err() == nil {
+			err := d.office.cfg.Cashier.RunDue(ctx, due, d.office.now())
+			switch {
+			case err == nil:
+				d.results.done.Inc()
+			case ctx.Err() == nil:
+				d.results.failed.Inc()
+				d.behind.left(at.Std())
 				d.office.cfg.Logger.Info("something that is due could not be ended yet", "owner", holdfast.OwnerOfKey(r.Key).String(), "error", err)
 			}
 		})

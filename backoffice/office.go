@@ -60,6 +60,7 @@ var parts = []struct {
 	{"deliver", openDeliver},
 	{"bank", openBanks},
 	{"settle", openSettle},
+	{"settle-watch", openSettleWatch},
 	{"due", openDue},
 }
 

@@ -2,6 +2,7 @@ package bank
 
 import (
 	"math"
+	"math/bits"
 	"time"
 
 	"holdfast"
@@ -38,6 +39,9 @@ func (g *gate) probe() bool {
 
 // over is told when that question is over, whatever came of it, also if it was never put.
 func (g *gate) over() { g.probing = false }
+
+// alive is told that the bank has answered something else: one that is down is tried at once, and not when the pause is over.
+func (g *gate) alive(now holdfast.Time) { g.probeAt = min(g.probeAt, now) }
 
 // heard is told of what came of a question. Those that went out before the bank counted as down say nothing new when they come to nothing.
 func (g *gate) heard(now holdfast.Time, alive, probe bool, random func() uint64) {
@@ -123,6 +127,7 @@ type Estimate struct {
 	// waits for something that is not measured. Of a recalled order they are about when its money is free.
 	Soonest, Likely time.Duration
 	Known           bool
+	ramp            Ramp
 }
 
 // maxEstimate is beyond what can be told: a longer time is told as this.
@@ -131,9 +136,33 @@ const maxEstimate = 30 * 24 * time.Hour
 // Estimate says when an order with so many before it will be taken.
 func (r *Resolver) Estimate(now holdfast.Time, ahead int) Estimate {
 	if r.gate.silent > 0 { // the gate opens for a while yet, but nobody has heard of the bank since
-		return EstimateOf(now, ahead, r.sure.rate(), r.gate.first)
+		return EstimateOf(now, ahead, r.sure.rate(), r.gate.first, r.Ramp())
 	}
-	return EstimateOf(now, ahead, r.meter.rate(), 0)
+	return EstimateOf(now, ahead, r.meter.rate(), 0, Ramp{})
+}
+
+// Ramp is what it takes until a bank that has been down gets as many orders at once as before.
+type Ramp struct {
+	Probe holdfast.Time // when it is asked next; 0: it gets as many as ever
+	Round time.Duration // what one order takes, from writing it down to the answer
+}
+
+// Ramp is what it takes until the bank gets as many orders at once as before.
+func (r *Resolver) Ramp() Ramp {
+	w := Ramp{Round: time.Duration(r.round)}
+	if r.gate.down {
+		w.Probe = r.gate.probeAt
+	}
+	return w
+}
+
+// delay is how long it takes before an order with so many before it is sent, besides what the rate says: until the bank is asked, and then rounds of one,
+// two, four and so on at a time.
+func (w *Ramp) delay(now holdfast.Time, ahead int) time.Duration {
+	if w.Probe == 0 {
+		return 0
+	}
+	return max(0, time.Duration(w.Probe-now)) + time.Duration(bits.Len(uint(ahead+1)))*w.Round
 }
 
 // EstimateFor says when an order will be taken, as it stands; one that is not made yet has the key "\xff" and nothing else.
@@ -146,6 +175,9 @@ func (r *Resolver) EstimateFor(now holdfast.Time, o *Order) Estimate {
 	return e
 }
 
+// askedPause is how long an order rests, about, of which the bank has said that it has never heard, until it is sent again.
+const askedPause = time.Second
+
 // leastRecalled is how soon at best a recalled order ends whose cut-off is over: by the next question to the bank.
 const leastRecalled = time.Second
 
@@ -154,6 +186,11 @@ const leastRecalled = time.Second
 // contradicted itself about, waits for what nobody can measure.
 func (e Estimate) For(now holdfast.Time, o *Order, t Terms) Estimate {
 	switch {
+	case o.waits() && e.Down && e.Known && o.Sent != 0:
+		// The bank is asked about it before it is sent again.
+		again := e.ramp.Round + askedPause
+		e.Soonest, e.Likely = e.Soonest+again, e.Likely+again
+		return e
 	case o.waits():
 		return e
 	case o.Accepted || o.Doubtful:
@@ -172,15 +209,18 @@ func (e Estimate) For(now holdfast.Time, o *Order, t Terms) Estimate {
 }
 
 // EstimateOf makes an estimate of what it rests on, for those who have been told: orders a second, 0 if not known, and since when the bank has not
-// answered, 0 if it does.
-func EstimateOf(now holdfast.Time, ahead int, rate float64, since holdfast.Time) Estimate {
-	e := Estimate{Ahead: ahead, Rate: rate, Down: since != 0, Since: since}
+// answered, 0 if it does; and of what it takes then to be as before.
+func EstimateOf(now holdfast.Time, ahead int, rate float64, since holdfast.Time, ramp Ramp) Estimate {
+	e := Estimate{Ahead: ahead, Rate: rate, Down: since != 0, Since: since, ramp: ramp}
 	var outage float64
 	if e.Down {
 		outage = float64(now - e.Since)
 	}
 	if e.Known = e.Rate > 0; e.Known {
 		drain := float64(ahead+1) / e.Rate * 1e9
+		if e.Down {
+			drain += float64(ramp.delay(now, min(ahead, 1<<20)))
+		}
 		e.Soonest = time.Duration(min(drain, float64(maxEstimate)))
 		e.Likely = time.Duration(min(drain+outage, float64(maxEstimate)))
 	}

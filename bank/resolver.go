@@ -77,6 +77,7 @@ type Resolver struct {
 	taken  int              // those that it has accepted
 	busy   bool             // since the last step one of the fresh ones was under way, or was due and had to wait
 	token  uint64
+	round  holdfast.Time // what one order takes, from writing it down to the answer: a mean of the last ones
 }
 
 // stage is what an item is in the middle of.
@@ -98,9 +99,10 @@ type item struct {
 	change *Change
 	due    holdfast.Time
 	pause  holdfast.Time
-	token  uint64 // of the task under way; 0: none
-	talks  bool   // it counts in Resolver.talks
-	probe  bool   // by it a bank is tried that is down
+	began  holdfast.Time // to speak to the bank
+	token  uint64        // of the task under way; 0: none
+	talks  bool          // it counts in Resolver.talks
+	probe  bool          // by it a bank is tried that is down
 	home   *schedule
 	index  int
 }
@@ -117,6 +119,53 @@ func (r *Resolver) Room() int { return r.config.Window - len(r.orders) }
 
 // Known is how many orders the resolver knows.
 func (r *Resolver) Known() int { return len(r.orders) }
+
+// Standing is how the orders of a bank are doing, all together.
+type Standing struct {
+	Waiting  int           // that the bank is to take, and has not taken as far as is known
+	Accepted int           // that it has accepted and not settled
+	Unknown  int           // of those that wait, how many have been sent: the bank may have done them
+	Oldest   string        // the smallest key of the unknown ones: of the one that was made first
+	Doubtful int           // that the bank has contradicted itself about: people have to look at them
+	Down     bool          // the last question to the bank came to nothing, or the last ones did
+	Since    holdfast.Time // since when, if Down
+}
+
+// Standing counts the orders that the resolver knows.
+func (r *Resolver) Standing() (s Standing) {
+	s.Waiting, s.Accepted, s.Down = r.fresh, r.taken, r.gate.silent > 0
+	if s.Down {
+		s.Since = r.gate.first
+	}
+	for _, it := range r.orders {
+		switch o := &it.order; {
+		case o.Doubtful:
+			s.Doubtful++
+		case o.Sent != 0 && !o.Accepted:
+			if s.Unknown++; s.Oldest == "" || o.Key < s.Oldest {
+				s.Oldest = o.Key
+			}
+		}
+	}
+	return s
+}
+
+// Remember has the resolver begin with what another one has learnt that did this work before: how many orders a second the bank takes, 0 if that is
+// not known, since when it has not answered, 0 if it does, and what one order takes. What it learns itself soon counts for more.
+func (r *Resolver) Remember(now holdfast.Time, rate float64, since holdfast.Time, round time.Duration) {
+	r.round = nanos(round)
+	r.meter = meter{orders: rate * meterLeast, seconds: meterLeast, last: now}
+	if rate <= 0 {
+		r.meter = meter{last: now}
+	}
+	r.sure = r.meter
+	if since != 0 {
+		r.gate.silent, r.gate.first = 1, since
+	}
+}
+
+// Alive tells the resolver that the bank has answered somebody else: one that counts as down is then asked at once.
+func (r *Resolver) Alive(now holdfast.Time) { r.gate.alive(now) }
 
 // Ahead is how many orders that the bank is to take come before the one with this key. Recalled ones and those that people have to look at are not
 // sent any more, and keep nobody waiting.
@@ -297,7 +346,7 @@ func (r *Resolver) timer(now holdfast.Time, it *item, w *Work) {
 
 // call lets an order speak to the bank.
 func (r *Resolver) call(now holdfast.Time, it *item, w *Work) {
-	it.talks = true
+	it.talks, it.began = true, now
 	r.talks++
 	it.probe = r.gate.probe()
 	if it.order.Sent != 0 && (!it.resend || it.order.Recalled) {
@@ -390,7 +439,11 @@ func (r *Resolver) Answered(now holdfast.Time, token uint64, a Answer) {
 		return
 	}
 	sent := it.stage == sending
-	r.heard(now, it, a.Alive || a.State != Unknown)
+	alive := a.Alive || a.State != Unknown
+	if alive {
+		r.took(now - it.began)
+	}
+	r.heard(now, it, alive)
 	r.hangUp(it)
 	switch {
 	case a.State == Pending && plantedAcceptedPaid():
@@ -414,6 +467,18 @@ func (r *Resolver) Answered(now holdfast.Time, token uint64, a Answer) {
 	default:
 		r.nothing(now, it)
 	}
+}
+
+// roundShare is the weight of one order in the mean of what they take.
+const roundShare = 8
+
+// took notes how long one order has taken.
+func (r *Resolver) took(d holdfast.Time) {
+	if r.round == 0 {
+		r.round = d
+		return
+	}
+	r.round += (max(d, 0) - r.round) / roundShare
 }
 
 // heard tells gate and meter whether the bank has answered. The time between its last answer and an outage says nothing about how fast it is.
@@ -457,8 +522,9 @@ func (r *Resolver) neverHeard(now holdfast.Time, it *item, a Answer) {
 		// Sending it again would be safe only if the bank had not lost what it did under this id.
 		r.doubt(now, it, "the bank has accepted it before and says now that it has never heard of it")
 	case !it.order.Recalled:
+		// The pause has grown while the bank said nothing. It speaks now, and the order need not wait for that: it grows on if that comes to nothing too.
 		it.resend = true
-		r.again(it, now, r.config.MaxPause)
+		r.rest(it, now+jitter(nanos(r.config.Pause), r.random))
 	case a.At > last || plantedNeverHeardTrusted():
 		r.end(now, it, NotExecuted, a)
 	default:

@@ -442,7 +442,7 @@ func TestEstimateBesideARecalledOrder(t *testing.T) {
 	if e := h.r.EstimateFor(h.now, &unsent); !e.Known || e.Soonest != leastRecalled {
 		t.Errorf("recalled before it was sent: %+v", e)
 	}
-	if e := EstimateOf(h.now, 3, 1, h.now-3600*second).For(h.now, &o, h.r.config.Terms); e.Ahead != 0 || e.Soonest != leastRecalled || e.Likely != time.Hour {
+	if e := EstimateOf(h.now, 3, 1, h.now-3600*second, Ramp{}).For(h.now, &o, h.r.config.Terms); e.Ahead != 0 || e.Soonest != leastRecalled || e.Likely != time.Hour {
 		t.Errorf("in an outage of an hour: %+v", e)
 	}
 }
@@ -464,8 +464,11 @@ func TestSilenceIsToldAtOnce(t *testing.T) {
 		if down := h.r.gate.down; down != (failed >= 5) {
 			t.Fatalf("after %d questions the gate says %v", failed, down)
 		}
-		e := h.r.EstimateFor(h.now, &next)
-		if !e.Down || e.Since != began || !e.Known || e.Ahead != 1 || e.Soonest.Round(time.Second) != 2*time.Second || e.Likely != e.Soonest+time.Duration(h.now-began) {
+		e, want := h.r.EstimateFor(h.now, &next), 2*time.Second
+		if h.r.gate.down { // two rounds more of a second each, when the bank is asked again
+			want += 2*time.Second + max(0, time.Duration(h.r.gate.probeAt-h.now))
+		}
+		if !e.Down || e.Since != began || !e.Known || e.Ahead != 1 || (e.Soonest-want).Abs() > time.Second/2 || e.Likely != e.Soonest+time.Duration(h.now-began) {
 			t.Fatalf("after %d questions without an answer: %+v", failed, e)
 		}
 		task := h.step(600)
@@ -496,5 +499,97 @@ func TestRestsAreNotMeasured(t *testing.T) {
 	h.r.Step(h.now)
 	if e := h.r.Estimate(h.now, 0); e.Rate < 0.9 || e.Down {
 		t.Errorf("after minutes in which an order rested: %+v", e)
+	}
+}
+
+// TestRemember: a resolver that takes over tells what was known before, and soon what it has seen itself.
+func TestRemember(t *testing.T) {
+	h := newHand(t, Config{})
+	h.r.Remember(h.now, 0, 0, 0)
+	if e := h.r.Estimate(h.now, 9); e.Known || e.Down {
+		t.Errorf("of nothing: %+v", e)
+	}
+	since := h.now - 60*second
+	h.r.Remember(h.now, 10, since, 0)
+	if e := h.r.Estimate(h.now, 99); !e.Known || !e.Down || e.Since != since || e.Soonest.Round(time.Second) != 10*time.Second || e.Likely.Round(time.Second) != 70*time.Second {
+		t.Errorf("remembered: %+v", e)
+	}
+	h.r.heard(h.now, &item{}, true)
+	for range 1000 {
+		h.now += second / 10
+		h.r.meter.advance(h.now, true)
+	}
+	if e := h.r.Estimate(h.now, 99); e.Down || e.Rate > 1 {
+		t.Errorf("after a hundred seconds in which the bank took nothing: %+v", e)
+	}
+}
+
+// TestStanding counts orders by how they are doing.
+func TestStanding(t *testing.T) {
+	h := newHand(t, Config{})
+	for i, o := range []Order{{}, {Accepted: true}, {Doubtful: true}, {}, {Recalled: true}} {
+		o.ID, o.Key, o.Version = fmt.Sprint("HF", i), fmt.Sprintf("%016x-x", 7-i), 1
+		if i > 0 {
+			o.Sent = h.now
+		}
+		h.r.Add(h.now, o)
+	}
+	want := Standing{Waiting: 2, Accepted: 1, Unknown: 2, Oldest: fmt.Sprintf("%016x-x", 3), Doubtful: 1}
+	if got := h.r.Standing(); got != want {
+		t.Errorf("%+v, want %+v", got, want)
+	}
+	h.r.heard(h.now, &item{}, false)
+	if got := h.r.Standing(); !got.Down || got.Since != h.now {
+		t.Errorf("a bank that has not answered: %+v", got)
+	}
+}
+
+// TestAlive: a bank that counts as down is asked at once when it has answered somebody else, one question; and if that comes to nothing, it rests as before.
+func TestAlive(t *testing.T) {
+	h := newHand(t, Config{Trip: 1, Probe: time.Minute, MaxProbe: time.Hour})
+	o := order(1)
+	h.r.Add(h.now, o)
+	o = h.records(o, Sending)
+	h.sends(o, Answer{})
+	h.now += 20 * second
+	if w := h.r.Step(h.now); len(w.Tasks) != 0 || w.Next < h.now+5*second {
+		t.Fatalf("while the bank is down there is %+v", w)
+	}
+	h.r.Alive(h.now)
+	w := h.r.Step(h.now)
+	if len(w.Tasks) != 1 || w.Tasks[0].Ask != o.ID {
+		t.Fatalf("it has answered somebody else, and there is %+v", w)
+	}
+	h.r.Answered(h.now, w.Tasks[0].Token, Answer{})
+	if w := h.r.Step(h.now); len(w.Tasks) != 0 || w.Next < h.now+30*second {
+		t.Errorf("it is asked again too soon: %+v", w)
+	}
+}
+
+// TestEstimateOfTheWayBack: a bank that has been down is asked when it is time, and gets one, two, four orders at a time: that is told too. What the bank has
+// never heard of is sent again soon, however long it had to rest while nobody answered.
+func TestEstimateOfTheWayBack(t *testing.T) {
+	h := newHand(t, Config{Trip: 1, Probe: 40 * time.Second, MaxProbe: 40 * time.Second, MaxPause: time.Hour})
+	o := order(1)
+	h.r.Add(h.now, o)
+	o = h.records(o, Sending)
+	for range 8 { // the pause of the order grows to minutes
+		task := h.step(3600)
+		h.r.Answered(h.now, task.Token, Answer{})
+	}
+	h.r.Remember(h.now, 10, h.now-second, time.Second/2)
+	wait := time.Duration(h.r.gate.probeAt - h.now)
+	want := wait + 10*time.Second + 7*time.Second/2 // a hundred of them: seven rounds
+	if e := h.r.Estimate(h.now, 99); (e.Soonest-want).Abs() > time.Millisecond || e.Likely != e.Soonest+time.Second {
+		t.Errorf("the estimate is %+v, want %v", e, want)
+	}
+	fresh, sent := h.r.EstimateFor(h.now, &Order{Key: "\xff"}), h.r.Estimate(h.now, 1).For(h.now, &o, Terms{})
+	if sent.Soonest != fresh.Soonest+time.Second/2+askedPause {
+		t.Errorf("of one that has to be asked about first: %v; of a fresh one: %v", sent.Soonest, fresh.Soonest)
+	}
+	task := h.step(3600)
+	h.r.Answered(h.now, task.Token, Answer{State: NeverHeard, Alive: true, At: h.now})
+	if task := h.step(1); task.Record == nil || task.Record.Kind != Sending {
+		t.Errorf("after the bank has said that it has never heard of it: %+v", task)
 	}
 }

@@ -174,6 +174,8 @@ type Case struct {
 	Account  string          `json:"account"` // of the platform: bank and currency
 	Key      string          `json:"key"`     // what both sides know the item by
 	Kind     int             `json:"kind"`
+	Name     string          `json:"difference"` // the kind by name, for example not-at-bank
+	ToDo     string          `json:"to_do"`      // what somebody has to do about it
 	Count    int             `json:"count"`
 	Asset    holdfast.Asset  `json:"asset"`
 	Amount   holdfast.Amount `json:"amount"`   // at stake

@@ -241,6 +241,19 @@ func TestExamineFleet(t *testing.T) {
 		{"the loss of two sites of three", func(x *Fleet) {
 			x.Survival.Losses[1].Survives, x.Survival.Losses[1].Loss = false, "sites"
 		}, nil},
+		{"a bank that is well", func(x *Fleet) {
+			x.Banks = []client.Bank{{Bank: "a", Said: noon, Waiting: 3, Unknown: 1, UnknownSince: noon.Add(-time.Minute)}}
+		}, nil},
+		{"a bank that has just fallen silent", func(x *Fleet) {
+			x.Banks = []client.Bank{{Said: noon, Down: true, DownSince: noon.Add(-20 * time.Second)}}
+		}, nil},
+		{"a bank is down", func(x *Fleet) { x.Banks = []client.Bank{{Said: noon, Down: true, DownSince: noon.Add(-time.Minute)}} }, []string{"warning bank-down"}},
+		{"nobody knows for long", func(x *Fleet) {
+			x.Banks = []client.Bank{{Said: noon, Unknown: 2, UnknownSince: noon.Add(-time.Hour)}}
+		}, []string{"warning bank-unknown"}},
+		{"a bank that contradicts itself", func(x *Fleet) { x.Banks = []client.Bank{{Said: noon, Doubtful: 1}} }, []string{"critical bank-contradicts"}},
+		{"nobody speaks with a bank", func(x *Fleet) { x.Banks = []client.Bank{{}} }, []string{"warning bank-unattended"}},
+		{"books that differ", func(x *Fleet) { x.Differences = 1 }, []string{"warning bank-differs"}},
 		{"too much for those who are left", func(x *Fleet) { x.Survival.Losses[1].Loads[0].Rate = 101 }, []string{"warning capacity-missing"}},
 		{"nobody has been measured", func(x *Fleet) { x.Survival.Losses[1].Loads[0].Peak = 0 }, nil},
 	} {

@@ -25,6 +25,9 @@ type Fleet struct {
 	Unasked map[holdfast.SiteID]string
 	// Views are what the other sites that answered see of the fleet: the carriers between two of them nobody else knows.
 	Views map[holdfast.SiteID][]client.Site
+	// Banks is how the work with each bank is doing, and Differences how many of those between their books and the ledger nobody has explained.
+	Banks       []client.Bank
+	Differences int
 	// RoundTrip is that of the configuration; 0: no configuration was given.
 	RoundTrip time.Duration
 }
@@ -53,6 +56,7 @@ func ExamineFleet(x *Fleet, now time.Time) []Finding {
 	f.versions(x)
 	f.clocks(x)
 	f.unasked(x)
+	f.banks(x, now)
 	if len(x.Sites) == 1 {
 		f.add(Advice, "site-single", "run three sites or more before real money is in it, see the README", "there is one site: without it nobody can pay")
 		return f.list

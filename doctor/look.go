@@ -144,6 +144,9 @@ func Ask(ctx context.Context, base string, connect func(base string) (*client.Cl
 	if x.Survival, err = c.Survival(ctx); err != nil {
 		return x, fmt.Errorf("ask what would be survived: %w", err)
 	}
+	if err := x.askBanks(ctx, c); err != nil {
+		return x, err
+	}
 	x.Clocks, x.Unasked, x.Views = map[holdfast.SiteID]time.Duration{}, map[holdfast.SiteID]string{}, map[holdfast.SiteID][]client.Site{}
 	for i := range x.Sites {
 		s := &x.Sites[i]

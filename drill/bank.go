@@ -46,8 +46,8 @@ func (f *fleet) openTills(program string, configs []site.Config) error {
 	return nil
 }
 
-// openShop gives the fleet what payments of people need: the keys, and a bank, which it starts.
-func (f *fleet) openShop(program string, configs []site.Config) error {
+// openShop gives the fleet what payments of people need: the keys, and a bank, which it starts. counter: customers have to do with it too.
+func (f *fleet) openShop(program string, configs []site.Config, counter bool) error {
 	if err := f.openTills(program, configs); err != nil {
 		return err
 	}
@@ -66,6 +66,9 @@ func (f *fleet) openShop(program string, configs []site.Config) error {
 			Name: bankName, URL: f.bank.url, Account: bankAccount, Initiator: "Holdfast drill", Asset: bankAsset,
 			Late: site.Duration(bankLate), ClockStep: site.Duration(time.Second),
 		}}
+	}
+	if counter {
+		f.openCounter(configs)
 	}
 	return f.bank.proc.start()
 }
@@ -88,10 +91,15 @@ func (b *testBank) misbehave(ctx context.Context, faults map[string]any) error {
 
 // tell speaks with the bank's control until it listens: it may have been started a moment ago.
 func (b *testBank) tell(ctx context.Context, method, path string, body, answer any) error {
+	return b.tellOf(ctx, "", method, path, body, answer)
+}
+
+// tellOf is tell about one account; "": none.
+func (b *testBank) tellOf(ctx context.Context, account, method, path string, body, answer any) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	for {
-		err := b.tellOnce(ctx, method, path, body, answer)
+		err := b.tellOnce(ctx, account, method, path, body, answer)
 		var refused *bankRefused
 		if err == nil || errors.As(err, &refused) {
 			return err
@@ -107,7 +115,7 @@ type bankRefused struct{ said string }
 
 func (e *bankRefused) Error() string { return "the bank's control says " + e.said }
 
-func (b *testBank) tellOnce(ctx context.Context, method, path string, body, answer any) error {
+func (b *testBank) tellOnce(ctx context.Context, account, method, path string, body, answer any) error {
 	var text []byte
 	if body != nil {
 		var err error
@@ -118,6 +126,9 @@ func (b *testBank) tellOnce(ctx context.Context, method, path string, body, answ
 	r, err := http.NewRequestWithContext(ctx, method, b.control+path, bytes.NewReader(text))
 	if err != nil {
 		return err
+	}
+	if account != "" {
+		r.Header.Set("Account", account)
 	}
 	resp, err := http.DefaultClient.Do(r)
 	if err != nil {

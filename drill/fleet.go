@@ -117,7 +117,7 @@ func newFleet(o *Options, dir string, r *rand.Rand) (_ *fleet, err error) {
 	}
 	switch {
 	case o.commerce:
-		err = f.openShop(o.Program, configs)
+		err = f.openShop(o.Program, configs, o.counter)
 	case o.tills:
 		err = f.openTills(o.Program, configs)
 	}

@@ -89,6 +89,7 @@ func (p *prover) prove(ctx context.Context, id func() holdfast.ID) error {
 		{"putting all answers into one order", p.order, true},
 		{"comparing what buyers and sellers were told with what is in the books", p.proveBusiness, p.business != nil}, // before the settlement, which empties the accounts of merchants
 		{"setting the clocks ahead, so that the day of the merchants is over, and waiting for their settlement", p.settlement, p.world.market != nil},
+		{"ending the days of the bank, and comparing its statements with the ledger", p.proveLate, p.late() != nil},
 	} {
 		if !step.wanted {
 			continue
@@ -100,6 +101,19 @@ func (p *prover) prove(ctx context.Context, id func() holdfast.ID) error {
 	}
 	return nil
 }
+
+// lateBusiness has something to prove when the clocks have been set ahead.
+type lateBusiness interface {
+	proveLate(ctx context.Context, p *prover) error
+}
+
+// late is the business if it is such a one, or nil.
+func (p *prover) late() lateBusiness {
+	late, _ := p.business.(lateBusiness)
+	return late
+}
+
+func (p *prover) proveLate(ctx context.Context) error { return p.late().proveLate(ctx, p) }
 
 func (p *prover) proveBusiness(ctx context.Context) error { return p.business.prove(ctx, p) }
 

@@ -38,6 +38,7 @@ type Options struct {
 	bare     bool            // no cables: sites dial each other directly
 	rehearse bool            // sites make trouble for themselves when they are told to
 	commerce bool            // there are payments of people, and a bank
+	counter  bool            // which customers bring money to as well, and take it home
 	tills    bool            // there are payments of people
 }
 
@@ -209,7 +210,7 @@ func prepare(s Scenario, o Options) (_ *run, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("make a directory for the sites: %w", err)
 	}
-	r.o.rehearse, r.o.commerce = s.sick || s.commerce, s.commerce
+	r.o.rehearse, r.o.commerce, r.o.counter = s.sick || s.commerce, s.commerce, s.counter
 	if r.fleet, err = newFleet(&r.o, dir, r.rand); err != nil {
 		return nil, errors.Join(err, os.RemoveAll(dir))
 	}

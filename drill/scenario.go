@@ -31,6 +31,7 @@ type Scenario struct {
 	splits    bool // to one that is born for them
 	sick      bool // a site that leads is sick for a while
 	commerce  bool // people pay: the sites have keys for that, and there is a bank
+	counter   bool // the bank is what it is about: customers bring money there and take it home
 
 	needs func() error                                        // what has to be on the machine; nil: nothing
 	opens func(ctx context.Context, r *run) (business, error) // what people do beside the load; nil: nothing
@@ -231,7 +232,7 @@ var scenarios = append(withSick([]Scenario{
 		Name: "forecast", Story: "The fleet is asked what a loss would do; then exactly that is lost: a carrier, a cable, a site, two sites.",
 		Load: 26 * time.Second, bound: outageBound, play: playForecast, Carriers: 2, foretells: true,
 	},
-}), payScenarios...)
+}), append(payScenarios, bankScenarios...)...)
 
 // demoScenario is what "holdfast demo" plays.
 var demoScenario = Scenario{

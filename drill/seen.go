@@ -47,6 +47,9 @@ var signs = map[string][]func(*Fault, *surroundings) string{
 	"leader-lossy":     {lateness, leaving, homecoming},
 	"leader-unheard":   {silence, leaving, homecoming},
 	"leader-http-hang": {hanging},
+	bankKill:           {ended(killed), revival},
+	bankRefuse:         {turned},
+	bankLie:            {turned},
 }
 
 // sighting is what was seen of a fault itself, apart from what it did to payments.

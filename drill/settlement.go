@@ -156,16 +156,19 @@ func (p *prover) compareSettlements(want map[holdfast.Owner]*earnings, days map[
 // bankState is what the bank of a drill has really done.
 type bankState struct {
 	Accounts []struct {
-		Balance holdfast.Amount `json:"balance"`
+		Currency string          `json:"currency"`
+		Balance  holdfast.Amount `json:"balance"`
 	} `json:"accounts"`
 }
 
-// bankHas is what is on the platform's account at the bank.
+// bankHas is what is on the account at the bank that merchants of the load are paid from.
 func (p *prover) bankHas(ctx context.Context) (sum holdfast.Amount, err error) {
 	var s bankState
 	err = p.bank.tell(ctx, http.MethodGet, "/control/state", nil, &s)
 	for _, a := range s.Accounts {
-		sum += a.Balance
+		if a.Currency == bankAsset {
+			sum += a.Balance
+		}
 	}
 	return sum, err
 }

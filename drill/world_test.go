@@ -136,7 +136,7 @@ func TestScenariosAreThePromisedOnes(t *testing.T) {
 		"site-cut", "site-kill", "site-stop", "one-way-cut", "sick-leader", "sick-disk", "sick-link", "sick-answers", "sick-relapse", "leader-handover", "rolling-restart", "all-kill", "site-add", "site-replace", "site-learner", "site-promote", "slot-move", "shard-split", "shard-split-kill", "busy-machine",
 		"carrier-cut", "carrier-cut-pair", "carrier-one-way", "carrier-lossy", "carrier-flap",
 		"two-sites-of-five", "minority-side", "city-cut", "forecast",
-		"pay-through-site-cut", "code-replay", "webhook-receiver-down",
+		"pay-through-site-cut", "code-replay", "webhook-receiver-down", "bank-down", "bank-lies",
 	}
 	if got := names(); !slices.Equal(got, want) {
 		t.Errorf("scenarios %q, want %q", got, want)

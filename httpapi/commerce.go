@@ -28,6 +28,20 @@ type Commerce struct {
 	NewAppKey func(random io.Reader) (private []byte, public string, err error)
 	// Estimate says when a bank will have taken a withdrawal or payout. nil: nothing is said.
 	Estimate func(ctx context.Context, b pay.BankOrder, o pay.Order) (PayoutEstimate, error)
+	// Ordered is called when there is something new for a bank: an order, one that is recalled, or an account that orders have waited for. It must
+	// not wait. nil: whoever speaks with the banks finds it by itself, later.
+	Ordered func()
+	// Banks says how the work with each bank is doing. nil: there are none.
+	Banks func(ctx context.Context) ([]BankState, error)
+	// DescribeCase names a difference between a bank's book and the ledger, and says what to do about it. nil: only its number is told.
+	DescribeCase func(*pay.Case) (name, todo string)
+}
+
+// ordered tells whoever speaks with the banks that there is something new.
+func (c *Commerce) ordered() {
+	if c.Ordered != nil {
+		c.Ordered()
+	}
 }
 
 func (c *Commerce) now() holdfast.Time {

@@ -130,6 +130,7 @@ func postBankAccount(ctx context.Context, t *till) error {
 	if err := t.PutAccount(ctx, o, name, b, t.at); err != nil {
 		return accountFault(err, "number", "holder")
 	}
+	t.ordered()
 	return t.sendAccounts(ctx, o)
 }
 
@@ -216,6 +217,7 @@ func postRecall(ctx context.Context, t *till) error {
 	if err != nil {
 		return err
 	}
+	t.ordered()
 	return t.sendPayout(ctx, b, &o)
 }
 

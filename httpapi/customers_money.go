@@ -244,6 +244,7 @@ func postPayout(ctx context.Context, t *till) error {
 	if err != nil {
 		return accountFault(err, "account.number", "account.holder")
 	}
+	t.ordered()
 	return t.sendPayout(ctx, pay.BankOrder{Owner: ask.Owner, Number: ask.Number}, &o)
 }
 

@@ -180,6 +180,15 @@ func TestCustomersFromClientToBooks(t *testing.T) {
 		}
 		return PayoutEstimate{Bank: "icbc", Ahead: 3, Down: true, Since: m.commerce.now(), Soonest: 1500 * time.Millisecond, Likely: time.Minute, Known: true}, nil
 	}
+	news := 0
+	m.commerce.Ordered = func() { news++ }
+	wakes := func(n int) {
+		t.Helper()
+		if news != n {
+			t.Errorf("the bank's clerks were woken %d times, want %d", news, n)
+		}
+		news = 0
+	}
 	out, err := c.Withdraw(ctx, carol, client.Withdrawal{Money: client.Money{Number: "w-1", Asset: cny, Amount: 900}})
 	if need(err); out.Kind != "withdrawal" || out.Status != "waiting" || !out.NeedsAccount {
 		t.Errorf("withdrawn: %+v", out)
@@ -191,6 +200,7 @@ func TestCustomersFromClientToBooks(t *testing.T) {
 	if need(err); len(kept) != 1 || kept[0].Name != "main" || kept[0].Tail != "1234" {
 		t.Errorf("kept: %+v", kept)
 	}
+	wakes(2) // of the withdrawal, and of the account that it has waited for
 	if out, err := c.Payout(ctx, carol, "w-1"); err != nil || out.NeedsAccount {
 		t.Errorf("it has an account now: %+v %v", out, err)
 	}
@@ -202,6 +212,16 @@ func TestCustomersFromClientToBooks(t *testing.T) {
 		if v, err := c.Recall(ctx, carol, back.Number); err != nil || v.Status != "returned" || !v.Recalled || v.Estimate != nil {
 			t.Errorf("recalled: %+v %v", v, err)
 		}
+	}
+	wakes(3)
+	since := m.commerce.now()
+	m.commerce.Banks = func(context.Context) ([]BankState, error) {
+		return []BankState{{Bank: "icbc", Assets: []holdfast.Asset{cny}, Waiting: 3, Unknown: 2, Oldest: since, Since: since, At: since}, {Bank: "boc"}}, nil
+	}
+	banks, err := c.Banks(ctx)
+	if need(err); len(banks) != 2 || !banks[0].Down || banks[0].DownSince.IsZero() || banks[0].Waiting != 3 || banks[0].Unknown != 2 ||
+		banks[0].UnknownSince.IsZero() || banks[0].Assets[0] != cny || banks[1].Down || !banks[1].Said.IsZero() {
+		t.Errorf("banks: %+v", banks)
 	}
 	if kept, err := c.RemoveBankAccount(ctx, client.OfCustomer, carol, "main"); err != nil || len(kept) != 0 {
 		t.Errorf("%+v %v", kept, err)

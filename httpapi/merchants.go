@@ -30,6 +30,7 @@ func (a *api) sellerRoutes(r *router) {
 	a.webhookRoutes(r)
 	a.reconciliationRoutes(r)
 	a.doubtfulRoutes(r)
+	a.bankRoutes(r)
 }
 
 func (a *api) merchantRoutes(r *router) {

@@ -81,6 +81,8 @@ type CaseBody struct {
 	Account  string        `json:"account" doc:"Of the platform: bank and currency" example:"test/CNY"`
 	Key      string        `json:"key" doc:"What both sides know the item by"`
 	Kind     uint8         `json:"kind" format:"int64" doc:"What is different; see package bank"`
+	Name     string        `json:"difference,omitempty" doc:"The same, by name" example:"not-at-bank"`
+	ToDo     string        `json:"to_do,omitempty" doc:"What somebody has to do about it"`
 	Count    uint32        `json:"count" format:"int64" doc:"How many items"`
 	Asset    string        `json:"asset" example:"CNY"`
 	Amount   int64         `json:"amount" doc:"At stake, in minor units"`
@@ -118,6 +120,14 @@ func caseSideBodyOf(v *pay.CaseSide) *CaseSideBody {
 	return &CaseSideBody{v.ID, v.Ref, int64(v.Amount), assetText(v.Asset), timeText(v.Day), v.Open, v.Off, v.Note}
 }
 
+func (t *till) caseBody(v *pay.Case) CaseBody {
+	b := caseBodyOf(v)
+	if t.DescribeCase != nil {
+		b.Name, b.ToDo = t.DescribeCase(v)
+	}
+	return b
+}
+
 func caseBodyOf(v *pay.Case) CaseBody {
 	return CaseBody{
 		ID: v.ID, Account: v.Account, Key: v.Key, Kind: v.Kind, Count: v.Count, Asset: assetText(v.Asset), Amount: int64(v.Amount),
@@ -137,7 +147,7 @@ func getCases(ctx context.Context, t *till) error {
 	}
 	body := casesBody{Cases: []CaseBody{}, Next: next}
 	for i := range list {
-		body.Cases = append(body.Cases, caseBodyOf(&list[i]))
+		body.Cases = append(body.Cases, t.caseBody(&list[i]))
 	}
 	return t.x.sendJSON(http.StatusOK, body)
 }
@@ -147,7 +157,7 @@ func getCase(ctx context.Context, t *till) error {
 	if err != nil {
 		return renamed(err, "id", "case")
 	}
-	return t.x.sendJSON(http.StatusOK, caseBodyOf(&v))
+	return t.x.sendJSON(http.StatusOK, t.caseBody(&v))
 }
 
 // workCase explains or closes a case.
@@ -161,7 +171,7 @@ func workCase(how func(*till) func(context.Context, string, string, holdfast.Tim
 		if err != nil {
 			return renamed(err, "id", "case")
 		}
-		return t.x.sendJSON(http.StatusOK, caseBodyOf(&v))
+		return t.x.sendJSON(http.StatusOK, t.caseBody(&v))
 	}
 }
 

@@ -121,6 +121,7 @@ func postSettlement(ctx context.Context, t *till) error {
 	if err != nil {
 		return err
 	}
+	t.ordered()
 	return t.sendSettlements(o, list, "")
 }
 

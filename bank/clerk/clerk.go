@@ -42,6 +42,9 @@ type Clerk struct {
 	scan    time.Time // owned by Run: when it begins from the start again
 	listing bool      // owned by Run
 	more    bool      // owned by Run: the list has not come to its end
+	began   time.Time // owned by Run: when it began from the start
+	woken   bool      // owned by Run: there is something new, which may stand anywhere in the list
+	may     time.Time // owned by Run: when it may begin from the start again for that
 	low     int       // so much room makes it worth while to list more
 }
 
@@ -85,6 +88,14 @@ func (c *Clerk) Tell(o bank.Order) {
 	}
 }
 
+// Alive tells the clerk that the bank has answered somebody else. It never waits.
+func (c *Clerk) Alive() {
+	select {
+	case c.results <- c.resolver.Alive:
+	default:
+	}
+}
+
 // Estimate says when an order with so many before it will be taken; [Clerk.Ahead] tells how many those are.
 func (c *Clerk) Estimate(ahead int) bank.Estimate {
 	c.mu.Lock()
@@ -106,6 +117,27 @@ func (c *Clerk) Ahead(key string) int {
 	return c.resolver.Ahead(key)
 }
 
+// Standing is how the orders that the clerk knows are doing.
+func (c *Clerk) Standing() bank.Standing {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.resolver.Standing()
+}
+
+// Remember has the clerk begin with what another one has learnt; see [bank.Resolver.Remember].
+func (c *Clerk) Remember(rate float64, since holdfast.Time, round time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.resolver.Remember(now(), rate, since, round)
+}
+
+// Ramp is what it takes until a bank that has been down gets as many orders at once as before.
+func (c *Clerk) Ramp() bank.Ramp {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.resolver.Ramp()
+}
+
 func now() holdfast.Time { return holdfast.Time(time.Now().UnixNano()) }
 
 // Run works until ctx ends, and waits for what it has begun.
@@ -124,7 +156,7 @@ func (c *Clerk) Run(ctx context.Context) {
 		case do := <-c.results:
 			c.tell(do)
 		case <-c.wake:
-			c.more = true
+			c.woken = true
 		case <-timer.C:
 		}
 	}
@@ -154,6 +186,9 @@ func (c *Clerk) step(ctx context.Context, under *sync.WaitGroup) time.Duration {
 		under.Go(func() { c.do(ctx, t) })
 	}
 	rest := time.Until(c.scan)
+	if c.anew() {
+		rest = min(rest, time.Until(c.may))
+	}
 	if w.Next != 0 {
 		rest = min(rest, time.Duration(w.Next-at))
 	}
@@ -203,17 +238,24 @@ func (c *Clerk) silence(id string, a bank.Answer) {
 	}
 }
 
-// list fetches open orders, a page at a time: from the start every Rescan, and further on when there is room again.
+// wakeGap is the least time between two lists from the start of which nothing but new orders is the reason; a tenth of the time at most goes into them.
+const wakeGap = 300 * time.Millisecond
+
+// anew reports whether the list has to begin from the start because of what is new. One that has not come to its end comes to that first.
+func (c *Clerk) anew() bool { return c.woken && !c.more && !c.listing }
+
+// list fetches open orders, a page at a time: from the start every Rescan and soon after something new, and further on when there is room again.
 func (c *Clerk) list(ctx context.Context, under *sync.WaitGroup) {
 	c.mu.Lock()
 	room := c.resolver.Room()
 	c.mu.Unlock()
-	again := !time.Now().Before(c.scan)
+	at := time.Now()
+	again := !at.Before(c.scan) || c.anew() && !at.Before(c.may)
 	if c.listing || !again && (!c.more || room < c.low) {
 		return
 	}
 	if again {
-		c.after, c.scan = "", time.Now().Add(c.config.Rescan)
+		c.after, c.scan, c.began, c.woken = "", at.Add(c.config.Rescan), at, false
 	}
 	c.listing = true
 	after := c.after
@@ -237,6 +279,7 @@ func (c *Clerk) fetch(ctx context.Context, after string) {
 func (c *Clerk) listed(at holdfast.Time, list []bank.Order, err error) {
 	c.listing = false
 	c.more = err == nil && len(list) == page
+	c.may = c.began.Add(max(wakeGap, 10*time.Since(c.began)))
 	for _, o := range list {
 		if !c.resolver.Add(at, o) {
 			c.more = true

@@ -54,6 +54,7 @@ type shelf struct {
 	orders map[string]bank.Order
 	ended  map[string]bank.Change
 	last   map[string]bank.Change // by id: the last change that was written
+	listed func()                 // told of every list from the start; nil: nobody
 }
 
 var errLost = errors.New("no answer")
@@ -63,6 +64,9 @@ func (s *shelf) dice(share float64) bool { return !s.calm && s.random.Float64() 
 func (s *shelf) Open(_ context.Context, after string, max int) ([]bank.Order, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.listed != nil && after == "" {
+		s.listed()
+	}
 	if s.dice(0.1) {
 		return nil, errLost
 	}
@@ -487,4 +491,34 @@ type counting struct {
 func (c *counting) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c.n.Add(1)
 	c.next.ServeHTTP(w, r)
+}
+
+// TestWakeFindsNewOrders: an order is sent soon after the clerk was woken, wherever it stands in the list; woken all the time, he does not list all
+// the time.
+func TestWakeFindsNewOrders(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 1)
+		w.shelf.calm = true
+		lists := 0
+		w.shelf.listed = func() { lists++ }
+		w.start()
+		for n := 9; n > 5; n-- {
+			time.Sleep(time.Second)
+			id := w.shelf.put(n, 100, "GOOD")
+			w.clerk.Wake()
+			time.Sleep(time.Second)
+			if c, ended := w.shelf.end(id); !ended || c.Kind != bank.Paid {
+				t.Errorf("a second after the clerk was woken, order %d is %+v", n, w.shelf.order(id))
+			}
+		}
+		lists = 0
+		for range 100 {
+			time.Sleep(10 * time.Millisecond)
+			w.clerk.Wake()
+		}
+		if lists > 5 {
+			t.Errorf("woken 100 times in a second, the clerk has listed all %d times", lists)
+		}
+		w.stop()
+	})
 }

@@ -43,6 +43,7 @@ type Bank struct {
 	pending  settlement
 	number   uint64 // of payments and top-ups, for references
 	replies  uint64 // of reports, for their ids
+	ended    int    // days that were ended before the clock did
 }
 
 // book is an account with all that was ever booked on it.
@@ -92,6 +93,7 @@ type record struct {
 	TopUp   *TopUp          `json:"top_up,omitempty"`
 	Faults  json.RawMessage `json:"faults,omitempty"`
 	Release bool            `json:"release,omitempty"`
+	EndDay  bool            `json:"end_day,omitempty"`
 }
 
 type paymentRecord struct {
@@ -164,6 +166,8 @@ func (b *Bank) apply(r *record) error {
 		}
 		heap.Init(&b.pending)
 		b.settle(r.At)
+	case r.EndDay:
+		b.ended++
 	}
 	return nil
 }
@@ -229,10 +233,10 @@ func (b *Bank) book(a *book, at time.Time, l iso20022.Line) {
 	a.lines = append(a.lines, bookLine{l, at})
 }
 
-// day is the beginning, in UTC, of the bank's day that a moment belongs to.
+// day is the beginning, in UTC, of the bank's day that a moment belongs to from now on.
 func (b *Bank) day(at time.Time) time.Time {
 	y, m, d := at.In(b.options.Zone).Date()
-	return time.Date(y, m, d, 0, 0, 0, 0, time.UTC)
+	return time.Date(y, m, d+b.ended, 0, 0, 0, 0, time.UTC)
 }
 
 // now is the bank's clock; what is due then has been booked. With mu.
@@ -333,6 +337,12 @@ func (b *Bank) SetFaults(f Faults) error {
 // Release settles at once what is accepted and waits to be settled.
 func (b *Bank) Release() error {
 	return b.locked(func() (uint64, error) { return b.change(&record{Release: true}) })
+}
+
+// EndDay ends the bank's day, as a bank does in the evening: what is booked from now on belongs to the next one. The clock, by which messages are late,
+// goes on as it did.
+func (b *Bank) EndDay() error {
+	return b.locked(func() (uint64, error) { return b.change(&record{EndDay: true}) })
 }
 
 // receive carries a message out, once.

@@ -5,11 +5,13 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"strconv"
 	"time"
 
+	"holdfast"
 	"holdfast/bank/iso20022"
 )
 
@@ -251,14 +253,73 @@ func (b *Bank) Truth(id string) (t Truth, err error) {
 	return t, err
 }
 
+// Entry is one line of the bank's book of an account, as it was really booked and as its statement has it.
+type Entry struct {
+	EndToEnd string            `json:"end_to_end"`
+	Ref      string            `json:"ref"`
+	Amount   holdfast.Amount   `json:"amount"` // that was booked, below 0 where money went out; 0: the statement alone has it
+	Other    string            `json:"other"`
+	Text     string            `json:"text"`
+	Day      string            `json:"day"`
+	At       time.Time         `json:"at,omitzero"`
+	Stated   []holdfast.Amount `json:"stated"` // the amounts of its lines in the statement of the day
+}
+
+// Book lists what was booked on an account, in order; a day that is not zero alone, and then with what its statement has invented.
+func (b *Bank) Book(number string, day time.Time) (list []Entry, err error) {
+	list = []Entry{}
+	err = b.locked(func() (uint64, error) {
+		b.now()
+		a := b.accounts[number]
+		if a == nil {
+			return 0, fmt.Errorf("%w: no such account", ErrNo)
+		}
+		for i := range a.lines {
+			if l := &a.lines[i]; day.IsZero() || l.Day.Equal(day) {
+				list = append(list, entryOf(&l.Line, l.Amount, l.at, b.misstate(&l.Line)))
+			}
+		}
+		if !day.IsZero() {
+			for _, l := range b.invented(a, day) {
+				list = append(list, entryOf(&l, 0, time.Time{}, []iso20022.Line{l}))
+			}
+		}
+		return b.journal.last(), nil
+	})
+	return list, err
+}
+
+func entryOf(l *iso20022.Line, amount holdfast.Amount, at time.Time, stated []iso20022.Line) Entry {
+	e := Entry{EndToEnd: l.EndToEnd, Ref: l.BankRef, Amount: amount, Other: l.Other, Text: l.Text, Day: iso20022.DayText(l.Day), At: at, Stated: []holdfast.Amount{}}
+	for i := range stated {
+		e.Stated = append(e.Stated, stated[i].Amount)
+	}
+	return e
+}
+
+func (b *Bank) getBook(w http.ResponseWriter, r *http.Request) {
+	var day time.Time
+	if text := r.URL.Query().Get("day"); text != "" {
+		var err error
+		if day, err = iso20022.ParseDay(text); err != nil {
+			http.Error(w, err.Error(), http.StatusBadRequest)
+			return
+		}
+	}
+	list, err := b.Book(r.Header.Get(AccountHeader), day)
+	told(w, list, err)
+}
+
 // Control is the bank's face to those who torment it; JSON:
 //
 //	GET  /control/faults   PUT /control/faults    [Faults], all of them
 //	POST /control/accounts                        [Account]
 //	POST /control/topups                          [TopUp]
 //	POST /control/release                         what is accepted is settled now
+//	POST /control/day                             the bank's day ends now
 //	GET  /control/state                           [State]
 //	GET  /control/payments?id=ID                  [Truth]
+//	GET  /control/book?day=DAY                    [Entry], all of the account in the header Account, or those of a day
 func (b *Bank) Control() http.Handler {
 	m := http.NewServeMux()
 	m.HandleFunc("GET /control/faults", func(w http.ResponseWriter, _ *http.Request) {
@@ -271,6 +332,8 @@ func (b *Bank) Control() http.Handler {
 	m.HandleFunc("POST /control/accounts", func(w http.ResponseWriter, r *http.Request) { order(w, r, b.OpenAccount) })
 	m.HandleFunc("POST /control/topups", func(w http.ResponseWriter, r *http.Request) { order(w, r, b.Credit) })
 	m.HandleFunc("POST /control/release", func(w http.ResponseWriter, _ *http.Request) { told(w, struct{}{}, b.Release()) })
+	m.HandleFunc("POST /control/day", func(w http.ResponseWriter, _ *http.Request) { told(w, struct{}{}, b.EndDay()) })
+	m.HandleFunc("GET /control/book", b.getBook)
 	m.HandleFunc("GET /control/state", func(w http.ResponseWriter, _ *http.Request) {
 		s, err := b.State()
 		told(w, s, err)

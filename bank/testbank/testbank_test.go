@@ -256,6 +256,48 @@ func TestStatements(t *testing.T) {
 	}
 }
 
+// TestEndOfDay: a day that the bank has ended has its statement, also after a restart, and what comes then belongs to the next one; messages are late by
+// the clock as before. The book says what was booked, and what the statement says.
+func TestEndOfDay(t *testing.T) {
+	w := newTown(t)
+	w.is("one", w.pay("P1", 100, theirs), "ACSC")
+	must(t, w.EndDay())
+	w.is("two", w.pay("P2", 200, theirs), "ACSC")
+	w.reopen()
+	w.is("three", w.pay("P3", 400, theirs), "ACSC")
+	for day, want := range map[string]string{"2026-11-27": "CLBD 99.00 1", "2026-11-28": "ITBD 93.00 2"} {
+		s, err := w.book(day)
+		must(t, err)
+		last := s.head.Balances[1]
+		w.is(day, fmt.Sprint(last.Type.Which.Code, " ", last.Amount.Text, " ", len(s.lines)), want)
+	}
+	must(t, w.SetFaults(Faults{Double: 1, Invent: 1}))
+	ask := func(query string) (list []Entry) {
+		t.Helper()
+		r := httptest.NewRequest(http.MethodGet, "/control/book"+query, nil)
+		r.Header.Set(AccountHeader, ours)
+		answer := httptest.NewRecorder()
+		w.Control().ServeHTTP(answer, r)
+		if err := json.Unmarshal(answer.Body.Bytes(), &list); err != nil {
+			t.Fatalf("%v: %s", err, answer.Body)
+		}
+		return list
+	}
+	all, second := ask(""), ask("?day=2026-11-28")
+	if len(all) != 3 || len(second) != 3 {
+		t.Fatalf("the book has %d entries, and the second day %d", len(all), len(second))
+	}
+	if e := all[0]; e.EndToEnd != "P1" || e.Amount != -100 || e.Other != theirs || e.Day != "2026-11-27" || len(e.Stated) != 2 || e.Ref == "" || e.At.IsZero() {
+		t.Errorf("the first payment is %+v", e)
+	}
+	if e := second[2]; e.Amount != 0 || len(e.Stated) != 1 || e.Stated[0] != -100 {
+		t.Errorf("what was invented is %+v", e)
+	}
+	if _, err := w.Book("9", time.Time{}); err == nil {
+		t.Error("there is a book of an account that is none")
+	}
+}
+
 // TestControl: what is told to it, and what it refuses.
 func TestControl(t *testing.T) {
 	w := newTown(t)
@@ -287,6 +329,9 @@ func TestControl(t *testing.T) {
 		{"POST", "/control/topups", `{"key":"b","account":"42","amount":9223372036854775807}`, 400},
 		{"POST", "/control/topups", `{"account":"42","amount":1}`, 400},
 		{"POST", "/control/release", ``, 200},
+		{"POST", "/control/day", ``, 200},
+		{"GET", "/control/book", ``, 400},
+		{"GET", "/control/book?day=today", ``, 400},
 	} {
 		if got, answer := call(c.method, c.path, c.body); got != c.want {
 			t.Errorf("%s %s %s: %d %s", c.method, c.path, c.body, got, answer)

@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -72,6 +73,7 @@ type fleetStatus struct {
 	Sites    []client.Site       `json:"sites"`
 	Shards   []client.Shard      `json:"shards"`
 	Survival client.Survival     `json:"survival"`
+	Banks    []client.Bank       `json:"banks,omitempty"`
 }
 
 func status(cmd *cobra.Command, t *target) error {
@@ -105,6 +107,7 @@ func status(cmd *cobra.Command, t *target) error {
 	tellChange(w, s.Change)
 	s.tellSurvival(w, names)
 	tellTransit(w, s.Survival.Transit, names)
+	tellBanks(w, s.Banks)
 	return verdict(cmd, t.file, s, s.OK)
 }
 
@@ -167,7 +170,31 @@ func tellTransit(w io.Writer, t *client.TransitCheck, names map[holdfast.SiteID]
 	}
 }
 
-// askStatus asks three questions, and ends with the first that has no answer: the others would have none either, and each waits as long.
+// tellBanks shows how the work with the banks is doing. A bank that is down is no fault of the fleet: it does not change the verdict.
+func tellBanks(w io.Writer, list []client.Bank) {
+	if len(list) == 0 {
+		return
+	}
+	fmt.Fprintln(w, "\nBANK             WAITING  UNKNOWN  ACCEPTED  DOUBTFUL  ANSWERS")
+	trouble := false
+	for i := range list {
+		b := &list[i]
+		answers := "yes"
+		switch {
+		case b.Said.IsZero():
+			answers = "nobody speaks with it yet"
+		case b.Down:
+			answers = "not since " + b.DownSince.UTC().Format("2006-01-02 15:04:05 UTC")
+		}
+		trouble = trouble || answers != "yes" || b.Doubtful > 0
+		fmt.Fprintf(w, "%-15s %8d %8d %9d %9d  %s\n", b.Bank, b.Waiting, b.Unknown, b.Accepted, b.Doubtful, answers)
+	}
+	if trouble {
+		fmt.Fprintln(w, "What to do: docs/runbooks/banks.md")
+	}
+}
+
+// askStatus asks four questions, and ends with the first that has no answer: the others would have none either, and each waits as long.
 func askStatus(ctx context.Context, c *client.Client) (s fleetStatus, err error) {
 	fleet, err := c.Fleet(ctx)
 	if err != nil {
@@ -182,6 +209,11 @@ func askStatus(ctx context.Context, c *client.Client) (s fleetStatus, err error)
 	s.Splits = slices.DeleteFunc(shards.Splits, func(x client.ShardSplit) bool { return x.Over() })
 	if s.Survival, err = c.Survival(ctx); err != nil {
 		return s, fmt.Errorf("ask the fleet what it would survive: %w", err)
+	}
+	if s.Banks, err = c.Banks(ctx); err != nil {
+		if _, refused := errors.AsType[*client.Error](err); !refused { // one that does not know the question, or cannot say just now, can be asked for the rest
+			return s, fmt.Errorf("ask the fleet for its banks: %w", err)
+		}
 	}
 	s.OK = (s.Survival.Survives || len(s.Sites) == 1) && s.Survival.Transit.Well()
 	for i := range s.Sites {

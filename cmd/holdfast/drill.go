@@ -135,9 +135,14 @@ Node 18 or newer and the SDK: run it in the repository after make sdk, or name t
 In code-replay one payment code is shown to two sites in the same instant, many times: one payment comes of it, and the other side is told that
 the code has been used. In webhook-receiver-down the drill is the receivers as well: every event of every merchant has to arrive, rightly signed, and
 those of merchants whose receivers are well promptly.
+In bank-down and bank-lies customers bring money to their wallets by transfers at a bank, which is a process of its own (holdfast testbank), and withdraw it.
+In bank-down it is killed, and later refuses everybody while the site that leads is cut off: what waits is told how long it takes, has to be paid once within
+15 s after the bank is back, and no payment may have to do with it. In bank-lies it loses replies and requests, holds some back, answers twice and late;
+some withdrawals are recalled meanwhile. In the end its own book is compared with every order and with every word that a customer was told. Then its days are
+ended, its statements say something else than it has done, and the list of differences has to have exactly those, which are worked through.
 
 The faults need their time: --duration takes 5 s or more for busy-machine, 10 s for site-add, site-replace and site-learner, 15 s for site-promote, 12 s for
-leader-handover and all-kill, 13 s for those of carriers, 14 s for site-cut, site-kill, those of payments and those of five sites, 26 s for forecast,
+leader-handover and all-kill, 13 s for those of carriers, 14 s for site-cut, site-kill, those of payments and those of five sites, 18 s for bank-lies, 26 s for bank-down and forecast,
 30 s for slot-move, 45 s for those of splits, 40 s for those of sick sites, of which sick-answers takes 48 s and sick-relapse 72 s, as
 all does; 20 s for the others.
 

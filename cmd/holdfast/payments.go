@@ -80,7 +80,7 @@ func newPayments(cfg *site.Config, s *site.Site, log *slog.Logger, now func() ti
 	}
 	p.api = &httpapi.Commerce{
 		Cashier: p.cashier, Now: now, Endpoint: checkEndpoint(addresses), NewAppKey: desk.NewAppKey, Pages: publicAddress(cfg),
-		Estimate: p.estimate,
+		Estimate: p.estimate, Ordered: p.office.WakeBanks, Banks: p.banks, DescribeCase: backoffice.DescribeCase,
 	}
 	return p, nil
 }
@@ -247,6 +247,15 @@ func (p *payments) estimate(ctx context.Context, b pay.BankOrder, o pay.Order) (
 	return httpapi.PayoutEstimate{
 		Bank: e.Bank, Ahead: e.Ahead, Down: e.Down, Since: e.Since, Soonest: e.Soonest, Likely: e.Likely, Known: e.Known,
 	}, nil
+}
+
+// banks says how the work with each bank is doing, as the back office sees it.
+func (p *payments) banks(ctx context.Context) (list []httpapi.BankState, err error) {
+	states, err := p.office.Banks(ctx)
+	for i := range states {
+		list = append(list, httpapi.BankState(states[i]))
+	}
+	return list, err
 }
 
 // over puts what people pay with beside the native API.

@@ -36,7 +36,8 @@ At the second, which should stay on this machine, it is told to misbehave, in JS
   PUT /control/faults        down, slow_ms, reply_ms, lose_requests, lose_replies, hold and hold_ms (looked at later), twice, strict, reject and
                              bounce (by account), settle_ms, late_ms (by account), omit, alter, double and invent (in statements only)
   POST /control/accounts     opens an account        POST /control/topups   money comes in, in minor units
-  POST /control/release      settles what waits      GET  /control/state, /control/payments?id=ID   what it has really done
+  POST /control/release      settles what waits      POST /control/day      ends its day, so that there is a statement
+  GET  /control/state, /control/payments?id=ID, /control/book (with a header Account)   what it has really done
 
 With --files it also answers files: pain.001 put into DIR/in by renaming, pacs.002 and each morning the statements in DIR/out.`,
 		Example: "  holdfast testbank --listen 127.0.0.1:9200 --control 127.0.0.1:9201 --data testbank-data --account 6222020000000000018:CNY:100000000",
