@@ -76,6 +76,13 @@ type ledBooks struct {
 
 func (b ledBooks) Leads(holdfast.Owner) bool { return b.leads.Load() }
 
+func (b ledBooks) Led() []holdfast.ShardID {
+	if !b.leads.Load() {
+		return nil
+	}
+	return b.Books.Led()
+}
+
 func (b ledBooks) LedByIndex(ctx context.Context, index, after string, most int) ([]holdfast.Record, error) {
 	if !b.leads.Load() {
 		return nil, nil
