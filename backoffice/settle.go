@@ -69,7 +69,9 @@ type look struct {
 	hour  int64 // since 1970
 }
 
-func (l look) index() string { return pay.SettleIndex(holdfast.Time(l.hour) * holdfast.Time(time.Hour)) }
+func (l look) index() string {
+	return pay.SettleIndex(holdfast.Time(l.hour) * holdfast.Time(time.Hour))
+}
 
 func (s *settler) run(ctx context.Context) {
 	for {
