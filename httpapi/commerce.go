@@ -28,6 +28,8 @@ type Commerce struct {
 	NewAppKey func(random io.Reader) (private []byte, public string, err error)
 	// Estimate says when a bank will have taken a withdrawal or payout. nil: nothing is said.
 	Estimate func(ctx context.Context, b pay.BankOrder, o pay.Order) (PayoutEstimate, error)
+	// Difference names what is different in a case, and says what to do about it. nil: nothing is said.
+	Difference func(v *pay.Case) (name, toDo string)
 }
 
 func (c *Commerce) now() holdfast.Time {
