@@ -41,7 +41,6 @@ type settlement struct {
 	o       *Options
 	site    *site.Site
 	cashier *pay.Cashier
-	load    *pay.Cashier // the same, for bringing much in
 	api     *http.Server
 	zone    string    // where all merchants are: a day has ended there lately
 	day     time.Time // whose trades are settled: its midnight there
@@ -130,26 +129,23 @@ func (s *settlement) fill(ctx context.Context, merchants, customers int) error {
 	}
 	s.o.Say(fmt.Sprintf("registering %d merchants and %d customers", merchants, customers))
 	began := time.Now()
-	load, stop := s.loadingCashier(ctx)
-	defer stop()
-	s.load = load
 	if err := s.people(merchants, customers); err != nil {
 		return err
 	}
 	early := holdfast.TimeOf(s.day.Add(time.Hour))
-	err := each(ctx, merchants, loadCallers, func(ctx context.Context, i int) error {
+	err := each(ctx, merchants, settleCallers, func(ctx context.Context, i int) error {
 		ask := pay.MerchantAsk{
 			Owner: s.merchants[i], Name: "a tea shop", Zone: s.zone, Assets: []holdfast.Asset{yuan}, Fee: pay.FeePlan{BasisPoints: payFee},
 		}
 		account := pay.BankAccount{Number: fmt.Sprintf("62220200%011d", i), Name: "a tea shop"}
 		return errors.Join(
-			s.insist(ctx, func() error { _, err := s.load.RegisterMerchant(ctx, ask, early); return err }),
-			s.insist(ctx, func() error { return s.load.PutAccount(ctx, s.merchants[i], "", account, early) }))
+			s.insist(ctx, func() error { _, err := s.cashier.RegisterMerchant(ctx, ask, early); return err }),
+			s.insist(ctx, func() error { return s.cashier.PutAccount(ctx, s.merchants[i], "", account, early) }))
 	})
 	if err == nil {
-		err = each(ctx, customers, loadCallers, func(ctx context.Context, i int) error {
+		err = each(ctx, customers, settleCallers, func(ctx context.Context, i int) error {
 			ask := pay.CustomerAsk{Owner: s.customers[i], Assets: []holdfast.Asset{yuan}}
-			return s.insist(ctx, func() error { _, err := s.load.RegisterCustomer(ctx, ask, early); return err })
+			return s.insist(ctx, func() error { _, err := s.cashier.RegisterCustomer(ctx, ask, early); return err })
 		})
 	}
 	if err == nil {
@@ -167,12 +163,12 @@ func (s *settlement) fill(ctx context.Context, merchants, customers int) error {
 	}
 	s.o.Say(fmt.Sprintf("paying %d trades of %s", s.trades, s.day.Format(time.DateOnly)))
 	step := 20 * time.Hour / time.Duration(s.trades)
-	err = each(ctx, s.trades, min(loadCallers, customers/2), func(ctx context.Context, n int) error {
+	err = each(ctx, s.trades, min(settleCallers, customers), func(ctx context.Context, n int) error {
 		ask := pay.TradeAsk{Merchant: s.merchants[n%merchants], OutTradeNo: fmt.Sprintf("A%010d", n), TradeOffer: pay.TradeOffer{
 			Amount: payAmount, Asset: yuan, Subject: "a pot of tea",
 		}}
 		now := holdfast.TimeOf(s.day.Add(2*time.Hour + time.Duration(n)*step))
-		return s.insist(ctx, func() error { _, err := s.load.PayNew(ctx, ask, s.customers[n%customers], now); return err })
+		return s.insist(ctx, func() error { _, err := s.cashier.PayNew(ctx, ask, s.customers[n%customers], now); return err })
 	})
 	s.loaded = time.Since(began)
 	if err != nil {
@@ -200,6 +196,13 @@ func (s *settlement) settleLately(now time.Time) error {
 	y, m, d := now.In(zone).Date()
 	s.day = time.Date(y, m, d-1, 0, 0, 0, 0, zone)
 	return nil
+}
+
+// again reports whether an error of the domain is one after which the same is asked for again.
+func again(err error) bool {
+	var not *pay.Unavailable
+	var unknown *pay.Pending
+	return errors.As(err, &not) || errors.As(err, &unknown)
 }
 
 // insist does something again that was not done, or of which nobody knows whether it was: it is the same thing each time.
