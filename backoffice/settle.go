@@ -32,7 +32,8 @@ type settler struct {
 	pace    *pace
 	days    atomic.Int64 // settled so far
 
-	// Owned by run.
+	// Owned by run. Times are of the machine's own clock, which does not go back; only clock is the office's.
+	clock  time.Time                 // at the last look
 	led    map[holdfast.ShardID]bool // as of the last look
 	recent time.Time                 // when the last hours were looked at
 	whole  time.Time                 // when all were
@@ -75,8 +76,7 @@ func (l look) index() string {
 
 func (s *settler) run(ctx context.Context) {
 	for {
-		now := s.office.cfg.Now()
-		if looks := s.due(now); len(looks) > 0 {
+		if looks := s.due(time.Now(), s.office.cfg.Now()); len(looks) > 0 {
 			s.failed(s.pass(ctx, looks))
 		}
 		if !pause(ctx, settleTurn) {
@@ -85,12 +85,13 @@ func (s *settler) run(ctx context.Context) {
 	}
 }
 
-// due are the hours to look at now, the earliest first: the last ones from time to time; all, now and then and in a shard that this site has come to
-// lead, whose leader before may have left something undone; those in which something has failed, soon.
-func (s *settler) due(now time.Time) (looks []look) {
+// due are the hours to look at now, the earliest first: the last ones from time to time; all, now and then, when the clock has jumped, and in a shard
+// that this site has come to lead, whose leader before may have left something undone; those in which something has failed, soon.
+func (s *settler) due(now, clock time.Time) (looks []look) {
 	led := map[holdfast.ShardID]bool{}
-	lately, whole := now.Sub(s.recent) >= s.cfg.Every, now.Sub(s.whole) >= time.Hour
-	at := now.Unix() / 3600
+	lately, whole := now.Sub(s.recent) >= s.cfg.Every, now.Sub(s.whole) >= time.Hour || clock.Sub(s.clock).Abs() >= time.Hour
+	s.clock = clock
+	at := clock.Unix() / 3600
 	for _, id := range s.office.cfg.Books.Led() {
 		led[id] = true
 		from := at + 1
@@ -133,7 +134,7 @@ func (s *settler) failed(list []look) {
 		return
 	}
 	s.wait = min(max(2*s.wait, settleAgain), s.cfg.Every)
-	s.again = s.office.cfg.Now().Add(s.wait - time.Duration(s.office.cfg.Random()*float64(s.wait/4)))
+	s.again = time.Now().Add(s.wait - time.Duration(s.office.cfg.Random()*float64(s.wait/4)))
 	s.behind = append(s.behind, list...)
 }
 

@@ -140,6 +140,32 @@ func TestWhoComesToLeadLooksAtWhatIsBehind(t *testing.T) {
 	})
 }
 
+// TestAClockThatJumps: days that are over when a clock is set are settled at once, and none is forgotten when it is set back.
+func TestAClockThatJumps(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newBankWorld(t, 1)
+		merchants := w.shops(3)
+		var ahead atomic.Int64
+		w.open(true, func(c *Config) {
+			onlySettle(c)
+			c.Now = func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }
+		})
+		time.Sleep(time.Minute)
+		ahead.Store(int64(40 * time.Hour))
+		time.Sleep(2 * time.Second)
+		if n := w.settled(merchants); n != 3 {
+			t.Errorf("%d of 3 are settled when the clock was set", n)
+		}
+		ahead.Store(0)
+		more := w.shops(4)[3:]
+		time.Sleep(dayIsOver + time.Minute)
+		if n := w.settled(more); n != 1 {
+			t.Error("nobody is settled after the clock was set back")
+		}
+		w.stop()
+	})
+}
+
 // busyBooks take longer for a commit the more there are at once, above a number that they bear.
 type busyBooks struct {
 	Books

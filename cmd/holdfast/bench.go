@@ -138,7 +138,7 @@ func newBenchCallers() *cobra.Command {
 		Hidden: true,
 		Long: `Be the people who pay in "holdfast bench pay": standard input says how, a line of JSON, and standard output tells what came of it. It stops
 when standard input ends.`,
-		Example: `  holdfast bench-callers < how.json`,
+		Example: `  holdfast bench-callers`,
 		Args:    nothing,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			_ = setNice(callerNice)

@@ -122,7 +122,7 @@ func newCasesWork(name, short string, work func(*client.Client, context.Context,
 		Long: short + `. The text is kept with the name of the API key, for whoever comes next.
 
 The API key is read from the environment: HOLDFAST_KEY. It has to be an operator's.`,
-		Example: "  holdfast cases " + name + ` 3f1c0a9be1d24be0a1b2c3d4e5f60718 --why "the bank has confirmed a second booking, ticket 4711"`,
+		Example: "  holdfast cases " + name + " 3f1c0a9be1d24be0a1b2c3d4e5f60718 --why booked-twice-says-the-bank",
 		Args:    one("case"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if strings.TrimSpace(why) == "" {
