@@ -245,7 +245,7 @@ type Bank struct {
 	// Where the bank takes files from (pain.001, one an order), and removes them, on the same file system. Nothing: "out" in exchange.
 	Outbox string `toml:"outbox"`
 
-	// Where the bank's files are put (pacs.002, camt.053), by renaming, on the same file system. Nothing: "in" in exchange.
+	// Where the bank's files are put (pacs.002 or pain.002, camt.053), by renaming, on the same file system. Nothing: "in" in exchange.
 	Inbox string `toml:"inbox"`
 
 	// The number of the platform's own account at the bank: an IBAN, or the bank's own.

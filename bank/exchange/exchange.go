@@ -1,4 +1,4 @@
-// Package exchange speaks with a bank through directories: pain.001 out, one file an order; pacs.002 and camt.053 in. How the files travel between
+// Package exchange speaks with a bank through directories: pain.001 out, one file an order; pacs.002 or pain.002, and camt.053, in. How the files travel between
 // them and the bank (SFTP, EBICS, a mail of the bank's own) is not its business.
 //
 // What must not happen is that an order lies in two files. Nothing but the directory can tell whether a file was written, since whoever wrote it may

@@ -250,7 +250,20 @@ func TestWhatTheBankSaysIsKept(t *testing.T) {
 	if len(w.aside) > 0 || len(w.names("in")) > 0 || len(w.names("done")) != 2 {
 		t.Fatalf("set aside %v, left %v", w.aside, w.names("in"))
 	}
+	// The same as a pain.002, which says first that the message can be read, and then what became of the order.
+	pain := func(status, transfers string) []byte {
+		return []byte(`<Document xmlns="urn:iso:std:iso:20022:tech:xsd:pain.002.001.10"><CstmrPmtStsRpt><GrpHdr><MsgId>P</MsgId><CreDtTm>2026-11-27T10:00:00Z</CreDtTm></GrpHdr>` +
+			`<OrgnlGrpInfAndSts><OrgnlMsgId>HF5</OrgnlMsgId><OrgnlMsgNmId>pain.001.001.09</OrgnlMsgNmId>` + status + `</OrgnlGrpInfAndSts>` + transfers + `</CstmrPmtStsRpt></Document>`)
+	}
+	w.put("p1.xml", pain("<GrpSts>ACTC</GrpSts>", ""))
+	w.state("HF5", bank.Pending)
+	w.put("p2.xml", pain("", `<OrgnlPmtInfAndSts><OrgnlPmtInfId>HF5</OrgnlPmtInfId><TxInfAndSts><OrgnlEndToEndId>HF5</OrgnlEndToEndId><TxSts>RJCT</TxSts>`+
+		`<StsRsnInf><Rsn><Cd>AC04</Cd></Rsn></StsRsnInf></TxInfAndSts></OrgnlPmtInfAndSts>`))
+	w.state("HF5", bank.Rejected)
 	w.Connector = w.again(nil)
+	if len(w.aside) > 0 {
+		t.Errorf("set aside: %v", w.aside)
+	}
 	if a := w.Ask(t.Context(), "HF2"); a.Reason != "AC04" || a.At == 0 {
 		t.Errorf("after a restart: %+v", a)
 	}

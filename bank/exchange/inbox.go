@@ -133,11 +133,13 @@ func (c *Connector) takeFile(name string) error {
 	}
 	switch message := space[strings.LastIndexByte(space, ':')+1:]; message {
 	case iso20022.Pacs002:
-		return c.takeStatuses(name, file)
+		return c.takeStatuses(name, file, iso20022.ReadStatusReport)
+	case iso20022.Pain002:
+		return c.takeStatuses(name, file, iso20022.ReadCustomerReport)
 	case iso20022.Camt053:
 		return c.takeStatement(name, file)
 	default:
-		return unreadable{fmt.Sprintf("it is a message %.60q, and only %s and %s are taken", message, iso20022.Pacs002, iso20022.Camt053)}
+		return unreadable{fmt.Sprintf("it is a message %.60q, and only %s, %s and %s are taken", message, iso20022.Pacs002, iso20022.Pain002, iso20022.Camt053)}
 	}
 }
 
@@ -155,9 +157,9 @@ func spaceOf(r io.Reader) (string, error) {
 	}
 }
 
-// takeStatuses keeps what a pacs.002 says about orders.
-func (c *Connector) takeStatuses(name string, r io.Reader) error {
-	doc, err := iso20022.ReadStatusReport(r)
+// takeStatuses keeps what a pacs.002 or pain.002 says about orders.
+func (c *Connector) takeStatuses(name string, r io.Reader, read func(io.Reader) (*iso20022.StatusReport, error)) error {
+	doc, err := read(r)
 	if err != nil {
 		return unreadable{err.Error()}
 	}
@@ -172,7 +174,11 @@ func (c *Connector) takeStatuses(name string, r io.Reader) error {
 	}
 	var wrong []string
 	for id, whole := range ids {
-		why, err := c.keep(id, wire.Answer(doc, id, whole), name)
+		a := wire.Answer(doc, id, whole)
+		if whole && a.State == bank.Unknown && doc.Body.Group[0].Status != "" && doc.Body.Group[0].Status != iso20022.StatusRejected {
+			a.State = bank.Pending // of a message as a whole a bank says at most that it can carry it out
+		}
+		why, err := c.keep(id, a, name)
 		if err != nil {
 			return err
 		}
