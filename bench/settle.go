@@ -35,15 +35,15 @@ const (
 )
 
 // settlement is a fleet whose site 1 leads in this process, with a cashier on its books and the HTTP API in front, so that trades can be loaded
-// as of the day before and the settlement be started when everything is measured that comes before.
+// as of another day and the settlement be started when everything is measured that comes before.
 type settlement struct {
 	*market
 	o       *Options
 	site    *site.Site
 	cashier *pay.Cashier
 	api     *http.Server
-	zone    string    // where all merchants are: a day has ended there lately
-	day     time.Time // whose trades are settled: its midnight there
+	day     time.Time     // whose trades are settled: its midnight
+	ahead   time.Duration // by which the clock of whoever settles it is
 	trades  int
 }
 
@@ -122,11 +122,9 @@ func cashierOf(s *site.Site) (*pay.Cashier, error) {
 	})
 }
 
-// fill makes merchants, customers with money, and the trades of the day before.
+// fill makes merchants, customers with money, and the trades of the day.
 func (s *settlement) fill(ctx context.Context, merchants, customers int) error {
-	if err := s.settleLately(time.Now()); err != nil {
-		return err
-	}
+	s.settleAhead(time.Now())
 	s.o.Say(fmt.Sprintf("registering %d merchants and %d customers", merchants, customers))
 	began := time.Now()
 	if err := s.people(merchants, customers); err != nil {
@@ -135,7 +133,7 @@ func (s *settlement) fill(ctx context.Context, merchants, customers int) error {
 	early := holdfast.TimeOf(s.day.Add(time.Hour))
 	err := each(ctx, merchants, settleCallers, func(ctx context.Context, i int) error {
 		ask := pay.MerchantAsk{
-			Owner: s.merchants[i], Name: "a tea shop", Zone: s.zone, Assets: []holdfast.Asset{yuan}, Fee: pay.FeePlan{BasisPoints: payFee},
+			Owner: s.merchants[i], Name: "a tea shop", Zone: "UTC", Assets: []holdfast.Asset{yuan}, Fee: pay.FeePlan{BasisPoints: payFee},
 		}
 		account := pay.BankAccount{Number: fmt.Sprintf("62220200%011d", i), Name: "a tea shop"}
 		return errors.Join(
@@ -172,30 +170,17 @@ func (s *settlement) fill(ctx context.Context, merchants, customers int) error {
 	})
 	s.loaded = time.Since(began)
 	if err != nil {
-		return fmt.Errorf("pay the trades of the day before: %w", err)
+		return fmt.Errorf("pay the trades of the day: %w", err)
 	}
 	return nil
 }
 
-// settleLately chooses the zone and the day: one that can be settled since two hours at most, as when settlements are due in real life. What has
-// been due for long is looked at rarely.
-func (s *settlement) settleLately(now time.Time) error {
-	const latest = 14 // hours that a zone can be ahead of UTC
-	ahead := 24 - now.UTC().Add(-2*pay.SettleLag).Hour()
-	if ahead > latest {
-		ahead -= 24
-	}
-	s.zone = fmt.Sprintf("Etc/GMT%+d", -ahead) // the sign is that of POSIX: ahead is minus
-	if ahead == 0 {
-		s.zone = "UTC"
-	}
-	zone, err := time.LoadLocation(s.zone)
-	if err != nil {
-		return fmt.Errorf("the zone of the merchants: %w", err)
-	}
-	y, m, d := now.In(zone).Date()
-	s.day = time.Date(y, m, d-1, 0, 0, 0, 0, zone)
-	return nil
+// settleAhead chooses the day, which is tomorrow, and how far ahead of the time the clock of whoever settles it is: half an hour after it can be. The other
+// sites settle days as well when they come to lead, and one that is over already would be settled, or closed, while its trades are being loaded.
+func (s *settlement) settleAhead(now time.Time) {
+	y, m, d := now.UTC().Date()
+	s.day = time.Date(y, m, d+1, 0, 0, 0, 0, time.UTC)
+	s.ahead = s.day.AddDate(0, 0, 1).Add(pay.SettleLag + 30*time.Minute).Sub(now)
 }
 
 // again reports whether an error of the domain is one after which the same is asked for again.
@@ -271,7 +256,7 @@ func pause(ctx context.Context, d time.Duration) {
 // beside settles the day while payments go on, and returns how they went and how long the settlement took.
 func (s *settlement) beside(ctx context.Context, perSecond float64) (paid *Called, took time.Duration, err error) {
 	office, err := backoffice.New(backoffice.Config{
-		Cashier: s.cashier, Books: s.site.Books(), Now: time.Now, Random: mathrand.Float64, Settle: &backoffice.SettleConfig{},
+		Cashier: s.cashier, Books: s.site.Books(), Now: func() time.Time { return time.Now().Add(s.ahead) }, Random: mathrand.Float64, Settle: &backoffice.SettleConfig{},
 	})
 	if err != nil {
 		return nil, 0, err
