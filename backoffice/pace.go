@@ -48,6 +48,8 @@ func (p *pace) took(d time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	switch now := p.now(); {
+	case p.probing > 0 && p.inside > 1:
+		return // those of before are still under way
 	case p.probing > 0:
 		if p.probing == paceProbe {
 			p.usual = d

@@ -52,9 +52,11 @@ type Config struct {
 // directory at once.
 type Connector struct {
 	config Config
+	turn   chan struct{} // whoever is in it may take the lock: in one process nobody has to try again and again
 
-	mu     sync.Mutex
-	looked time.Time // into the inbox
+	mu      sync.Mutex
+	looked  time.Time // into the inbox
+	claimed int64     // the number of the directory that is known to be right
 }
 
 var (
@@ -103,7 +105,7 @@ func New(c Config) (*Connector, error) {
 	if c.Claim == nil {
 		c.Claim = func(context.Context, int64) error { return nil }
 	}
-	return &Connector{config: c}, nil
+	return &Connector{config: c, turn: make(chan struct{}, 1)}, nil
 }
 
 // Terms implements bank.Connector.
@@ -115,6 +117,20 @@ func (c *Connector) path(parts ...string) string {
 
 // open takes the lock of the directory, and makes sure that it is the right one. close gives it back.
 func (c *Connector) open(ctx context.Context) (close func(), err error) {
+	select {
+	case c.turn <- struct{}{}:
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+	unlock, err := c.locked(ctx)
+	if err != nil {
+		<-c.turn
+		return nil, err
+	}
+	return func() { unlock(); <-c.turn }, nil
+}
+
+func (c *Connector) locked(ctx context.Context) (unlock func(), err error) {
 	if _, err := os.Stat(c.config.Dir); err != nil {
 		return nil, fmt.Errorf("the directory for the exchange of files: %w: is it mounted?", err)
 	}
@@ -147,15 +163,32 @@ func (c *Connector) open(ctx context.Context) (close func(), err error) {
 			return nil, fmt.Errorf("lock the exchange of files: %w", err)
 		}
 	}
-	number, err := c.number()
-	if err == nil {
-		err = c.config.Claim(ctx, number)
-	}
-	if err != nil {
+	if err := c.claim(ctx); err != nil {
 		f.Close()
 		return nil, err
 	}
 	return func() { f.Close() }, nil // closing is what unlocks
+}
+
+// claim makes sure that this is the directory that the platform uses; that is asked once, and again when it is another one than before.
+func (c *Connector) claim(ctx context.Context) error {
+	number, err := c.number()
+	if err != nil {
+		return err
+	}
+	c.mu.Lock()
+	known := c.claimed == number
+	c.mu.Unlock()
+	if known {
+		return nil
+	}
+	if err := c.config.Claim(ctx, number); err != nil {
+		return err
+	}
+	c.mu.Lock()
+	c.claimed = number
+	c.mu.Unlock()
+	return nil
 }
 
 func wait(ctx context.Context, d time.Duration) error {

@@ -234,7 +234,7 @@ func (c *Connector) keep(id string, a bank.Answer, file string) (why string, err
 
 // statementName is what a statement is found by: its number in the order in which they came, its day and a hash of its account, which is not shown.
 func statementName(n uint64, day time.Time, account string) string {
-	return fmt.Sprintf("%08d-%s-%s.xml", n, day.UTC().Format(time.DateOnly), accountHash(account))
+	return fmt.Sprintf("%08d-%s-%s.xml", n, day.Format(time.DateOnly), accountHash(account))
 }
 
 func accountHash(account string) string {
