@@ -31,8 +31,10 @@ type pace struct {
 const (
 	paceProbe   = 8               // commits that tell how long one takes
 	paceAnew    = 5 * time.Second // between probes
-	paceSmooth  = 8               // how many commits recent is made of, roughly
+	paceSmooth  = 16              // how many commits recent is made of, roughly
 	paceSlack   = time.Millisecond
+	paceFew     = 4 // at once are not too many, unless commits take very much longer
+	paceVery    = 4 // times as long
 	paceRestMax = 50 * time.Millisecond
 )
 
@@ -40,8 +42,14 @@ func newPace(most int, now func() time.Time) *pace {
 	return &pace{most: max(1, most), now: now, limit: 1, freed: make(chan struct{}, 1), probing: paceProbe}
 }
 
-// target is how long a commit may take before there is too much at once.
-func (p *pace) target() time.Duration { return p.usual + p.usual/2 + paceSlack }
+// target is how long a commit may take before there is too much at once. On a machine that is busy with other things commits take now this long and
+// now that long, so it is not the first one that takes longer that counts, nor a little.
+func (p *pace) target() time.Duration {
+	if p.limit <= paceFew {
+		return paceVery*p.usual + paceSlack
+	}
+	return 2*p.usual + paceSlack
+}
 
 // took counts a commit.
 func (p *pace) took(d time.Duration) {
@@ -57,7 +65,7 @@ func (p *pace) took(d time.Duration) {
 		p.usual += (d - p.usual) / time.Duration(paceProbe-p.probing+1) // their mean
 		if p.probing--; p.probing == 0 {
 			p.recent, p.probed, p.since = p.usual, now, 0
-			p.limit = max(p.limit, 2)
+			p.limit = max(p.limit, min(paceFew, float64(p.most)))
 		}
 		return
 	case now.Sub(p.probed) >= paceAnew:

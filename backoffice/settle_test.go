@@ -191,8 +191,8 @@ func TestSettlementTakesWhatPaymentsLeave(t *testing.T) {
 		within  time.Duration // all of them
 	}{
 		{bears: 1000, most: 16, atLeast: 16, within: time.Second},
-		{bears: 4, most: 8, atLeast: 4, within: 3 * time.Second},
-		{bears: 1, most: 3, atLeast: 2, within: 6 * time.Second},
+		{bears: 4, most: 10, atLeast: 4, within: 3 * time.Second},
+		{bears: 0, most: 6, atLeast: 2, within: 6 * time.Second},
 	} {
 		t.Run(fmt.Sprint(v.bears), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
