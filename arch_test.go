@@ -34,21 +34,22 @@ var house = []struct {
 	{"bank/clerk", []string{"", "bank"}},        // drives the resolver, for any connector and any book of orders
 	{"bank/wire", []string{"", "bank", "bank/iso20022"}},
 	{"bank/files", []string{"", "bank"}},
-	{"bank/testbank", []string{"", "bank/iso20022", "bank/files"}}, // a bank: shares nothing with its customers but the messages
-	{"store", []string{"", "ledger"}},                              // durable, does not know Raft
-	{"shard", []string{"", "ledger", "store"}},                     // the only one that knows Raft
-	{"link", []string{""}},                                         // frames; does not know what they carry
-	{"proof", []string{"", "link"}},                                // signatures on answers, whatever they say
+	{"bank/exchange", []string{"", "bank", "bank/iso20022", "bank/files", "bank/wire"}}, // reads what the bank says as wire does
+	{"bank/testbank", []string{"", "bank/iso20022", "bank/files"}},                      // a bank: shares nothing with its customers but the messages
+	{"store", []string{"", "ledger"}},                                                   // durable, does not know Raft
+	{"shard", []string{"", "ledger", "store"}},                                          // the only one that knows Raft
+	{"link", []string{""}},                                                              // frames; does not know what they carry
+	{"proof", []string{"", "link"}},                                                     // signatures on answers, whatever they say
 	{"site", []string{"", "ledger", "transit", "slot", "guard", "store", "shard", "link"}},
 	{"webhook", []string{""}}, // posts what it is given, whatever it says
 	{"httpapi", []string{"", "guard", "shard", "site", "ledger", "transit", "proof", "pay", "webhook"}},
 	{"backoffice", []string{"", "pay", "webhook", "bank", "bank/clerk", "bank/wire", "bank/files"}}, // works on what its site leads; knows sites through an interface
-	{"alipay", []string{""}},                               // a protocol: knows signatures and parameters, not what a trade is
-	{"checkout", []string{"", "pay"}},                      // pages for a customer; knows no merchant protocol
-	{"desk", []string{"", "pay", "alipay"}},                // joins the protocol with the domain, and neither with the other
-	{"client", []string{""}},                               // what an integrator imports: no part of the server
-	{"doctor", []string{"", "client", "guard", "site"}},    // reads configurations, and asks as any client does
-	{"evidence", []string{"", "client", "check", "proof"}}, // judges a file, and asks nobody
+	{"alipay", []string{""}},                                                                        // a protocol: knows signatures and parameters, not what a trade is
+	{"checkout", []string{"", "pay"}},                                                               // pages for a customer; knows no merchant protocol
+	{"desk", []string{"", "pay", "alipay"}},                                                         // joins the protocol with the domain, and neither with the other
+	{"client", []string{""}},                                                                        // what an integrator imports: no part of the server
+	{"doctor", []string{"", "client", "guard", "site"}},                                             // reads configurations, and asks as any client does
+	{"evidence", []string{"", "client", "check", "proof"}},                                          // judges a file, and asks nobody
 	{"drill", []string{"", "client", "fault", "check", "retail", "link", "site", "guard", "proof", "evidence", "drill/rivals"}}, // pays through client only
 	{"drill/rivals", []string{"", "fault", "link"}}, // carries bytes in other ways than link does, and compares
 	{"bench", nil}, // measures any layer

@@ -76,6 +76,13 @@ type ledBooks struct {
 
 func (b ledBooks) Leads(holdfast.Owner) bool { return b.leads.Load() }
 
+func (b ledBooks) Led() []holdfast.ShardID {
+	if !b.leads.Load() {
+		return nil
+	}
+	return b.Books.Led()
+}
+
 func (b ledBooks) LedByIndex(ctx context.Context, index, after string, most int) ([]holdfast.Record, error) {
 	if !b.leads.Load() {
 		return nil, nil
@@ -514,9 +521,9 @@ func TestTheBooksAreCompared(t *testing.T) {
 				if v.Amount != 1 || v.Ledger == nil || v.Bank == nil || v.Ledger.Other != "GOOD" || todo == "" {
 					t.Errorf("%+v", v)
 				}
-				_, err := w.cashier.ExplainCase(w.ctx, v.ID, "the bank will correct it", w.now())
+				_, err := w.cashier.ExplainCase(w.ctx, v.ID, "the bank will correct it", "ann", w.now())
 				must(t, err)
-				_, err = w.cashier.CloseCase(w.ctx, v.ID, "the bank has corrected it", w.now())
+				_, err = w.cashier.CloseCase(w.ctx, v.ID, "the bank has corrected it", "ann", w.now())
 				must(t, err)
 			}
 		}

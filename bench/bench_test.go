@@ -349,18 +349,14 @@ func TestOptions(t *testing.T) {
 	}
 }
 
-// A day is settled that can be settled since two hours at most, whatever hour it is.
-func TestSettleLately(t *testing.T) {
-	for hour := range 24 {
-		for _, minute := range []int{0, 4, 9, 10, 11, 59} {
-			now := time.Date(2026, 11, 27, hour, minute, 30, 0, time.UTC)
-			s := &settlement{}
-			if err := s.settleLately(now); err != nil {
-				t.Fatal(err)
-			}
-			if since := now.Sub(s.day.AddDate(0, 0, 1).Add(pay.SettleLag)); since < 0 || since > 2*time.Hour {
-				t.Errorf("at %v a day of %s can be settled since %v", now, s.zone, since)
-			}
+// The day that is settled is not over for anybody but whoever settles it, and can be settled since half an hour for him.
+func TestSettleAhead(t *testing.T) {
+	for hour := range 48 {
+		now := time.Date(2026, 12, 30, hour, 59, 0, 0, time.UTC)
+		s := &settlement{}
+		s.settleAhead(now)
+		if !s.day.After(now) || now.Add(s.ahead).Sub(s.day.AddDate(0, 0, 1).Add(pay.SettleLag)) != 30*time.Minute {
+			t.Errorf("at %v: %v, %v ahead", now, s.day, s.ahead)
 		}
 	}
 }

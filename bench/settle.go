@@ -12,6 +12,8 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"runtime"
+	"sync"
 	"time"
 
 	"holdfast"
@@ -25,7 +27,7 @@ import (
 const (
 	settleTrades  = 1_000_000
 	settleCallers = 256
-	settleTries   = 20
+	settleTries   = 40
 	bytesPerTrade = 6_000 // on the disks of three sites on this machine, with what is not compacted yet
 	settlePoll    = 50 * time.Millisecond
 	// settlePatience is how long a settlement may take before the bench gives up: ten times what it should.
@@ -33,15 +35,15 @@ const (
 )
 
 // settlement is a fleet whose site 1 leads in this process, with a cashier on its books and the HTTP API in front, so that trades can be loaded
-// as of the day before and the settlement be started when everything is measured that comes before.
+// as of another day and the settlement be started when everything is measured that comes before.
 type settlement struct {
 	*market
 	o       *Options
 	site    *site.Site
 	cashier *pay.Cashier
 	api     *http.Server
-	zone    string    // where all merchants are: a day has ended there lately
-	day     time.Time // whose trades are settled: its midnight there
+	day     time.Time     // whose trades are settled: its midnight
+	ahead   time.Duration // by which the clock of whoever settles it is
 	trades  int
 }
 
@@ -74,6 +76,7 @@ func (s *settlement) start(ctx context.Context, dir string) (stop func() error, 
 	if err != nil {
 		return nothing, err
 	}
+	s.fleet = fleet
 	cfg := fleet.Config(1)
 	lead := &committer{o: s.o, sites: paySites, shards: 1}
 	if stop, err = lead.open(ctx, cfg, site.Options{}, fleet.Close); err != nil {
@@ -119,11 +122,9 @@ func cashierOf(s *site.Site) (*pay.Cashier, error) {
 	})
 }
 
-// fill makes merchants, customers with money, and the trades of the day before.
+// fill makes merchants, customers with money, and the trades of the day.
 func (s *settlement) fill(ctx context.Context, merchants, customers int) error {
-	if err := s.settleLately(time.Now()); err != nil {
-		return err
-	}
+	s.settleAhead(time.Now())
 	s.o.Say(fmt.Sprintf("registering %d merchants and %d customers", merchants, customers))
 	began := time.Now()
 	if err := s.people(merchants, customers); err != nil {
@@ -132,7 +133,7 @@ func (s *settlement) fill(ctx context.Context, merchants, customers int) error {
 	early := holdfast.TimeOf(s.day.Add(time.Hour))
 	err := each(ctx, merchants, settleCallers, func(ctx context.Context, i int) error {
 		ask := pay.MerchantAsk{
-			Owner: s.merchants[i], Name: "a tea shop", Zone: s.zone, Assets: []holdfast.Asset{yuan}, Fee: pay.FeePlan{BasisPoints: payFee},
+			Owner: s.merchants[i], Name: "a tea shop", Zone: "UTC", Assets: []holdfast.Asset{yuan}, Fee: pay.FeePlan{BasisPoints: payFee},
 		}
 		account := pay.BankAccount{Number: fmt.Sprintf("62220200%011d", i), Name: "a tea shop"}
 		return errors.Join(
@@ -160,7 +161,7 @@ func (s *settlement) fill(ctx context.Context, merchants, customers int) error {
 	}
 	s.o.Say(fmt.Sprintf("paying %d trades of %s", s.trades, s.day.Format(time.DateOnly)))
 	step := 20 * time.Hour / time.Duration(s.trades)
-	err = each(ctx, s.trades, settleCallers, func(ctx context.Context, n int) error {
+	err = each(ctx, s.trades, min(settleCallers, customers), func(ctx context.Context, n int) error {
 		ask := pay.TradeAsk{Merchant: s.merchants[n%merchants], OutTradeNo: fmt.Sprintf("A%010d", n), TradeOffer: pay.TradeOffer{
 			Amount: payAmount, Asset: yuan, Subject: "a pot of tea",
 		}}
@@ -169,44 +170,36 @@ func (s *settlement) fill(ctx context.Context, merchants, customers int) error {
 	})
 	s.loaded = time.Since(began)
 	if err != nil {
-		return fmt.Errorf("pay the trades of the day before: %w", err)
+		return fmt.Errorf("pay the trades of the day: %w", err)
 	}
 	return nil
 }
 
-// settleLately chooses the zone and the day: one that can be settled since two hours at most, as when settlements are due in real life. What has
-// been due for long is looked at rarely.
-func (s *settlement) settleLately(now time.Time) error {
-	const latest = 14 // hours that a zone can be ahead of UTC
-	ahead := 24 - now.UTC().Add(-2*pay.SettleLag).Hour()
-	if ahead > latest {
-		ahead -= 24
-	}
-	s.zone = fmt.Sprintf("Etc/GMT%+d", -ahead) // the sign is that of POSIX: ahead is minus
-	if ahead == 0 {
-		s.zone = "UTC"
-	}
-	zone, err := time.LoadLocation(s.zone)
-	if err != nil {
-		return fmt.Errorf("the zone of the merchants: %w", err)
-	}
-	y, m, d := now.In(zone).Date()
-	s.day = time.Date(y, m, d-1, 0, 0, 0, 0, zone)
-	return nil
+// settleAhead chooses the day, which is tomorrow, and how far ahead of the time the clock of whoever settles it is: half an hour after it can be. The other
+// sites settle days as well when they come to lead, and one that is over already would be settled, or closed, while its trades are being loaded.
+func (s *settlement) settleAhead(now time.Time) {
+	y, m, d := now.UTC().Date()
+	s.day = time.Date(y, m, d+1, 0, 0, 0, 0, time.UTC)
+	s.ahead = s.day.AddDate(0, 0, 1).Add(pay.SettleLag + 30*time.Minute).Sub(now)
+}
+
+// again reports whether an error of the domain is one after which the same is asked for again.
+func again(err error) bool {
+	var not *pay.Unavailable
+	var unknown *pay.Pending
+	return errors.As(err, &not) || errors.As(err, &unknown)
 }
 
 // insist does something again that was not done, or of which nobody knows whether it was: it is the same thing each time.
 func (s *settlement) insist(ctx context.Context, do func() error) (err error) {
-	for range settleTries {
-		err = do()
-		var not *pay.Unavailable
-		var unknown *pay.Pending
-		if !errors.As(err, &not) && !errors.As(err, &unknown) {
+	for n := range settleTries {
+		if err = do(); !again(err) {
 			return err
 		}
-		select {
-		case <-time.After(settlePoll):
-		case <-ctx.Done():
+		// Ever longer, and each of many callers another time: all of them asking again at once would keep the sites from coming to themselves.
+		most := min(settlePoll<<min(n, 5), time.Second)
+		pause(ctx, most/2+time.Duration(mathrand.Int64N(int64(most))))
+		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
 	}
@@ -215,60 +208,98 @@ func (s *settlement) insist(ctx context.Context, do func() error) (err error) {
 
 // measure pays at half load, then beside the settlement.
 func (s *settlement) measure(ctx context.Context) (r Result, err error) {
-	full, _, err := s.closed(ctx, min(s.o.Callers, 128), s.o.Length/2)
+	program := s.o.Program
+	pause(ctx, settleRest)
+	best, err := s.callers(ctx, program, Callers{AtOnce: min(s.o.Callers, 128), Length: s.o.Length / 2}, nil)
 	if err != nil {
 		return r, err
 	}
-	half := min(full, payGoal) / 2
-	s.o.Say(fmt.Sprintf("%.0f payments a second; now at %.0f", full, half))
-	before, failedBefore, err := s.open(ctx, half, s.o.Length)
+	half := min(best.Rate, payGoal) / 2
+	s.o.Say(fmt.Sprintf("%.0f payments a second; now at %.0f", best.Rate, half))
+	before, err := s.callers(ctx, program, Callers{PerSecond: half, Length: s.o.Length, Seed: 1000}, nil)
 	if err != nil {
 		return r, err
 	}
-	s.o.Say("settling")
-	during, failed, took, err := s.beside(ctx, half)
+	b50, b99 := times(before.Waits).quantiles()
+	s.o.Say(fmt.Sprintf("half of them within %.1f ms, 99 %% within %.1f ms, %d failed; settling", b50, b99, before.Failed))
+	during, took, err := s.beside(ctx, half)
 	if err != nil {
 		return r, err
 	}
-	b50, b99 := before.quantiles()
-	p50, p99 := during.quantiles()
+	p50, p99 := times(during.Waits).quantiles()
+	var memory runtime.MemStats
+	runtime.ReadMemStats(&memory)
 	r = Result{PerS: rate(s.trades, took), P50: p50, P99: p99, Seconds: seconds(took), Config: s.config(map[string]any{
 		"trades": s.trades, "day": s.day.Format(time.DateOnly), "latency_of": "a payment beside the settlement, open-loop, from when it was due",
-		"p50_before_ms": b50, "p99_before_ms": b99, "p99_growth": math.Round(100*p99/max(b99, 0.001)) / 100, "half_load_per_s": half, "full_load_per_s": full,
-		"half_load_payments": len(during), "half_load_failed": failed, "half_load_failed_before": failedBefore,
+		"p50_before_ms": b50, "p99_before_ms": b99, "p99_growth": math.Round(100*p99/max(b99, 0.001)) / 100, "half_load_per_s": half, "full_load_per_s": best.Rate,
+		"half_load_payments": len(during.Waits), "half_load_failed": during.Failed, "half_load_failed_before": before.Failed,
+		"heap_mb": memory.HeapInuse >> 20,
 	})}
-	r.Config["layout"] = "site 1, which leads, and the load generator in this process, 2 processes on this machine; mutual TLS between sites, HTTP on " +
+	r.Config["layout"] = "site 1, which leads, in this process, 2 as processes and the load generator as one on this machine; mutual TLS between sites, HTTP on " +
 		"loopback; callers spread over all sites; settled as serve does"
-	return r, errors.Join(s.settled(ctx, &r), s.look(ctx, &r))
+	if err := errors.Join(s.settled(ctx, &r), s.look(ctx, &r)); err != nil {
+		return r, err
+	}
+	return r, s.files(ctx, &r)
+}
+
+// settleRest lets the sites finish what loading has left them to do.
+const settleRest = 3 * time.Second
+
+func pause(ctx context.Context, d time.Duration) {
+	select {
+	case <-time.After(d):
+	case <-ctx.Done():
+	}
 }
 
 // beside settles the day while payments go on, and returns how they went and how long the settlement took.
-func (s *settlement) beside(ctx context.Context, perSecond float64) (waits times, failed int, took time.Duration, err error) {
-	books := s.site.Books()
+func (s *settlement) beside(ctx context.Context, perSecond float64) (paid *Called, took time.Duration, err error) {
 	office, err := backoffice.New(backoffice.Config{
-		Cashier: s.cashier, Books: books, Now: time.Now, Random: mathrand.Float64, Settle: &backoffice.SettleConfig{},
+		Cashier: s.cashier, Books: s.site.Books(), Now: func() time.Time { return time.Now().Add(s.ahead) }, Random: mathrand.Float64, Settle: &backoffice.SettleConfig{},
 	})
 	if err != nil {
-		return nil, 0, 0, err
+		return nil, 0, err
 	}
 	working, stop := context.WithTimeout(ctx, settlePatience)
-	ran, watched := make(chan struct{}), make(chan error, 1)
+	defer stop()
+	var ran sync.WaitGroup
+	settled := make(chan struct{})
 	began := time.Now()
-	go func() { defer close(ran); office.Run(working) }()
-	go func() {
-		end := s.watch(working, stop)
+	var end error
+	ran.Go(func() { office.Run(working) })
+	ran.Go(func() {
+		defer close(settled)
+		end = s.watch(working, stop)
 		took = time.Since(began)
-		watched <- end
-	}()
-	r := mathrand.New(mathrand.NewPCG(2000, 11))
-	waits, failed, _ = openLoop(working, perSecond, settlePatience, func(n int) call {
-		t := s.trade(r)
-		return func(context.Context) error { return s.pay(ctx, n, t) } // what is under way when the settlement ends is still answered
 	})
-	err = <-watched
+	paid, err = s.callers(ctx, s.o.Program, Callers{PerSecond: perSecond, Length: settlePatience, Seed: 2000}, settled)
 	stop()
-	<-ran
-	return waits, failed, took, errors.Join(err, ctx.Err())
+	ran.Wait()
+	return paid, took, errors.Join(err, end, ctx.Err())
+}
+
+// files writes the statement files of the day, as they are fetched, of some merchants one after the other.
+func (s *settlement) files(ctx context.Context, r *Result) error {
+	var size counter
+	began := time.Now()
+	n := min(len(s.merchants), settleFiles)
+	for _, m := range s.merchants[:n] {
+		if err := s.cashier.StatementFile(ctx, m, s.day.Format(time.DateOnly), &size); err != nil {
+			return err
+		}
+	}
+	r.Config["statement_file_ms"], r.Config["statement_file_bytes"] = math.Round(100*float64(time.Since(began).Milliseconds())/float64(n))/100, int(size)/n
+	return nil
+}
+
+const settleFiles = 100
+
+type counter int
+
+func (c *counter) Write(b []byte) (int, error) {
+	*c += counter(len(b))
+	return len(b), nil
 }
 
 // watch waits until no merchant is left whose day is to be settled, and calls done then or when it has to give up.

@@ -174,19 +174,28 @@ type Case struct {
 	Account  string          `json:"account"` // of the platform: bank and currency
 	Key      string          `json:"key"`     // what both sides know the item by
 	Kind     int             `json:"kind"`
-	Name     string          `json:"difference"` // the kind by name, for example not-at-bank
-	ToDo     string          `json:"to_do"`      // what somebody has to do about it
+	Name     string          `json:"difference"` // the same in words
+	ToDo     string          `json:"to_do"`      // what to do about it
 	Count    int             `json:"count"`
 	Asset    holdfast.Asset  `json:"asset"`
-	Amount   holdfast.Amount `json:"amount"`   // at stake
-	Progress string          `json:"progress"` // open, explained, closed
-	Why      string          `json:"why"`
+	Amount   holdfast.Amount `json:"amount"`    // at stake
+	Progress string          `json:"progress"`  // open, explained, closed
+	Why      string          `json:"why"`       // what somebody has said last; of a closed one, what has resolved it
+	Notes    []CaseNote      `json:"notes"`     // the latest last
 	ByItself bool            `json:"by_itself"` // closed because both sides agree now
 	Ledger   *CaseSide       `json:"ledger"`    // nil: it has nothing
 	Bank     *CaseSide       `json:"bank"`
 	Since    time.Time       `json:"since"`
 	Seen     time.Time       `json:"seen"`
 	Closed   time.Time       `json:"closed"`
+}
+
+// CaseNote is what somebody has said about a difference.
+type CaseNote struct {
+	Time     time.Time `json:"time"`
+	By       string    `json:"by"` // name of the API key
+	Progress string    `json:"progress"`
+	Why      string    `json:"why"`
 }
 
 // CaseSide is an item as one side has it.

@@ -33,8 +33,8 @@ type Commerce struct {
 	Ordered func()
 	// Banks says how the work with each bank is doing. nil: there are none.
 	Banks func(ctx context.Context) ([]BankState, error)
-	// DescribeCase names a difference between a bank's book and the ledger, and says what to do about it. nil: only its number is told.
-	DescribeCase func(*pay.Case) (name, todo string)
+	// Difference names what is different in a case, and says what to do about it. nil: nothing is said.
+	Difference func(v *pay.Case) (name, toDo string)
 }
 
 // ordered tells whoever speaks with the banks that there is something new.

@@ -553,9 +553,18 @@ func TestReconciliationFromClientToBooks(t *testing.T) {
 	if v, err := c.CloseCase(ctx, "c1", "booked twice by the bank"); err != nil || v.Progress != "closed" || v.Closed.IsZero() {
 		t.Errorf("closed: %+v %v", v, err)
 	}
-	if v, err := c.Case(ctx, "c1"); err != nil || v.Progress != "closed" {
+	_, err = c.CloseCase(ctx, "c1", "booked twice by the bank") // again: the same note
+	s.need(err)
+	v, err := c.Case(ctx, "c1")
+	if err != nil || v.Progress != "closed" || len(v.Notes) != 2 || v.Notes[0].By == "" || v.Notes[0].Why != "asked the bank" || v.Notes[0].Progress != "explained" ||
+		v.Notes[1].Why != "booked twice by the bank" || v.Notes[1].Time.IsZero() {
 		t.Errorf("read: %+v %v", v, err)
 	}
+	s.need(cashier.PutCase(ctx, pay.Case{ID: "c1", Account: "test/CNY", Key: "k", Kind: 1, Asset: cny, Amount: 501, Progress: pay.CaseOpen}, s.commerce.now()))
+	if v, err := c.Case(ctx, "c1"); err != nil || v.Progress != "open" || len(v.Notes) != 2 {
+		t.Errorf("what was said is gone when something else is to be seen: %+v %v", v, err)
+	}
+	s.need(only(c.CloseCase(ctx, "c1", "booked twice by the bank")))
 	if list, _, err := c.Cases(ctx, "", 9); err != nil || len(list) != 1 || list[0].ID != "c2" {
 		t.Errorf("cases left: %+v %v", list, err)
 	}

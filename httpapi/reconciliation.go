@@ -21,14 +21,10 @@ func (a *api) reconciliationRoutes(r *router) {
 	})
 	for _, v := range []struct {
 		name, summary, text string
-		how                 func(*till) func(context.Context, string, string, holdfast.Time) (pay.Case, error)
+		how                 func(*till) caseWork
 	}{
-		{"explain", "Say why a difference is there and what is under way", "It stays on the list. ", func(t *till) func(context.Context, string, string, holdfast.Time) (pay.Case, error) {
-			return t.ExplainCase
-		}},
-		{"close", "Say why nothing more is done about a difference", "It comes again if something else is to be seen. ", func(t *till) func(context.Context, string, string, holdfast.Time) (pay.Case, error) {
-			return t.CloseCase
-		}},
+		{"explain", "Say why a difference is there and what is under way", "It stays on the list. ", func(t *till) caseWork { return t.ExplainCase }},
+		{"close", "Say why nothing more is done about a difference", "It comes again if something else is to be seen. ", func(t *till) caseWork { return t.CloseCase }},
 	} {
 		add[workCaseIn, jsonOut[CaseBody]](r, operation{
 			name: v.name + "-case", method: post, path: "/v1/reconciliation/cases/{case}/" + v.name, tag: tagTrades, summary: v.summary,
@@ -80,20 +76,29 @@ type CaseBody struct {
 	ID       string        `json:"id"`
 	Account  string        `json:"account" doc:"Of the platform: bank and currency" example:"test/CNY"`
 	Key      string        `json:"key" doc:"What both sides know the item by"`
-	Kind     uint8         `json:"kind" format:"int64" doc:"What is different; see package bank"`
-	Name     string        `json:"difference,omitempty" doc:"The same, by name" example:"not-at-bank"`
-	ToDo     string        `json:"to_do,omitempty" doc:"What somebody has to do about it"`
+	Kind     uint8         `json:"kind" format:"int64" doc:"What is different, as a number"`
+	Name     string        `json:"difference,omitempty" doc:"The same in words" example:"not-at-bank"`
+	ToDo     string        `json:"to_do,omitempty" doc:"What to do about such a difference"`
 	Count    uint32        `json:"count" format:"int64" doc:"How many items"`
 	Asset    string        `json:"asset" example:"CNY"`
 	Amount   int64         `json:"amount" doc:"At stake, in minor units"`
 	Progress string        `json:"progress" enum:"open,explained,closed"`
-	Why      string        `json:"why,omitempty" doc:"What somebody has said about it"`
+	Why      string        `json:"why,omitempty" doc:"What somebody has said about it last; of a closed one, what has resolved it"`
+	Notes    []CaseNote    `json:"notes,omitempty" doc:"What was said about it, the latest last; the last 20 are kept"`
 	ByItself bool          `json:"by_itself,omitempty" doc:"Closed because both sides agree now"`
 	Ledger   *CaseSideBody `json:"ledger,omitempty" doc:"What the ledger says; left out: nothing"`
 	Bank     *CaseSideBody `json:"bank,omitempty" doc:"What the bank says; left out: nothing"`
 	Since    string        `json:"since,omitempty" format:"date-time"`
 	Seen     string        `json:"seen,omitempty" format:"date-time" doc:"The last time"`
 	Closed   string        `json:"closed,omitempty" format:"date-time"`
+}
+
+// CaseNote is what somebody has said about a difference.
+type CaseNote struct {
+	Time     string `json:"time" format:"date-time"`
+	By       string `json:"by" doc:"Name of the API key"`
+	Progress string `json:"progress" enum:"open,explained,closed" doc:"From then on"`
+	Why      string `json:"why"`
 }
 
 // CaseSideBody is an item as one side has it. The number of the account on the other side is not shown.
@@ -120,20 +125,19 @@ func caseSideBodyOf(v *pay.CaseSide) *CaseSideBody {
 	return &CaseSideBody{v.ID, v.Ref, int64(v.Amount), assetText(v.Asset), timeText(v.Day), v.Open, v.Off, v.Note}
 }
 
-func (t *till) caseBody(v *pay.Case) CaseBody {
-	b := caseBodyOf(v)
-	if t.DescribeCase != nil {
-		b.Name, b.ToDo = t.DescribeCase(v)
-	}
-	return b
-}
-
-func caseBodyOf(v *pay.Case) CaseBody {
-	return CaseBody{
+func (t *till) caseBodyOf(v *pay.Case) CaseBody {
+	b := CaseBody{
 		ID: v.ID, Account: v.Account, Key: v.Key, Kind: v.Kind, Count: v.Count, Asset: assetText(v.Asset), Amount: int64(v.Amount),
 		Progress: v.Progress.String(), Why: v.Why, ByItself: v.ByItself, Ledger: caseSideBodyOf(v.Ledger), Bank: caseSideBodyOf(v.Bank),
 		Since: timeText(v.Since), Seen: timeText(v.Seen), Closed: timeText(v.Closed),
 	}
+	if t.Difference != nil {
+		b.Name, b.ToDo = t.Difference(v)
+	}
+	for _, n := range v.Notes {
+		b.Notes = append(b.Notes, CaseNote{timeText(n.At), n.By, n.Progress.String(), n.Why})
+	}
+	return b
 }
 
 func getCases(ctx context.Context, t *till) error {
@@ -147,7 +151,7 @@ func getCases(ctx context.Context, t *till) error {
 	}
 	body := casesBody{Cases: []CaseBody{}, Next: next}
 	for i := range list {
-		body.Cases = append(body.Cases, t.caseBody(&list[i]))
+		body.Cases = append(body.Cases, t.caseBodyOf(&list[i]))
 	}
 	return t.x.sendJSON(http.StatusOK, body)
 }
@@ -157,21 +161,24 @@ func getCase(ctx context.Context, t *till) error {
 	if err != nil {
 		return renamed(err, "id", "case")
 	}
-	return t.x.sendJSON(http.StatusOK, t.caseBody(&v))
+	return t.x.sendJSON(http.StatusOK, t.caseBodyOf(&v))
 }
 
-// workCase explains or closes a case.
-func workCase(how func(*till) func(context.Context, string, string, holdfast.Time) (pay.Case, error)) func(context.Context, *till) error {
+// caseWork is what can be done with a case: its id, why, who.
+type caseWork func(ctx context.Context, id, why, by string, now holdfast.Time) (pay.Case, error)
+
+// workCase explains or closes a case, in the name of the API key.
+func workCase(how func(*till) caseWork) func(context.Context, *till) error {
 	return func(ctx context.Context, t *till) error {
 		why := ""
 		if err := t.x.object(workCaseMembers, func(s *scanner, _ string) { why = s.words() }); err != nil {
 			return err
 		}
-		v, err := how(t)(ctx, t.x.r.PathValue("case"), why, t.at)
+		v, err := how(t)(ctx, t.x.r.PathValue("case"), why, t.x.who.Name, t.at)
 		if err != nil {
 			return renamed(err, "id", "case")
 		}
-		return t.x.sendJSON(http.StatusOK, t.caseBody(&v))
+		return t.x.sendJSON(http.StatusOK, t.caseBodyOf(&v))
 	}
 }
 

@@ -132,11 +132,39 @@ type Case struct {
 	Ledger   *CaseSide
 	Bank     *CaseSide
 	Progress CaseProgress
-	Why      string // what somebody has said about it
+	Why      string     // what somebody has said about it
+	Notes    []CaseNote // what was said about it, and done, by whom; the latest last. Package bank does not know them
 	Seen     holdfast.Time
 	Since    holdfast.Time
 	Closed   holdfast.Time
 	ByItself bool // closed because both sides agree now
+}
+
+// CaseNote is what somebody has said about a case.
+type CaseNote struct {
+	At       holdfast.Time
+	By       string       // name of the API key
+	Progress CaseProgress // of the case from then on
+	Why      string
+}
+
+// maxCaseNotes is how many notes a case keeps: the latest.
+const maxCaseNotes = 20
+
+func (v *CaseNote) layout(c *coder) {
+	signed(c, &v.At)
+	text(c, &v.By)
+	number(c, &v.Progress)
+	text(c, &v.Why)
+}
+
+// note adds one, unless the same has been said last: it may be a request that has come again.
+func (v *Case) note(n CaseNote) {
+	if last := len(v.Notes) - 1; last >= 0 && v.Notes[last].By == n.By && v.Notes[last].Why == n.Why && v.Notes[last].Progress == n.Progress {
+		return
+	}
+	v.Notes = append(v.Notes, n)
+	v.Notes = v.Notes[max(0, len(v.Notes)-maxCaseNotes):]
 }
 
 // CaseProgress is how far a case is. The numbers are those of package bank.
@@ -180,7 +208,7 @@ func (v *CaseSide) layout(c *coder) {
 	text(c, &v.Note)
 }
 
-func (*Case) kind() (byte, byte) { return 64, 1 }
+func (*Case) kind() (byte, byte) { return 64, 2 }
 
 func (v *Case) layout(c *coder) {
 	text(c, &v.Account)
@@ -206,6 +234,7 @@ func (v *Case) layout(c *coder) {
 	signed(c, &v.Since)
 	signed(c, &v.Closed)
 	flag(c, &v.ByItself)
+	list(c, &v.Notes, maxCaseNotes, func(n *CaseNote) { n.layout(c) })
 }
 
 const (
@@ -256,16 +285,18 @@ func (c *Cashier) readCase(r *holdfast.Record) (v Case, err error) {
 	return v, nil
 }
 
-// PutCase puts a case on the list, or changes what is known of it.
+// PutCase puts a case on the list, or changes what is known of it; its notes stay.
 func (c *Cashier) PutCase(ctx context.Context, v Case, now holdfast.Time) error {
 	if err := first(validNumber(v.ID, "id"), validText(v.Key, "key", 160), validText(v.Why, "why", maxCaseWhy), validText(v.Account, "account", 64)); err != nil {
 		return err
 	}
 	return c.again(ctx, func() error {
-		version, err := c.load(ctx, keyOf(c.Bank, kindCase, v.ID), &Case{})
+		var had Case
+		version, err := c.load(ctx, keyOf(c.Bank, kindCase, v.ID), &had)
 		if err != nil {
 			return err
 		}
+		v.Notes = had.Notes
 		d := draft{at: now}
 		d.put(keyOf(c.Bank, kindCase, v.ID), version, c.sealCase(v), v.index()...)
 		return c.submit(ctx, &d)
@@ -317,21 +348,22 @@ func (c *Cashier) listCases(ctx context.Context, index, after string, max int) (
 	return list, next, nil
 }
 
-// ExplainCase says why a difference is there and what is under way.
-func (c *Cashier) ExplainCase(ctx context.Context, id, why string, now holdfast.Time) (Case, error) {
-	return c.workCase(ctx, id, CaseExplained, why, now)
+// ExplainCase says why a difference is there and what is under way; by is who says so.
+func (c *Cashier) ExplainCase(ctx context.Context, id, why, by string, now holdfast.Time) (Case, error) {
+	return c.workCase(ctx, id, CaseNote{now, by, CaseExplained, why})
 }
 
-// CloseCase says why nothing more is done about a difference. It comes again if something else is to be seen.
-func (c *Cashier) CloseCase(ctx context.Context, id, why string, now holdfast.Time) (Case, error) {
-	return c.workCase(ctx, id, CaseClosed, why, now)
+// CloseCase says why nothing more is done about a difference: what has resolved it. It comes again if something else is to be seen.
+func (c *Cashier) CloseCase(ctx context.Context, id, why, by string, now holdfast.Time) (Case, error) {
+	return c.workCase(ctx, id, CaseNote{now, by, CaseClosed, why})
 }
 
-func (c *Cashier) workCase(ctx context.Context, id string, to CaseProgress, why string, now holdfast.Time) (v Case, err error) {
+func (c *Cashier) workCase(ctx context.Context, id string, n CaseNote) (v Case, err error) {
+	why, to, now := n.Why, n.Progress, n.At
 	if why == "" {
 		return v, refuse(FieldInvalid, "why")
 	}
-	if err := first(validNumber(id, "id"), validText(why, "why", maxCaseWhy)); err != nil {
+	if err := first(validNumber(id, "id"), validText(why, "why", maxCaseWhy), validText(n.By, "by", 64)); err != nil {
 		return v, err
 	}
 	key := keyOf(c.Bank, kindCase, id)
@@ -344,6 +376,7 @@ func (c *Cashier) workCase(ctx context.Context, id string, to CaseProgress, why 
 			return refuse(CaseClosedBefore, "id")
 		}
 		v.Progress, v.Why = to, why
+		v.note(n)
 		if to == CaseClosed && v.Closed == 0 {
 			v.Closed = now
 		}

@@ -252,11 +252,11 @@ var refusals = map[pay.Code]func(w *world) error{
 	pay.OrderStateWrong: func(w *world) error {
 		return only(w.cashier.TopUpFailed(w.ctx, w.customers[0], "start", "lost", w.now))
 	},
-	pay.CaseUnknown: func(w *world) error { return only(w.cashier.ExplainCase(w.ctx, "none", "why", w.now)) },
+	pay.CaseUnknown: func(w *world) error { return only(w.cashier.ExplainCase(w.ctx, "none", "why", "ann", w.now)) },
 	pay.CaseClosedBefore: func(w *world) error {
 		w.must(w.cashier.PutCase(w.ctx, pay.Case{ID: "c", Kind: 1, Progress: pay.CaseOpen}, w.now))
-		w.must(only(w.cashier.CloseCase(w.ctx, "c", "the bank has corrected it", w.now)))
-		return only(w.cashier.ExplainCase(w.ctx, "c", "why", w.now))
+		w.must(only(w.cashier.CloseCase(w.ctx, "c", "the bank has corrected it", "ann", w.now)))
+		return only(w.cashier.ExplainCase(w.ctx, "c", "why", "ann", w.now))
 	},
 	pay.DayNotOver: func(w *world) error { return only(w.cashier.Settle(w.ctx, w.merchants[0], "2026-11-27", w.now)) },
 	pay.EventUnknown: func(w *world) error {

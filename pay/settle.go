@@ -90,38 +90,42 @@ func (c *Cashier) Settle(ctx context.Context, merchant holdfast.Owner, day strin
 	if err != nil {
 		return nil, err
 	}
-	return c.settle(ctx, merchant, &m, day, now)
+	list, _, err = c.settle(ctx, merchant, &m, day, now, nil)
+	return list, err
 }
 
-func (c *Cashier) settle(ctx context.Context, merchant holdfast.Owner, m *Merchant, day string, now holdfast.Time) (list []Settled, err error) {
+// settle settles a day. last, if it is not nil, adds something to the transaction of the last payout; with is true when that has been done, and it is
+// part of it. It is not when there was nothing to settle, or when all of it had been settled before.
+func (c *Cashier) settle(
+	ctx context.Context, merchant holdfast.Owner, m *Merchant, day string, now holdfast.Time, last func(*draft) error,
+) (list []Settled, with bool, err error) {
 	from, until, err := c.DayBounds(m.Zone, day)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	if now < until+holdfast.Time(SettleLag) {
-		return nil, refuse(DayNotOver, "day")
+		return nil, false, refuse(DayNotOver, "day")
 	}
 	if err := c.closeDay(ctx, merchant, day, now); err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	list, err = c.count(ctx, merchant, from, until)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	for i := range list {
 		v := &list[i]
 		v.Day = day
-		look := false
-		err := c.again(ctx, func() error {
-			looked := look
-			look = true
-			return c.payOut(ctx, merchant, m, v, looked, now)
-		})
-		if err != nil {
-			return nil, err
+		p := payOut{Cashier: c, merchant: merchant, m: m, Settled: v, now: now}
+		if i == len(list)-1 {
+			p.more = last
 		}
+		if err := c.again(ctx, func() error { return p.once(ctx) }); err != nil {
+			return nil, false, err
+		}
+		with = p.more != nil && !p.before
 	}
-	return list, nil
+	return list, with, nil
 }
 
 // The days that can be named: those that every API knows, and whose moments fit into a Time whatever the zone.
@@ -215,53 +219,77 @@ func (c *Cashier) count(ctx context.Context, merchant holdfast.Owner, from, unti
 	return list, err
 }
 
-// payOut is the transaction of one day and currency. look tells that it may have been done before.
-func (c *Cashier) payOut(ctx context.Context, merchant holdfast.Owner, m *Merchant, v *Settled, look bool, now holdfast.Time) error {
-	key := keyOf(merchant, kindSettled, v.Day, v.Asset.String())
+// payOut is the transaction of one day and currency.
+type payOut struct {
+	*Cashier
+	merchant holdfast.Owner
+	m        *Merchant
+	*Settled
+	now  holdfast.Time
+	more func(*draft) error // adds what belongs into the same transaction; nil: nothing
+
+	tried  bool // it may have been done before: look
+	before bool // and has been
+}
+
+func (p *payOut) once(ctx context.Context) error {
+	v, key, look := p.Settled, keyOf(p.merchant, kindSettled, p.Day, p.Asset.String()), p.tried
+	p.tried = true
 	if look {
-		had, err := c.load(ctx, key, v)
-		if err != nil || had > 0 {
+		had, err := p.load(ctx, key, v)
+		if p.before = had > 0; err != nil || p.before {
 			return err
 		}
 	}
 	var left carry
-	carryKey := keyOf(merchant, kindCarry, v.Asset.String())
-	version, err := c.load(ctx, carryKey, &left)
+	carryKey := keyOf(p.merchant, kindCarry, v.Asset.String())
+	version, err := p.load(ctx, carryKey, &left)
 	if err != nil {
 		return err
 	}
-	v.Carried, v.At, v.Order = left.Amount, now, ""
+	v.Carried, v.At, v.Order = left.Amount, p.now, ""
 	v.Payout = max(0, left.Amount+v.Net)
 	if look { // a refund of today may have taken some of it
-		a, _, err := c.Books.Account(ctx, account(merchant, Settlement, v.Asset))
+		a, _, err := p.Books.Account(ctx, account(p.merchant, Settlement, v.Asset))
 		if err != nil {
 			return &Unavailable{Err: err}
 		}
 		v.Payout = min(v.Payout, max(0, a.Available()))
 	}
 	left.Amount += v.Net - v.Payout
-	d := draft{at: now, code: movePayout, ref: refOf(key)}
+	d := draft{at: p.now, code: movePayout, ref: refOf(key)}
 	if v.Payout > 0 {
-		v.Order = strings.Join([]string{v.Day, v.Asset.String()}, "-")
-		order := Order{Status: OrderWaiting, Asset: v.Asset, Amount: v.Payout, Text: v.Day, At: now, Changed: now}
-		if order.To, err = c.payeeOf(ctx, merchant, accountName(m.Payee)); err != nil {
+		if err := p.order(ctx, &d); err != nil {
 			return err
 		}
-		b := BankOrder{Owner: merchant, Payout: true, Number: v.Order}
-		d.put(b.key(), 0, &order, order.index(&b)...)
-		d.move(account(merchant, Settlement, v.Asset), account(merchant, Outgoing, v.Asset), v.Payout)
 	}
 	d.put(key, 0, v)
 	d.put(carryKey, version, &left)
-	err = c.tell(&d, merchant, m.Zone, Event{Kind: EventSettled, Asset: v.Asset, Amount: v.Payout, Fee: 0, Number: v.Day})
+	err = p.tell(&d, p.merchant, p.m.Zone, Event{Kind: EventSettled, Asset: v.Asset, Amount: v.Payout, Fee: 0, Number: v.Day})
+	if err == nil && p.more != nil {
+		err = p.more(&d)
+	}
 	if err != nil {
 		return err
 	}
-	err = c.submit(ctx, &d)
+	err = p.submit(ctx, &d)
 	if short := (*denied)(nil); asDenied(err, &short) && short.outcome.Code == holdfast.CodeExceedsCredits {
 		return errAgain // a refund was faster: less can be paid out
 	}
 	return err
+}
+
+// order adds the order to the bank, and takes its money off the settlement account.
+func (p *payOut) order(ctx context.Context, d *draft) (err error) {
+	p.Order = strings.Join([]string{p.Day, p.Asset.String()}, "-")
+	order := Order{Status: OrderWaiting, Asset: p.Asset, Amount: p.Payout, Text: p.Day, At: p.now, Changed: p.now}
+	if order.To, err = p.payeeOf(ctx, p.merchant, accountName(p.m.Payee)); err != nil {
+		return err
+	}
+	b := BankOrder{Owner: p.merchant, Payout: true, Number: p.Order}
+	d.put(b.key(), 0, &order, order.index(&b)...)
+	d.move(account(p.merchant, Settlement, p.Asset), account(p.merchant, Outgoing, p.Asset), p.Payout)
+	return nil
 }
 
 // nextDay is the day of a merchant that is settled next. Its record is listed under the hour in which that can be done, so that a run
@@ -322,31 +350,51 @@ func (c *Cashier) SettleNext(ctx context.Context, r *holdfast.Record, now holdfa
 		return 0, err
 	}
 	for version := r.Version; now >= next.Due; version++ {
-		if _, err := c.settle(ctx, merchant, &m, next.Day, now); err != nil {
+		following, err := c.dayAfter(&m, next.Day)
+		if err != nil {
+			return days, err
+		}
+		plan := func(d *draft) error { return c.planned(d, merchant, m.Zone, following, version) }
+		// The plan goes with the last payout. Had somebody else changed it, the payout would have been done as well, by him, and this one finds that out.
+		_, with, err := c.settle(ctx, merchant, &m, next.Day, now, plan)
+		if err != nil {
 			return days, err
 		}
 		days++
-		_, until, err := c.DayBounds(m.Zone, next.Day)
-		if err != nil {
-			return days, err
-		}
-		day, err := c.dayOf(m.Zone, until)
-		if err != nil {
-			return days, err
+		if !with {
+			if moved, err := c.plan(ctx, now, plan); err != nil || !moved {
+				return days, err
+			}
 		}
 		d := draft{at: now}
-		if err := c.planned(&d, merchant, m.Zone, day, version); err != nil {
+		if err := plan(&d); err != nil {
 			return days, err
-		}
-		if err := c.submit(ctx, &d); err != nil {
-			if errors.Is(err, errAgain) {
-				return days, nil // somebody else does it
-			}
-			return days, explain(err)
 		}
 		if err := unpack(r.Key, d.Records[0].Body, &next); err != nil {
 			return days, &Unavailable{Err: err}
 		}
 	}
 	return days, nil
+}
+
+// plan writes which day is next by itself; moved is false when somebody else has.
+func (c *Cashier) plan(ctx context.Context, now holdfast.Time, plan func(*draft) error) (moved bool, err error) {
+	d := draft{at: now}
+	if err := plan(&d); err != nil {
+		return false, err
+	}
+	err = c.submit(ctx, &d)
+	if errors.Is(err, errAgain) {
+		return false, nil
+	}
+	return err == nil, explain(err)
+}
+
+// dayAfter is the day of a merchant after a day.
+func (c *Cashier) dayAfter(m *Merchant, day string) (string, error) {
+	_, until, err := c.DayBounds(m.Zone, day)
+	if err != nil {
+		return "", err
+	}
+	return c.dayOf(m.Zone, until)
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"net/url"
+	"path/filepath"
 	"time"
 
 	"holdfast"
@@ -43,8 +44,16 @@ func (c *Config) checkBanks(k *checker) {
 		b, field := &c.Banks[i], fmt.Sprintf("bank[%d]", i)
 		k.that(bankName(b.Name), field+".name", "%q is not 1-%d letters and digits", b.Name, maxBankName)
 		unique(k, names, b.Name, field+".name")
+		k.that(b.URL != "" || b.Exchange != "", field+".url", "is missing, and so is exchange: one of them has to say how to reach the bank")
 		u, err := url.Parse(b.URL)
-		k.that(err == nil && (u.Scheme == "https" || u.Scheme == "http") && u.Host != "", field+".url", "%q is no base URL, for example https://bank.example/api", b.URL)
+		k.that(b.URL == "" || err == nil && (u.Scheme == "https" || u.Scheme == "http") && u.Host != "", field+".url", "%q is no base URL, for example https://bank.example/api", b.URL)
+		k.that(b.Exchange != "" || b.Outbox == "" && b.Inbox == "", field+".exchange", "is missing: without it outbox and inbox are of no use")
+		for name, dir := range map[string]string{"exchange": b.Exchange, "outbox": b.Outbox, "inbox": b.Inbox} {
+			k.that(dir == "" || filepath.IsAbs(dir), field+"."+name, "%q is no absolute path", dir)
+		}
+		if b.Exchange != "" {
+			unique(k, names, filepath.Clean(b.Exchange), field+".exchange")
+		}
 		k.that(b.Account != "", field+".account", "is missing: the platform's own account at the bank")
 		k.that(b.Initiator != "" && len(b.Initiator) <= 140, field+".initiator", "has %d bytes: want 1-140, the platform's name in messages", len(b.Initiator))
 		_, err = holdfast.ParseAsset(b.Asset)

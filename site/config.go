@@ -245,8 +245,19 @@ type Bank struct {
 	// bank here until all of its orders have ended.
 	Name string `toml:"name"`
 
-	// The base URL of the bank's API, https, or http on this machine.
+	// The base URL of the bank's API, https, or http on this machine. Nothing: payments go to the bank as files, see exchange.
 	URL string `toml:"url"`
+
+	// The directory for the exchange of files with the bank: the platform keeps in it what was handed over and what has come. It has to be the same
+	// one at every site, on a file system that all of them have mounted and on which locks work, or an order could be handed over twice when the
+	// site in charge changes; a site that has another one exchanges nothing and says so. With url as well, only statements come as files.
+	Exchange string `toml:"exchange"`
+
+	// Where the bank takes files from (pain.001, one an order), and removes them, on the same file system. Nothing: "out" in exchange.
+	Outbox string `toml:"outbox"`
+
+	// Where the bank's files are put (pacs.002 or pain.002, camt.053), by renaming, on the same file system. Nothing: "in" in exchange.
+	Inbox string `toml:"inbox"`
 
 	// The number of the platform's own account at the bank: an IBAN, or the bank's own.
 	Account string `toml:"account"`

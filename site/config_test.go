@@ -198,6 +198,14 @@ func TestCheck(t *testing.T) {
 		{"bank without keys", func(c *Config) { c.Payments.Keys = "" }, "bank: there are no payments of people without payments.keys"},
 		{"bank name", func(c *Config) { c.Banks[0].Name = "" }, "bank[0].name: "},
 		{"bank url", func(c *Config) { c.Banks[0].URL = "bank.example" }, "bank[0].url: "},
+		{"no way to the bank", func(c *Config) { c.Banks[0].URL = "" }, "bank[0].url: is missing, and so is exchange"},
+		{"bank exchange", func(c *Config) { c.Banks[0].Exchange = "files" }, `bank[0].exchange: "files" is no absolute path`},
+		{"bank inbox alone", func(c *Config) { c.Banks[0].Inbox = "/srv/in" }, "bank[0].exchange: is missing"},
+		{"bank exchange twice", func(c *Config) {
+			c.Banks[0].Exchange = "/srv/bank"
+			c.Banks = append(c.Banks, c.Banks[0])
+			c.Banks[1].Name = "other"
+		}, `bank[1].exchange: "/srv/bank" is bank[0].exchange already`},
 		{"bank account", func(c *Config) { c.Banks[0].Account = "" }, "bank[0].account: is missing"},
 		{"bank asset", func(c *Config) { c.Banks[0].Asset = "yuan" }, "bank[0].asset: "},
 		{"bank key", func(c *Config) { c.Banks[0].Cert = "x" }, "bank[0].cert: give both"},
@@ -213,6 +221,21 @@ func TestCheck(t *testing.T) {
 		if p := problems(c); !strings.Contains(p, row.want) {
 			t.Errorf("%s: problems are %q, want %q among them", row.name, p, row.want)
 		}
+	}
+}
+
+// TestBankFilesAsInTheRunbook: the example there is one that works.
+func TestBankFilesAsInTheRunbook(t *testing.T) {
+	text, err := os.ReadFile("../docs/runbooks/bank-files.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, found := strings.Cut(string(text), "```toml\n")
+	example, _, _ := strings.Cut(rest, "```")
+	c := decode(t, threeSites+"\n"+example)
+	c.Payments.Keys = "keys"
+	if p := problems(c); !found || len(c.Banks) != 1 || c.Banks[0].Exchange == "" || c.Banks[0].URL != "" || p != "" {
+		t.Errorf("the example: %+v, problems %q", c.Banks, p)
 	}
 }
 

@@ -65,13 +65,14 @@ const (
 	EventClock        EventKind = "clock-ahead"     // loud: this site's clock is far ahead of the others', and is not believed
 	EventNoSpace      EventKind = "fetch-waits"     // loud: a checkpoint of another site cannot be fetched for want of space
 	EventWiped        EventKind = "wiped"           // loud: a replica forgets all it has and joins again under a new identity
+	EventBankFile     EventKind = "bank-file"       // loud: a file of a bank cannot be taken, and was set aside for people to look at
 )
 
 var eventLevels = map[EventKind]slog.Level{
 	EventCut: slog.LevelWarn, EventFragile: slog.LevelWarn, EventAlone: slog.LevelWarn, EventRejoin: slog.LevelWarn,
 	EventOutOfService: slog.LevelError, EventCorrupt: slog.LevelError, EventWaits: slog.LevelError, EventWiped: slog.LevelWarn,
 	EventNoSpace: slog.LevelError, EventSpoilt: slog.LevelError, EventClock: slog.LevelError, EventOthersDiffer: slog.LevelError, EventYields: slog.LevelWarn, EventCourier: slog.LevelError, EventSlotStuck: slog.LevelWarn,
-	EventDiffers: slog.LevelError, EventUncompared: slog.LevelWarn,
+	EventDiffers: slog.LevelError, EventUncompared: slog.LevelWarn, EventBankFile: slog.LevelError,
 }
 
 // eventsKept is how many events are remembered.
@@ -124,6 +125,11 @@ func (e *events) after(seq uint64) []Event {
 func (s *Site) event(v Event) {
 	s.metrics.event(v)
 	s.events.add(v)
+}
+
+// BankFileAside tells operators of a file of a bank that was set aside, and why.
+func (s *Site) BankFileAside(bank, file, why string) {
+	s.event(Event{Kind: EventBankFile, Site: s.cfg.Site, Detail: fmt.Sprintf("bank %s: %.80s: %.400s", bank, file, why)})
 }
 
 // hostEvent translates what the replicas of this site report.

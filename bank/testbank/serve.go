@@ -141,7 +141,7 @@ func (b *Bank) reportFile(path string, doc *iso20022.Initiation) error {
 	return files.Write(path, text)
 }
 
-// statementFiles writes the statements of the day before, if they are not there. Names of files do not show numbers of accounts.
+// statementFiles writes the statements of the day before, once: the customer may have taken them away. Names of files do not show numbers of accounts.
 func (b *Bank) statementFiles(dir string) error {
 	b.mu.Lock()
 	day := b.day(b.now()).AddDate(0, 0, -1)
@@ -152,15 +152,19 @@ func (b *Bank) statementFiles(dir string) error {
 	b.mu.Unlock()
 	for _, number := range numbers {
 		sum := sha256.Sum256([]byte(number))
-		path := filepath.Join(dir, outbox, "camt.053-"+iso20022.DayText(day)+"-"+hex.EncodeToString(sum[:4])+".xml")
-		if _, err := os.Stat(path); err == nil {
+		name := "camt.053-" + iso20022.DayText(day) + "-" + hex.EncodeToString(sum[:4]) + ".xml"
+		written := filepath.Join(dir, done, name+".written")
+		if _, err := os.Stat(written); err == nil {
 			continue
 		}
 		var text strings.Builder
 		if err := b.statement(&text, number, day); err != nil {
 			return err
 		}
-		if err := files.Write(path, []byte(text.String())); err != nil {
+		if err := files.Write(filepath.Join(dir, outbox, name), []byte(text.String())); err != nil {
+			return err
+		}
+		if err := files.Write(written, nil); err != nil {
 			return err
 		}
 	}

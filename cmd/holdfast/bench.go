@@ -129,6 +129,25 @@ until standard input ends or somebody kills it. It tells what it has acknowledge
 	return cmd
 }
 
+// newBenchCallers is who pays while a bench has a site in its own process.
+func newBenchCallers() *cobra.Command {
+	var c bench.Callers
+	return &cobra.Command{
+		Use:    "bench-callers",
+		Short:  "Pay as standard input says",
+		Hidden: true,
+		Long: `Be the people who pay in "holdfast bench pay": standard input says how, a line of JSON, and standard output tells what came of it. It stops
+when standard input ends.`,
+		Example: `  holdfast bench-callers`,
+		Args:    nothing,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			_ = setNice(callerNice)
+			_ = easeMonitor()
+			return c.Live(cmd.Context(), cmd.InOrStdin(), cmd.OutOrStdout())
+		},
+	}
+}
+
 // found tells what a case found besides its times.
 func found(config map[string]any) string {
 	switch {

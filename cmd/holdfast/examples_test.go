@@ -58,8 +58,14 @@ var long = map[string]string{
 	"holdfast testbank --listen 127.0.0.1:9200 --control 127.0.0.1:9201 --data testbank-data " +
 		"--account 6222020000000000018:CNY:100000000": "it runs until it is stopped: TestTestBankSurvivesKill runs one",
 	"holdfast bench idle --shards 64 --json out/bench-idle.json": "two minutes",
-	"holdfast sandbox code":              "a sandbox that runs: TestSandbox runs it",
-	"holdfast sandbox pay --amount 8.88": "a sandbox that runs: TestSandbox runs it",
+	"holdfast sandbox code":                                "a sandbox that runs: TestSandbox runs it",
+	"holdfast bench-callers":                               "what to do, on standard input: TestBenchesOfProcesses runs it",
+	"holdfast cases list":                                  "payments, and differences: TestCases runs it",
+	"holdfast cases list --json -":                         "payments, and differences: TestCases runs it",
+	"holdfast cases show 3f1c0a9be1d24be0a1b2c3d4e5f60718": "payments, and differences: TestCases runs it",
+	"holdfast cases explain 3f1c0a9be1d24be0a1b2c3d4e5f60718 --why booked-twice-says-the-bank": "payments, and differences: TestCases runs it",
+	"holdfast cases close 3f1c0a9be1d24be0a1b2c3d4e5f60718 --why booked-twice-says-the-bank":   "payments, and differences: TestCases runs it",
+	"holdfast sandbox pay --amount 8.88":                                                       "a sandbox that runs: TestSandbox runs it",
 }
 
 // TestHelpExamples executes every example of every --help, against a site that runs.

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"hash/maphash"
 	"log/slog"
@@ -20,6 +21,7 @@ import (
 	"holdfast/alipay"
 	"holdfast/backoffice"
 	"holdfast/bank"
+	"holdfast/bank/exchange"
 	"holdfast/bank/wire"
 	"holdfast/checkout"
 	"holdfast/desk"
@@ -80,7 +82,7 @@ func newPayments(cfg *site.Config, s *site.Site, log *slog.Logger, now func() ti
 	}
 	p.api = &httpapi.Commerce{
 		Cashier: p.cashier, Now: now, Endpoint: checkEndpoint(addresses), NewAppKey: desk.NewAppKey, Pages: publicAddress(cfg),
-		Estimate: p.estimate, Ordered: p.office.WakeBanks, Banks: p.banks, DescribeCase: backoffice.DescribeCase,
+		Estimate: p.estimate, Ordered: p.office.WakeBanks, Banks: p.banks, Difference: backoffice.DescribeCase,
 	}
 	return p, nil
 }
@@ -199,27 +201,18 @@ func newOffice(cfg *site.Config, s *site.Site, p *payments, addresses webhook.Ad
 		Due:    &backoffice.DueConfig{},
 	}
 	for i := range cfg.Banks {
-		b, err := bankOf(&cfg.Banks[i], p.cashier)
+		name := cfg.Banks[i].Name
+		b, err := bankOf(&cfg.Banks[i], p.cashier, now, func(file, why string) { s.BankFileAside(name, file, why) })
 		if err != nil {
-			return nil, fmt.Errorf("bank %s: %w", cfg.Banks[i].Name, err)
+			return nil, fmt.Errorf("bank %s: %w", name, err)
 		}
 		c.Banks = append(c.Banks, b)
 	}
 	return backoffice.New(c)
 }
 
-// bankOf is a bank as it is configured.
-func bankOf(c *site.Bank, cashier *pay.Cashier) (b backoffice.BankConfig, err error) {
-	https, err := wire.Client(c.CA, c.Cert, c.Key)
-	if err != nil {
-		return b, err
-	}
-	connector, err := wire.New(wire.Config{
-		URL: c.URL, Client: https, Initiator: c.Initiator, BIC: c.BIC, Terms: bank.Terms{Late: c.Late.Std(), Step: c.ClockStep.Std()},
-	})
-	if err != nil {
-		return b, err
-	}
+// bankOf is a bank as it is configured. aside is told of files of the bank that cannot be taken.
+func bankOf(c *site.Bank, cashier *pay.Cashier, now func() time.Time, aside func(file, why string)) (b backoffice.BankConfig, err error) {
 	account, err := bank.ParseAccount(c.Account)
 	if err != nil {
 		return b, err
@@ -232,10 +225,58 @@ func bankOf(c *site.Bank, cashier *pay.Cashier) (b backoffice.BankConfig, err er
 	if err != nil {
 		return b, err
 	}
-	return backoffice.BankConfig{
-		Name: c.Name, Connector: connector, Deposits: connector, Statement: connector.Statement,
-		Accounts: map[holdfast.Asset]bank.Account{asset: account}, Zone: zone, Poll: c.Poll.Std(), Rescan: c.Rescan.Std(),
-	}, nil
+	b = backoffice.BankConfig{
+		Name: c.Name, Accounts: map[holdfast.Asset]bank.Account{asset: account}, Zone: zone, Poll: c.Poll.Std(), Rescan: c.Rescan.Std(),
+	}
+	terms := bank.Terms{Late: c.Late.Std(), Step: c.ClockStep.Std()}
+	if c.Exchange != "" {
+		files, err := exchange.New(exchange.Config{
+			Dir: c.Exchange, Outbox: c.Outbox, Inbox: c.Inbox, Accounts: []bank.Account{account}, Initiator: c.Initiator, BIC: c.BIC, Terms: terms,
+			Claim: claim(cashier, c.Name, now), Aside: aside,
+		})
+		if err != nil {
+			return b, err
+		}
+		b.Connector, b.Deposits, b.Statement = files, files, files.Statement
+	}
+	if c.URL == "" {
+		return b, nil
+	}
+	https, err := wire.Client(c.CA, c.Cert, c.Key)
+	if err != nil {
+		return b, err
+	}
+	online, err := wire.New(wire.Config{URL: c.URL, Client: https, Initiator: c.Initiator, BIC: c.BIC, Terms: terms})
+	if err != nil {
+		return b, err
+	}
+	b.Connector, b.Deposits = online, online
+	if c.Exchange == "" {
+		b.Statement = online.Statement
+	}
+	return b, nil
+}
+
+// claim makes sure that all sites exchange files with a bank in the same directory: the platform remembers its number when it first uses it.
+func claim(cashier *pay.Cashier, name string, now func() time.Time) func(context.Context, int64) error {
+	return func(ctx context.Context, number int64) error {
+		for {
+			m, err := cashier.Mark(ctx, "exchange-"+name)
+			switch {
+			case err != nil:
+				return err
+			case m.Version > 0 && len(m.Numbers) == 1 && m.Numbers[0] == number:
+				return nil
+			case m.Version > 0:
+				return errors.New("this is not the directory in which this platform exchanges files with the bank: mount the same one at every site, " +
+					"or an order could be handed over twice")
+			}
+			m.Numbers = []int64{number}
+			if _, err := cashier.SetMark(ctx, &m, holdfast.TimeOf(now())); err != nil {
+				return err
+			}
+		}
+	}
 }
 
 // estimate says when a bank will have taken an order, as the back office sees it.

@@ -30,6 +30,7 @@ var (
 type bankProcess struct {
 	t       *testing.T
 	dir     string
+	files   string // where files are exchanged; "": nowhere
 	cmd     *exec.Cmd
 	control string
 	wire    *wire.Connector
@@ -42,7 +43,7 @@ func (b *bankProcess) start(ctx context.Context) {
 		b.t.Fatal(err)
 	}
 	heard := newListener("control ")
-	b.cmd = exec.CommandContext(ctx, program, "testbank", "--listen", "127.0.0.1:0", "--control", "127.0.0.1:0", "--data", b.dir, "--account", testAccount+":CNY:100000")
+	b.cmd = exec.CommandContext(ctx, program, "testbank", "--listen", "127.0.0.1:0", "--control", "127.0.0.1:0", "--data", b.dir, "--account", testAccount+":CNY:100000", "--files", b.files)
 	b.cmd.Stdout, b.cmd.Stderr = heard, heard
 	if err := b.cmd.Start(); err != nil {
 		b.t.Fatal(err)
