@@ -26,7 +26,7 @@ var house = []struct {
 	{"guard", []string{""}},                     // pure: who may do what
 	{"bank/iso20022", []string{""}},             // pure: messages, whoever exchanges them
 	{"pay", []string{"", "bank/iso20022"}},      // pure: a domain knows accounts and records, and not where they are; and how banks number accounts
-	{"pay/paytest", []string{"", "ledger"}},     // books in memory, for tests
+	{"pay/paytest", []string{"", "ledger", "pay"}}, // books in memory, for tests
 	{"check", []string{""}},                     // judges answers; must not share code with what it judges
 	{"fault", []string{""}},                     // cables know bytes, not payments
 	{"retail", []string{""}},                    // recorded data

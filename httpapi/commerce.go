@@ -28,6 +28,8 @@ type Commerce struct {
 	NewAppKey func(random io.Reader) (private []byte, public string, err error)
 	// Estimate says when a bank will have taken a withdrawal or payout. nil: nothing is said.
 	Estimate func(ctx context.Context, b pay.BankOrder, o pay.Order) (PayoutEstimate, error)
+	// Audited are the books as an audit reads them. nil: payments cannot be audited here.
+	Audited pay.AuditBooks
 }
 
 func (c *Commerce) now() holdfast.Time {

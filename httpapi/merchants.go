@@ -29,6 +29,7 @@ func (a *api) sellerRoutes(r *router) {
 	a.eventRoutes(r)
 	a.webhookRoutes(r)
 	a.reconciliationRoutes(r)
+	a.paymentAuditRoutes(r)
 }
 
 func (a *api) merchantRoutes(r *router) {

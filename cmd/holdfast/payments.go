@@ -78,7 +78,7 @@ func newPayments(cfg *site.Config, s *site.Site, log *slog.Logger, now func() ti
 	}
 	p.api = &httpapi.Commerce{
 		Cashier: p.cashier, Now: now, Endpoint: checkEndpoint(addresses), NewAppKey: desk.NewAppKey, Pages: publicAddress(cfg),
-		Estimate: p.estimate,
+		Estimate: p.estimate, Audited: auditBooks{s.BooksHere()},
 	}
 	return p, nil
 }
