@@ -267,7 +267,7 @@ type AuditPage struct {
 	Differences []Difference
 	// Undecided could not be audited.
 	Undecided []Undecided
-	// Next is where the next page begins; the zero Purse: there is none.
+	// Next is the purse behind which the next page begins; the zero Purse: there is none.
 	Next Purse
 }
 
@@ -283,35 +283,42 @@ var ErrAuditBusy = errors.New("payments went on while it was read: ask again whe
 // ErrAuditTime says that there was not time enough for all documents of an owner.
 var ErrAuditTime = errors.New("the time was not enough for all of the owner's documents")
 
-// Audit compares the accounts of up to max purses above after with the documents of their owners, while payments go on. The accounts are read
-// before and after the documents: whatever moves money writes both at once, and sums of debits and credits never go back, so where the accounts are
-// the same the documents are those that belong to them; where they are not, it is read again. What a payment between shards has written and is not
-// decided counts on neither side. When ctx ends the page ends with the last purse that was finished; a purse that was the first of its page, and
-// not finished, is undecided. The platform's own accounts are left out: they are compared with the books of its banks.
+// Audit compares the accounts of up to max purses above after with the documents of their owners; see [Cashier.AuditPurses].
 func (c *Cashier) Audit(ctx context.Context, books AuditBooks, after Purse, max int) (page AuditPage, err error) {
 	list, err := books.Purses(ctx, after, max+1)
 	if err != nil {
 		return page, &Unavailable{Err: err}
 	}
-	for i, p := range list[:min(max, len(list))] {
-		if p.Owner != c.Bank {
-			err := page.purse(ctx, books, p)
-			switch {
-			case ctx.Err() != nil && i > 0:
-				return page, nil
-			case ctx.Err() != nil:
-				page.Undecided, page.Next = append(page.Undecided, Undecided{p, ErrAuditTime}), p
-				return page, nil
-			case err != nil:
-				page.Undecided = append(page.Undecided, Undecided{p, err})
-			}
-		}
-		page.Next = p
-	}
-	if len(list) <= max {
-		page.Next = Purse{}
+	page = c.AuditPurses(ctx, books, list[:min(max, len(list))])
+	if page.Next == (Purse{}) && len(list) > max {
+		page.Next = list[max-1]
 	}
 	return page, nil
+}
+
+// AuditPurses compares the accounts of some purses with the documents of their owners, while payments go on. The accounts are read before and after
+// the documents: whatever moves money writes both at once, and sums of debits and credits never go back, so where the accounts are the same the
+// documents are those that belong to them; where they are not, it is read again. What a payment between shards has written and is not decided
+// counts on neither side. When ctx ends, Next is the last purse that was finished; the first one, when it was not finished, is undecided. The
+// platform's own accounts are left out: they are compared with the books of its banks.
+func (c *Cashier) AuditPurses(ctx context.Context, books Books, list []Purse) (page AuditPage) {
+	for i, p := range list {
+		if p.Owner == c.Bank {
+			continue
+		}
+		err := page.purse(ctx, books, p)
+		switch {
+		case ctx.Err() != nil && i > 0:
+			page.Next = list[i-1]
+			return page
+		case ctx.Err() != nil:
+			page.Undecided, page.Next = append(page.Undecided, Undecided{p, ErrAuditTime}), p
+			return page
+		case err != nil:
+			page.Undecided = append(page.Undecided, Undecided{p, err})
+		}
+	}
+	return page
 }
 
 // auditTries is how often a purse is read in which payments go on.

@@ -192,6 +192,7 @@ func newOffice(cfg *site.Config, s *site.Site, p *payments, addresses webhook.Ad
 		},
 		Settle: &backoffice.SettleConfig{},
 		Due:    &backoffice.DueConfig{},
+		Audit:  &backoffice.AuditConfig{Books: auditBooks{s.BooksHere()}},
 	}
 	for i := range cfg.Banks {
 		b, err := bankOf(&cfg.Banks[i], p.cashier)
