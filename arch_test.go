@@ -40,11 +40,12 @@ var house = []struct {
 	{"link", []string{""}},                                         // frames; does not know what they carry
 	{"proof", []string{"", "link"}},                                // signatures on answers, whatever they say
 	{"site", []string{"", "ledger", "transit", "slot", "guard", "store", "shard", "link"}},
+	{"scancode", []string{}},        // pictures of texts, whatever they say
 	{"webhook", []string{""}}, // posts what it is given, whatever it says
-	{"httpapi", []string{"", "guard", "shard", "site", "ledger", "transit", "proof", "pay", "webhook"}},
+	{"httpapi", []string{"", "guard", "shard", "site", "ledger", "transit", "proof", "pay", "webhook", "scancode"}},
 	{"backoffice", []string{"", "pay", "webhook", "bank", "bank/clerk", "bank/wire", "bank/files"}}, // works on what its site leads; knows sites through an interface
 	{"alipay", []string{""}},                               // a protocol: knows signatures and parameters, not what a trade is
-	{"checkout", []string{"", "pay"}},                      // pages for a customer; knows no merchant protocol
+	{"checkout", []string{"", "pay", "scancode"}},          // pages for a customer; knows no merchant protocol
 	{"desk", []string{"", "pay", "alipay"}},                // joins the protocol with the domain, and neither with the other
 	{"client", []string{""}},                               // what an integrator imports: no part of the server
 	{"doctor", []string{"", "client", "guard", "site"}},    // reads configurations, and asks as any client does
@@ -61,7 +62,7 @@ var only = map[string][]string{
 	"go.etcd.io/raft":                {"shard", "sim"},
 	"github.com/cockroachdb/pebble":  {"store", "sim"},
 	"github.com/danielgtaylor/huma":  {"httpapi"},
-	"github.com/boombuler/barcode":   {"checkout"},
+	"github.com/boombuler/barcode":   {"scancode"},
 	"github.com/spf13/cobra":         {"cmd/holdfast"},
 	"github.com/vishvananda/netlink": {"doctor"},
 	"golang.org/x/text":              {"alipay"},
