@@ -42,7 +42,7 @@ is taken, and its fingerprint is shown.`,
 
 // evidenceFlag adds --evidence FILE to a command that plays drills.
 func evidenceFlag(cmd *cobra.Command, f *drillFlags) {
-	cmd.Flags().StringVar(&f.evidence, "evidence", "", "have the sites sign their answers, and write them with the receipts of all transfers, but not of trades, to `FILE` for holdfast check (.gz: compressed)")
+	cmd.Flags().StringVar(&f.evidence, "evidence", "", "have the sites sign their answers, and write them with the receipts of all transfers, trades and refunds to `FILE` for holdfast check (.gz: compressed)")
 }
 
 // writeEvidence writes what the sites have signed; without the flag it does nothing.
