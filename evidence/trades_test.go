@@ -45,8 +45,12 @@ func newShop(t *testing.T) *shop {
 	one, two := refOf(m, "trade/T1"), refOf(m, "trade/T2")
 	for id := range s.bodies {
 		s.entries[id] = []entry{
-			{ref: one, customer: a, in: 994}, {ref: one, customer: a, in: 6, fees: true}, {ref: two, customer: b, in: 497}, {ref: two, customer: b, in: 3, fees: true},
-			{ref: one, customer: a, out: 497}, {ref: one, customer: a, out: 3, fees: true},
+			{ref: one, customer: a, in: 994},
+			{ref: one, customer: a, in: 6, fees: true},
+			{ref: two, customer: b, in: 497},
+			{ref: two, customer: b, in: 3, fees: true},
+			{ref: one, customer: a, out: 497},
+			{ref: one, customer: a, out: 3, fees: true},
 			{ref: refOf(m, "settled/"+shopDay+"/GBP"), out: 994},
 		}
 	}
@@ -76,9 +80,8 @@ func (s *shop) write() {
 					debit, credit = account, other
 				}
 				in, out = in+e.in, out+e.out
-				no := holdfast.ID{0: byte(id), 1: byte(i + 1), 2: 7, 6: 0x70, 8: 0x80}
 				lines = append(lines, fmt.Sprintf(`{"id":%q,"kind":"immediate","debit":%q,"credit":%q,"amount":%d,"ref":%q,"transaction":%q,"leg":0,"time":"2026-05-27T12:00:00Z","shard":1,"index":%d,"debits_posted":%d,"credits_posted":%d}`,
-					holdfast.ID{1: no[1], 2: 7, 6: 0x70, 8: 0x80}, debit, credit, e.in+e.out, e.ref, holdfast.ID{1: no[1], 2: 8, 6: 0x70, 8: 0x80}, i, out, in))
+					holdfast.ID{1: byte(i + 1), 2: 7, 6: 0x70, 8: 0x80}, debit, credit, e.in+e.out, e.ref, holdfast.ID{1: byte(i + 1), 2: 8, 6: 0x70, 8: 0x80}, i, out, in))
 			}
 			slices.Reverse(lines)
 			s.bodies[id]["/v1/accounts/"+account.String()+"/statement?limit=1000"] = `{"lines":[` + strings.Join(lines, ",") + `]}`

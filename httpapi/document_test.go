@@ -121,7 +121,7 @@ var bodies = map[string]string{
 	"/v1/shards/{id}/split/plan": `{}`, "/v1/shards/{id}/split/apply": `{"slots":[{"from":1,"to":2}],"plan":"abc"}`,
 	"/v1/shards/{id}/split/cancel": `{}`,
 	"/v1/customers":                `{"id":"2088000000020025"}`, "/v1/aliases/find": `{"alias":"alice@example.com"}`,
-	"/v1/payment-codes/picture": `{"code":"280000000212345678"}`,
+	"/v1/payment-codes/picture":  `{"code":"280000000212345678"}`,
 	"/v1/customers/{id}/aliases": `{"alias":"alice@example.com"}`, "/v1/customers/{id}/aliases/remove": `{"alias":"nobody@example.com"}`,
 	"/v1/customers/{id}/bank-accounts": `{"number":"6222000000000001","holder":"Alice"}`,
 	"/v1/merchants/{id}/bank-accounts": `{"number":"6222000000000001","holder":"Tea House"}`,
