@@ -14,7 +14,7 @@ import (
 // AuditConfig says how accounts are compared with documents. Zero values mean what stands behind the colon.
 type AuditConfig struct {
 	Books pay.AuditBooks // as they are at this site: nobody else is asked
-	// Every is how long to rest after everybody has been audited: an hour.
+	// Every is how long to rest after everybody has been audited: an hour. The first time is after a sixth of that: what begins has other things to do.
 	Every time.Duration
 	// Rest is for how many times as long as a page took to rest after it: 20. So it takes a twentieth of one processor at most.
 	Rest int
@@ -57,12 +57,9 @@ func openAudit(o *Office) (part, error) {
 }
 
 func (a *auditor) run(ctx context.Context) {
-	for {
+	for rest := a.cfg.Every / 6; pause(ctx, rest); rest = a.cfg.Every {
 		if a.round(ctx) {
 			a.rounds.Inc()
-		}
-		if !pause(ctx, a.cfg.Every) {
-			return
 		}
 	}
 }
@@ -81,7 +78,7 @@ func (a *auditor) round(ctx context.Context) (whole bool) {
 		}
 		differences, undecided = differences+int64(len(page.Differences)), undecided+int64(len(page.Undecided))
 		a.differences.Store(max(a.differences.Load(), differences))
-		a.tell(&page)
+		a.tell(&page, int(differences))
 		if after = next; after == (pay.Purse{}) {
 			a.differences.Store(differences)
 			a.undecided.Store(undecided)
@@ -111,9 +108,14 @@ func (a *auditor) page(ctx context.Context, after pay.Purse) (page pay.AuditPage
 	return a.office.cfg.Cashier.AuditPurses(ctx, a.cfg.Books, led), next, nil
 }
 
-func (a *auditor) tell(page *pay.AuditPage) {
+// mostTold is how many differences of a round are in the log; the metric counts all.
+const mostTold = 100
+
+// tell logs what a page found; found is how many differences there are in this round with those of the page.
+func (a *auditor) tell(page *pay.AuditPage, found int) {
 	a.audited.Add(float64(page.Customers + page.Merchants + page.Strangers))
-	for _, d := range page.Differences {
+	room := max(0, mostTold-(found-len(page.Differences)))
+	for _, d := range page.Differences[:min(room, len(page.Differences))] {
 		a.office.cfg.Logger.Error("an account does not hold what the documents of its owner say: see holdfast audit",
 			"account", d.Account.String(), "ledger", int64(d.Ledger), "documents", int64(d.Documents))
 	}
