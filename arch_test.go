@@ -20,18 +20,18 @@ var house = []struct {
 	uses []string // of ours
 }{
 	{"", nil},
-	{"ledger", []string{""}},                    // pure: outcome depends on the log alone
-	{"transit", []string{"", "ledger"}},         // pure: what is proposed to which shard, and when again
-	{"slot", []string{"", "ledger", "transit"}}, // pure: what is proposed to move a slot, and when
-	{"guard", []string{""}},                     // pure: who may do what
-	{"bank/iso20022", []string{""}},             // pure: messages, whoever exchanges them
-	{"pay", []string{"", "bank/iso20022"}},      // pure: a domain knows accounts and records, and not where they are; and how banks number accounts
-	{"pay/paytest", []string{"", "ledger"}},     // books in memory, for tests
-	{"check", []string{""}},                     // judges answers; must not share code with what it judges
-	{"fault", []string{""}},                     // cables know bytes, not payments
-	{"retail", []string{""}},                    // recorded data
-	{"bank", []string{"", "bank/iso20022"}},     // pure: what is sent and asked, and when; knows orders through an interface of its own
-	{"bank/clerk", []string{"", "bank"}},        // drives the resolver, for any connector and any book of orders
+	{"ledger", []string{""}},                       // pure: outcome depends on the log alone
+	{"transit", []string{"", "ledger"}},            // pure: what is proposed to which shard, and when again
+	{"slot", []string{"", "ledger", "transit"}},    // pure: what is proposed to move a slot, and when
+	{"guard", []string{""}},                        // pure: who may do what
+	{"bank/iso20022", []string{""}},                // pure: messages, whoever exchanges them
+	{"pay", []string{"", "bank/iso20022"}},         // pure: a domain knows accounts and records, and not where they are; and how banks number accounts
+	{"pay/paytest", []string{"", "ledger", "pay"}}, // books in memory, for tests
+	{"check", []string{""}},                        // judges answers; must not share code with what it judges
+	{"fault", []string{""}},                        // cables know bytes, not payments
+	{"retail", []string{""}},                       // recorded data
+	{"bank", []string{"", "bank/iso20022"}},        // pure: what is sent and asked, and when; knows orders through an interface of its own
+	{"bank/clerk", []string{"", "bank"}},           // drives the resolver, for any connector and any book of orders
 	{"bank/wire", []string{"", "bank", "bank/iso20022"}},
 	{"bank/files", []string{"", "bank"}},
 	{"bank/exchange", []string{"", "bank", "bank/iso20022", "bank/files", "bank/wire"}}, // reads what the bank says as wire does
@@ -41,15 +41,16 @@ var house = []struct {
 	{"link", []string{""}},                                                              // frames; does not know what they carry
 	{"proof", []string{"", "link"}},                                                     // signatures on answers, whatever they say
 	{"site", []string{"", "ledger", "transit", "slot", "guard", "store", "shard", "link"}},
+	{"scancode", []string{}},  // pictures of texts, whatever they say
 	{"webhook", []string{""}}, // posts what it is given, whatever it says
-	{"httpapi", []string{"", "guard", "shard", "site", "ledger", "transit", "proof", "pay", "webhook"}},
+	{"httpapi", []string{"", "guard", "shard", "site", "ledger", "transit", "proof", "pay", "webhook", "scancode"}},
 	{"backoffice", []string{"", "pay", "webhook", "bank", "bank/clerk", "bank/wire", "bank/files"}}, // works on what its site leads; knows sites through an interface
-	{"alipay", []string{""}},                                                                        // a protocol: knows signatures and parameters, not what a trade is
-	{"checkout", []string{"", "pay"}},                                                               // pages for a customer; knows no merchant protocol
-	{"desk", []string{"", "pay", "alipay"}},                                                         // joins the protocol with the domain, and neither with the other
-	{"client", []string{""}},                                                                        // what an integrator imports: no part of the server
-	{"doctor", []string{"", "client", "guard", "site"}},                                             // reads configurations, and asks as any client does
-	{"evidence", []string{"", "client", "check", "proof"}},                                          // judges a file, and asks nobody
+	{"alipay", []string{""}},                               // a protocol: knows signatures and parameters, not what a trade is
+	{"checkout", []string{"", "pay", "scancode"}},          // pages for a customer; knows no merchant protocol
+	{"desk", []string{"", "pay", "alipay"}},                // joins the protocol with the domain, and neither with the other
+	{"client", []string{""}},                               // what an integrator imports: no part of the server
+	{"doctor", []string{"", "client", "guard", "site"}},    // reads configurations, and asks as any client does
+	{"evidence", []string{"", "client", "check", "proof"}}, // judges a file, and asks nobody
 	{"drill", []string{"", "client", "fault", "check", "retail", "link", "site", "guard", "proof", "evidence", "drill/rivals"}}, // pays through client only
 	{"drill/rivals", []string{"", "fault", "link"}}, // carries bytes in other ways than link does, and compares
 	{"bench", nil}, // measures any layer
@@ -62,7 +63,7 @@ var only = map[string][]string{
 	"go.etcd.io/raft":                {"shard", "sim"},
 	"github.com/cockroachdb/pebble":  {"store", "sim"},
 	"github.com/danielgtaylor/huma":  {"httpapi"},
-	"github.com/boombuler/barcode":   {"checkout"},
+	"github.com/boombuler/barcode":   {"scancode"},
 	"github.com/spf13/cobra":         {"cmd/holdfast"},
 	"github.com/vishvananda/netlink": {"doctor"},
 	"golang.org/x/text":              {"alipay"},

@@ -47,6 +47,8 @@ type Config struct {
 	Settle *SettleConfig
 	// Due ends what is due; nil: nothing ends by itself.
 	Due *DueConfig
+	// Audit compares what accounts hold with what documents say; nil: nobody does without being asked.
+	Audit *AuditConfig
 }
 
 // part is one kind of work. Its run returns when the context has ended and all that it started has, too.
@@ -62,6 +64,7 @@ var parts = []struct {
 	{"settle", openSettle},
 	{"settle-watch", openSettleWatch},
 	{"due", openDue},
+	{"audit", openAudit},
 }
 
 // Office does everything in the background that one site has to do.

@@ -1,10 +1,13 @@
 package client
 
 import (
+	"context"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/binary"
+	"encoding/json"
 	"fmt"
+	"net/http"
 	"time"
 
 	"holdfast"
@@ -22,4 +25,25 @@ func PaymentCode(owner holdfast.Owner, secret []byte, at time.Time) string {
 	from := sum[len(sum)-1] & 0x0f // RFC 4226 section 5.3
 	digits := binary.BigEndian.Uint32(sum[from:]) & 0x7fffffff % 100_000_000
 	return fmt.Sprintf("28%08d%08d", owner.Sequence(), digits)
+}
+
+// DrawPaymentCode is a picture of a payment code as an SVG, for an app that does not draw: its QR code, or its bar code (Code 128).
+func (c *Client) DrawPaymentCode(ctx context.Context, code string, bars bool) (svg []byte, err error) {
+	as := "qr"
+	if bars {
+		as = "bar"
+	}
+	body, err := json.Marshal(map[string]string{"code": code, "as": as})
+	if err != nil {
+		return nil, err
+	}
+	q := &request{method: http.MethodPost, path: "/v1/payment-codes/picture", key: c.NewID().String(), body: body, pace: pacePay}
+	a, _, err := c.do(ctx, q)
+	if err != nil {
+		return nil, err
+	}
+	if a.problem || a.status >= http.StatusBadRequest {
+		return nil, problemError(&a)
+	}
+	return a.body, nil
 }

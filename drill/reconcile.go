@@ -47,6 +47,7 @@ type prover struct {
 	book   *book
 	say    func(phase string)
 
+	sign     bool     // fleet signs what it answers
 	business business // nil: nobody buys anything
 	proven
 }
@@ -90,6 +91,7 @@ func (p *prover) prove(ctx context.Context, id func() holdfast.ID) error {
 		{"comparing what buyers and sellers were told with what is in the books", p.proveBusiness, p.business != nil}, // before the settlement, which empties the accounts of merchants
 		{"setting the clocks ahead, so that the day of the merchants is over, and waiting for their settlement", p.settlement, p.world.market != nil},
 		{"ending the days of the bank, and comparing its statements with the ledger", p.proveLate, p.late() != nil},
+		{"having the sites sign what merchants were paid", p.signTrades, p.world.market != nil && p.sign},
 	} {
 		if !step.wanted {
 			continue

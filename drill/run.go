@@ -387,7 +387,7 @@ func (r *run) startClock() {
 
 // judge proves what became of the payments, and puts everything together.
 func (r *run) judge(ctx context.Context, broken []error) *Evidence {
-	p := &prover{home: r.fleet.final(), bank: r.fleet.bank, fleet: r.fleet.final(), buyers: r.world.buyers(r.o.Events), world: r.world, load: r.load, book: r.book, say: r.view.say, business: r.business}
+	p := &prover{home: r.fleet.final(), bank: r.fleet.bank, fleet: r.fleet.final(), buyers: r.world.buyers(r.o.Events), world: r.world, load: r.load, book: r.book, say: r.view.say, business: r.business, sign: r.o.Sign}
 	var sworn testimony
 	if r.o.Sign {
 		asked, closeAll, err := p.fleet.swear(&sworn)

@@ -114,9 +114,7 @@ func (p *prover) settledDays(ctx context.Context, want map[holdfast.Owner]*earni
 	asked := p.home.sites[0].own
 	for {
 		answers := askAll(p.world.market.sellers, func(s seller) answer {
-			list, err := paged(ctx, func(ctx context.Context, cursor string) ([]client.Settlement, string, error) {
-				return asked.Settlements(ctx, s.owner, cursor, client.MaxPage)
-			})
+			list, err := settlementsOf(ctx, asked, s.owner)
 			return answer{list, err}
 		})
 		days, whole, errs := map[holdfast.Owner][]client.Settlement{}, true, []error{}
@@ -132,6 +130,12 @@ func (p *prover) settledDays(ctx context.Context, want map[holdfast.Owner]*earni
 			return days, ctx.Err()
 		}
 	}
+}
+
+func settlementsOf(ctx context.Context, c *client.Client, merchant holdfast.Owner) ([]client.Settlement, error) {
+	return paged(ctx, func(ctx context.Context, cursor string) ([]client.Settlement, string, error) {
+		return c.Settlements(ctx, merchant, cursor, client.MaxPage)
+	})
 }
 
 func (p *prover) compareSettlements(want map[holdfast.Owner]*earnings, days map[holdfast.Owner][]client.Settlement) {

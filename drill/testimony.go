@@ -1,12 +1,14 @@
 package drill
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"sync"
 
+	"holdfast"
 	"holdfast/client"
 	"holdfast/evidence"
 	"holdfast/proof"
@@ -64,12 +66,56 @@ func (t *testimony) ended(r *run, sites []*member) (*evidence.Run, error) {
 	for _, m := range sites {
 		x.Sites = append(x.Sites, m.id)
 	}
-	for _, p := range r.book.each(0) { // trades are in another book: what is signed does not speak of them
+	r.deals(x)
+	for _, p := range r.book.each(0) {
 		if p.read == nil && p.txn == nil && !p.payment.id.IsZero() {
 			x.Receipts = append(x.Receipts, receipt(p))
 		}
 	}
 	return x, errors.Join(t.errs...)
+}
+
+// deals adds what buyers and sellers were told of trades, and what was agreed with the sellers; unless it is too much for a file.
+func (r *run) deals(x *evidence.Run) {
+	if r.world.market == nil {
+		return
+	}
+	if n := len(r.load.deals.list); n > evidence.MaxDeals {
+		x.DealsLeft = n
+		return
+	}
+	for i := range r.world.market.sellers {
+		s := &r.world.market.sellers[i]
+		x.Sellers = append(x.Sellers, evidence.Seller{Merchant: s.owner, Asset: pounds, BasisPoints: uint32(s.plan.points), Fixed: s.plan.fixed})
+	}
+	for i := range r.load.deals.list {
+		d := &r.load.deals.list[i]
+		x.Deals = append(x.Deals, evidence.Deal{
+			Merchant: d.merchant, Number: d.number, Request: d.request, Customer: d.customer, Amount: d.amount, Fee: d.fee, Outcome: d.status.String(),
+		})
+	}
+}
+
+// signTrades has every site sign what stands on the statements of the merchants, and how they were settled: for whoever checks that without the
+// fleet. It is the last that is asked: settlements move what is on the statements.
+func (p *prover) signTrades(ctx context.Context) error {
+	if len(p.load.deals.list) > evidence.MaxDeals {
+		return nil
+	}
+	var all []error
+	for _, m := range p.fleet.sites {
+		errs := askAll(p.world.market.sellers, func(s seller) error {
+			for _, account := range []holdfast.AccountID{s.settlement(), s.fees()} {
+				if _, err := linesOf(ctx, m.own, account); err != nil {
+					return fmt.Errorf("%s, statement of %s: %w", m.name, account, err)
+				}
+			}
+			_, err := settlementsOf(ctx, m.own, s.owner)
+			return err
+		})
+		all = append(all, errs...)
+	}
+	return errors.Join(all...)
 }
 
 func receipt(p *page) evidence.Receipt {

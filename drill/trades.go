@@ -20,6 +20,7 @@ type deal struct {
 	request  string // the number of the refund; "": it is the payment
 	customer holdfast.Owner
 	amount   holdfast.Amount
+	fee      holdfast.Amount // as the answer says: taken, or by a refund given back
 	status   holdfast.Status // as the caller was told; in the proof what became of it
 	said     string          // the code of a refusal
 	odd      string          // what in the answer is not what was asked for
@@ -77,6 +78,7 @@ func (d *deal) ask(ctx context.Context, c *client.Client) error {
 	if d.refund() {
 		v, err := c.Refund(ctx, client.NewRefund{Merchant: d.merchant, OutTradeNo: d.number, OutRequestNo: d.request, Amount: d.amount, Reason: "sent back"})
 		if err == nil {
+			d.fee = v.FeeReturned
 			d.odd = unlike(map[string]bool{"amount": v.Amount == d.amount, "number": v.OutRequestNo == d.request && v.OutTradeNo == d.number, "merchant": v.Merchant == d.merchant})
 		}
 		return err
@@ -85,6 +87,7 @@ func (d *deal) ask(ctx context.Context, c *client.Client) error {
 		Merchant: d.merchant, OutTradeNo: d.number, Amount: d.amount, Asset: pounds, Subject: d.subject(), Payer: d.customer,
 	})
 	if err == nil {
+		d.fee = v.Fee
 		d.odd = unlike(map[string]bool{"amount": v.Amount == d.amount, "number": v.OutTradeNo == d.number, "merchant": v.Merchant == d.merchant, "payer": v.Payer == d.customer})
 	}
 	return err

@@ -31,11 +31,11 @@ const mostBroken = 20
 
 // Check judges a run by nothing but the file. authority is the certificate that the reader trusts, in PEM; nil takes that of the file.
 func (r *Run) Check(authority []byte) Verdict {
-	j := &judge{run: r, authority: authority, sites: map[holdfast.SiteID]*testimony{}}
+	j := &judge{run: r, authority: authority, sites: map[holdfast.SiteID]*testimony{}, sold: r.sold()}
 	if authority == nil {
 		j.authority = []byte(r.Authority)
 	}
-	for _, step := range []func(){j.signatures, j.statements, j.receipts, j.agreement, j.audits, j.quorums} {
+	for _, step := range []func(){j.signatures, j.statements, j.receipts, j.trades, j.agreement, j.audits, j.quorums} {
 		step()
 	}
 	return Verdict{Scenario: r.Scenario, OK: len(j.broken) == 0, Proved: j.proved, Broken: j.broken}
@@ -46,6 +46,7 @@ type judge struct {
 	authority []byte
 	cluster   string
 	sites     map[holdfast.SiteID]*testimony
+	sold      map[holdfast.AccountID]bool // whose statements are held against trades
 	proved    []string
 	broken    []string
 	kinds     map[string]int
@@ -59,6 +60,8 @@ type testimony struct {
 	lines map[holdfast.AccountID][]client.Line // newest first
 	found map[holdfast.ID]*client.Line         // of payments, by the transaction
 	byID  map[holdfast.ID]*client.Txn          // asked for one by one
+
+	settled map[holdfast.Owner]map[string]client.Settlement // of merchants, by day and asset
 
 	departed map[holdfast.ID]bool // payments that were held for another shard, on the statements of those who pay
 }
@@ -86,6 +89,7 @@ func (j *judge) breaks(kind, format string, args ...any) {
 func (j *judge) signatures() {
 	for _, id := range j.run.Sites {
 		j.sites[id] = &testimony{pages: map[holdfast.AccountID][]page{}, found: map[holdfast.ID]*client.Line{}, byID: map[holdfast.ID]*client.Txn{}, departed: map[holdfast.ID]bool{}}
+		j.sites[id].settled = map[holdfast.Owner]map[string]client.Settlement{}
 	}
 	for _, h := range j.verified() {
 		t := j.sites[h.who.Site]
@@ -158,6 +162,9 @@ type heard struct {
 	txn     *client.Txn // with the id
 	account holdfast.AccountID
 	page    *page // of the statement of the account
+
+	merchant holdfast.Owner
+	settled  []client.Settlement // of the merchant
 }
 
 // hear verifies an answer and takes it for what it is by the question it was given to.
@@ -180,6 +187,9 @@ func (h *heard) read(a *proof.Answer) error {
 			return fmt.Errorf("audit: %w", err)
 		}
 		return nil
+	}
+	if target.Path == "/v1/settlements" {
+		return h.readSettlements(target.Query(), a.Body)
 	}
 	if text, ok := strings.CutPrefix(target.Path, "/v1/transactions/"); ok {
 		return h.readTxn(text, a.Body)
@@ -215,6 +225,15 @@ func (t *testimony) take(h *heard) {
 		t.byID[h.id] = h.txn
 	case h.page != nil:
 		t.pages[h.account] = append(t.pages[h.account], *h.page)
+	case h.merchant != 0:
+		days := t.settled[h.merchant]
+		if days == nil {
+			days = map[string]client.Settlement{}
+			t.settled[h.merchant] = days
+		}
+		for _, d := range h.settled {
+			days[d.Day+" "+d.Asset.String()] = d
+		}
 	}
 }
 
@@ -303,6 +322,9 @@ func departs(account holdfast.AccountID, lines []client.Line, i int) bool {
 // once looks for payments that stand on one statement twice, and indexes them.
 func (j *judge) once(id holdfast.SiteID, t *testimony) {
 	for account, lines := range t.lines {
+		if j.sold[account] {
+			continue // see trades
+		}
 		here := map[holdfast.ID]bool{}
 		for i := range lines {
 			l := &lines[i]
@@ -324,7 +346,7 @@ func (j *judge) once(id holdfast.SiteID, t *testimony) {
 
 // receipts holds what callers were told against what each site has on its statements.
 func (j *judge) receipts() {
-	if len(j.run.Receipts) == 0 {
+	if len(j.run.Receipts)+len(j.run.Deals) == 0 {
 		j.breaks("receipts", "the run has no receipt: there is nothing that it could prove")
 	}
 	acks := make([]check.Ack, 0, len(j.run.Receipts))

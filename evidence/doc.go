@@ -4,8 +4,9 @@
 // What is proved is as much as the sites signed: that each receipt of a payment stands on the statement of who was paid, at every
 // site, once, unaltered; that nothing stands there that nobody asked for; that the statements are whole and add up; that the sites
 // agree with each other and find their own books right; and that those who answered are a majority of the sites that have a replica, as
-// the audits name them. Receipts are the callers': whoever leaves some out can hide what
-// happened to them, and nobody can invent one that is found.
+// the audits name them. The same of trades: that each payment and refund that was acknowledged has its entries on the statements of its merchant, with
+// the fee that was agreed, once, between these two; that nothing else is on them but the payouts of settlements; and that those come to the same.
+// Receipts are the callers': whoever leaves some out can hide what happened to them, and nobody can invent one that is found.
 package evidence
 
 import (
@@ -23,8 +24,11 @@ import (
 	"holdfast/proof"
 )
 
-// Format is the first field of every file.
-const Format = "holdfast evidence 1"
+// Format is the first field of every file. Files of [FormatWithoutTrades] are read as well: they have no deals.
+const (
+	Format              = "holdfast evidence 2"
+	FormatWithoutTrades = "holdfast evidence 1"
+)
 
 // File is the content: one or more runs against fleets of one authority each.
 type File struct {
@@ -41,6 +45,9 @@ type Run struct {
 	Authority string            `json:"authority"` // certificates of the fleet's authority, in PEM
 	Sites     []holdfast.SiteID `json:"sites"`     // that were there in the end
 	Receipts  []Receipt         `json:"receipts"`
+	Sellers   []Seller          `json:"sellers,omitempty"`
+	Deals     []Deal            `json:"deals,omitempty"`
+	DealsLeft int               `json:"deals_left_out,omitempty"` // there were more than MaxDeals
 	Answers   []proof.Answer    `json:"answers"`
 }
 
@@ -93,7 +100,7 @@ func Read(name string) (*File, error) {
 	if err := json.NewDecoder(r).Decode(f); err != nil {
 		return nil, fmt.Errorf("%s is no evidence file, or a damaged one: %w", name, err)
 	}
-	if f.Format != Format {
+	if f.Format != Format && f.Format != FormatWithoutTrades {
 		return nil, fmt.Errorf("%s has the format %.40q, this program reads %q", name, f.Format, Format)
 	}
 	return f, nil

@@ -30,8 +30,9 @@ func TestRights(t *testing.T) {
 		{guard.ManageMerchants, false, true, true},
 		{guard.RestrictPayments, false, false, true},
 		{guard.BypassPayments, false, false, true},
+		{guard.AuditPayments, false, false, true},
 		{0, false, false, false},
-		{guard.BypassPayments + 1, false, false, false},
+		{guard.AuditPayments + 1, false, false, false},
 	}
 	for _, row := range rows {
 		for role, want := range map[guard.Role]bool{

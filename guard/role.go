@@ -84,6 +84,8 @@ const (
 	// BypassPayments moves the money of payments of people, or writes their records, in the ledger itself: past limits, blocks, disputes and the rows
 	// of settlements.
 	BypassPayments
+	// AuditPayments compares the accounts of customers and merchants with all their documents, which reads everything there is.
+	AuditPayments
 )
 
 // rights is the one table of who may do what: the least role an action needs.
@@ -103,6 +105,7 @@ var rights = map[Action]Role{
 	ManageMerchants:  Teller,
 	RestrictPayments: Operator,
 	BypassPayments:   Operator,
+	AuditPayments:    Operator,
 }
 
 var actionNames = map[Action]string{
@@ -121,6 +124,7 @@ var actionNames = map[Action]string{
 	ManageMerchants:  "manage-merchants",
 	RestrictPayments: "restrict-payments",
 	BypassPayments:   "bypass-payments",
+	AuditPayments:    "audit-payments",
 }
 
 // String names the action, for error texts and logs.

@@ -35,6 +35,8 @@ type Commerce struct {
 	Banks func(ctx context.Context) ([]BankState, error)
 	// Difference names what is different in a case, and says what to do about it. nil: nothing is said.
 	Difference func(v *pay.Case) (name, toDo string)
+	// Audited are the books as an audit reads them. nil: payments cannot be audited here.
+	Audited pay.AuditBooks
 }
 
 // ordered tells whoever speaks with the banks that there is something new.

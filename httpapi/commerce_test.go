@@ -55,7 +55,7 @@ func newMarket() *market {
 	}))
 	var clock sync.Mutex
 	now := marketOpens
-	m.commerce = &Commerce{Cashier: cashier, Now: func() time.Time {
+	m.commerce = &Commerce{Cashier: cashier, Audited: m.books.Audited(), Now: func() time.Time {
 		clock.Lock()
 		defer clock.Unlock()
 		now = now.Add(time.Millisecond)

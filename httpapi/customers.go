@@ -22,6 +22,7 @@ func (a *api) customerRoutes(r *router) {
 	a.customerPayRoutes(r)
 	a.customerBankRoutes(r)
 	a.agreementRoutes(r)
+	a.pictureRoutes(r)
 }
 
 func (a *api) customerRecordRoutes(r *router) {

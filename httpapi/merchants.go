@@ -31,6 +31,7 @@ func (a *api) sellerRoutes(r *router) {
 	a.reconciliationRoutes(r)
 	a.doubtfulRoutes(r)
 	a.bankRoutes(r)
+	a.paymentAuditRoutes(r)
 }
 
 func (a *api) merchantRoutes(r *router) {

@@ -135,13 +135,13 @@ func accountName(name string) string {
 
 // Accounts lists the bank accounts of an owner.
 func (c *Cashier) Accounts(ctx context.Context, o holdfast.Owner) (list []NamedAccount, err error) {
-	err = c.each(ctx, o, kindAccount, func(r *holdfast.Record) error {
+	err = c.papersOf(Purse{Owner: o}).each(ctx, kindAccount, func(key string, body []byte) error {
 		var v storedAccount
-		if err := unpack(r.Key, r.Body, &v); err != nil {
+		if err := unpack(key, body, &v); err != nil {
 			return err
 		}
 		b, err := c.openAccount(o, v.Sealed)
-		_, _, name, _ := cutKey(r.Key)
+		_, _, name, _ := cutKey(key)
 		list = append(list, NamedAccount{name, b.Number[max(0, len(b.Number)-4):], v.At})
 		return err
 	})

@@ -11,10 +11,17 @@ import (
 // Books is a site as a domain sees it: records and accounts of owners, wherever they are, and transactions. All reads are linearizable, go
 // to where the owner is served at that moment, and end within timing.request if ctx has no deadline. Their errors are those of package
 // shard: nothing is known then.
-type Books struct{ site *Site }
+type Books struct {
+	site *Site
+	mode shard.ReadMode
+}
 
 // Books are the books of the fleet, read and written through this site.
-func (s *Site) Books() Books { return Books{s} }
+func (s *Site) Books() Books { return Books{site: s} }
+
+// BooksHere are [Site.Books] as the replicas at this site know them: reads ask nobody and wake nothing, and may be of the past; two of one owner,
+// one after the other, are of two moments in this order.
+func (s *Site) BooksHere() Books { return Books{s, shard.Stale} }
 
 // NotExecutedError is that a transaction was not executed: it can be asked for again with the same id, unless its code says that it is
 // malformed.
@@ -42,7 +49,7 @@ func ownerOf(key string) (holdfast.Owner, error) {
 // Record returns the record with this key, which belongs to an owner; found is false when there is none. While a payment to another shard
 // that wrote it is under way it is Pending.
 func (b Books) Record(ctx context.Context, key string) (r holdfast.Record, found bool, err error) {
-	return b.site.Record(ctx, key, shard.Linearizable)
+	return b.site.Record(ctx, key, b.mode)
 }
 
 // Records lists records whose keys begin with prefix, which names one owner (holdfast.OwnerOfPrefix), with a key above after, at most max,
@@ -52,7 +59,7 @@ func (b Books) Records(ctx context.Context, prefix, after string, max int) (list
 	if err != nil {
 		return nil, err
 	}
-	err = b.site.ReadOwner(ctx, owner, shard.Linearizable, func(_ Stay, v *shard.View) (err error) {
+	err = b.site.ReadOwner(ctx, owner, b.mode, func(_ Stay, v *shard.View) (err error) {
 		list, err = v.Listed(prefix, after, max)
 		return err
 	})
@@ -65,13 +72,13 @@ func (b Books) Records(ctx context.Context, prefix, after string, max int) (list
 // ByIndex lists the records that carry an index key, of all owners, with a key above after, at most max, in the order of keys. Each is as it
 // was at some moment of the call; they are not all as of one.
 func (b Books) ByIndex(ctx context.Context, index, after string, max int) ([]holdfast.Record, error) {
-	list, err := b.site.Records(ctx, index, after, max, shard.Linearizable)
+	list, err := b.site.Records(ctx, index, after, max, b.mode)
 	return list[:min(max, len(list))], err
 }
 
 // Account returns an account as it stands; found is false when it was never opened.
 func (b Books) Account(ctx context.Context, id holdfast.AccountID) (a holdfast.Account, found bool, err error) {
-	err = b.site.ReadAccount(ctx, id, shard.Linearizable, func(_ Stay, v *shard.View) error {
+	err = b.site.ReadAccount(ctx, id, b.mode, func(_ Stay, v *shard.View) error {
 		a, found = v.Account(id)
 		return nil
 	})

@@ -62,8 +62,7 @@ func servedHere(gates ledger.Gates, key string) bool {
 	if o == 0 {
 		return false
 	}
-	gate := gates.Of(o.Slot())
-	return gate != ledger.GateGone && gate != ledger.GateArriving
+	return serves(gates, o)
 }
 
 // LedByIndex is [Books.ShardByIndex] for all shards that this site leads now.

@@ -150,6 +150,31 @@ func TestTradesThroughTheLossOfASite(t *testing.T) {
 	if err != nil || len(w) > 0 {
 		t.Errorf("accounts of the merchant: %v, %v", w, err)
 	}
+	for _, s := range f.all()[:2] { // each by its own replicas
+		books := pursesOf{s.BooksHere()}
+		customers, merchants := 0, 0
+		for after, first := (domain.Purse{}), true; first || after != (domain.Purse{}); first = false {
+			page, err := all[0].Audit(ctx, books, after, 2)
+			if err != nil || len(page.Differences)+len(page.Undecided) > 0 {
+				t.Fatalf("the audit: %+v, %v", page, err)
+			}
+			customers, merchants, after = customers+page.Customers, merchants+page.Merchants, page.Next
+		}
+		if customers != payers+1 || merchants != 1 { // the wallet that the test itself has opened is one
+			t.Errorf("%d customers and %d merchants were audited", customers, merchants)
+		}
+	}
 	f.start(3) // it has to learn all that happened meanwhile
 	f.audit()
+}
+
+// pursesOf are books with who is in them.
+type pursesOf struct{ Books }
+
+func (b pursesOf) Purses(ctx context.Context, after domain.Purse, max int) (list []domain.Purse, err error) {
+	ids, err := b.Books.Purses(ctx, domain.Keeps, holdfast.AccountID{Owner: after.Owner, Asset: after.Asset}, max)
+	for _, id := range ids {
+		list = append(list, domain.Purse{Owner: id.Owner, Asset: id.Asset})
+	}
+	return list, err
 }

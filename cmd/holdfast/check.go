@@ -25,7 +25,9 @@ who paid, and every answer of the sites afterwards, signed with the keys of the 
 It verifies each signature and its certificate, puts the statements together page by page, and checks that no page is missing and every
 line adds up; that each acknowledged payment stands on them at every site, once, as it was asked for; that nothing else does; that the
 sites have signed the same; that their own audits are good and compared with each other; and that those who answered are a majority of
-the sites that have a replica, as the audits name them. The exit status is 1 when anything is not so.
+the sites that have a replica, as the audits name them. Where people pay, each trade and each refund that was acknowledged has to have its
+entries on the statements of its merchant at every site, once, with this amount and the fee that was agreed, and each settlement has to come to
+them, with its payout. The exit status is 1 when anything is not so.
 
 --ca names the certificate of the authority that you trust, given to you on another way than the file; without it that of the file
 is taken, and its fingerprint is shown.`,
@@ -42,7 +44,7 @@ is taken, and its fingerprint is shown.`,
 
 // evidenceFlag adds --evidence FILE to a command that plays drills.
 func evidenceFlag(cmd *cobra.Command, f *drillFlags) {
-	cmd.Flags().StringVar(&f.evidence, "evidence", "", "have the sites sign their answers, and write them with the receipts of all transfers, but not of trades, to `FILE` for holdfast check (.gz: compressed)")
+	cmd.Flags().StringVar(&f.evidence, "evidence", "", "have the sites sign their answers, and write them with the receipts of all transfers, trades and refunds to `FILE` for holdfast check (.gz: compressed)")
 }
 
 // writeEvidence writes what the sites have signed; without the flag it does nothing.

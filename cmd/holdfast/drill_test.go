@@ -59,7 +59,7 @@ func TestDemo(t *testing.T) {
 	}
 	checkReport(t, report, r)
 	checkStands(ctx, t, signed)
-	if ways := checkTampered(ctx, t, signed, func(*evidence.Receipt) bool { return true }, true); ways < 5 {
+	if ways := checkTampered(ctx, t, signed, func(*evidence.Receipt) bool { return true }, true); ways < 9 {
 		t.Errorf("the evidence was changed in %d ways", ways)
 	}
 	if left := sites(t, dir); len(left) > 0 {
@@ -116,6 +116,15 @@ func checkTampered(ctx context.Context, t *testing.T, file string, chosen func(*
 			return x.Outcome == "done" && x.Credit.Purpose == settlement && chosen(&x)
 		})
 	}
+	sold := func(r *evidence.Run) int { // a trade of which nothing was given back
+		refunded := map[string]bool{}
+		for _, d := range r.Deals {
+			refunded[d.Number] = refunded[d.Number] || d.Request != ""
+		}
+		return slices.IndexFunc(r.Deals, func(d evidence.Deal) bool {
+			return d.Outcome == "done" && d.Request == "" && d.Amount > 1000 && !refunded[d.Number]
+		})
+	}
 	whole, err := evidence.Read(file)
 	if err != nil {
 		t.Fatal(err)
@@ -147,13 +156,24 @@ func checkTampered(ctx context.Context, t *testing.T, file string, chosen func(*
 			a.Body = bytes.Clone(a.Body)
 			a.Body[len(a.Body)/2] ^= 1
 		}, proof.ErrForged.Error(), true},
+		{tradeTold, func(r *evidence.Run) { i := sold(r); r.Deals = slices.Delete(r.Deals, i, i+1) }, "no trade or settlement explains", true},
+		{tradeTold + ", for a penny more", func(r *evidence.Run) { r.Deals[sold(r)].Amount++ }, "altered at site 2", true},
+		{tradeTold + ", twice", func(r *evidence.Run) { r.Deals = append(r.Deals, r.Deals[sold(r)]) }, "acknowledged twice", true},
+		{tradeTold + ", that nobody has paid", func(r *evidence.Run) {
+			d := r.Deals[sold(r)]
+			d.Number += "x"
+			r.Deals = append(r.Deals, d)
+		}, "lost at site 3", true},
 	} {
+		if strings.HasPrefix(row.name, tradeTold) && sold(&whole.Runs[0]) < 0 {
+			continue
+		}
 		if row.name == pageLeftOut && answer(&whole.Runs[0], "cursor=") < 0 || row.anyhow && !all {
 			continue
 		}
 		ways++
 		run := whole.Runs[0]
-		run.Receipts, run.Answers = slices.Clone(run.Receipts), slices.Clone(run.Answers)
+		run.Receipts, run.Answers, run.Deals = slices.Clone(run.Receipts), slices.Clone(run.Answers), slices.Clone(run.Deals)
 		row.tamper(&run)
 		if v := run.Check(nil); v.OK || !strings.Contains(strings.Join(v.Broken, "\n"), row.want) {
 			t.Errorf("%s: %q, want %q", row.name, v.Broken, row.want)
@@ -175,7 +195,10 @@ func checkTampered(ctx context.Context, t *testing.T, file string, chosen func(*
 	return ways
 }
 
-const pageLeftOut = "a page of a statement is left out"
+const (
+	pageLeftOut = "a page of a statement is left out"
+	tradeTold   = "a trade was told otherwise"
+)
 
 // demoResult reads the result and insists on the contract, on all three faults, and on every promise but those about time: how long
 // a pause was is the machine's affair, and a busy one may be slow, or not let a leader be heard.

@@ -83,6 +83,7 @@ func newPayments(cfg *site.Config, s *site.Site, log *slog.Logger, now func() ti
 	p.api = &httpapi.Commerce{
 		Cashier: p.cashier, Now: now, Endpoint: checkEndpoint(addresses), NewAppKey: desk.NewAppKey, Pages: publicAddress(cfg),
 		Estimate: p.estimate, Ordered: p.office.WakeBanks, Banks: p.banks, Difference: backoffice.DescribeCase,
+		Audited: auditBooks{s.BooksHere()},
 	}
 	return p, nil
 }
@@ -199,6 +200,7 @@ func newOffice(cfg *site.Config, s *site.Site, p *payments, addresses webhook.Ad
 		},
 		Settle: &backoffice.SettleConfig{},
 		Due:    &backoffice.DueConfig{},
+		Audit:  &backoffice.AuditConfig{Books: auditBooks{s.BooksHere()}},
 	}
 	for i := range cfg.Banks {
 		name := cfg.Banks[i].Name

@@ -12,12 +12,15 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/term"
 
 	"holdfast"
 	"holdfast/guard"
 	"holdfast/pay"
+	"holdfast/scancode"
 	"holdfast/site"
 )
 
@@ -209,7 +212,9 @@ func newSandboxCode() *cobra.Command {
 		Use:   "code",
 		Short: "Print a fresh payment code of the buyer",
 		Long: `Print 18 digits that a phone of the sandbox's buyer shows: the auth_code of alipay.trade.pay. A phone needs no network for that. They
-change each minute, are good for another one before and after, and pay once; each call prints others, a dozen a minute at most.`,
+change each minute, are good for another one before and after, and pay once; each call prints others, a dozen a minute at most.
+
+On a terminal the bar code and the QR code are drawn below, as the phone shows them: they can be scanned off the screen.`,
 		Example: "  holdfast sandbox code",
 		Args:    nothing,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -221,12 +226,53 @@ change each minute, are good for another one before and after, and pay once; eac
 			if err != nil {
 				return err
 			}
-			fmt.Fprintln(cmd.OutOrStdout(), code)
+			w := cmd.OutOrStdout()
+			fmt.Fprintln(w, code)
+			if columns := screenWidth(w); columns > 0 {
+				return drawCode(w, code, columns, os.Getenv("NO_COLOR") == "")
+			}
 			return nil
 		},
 	}
 	sandboxFlag(cmd, &file)
 	return cmd
+}
+
+// screenWidth is how many columns the terminal behind w has; 0: there is none.
+func screenWidth(w io.Writer) int {
+	f, ok := w.(*os.File)
+	if !ok || os.Getenv("TERM") == "dumb" {
+		return 0
+	}
+	columns, _, err := term.GetSize(int(f.Fd()))
+	if err != nil {
+		return 0
+	}
+	return columns
+}
+
+// drawCode shows a payment code as a phone does: the bar code and the QR code, for a scanner that is held before the screen. With colours they are
+// white and black whatever those of the terminal are; without, it has to write light on dark.
+func drawCode(w io.Writer, code string, columns int, colours bool) error {
+	for _, draw := range []func(string) (*scancode.Code, error){scancode.Bars, scancode.QR} {
+		c, err := draw(code)
+		if err != nil {
+			return err
+		}
+		lines := c.Lines()
+		if wide := utf8.RuneCountInString(lines[0]); wide > columns {
+			fmt.Fprintf(w, "\n(a picture of %d columns does not fit here)\n", wide)
+			continue
+		}
+		fmt.Fprintln(w)
+		for _, line := range lines {
+			if colours {
+				line = "\x1b[97;40m" + line + "\x1b[0m"
+			}
+			fmt.Fprintln(w, line)
+		}
+	}
+	return nil
 }
 
 func newSandboxPay() *cobra.Command {

@@ -11,6 +11,10 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"holdfast"
+	"holdfast/client"
+	"holdfast/pay"
 )
 
 // TestSandbox does what the README tells a merchant's developer, word for word but for the port, and again after a restart: the first signed
@@ -56,6 +60,7 @@ func TestSandbox(t *testing.T) {
 	}
 	balance(ctx, t, &second)
 	node(ctx, t, dir)
+	audited(ctx, t, &second)
 }
 
 // serveSandbox runs the sandbox until it says that it is ready.
@@ -167,6 +172,40 @@ func everyMethod(ctx context.Context, t *testing.T, dir string) {
 	const methods, pages = 21, 3 // the pages have no v3
 	if len(seen["good"]) != methods || len(seen["bad"]) != methods || len(seen["v3"]) != methods-pages {
 		t.Errorf("%d methods were done, %d refused, %d done in v3; want %d, %d, %d: %v", len(seen["good"]), len(seen["bad"]), len(seen["v3"]), methods, methods, methods-pages, seen)
+	}
+}
+
+// audited: whatever the methods of the gateway have done, every account holds what the documents say; and a fen that an operator moves in the ledger
+// itself, past the payments, is found.
+func audited(ctx context.Context, t *testing.T, s *sandbox) {
+	t.Helper()
+	audit := func(key string) (int, string) {
+		cmd := exec.CommandContext(ctx, "holdfast", "audit", "--site", s.HTTP)
+		cmd.Env = append(os.Environ(), keyVariable+"="+key)
+		out, _ := cmd.CombinedOutput()
+		return cmd.ProcessState.ExitCode(), string(out)
+	}
+	code, out := audit(s.APIKey)
+	if code != 0 || !strings.Contains(out, "payments: 2 wallets of customers and") || !strings.Contains(out, "holds what the documents say") {
+		t.Errorf("the audit ends with %d:\n%s", code, out)
+	}
+	c, err := client.New(client.Config{Sites: []string{s.HTTP}, Key: s.APIKey})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	of := func(o holdfast.Owner) holdfast.AccountID {
+		return holdfast.AccountID{Owner: o, Purpose: pay.Wallet, Asset: yuan}
+	}
+	theft := holdfast.Transfer{ID: c.NewID(), Kind: holdfast.Immediate, Debit: of(s.Buyer), Credit: of(s.Friend), Amount: 1}
+	if o, err := c.Pay(ctx, theft); err != nil || o.Status != holdfast.Done {
+		t.Fatalf("an operator may move money in the ledger: %+v, %v", o, err)
+	}
+	code, out = audit(s.APIKey)
+	for o, change := range map[holdfast.Owner]string{s.Buyer: "-1", s.Friend: "+1"} {
+		if want := "DIFFERENCE: " + of(o).String(); code != exitFailed || !strings.Contains(out, want) || !strings.Contains(out, ": "+change+"\n") {
+			t.Errorf("the audit ends with %d, and does not say %q and %s:\n%s", code, want, change, out)
+		}
 	}
 }
 
