@@ -42,7 +42,7 @@ func openCodeReplay(ctx context.Context, r *run) (business, error) {
 
 func (x *codeReplay) trade(ctx, until context.Context) {
 	var work sync.WaitGroup
-	for n := 0; rest(until, replayEvery) == nil; n++ {
+	for n := 0; rest(until, x.pace(replayEvery)) == nil; n++ {
 		code, _, ok := x.code(time.Now())
 		if !ok {
 			break // every phone has shown all it has

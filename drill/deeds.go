@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"slices"
 	"sync"
-	"time"
 
 	"holdfast"
 	"holdfast/client"
@@ -388,30 +387,4 @@ func unknownOf(deeds []deed) string {
 		}
 	}
 	return fmt.Sprintf("%d of the SDK, %d of the native client", n[bySDK], n[byNative])
-}
-
-// failedCalls are the calls of the native client that failed: it goes from site to site until one has an answer.
-func failedCalls(deeds []deed) (out []string) {
-	for i := range deeds {
-		if d := &deeds[i]; d.By == byNative && d.maybe() {
-			out = append(out, fmt.Sprintf("%s: %s by the native client failed after %d ms: %s", d.Trade, d.Do, d.Ended-d.Began, d.Code))
-		}
-	}
-	return out
-}
-
-// callTimes are how long the calls of one client took.
-func callTimes(deeds []deed, by string) (n int, p50, p99, most time.Duration) {
-	var all []time.Duration
-	for i := range deeds {
-		if deeds[i].By == by {
-			all = append(all, time.Duration(deeds[i].Ended-deeds[i].Began)*time.Millisecond)
-		}
-	}
-	if len(all) == 0 {
-		return 0, 0, 0, 0
-	}
-	slices.Sort(all)
-	at := func(share float64) time.Duration { return all[int(share*float64(len(all)-1))] }
-	return len(all), at(0.5), at(0.99), all[len(all)-1]
 }

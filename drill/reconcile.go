@@ -33,6 +33,7 @@ type proven struct {
 	trades                             *Trades // nil: there were none
 	checks                             []Check
 	findings                           []string // what has no field of its own in a result
+	told                               []string // what people did beside the orders
 }
 
 // prover asks the sites for everything that is in the book. All of them survive in the end: what was killed is back.

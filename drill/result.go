@@ -52,6 +52,10 @@ type FaultResult struct {
 	PauseMillis    float64 `json:"pause_ms"`
 	FailedRequests int     `json:"failed_requests"`
 	LeaderChanges  int     `json:"leader_changes"`
+
+	// What is left out when it is judged, because the machine itself stood still.
+	stood   float64 // of the pause
+	excused int     // of the requests
 }
 
 // Passed reports the verdict.
@@ -82,8 +86,9 @@ func (r *Result) reasons(bound time.Duration) []string {
 	say(!r.ReplicasAgree, "the replicas do not agree")
 	say(!r.Linearizable, "the answers cannot be put into one order (not linearizable)")
 	for _, f := range r.Faults {
-		say(f.PauseMillis > millis(bound), "%s of %s: a pause of %.0f ms, above the bound of %.0f ms", f.Kind, f.Target, f.PauseMillis, millis(bound))
-		say(f.FailedRequests > 0, "%s of %s: %d requests without a definite answer at their deadline", f.Kind, f.Target, f.FailedRequests)
+		long, failed := f.PauseMillis-f.stood, f.FailedRequests-f.excused
+		say(long > millis(bound), "%s of %s: a pause of %.0f ms, above the bound of %.0f ms", f.Kind, f.Target, long, millis(bound))
+		say(failed > 0, "%s of %s: %d requests without a definite answer at their deadline", f.Kind, f.Target, failed)
 	}
 	return out
 }

@@ -39,6 +39,7 @@ type Options struct {
 	rehearse bool            // sites make trouble for themselves when they are told to
 	commerce bool            // there are payments of people, and a bank
 	tills    bool            // there are payments of people
+	peopled  bool            // people pay beside the load
 }
 
 // AllEvents replays every recorded event once, whatever the rate; of a load that is shorter than the scenario has it, a share of
@@ -103,6 +104,7 @@ type Evidence struct {
 	Signed   *evidence.Run  // nil: Options.Sign was not set
 	Stranded *Stranded      // nil: nobody was on the wrong side
 	Trades   *Trades        // nil: orders were plain transfers
+	Told     []string       // what people did beside the orders, a sentence each
 	Checks   []Check
 	Sites    []string
 	Bound    time.Duration // the longest pause that passes
@@ -195,7 +197,7 @@ func prepare(s Scenario, o Options) (_ *run, err error) {
 	if r.world, err = newWorld(trade, o.Shards); err != nil {
 		return nil, err
 	}
-	if s.commerce {
+	if s.sells() {
 		if err := r.world.openMarket(); err != nil {
 			return nil, err
 		}
@@ -209,7 +211,7 @@ func prepare(s Scenario, o Options) (_ *run, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("make a directory for the sites: %w", err)
 	}
-	r.o.rehearse, r.o.commerce = s.sick || s.commerce, s.commerce
+	r.o.rehearse, r.o.commerce, r.o.peopled = s.sick || s.commerce, s.commerce, s.peopled()
 	if r.fleet, err = newFleet(&r.o, dir, r.rand); err != nil {
 		return nil, errors.Join(err, os.RemoveAll(dir))
 	}
@@ -265,7 +267,7 @@ func (r *run) begin(ctx context.Context) (err error) {
 		return err
 	}
 	r.strand()
-	if r.scenario.smooth || r.scenario.foretells {
+	if r.scenario.smooth || r.scenario.foretells || r.scenario.peopled() {
 		if r.metronome, err = newMetronome(r.fleet.dir, r.clock); err != nil {
 			return err
 		}
@@ -407,7 +409,7 @@ func (r *run) judge(ctx context.Context, broken []error) *Evidence {
 	broken = append(broken, err)
 	samples, _ := r.book.samples(0)
 	e := &Evidence{
-		Signed: signed, Trades: p.trades,
+		Signed: signed, Trades: p.trades, Told: p.told,
 		Scenario: r.scenario, Samples: samples, Faults: r.stage.history(), Reigns: r.throne.history(),
 		Checks: p.checks, Bound: r.scenario.Bound(r.o.RTT), StayBound: r.scenario.StayBound(r.o.RTT), ProbeGap: r.o.probeGap(), Length: r.view.length(), Started: r.started, Machine: machine(r.o.Version),
 	}
@@ -493,11 +495,18 @@ func (r *run) findings(e *Evidence, p *prover, broken []error) (out []string) {
 	if e.Stranded != nil {
 		out = append(out, e.Stranded.reasons()...)
 	}
-	before := failures(e.Samples, -time.Hour, firstFault(e.Faults))
-	if before > 0 {
+	left := func(until time.Duration) int { return failures(e.Samples, -time.Hour, until) }
+	if r.scenario.peopled() {
+		dark := shadows(e.Stalls)
+		left = func(until time.Duration) int {
+			return failures(e.Samples, -time.Hour, until) - excused(e.Samples, dark, -time.Hour, until, e.Bound)
+		}
+		out = append(out, e.tooDark()...)
+	}
+	if before := left(firstFault(e.Faults)); before > 0 {
 		out = append(out, fmt.Sprintf("%d requests without a definite answer before the first fault", before))
 	}
-	if failures(e.Samples, -time.Hour, time.Hour) > 0 {
+	if left(time.Hour) > 0 {
 		out = append(out, r.book.excuses()...)
 	}
 	return append(out, p.findings...)
@@ -512,6 +521,9 @@ func (r *run) compare(e *Evidence) {
 	e.Moves, e.Sick = r.wandering(e.Faults), sicknesses(e.Faults, e.Samples, e.Reigns, e.Length)
 	e.Stalls = r.metronome.stalls()
 	e.Smooth = smoothness(e.Faults, e.Samples, e.Traffic, e.Stalls, e.Length)
+	if r.scenario.peopled() {
+		e.leaveOut()
+	}
 	if r.o.Rounds > 1 {
 		e.Rounds = judgeRounds(e, r.o.Rounds, r.stage.troubles)
 	}
