@@ -74,6 +74,15 @@ type stalls struct {
 	money                         holdfast.Amount // of each buyer but the last, who has a penny
 }
 
+// words are who that is.
+func (s *stalls) words() string {
+	out := fmt.Sprintf("%s and %s", plural(s.sellers, "merchant"), plural(s.buyers, "customer"))
+	if s.phones > 0 {
+		out += " with their phones"
+	}
+	return out
+}
+
 const (
 	// fee of every seller: 0.6 %.
 	bazaarFee = 60
@@ -103,7 +112,7 @@ func newBazaar(ctx context.Context, r *run, s stalls) (_ *bazaar, err error) {
 		}
 		m.buyers = append(m.buyers, b)
 	}
-	r.view.say(fmt.Sprintf("registering %d merchants and %d customers with their phones", s.sellers, s.buyers))
+	r.view.say("registering " + s.words())
 	if err := atOnce(len(m.sellers), func(i int) error { return m.register(ctx, m.sellers[i], i < s.apps) }); err != nil {
 		return nil, fmt.Errorf("register merchants: %w", err)
 	}
@@ -132,7 +141,9 @@ func atOnce(n int, do func(i int) error) error {
 }
 
 // pace is the distance between two things that people do, stretched where the machine has fewer cores to give.
-func (m *bazaar) pace(every time.Duration) time.Duration { return time.Duration(m.ease * float64(every)) }
+func (m *bazaar) pace(every time.Duration) time.Duration {
+	return time.Duration(m.ease * float64(every))
+}
 
 func (m *bazaar) issue(ctx context.Context) (o holdfast.Owner, err error) {
 	return o, tillAnswered(ctx, func(ctx context.Context) (err error) { o, err = m.client.IssueOwner(ctx); return err })

@@ -260,8 +260,10 @@ func (x *telling) prove(ctx context.Context, p *prover) error {
 	if len(missing) > 0 || forged > 0 || told == 0 {
 		p.findings = append(p.findings, fmt.Sprintf("%d of %d events never arrived, %d deliveries were not signed as they have to be", len(missing), told, forged))
 	}
-	p.add("Merchants are told of everything", len(missing)+forged == 0 && told > 0, "%d events of %d merchants in %d deliveries, all there %d ms after the proof began; of the receiver that was down %d were sent again: %d missing, %d not rightly signed",
-		told, len(x.sellers), deliveries, time.Since(began).Milliseconds(), again, len(missing), forged)
+	p.told = append(p.told, fmt.Sprintf("%s of %s arrived in %s; %d had to be sent again to the receiver that was down for %v",
+		plural(told, "event"), plural(len(x.sellers), "merchant"), fmt.Sprintf("%d deliveries", deliveries), again, downFor))
+	p.add("Merchants are told of everything", len(missing)+forged == 0 && told > 0, "%s, the last one there within %.1f s of the beginning of the proof: %d missing, %d not rightly signed",
+		plural(told, "event"), time.Since(began).Seconds(), len(missing), forged)
 	p.add("A receiver that is down or slow delays nobody else", len(late) == 0, "the others were told within %d ms while no site was cut off: %d later than %v", slowest.Milliseconds(), len(late), promptTell)
 	return errors.Join(errors.Join(x.errs...), x.proveDeeds(ctx, p))
 }

@@ -27,7 +27,7 @@ func (e *Evidence) remarks(fault int, tell func([]ShardPause) string) (out []str
 	if fault < len(e.Result.Faults) {
 		f := &e.Result.Faults[fault]
 		if f.stood >= 1 {
-			out = append(out, fmt.Sprintf("without what everybody waited for the machine, which stood still: longest pause %.0f ms", f.PauseMillis-f.stood))
+			out = append(out, fmt.Sprintf("without what everybody waited for a machine that stood still: longest pause %.0f ms", f.PauseMillis-f.stood))
 		}
 		if f.excused > 0 {
 			out = append(out, fmt.Sprintf("%s had no time left, because the machine stood still", plural(f.excused, "failed request")))
@@ -135,7 +135,7 @@ func (e *Evidence) Comparisons() (out []string) {
 		}
 	}
 	if dark := e.darkness(); dark >= 0.001 && e.Scenario.peopled() {
-		out = append(out, fmt.Sprintf("Everybody waited for the machine itself, which stood still, for %.1f %% of the time: that is left out of what is judged.", 100*dark))
+		out = append(out, fmt.Sprintf("The machine itself stood still, and everybody waited for it, for %.1f %% of the time: that is left out of what is judged.", 100*dark))
 	}
 	if s := e.Stranded; s != nil {
 		var codes []string

@@ -71,10 +71,10 @@ type sdkPayers struct {
 }
 
 const (
-	sdkShops   = 2 // that pay one after another
+	sdkShops   = 2                      // that pay one after another
 	sdkEvery   = 250 * time.Millisecond // with usualCores; see bazaar.pace
 	sdkAsks    = 100 * time.Millisecond // between two questions for an outcome that is not known
-	sdkEndTime = 30 * time.Second // that it may take to know every outcome, when the load is over
+	sdkEndTime = 30 * time.Second       // that it may take to know every outcome, when the load is over
 )
 
 // startSDK starts a program that pays the seller through the gateway at an address, with the phones of the buyers.
