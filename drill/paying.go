@@ -180,10 +180,10 @@ func (x *paying) prove(ctx context.Context, p *prover) error {
 
 // proveWaits judges how long people waited.
 func (x *paying) proveWaits(deeds []deed, p *prover) {
-	waits, dark, first := waitsOf(deeds, time.Now().Add(-x.clock())), shadows(x.stalls()), firstFault(x.faults())
+	waits, dark, faults := waitsOf(deeds, time.Now().Add(-x.clock())), shadows(x.stalls()), x.faults()
 	// An SDK has one address: what stands before the gateways has to notice that a site is lost, and its user asks what has become of a call.
-	sdk := judgeWaits(waits, bySDK, first, dark, x.bound, frontAsks+frontWait+sdkAsks)
-	native := judgeWaits(waits, byNative, first, dark, x.bound, 0)
+	sdk := judgeWaits(waits, bySDK, faults, dark, x.bound, frontAsks+frontWait+sdkAsks)
+	native := judgeWaits(waits, byNative, faults, dark, x.bound, 0)
 	for _, found := range []*patienceOf{&sdk, &native} {
 		for _, list := range [][]string{found.unanswered, found.late} {
 			p.findings = append(p.findings, list[:min(len(list), 5)]...)
@@ -192,8 +192,8 @@ func (x *paying) proveWaits(deeds []deed, p *prover) {
 	}
 	p.told = append(p.told, sdk.words(x.length), native.words(x.length))
 	late, open := len(sdk.late)+len(native.late), len(sdk.unanswered)+len(native.unanswered)
-	p.add("Who pays has an answer to every call, and soon", late+open == 0, "%s, %d without an answer, %d later than what passes: %d ms through the SDK, %d ms natively",
-		plural(len(waits), "call"), open, late, sdk.passes.Milliseconds(), native.passes.Milliseconds())
+	p.add("Who pays has an answer to every call, and soon", late+open == 0, "%s, %d without an answer, %d later than what passes: %d ms through the SDK, %d ms natively, %d more where a payment was half-way when the site was lost",
+		plural(len(waits), "call"), open, late, sdk.passes.Milliseconds(), native.passes.Milliseconds(), halfWay.Milliseconds())
 }
 
 func (x *paying) close() error {

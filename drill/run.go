@@ -439,7 +439,7 @@ func (r *run) result(e *Evidence, p *prover) Result {
 		Lost: len(p.lost), Duplicated: len(p.duplicated), Altered: len(p.altered),
 		BooksBalanced: p.booksBalanced, ReplicasAgree: p.replicasAgree, Linearizable: p.linearizable,
 		Latency: Latency{millis(q.p50), millis(q.p99), millis(q.p999), millis(q.max)},
-		Faults:  []FaultResult{},
+		Faults:  []FaultResult{}, unproved: p.cut,
 	}
 	var shards []holdfast.ShardID
 	for i := range r.world.shards {

@@ -77,10 +77,16 @@ type patienceOf struct {
 	late, unanswered []string
 }
 
+// halfWay is for how long a payment that stands half-way between two shards is left to the site that took it, before the leader of the payer's shard
+// brings it to its end; see transit.CourierConfig. When that site has been lost, whoever pays waits for it, and so does whoever needs the same records.
+const halfWay = time.Second
+
 // judgeWaits holds the waits of one client against what passes: what a shard may pause for, and, since that is added to what a payment takes anyhow, what
-// 99 of 100 took before anything was broken, but never more than the bound again; further is what stands between the client and the sites. What
-// everybody waited for the machine is left out.
-func judgeWaits(waits []wait, by string, first time.Duration, dark []span, bound, further time.Duration) (out patienceOf) {
+// 99 of 100 took before anything was broken, but never more than the bound again; further is what stands between the client and the sites. Those
+// that were under way when something was broken, or while what it had left half-way had to wait, may take as much longer. What everybody waited
+// for the machine is left out.
+func judgeWaits(waits []wait, by string, faults []Fault, dark []span, bound, further time.Duration) (out patienceOf) {
+	first := firstFault(faults)
 	var all, before []time.Duration
 	for i := range waits {
 		if w := &waits[i]; w.by == by {
@@ -100,12 +106,16 @@ func judgeWaits(waits []wait, by string, first time.Duration, dark []span, bound
 		if w.by != by {
 			continue
 		}
+		passes := out.passes
+		if slices.ContainsFunc(faults, func(f Fault) bool { return w.from < f.At+halfWay && w.until > f.At }) {
+			passes += halfWay
+		}
 		switch long := lit(dark, w.span); {
 		case !w.known:
 			out.unanswered = append(out.unanswered, fmt.Sprintf("%s, %s by the %s: no definite answer within %d ms", w.trade, w.do, clientNames[by], (w.until-w.from).Milliseconds()))
-		case long > out.passes:
+		case long > passes:
 			out.late = append(out.late, fmt.Sprintf("%s, %s by the %s: known after %d ms, %.1f s after the start, without what the machine stood still after %d; %d pass",
-				w.trade, w.do, clientNames[by], (w.until-w.from).Milliseconds(), w.from.Seconds(), long.Milliseconds(), out.passes.Milliseconds()))
+				w.trade, w.do, clientNames[by], (w.until-w.from).Milliseconds(), w.from.Seconds(), long.Milliseconds(), passes.Milliseconds()))
 		}
 	}
 	return out

@@ -45,12 +45,13 @@ func TestAWaitEndsWithADefiniteAnswer(t *testing.T) {
 // What passes follows what calls took before anything was broken; what the machine stood still is left out, and no more than that.
 func TestWaitsAreJudged(t *testing.T) {
 	const bound = 500 * ms
-	fault := time.Second
+	fault := 5 * time.Second
+	faults := []Fault{{Kind: "site-cut", At: time.Second}}
 	one := func(from, long time.Duration, known bool) wait {
 		return wait{by: byNative, do: doPay, trade: "t", span: span{from, from + long}, known: known}
 	}
 	calm := []wait{one(100*ms, 80*ms, true), one(200*ms, 100*ms, true)}
-	dark := []span{{1000 * ms, 1300 * ms}}
+	dark := []span{{5000 * ms, 5300 * ms}}
 	for name, x := range map[string]struct {
 		waits   []wait
 		dark    []span
@@ -58,19 +59,22 @@ func TestWaitsAreJudged(t *testing.T) {
 		red     string
 	}{
 		"as long as passes":     {[]wait{one(fault, 600*ms, true)}, nil, 0, ""},
-		"longer":                {[]wait{one(fault, 601*ms, true)}, nil, 0, "known after 601 ms, 1.0 s after the start"},
+		"longer":                {[]wait{one(fault, 601*ms, true)}, nil, 0, "known after 601 ms, 5.0 s after the start"},
 		"longer, and elsewhere": {[]wait{one(fault, 601*ms, true)}, nil, 1 * ms, ""},
 		"the machine stood":     {[]wait{one(fault, 900*ms, true)}, dark, 0, ""},
 		"and longer":            {[]wait{one(fault, 901*ms, true)}, dark, 0, "without what the machine stood still after 601; 600 pass"},
+		"half-way at the fault": {[]wait{one(999*ms, 1600*ms, true), one(1999*ms, 1600*ms, true)}, nil, 0, ""},
+		"and longer still":      {[]wait{one(999*ms, 1601*ms, true)}, nil, 0, "1600 pass"},
+		"after that":            {[]wait{one(2000*ms, 601*ms, true)}, nil, 0, "600 pass"},
 		"no answer":             {[]wait{one(fault, 10*ms, false)}, nil, 0, "no definite answer within 10 ms"},
 	} {
-		got := judgeWaits(append(calm, x.waits...), byNative, fault, x.dark, bound, x.further)
+		got := judgeWaits(append(calm, x.waits...), byNative, faults, x.dark, bound, x.further)
 		text := strings.Join(append(got.late, got.unanswered...), "\n")
 		if (text == "") != (x.red == "") || !strings.Contains(text, x.red) {
 			t.Errorf("%s: %q, want %q", name, text, x.red)
 		}
 	}
-	slow := judgeWaits([]wait{one(0, 900*ms, true), one(fault, 1001*ms, true)}, byNative, fault, nil, bound, 0)
+	slow := judgeWaits([]wait{one(0, 900*ms, true), one(fault, 1001*ms, true)}, byNative, faults, nil, bound, 0)
 	if slow.passes != 2*bound || len(slow.late) != 1 {
 		t.Errorf("%v pass where calls took 900 ms before anything was broken, %v: want twice the bound at most", slow.passes, slow.late)
 	}

@@ -134,7 +134,8 @@ every trade is read at every site and compared with every answer that either cli
 Node 18 or newer and the SDK: run it in the repository after make sdk, or name the directory with its node_modules in HOLDFAST_NODE_SDK.
 Who pays waits from his first attempt to a definite answer, with all that he or his client tries again or asks in between. That may take as long as
 a shard may pause, and as long again as calls took before anything was broken (99 of 100, that bound at most); through the SDK 400 ms more, in which the load balancer finds
-another site and the merchant asks. What people do takes its share of the cores: beside it there are half as many probes, and 10 orders a second
+another site and the merchant asks; and a second more where a payment was half-way from one shard to another when the site was cut, for so long is it left to
+that site. What people do takes its share of the cores: beside it there are half as many probes, and 10 orders a second
 for each core that is free; with fewer than two of those, people pay more rarely, too. Times in which the machine itself stood still, seen as in the drills of
 carriers, are left out of what is judged in all drills of payments, and told: when they are most of the time, the drill fails.
 In code-replay one payment code is shown to two sites in the same instant, many times: one payment comes of it, and the other side is told that
