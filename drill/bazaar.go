@@ -39,6 +39,10 @@ type bazaar struct {
 	buyers  []*shopper
 	deeds   *deedBook
 	faults  func() []Fault
+	stalls  func() []Stall
+	bound   time.Duration // the longest pause of a shard that passes
+	length  time.Duration // of the load
+	ease    float64       // how many times rarer everything is done than on a machine with usualCores to give
 
 	mu   sync.Mutex
 	next int // the buyer whose code is shown next
@@ -70,6 +74,15 @@ type stalls struct {
 	money                         holdfast.Amount // of each buyer but the last, who has a penny
 }
 
+// words are who that is.
+func (s *stalls) words() string {
+	out := fmt.Sprintf("%s and %s", plural(s.sellers, "merchant"), plural(s.buyers, "customer"))
+	if s.phones > 0 {
+		out += " with their phones"
+	}
+	return out
+}
+
 const (
 	// fee of every seller: 0.6 %.
 	bazaarFee = 60
@@ -88,6 +101,7 @@ func newBazaar(ctx context.Context, r *run, s stalls) (_ *bazaar, err error) {
 		return nil, err
 	}
 	m := &bazaar{fleet: r.fleet, world: r.world, clock: r.clock, client: c, deeds: &deedBook{}, faults: r.stage.history}
+	m.stalls, m.bound, m.length, m.ease = r.metronome.stalls, r.scenario.Bound(r.o.RTT), r.o.Load, max(1, usualCores/r.o.Cores)
 	for range s.sellers {
 		m.sellers = append(m.sellers, &vendor{})
 	}
@@ -98,7 +112,7 @@ func newBazaar(ctx context.Context, r *run, s stalls) (_ *bazaar, err error) {
 		}
 		m.buyers = append(m.buyers, b)
 	}
-	r.view.say(fmt.Sprintf("registering %d merchants and %d customers with their phones", s.sellers, s.buyers))
+	r.view.say("registering " + s.words())
 	if err := atOnce(len(m.sellers), func(i int) error { return m.register(ctx, m.sellers[i], i < s.apps) }); err != nil {
 		return nil, fmt.Errorf("register merchants: %w", err)
 	}
@@ -126,8 +140,13 @@ func atOnce(n int, do func(i int) error) error {
 	return errors.Join(errs...)
 }
 
+// pace is the distance between two things that people do, stretched where the machine has fewer cores to give.
+func (m *bazaar) pace(every time.Duration) time.Duration {
+	return time.Duration(m.ease * float64(every))
+}
+
 func (m *bazaar) issue(ctx context.Context) (o holdfast.Owner, err error) {
-	return o, insist(ctx, func() (err error) { o, err = m.client.IssueOwner(ctx); return err })
+	return o, tillAnswered(ctx, func(ctx context.Context) (err error) { o, err = m.client.IssueOwner(ctx); return err })
 }
 
 func (m *bazaar) register(ctx context.Context, s *vendor, app bool) (err error) {
@@ -137,7 +156,7 @@ func (m *bazaar) register(ctx context.Context, s *vendor, app bool) (err error) 
 	n := client.NewMerchant{
 		ID: s.owner, Name: "Shop " + s.owner.String(), Zone: "Asia/Shanghai", Assets: []holdfast.Asset{yuan}, Fee: client.Fee{BasisPoints: bazaarFee},
 	}
-	if err = insist(ctx, func() error { _, err := m.client.RegisterMerchant(ctx, n); return err }); err != nil || !app {
+	if err = tillAnswered(ctx, func(ctx context.Context) error { _, err := m.client.RegisterMerchant(ctx, n); return err }); err != nil || !app {
 		return err
 	}
 	key, err := rsa.GenerateKey(rand.Reader, appKeyBits)
@@ -148,7 +167,11 @@ func (m *bazaar) register(ctx context.Context, s *vendor, app bool) (err error) 
 	if err != nil {
 		return err
 	}
-	made, err := m.client.PutApp(ctx, s.owner, client.AppChange{PublicKey: string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: public}))})
+	var made client.App
+	err = tillAnswered(ctx, func(ctx context.Context) (err error) {
+		made, err = m.client.PutApp(ctx, s.owner, client.AppChange{PublicKey: string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: public}))})
+		return err
+	})
 	if err != nil {
 		return err
 	}
@@ -162,11 +185,15 @@ func (m *bazaar) welcome(ctx context.Context, b *shopper, phones int) (err error
 		return err
 	}
 	n := client.NewCustomer{ID: b.owner, Assets: []holdfast.Asset{yuan}}
-	if err = insist(ctx, func() error { _, err := m.client.RegisterCustomer(ctx, n); return err }); err != nil {
+	if err = tillAnswered(ctx, func(ctx context.Context) error { _, err := m.client.RegisterCustomer(ctx, n); return err }); err != nil {
 		return err
 	}
 	for range phones {
-		_, secret, err := m.client.AddDevice(ctx, b.owner)
+		var secret []byte
+		err := tillAnswered(ctx, func(ctx context.Context) (err error) { // one whose secret was never told is nobody's phone
+			_, secret, err = m.client.AddDevice(ctx, b.owner)
+			return err
+		})
 		if err != nil {
 			return err
 		}
@@ -194,15 +221,12 @@ func (m *bazaar) fund(ctx context.Context) error {
 		})
 	}
 	for _, t := range parts {
-		err := insist(ctx, func() error {
-			out, err := m.client.Submit(ctx, *t)
-			if out.Status != holdfast.Done {
-				return errors.Join(fmt.Errorf("%s (%s)", out.Status, out.Code), err)
-			}
-			return nil
-		})
-		if err != nil {
-			return err
+		out, err := m.client.Submit(ctx, *t)
+		for undecided(out) && rest(ctx, pollPause) == nil {
+			out, err = m.client.Submit(ctx, *t)
+		}
+		if out.Status != holdfast.Done {
+			return errors.Join(fmt.Errorf("%s (%s)", out.Status, out.Code), err)
 		}
 	}
 	return nil

@@ -42,7 +42,7 @@ func openCodeReplay(ctx context.Context, r *run) (business, error) {
 
 func (x *codeReplay) trade(ctx, until context.Context) {
 	var work sync.WaitGroup
-	for n := 0; rest(until, replayEvery) == nil; n++ {
+	for n := 0; rest(until, x.pace(replayEvery)) == nil; n++ {
 		code, _, ok := x.code(time.Now())
 		if !ok {
 			break // every phone has shown all it has
@@ -137,8 +137,10 @@ func (x *codeReplay) prove(ctx context.Context, p *prover) error {
 	if found.inCut < replaysLeast || found.far == 0 {
 		p.findings = append(p.findings, fmt.Sprintf("%d codes were shown twice while a site was cut off, %d of them there: that proves little", found.inCut, found.far))
 	}
-	p.add("One code pays once", len(found.wrong) == 0, "%d codes, each shown to two sites in the same instant, %d of them during the cut, and of those %d to the site that was cut off: %d were paid not once, or the other side was not told that the code was used",
-		len(x.list), found.inCut, found.far, len(found.wrong))
+	p.told = append(p.told, fmt.Sprintf("%s were shown, each at two shops and two sites in the same instant; %d of them during the cut, %d of those at the site that was cut off",
+		plural(len(x.list), "payment code"), found.inCut, found.far))
+	p.add("One code pays once", len(found.wrong) == 0, "%s: one of the two shops was paid, and the other told that the code has been used; of %d that is not so",
+		plural(len(x.list), "code"), len(found.wrong))
 	return x.proveDeeds(ctx, p)
 }
 

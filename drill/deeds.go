@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"slices"
 	"sync"
-	"time"
 
 	"holdfast"
 	"holdfast/client"
@@ -357,7 +356,9 @@ func (m *bazaar) proveDeeds(ctx context.Context, p *prover) error {
 	p.add("Every trade stands as callers were told", len(tally.lost)+len(tally.altered)+len(tally.phantom)+differ == 0,
 		"%d trades, of which %d were paid, × %d sites: of %d calls %d acknowledgements are lost, %d altered, %d refusals were done all the same",
 		tally.trades, tally.paid, sites, len(deeds), len(tally.lost), len(tally.altered), len(tally.phantom))
-	p.add("Queries tell the truth", len(tally.untrue) == 0, "%s, %d untrue; outcomes that a caller did not know: %s", countOf(deeds, doQuery, doRefundQuery), len(tally.untrue), unknownOf(deeds))
+	if queries := countDeeds(deeds, func(d *deed) bool { return d.Do == doQuery || d.Do == doRefundQuery }); queries > 0 {
+		p.add("Queries tell the truth", len(tally.untrue) == 0, "%d queries, %d of them after an answer that told no outcome: %d untrue", queries, queriesInDoubt(deeds), len(tally.untrue))
+	}
 	p.add("Wallets and merchants have what the trades come to", pennies == 0, "%d wallets and %d merchants × %d sites, to the penny: %d differ",
 		len(m.buyers), len(m.sellers), sites, pennies)
 	return nil
@@ -372,46 +373,15 @@ func countDeeds(deeds []deed, is func(d *deed) bool) (n int) {
 	return n
 }
 
-func countOf(deeds []deed, do ...string) string {
-	n := countDeeds(deeds, func(d *deed) bool { return slices.Contains(do, d.Do) })
-	if n == 1 {
-		return "1 query"
-	}
-	return fmt.Sprintf("%d queries", n)
-}
-
-func unknownOf(deeds []deed) string {
-	n := map[string]int{}
+// queriesInDoubt counts the queries that were made because the call before did not tell its outcome.
+func queriesInDoubt(deeds []deed) (n int) {
+	doubt := map[string]bool{} // by trade, whose calls are made one after the other
 	for i := range deeds {
-		if deeds[i].maybe() {
-			n[deeds[i].By]++
+		d := &deeds[i]
+		if doubt[d.Trade] && (d.Do == doQuery || d.Do == doRefundQuery) {
+			n++
 		}
+		doubt[d.Trade] = d.maybe()
 	}
-	return fmt.Sprintf("%d of the SDK, %d of the native client", n[bySDK], n[byNative])
-}
-
-// failedCalls are the calls of the native client that failed: it goes from site to site until one has an answer.
-func failedCalls(deeds []deed) (out []string) {
-	for i := range deeds {
-		if d := &deeds[i]; d.By == byNative && d.maybe() {
-			out = append(out, fmt.Sprintf("%s: %s by the native client failed after %d ms: %s", d.Trade, d.Do, d.Ended-d.Began, d.Code))
-		}
-	}
-	return out
-}
-
-// callTimes are how long the calls of one client took.
-func callTimes(deeds []deed, by string) (n int, p50, p99, most time.Duration) {
-	var all []time.Duration
-	for i := range deeds {
-		if deeds[i].By == by {
-			all = append(all, time.Duration(deeds[i].Ended-deeds[i].Began)*time.Millisecond)
-		}
-	}
-	if len(all) == 0 {
-		return 0, 0, 0, 0
-	}
-	slices.Sort(all)
-	at := func(share float64) time.Duration { return all[int(share*float64(len(all)-1))] }
-	return len(all), at(0.5), at(0.99), all[len(all)-1]
+	return n
 }

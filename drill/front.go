@@ -75,7 +75,7 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
-	w.WriteHeader(http.StatusServiceUnavailable)
+	f.proxies[0].ServeHTTP(w, r) // none says so: then one is as good as any, and answers for itself
 }
 
 func (f *front) close() error {

@@ -188,6 +188,9 @@ func (o *Options) paceOf(k int, least time.Duration, most int) pace {
 	if o.Shards > 1 {
 		bears *= min(1, o.Cores/usualCores)
 	}
+	if o.peopled { // who pay as well
+		bears /= 2
+	}
 	step := max(least, time.Duration(float64(o.Shards*(o.Sites-1))/(2*bears)*float64(time.Second)))
 	return pace{phase: time.Duration(k) * step / time.Duration(o.Shards), step: step}
 }

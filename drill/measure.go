@@ -94,6 +94,8 @@ type ShardPause struct {
 	To    holdfast.SiteID // who led it next; 0: nobody else did
 	// Stayed: the fault took sites away, and the one that led it was none of them, so its owners should not have noticed.
 	Stayed bool
+	// Stood is how much of the pause is left out when it is judged, because the machine stood still.
+	Stood time.Duration
 }
 
 const forever = time.Duration(math.MaxInt64)
@@ -104,10 +106,7 @@ func effects(faults []Fault, samples []Sample, reigns []Reign, shards []holdfast
 	acks := acknowledged(samples, shards)
 	out := make([]effect, len(faults))
 	for i, f := range faults {
-		until := end
-		if i+1 < len(faults) {
-			until = faults[i+1].At
-		}
+		until := windowOf(faults, i, end)
 		for _, shard := range shards {
 			p := ShardPause{
 				Shard: shard, Pause: pause(within(acks[shard], until, end), f.At, until), Moved: moved(reigns, shard, f.At, until),
@@ -123,6 +122,14 @@ func effects(faults []Fault, samples []Sample, reigns []Reign, shards []holdfast
 		out[i].failed = failures(samples, f.At, until)
 	}
 	return out
+}
+
+// windowOf is until when what happens is counted with a fault.
+func windowOf(faults []Fault, i int, end time.Duration) time.Duration {
+	if i+1 < len(faults) {
+		return faults[i+1].At
+	}
+	return end
 }
 
 // acknowledged gives, for every shard, when its probes were acknowledged, in order of time.
@@ -156,19 +163,23 @@ func within(acks []time.Duration, until, end time.Duration) []time.Duration {
 // fault counts from its beginning, and one that lasts beyond the window to its end: that is what a person waits. acks are
 // sorted.
 func pause(acks []time.Duration, from, until time.Duration) time.Duration {
+	return longest(acks, from, until, func(s span) time.Duration { return s.until - s.from })
+}
+
+// longest is the same, of what each stretch is worth.
+func longest(acks []time.Duration, from, until time.Duration, worth func(span) time.Duration) (found time.Duration) {
 	first, _ := slices.BinarySearch(acks, from)
 	last := from
 	if first > 0 {
 		last = acks[first-1]
 	}
-	var longest time.Duration
 	for _, at := range acks[first:] {
-		longest = max(longest, at-last)
+		found = max(found, worth(span{last, at}))
 		if last = at; at >= until {
-			return longest
+			return found
 		}
 	}
-	return max(longest, until-last)
+	return max(found, worth(span{last, until}))
 }
 
 // failures counts the requests whose deadline passed within the window. Each is counted in one window only.

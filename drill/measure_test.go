@@ -82,8 +82,8 @@ func TestEffects(t *testing.T) {
 	}
 	got := effects(faults, samples, reigns, []holdfast.ShardID{1, 2}, 3, 300*ms)
 	want := []effect{
-		{140 * ms, []ShardPause{{1, 110 * ms, true, 1, 2, false}, {2, 140 * ms, false, 0, 0, false}}, 1, 1},
-		{100 * ms, []ShardPause{{1, 100 * ms, true, 2, 3, false}, {2, 100 * ms, false, 0, 0, false}}, 1, 1},
+		{140 * ms, []ShardPause{{1, 110 * ms, true, 1, 2, false, 0}, {2, 140 * ms, false, 0, 0, false, 0}}, 1, 1},
+		{100 * ms, []ShardPause{{1, 100 * ms, true, 2, 3, false, 0}, {2, 100 * ms, false, 0, 0, false, 0}}, 1, 1},
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %v\nwant %v", got, want)

@@ -69,16 +69,17 @@ async function known(ask) {
   for (const until = Date.now() + knowing; ;) {
     const d = await ask();
     if (d.told === 'done' || d.told === 'refused' || Date.now() > until) return d;
-    await rest(100);
+    await rest(config.asks);
   }
 }
 
-// Pays. Of an outcome that is not known, query tells the truth; a payment that does not come is cancelled, as the protocol has it.
+// Pays. Of an outcome that is not known, query tells the truth; when it knows of no payment, the same is asked for again, with the same number and code,
+// which is done once at most. A payment that does not come is cancelled, as the protocol has it.
 async function pay(trade, amount, code) {
-  const d = await call({ do: 'pay', trade, amount }, 'alipay.trade.pay',
-    { out_trade_no: trade, scene: 'bar_code', auth_code: code, subject: 'tea', total_amount: yuan(amount), product_code: 'FACE_TO_FACE_PAYMENT' });
-  if (d.told === 'done' || d.told === 'refused') return d.told === 'done';
-  for (const until = Date.now() + knowing / 4; Date.now() < until; await rest(100)) {
+  for (const until = Date.now() + knowing / 4; Date.now() < until; await rest(config.asks)) {
+    const d = await call({ do: 'pay', trade, amount }, 'alipay.trade.pay',
+      { out_trade_no: trade, scene: 'bar_code', auth_code: code, subject: 'tea', total_amount: yuan(amount), product_code: 'FACE_TO_FACE_PAYMENT' });
+    if (d.told === 'done' || d.told === 'refused') return d.told === 'done';
     const q = await query(trade);
     if (q.status === 'TRADE_SUCCESS') return true;
     if (q.status === 'TRADE_CLOSED') return false;

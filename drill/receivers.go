@@ -144,7 +144,7 @@ func (x *telling) trade(ctx, until context.Context) {
 		}
 		x.errs = append(x.errs, err)
 	})
-	for n := 0; rest(until, tellEvery) == nil; n++ {
+	for n := 0; rest(until, x.pace(tellEvery)) == nil; n++ {
 		work.Go(func() {
 			s, number := x.sellers[n%len(x.sellers)], fmt.Sprintf("told-%d", n)
 			if x.payBy(ctx, s, number, holdfast.Amount(100+n), x.anyone(n).owner, "").Told == toldDone && n%3 == 0 {
@@ -161,8 +161,9 @@ type hearing struct {
 	slowest       time.Duration // of those that had to come promptly
 }
 
-// judgeHearing compares the events of a merchant with those that his receiver has heard of. prompt says which had to come promptly; nil: none.
-func judgeHearing(events []client.Event, heard map[string]time.Time, prompt func(at time.Time) bool) (out hearing) {
+// judgeHearing compares the events of a merchant with those that his receiver has heard of. prompt says which had to come promptly; nil: none. took is
+// how long something took, without what the machine stood still.
+func judgeHearing(events []client.Event, heard map[string]time.Time, prompt func(at time.Time) bool, took func(from, until time.Time) time.Duration) (out hearing) {
 	for i := range events {
 		e := &events[i]
 		at, ok := heard[e.ID]
@@ -170,8 +171,9 @@ func judgeHearing(events []client.Event, heard map[string]time.Time, prompt func
 		case !ok:
 			out.missing = append(out.missing, e.ID)
 		case prompt != nil && prompt(e.Time):
-			out.slowest = max(out.slowest, at.Sub(e.Time))
-			if at.Sub(e.Time) > promptTell {
+			long := took(e.Time, at)
+			out.slowest = max(out.slowest, long)
+			if long > promptTell {
 				out.late = append(out.late, fmt.Sprintf("%s came after %d ms", e.ID, at.Sub(e.Time).Milliseconds()))
 			}
 		}
@@ -223,6 +225,8 @@ func (x *telling) prove(ctx context.Context, p *prover) error {
 			return at.After(zero.Add(f.At-time.Second)) && at.Before(zero.Add(f.Healed+time.Second))
 		})
 	}
+	dark := shadows(x.stalls())
+	took := func(from, until time.Time) time.Duration { return lit(dark, span{from.Sub(zero), until.Sub(zero)}) }
 	told, deliveries, forged, slowest := 0, 0, 0, time.Duration(0)
 	var missing, late []string
 	for i, s := range x.sellers {
@@ -236,7 +240,7 @@ func (x *telling) prove(ctx context.Context, p *prover) error {
 		}
 		for {
 			heard, times, bad := x.receivers[i].sum()
-			h := judgeHearing(events, heard, prompt)
+			h := judgeHearing(events, heard, prompt, took)
 			if len(h.missing) > 0 && time.Since(began) < tellTime && rest(ctx, 10*pollPause) == nil {
 				continue
 			}
@@ -256,8 +260,10 @@ func (x *telling) prove(ctx context.Context, p *prover) error {
 	if len(missing) > 0 || forged > 0 || told == 0 {
 		p.findings = append(p.findings, fmt.Sprintf("%d of %d events never arrived, %d deliveries were not signed as they have to be", len(missing), told, forged))
 	}
-	p.add("Merchants are told of everything", len(missing)+forged == 0 && told > 0, "%d events of %d merchants in %d deliveries, all there %d ms after the proof began; of the receiver that was down %d were sent again: %d missing, %d not rightly signed",
-		told, len(x.sellers), deliveries, time.Since(began).Milliseconds(), again, len(missing), forged)
+	p.told = append(p.told, fmt.Sprintf("%s of %s arrived in %s; %d had to be sent again to the receiver that was down for %v",
+		plural(told, "event"), plural(len(x.sellers), "merchant"), fmt.Sprintf("%d deliveries", deliveries), again, downFor))
+	p.add("Merchants are told of everything", len(missing)+forged == 0 && told > 0, "%s, the last one there within %.1f s of the beginning of the proof: %d missing, %d not rightly signed",
+		plural(told, "event"), time.Since(began).Seconds(), len(missing), forged)
 	p.add("A receiver that is down or slow delays nobody else", len(late) == 0, "the others were told within %d ms while no site was cut off: %d later than %v", slowest.Milliseconds(), len(late), promptTell)
 	return errors.Join(errors.Join(x.errs...), x.proveDeeds(ctx, p))
 }

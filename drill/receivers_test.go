@@ -11,12 +11,13 @@ func TestHearing(t *testing.T) {
 	at := time.Unix(100, 0)
 	events := []client.Event{{ID: "a", Time: at}, {ID: "b", Time: at.Add(time.Second)}, {ID: "c", Time: at.Add(10 * time.Second)}}
 	heard := map[string]time.Time{"a": at.Add(time.Second), "b": at.Add(9 * time.Second)}
-	h := judgeHearing(events, heard, func(at time.Time) bool { return true })
+	took := func(from, until time.Time) time.Duration { return until.Sub(from) }
+	h := judgeHearing(events, heard, func(at time.Time) bool { return true }, took)
 	if len(h.missing) != 1 || h.missing[0] != "c" || len(h.late) != 1 || h.slowest != 8*time.Second {
 		t.Errorf("%+v", h)
 	}
 	heard["c"] = events[2].Time
-	if h = judgeHearing(events, heard, func(x time.Time) bool { return !x.Equal(events[1].Time) }); len(h.missing)+len(h.late) != 0 {
+	if h = judgeHearing(events, heard, func(x time.Time) bool { return !x.Equal(events[1].Time) }, took); len(h.missing)+len(h.late) != 0 {
 		t.Errorf("%+v: the late one happened while something was broken", h)
 	}
 }

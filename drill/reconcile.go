@@ -33,6 +33,8 @@ type proven struct {
 	trades                             *Trades // nil: there were none
 	checks                             []Check
 	findings                           []string // what has no field of its own in a result
+	told                               []string // what people did beside the orders
+	cut                                bool     // a question was not answered: what comes after it is not proved
 }
 
 // prover asks the sites for everything that is in the book. All of them survive in the end: what was killed is back.
@@ -98,6 +100,7 @@ func (p *prover) prove(ctx context.Context, id func() holdfast.ID) error {
 		}
 		p.say(step.name)
 		if err := step.do(ctx); err != nil {
+			p.cut = true
 			return fmt.Errorf("%s: %w", step.name, err)
 		}
 	}
@@ -344,16 +347,15 @@ func lookUp(ctx context.Context, c *client.Client, id holdfast.ID) answer {
 	return answer{found: check.Found{Txn: content(&t), Outcome: t.Outcome}, ok: true}
 }
 
-// retried asks a few times: the machine is busy with tens of thousands of questions, and one that is not answered proves
-// nothing.
+// retried asks until there is an answer, for as long as settleTime: the machine is busy with tens of thousands of questions, and with what others do
+// on it, and one that is not answered proves nothing.
 func retried[T any](ctx context.Context, ask func(context.Context) (T, error)) (v T, err error) {
-	for range 5 {
+	for began := time.Now(); ; {
 		v, err = ask(ctx)
-		if err == nil || client.IsNotFound(err) || ctx.Err() != nil {
+		if status, _ := answered(err); status == holdfast.Done || status == holdfast.Refused || time.Since(began) > settleTime || rest(ctx, pollPause) != nil {
 			return v, err
 		}
 	}
-	return v, err
 }
 
 // askAll asks for every item, some at a time, and returns the answers in the same order.

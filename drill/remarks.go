@@ -24,6 +24,15 @@ func (e *Evidence) remarks(fault int, tell func([]ShardPause) string) (out []str
 	if fault < len(e.Pauses) {
 		out = append(out, pauseWords(e.Pauses[fault], tell)...)
 	}
+	if fault < len(e.Result.Faults) {
+		f := &e.Result.Faults[fault]
+		if f.stood >= 1 {
+			out = append(out, fmt.Sprintf("without what everybody waited for a machine that stood still: longest pause %.0f ms", f.PauseMillis-f.stood))
+		}
+		if f.excused > 0 {
+			out = append(out, fmt.Sprintf("%s had no time left, because the machine stood still", plural(f.excused, "failed request")))
+		}
+	}
 	if fault < len(e.Faults) && e.Faults[fault].back > 0 {
 		out = append(out, fmt.Sprintf("every carrier was in use again %.0f ms after the heal", millis(e.Faults[fault].back)))
 	}
@@ -124,6 +133,9 @@ func (e *Evidence) Comparisons() (out []string) {
 		if s.Cost() > 0 {
 			out = append(out, fmt.Sprintf("%s bytes for a payment over all carriers, %s over one alone: %.2f times as many.", thousands(int64(s.All)), thousands(int64(s.Alone)), s.Cost()))
 		}
+	}
+	if dark := e.darkness(); dark >= 0.001 && e.Scenario.peopled() {
+		out = append(out, fmt.Sprintf("The machine itself stood still, and everybody waited for it, for %.1f %% of the time: that is left out of what is judged.", 100*dark))
 	}
 	if s := e.Stranded; s != nil {
 		var codes []string

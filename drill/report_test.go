@@ -39,7 +39,7 @@ func imagined() *Evidence {
 	e.Result = Result{
 		Scenario: "demo", Seed: 1, Sites: 3, Shards: 1, Carriers: 1, RTTMillis: 10, BooksBalanced: true, ReplicasAgree: true, Linearizable: true,
 		Payments: count(e.Samples), Latency: Latency{11.2, 24.1, 187, 201},
-		Faults: []FaultResult{{"site-cut", "hangzhou", 6300, 13500, 187, 0, 1}, {"site-kill", "shenzhen", 19800, 24100, 14, 0, 0}},
+		Faults: []FaultResult{{"site-cut", "hangzhou", 6300, 13500, 187, 0, 1, 0, 0}, {"site-kill", "shenzhen", 19800, 24100, 14, 0, 0, 0, 0}},
 	}
 	e.Result.judge(e.Bound, nil)
 	return e

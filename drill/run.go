@@ -40,6 +40,7 @@ type Options struct {
 	commerce bool            // there are payments of people, and a bank
 	counter  bool            // which customers bring money to as well, and take it home
 	tills    bool            // there are payments of people
+	peopled  bool            // people pay beside the load
 }
 
 // AllEvents replays every recorded event once, whatever the rate; of a load that is shorter than the scenario has it, a share of
@@ -104,6 +105,7 @@ type Evidence struct {
 	Signed   *evidence.Run  // nil: Options.Sign was not set
 	Stranded *Stranded      // nil: nobody was on the wrong side
 	Trades   *Trades        // nil: orders were plain transfers
+	Told     []string       // what people did beside the orders, a sentence each
 	Checks   []Check
 	Sites    []string
 	Bound    time.Duration // the longest pause that passes
@@ -196,7 +198,7 @@ func prepare(s Scenario, o Options) (_ *run, err error) {
 	if r.world, err = newWorld(trade, o.Shards); err != nil {
 		return nil, err
 	}
-	if s.commerce {
+	if s.sells() {
 		if err := r.world.openMarket(); err != nil {
 			return nil, err
 		}
@@ -210,7 +212,7 @@ func prepare(s Scenario, o Options) (_ *run, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("make a directory for the sites: %w", err)
 	}
-	r.o.rehearse, r.o.commerce, r.o.counter = s.sick || s.commerce, s.commerce, s.counter
+	r.o.rehearse, r.o.commerce, r.o.counter, r.o.peopled = s.sick || s.commerce, s.commerce, s.counter, s.peopled()
 	if r.fleet, err = newFleet(&r.o, dir, r.rand); err != nil {
 		return nil, errors.Join(err, os.RemoveAll(dir))
 	}
@@ -266,7 +268,7 @@ func (r *run) begin(ctx context.Context) (err error) {
 		return err
 	}
 	r.strand()
-	if r.scenario.smooth || r.scenario.foretells {
+	if r.scenario.smooth || r.scenario.foretells || r.scenario.peopled() {
 		if r.metronome, err = newMetronome(r.fleet.dir, r.clock); err != nil {
 			return err
 		}
@@ -408,7 +410,7 @@ func (r *run) judge(ctx context.Context, broken []error) *Evidence {
 	broken = append(broken, err)
 	samples, _ := r.book.samples(0)
 	e := &Evidence{
-		Signed: signed, Trades: p.trades,
+		Signed: signed, Trades: p.trades, Told: p.told,
 		Scenario: r.scenario, Samples: samples, Faults: r.stage.history(), Reigns: r.throne.history(),
 		Checks: p.checks, Bound: r.scenario.Bound(r.o.RTT), StayBound: r.scenario.StayBound(r.o.RTT), ProbeGap: r.o.probeGap(), Length: r.view.length(), Started: r.started, Machine: machine(r.o.Version),
 	}
@@ -438,7 +440,7 @@ func (r *run) result(e *Evidence, p *prover) Result {
 		Lost: len(p.lost), Duplicated: len(p.duplicated), Altered: len(p.altered),
 		BooksBalanced: p.booksBalanced, ReplicasAgree: p.replicasAgree, Linearizable: p.linearizable,
 		Latency: Latency{millis(q.p50), millis(q.p99), millis(q.p999), millis(q.max)},
-		Faults:  []FaultResult{},
+		Faults:  []FaultResult{}, unproved: p.cut,
 	}
 	var shards []holdfast.ShardID
 	for i := range r.world.shards {
@@ -494,11 +496,18 @@ func (r *run) findings(e *Evidence, p *prover, broken []error) (out []string) {
 	if e.Stranded != nil {
 		out = append(out, e.Stranded.reasons()...)
 	}
-	before := failures(e.Samples, -time.Hour, firstFault(e.Faults))
-	if before > 0 {
+	left := func(until time.Duration) int { return failures(e.Samples, -time.Hour, until) }
+	if r.scenario.peopled() {
+		dark := shadows(e.Stalls)
+		left = func(until time.Duration) int {
+			return failures(e.Samples, -time.Hour, until) - excused(e.Samples, dark, -time.Hour, until, e.Bound)
+		}
+		out = append(out, e.tooDark()...)
+	}
+	if before := left(firstFault(e.Faults)); before > 0 {
 		out = append(out, fmt.Sprintf("%d requests without a definite answer before the first fault", before))
 	}
-	if failures(e.Samples, -time.Hour, time.Hour) > 0 {
+	if left(time.Hour) > 0 {
 		out = append(out, r.book.excuses()...)
 	}
 	return append(out, p.findings...)
@@ -513,6 +522,9 @@ func (r *run) compare(e *Evidence) {
 	e.Moves, e.Sick = r.wandering(e.Faults), sicknesses(e.Faults, e.Samples, e.Reigns, e.Length)
 	e.Stalls = r.metronome.stalls()
 	e.Smooth = smoothness(e.Faults, e.Samples, e.Traffic, e.Stalls, e.Length)
+	if r.scenario.peopled() {
+		e.leaveOut()
+	}
 	if r.o.Rounds > 1 {
 		e.Rounds = judgeRounds(e, r.o.Rounds, r.stage.troubles)
 	}

@@ -73,6 +73,8 @@ const (
 func (s *Scenario) bearable(rate int, o *Options) int {
 	entries := entriesPerCore * o.Cores * 2 / float64(max(2, o.Sites-1))
 	switch {
+	case s.peopled():
+		entries *= peopleLeave
 	case s.commerce && o.Shards == 1:
 		return max(1, min(rate, int(tradesPerCore*o.Cores)))
 	case s.commerce:
@@ -88,14 +90,18 @@ func (s *Scenario) rate() int {
 	switch {
 	case s.calm:
 		return HalfLoad
-	case s.opens != nil:
+	case s.peopled():
 		return businessRate
 	}
 	return 0
 }
 
-// businessRate is that of orders beside buyers and sellers, whose trades take many times as much as an order.
-const businessRate = 30
+const (
+	// businessRate is that of orders beside buyers and sellers, whose trades take many times as much as an order.
+	businessRate = 20
+	// peopleLeave is the share of what the machine bears that they leave to orders.
+	peopleLeave = 0.25
+)
 
 // Least is the shortest load in which the scenario can break things and mend them.
 func (s *Scenario) Least() time.Duration { return cmp.Or(s.least, s.Load) }
@@ -108,6 +114,12 @@ func (s *Scenario) stretched(bound, rtt time.Duration) time.Duration {
 	const tick, ticks = 10 * time.Millisecond, 10
 	return bound * time.Duration(electionTicks(rtt, tick, ticks)) / ticks
 }
+
+// peopled reports a scenario in which people pay beside the load.
+func (s *Scenario) peopled() bool { return s.opens != nil }
+
+// sells reports a scenario whose orders are trades of people themselves.
+func (s *Scenario) sells() bool { return s.commerce && !s.peopled() }
 
 // undisturbed reports a scenario in which every shard has one leader from beginning to end.
 func (s *Scenario) undisturbed() bool { return s.calm || s.smooth || s.steady }

@@ -71,9 +71,10 @@ type sdkPayers struct {
 }
 
 const (
-	sdkShops   = 2 // that pay one after another
-	sdkEvery   = 200 * time.Millisecond
-	sdkEndTime = 30 * time.Second // that it may take to know every outcome, when the load is over
+	sdkShops   = 2                      // that pay one after another
+	sdkEvery   = 250 * time.Millisecond // with usualCores; see bazaar.pace
+	sdkAsks    = 100 * time.Millisecond // between two questions for an outcome that is not known
+	sdkEndTime = 30 * time.Second       // that it may take to know every outcome, when the load is over
 )
 
 // startSDK starts a program that pays the seller through the gateway at an address, with the phones of the buyers.
@@ -94,11 +95,12 @@ func (m *bazaar) startSDK(s *vendor, gateway string, buyers []*shopper) (*sdkPay
 		Gateway  string      `json:"gateway"`
 		Deeds    string      `json:"deeds"`
 		Shops    int         `json:"shops"`
-		Every    int64       `json:"every"`
+		Every    int64       `json:"every"` // milliseconds, as the next
+		Asks     int64       `json:"asks"`
 		Phones   []phoneJSON `json:"phones"`
 	}{
 		filepath.Join(dir, "package.json"), s.app, s.key, s.platform, gateway, filepath.Join(m.fleet.dir, "sdk-deeds.jsonl"), sdkShops,
-		sdkEvery.Milliseconds(), nil,
+		m.pace(sdkEvery).Milliseconds(), sdkAsks.Milliseconds(), nil,
 	}
 	if config.SDK, err = filepath.Abs(config.SDK); err != nil {
 		return nil, err

@@ -95,7 +95,7 @@ func disturbedStays(faults []Fault, pauses [][]ShardPause, bound, gap time.Durat
 	for i, list := range pauses {
 		bound := faults[i].stays(bound, gap)
 		for _, p := range list {
-			if !p.Stayed || p.Pause <= bound {
+			if !p.Stayed || p.Pause-p.Stood <= bound {
 				continue
 			}
 			why := ""

@@ -239,8 +239,13 @@ func TestFeePlan(t *testing.T) {
 		plan        feePlan
 		amount, fee holdfast.Amount
 	}{
-		{feePlan{points: 60}, 10_000, 60}, {feePlan{points: 60}, 83, 0}, {feePlan{points: 60}, 84, 1}, {feePlan{points: 50}, 100, 1}, {feePlan{points: 49}, 100, 0},
-		{feePlan{points: 25, fixed: 20}, 1_000, 23}, {feePlan{points: 25, fixed: 20}, 7, 7},
+		{feePlan{points: 60}, 10_000, 60},
+		{feePlan{points: 60}, 83, 0},
+		{feePlan{points: 60}, 84, 1},
+		{feePlan{points: 50}, 100, 1},
+		{feePlan{points: 49}, 100, 0},
+		{feePlan{points: 25, fixed: 20}, 1_000, 23},
+		{feePlan{points: 25, fixed: 20}, 7, 7},
 	} {
 		if got := x.plan.of(x.amount); got != x.fee {
 			t.Errorf("%+v takes %d of %d, want %d", x.plan, got, x.amount, x.fee)

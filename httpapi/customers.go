@@ -29,7 +29,7 @@ func (a *api) customerRecordRoutes(r *router) {
 	add[registerCustomerIn, jsonOut[customerBody]](r, operation{
 		name: "register-customer", method: post, path: "/v1/customers", tag: tagCustomers, summary: "Register a customer, with wallets",
 		text: "The id is an owner number that POST /v1/owners gave. Phone numbers and e-mail addresses are kept as keyed hashes only. Registering the " +
-			"same once more is done and goes on where it stopped; with other aliases it is refused as customer-exists.",
+			"same once more is done and goes on where it stopped; with other aliases, or a wallet more, it is refused as customer-exists.",
 		action: guard.ManageCustomers, handle: a.atTill(postCustomer),
 	})
 	add[readCustomerIn, jsonOut[customerBody]](r, operation{

@@ -157,6 +157,14 @@ func (c *Cashier) register(ctx context.Context, ask CustomerAsk, made *Customer,
 		if !slices.Equal(had.Aliases, made.Aliases) {
 			return refuse(CustomerExists, "aliases")
 		}
+		for _, asset := range ask.Assets {
+			switch version, err := c.load(ctx, keyOf(ask.Owner, kindWallet, asset.String()), &Usage{}); {
+			case err != nil:
+				return err
+			case version == 0:
+				return refuse(CustomerExists, "assets")
+			}
+		}
 		*made = had
 		return nil
 	}

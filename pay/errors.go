@@ -144,7 +144,7 @@ var texts = map[Code]string{
 	AliasTaken:         "Somebody else has this alias: take another one, or ask the support if it is yours.",
 	AliasUnknown:       "Nobody has this alias: check it with the person you mean.",
 	CustomerUnknown:    "There is no such customer: check the number, or register first.",
-	CustomerExists:     "The customer is registered already, with other aliases: change those one by one.",
+	CustomerExists:     "The customer is registered already, with other aliases or without such a wallet: change aliases one by one, and open the wallet.",
 	WalletMissing:      "The customer has no wallet in this currency: open one, or pay in another currency.",
 	WalletBlocked:      "This wallet is blocked: the customer can ask the support why.",
 	BalanceNotEnough:   "There is not enough money in the wallet: top it up, or pay in another way.",

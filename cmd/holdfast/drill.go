@@ -132,6 +132,12 @@ official Alipay SDK for Node, unmodified; an SDK has one address, so a small loa
 first site whose /readyz says that it takes requests, and never gives one twice. What the gateway does not know (20000) is asked for with query. In the end
 every trade is read at every site and compared with every answer that either client was given, and every wallet with what the trades come to. It needs
 Node 18 or newer and the SDK: run it in the repository after make sdk, or name the directory with its node_modules in HOLDFAST_NODE_SDK.
+Who pays waits from his first attempt to a definite answer, with all that he or his client tries again or asks in between. That may take as long as
+a shard may pause, and as long again as calls took before anything was broken (99 of 100, that bound at most); through the SDK 400 ms more, in which the load balancer finds
+another site and the merchant asks; and a second more where a payment was half-way from one shard to another when the site was cut, for so long is it left to
+that site. What people do takes its share of the cores: beside it there are half as many probes, and 10 orders a second
+for each core that is free; with fewer than two of those, people pay more rarely, too. Times in which the machine itself stood still, seen as in the drills of
+carriers, are left out of what is judged in all drills of payments, and told: when they are most of the time, the drill fails.
 In code-replay one payment code is shown to two sites in the same instant, many times: one payment comes of it, and the other side is told that
 the code has been used. In webhook-receiver-down the drill is the receivers as well: every event of every merchant has to arrive, rightly signed, and
 those of merchants whose receivers are well promptly.

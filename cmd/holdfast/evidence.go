@@ -24,6 +24,9 @@ func printEvidence(w io.Writer, e *drill.Evidence) {
 	if e.Load != "" {
 		fmt.Fprintf(w, "  %s\n", e.Load)
 	}
+	for _, line := range e.Told {
+		fmt.Fprintf(w, "  %s\n", line)
+	}
 	if e.Trades != nil {
 		for _, line := range e.Trades.Lines() {
 			fmt.Fprintf(w, "  %s\n", line)
