@@ -190,13 +190,14 @@ func (d *draft) identify() {
 	}
 }
 
-// hashed is an id of version 8 (RFC 9562 section 5.8): 48 bits of milliseconds, the rest a hash.
+// hashed is an id of version 7 (RFC 9562 section 5.7): 48 bits of milliseconds, the rest a hash. Of an id of this version the store knows by its time
+// that it is new, and does not look at the disk for it, at each replica, for the transaction and each of its legs.
 func (d *draft) hashed(h hash.Hash) (id holdfast.ID) {
 	var sum [sha256.Size]byte
 	copy(id[:], h.Sum(sum[:0]))
 	ms := uint64(d.at) / 1e6
 	id[0], id[1], id[2], id[3], id[4], id[5] = byte(ms>>40), byte(ms>>32), byte(ms>>24), byte(ms>>16), byte(ms>>8), byte(ms)
-	id[6] = id[6]&0x0f | 0x80
+	id[6] = id[6]&0x0f | 0x70
 	id[8] = id[8]&0x3f | 0x80
 	return id
 }
