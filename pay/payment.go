@@ -26,8 +26,8 @@ type payment struct {
 	authNo     string    // of the authorisation to pay from; "": from the wallet
 	now        holdfast.Time
 
-	tried  bool // the first try was blind, or others were faster: look at everything, as it stands
-	beaten bool // a transaction was refused because others were faster
+	tried  bool  // the first try was blind, or others were faster: look at everything, as it stands
+	beaten bool  // a transaction was refused because others were faster
 	wrong  error // what was wrong with the code, when it was checked anew
 	trade  Trade
 }
