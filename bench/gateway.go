@@ -160,9 +160,14 @@ func signingRate(key *rsa.PrivateKey, length time.Duration) (float64, error) {
 	return float64(n.Load()) / time.Since(began).Seconds(), err
 }
 
+// signers are those that sign at this moment: as many as can run at once, so that those who wait for an answer get it when it comes.
+var signers = make(chan struct{}, runtime.GOMAXPROCS(0))
+
 // sign is RSA2 of the protocol: RSASSA-PKCS1-v1_5 with SHA-256, in Base64.
 func sign(key *rsa.PrivateKey, text string) (string, error) {
 	sum := sha256.Sum256([]byte(text))
+	signers <- struct{}{}
+	defer func() { <-signers }()
 	signature, err := rsa.SignPKCS1v15(nil, key, crypto.SHA256, sum[:])
 	if err != nil {
 		return "", fmt.Errorf("sign with RSA-%d: %w", key.N.BitLen(), err)

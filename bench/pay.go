@@ -59,6 +59,8 @@ type market struct {
 	paid      atomic.Uint64 // trades that were acknowledged
 	loaded    time.Duration // how long it took to register everybody
 
+	failure atomic.Value // the first one at half load, as a text
+
 	mu     sync.Mutex
 	sample []client.NewTrade // that were acknowledged as paid
 }
@@ -237,7 +239,13 @@ func (m *market) open(ctx context.Context, perSecond float64, length time.Durati
 	r := rand.New(rand.NewPCG(1000, 11))
 	return openLoop(ctx, perSecond, length, func(n int) call {
 		t := m.trade(r)
-		return func(ctx context.Context) error { return m.pay(ctx, n, t) }
+		return func(ctx context.Context) error {
+			err := m.pay(ctx, n, t)
+			if err != nil {
+				m.failure.CompareAndSwap(nil, err.Error())
+			}
+			return err
+		}
 	})
 }
 
@@ -273,6 +281,9 @@ func payTrades(ctx context.Context, o *Options, merchants, customers int) (r Res
 		"half_load_per_s": half, "half_load_payments": len(waits), "half_load_failed": failed,
 		"cpu_us_each": used, "half_load_cpu_us_each": usedAtHalf, "fsync_ms": sync, "load_average": others(),
 	})}
+	if text := m.failure.Load(); text != nil {
+		r.Config["half_load_failure"] = text
+	}
 	return r, m.look(ctx, &r)
 }
 
