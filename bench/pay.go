@@ -256,6 +256,10 @@ func payTrades(ctx context.Context, o *Options, merchants, customers int) (r Res
 	if err != nil {
 		return r, err
 	}
+	rested, err := m.rest(ctx)
+	if err != nil {
+		return r, err
+	}
 	sync, err := syncTimes(o.Dir)
 	if err != nil {
 		return r, err
@@ -279,7 +283,7 @@ func payTrades(ctx context.Context, o *Options, merchants, customers int) (r Res
 	r = Result{PerS: full, P50: p50, P99: p99, Seconds: seconds(o.Length), Config: m.config(map[string]any{
 		"callers": callers, "latency_of": "a trade made and paid at half of 3,000/s, or of per_s if that is less, open-loop, from when it was due",
 		"half_load_per_s": half, "half_load_payments": len(waits), "half_load_failed": failed,
-		"cpu_us_each": used, "half_load_cpu_us_each": usedAtHalf, "fsync_ms": sync, "load_average": others(),
+		"cpu_us_each": used, "half_load_cpu_us_each": usedAtHalf, "fsync_ms": sync, "rest_s": seconds(rested), "load_average": others(),
 	})}
 	if text := m.failure.Load(); text != nil {
 		r.Config["half_load_failure"] = text

@@ -17,9 +17,13 @@ import (
 
 const (
 	perRegistering = 500 // customers in a request
-	registrars     = 6   // requests at once
+	registrars     = 12  // requests at once
 	registerTries  = 20
 	registerPause  = 200 * time.Millisecond
+
+	restLook  = 250 * time.Millisecond
+	restShare = 0.15 // of one core, all sites together
+	restMost  = 60 * time.Second
 )
 
 // blank are books in which nobody is registered: what is submitted is kept, and nothing is done with it.
@@ -83,6 +87,24 @@ func (m *market) registerCustomers(ctx context.Context) error {
 		}
 		return submitAll(ctx, m.at(i), list)
 	})
+}
+
+// rest waits until the sites have put away what they were loaded with: tables of a million customers are written and compacted beside payments, and
+// for a while that would be measured instead of them. It returns how long that took.
+func (m *market) rest(ctx context.Context) (time.Duration, error) {
+	began := time.Now()
+	for time.Since(began) < restMost {
+		before, from := workOf(m.fleet).sites, time.Now()
+		select {
+		case <-time.After(restLook):
+		case <-ctx.Done():
+			return 0, context.Cause(ctx)
+		}
+		if used := workOf(m.fleet).sites - before; used.Seconds() < restShare*time.Since(from).Seconds() {
+			break
+		}
+	}
+	return time.Since(began), nil
 }
 
 // submitAll has transactions done, all of them: what could not be done yet, or is not known to be, is asked for again.
