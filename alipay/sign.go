@@ -10,6 +10,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"runtime"
 	"strings"
 	"sync"
 )
@@ -33,9 +34,16 @@ func (t SignType) digest(text []byte) (crypto.Hash, []byte) {
 	return crypto.SHA256, sum[:]
 }
 
+// signers are those that sign at this moment: as many as can run at once. A signature takes a processor for a millisecond, and the scheduler of Go serves
+// who can run in turn: with a hundred signing at once what tells the other sites that this one is alive would wait a tenth of a second for its
+// turn, and they would take it to be dead. Who waits here is not in that line.
+var signers = make(chan struct{}, runtime.GOMAXPROCS(0))
+
 // sign returns the signature of the text in Base64.
 func (t SignType) sign(key *rsa.PrivateKey, text []byte) (string, error) {
 	hash, sum := t.digest(text)
+	signers <- struct{}{}
+	defer func() { <-signers }()
 	signature, err := rsa.SignPKCS1v15(nil, key, hash, sum)
 	if err != nil {
 		return "", fmt.Errorf("sign with %s: %w", t, err)

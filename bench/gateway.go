@@ -60,6 +60,8 @@ type tills struct {
 
 	mu      sync.Mutex
 	answers []answered // a sample, to check the signatures of
+
+	drawing sync.Mutex // a code
 }
 
 // phone shows codes; next is the first step of time that it has shown none of yet.
@@ -93,9 +95,9 @@ func payGateway(ctx context.Context, o *Options) (r Result, err error) {
 	if err != nil {
 		return r, err
 	}
-	// As many phones as there are requests, in both measurements, divided by the codes of each.
+	// As many phones as there are requests, in all three measurements, divided by the codes of each.
 	calls := int(math.Ceil(gatewayShare * before * length.Seconds()))
-	phones := (calls + calls/2) / goodCodes
+	phones := 2 * calls / goodCodes
 	customers := max(cmp.Or(o.Customers, phones/gatewayPhones+1), 2)
 	m, stop, err := openMarket(ctx, o, cmp.Or(o.Merchants, gatewayApps), customers)
 	t.market = m
@@ -115,13 +117,25 @@ func payGateway(ctx context.Context, o *Options) (r Result, err error) {
 	if err != nil {
 		return r, err
 	}
-	signs := math.Round((before + after) / 2)
-	r.Config["rsa_2048_per_s"], r.Config["rsa_share"] = signs, math.Round(1000*r.PerS/signs)/1000
-	r.Config["rsa_2048_per_s_before"], r.Config["rsa_2048_per_s_after"] = math.Round(before), math.Round(after)
+	r.limit(before, after)
 	if err := t.genuine(&r); err != nil {
 		return r, err
 	}
 	return r, t.look(ctx, &r)
+}
+
+// limit compares payments with what the machine can sign. Whoever pays through the gateway has two signatures made: the merchant his of the request,
+// the platform its of the answer. When the merchants are on the machine as well, it can do half as many payments as signatures and no more; that is the
+// limit for requests that are signed as they are sent. When they were signed before, the limit is one signature for each payment.
+func (r *Result) limit(before, after float64) {
+	signs := (before + after) / 2
+	share := func(rate, most float64) float64 { return math.Round(1000*rate/most) / 1000 }
+	both, _ := r.Config["signing_per_s"].(float64)
+	r.Config["rsa_2048_per_s"], r.Config["rsa_2048_per_s_before"], r.Config["rsa_2048_per_s_after"] = math.Round(signs), math.Round(before), math.Round(after)
+	r.Config["limit"] = "rsa_2048_per_s: signatures a second that all cores make when they do nothing else, before and after. per_s: requests signed " +
+		"beforehand, one signature (the platform's) for each payment, rsa_share is per_s / rsa_2048_per_s. signing_per_s: the load generator signs each request as it sends " +
+		"it, two signatures for each payment, signing_share is signing_per_s / (rsa_2048_per_s / 2)"
+	r.Config["rsa_share"], r.Config["signing_limit_per_s"], r.Config["signing_share"] = share(r.PerS, signs), math.Round(signs/2), share(both, signs/2)
 }
 
 // signingRate is how often all cores of the machine together sign with RSA-2048 in a second, and do nothing else.
@@ -146,9 +160,14 @@ func signingRate(key *rsa.PrivateKey, length time.Duration) (float64, error) {
 	return float64(n.Load()) / time.Since(began).Seconds(), err
 }
 
+// signers are those that sign at this moment: as many as can run at once, so that those who wait for an answer get it when it comes.
+var signers = make(chan struct{}, runtime.GOMAXPROCS(0))
+
 // sign is RSA2 of the protocol: RSASSA-PKCS1-v1_5 with SHA-256, in Base64.
 func sign(key *rsa.PrivateKey, text string) (string, error) {
 	sum := sha256.Sum256([]byte(text))
+	signers <- struct{}{}
+	defer func() { <-signers }()
 	signature, err := rsa.SignPKCS1v15(nil, key, crypto.SHA256, sum[:])
 	if err != nil {
 		return "", fmt.Errorf("sign with RSA-%d: %w", key.N.BitLen(), err)
@@ -203,34 +222,47 @@ func (t *tills) code(now time.Time) (code string, o holdfast.Owner) {
 	return "", 0
 }
 
+// next makes up request number i; false: there is no code left.
+func (t *tills) next(i int, now time.Time) (c signedCall, content map[string]string, ok bool) {
+	t.drawing.Lock()
+	code, payer := t.code(now)
+	t.drawing.Unlock()
+	if code == "" {
+		return c, nil, false
+	}
+	app := &t.apps[i%len(t.apps)]
+	c = signedCall{app: app, trade: client.NewTrade{
+		Merchant: app.Merchant, OutTradeNo: fmt.Sprintf("G%010d", t.number.Add(1)), Amount: payAmount, Payer: payer,
+	}}
+	return c, map[string]string{
+		"out_trade_no": c.trade.OutTradeNo, "scene": "bar_code", "auth_code": code, "subject": "a pot of tea", "total_amount": "1.00",
+		"product_code": "FACE_TO_FACE_PAYMENT",
+	}, true
+}
+
+// sign makes the body of a request.
+func (t *tills) sign(c *signedCall, content map[string]string, now time.Time) error {
+	text, err := json.Marshal(content)
+	if err != nil {
+		return err
+	}
+	c.form, err = t.form(c.app, string(text), now)
+	return err
+}
+
 // prepare signs requests, as many as there are codes for.
 func (t *tills) prepare(ctx context.Context, n int) ([]signedCall, error) {
 	now := time.Now()
 	var list []signedCall
 	contents := make([]map[string]string, 0, n)
 	for i := range n {
-		code, payer := t.code(now)
-		if code == "" {
+		c, content, ok := t.next(i, now)
+		if !ok {
 			break
 		}
-		app := &t.apps[i%len(t.apps)]
-		trade := client.NewTrade{
-			Merchant: app.Merchant, OutTradeNo: fmt.Sprintf("G%010d", t.number.Add(1)), Amount: payAmount, Payer: payer,
-		}
-		list = append(list, signedCall{app: app, trade: trade})
-		contents = append(contents, map[string]string{
-			"out_trade_no": trade.OutTradeNo, "scene": "bar_code", "auth_code": code, "subject": "a pot of tea", "total_amount": "1.00",
-			"product_code": "FACE_TO_FACE_PAYMENT",
-		})
+		list, contents = append(list, c), append(contents, content)
 	}
-	return list, each(ctx, len(list), runtime.GOMAXPROCS(0), func(_ context.Context, i int) error {
-		content, err := json.Marshal(contents[i])
-		if err != nil {
-			return err
-		}
-		list[i].form, err = t.form(list[i].app, string(content), now)
-		return err
-	})
+	return list, each(ctx, len(list), runtime.GOMAXPROCS(0), func(_ context.Context, i int) error { return t.sign(&list[i], contents[i], now) })
 }
 
 // form is the body of a request: its parameters, and the signature of all of them.
@@ -287,6 +319,7 @@ func (t *tills) measure(ctx context.Context, o *Options, length time.Duration, c
 	}
 	callers := min(o.Callers, 128)
 	var next atomic.Int64
+	work := workOf(t.fleet)
 	full, waits, err := closedLoop(ctx, callers, length, func(i int) call {
 		return func(ctx context.Context) error {
 			n := next.Add(1) - 1
@@ -299,8 +332,28 @@ func (t *tills) measure(ctx context.Context, o *Options, length time.Duration, c
 	if err != nil {
 		return r, err
 	}
+	used := work.per(len(waits))
+	o.Say(fmt.Sprintf("%.0f payments a second through the gateway; now with each request signed as it is sent", full))
+	work = workOf(t.fleet)
+	signing, signed, err := closedLoop(ctx, callers, length, func(i int) call {
+		return func(ctx context.Context) error {
+			now := time.Now()
+			c, content, ok := t.next(i, now)
+			if !ok {
+				return errSpent
+			}
+			if err := t.sign(&c, content, now); err != nil {
+				return err
+			}
+			return t.send(ctx, i, &c)
+		}
+	})
+	if err != nil {
+		return r, err
+	}
+	usedSigning := work.per(len(signed))
 	half := full / 2
-	o.Say(fmt.Sprintf("%.0f payments a second through the gateway; now at %.0f", full, half))
+	o.Say(fmt.Sprintf("%.0f of those; now %.0f that were signed before", signing, half))
 	second, err := t.prepare(ctx, int(half*length.Seconds()))
 	if err != nil {
 		return r, err
@@ -312,7 +365,8 @@ func (t *tills) measure(ctx context.Context, o *Options, length time.Duration, c
 	p50, p99 := slow.quantiles()
 	return Result{PerS: full, P50: p50, P99: p99, Seconds: seconds(length), Config: t.config(map[string]any{
 		"callers": callers, "method": payMethod, "apps": len(t.apps), "phones": len(t.phones), "payments": len(waits), "half_load_per_s": half,
-		"half_load_payments": len(slow), "half_load_failed": failed,
+		"half_load_payments": len(slow), "half_load_failed": failed, "signing_per_s": signing, "signing_payments": len(signed),
+		"cpu_us_each": used, "signing_cpu_us_each": usedSigning, "load_average": others(),
 		"latency_of": "a payment at half of per_s, open-loop, from when it was due; requests signed beforehand, answers checked afterwards",
 	})}, err
 }

@@ -5,12 +5,15 @@ import (
 	"bytes"
 	"fmt"
 	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
 	"time"
+
+	"holdfast/drill"
 )
 
 // memory of a process in bytes: what is resident, and the most that ever was. Zeros where the system does not tell.
@@ -52,6 +55,51 @@ func processorOf(pid int) time.Duration {
 	user, _ := strconv.ParseInt(string(f[11]), 10, 64)
 	system, _ := strconv.ParseInt(string(f[12]), 10, 64)
 	return time.Duration(user+system) * time.Second / perSecond
+}
+
+// work is the processor time that the sites of a fleet and this process had used at some moment.
+type work struct {
+	fleet       *drill.Bare
+	sites, self time.Duration
+}
+
+func workOf(fleet *drill.Bare) (w work) {
+	w.fleet, w.self = fleet, processorOf(os.Getpid())
+	for _, used := range processorOfAll(fleet) {
+		w.sites += used
+	}
+	return w
+}
+
+// per is what has been used since, in microseconds for each of n payments: by all sites together, and by the load generator.
+func (w work) per(n int) map[string]float64 {
+	now, each := workOf(w.fleet), func(d time.Duration) float64 { return math.Round(d.Seconds() * 1e6 / float64(max(1, n))) }
+	return map[string]float64{"sites": each(now.sites - w.sites), "load_generator": each(now.self - w.self)}
+}
+
+// syncTimes is how long it takes now to have 4 KiB on the disk: what no payment can be faster than. It tells one disk from another, and a quiet one from
+// one that others use.
+func syncTimes(dir string) (map[string]float64, error) {
+	const size, writes = 4 << 10, 100
+	f, err := os.CreateTemp(dir, "holdfast-bench-")
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _, _ = f.Close(), os.Remove(f.Name()) }()
+	var took times
+	block := make([]byte, size)
+	for i := range writes {
+		if _, err := f.WriteAt(block, int64(i)*size); err != nil {
+			return nil, err
+		}
+		began := time.Now()
+		if err := f.Sync(); err != nil {
+			return nil, err
+		}
+		took = append(took, time.Since(began))
+	}
+	p50, p99 := took.quantiles()
+	return map[string]float64{"p50": p50, "p99": p99}, nil
 }
 
 // others is how many processes have wanted to run over the last minute, ours included; "" where the system does not tell.

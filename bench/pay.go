@@ -36,7 +36,7 @@ const (
 	payGoal = 3000.0
 
 	fewMerchants, fewCustomers   = 100, 5_000
-	manyMerchants, manyCustomers = 10_000, 100_000
+	manyMerchants, manyCustomers = 10_000, 1_000_000
 	mostPeople                   = 20_000_000 // merchants and customers: what fits into the memory of a large machine
 
 	payMoney   = holdfast.Amount(100_000_000_000) // in each wallet: enough for any number of payments
@@ -58,6 +58,8 @@ type market struct {
 	number    atomic.Uint64 // of the last trade
 	paid      atomic.Uint64 // trades that were acknowledged
 	loaded    time.Duration // how long it took to register everybody
+
+	failure atomic.Value // the first one at half load, as a text
 
 	mu     sync.Mutex
 	sample []client.NewTrade // that were acknowledged as paid
@@ -134,12 +136,8 @@ func (m *market) load(ctx context.Context, merchants, customers int) error {
 	if err != nil {
 		return fmt.Errorf("register a merchant: %w", err)
 	}
-	err = each(ctx, len(m.customers), settlers, func(ctx context.Context, i int) error {
-		_, err := m.at(i).RegisterCustomer(ctx, client.NewCustomer{ID: m.customers[i], Assets: []holdfast.Asset{yuan}})
-		return err
-	})
-	if err != nil {
-		return fmt.Errorf("register a customer: %w", err)
+	if err := m.registerCustomers(ctx); err != nil {
+		return fmt.Errorf("register customers: %w", err)
 	}
 	err = m.fund(func(t *holdfast.Txn) error {
 		out, err := m.clients[0].Submit(ctx, *t)
@@ -241,7 +239,13 @@ func (m *market) open(ctx context.Context, perSecond float64, length time.Durati
 	r := rand.New(rand.NewPCG(1000, 11))
 	return openLoop(ctx, perSecond, length, func(n int) call {
 		t := m.trade(r)
-		return func(ctx context.Context) error { return m.pay(ctx, n, t) }
+		return func(ctx context.Context) error {
+			err := m.pay(ctx, n, t)
+			if err != nil {
+				m.failure.CompareAndSwap(nil, err.Error())
+			}
+			return err
+		}
 	})
 }
 
@@ -252,22 +256,38 @@ func payTrades(ctx context.Context, o *Options, merchants, customers int) (r Res
 	if err != nil {
 		return r, err
 	}
-	callers := min(o.Callers, 128)
-	full, _, err := m.closed(ctx, callers, o.Length)
+	rested, err := m.rest(ctx)
 	if err != nil {
 		return r, err
 	}
+	sync, err := syncTimes(o.Dir)
+	if err != nil {
+		return r, err
+	}
+	callers := min(o.Callers, 128)
+	work := workOf(m.fleet)
+	full, done, err := m.closed(ctx, callers, o.Length)
+	if err != nil {
+		return r, err
+	}
+	used := work.per(len(done))
 	half := min(full, payGoal) / 2
 	o.Say(fmt.Sprintf("%.0f payments a second; now at %.0f", full, half))
+	work = workOf(m.fleet)
 	waits, failed, err := m.open(ctx, half, o.Length)
 	if err != nil {
 		return r, err
 	}
+	usedAtHalf := work.per(len(waits))
 	p50, p99 := waits.quantiles()
 	r = Result{PerS: full, P50: p50, P99: p99, Seconds: seconds(o.Length), Config: m.config(map[string]any{
 		"callers": callers, "latency_of": "a trade made and paid at half of 3,000/s, or of per_s if that is less, open-loop, from when it was due",
 		"half_load_per_s": half, "half_load_payments": len(waits), "half_load_failed": failed,
+		"cpu_us_each": used, "half_load_cpu_us_each": usedAtHalf, "fsync_ms": sync, "rest_s": seconds(rested), "load_average": others(),
 	})}
+	if text := m.failure.Load(); text != nil {
+		r.Config["half_load_failure"] = text
+	}
 	return r, m.look(ctx, &r)
 }
 

@@ -2,9 +2,11 @@ package ledger
 
 import (
 	"encoding/binary"
+	"fmt"
 	"math/rand/v2"
 	"runtime"
 	"testing"
+	"time"
 
 	"holdfast"
 )
@@ -121,6 +123,72 @@ func benchmarkApply(b *testing.B, accounts int, hot bool) {
 	}
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds()/1e6, "M/s")
 	b.ReportMetric(float64(size)/float64(accounts), "B/account")
+}
+
+// trades makes an entry of payments as package pay makes them: two transfers, five records, two preconditions.
+func (f *feeder) trades(n int) []byte {
+	f.time += 4_000_000
+	b := AppendHeader(f.data[:0], Header{Kind: KindTxns, Time: f.time, Count: uint32(n)})
+	body := make([]byte, 180)
+	for i := range n {
+		var random [10]byte
+		binary.LittleEndian.PutUint64(random[2:], f.random.Uint64())
+		at := f.time + holdfast.Time(i)
+		t := holdfast.Txn{ID: holdfast.NewID(at, random)}
+		from, to := f.accounts[f.random.IntN(len(f.accounts)-1)+1], f.accounts[0]
+		for k := range 2 {
+			random[0]++
+			t.Transfers = append(t.Transfers, holdfast.Transfer{
+				ID: holdfast.NewID(at, random), Kind: holdfast.Immediate, Debit: from, Credit: to, Amount: holdfast.Amount(1 + k), Code: 1,
+			})
+		}
+		key := func(o holdfast.Owner, kind string) string {
+			return fmt.Sprintf("%s%s/%s/%x", holdfast.OwnedPrefix, o, kind, random)
+		}
+		t.Preconditions = []holdfast.Precondition{{Key: key(to.Owner, "merchant")}, {Key: key(to.Owner, "day")}}
+		t.Records = []holdfast.RecordChange{
+			{Key: key(from.Owner, "wallet"), Body: body[:40]},
+			{Key: key(from.Owner, "receipt"), Body: body[:80]},
+			{Key: key(to.Owner, "trade"), Body: body},
+			{Key: key(to.Owner, "no"), Body: body[:20]},
+			{Key: key(to.Owner, "event"), Body: body, Index: []string{fmt.Sprintf("event/%d", f.time/1e9)}},
+		}
+		b = AppendTxn(b, &t)
+	}
+	f.data = b
+	return b
+}
+
+// BenchmarkApplyTrades applies payments of people, thirty in an entry.
+func BenchmarkApplyTrades(b *testing.B) {
+	const batch = 30
+	f := newFeeder(10_000, false)
+	s := f.restore(b)
+	var out []holdfast.Outcome
+	var err error
+	var longest time.Duration
+	b.ReportAllocs()
+	b.ResetTimer()
+	for done := 0; done < b.N; done += batch {
+		b.StopTimer()
+		data := f.trades(batch)
+		b.StartTimer()
+		began := time.Now()
+		if out, err = s.Apply(s.index+1, data, noPast{}, out[:0]); err != nil || out[0].Status != holdfast.Done {
+			b.Fatal(out, err)
+		}
+		longest = max(longest, time.Since(began))
+		if s.Pending() >= benchSeal {
+			b.StopTimer()
+			s.Spare(NewSpare(s.open))
+			b.StartTimer()
+			s.Seal()
+			if len(s.sealed) > 1 {
+				s.Forget(s.sealed[0])
+			}
+		}
+	}
+	b.ReportMetric(float64(longest.Microseconds()), "us-longest")
 }
 
 func heap() uint64 {

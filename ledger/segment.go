@@ -175,10 +175,13 @@ func indexBytes(key, index string) int {
 
 // newSegment opens a segment with a little more room than the one before it needed, so that it seldom has to move while it fills.
 func newSegment(firstRow uint64, before *Segment) *Segment {
-	g := &Segment{firstRow: firstRow, byKey: map[string]uint32{}, byIndex: map[string][]uint32{}, bySlot: map[holdfast.Slot][]uint32{}}
+	g := &Segment{firstRow: firstRow, byIndex: map[string][]uint32{}, bySlot: map[holdfast.Slot][]uint32{}}
 	if before == nil {
+		g.byKey = map[string]uint32{}
 		return g
 	}
+	records := len(before.Records) + len(before.Records)/8
+	g.Records, g.byKey = make([]RecordRow, 0, records), make(map[string]uint32, records)
 	g.IDs = make([]IDRow, 0, len(before.IDs)+len(before.IDs)/8)
 	g.Rows = make([]Row, 0, len(before.Rows)+len(before.Rows)/8)
 	g.Refs = make([]RefRow, 0, len(before.Refs)+len(before.Refs)/8)

@@ -42,8 +42,7 @@ func (c *Cashier) seal(o holdfast.Owner, use, plain string) string {
 	key := hmac.New(sha256.New, c.CodeKey)
 	key.Write([]byte("holdfast nonces of sealed texts"))
 	h := hmac.New(sha256.New, key.Sum(nil))
-	texted(h, string(bound))
-	texted(h, plain)
+	h.Write(texted(texted(nil, bound), plain))
 	nonce := h.Sum(nil)[:NonceBytes]
 	return string(c.sealer.Seal(nonce[:NonceBytes:NonceBytes], nonce, []byte(plain), bound))
 }

@@ -30,6 +30,24 @@ type Books interface {
 	Submit(ctx context.Context, t *holdfast.Txn) (holdfast.Outcome, error)
 }
 
+// Glancer is what [Books] may offer besides. Where they do, the first try of a payment asks nobody for what it reads: its transaction depends on
+// the versions of all of it, so what was too old is refused by the ledger, and read again as it stands.
+type Glancer interface {
+	// Glance is Record as it was a moment ago where the caller is: without a round trip, and as old as what this place has heard last. It may have
+	// been deleted or changed since, and none that is not found need be missing.
+	Glance(ctx context.Context, key string) (r holdfast.Record, found bool, err error)
+}
+
+// glances are books that are read by a glance.
+type glances struct {
+	Books
+	glancer Glancer
+}
+
+func (g glances) Record(ctx context.Context, key string) (holdfast.Record, bool, error) {
+	return g.glancer.Glance(ctx, key)
+}
+
 // Config is what a [Cashier] needs.
 type Config struct {
 	Books Books
@@ -65,6 +83,7 @@ type Config struct {
 type Cashier struct {
 	Config
 	sealer cipher.AEAD
+	hasty  *Cashier // reads by a glance; nil: its books offer none
 }
 
 // keyBytes is the length of both keys of a [Config].
@@ -98,7 +117,12 @@ func New(cfg Config) (*Cashier, error) {
 	if err != nil {
 		return nil, fmt.Errorf("pay: %w", err)
 	}
-	return &Cashier{Config: cfg, sealer: sealer}, nil
+	c := &Cashier{Config: cfg, sealer: sealer}
+	if g, ok := cfg.Books.(Glancer); ok {
+		c.hasty = &Cashier{Config: cfg, sealer: sealer}
+		c.hasty.Books = glances{cfg.Books, g}
+	}
+	return c, nil
 }
 
 // Purposes of accounts.

@@ -106,6 +106,10 @@ func (c *Cashier) RemoveDevice(ctx context.Context, o holdfast.Owner, number uin
 type shown struct {
 	payer holdfast.Owner
 	key   string // of the record that says that it has been used
+	seen  uint64 // the version of the customer that was read
+
+	glimpsed bool   // the customer was read by a glance, in which case
+	text     string // is the code
 }
 
 // check tells whose a code is that was shown to a merchant. It costs one read. That it has not been used yet is decided by the transaction that pays.
@@ -138,7 +142,7 @@ func (c *Cashier) check(ctx context.Context, merchant holdfast.Owner, code strin
 		}
 	}()
 	var v Customer
-	if _, err := c.must(ctx, keyOf(s.payer, kindCustomer), &v, wrong); err != nil {
+	if s.seen, err = c.must(ctx, keyOf(s.payer, kindCustomer), &v, wrong); err != nil {
 		return s, err
 	}
 	step, ok := c.match(s.payer, v.Devices, uint32(n%codeModulus), uint64(now)/stepNanos)
@@ -164,10 +168,13 @@ func (c *Cashier) forgive(merchant holdfast.Owner, code string, why error, now h
 // match finds the step in which a password is that of one of the devices, the earliest if there are several: then the same digits always
 // lead to the same step, for as long as they count. The comparison does not stop at the first hit, and tells nothing by its time.
 func (c *Cashier) match(o holdfast.Owner, devices []Device, digits uint32, now uint64) (step uint64, ok bool) {
-	for s := now + stepsAround; s+stepsAround >= now; s-- {
-		for _, d := range devices {
-			secret, err := c.unseal(o, &d)
-			if err == nil && password(secret, s) == digits {
+	for i := range devices {
+		secret, err := c.unseal(o, &devices[i])
+		if err != nil {
+			continue
+		}
+		for s := now + stepsAround; s+stepsAround >= now; s-- {
+			if password(secret, s) == digits && (!ok || s < step) {
 				step, ok = s, true
 			}
 		}

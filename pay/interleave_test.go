@@ -40,6 +40,13 @@ func (b *turns) Record(ctx context.Context, key string) (holdfast.Record, bool, 
 	return b.Books.Record(ctx, key)
 }
 
+func (b *turns) Glance(ctx context.Context, key string) (holdfast.Record, bool, error) {
+	if err := b.turn(); err != nil {
+		return holdfast.Record{}, false, err
+	}
+	return b.Books.Glance(ctx, key)
+}
+
 func (b *turns) Records(ctx context.Context, prefix, after string, max int) ([]holdfast.Record, error) {
 	if err := b.turn(); err != nil {
 		return nil, err

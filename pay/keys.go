@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 	"unicode"
@@ -45,7 +46,15 @@ import (
 //	deposit/<hash>                    money that a bank has brought, and seen/<bank>-<asset> how far its deposits have been read
 //	case/<id>                         a difference between a bank's book and the ledger; book/<bank>-<asset> the last statement compared
 func keyOf(o holdfast.Owner, parts ...string) string {
-	return holdfast.OwnedKey(o, strings.Join(parts, "/"))
+	var room [96]byte
+	b := append(strconv.AppendUint(append(room[:0], holdfast.OwnedPrefix...), uint64(o), 10), '/')
+	for i, p := range parts {
+		if i > 0 {
+			b = append(b, '/')
+		}
+		b = append(b, p...)
+	}
+	return string(b)
 }
 
 // Kinds of keys.
@@ -146,11 +155,13 @@ func first(list ...error) error {
 
 // spread is 64 bits of a hash of what is asked for.
 func spread(parts ...string) uint64 {
-	h := sha256.New()
+	var room [256]byte
+	b := room[:0]
 	for _, p := range parts {
-		texted(h, p)
+		b = texted(b, p)
 	}
-	return binary.BigEndian.Uint64(h.Sum(nil))
+	sum := sha256.Sum256(b)
+	return binary.BigEndian.Uint64(sum[:])
 }
 
 // refOf is the reference by which all transfers of a trade or order are found.
@@ -161,7 +172,18 @@ func refOf(key string) holdfast.Ref {
 
 // stamped sorts by time, and tells apart what happened at one time.
 func stamped(t holdfast.Time, parts ...string) string {
-	return fmt.Sprintf("%016x-%016x", uint64(t), spread(parts...))
+	var b [16 + 1 + 16]byte
+	hex16(b[:16], uint64(t))
+	b[16] = '-'
+	hex16(b[17:], spread(parts...))
+	return string(b[:])
+}
+
+// hex16 writes sixteen hexadecimal digits.
+func hex16(b []byte, n uint64) {
+	for i := range b {
+		b[i] = "0123456789abcdef"[n>>(60-4*i)&15]
+	}
 }
 
 // minute is the key of an index that lists what is due in the minute of t.
@@ -172,7 +194,7 @@ func minute(index string, t holdfast.Time) string { return fmt.Sprintf("%s/%d", 
 const Stretch = 10 * time.Second
 
 func stretch(index string, t holdfast.Time) string {
-	return fmt.Sprintf("%s/%d", index, int64(t)/int64(Stretch))
+	return index + "/" + strconv.FormatInt(int64(t)/int64(Stretch), 10)
 }
 
 // dueIndex names what is due to be done; eventIndex all events, toldIndex the deliveries of those, and retryIndex deliveries that are due;

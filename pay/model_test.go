@@ -174,6 +174,7 @@ func newRun(t fataler, draw func(string, int) int) *run {
 		r.must(r.cashier.SetLimits(r.ctx, o, cny, pay.Limits{Payment: paymentLimit}, r.tick()))
 	}
 	r.disturb()
+	r.books.Late = func(string) bool { return r.draw("late", 4) == 0 }
 	return r
 }
 

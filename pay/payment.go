@@ -26,8 +26,9 @@ type payment struct {
 	authNo     string    // of the authorisation to pay from; "": from the wallet
 	now        holdfast.Time
 
-	tried  bool // the first try was blind, or others were faster: look at everything
-	beaten bool // a transaction was refused because others were faster
+	tried  bool  // the first try was blind, or others were faster: look at everything, as it stands
+	beaten bool  // a transaction was refused because others were faster
+	wrong  error // what was wrong with the code, when it was checked anew
 	trade  Trade
 }
 
@@ -52,12 +53,44 @@ func (c *Cashier) PayByCode(ctx context.Context, ask TradeAsk, code string, now 
 	if err := ask.check(); err != nil {
 		return Trade{}, err
 	}
-	s, err := c.check(ctx, ask.Merchant, code, now)
-	if err != nil {
-		return c.paidBefore(ctx, &ask, code, err, now)
+	p := payment{Cashier: c, merchant: ask.Merchant, outTradeNo: ask.OutTradeNo, make: &ask, code: &shown{}, now: now}
+	if c.hasty != nil {
+		p.glimpse(ctx, code)
 	}
-	p := payment{Cashier: c, merchant: ask.Merchant, outTradeNo: ask.OutTradeNo, payer: s.payer, make: &ask, code: &s, now: now}
-	return p.do(ctx)
+	if !p.code.glimpsed {
+		s, err := c.check(ctx, ask.Merchant, code, now)
+		if err != nil {
+			return c.paidBefore(ctx, &ask, code, err, now)
+		}
+		p.code, p.payer = &s, s.payer
+	}
+	v, err := p.do(ctx)
+	if p.wrong != nil {
+		return c.paidBefore(ctx, &ask, code, p.wrong, now)
+	}
+	return v, err
+}
+
+// glimpse checks a code by a glance at the customer. The first try depends on what was seen, so that a phone which was taken away since pays
+// nothing; the next one checks the code anew.
+func (p *payment) glimpse(ctx context.Context, code string) {
+	s, err := p.hasty.check(ctx, p.merchant, code, p.now)
+	if err != nil {
+		p.forgive(p.merchant, code, err, p.now) // it is looked at again, and counted then
+		return
+	}
+	s.glimpsed, s.text = true, code
+	p.code, p.payer = &s, s.payer
+}
+
+// recheck checks a code that was only glimpsed.
+func (p *payment) recheck(ctx context.Context) error {
+	s, err := p.check(ctx, p.merchant, p.code.text, p.now)
+	if err == nil {
+		p.code = &s
+	}
+	p.wrong = err
+	return err
 }
 
 // paidBefore answers for a code that is not valid any more: the trade may have been paid with it when it was.
@@ -72,7 +105,7 @@ func (c *Cashier) paidBefore(ctx context.Context, ask *TradeAsk, code string, wh
 
 func (p *payment) do(ctx context.Context) (Trade, error) {
 	err := p.again(ctx, func() error {
-		blind := p.make != nil && !p.tried
+		blind := p.blind()
 		err := explain(p.once(ctx))
 		if blind && refused(err) != "" {
 			err = errAgain // the trade may have been paid before, and that is why: look first
@@ -86,9 +119,33 @@ func (p *payment) do(ctx context.Context) (Trade, error) {
 	return p.trade, err
 }
 
+// blind reports that this try takes the trade to be new, and refuses nobody.
+func (p *payment) blind() bool { return p.make != nil && !p.tried }
+
+// reader is who reads what the next try is decided by.
+func (p *payment) reader() *Cashier {
+	if p.blind() && p.hasty != nil && p.authNo == "" {
+		return p.hasty
+	}
+	return p.Cashier
+}
+
+// glanced turns what was found wrong by a glance into errAgain: it may be right by now.
+func (p *payment) glanced(err error) error {
+	if err != nil && p.reader() != p.Cashier {
+		return errAgain
+	}
+	return err
+}
+
 // once reads, decides and submits.
 func (p *payment) once(ctx context.Context) error {
 	d := draft{at: p.now, code: movePay}
+	if p.tried && p.code != nil && p.code.glimpsed {
+		if err := p.recheck(ctx); err != nil {
+			return err
+		}
+	}
 	version, paid, err := p.find(ctx, &d)
 	if err != nil || paid {
 		return err
@@ -146,8 +203,8 @@ func (p *payment) find(ctx context.Context, d *draft) (version uint64, paid bool
 	}
 	// A trade that was made before its merchant was blocked cannot be paid afterwards either: the transaction depends on his record as it is read
 	// here, so that whoever blocks him at the same time comes before or after the payment.
-	m, err := p.seller(ctx, p.merchant)
-	if err != nil {
+	m, err := p.reader().seller(ctx, p.merchant)
+	if err = p.glanced(err); err != nil {
 		return 0, false, p.unlessSince(ctx, keyOf(p.merchant, kindTrade, p.outTradeNo), version, err)
 	}
 	d.need(keyOf(p.merchant, kindMerchant), m.version)
@@ -184,11 +241,14 @@ func (p *payment) source(ctx context.Context, d *draft) (holdfast.AccountID, err
 		return account(p.payer, Frozen, v.Asset), p.thaw(ctx, d)
 	}
 	from := account(p.payer, Wallet, v.Asset)
-	if err := p.spending(ctx, d, from, v.Amount, kindTrade+v.Merchant.String()+v.OutTradeNo); err != nil {
+	if err := p.glanced(p.reader().spending(ctx, d, from, v.Amount, kindTrade+v.Merchant.String()+v.OutTradeNo)); err != nil {
 		return from, err
 	}
 	d.receipt(p.payer, r, v.Merchant.String())
 	if p.code != nil {
+		if p.code.glimpsed {
+			d.need(keyOf(p.payer, kindCustomer), p.code.seen)
+		}
 		if p.tried {
 			if err := p.fresh(ctx, p.code); err != nil {
 				return from, err

@@ -6,7 +6,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"hash"
 
 	"holdfast"
 )
@@ -214,73 +213,61 @@ func (c *Cashier) submit(ctx context.Context, d *draft) error {
 // identify makes the ids of the transaction and its legs of the content, so that the same content has the same ids. They begin with the time,
 // which keeps the index of ids cheap.
 func (d *draft) identify() {
-	h := sha256.New()
-	d.digest(h)
-	d.ID = d.hashed(h)
+	var room [1 << 10]byte // for most payments
+	d.ID = d.hashed(d.content(room[:0]))
 	if len(d.Transfers) < 2 {
 		return
 	}
 	for i := range d.Transfers {
-		h.Reset()
-		h.Write(d.ID[:])
-		words(h, uint64(i))
-		d.Transfers[i].ID = d.hashed(h)
+		d.Transfers[i].ID = d.hashed(words(append(room[:0], d.ID[:]...), uint64(i)))
 	}
 }
 
-// hashed is an id of version 8 (RFC 9562 section 5.8): 48 bits of milliseconds, the rest a hash.
-func (d *draft) hashed(h hash.Hash) (id holdfast.ID) {
-	var sum [sha256.Size]byte
-	copy(id[:], h.Sum(sum[:0]))
+// hashed is an id of version 7 (RFC 9562 section 5.7): 48 bits of milliseconds, the rest a hash. Of an id of this version the store knows by its time
+// that it is new, and does not look at the disk for it, at each replica, for the transaction and each of its legs.
+func (d *draft) hashed(content []byte) (id holdfast.ID) {
+	sum := sha256.Sum256(content)
+	copy(id[:], sum[:])
 	ms := uint64(d.at) / 1e6
 	id[0], id[1], id[2], id[3], id[4], id[5] = byte(ms>>40), byte(ms>>32), byte(ms>>24), byte(ms>>16), byte(ms>>8), byte(ms)
-	id[6] = id[6]&0x0f | 0x80
+	id[6] = id[6]&0x0f | 0x70
 	id[8] = id[8]&0x3f | 0x80
 	return id
 }
 
-// digest hashes the content: everything but the ids.
-func (d *draft) digest(h hash.Hash) {
-	words(h, uint64(d.at), uint64(len(d.Preconditions)), uint64(len(d.Accounts)), uint64(len(d.Transfers)), uint64(len(d.Records)))
+// content appends everything but the ids.
+func (d *draft) content(b []byte) []byte {
+	b = words(b, uint64(d.at), uint64(len(d.Preconditions)), uint64(len(d.Accounts)), uint64(len(d.Transfers)), uint64(len(d.Records)))
 	for i := range d.Preconditions {
-		texted(h, d.Preconditions[i].Key)
-		words(h, d.Preconditions[i].Version)
+		b = words(texted(b, d.Preconditions[i].Key), d.Preconditions[i].Version)
 	}
-	var b [holdfast.AccountIDBytes]byte
 	for i := range d.Accounts {
 		a := &d.Accounts[i]
-		h.Write(a.ID.Append(b[:0]))
-		words(h, uint64(a.Op), uint64(a.Limit))
+		b = words(a.ID.Append(b), uint64(a.Op), uint64(a.Limit))
 	}
 	for i := range d.Transfers {
 		t := &d.Transfers[i]
-		h.Write(t.Debit.Append(b[:0]))
-		h.Write(t.Credit.Append(b[:0]))
-		h.Write(t.Ref[:])
-		words(h, uint64(t.Amount), uint64(t.Code))
+		b = t.Credit.Append(t.Debit.Append(b))
+		b = words(append(b, t.Ref[:]...), uint64(t.Amount), uint64(t.Code))
 	}
 	for i := range d.Records {
 		r := &d.Records[i]
-		texted(h, r.Key)
-		texted(h, string(r.Body))
-		words(h, r.Expect, uint64(len(r.Index)))
+		b = words(texted(texted(b, r.Key), r.Body), r.Expect, uint64(len(r.Index)))
 		for _, key := range r.Index {
-			texted(h, key)
+			b = texted(b, key)
 		}
 	}
+	return b
 }
 
-func texted(h hash.Hash, s string) {
-	words(h, uint64(len(s)))
-	h.Write([]byte(s))
-}
+// texted appends a text or bytes with their length before them: what is hashed.
+func texted[T ~string | ~[]byte](b []byte, s T) []byte { return append(words(b, uint64(len(s))), s...) }
 
-func words(h hash.Hash, list ...uint64) {
-	var b [8]byte
+func words(b []byte, list ...uint64) []byte {
 	for _, w := range list {
-		binary.BigEndian.PutUint64(b[:], w)
-		h.Write(b[:])
+		b = binary.BigEndian.AppendUint64(b, w)
 	}
+	return b
 }
 
 // explain turns a refusal of the ledger into one for whoever asked. The accounts of the leg at fault say whose it is.

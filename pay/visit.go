@@ -130,10 +130,11 @@ func (c *Cashier) point(ctx context.Context, d *draft, hidden string, merchant h
 // entrance is the hidden part of a token.
 func (c *Cashier) entrance(merchant holdfast.Owner, v *Visit) string {
 	h := hmac.New(sha256.New, c.DerivedKey("tokens of visits"))
-	words(h, uint64(merchant), uint64(v.Entry))
+	b := words(nil, uint64(merchant), uint64(v.Entry))
 	for _, s := range []string{v.OutTradeNo, v.App, v.AuthApp, v.Return, v.Quit} {
-		texted(h, s)
+		b = texted(b, s)
 	}
+	h.Write(b)
 	return hex.EncodeToString(h.Sum(nil)[:TokenBytes])
 }
 

@@ -271,6 +271,15 @@ func (c *call) Record(_ context.Context, key string) (rec holdfast.Record, found
 	return rec, found && err == nil, err
 }
 
+// Glance implements pay.Glancer: what the site's own replica has, if it has one now.
+func (c *call) Glance(_ context.Context, key string) (rec holdfast.Record, found bool, err error) {
+	r := c.p.replicas[c.places().ShardOf(holdfast.OwnerOfKey(key))-1]
+	if r.core == nil || r.out || r.machine.Doubted() {
+		return rec, false, errLate
+	}
+	return r.record(key)
+}
+
 // listed are the records of an owner whose keys begin with prefix, as a replica has them.
 func (r *replica) listed(prefix, after string, max int) (list []holdfast.Record, err error) {
 	owner, err := holdfast.OwnerOfPrefix(prefix)

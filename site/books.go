@@ -52,6 +52,11 @@ func (b Books) Record(ctx context.Context, key string) (r holdfast.Record, found
 	return b.site.Record(ctx, key, b.mode)
 }
 
+// Glance returns a record as the replicas of this site have it, without asking anybody: see pay.Glancer.
+func (b Books) Glance(ctx context.Context, key string) (r holdfast.Record, found bool, err error) {
+	return b.site.Record(ctx, key, shard.Stale)
+}
+
 // Records lists records whose keys begin with prefix, which names one owner (holdfast.OwnerOfPrefix), with a key above after, at most max,
 // in the order of keys.
 func (b Books) Records(ctx context.Context, prefix, after string, max int) (list []holdfast.Record, err error) {

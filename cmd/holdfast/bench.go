@@ -65,7 +65,7 @@ Cases: ` + caseList(),
 	flags.IntVar(&o.Shards, "shards", 0, "`N` shards of the fleets of commit, http, pay, crossing and idle; by default 1, for crossing 8, for idle 64")
 	flags.IntVar(&o.Callers, "callers", 0, "`N` callers of single payments; by default 256, over HTTP 128")
 	flags.IntVar(&o.Merchants, "merchants", 0, "`N` merchants of the bench pay; by default 100, in its cases of many and of settlement 10,000, in others fewer")
-	flags.IntVar(&o.Customers, "customers", 0, "`N` customers of the bench pay; by default 5,000, in its cases of many 100,000")
+	flags.IntVar(&o.Customers, "customers", 0, "`N` customers of the bench pay; by default 5,000, with 3-site-pay-many a million")
 	flags.IntVar(&o.Accounts, "accounts", 0, "`N` accounts of the site that restarts; by default 10 million")
 	flags.IntVar(&o.Entries, "entries", 0, "`N` log entries since the last checkpoint of the site that restarts; by default 1 million")
 	flags.StringVar(&o.Dir, "dir", "", "`DIR` for what the sites store; by default the directory of temporary files")

@@ -101,6 +101,9 @@ func observer(registry prometheus.Registerer, log *slog.Logger) func(alipay.Even
 		if e.Err != nil {
 			level = slog.LevelWarn
 		}
+		if !log.Enabled(context.Background(), level) {
+			return
+		}
 		log.Log(context.Background(), level, "gateway", "method", e.Method, "app", e.AppID, "v3", e.V3, "code", e.Code, "sub_code", e.Sub, "took", e.Took, "trace", e.Trace, "error", e.Err)
 	}
 }

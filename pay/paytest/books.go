@@ -37,6 +37,8 @@ type Books struct {
 	// Both may be set between calls only.
 	Fault     func(t *holdfast.Txn) Fault
 	Meanwhile func(t *holdfast.Txn)
+	// Late tells whether a Glance sees a record as it was before it was written last; nil: never.
+	Late func(key string) bool
 
 	mu      sync.Mutex
 	now     holdfast.Time
@@ -44,6 +46,7 @@ type Books struct {
 	keys    []string // of all records there have ever been, sorted
 	pending map[string]*holdfast.PendingChange
 	seen    map[holdfast.ID]*crossing
+	before  map[string]*holdfast.Record // what each record was before it was written last; nil: it was not there
 	reads   int
 }
 
@@ -72,7 +75,7 @@ type crossing struct {
 
 // New makes empty books of some shards; the slot of an owner says in which he is.
 func New(shards int) *Books {
-	b := &Books{pending: map[string]*holdfast.PendingChange{}, seen: map[holdfast.ID]*crossing{}}
+	b := &Books{pending: map[string]*holdfast.PendingChange{}, seen: map[holdfast.ID]*crossing{}, before: map[string]*holdfast.Record{}}
 	for range shards {
 		b.shards = append(b.shards, &shard{state: ledger.New()})
 	}
@@ -106,6 +109,20 @@ func (b *Books) Record(_ context.Context, key string) (holdfast.Record, bool, er
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.reads++
+	r, found := b.record(key)
+	return r, found, nil
+}
+
+// Glance implements pay.Glancer. It counts as no read.
+func (b *Books) Glance(_ context.Context, key string) (holdfast.Record, bool, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if old, written := b.before[key]; written && b.Late != nil && b.Late(key) {
+		if old == nil {
+			return holdfast.Record{}, false, nil
+		}
+		return *old, true, nil
+	}
 	r, found := b.record(key)
 	return r, found, nil
 }
@@ -205,11 +222,25 @@ func (b *Books) Submit(_ context.Context, t *holdfast.Txn) (holdfast.Outcome, er
 	case Gone:
 		return holdfast.Outcome{}, ErrGone
 	}
+	b.remember(t)
 	o := b.submit(t, fault)
 	if fault == AnswerLost && o.Status != holdfast.NotExecuted {
 		return unknown, nil
 	}
 	return o, nil
+}
+
+// remember keeps what the records of a transaction are before it, for glances that are late. One that writes nothing, in the end, makes glances
+// later than they could be in no other way: they see what is there.
+func (b *Books) remember(t *holdfast.Txn) {
+	for i := range t.Records {
+		key := t.Records[i].Key
+		if r, found := b.record(key); found {
+			b.before[key] = &r
+		} else {
+			b.before[key] = nil
+		}
+	}
 }
 
 func (b *Books) submit(t *holdfast.Txn, fault Fault) holdfast.Outcome {
