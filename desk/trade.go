@@ -284,7 +284,7 @@ func (d *Desk) RefundQuery(ctx context.Context, who alipay.Caller, r alipay.Refu
 		return a, refunding.tell(err)
 	}
 	v, done, found, err := d.cashier.QueryRefund(ctx, who.Merchant, n, r.RequestNo, at(who))
-	if err == nil && !found && r.RequestNo == v.OutTradeNo { // by which bills and notices name the refund of a cancel
+	if err == nil && !found && r.RequestNo == v.OutTradeNo { // by which bills and notices name the refund of a cancel or dispute
 		done, found, err = d.cashier.QueryCancel(ctx, who.Merchant, n)
 	}
 	if err != nil || !found {

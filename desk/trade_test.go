@@ -369,6 +369,16 @@ func TestTheRefundOfACancelIsFoundByTheOrderNumber(t *testing.T) {
 	w.is(w.done(method, query), "out_trade_no", "A", "out_request_no", "A", "refund_amount", "10.00", "total_amount", "10.00", "refund_status", "REFUND_SUCCESS")
 	w.is(w.done(method, map[string]any{"trade_no": no, "out_request_no": "A"}), "out_trade_no", "A", "refund_status", "REFUND_SUCCESS")
 	w.is(w.done(method, with(query, "out_request_no", "B")), "out_trade_no", "", "refund_status", "")
+
+	ask := pay.TradeAsk{Merchant: w.merchants[0], OutTradeNo: "E", TradeOffer: pay.TradeOffer{Amount: 1000, Asset: cny, Mode: pay.Protected, Subject: "茶"}}
+	_, err := w.cashier.PayNew(w.ctx, ask, w.customers[0], w.tick())
+	w.must(err)
+	escrow := pay.EscrowAsk{Merchant: w.merchants[0], OutTradeNo: "E", By: w.customers[0]}
+	_, err = w.cashier.Dispute(w.ctx, escrow, w.tick())
+	w.must(err)
+	_, err = w.cashier.Decide(w.ctx, escrow, 250, w.tick())
+	w.must(err)
+	w.is(w.done(method, map[string]any{"out_trade_no": "E", "out_request_no": "E"}), "refund_amount", "7.50", "refund_status", "REFUND_SUCCESS")
 }
 
 // TestWrongCodesOfAnAppHaveALimit: whoever guesses is stopped, with right codes as well, and nobody else is.

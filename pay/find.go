@@ -91,9 +91,14 @@ func (c *Cashier) HasSplit(ctx context.Context, merchant holdfast.Owner, request
 	return version > 0, settled(err)
 }
 
-// QueryCancel is [Cashier.QueryRefund] for the refund that a cancel made, which has no number that a merchant could send.
+// QueryCancel is [Cashier.QueryRefund] for a refund that has no number which a merchant could send: that of a cancel, or else of a decided dispute.
 func (c *Cashier) QueryCancel(ctx context.Context, merchant holdfast.Owner, outTradeNo string) (r Refund, found bool, err error) {
-	return c.refundOf(ctx, merchant, outTradeNo, cancelNumber)
+	for _, number := range []string{cancelNumber, decidedNumber} {
+		if r, found, err = c.refundOf(ctx, merchant, outTradeNo, number); err != nil || found {
+			break
+		}
+	}
+	return r, found, err
 }
 
 // EachRow is [Cashier.Rows] for whoever may have enough before the end.
