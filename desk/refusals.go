@@ -109,6 +109,7 @@ var wrong = words{wrongTrade, "", "", "", wrongFund, wrongHold}
 // vague are the sub_codes that stand for many refusals: with them pay's own words are told, after those that merchants know.
 var vague = map[string]string{
 	wrongTrade: "参数无效", wrongFund: "参数有误", wrongHold: "参数异常", failed: "支付失败", "ACQ.TRADE_SETTLE_ERROR": "分账失败",
+	"ACQ.DISCORDANT_REPEAT_REQUEST": "请求信息不一致", inconsistent: "两次请求信息不一致", "UNIQUE_VIOLATION": "违反唯一性约束",
 	"ACQ.NOW_TIME_AFTER_EXPIRE_TIME_ERROR": "订单已超时", "PERMIT_CHECK_PERM_LIMITED": "用户权限受限", "ACCESS_FORBIDDEN": "无权限使用接口", "ILLEGAL_STATUS": "状态非法", "ACQ.TRADE_STATUS_ERROR": "交易状态不合法",
 }
 

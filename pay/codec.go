@@ -116,6 +116,26 @@ func text[T ~string | ~[]byte](c *coder, p *T) {
 	}
 }
 
+// tail codes fields that a layout has got later, at its end. A body that was written before them ends where they would begin, and so does one in
+// which none of them says anything: a document has one body.
+func (c *coder) tail(says func() bool, fields func()) {
+	switch {
+	case c.reading && len(c.b) == 0:
+		c.b = nothing[:] // whatever the document held before, it says nothing now
+		fields()
+		c.b = nil
+		return
+	case !c.reading && !says():
+		return
+	}
+	if fields(); !says() {
+		c.fail("fields at the end that say nothing")
+	}
+}
+
+// nothing is what fields are read from that are not there: each is zero, and there are fewer than so many.
+var nothing [64]byte
+
 // list codes elements, at most most of them.
 func list[T any](c *coder, p *[]T, most int, one func(*T)) {
 	n := c.varint(uint64(len(*p)))
