@@ -55,6 +55,8 @@ func (c *Cashier) RunDue(ctx context.Context, d Due, now holdfast.Time) (err err
 			_, err = c.Lapse(ctx, EscrowAsk{Merchant: d.of, OutTradeNo: d.rest}, now)
 		}
 		return decided(err)
+	case kindLate:
+		return c.dueLate(ctx, d.Key, now)
 	case kindFrozen:
 		return c.tellFrozen(ctx, d.of, d.rest, now)
 	}

@@ -128,7 +128,7 @@ func newCashier(cfg *site.Config, s *site.Site, keys *paymentKeys, told func(*pa
 	}
 	return pay.New(pay.Config{
 		Books: s.Books(), AliasKey: keys.alias, CodeKey: keys.seal, Bank: platformOwner(), OwnerOf: site.OwnerOf, Day: day,
-		Zone: zones(), Wait: waitForPending, Told: told,
+		Zone: zones(), Wait: waitForPending, Told: told, Aside: aside(),
 	})
 }
 
@@ -144,6 +144,24 @@ func zones() func(name string) (*time.Location, error) {
 			known.Store(name, z)
 		}
 		return z, err
+	}
+}
+
+// asideMost is how many things are done aside at once; what would be one more is left.
+const asideMost = 256
+
+// aside does things beside the requests that they came from.
+func aside() func(func()) {
+	running := make(chan struct{}, asideMost)
+	return func(do func()) {
+		select {
+		case running <- struct{}{}:
+			go func() {
+				defer func() { <-running }()
+				do()
+			}()
+		default:
+		}
 	}
 }
 
