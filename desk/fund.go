@@ -33,7 +33,7 @@ func (d *Desk) Transfer(ctx context.Context, who alipay.Caller, r alipay.Transfe
 		Class: classOf(r.Product, r.Scene),
 	}, at(who))
 	if err != nil {
-		return a, sending.tell(fieldNamed(err, transferFields))
+		return a, sending.single(fieldNamed(err, transferFields))
 	}
 	no := pay.TransferNo(who.Merchant, r.OutBizNo, o.At)
 	return alipay.TransferAnswer{OutBizNo: r.OutBizNo, OrderID: no, FundOrderID: no, Status: "SUCCESS", At: clocked(o.Changed)}, nil

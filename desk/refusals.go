@@ -134,6 +134,15 @@ func (f family) tell(err error) error {
 	return &alipay.Refusal{SubCode: code, Text: text}
 }
 
+// single is tell for what is one transaction: if others changed the same records each time before it came, it was not executed, and that is said. Of
+// what takes several steps some may have been.
+func (f family) single(err error) error {
+	if errors.Is(err, pay.ErrBusy) {
+		return refusal("isv.app-call-limited", "应用调用次数超限 (too much at once for one account, nothing was executed: send the same request again)")
+	}
+	return f.tell(err)
+}
+
 // named is what pay says, with the field at fault before it.
 func named(r *pay.Refusal) string {
 	if r.Field == "" {

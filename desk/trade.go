@@ -45,6 +45,9 @@ func (d *Desk) Pay(ctx context.Context, who alipay.Caller, r alipay.PayRequest) 
 		v, err = d.cashier.PayByCode(ctx, ask, r.AuthCode.Reveal(), at(who))
 		d.codes.Tried(who.App.ID, err, at(who))
 	}
+	if err != nil && r.AuthNo == "" {
+		return a, trading.single(err)
+	}
 	if err != nil {
 		return a, trading.tell(err)
 	}
@@ -256,7 +259,7 @@ func (d *Desk) Refund(ctx context.Context, who alipay.Caller, r alipay.RefundReq
 		Merchant: who.Merchant, OutTradeNo: n, Number: r.RequestNo, Amount: r.Amount, Reason: r.Reason, Clerk: r.Place.Operator,
 	}, at(who))
 	if err != nil {
-		return a, refunding.tell(err)
+		return a, refunding.single(err)
 	}
 	a = alipay.RefundAnswer{
 		TradeNo: v.TradeNo, OutTradeNo: n, Buyer: d.customer(who.App.ID, v.Payer), Moved: !done.Again, Refunded: v.Refunded, SentBack: done.Amount,

@@ -404,3 +404,25 @@ func TestWrongCodesOfAnAppHaveALimit(t *testing.T) {
 	w.done("alipay.trade.pay", w.payment(0, "A", "1.00")) // a minute later
 	w.audit()
 }
+
+// TestWhatWasNotExecutedIsToldAsThat: others change the wallet each time before the payment comes. Nothing was executed, so it is not told as unknown.
+func TestWhatWasNotExecutedIsToldAsThat(t *testing.T) {
+	w := newWorld(t)
+	w.done("alipay.trade.pay", w.payment(0, "A", "10.00"))
+	inside := false
+	w.books.Meanwhile = func(*holdfast.Txn) {
+		if inside {
+			return
+		}
+		inside = true
+		w.must(w.cashier.SetLimits(w.ctx, w.customers[0], cny, pay.Limits{Payment: holdfast.Amount(w.now.UnixNano())%1e6 + 5000}, w.tick()))
+		w.must(w.cashier.SetFee(w.ctx, w.merchants[0], pay.FeePlan{BasisPoints: 60}, w.tick()))
+		inside = false
+	}
+	ask := w.payment(0, "B", "1.00")
+	a := w.refused("isv.app-call-limited", "alipay.trade.pay", ask)
+	w.is(a, "code", "40005")
+	w.books.Meanwhile = nil
+	w.is(w.done("alipay.trade.pay", ask), "receipt_amount", "1.00")
+	w.audit()
+}

@@ -37,7 +37,9 @@ func TestARequestThatComesAgainNamesItsOldEnd(t *testing.T) {
 		{"a payment by code", func(n string) error { return only(w.cashier.PayByCode(w.ctx, ask(n), code, w.tick())) }},
 		{"a payment of what is frozen", func(n string) error { return only(w.cashier.PayFrozen(w.ctx, ask(n), "H", false, w.tick())) }},
 		{"a code at a till", func(n string) error { return two(w.cashier.PrecreateUntil(w.ctx, ask(n), until, w.tick())) }},
-		{"a page", func(n string) error { return two(w.cashier.Enter(w.ctx, ask(n), pay.Visit{Entry: pay.EntryPage, App: "1"}, w.tick())) }},
+		{"a page", func(n string) error {
+			return two(w.cashier.Enter(w.ctx, ask(n), pay.Visit{Entry: pay.EntryPage, App: "1"}, w.tick()))
+		}},
 	}
 	numbers := []string{"T0", "T1", "T2", "T3", "T4", "T5"}
 	for i, c := range all {
