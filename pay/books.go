@@ -47,8 +47,8 @@ type Config struct {
 	// Wait passes a moment after try number n (from 1) at records that a payment under way has written, or that others change all the time; all
 	// of them together a second or so. nil: no time passes.
 	Wait func(ctx context.Context, n int) error
-	// Aside does something that a caller need not wait for and that takes at most two seconds, or leaves it; nil: he waits.
-	Aside func(do func())
+	// Aside does something that a caller need not wait for, with a deadline of its own, or leaves it; nil: it is done within his.
+	Aside func(do func(context.Context))
 	// Told is called with each event of a transaction that was answered done: a hint that there is something to tell, for whoever delivers. It
 	// must not block, nor change the event. An event without a hint is found by [EventIndex]. nil: nobody wants hints.
 	Told func(e *Event)

@@ -34,10 +34,8 @@ func (v *late) layout(c *coder) {
 	signed(c, &v.At)
 }
 
-const (
-	lateAfter = 30 * time.Second // when it is looked what has come of it
-	asideMost = 2 * time.Second  // for writing it down
-)
+// lateAfter is when it is looked what has come of it.
+const lateAfter = 30 * time.Second
 
 func (p *payment) late() late {
 	v := &p.trade
@@ -56,9 +54,7 @@ func (p *payment) tellBoth(ctx context.Context) {
 // watch writes down that a payment is to be looked after: with the payer, or if that cannot be with the merchant. One of their shards may be why nobody
 // knows; if neither can write, what has come of it is seen in the trade and in the wallet alone.
 func (c *Cashier) watch(ctx context.Context, a late) {
-	do := func() {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), asideMost)
-		defer cancel()
+	do := func(ctx context.Context) {
 		for _, o := range []holdfast.Owner{a.Payer, a.Merchant} {
 			d := draft{at: a.At}
 			key := keyOf(o, kindLate, stamped(a.At, a.Payer.String(), a.Merchant.String(), a.OutTradeNo))
@@ -69,7 +65,7 @@ func (c *Cashier) watch(ctx context.Context, a late) {
 		}
 	}
 	if c.Aside == nil {
-		do()
+		do(ctx)
 	} else {
 		c.Aside(do)
 	}

@@ -147,18 +147,22 @@ func zones() func(name string) (*time.Location, error) {
 	}
 }
 
-// asideMost is how many things are done aside at once; what would be one more is left.
-const asideMost = 256
+// asideMost is how many things are done aside at once; what would be one more is left. asideFor is how long each may take.
+const (
+	asideMost = 256
+	asideFor  = 2 * time.Second
+)
 
 // aside does things beside the requests that they came from.
-func aside() func(func()) {
+func aside() func(func(context.Context)) {
 	running := make(chan struct{}, asideMost)
-	return func(do func()) {
+	return func(do func(context.Context)) {
 		select {
 		case running <- struct{}{}:
 			go func() {
-				defer func() { <-running }()
-				do()
+				ctx, cancel := context.WithTimeout(context.Background(), asideFor)
+				defer func() { cancel(); <-running }()
+				do(ctx)
 			}()
 		default:
 		}
