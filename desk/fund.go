@@ -2,6 +2,7 @@ package desk
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"holdfast"
@@ -29,15 +30,34 @@ func (d *Desk) Transfer(ctx context.Context, who alipay.Caller, r alipay.Transfe
 	}
 	o, err := d.cashier.Transfer(ctx, pay.TransferAsk{
 		From: who.Merchant, Number: r.OutBizNo, To: to, Asset: cny, Amount: r.Amount, Text: text, Business: true,
+		Class: classOf(r.Product, r.Scene),
 	}, at(who))
 	if err != nil {
-		return a, sending.tell(err)
+		return a, sending.single(fieldNamed(err, transferFields))
 	}
 	no := pay.TransferNo(who.Merchant, r.OutBizNo, o.At)
 	return alipay.TransferAnswer{OutBizNo: r.OutBizNo, OrderID: no, FundOrderID: no, Status: "SUCCESS", At: clocked(o.Changed)}, nil
 }
 
-// TransferQuery implements alipay.Funds. The platform has one number for a transfer, which stands for order_id and pay_fund_order_id.
+// transferFields are the names of what a transfer is asked for at the gateway.
+var transferFields = map[string]string{"to": "payee_info", "amount": "trans_amount", "text": "order_title", "class": "product_code or biz_scene"}
+
+// classOf is how pay remembers product and scene of a transfer.
+func classOf(product, scene string) string { return product + "/" + scene }
+
+// fieldNamed gives the field of a refusal the name that it has in the request.
+func fieldNamed(err error, names map[string]string) error {
+	var r *pay.Refusal
+	if !errors.As(err, &r) || names[r.Field] == "" {
+		return err
+	}
+	named := *r
+	named.Field = names[r.Field]
+	return &named
+}
+
+// TransferQuery implements alipay.Funds. The platform has one number for a transfer, which stands for order_id and pay_fund_order_id. A number of the
+// merchant's own is one of a product and scene: with others it is unknown. One that was not asked for here has none, and is found with any.
 func (d *Desk) TransferQuery(ctx context.Context, who alipay.Caller, r alipay.TransferQueryRequest) (a alipay.TransferQueryAnswer, err error) {
 	n := r.OutBizNo
 	if no := r.OrderID + r.FundOrderID; no != "" { // one of the two is empty
@@ -51,6 +71,9 @@ func (d *Desk) TransferQuery(ctx context.Context, who alipay.Caller, r alipay.Tr
 		}
 	}
 	o, err := d.cashier.QueryTransfer(ctx, who.Merchant, n)
+	if err == nil && r.OutBizNo != "" && o.Class != "" && o.Class != classOf(r.Product, r.Scene) {
+		err = refusal("ORDER_NOT_EXIST")
+	}
 	if err != nil {
 		return a, sending.tell(err)
 	}

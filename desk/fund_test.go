@@ -48,21 +48,32 @@ func TestTransfers(t *testing.T) {
 	} {
 		w.refused(row.sub, method, row.biz)
 	}
+	for field, biz := range map[string]map[string]any{
+		"trans_amount": w.transfer("B1", "12.35"), "order_title": w.transfer("B1", "12.34", "order_title", "rent"),
+		"product_code": w.transfer("B1", "12.34", "product_code", "STD_RED_PACKET"), "payee_info": w.transfer("B1", "12.34", "payee_info", payee("ALIPAY_USER_ID", w.customers[0].String())),
+	} {
+		if a := w.refused("PAYMENT_INFO_INCONSISTENCY", method, biz); !strings.Contains(a.text("sub_msg"), field) {
+			t.Errorf("another %s is told as %q", field, a.text("sub_msg"))
+		}
+	}
 	const query = "alipay.fund.trans.common.query"
 	for _, by := range []map[string]any{
 		{"out_biz_no": "B1", "product_code": "TRANS_ACCOUNT_NO_PWD", "biz_scene": "DIRECT_TRANSFER"},
-		{"order_id": a.text("order_id")}, {"pay_fund_order_id": a.text("pay_fund_order_id")},
+		{"order_id": a.text("order_id")},
+		{"pay_fund_order_id": a.text("pay_fund_order_id")},
 	} {
 		w.is(w.done(query, by), "out_biz_no", "B1", "order_id", a.text("order_id"), "status", "SUCCESS", "trans_amount", "12.34", "pay_date", a.text("trans_date"))
 	}
 	w.refused("ORDER_NOT_EXIST", query, map[string]any{"order_id": "1"})
 	w.refused("ORDER_NOT_EXIST", query, map[string]any{"out_biz_no": "B9", "product_code": "x", "biz_scene": "x"})
+	w.refused("ORDER_NOT_EXIST", query, map[string]any{"out_biz_no": "B1", "product_code": "STD_RED_PACKET", "biz_scene": "DIRECT_TRANSFER"})
+	w.refused("ORDER_NOT_EXIST", query, map[string]any{"out_biz_no": "B1", "product_code": "TRANS_ACCOUNT_NO_PWD", "biz_scene": "PERSONAL_COLLECTION"})
 	w.refused("NO_ORDER_PERMISSION", query, map[string]any{"order_id": a.text("order_id")}, map[string]string{"app_id": w.apps[1]})
 
 	lost := w.transfer("B5", "2.00")
 	w.faulty(paytest.AnswerLost)
 	w.unknown(method, lost)
-	w.is(w.done(query, map[string]any{"out_biz_no": "B5", "product_code": "x", "biz_scene": "x"}), "status", "SUCCESS")
+	w.is(w.done(query, map[string]any{"out_biz_no": "B5", "product_code": "TRANS_ACCOUNT_NO_PWD", "biz_scene": "DIRECT_TRANSFER"}), "status", "SUCCESS")
 	w.done(method, lost)
 	if got := w.balance(w.customers[1]).Available; got != startMoney+1634 {
 		t.Errorf("the payee has %d", got)
@@ -79,7 +90,8 @@ func TestBalance(t *testing.T) {
 	}, w.customers[0], w.tick())
 	w.must(err)
 	for _, biz := range []map[string]any{
-		{}, {"alipay_user_id": w.merchants[0].String(), "account_type": "ACCTRANS_ACCOUNT"},
+		{},
+		{"alipay_user_id": w.merchants[0].String(), "account_type": "ACCTRANS_ACCOUNT"},
 		{"alipay_open_id": w.desk.names.of(w.apps[0], w.merchants[0])},
 	} {
 		w.is(w.done(method, biz), "available_amount", "99.40", "freeze_amount", "5.00")

@@ -87,7 +87,7 @@ func (d *Desk) tradeNotice(ctx context.Context, e *pay.Event, a *alipay.App, hea
 	return n.Form(a.Platform, alipay.RSA2)
 }
 
-// requestNo is the number of a refund as merchants know it: that of a cancel is the order's.
+// requestNo is the number of a refund as merchants know it: that of a cancel, or of a decided dispute, is the order's.
 func requestNo(e *pay.Event) string {
 	if strings.HasPrefix(e.Number, "~") {
 		return e.OutTradeNo

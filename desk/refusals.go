@@ -112,6 +112,7 @@ var wrong = words{wrongTrade, "", "", "", wrongFund, wrongHold}
 // vague are the sub_codes that stand for many refusals: with them pay's own words are told, after those that merchants know.
 var vague = map[string]string{
 	wrongTrade: "参数无效", limited: "应用调用次数超限", wrongFund: "参数有误", wrongHold: "参数异常", failed: "支付失败", "ACQ.TRADE_SETTLE_ERROR": "分账失败",
+	"ACQ.DISCORDANT_REPEAT_REQUEST": "请求信息不一致", inconsistent: "两次请求信息不一致", "UNIQUE_VIOLATION": "违反唯一性约束",
 	"ACQ.NOW_TIME_AFTER_EXPIRE_TIME_ERROR": "订单已超时", "PERMIT_CHECK_PERM_LIMITED": "用户权限受限", "ACCESS_FORBIDDEN": "无权限使用接口", "ILLEGAL_STATUS": "状态非法", "ACQ.TRADE_STATUS_ERROR": "交易状态不合法",
 }
 
@@ -134,6 +135,15 @@ func (f family) tell(err error) error {
 		text = chinese + " (" + named(r) + ")"
 	}
 	return &alipay.Refusal{SubCode: code, Text: text}
+}
+
+// single is tell for what is one transaction: if others changed the same records each time before it came, it was not executed, and that is said. Of
+// what takes several steps some may have been.
+func (f family) single(err error) error {
+	if errors.Is(err, pay.ErrBusy) {
+		return refusal("isv.app-call-limited", "应用调用次数超限 (too much at once for one account, nothing was executed: send the same request again)")
+	}
+	return f.tell(err)
 }
 
 // named is what pay says, with the field at fault before it.

@@ -10,15 +10,11 @@ import (
 
 // OAuthToken implements alipay.Customers.
 func (d *Desk) OAuthToken(ctx context.Context, who alipay.Caller, r alipay.OAuthTokenRequest) (a alipay.OAuthTokenAnswer, err error) {
-	var random [2][pay.GrantBytes]byte
-	if err := d.draw(random[0][:], random[1][:]); err != nil {
-		return a, err
-	}
 	words, ask, text := codeWords, d.cashier.Exchange, r.Code
 	if r.Code.IsZero() {
 		words, ask, text = refreshWords, d.cashier.Renew, r.Refresh
 	}
-	t, err := ask(ctx, who.App.ID, text.Reveal(), random, at(who))
+	t, err := ask(ctx, who.App.ID, text.Reveal(), at(who))
 	if err != nil {
 		return a, words.tell(err)
 	}

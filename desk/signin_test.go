@@ -36,6 +36,8 @@ func TestSignIn(t *testing.T) {
 	w.refused("isv.unmatched-app-id", token, nil, map[string]string{"grant_type": "authorization_code", "code": code, "app_id": w.apps[1]})
 	a := w.ask(token, nil, by(code))
 	w.is(a, "user_id", me, "expires_in", "1.296e+06", "re_expires_in", "2.592e+06", "code", "")
+	w.is(w.ask(token, nil, by(code)), "access_token", a.text("access_token"), "refresh_token", a.text("refresh_token")) // its answer may be lost
+	w.now = w.now.Add(pay.LostLife)
 	w.refused("isv.code-invalid", token, nil, by(code)) // once
 	w.refused("isv.code-invalid", token, nil, by("nonsense"))
 	late := w.agree(0, pay.ScopeBase)
@@ -55,6 +57,8 @@ func TestSignIn(t *testing.T) {
 
 	b := w.ask(token, nil, renew(a.text("refresh_token")))
 	w.is(b, "user_id", me, "open_id", a.text("open_id"))
+	w.is(w.ask(token, nil, renew(a.text("refresh_token"))), "access_token", b.text("access_token"))
+	w.now = w.now.Add(pay.LostLife)
 	w.refused("isv.refreshed-token-invalid", token, nil, renew(a.text("refresh_token")))
 	w.refused("isv.refresh-token-invalid", token, nil, renew("nonsense"))
 	w.refused("aop.invalid-auth-token", user, nil, with(access))

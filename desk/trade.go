@@ -44,6 +44,9 @@ func (d *Desk) Pay(ctx context.Context, who alipay.Caller, r alipay.PayRequest) 
 	} else {
 		v, err = d.cashier.PayByCode(ctx, ask, r.AuthCode.Reveal(), at(who))
 	}
+	if err != nil && r.AuthNo == "" {
+		return a, trading.single(err)
+	}
 	if err != nil {
 		return a, trading.tell(err)
 	}
@@ -280,7 +283,7 @@ func (d *Desk) Refund(ctx context.Context, who alipay.Caller, r alipay.RefundReq
 		Merchant: who.Merchant, OutTradeNo: n, Number: r.RequestNo, Amount: r.Amount, Reason: r.Reason, Clerk: r.Place.Operator,
 	}, at(who))
 	if err != nil {
-		return a, refunding.tell(err)
+		return a, refunding.single(err)
 	}
 	a = alipay.RefundAnswer{
 		TradeNo: v.TradeNo, OutTradeNo: n, Buyer: d.customer(who.App.ID, v.Payer), Moved: !done.Again, Refunded: v.Refunded, SentBack: done.Amount,
@@ -311,7 +314,7 @@ func (d *Desk) RefundQuery(ctx context.Context, who alipay.Caller, r alipay.Refu
 	if err == nil && other(v.Asset) {
 		return a, foreign
 	}
-	if err == nil && !found && r.RequestNo == v.OutTradeNo { // by which bills and notices name the refund of a cancel
+	if err == nil && !found && r.RequestNo == v.OutTradeNo { // by which bills and notices name the refund of a cancel or dispute
 		done, found, err = d.cashier.QueryCancel(ctx, who.Merchant, n)
 	}
 	if err != nil || !found {

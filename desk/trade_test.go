@@ -377,6 +377,16 @@ func TestTheRefundOfACancelIsFoundByTheOrderNumber(t *testing.T) {
 	w.is(w.done(method, query), "out_trade_no", "A", "out_request_no", "A", "refund_amount", "10.00", "total_amount", "10.00", "refund_status", "REFUND_SUCCESS")
 	w.is(w.done(method, map[string]any{"trade_no": no, "out_request_no": "A"}), "out_trade_no", "A", "refund_status", "REFUND_SUCCESS")
 	w.is(w.done(method, with(query, "out_request_no", "B")), "out_trade_no", "", "refund_status", "")
+
+	ask := pay.TradeAsk{Merchant: w.merchants[0], OutTradeNo: "E", TradeOffer: pay.TradeOffer{Amount: 1000, Asset: cny, Mode: pay.Protected, Subject: "茶"}}
+	_, err := w.cashier.PayNew(w.ctx, ask, w.customers[0], w.tick())
+	w.must(err)
+	escrow := pay.EscrowAsk{Merchant: w.merchants[0], OutTradeNo: "E", By: w.customers[0]}
+	_, err = w.cashier.Dispute(w.ctx, escrow, w.tick())
+	w.must(err)
+	_, err = w.cashier.Decide(w.ctx, escrow, 250, w.tick())
+	w.must(err)
+	w.is(w.done(method, map[string]any{"out_trade_no": "E", "out_request_no": "E"}), "refund_amount", "7.50", "refund_status", "REFUND_SUCCESS")
 }
 
 // TestWrongCodesHaveALimit: whoever guesses the code of a customer is stopped, with right ones of this customer as well, and nobody else is.
@@ -400,5 +410,27 @@ func TestWrongCodesHaveALimit(t *testing.T) {
 	w.refused("ACQ.TRADE_NOT_EXIST", "alipay.trade.query", map[string]any{"out_trade_no": "A"}) // nothing was executed
 	w.done("alipay.trade.pay", other)
 	w.done("alipay.trade.pay", w.payment(0, "A", "1.00")) // a minute later
+	w.audit()
+}
+
+// TestWhatWasNotExecutedIsToldAsThat: others change the wallet each time before the payment comes. Nothing was executed, so it is not told as unknown.
+func TestWhatWasNotExecutedIsToldAsThat(t *testing.T) {
+	w := newWorld(t)
+	w.done("alipay.trade.pay", w.payment(0, "A", "10.00"))
+	inside := false
+	w.books.Meanwhile = func(*holdfast.Txn) {
+		if inside {
+			return
+		}
+		inside = true
+		w.must(w.cashier.SetLimits(w.ctx, w.customers[0], cny, pay.Limits{Payment: holdfast.Amount(w.now.UnixNano())%1e6 + 5000}, w.tick()))
+		w.must(w.cashier.SetFee(w.ctx, w.merchants[0], pay.FeePlan{BasisPoints: 60}, w.tick()))
+		inside = false
+	}
+	ask := w.payment(0, "B", "1.00")
+	a := w.refused("isv.app-call-limited", "alipay.trade.pay", ask)
+	w.is(a, "code", "40005")
+	w.books.Meanwhile = nil
+	w.is(w.done("alipay.trade.pay", ask), "receipt_amount", "1.00")
 	w.audit()
 }

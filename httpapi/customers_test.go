@@ -240,7 +240,7 @@ func TestCustomersFromClientToBooks(t *testing.T) {
 		if need(err); len(agreed.Scopes) != 2 || agreed.Since.IsZero() {
 			t.Errorf("agreed: %+v", agreed)
 		}
-		tokens, err := m.commerce.Cashier.Exchange(ctx, apps[n], code, [2][pay.GrantBytes]byte{{1}, {2}}, m.commerce.now())
+		tokens, err := m.commerce.Cashier.Exchange(ctx, apps[n], code, m.commerce.now())
 		if need(err); tokens.Customer != carol {
 			t.Errorf("the code is of %v", tokens.Customer)
 		}

@@ -68,7 +68,7 @@ type RefundBody struct {
 }
 
 type refundsBody struct {
-	Refunds []RefundBody `json:"refunds" doc:"In the order of their numbers. One that cancelled the trade has a number that begins with ~"`
+	Refunds []RefundBody `json:"refunds" doc:"In the order of their numbers. That of a cancelled trade has the number ~cancel, and what a decided dispute gave back ~decided"`
 	Next    string       `json:"next,omitempty" doc:"Cursor of the next page; left out on the last one"`
 }
 

@@ -2,9 +2,11 @@ package pay
 
 import (
 	"context"
+	"crypto/hmac"
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -67,6 +69,9 @@ const (
 	AccessLife  = 15 * 24 * time.Hour
 	RefreshLife = 30 * 24 * time.Hour
 	MandateLife = 365 * 24 * time.Hour
+
+	// LostLife is how long a code or refresh token that has been used is answered with the same tokens again, for an app whose answer got lost.
+	LostLife = time.Minute
 )
 
 const (
@@ -170,7 +175,10 @@ func (c *Cashier) changeAgreement(ctx context.Context, customer holdfast.Owner, 
 		if err != nil {
 			return err
 		}
-		if err := how(version); err != nil {
+		switch err := how(version); {
+		case err == errAsIs:
+			return nil
+		case err != nil:
 			return err
 		}
 		d := draft{at: now}
@@ -187,9 +195,9 @@ type Tokens struct {
 	Since                     holdfast.Time
 }
 
-// Exchange gives the tokens for a code. A code is good for ten minutes, for its app, and once.
-func (c *Cashier) Exchange(ctx context.Context, app, code string, random [2][GrantBytes]byte, now holdfast.Time) (Tokens, error) {
-	return c.issue(ctx, letterCode, app, code, random, now, func(g *Grant) error {
+// Exchange gives the tokens for a code. A code is good for ten minutes, for its app, and once; within [LostLife] it is answered as the first time.
+func (c *Cashier) Exchange(ctx context.Context, app, code string, now holdfast.Time) (Tokens, error) {
+	return c.issue(ctx, letterCode, app, code, now, func(g *Grant) error {
 		switch {
 		case !isHash(code, g.Code):
 			return errNotThis
@@ -202,9 +210,9 @@ func (c *Cashier) Exchange(ctx context.Context, app, code string, random [2][Gra
 	})
 }
 
-// Renew gives new tokens for a refresh token; the ones before are no longer good.
-func (c *Cashier) Renew(ctx context.Context, app, refresh string, random [2][GrantBytes]byte, now holdfast.Time) (Tokens, error) {
-	return c.issue(ctx, letterRefresh, app, refresh, random, now, func(g *Grant) error {
+// Renew gives new tokens for a refresh token; the ones before are no longer good. Within [LostLife] it is answered as the first time.
+func (c *Cashier) Renew(ctx context.Context, app, refresh string, now holdfast.Time) (Tokens, error) {
+	return c.issue(ctx, letterRefresh, app, refresh, now, func(g *Grant) error {
 		switch {
 		case isHash(refresh, g.Replaced):
 			return refuse(GrantReplaced, "refresh_token")
@@ -220,17 +228,34 @@ func (c *Cashier) Renew(ctx context.Context, app, refresh string, random [2][Gra
 // errNotThis: the grant is another one.
 var errNotThis = refuse(GrantUnknown, "")
 
-func (c *Cashier) issue(ctx context.Context, letter byte, app, token string, random [2][GrantBytes]byte, now holdfast.Time, check func(*Grant) error) (t Tokens, err error) {
+// errAsIs: the agreement stays as it is.
+var errAsIs = errors.New("nothing to write")
+
+// following is the token that is given for a code or refresh token. It is as good as random to whoever has not the key, and the same each time.
+func (c *Cashier) following(letter byte, o holdfast.Owner, app, from string) string {
+	h := hmac.New(sha256.New, c.DerivedKey("tokens of agreements"))
+	h.Write([]byte{letter})
+	h.Write(texted(nil, from))
+	return tokenText(letter, o, app, h.Sum(nil)[:GrantBytes])
+}
+
+func (c *Cashier) issue(ctx context.Context, letter byte, app, token string, now holdfast.Time, check func(*Grant) error) (t Tokens, err error) {
 	customer, of, ok := tokenHome(letter, token)
 	if !ok {
 		return t, refuse(GrantUnknown, "")
 	}
 	t = Tokens{
-		Customer: customer, Access: tokenText(letterAccess, customer, of, random[0][:]), Refresh: tokenText(letterRefresh, customer, of, random[1][:]),
+		Customer: customer, Access: c.following(letterAccess, customer, of, token), Refresh: c.following(letterRefresh, customer, of, token),
 		AccessUntil: now + holdfast.Time(AccessLife), RefreshUntil: now + holdfast.Time(RefreshLife),
 	}
 	var v Agreement
 	err = c.changeAgreement(ctx, customer, of, now, &v, func(uint64) error {
+		for _, g := range v.Grants {
+			if isHash(t.Access, g.Access) && of == app && now < g.AccessUntil-holdfast.Time(AccessLife-LostLife) {
+				t.AccessUntil, t.RefreshUntil, t.Since = g.AccessUntil, g.RefreshUntil, g.Since
+				return errAsIs
+			}
+		}
 		g, err := v.find(check)
 		if err != nil {
 			return err

@@ -73,6 +73,21 @@ func (v *Auth) layout(c *coder) {
 	c.tail(func() bool { return v.Named != 0 }, func() { number(c, &v.Named) })
 }
 
+// differs names the first thing in which a request for an authorisation that exists is another one; "": they are the same.
+func (v *Auth) differs(ask *AuthAsk) string {
+	switch {
+	case v.Request != ask.Request:
+		return "out_request_no"
+	case v.Amount != ask.Amount:
+		return "amount"
+	case v.Asset != ask.Asset:
+		return "asset"
+	case v.Title != ask.Title:
+		return "order_title"
+	}
+	return ""
+}
+
 // freeze is the customer's record of an authorisation. With no Amount nothing was frozen, and it says that nothing will be by the first Void namings:
 // another customer may have taken the place.
 type freeze struct {
@@ -186,8 +201,8 @@ func (c *Cashier) OpenAuth(ctx context.Context, ask AuthAsk, now holdfast.Time) 
 		switch {
 		case err != nil:
 			return err
-		case had > 0 && (v.Request != ask.Request || v.Amount != ask.Amount || v.Asset != ask.Asset || v.Title != ask.Title):
-			return refuse(RequestDiffers, "")
+		case had > 0 && v.differs(&ask) != "":
+			return refuse(RequestDiffers, v.differs(&ask))
 		case had > 0:
 			return nil
 		}
@@ -479,8 +494,10 @@ func (c *Cashier) thawed(ctx context.Context, v *Auth, request string, amount ho
 	switch {
 	case err != nil:
 		return false, err
-	case had > 0 && (!all && op.Amount != amount || !op.Unfreeze):
-		return false, refuse(RequestDiffers, "")
+	case had > 0 && !op.Unfreeze:
+		return false, refuse(RequestDiffers, "out_request_no")
+	case had > 0 && !all && op.Amount != amount:
+		return false, refuse(RequestDiffers, "amount")
 	case had > 0 || amount == 0:
 		v.of(&f)
 		return had > 0, nil

@@ -101,8 +101,13 @@ func (c *Cashier) TopUp(ctx context.Context, ask TopUpAsk, now holdfast.Time) (o
 }
 
 func (o *Order) same(ask *TopUpAsk, to string) error {
-	if o.Asset != ask.Asset || o.Amount != ask.Amount || ask.Account != nil && o.To != to {
-		return refuse(RequestDiffers, "")
+	switch {
+	case o.Amount != ask.Amount:
+		return refuse(RequestDiffers, "amount")
+	case o.Asset != ask.Asset:
+		return refuse(RequestDiffers, "asset")
+	case ask.Account != nil && o.To != to:
+		return refuse(RequestDiffers, "account")
 	}
 	return nil
 }

@@ -74,6 +74,8 @@ type Config struct {
 	Wait func(ctx context.Context, n int) error
 	// Codes bounds how many wrong payment codes are looked at; nil: all are.
 	Codes *CodeTries
+	// Aside does something that a caller need not wait for, with a deadline of its own, or leaves it; nil: it is done within his.
+	Aside func(do func(context.Context))
 	// Told is called with each event of a transaction that was answered done: a hint that there is something to tell, for whoever delivers. It
 	// must not block, nor change the event. An event without a hint is found by [EventIndex]. nil: nobody wants hints.
 	Told func(e *Event)

@@ -51,6 +51,8 @@ func (c *Cashier) RunDue(ctx context.Context, d Due, now holdfast.Time) (err err
 			return c.putOff(ctx, d.Key, &v, v.due, err, now)
 		}
 		return err
+	case kindLate:
+		return c.dueLate(ctx, d.Key, now)
 	case kindFrozen:
 		return c.tellFrozen(ctx, d.of, d.rest, now)
 	case kindFreeze:

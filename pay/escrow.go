@@ -171,9 +171,19 @@ func (c *Cashier) Decide(ctx context.Context, ask EscrowAsk, toMerchant holdfast
 			Kind: ReceiptRefunded, Asset: v.Asset, Amount: back, Other: v.Merchant, Number: v.OutTradeNo, Text: v.Subject,
 		}, v.Merchant.String(), "decided")
 		e.Status, e.Refunded = v.Status, v.Refunded
-		return e, nil
+		d.put(keyOf(v.Merchant, kindRefund, v.OutTradeNo, decidedNumber), 0, &Refund{Amount: back, At: d.at, Reason: decidedReason})
+		refunded := v.event(EventRefunded, back)
+		refunded.Number = decidedNumber
+		return e, c.tell(d, v.Merchant, v.Zone, refunded)
 	})
 }
+
+// decidedNumber is the request number of what a decided dispute gives back: a dispute of a trade is decided once. Merchants cannot use it, because of
+// its first character.
+const (
+	decidedNumber = "~decided"
+	decidedReason = "the dispute was decided"
+)
 
 // Release gives the merchant a part of what is held, before the buyer has confirmed the rest. total is what is to have been released all in all,
 // so that asking again is harmless.

@@ -103,15 +103,15 @@ func (c *Cashier) QuerySplit(ctx context.Context, merchant holdfast.Owner, reque
 	return ask, true, nil
 }
 
-// QueryCancel is [Cashier.QueryRefund] for the refund that the platform made because of a cancel, or because the trade was not shipped in time: it has no
-// number that a merchant could send.
+// QueryCancel is [Cashier.QueryRefund] for a refund that has no number which a merchant could send: that of a cancel, of a trade that was not shipped in
+// time, or of a decided dispute.
 func (c *Cashier) QueryCancel(ctx context.Context, merchant holdfast.Owner, outTradeNo string) (r Refund, found bool, err error) {
-	for _, n := range []string{cancelNumber, unshippedNumber} {
+	for _, n := range []string{cancelNumber, unshippedNumber, decidedNumber} {
 		if r, found, err = c.refundOf(ctx, merchant, outTradeNo, n); err != nil || found {
-			return r, found, err
+			break
 		}
 	}
-	return r, false, nil
+	return r, found, err
 }
 
 // EachRow is [Cashier.Rows] for whoever may have enough before the end.

@@ -38,6 +38,7 @@ import (
 //	mark/<name>                       of the platform: how far work in the background has come
 //	day/<day>                         a day that has been closed, settled/<day>/<asset> what was paid out, carry/<asset> what was left over
 //	nextday/settle                    of a merchant: the day that is settled next
+//	late/<time>-<hash>                a payment of which nobody knows yet whether it came too late; of a customer, or of the merchant
 //	account/<name>                    an account at a bank that money is paid out to, sealed
 //	topref/<digits>                   which top-up a reference in a deposit means
 //

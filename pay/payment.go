@@ -113,8 +113,12 @@ func (p *payment) do(ctx context.Context) (Trade, error) {
 		p.tried = p.tried || errors.Is(err, errAgain) || errors.Is(err, errOwn) // it may be the payer's record alone that is not settled
 		return err
 	})
-	if why := refused(err); p.beaten && (why == TradePaid || why == TradeClosed || why == TradeExpired) {
+	var pending *Pending
+	switch why := refused(err); {
+	case p.beaten && (why == TradePaid || why == TradeClosed || why == TradeExpired):
 		p.tellBoth(ctx)
+	case errors.As(err, &pending) && !pending.ID.IsZero(): // of this very call: it may yet come too late
+		p.watch(ctx, p.late())
 	}
 	return p.trade, err
 }
@@ -280,23 +284,6 @@ func (v *Trade) take(d *draft, from holdfast.AccountID) Event {
 	e := v.event(EventPaid, v.Amount)
 	e.Fee, e.Effect = fee, effect
 	return e
-}
-
-// tellBoth tells buyer and merchant of a payment that came too late or twice: by the rules of the ledger the money that it held is back where
-// it was. Nothing depends on this being written, and what it says is true without it.
-func (p *payment) tellBoth(ctx context.Context) {
-	v := p.trade
-	d := draft{at: p.now}
-	e := v.event(EventNotPaid, v.Amount)
-	e.Other = p.payer
-	if p.tell(&d, v.Merchant, v.Zone, e) == nil {
-		_ = p.submit(ctx, &d)
-	}
-	d = draft{at: p.now}
-	d.receipt(p.payer, Receipt{
-		Kind: ReceiptNotPaid, Asset: v.Asset, Amount: v.Amount, Other: v.Merchant, Number: v.OutTradeNo, Text: v.Subject,
-	}, v.Merchant.String(), "not paid")
-	_ = p.submit(ctx, &d)
 }
 
 // Close ends a trade that has not been paid.

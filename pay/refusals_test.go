@@ -198,18 +198,18 @@ var refusals = map[pay.Code]func(w *world) error{
 	pay.GrantExpired: func(w *world) error {
 		_, code, err := w.cashier.Agree(w.ctx, w.customers[0], w.app(1), []string{pay.ScopeBase}, [pay.GrantBytes]byte{1}, w.tick())
 		w.must(err)
-		return only(w.cashier.Exchange(w.ctx, w.app(1), code, twice(2), w.now+holdfast.Time(pay.CodeLife)))
+		return only(w.cashier.Exchange(w.ctx, w.app(1), code, w.now+holdfast.Time(pay.CodeLife)))
 	},
 	pay.GrantReplaced: func(w *world) error {
 		_, code, err := w.cashier.Agree(w.ctx, w.customers[0], w.app(1), []string{pay.ScopeBase}, [pay.GrantBytes]byte{1}, w.tick())
 		w.must(err)
-		w.must(only(w.cashier.Exchange(w.ctx, w.app(1), code, twice(2), w.now)))
-		return only(w.cashier.Exchange(w.ctx, w.app(1), code, twice(3), w.now))
+		w.must(only(w.cashier.Exchange(w.ctx, w.app(1), code, w.now)))
+		return only(w.cashier.Exchange(w.ctx, w.app(1), code, w.now+holdfast.Time(pay.LostLife)))
 	},
 	pay.GrantOfOther: func(w *world) error {
 		_, code, err := w.cashier.Agree(w.ctx, w.customers[0], w.app(1), []string{pay.ScopeBase}, [pay.GrantBytes]byte{1}, w.tick())
 		w.must(err)
-		return only(w.cashier.Exchange(w.ctx, w.app(2), code, twice(2), w.now))
+		return only(w.cashier.Exchange(w.ctx, w.app(2), code, w.now))
 	},
 	pay.KeyRevoked: func(w *world) error {
 		issue := func() (pay.MerchantKey, error) {

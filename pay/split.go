@@ -211,8 +211,8 @@ func (c *Cashier) setAside(ctx context.Context, ask *SplitAsk, total holdfast.Am
 		return v, done, err
 	}
 	if had > 0 {
-		if !done.same(ask) {
-			return v, done, refuse(RequestDiffers, "")
+		if field := done.differs(ask); field != "" {
+			return v, done, refuse(RequestDiffers, field)
 		}
 		return v, done, nil
 	}
@@ -240,9 +240,17 @@ func (c *Cashier) setAside(ctx context.Context, ask *SplitAsk, total holdfast.Am
 	return v, *ask, c.submit(ctx, &d)
 }
 
-func (a *SplitAsk) same(b *SplitAsk) bool {
-	return a.OutTradeNo == b.OutTradeNo && a.Finish == b.Finish &&
-		slices.EqualFunc(a.Shares, b.Shares, func(x, y Share) bool { return x.To == y.To && x.Amount == y.Amount })
+// differs names the first thing in which two requests with one number are not the same; "": they are.
+func (a *SplitAsk) differs(b *SplitAsk) string {
+	switch {
+	case a.OutTradeNo != b.OutTradeNo:
+		return "out_trade_no"
+	case a.Finish != b.Finish:
+		return "finish"
+	case !slices.EqualFunc(a.Shares, b.Shares, func(x, y Share) bool { return x.To == y.To && x.Amount == y.Amount && x.Text == y.Text }):
+		return "royalty_parameters"
+	}
+	return ""
 }
 
 // receivers finds the account of each receiver.

@@ -16,6 +16,8 @@ type TransferAsk struct {
 	Text   string // at most 1,024 bytes
 	// Business: the payer is a merchant, who pays from his settlement account and has no limits; the payee gets it into his wallet either way.
 	Business bool
+	// Class is under which name of a product and scene it is known where it was asked for; a query may name it. At most 64 bytes.
+	Class string
 }
 
 // Order is a transfer, top-up, withdrawal or payout.
@@ -38,6 +40,8 @@ type Order struct {
 	Accepted bool   // the bank has said that it has it
 	Doubtful bool   // the bank has contradicted itself about it
 	Last     uint64 // a hash of the last [BankChange]
+
+	Class string // of a transfer: see [TransferAsk]
 }
 
 // OrderStatus is how far an order has come. The numbers are in records: append, never renumber.
@@ -81,11 +85,29 @@ func (v *Order) layout(c *coder) {
 	flag(c, &v.Accepted)
 	flag(c, &v.Doubtful)
 	number(c, &v.Last)
+	c.tail(func() bool { return v.Class != "" }, func() { text(c, &v.Class) })
+}
+
+// differs names the first thing in which a transfer that is asked for is another one than this; "": they are the same.
+func (v *Order) differs(ask *TransferAsk) string {
+	switch {
+	case v.Other != ask.To:
+		return "to"
+	case v.Amount != ask.Amount:
+		return "amount"
+	case v.Asset != ask.Asset:
+		return "asset"
+	case v.Text != ask.Text:
+		return "text"
+	case v.Class != ask.Class:
+		return "class"
+	}
+	return ""
 }
 
 // Transfer sends money from one wallet to another. The same number is answered as the first time.
 func (c *Cashier) Transfer(ctx context.Context, ask TransferAsk, now holdfast.Time) (o Order, err error) {
-	if err := first(validNumber(ask.Number, "number"), validAmount(ask.Amount, "amount"), validText(ask.Text, "text", 1024)); err != nil {
+	if err := first(validNumber(ask.Number, "number"), validAmount(ask.Amount, "amount"), validText(ask.Text, "text", 1024), validText(ask.Class, "class", 64)); err != nil {
 		return o, err
 	}
 	if ask.From == ask.To {
@@ -99,13 +121,14 @@ func (c *Cashier) Transfer(ctx context.Context, ask TransferAsk, now holdfast.Ti
 		switch {
 		case err != nil:
 			return err
-		case had > 0 && (o.Other != ask.To || o.Amount != ask.Amount || o.Asset != ask.Asset):
-			return refuse(RequestDiffers, "")
+		case had > 0 && o.differs(&ask) != "":
+			return refuse(RequestDiffers, o.differs(&ask))
 		case had > 0:
 			return nil
 		}
 		o = Order{
 			Number: ask.Number, Status: OrderDone, Asset: ask.Asset, Amount: ask.Amount, Other: ask.To, Text: ask.Text, At: now, Changed: now,
+			Class: ask.Class,
 		}
 		return c.transfer(ctx, &ask, &o, key, now)
 	})

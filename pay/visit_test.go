@@ -23,11 +23,6 @@ func (w *world) app(n uint8) string {
 	return a.ID
 }
 
-func twice(n byte) (r [2][pay.GrantBytes]byte) {
-	r[0][0], r[1][0] = n, n
-	return r
-}
-
 func TestAVisitHasOneTokenForEver(t *testing.T) {
 	w := newWorld(t)
 	ask := w.offer(0, "V", 1000, pay.Plain)
@@ -116,7 +111,7 @@ func TestAgreements(t *testing.T) {
 		w.must(err)
 		return code
 	}
-	tokens, err := w.cashier.Exchange(w.ctx, app, agree(1, pay.ScopeUser, pay.ScopeBase), twice(1), w.tick())
+	tokens, err := w.cashier.Exchange(w.ctx, app, agree(1, pay.ScopeUser, pay.ScopeBase), w.tick())
 	w.must(err)
 	if tokens.Customer != me || len(tokens.Access) > 64 || len(tokens.Refresh) > 64 {
 		t.Errorf("%+v", tokens)
@@ -133,13 +128,18 @@ func TestAgreements(t *testing.T) {
 	_, err = w.cashier.CheckAccess(w.ctx, w.app(2), tokens.Access, w.now)
 	w.refused(pay.GrantOfOther, err)
 
-	renewed, err := w.cashier.Renew(w.ctx, app, tokens.Refresh, twice(2), w.tick())
+	renewed, err := w.cashier.Renew(w.ctx, app, tokens.Refresh, w.tick())
 	w.must(err)
-	_, err = w.cashier.Renew(w.ctx, app, tokens.Refresh, twice(3), w.tick())
+	again, err := w.cashier.Renew(w.ctx, app, tokens.Refresh, w.tick())
+	if w.must(err); again != renewed {
+		t.Errorf("renewed again: %+v instead of %+v", again, renewed)
+	}
+	w.now += holdfast.Time(pay.LostLife)
+	_, err = w.cashier.Renew(w.ctx, app, tokens.Refresh, w.tick())
 	w.refused(pay.GrantReplaced, err)
 	_, err = w.cashier.CheckAccess(w.ctx, app, tokens.Access, w.now)
 	w.refused(pay.GrantUnknown, err)
-	_, err = w.cashier.Renew(w.ctx, app, renewed.Refresh, twice(3), w.now+holdfast.Time(pay.RefreshLife))
+	_, err = w.cashier.Renew(w.ctx, app, renewed.Refresh, w.now+holdfast.Time(pay.RefreshLife))
 	w.refused(pay.GrantExpired, err)
 
 	for n := range byte(8) { // the first one falls out
@@ -154,7 +154,7 @@ func TestAgreements(t *testing.T) {
 	code := agree(30, pay.ScopeBase)
 	w.must(w.cashier.RevokeAgreement(w.ctx, me, app, w.tick()))
 	w.must(w.cashier.RevokeAgreement(w.ctx, me, app, w.tick()))
-	_, err = w.cashier.Exchange(w.ctx, app, code, twice(1), w.tick())
+	_, err = w.cashier.Exchange(w.ctx, app, code, w.tick())
 	w.refused(pay.GrantUnknown, err)
 	_, _, err = w.cashier.Agree(w.ctx, me, app, []string{"everything"}, [pay.GrantBytes]byte{}, w.tick())
 	w.refused(pay.FieldInvalid, err)
@@ -162,7 +162,7 @@ func TestAgreements(t *testing.T) {
 	w.refused(pay.CustomerUnknown, err)
 }
 
-// TestACodeIsExchangedOnce: also when the answer was lost.
+// TestACodeIsExchangedOnce: also when the answer was lost; for a minute it is given once more, and not when the tokens have been renewed.
 func TestACodeIsExchangedOnce(t *testing.T) {
 	w := newWorld(t)
 	app := w.app(1)
@@ -170,19 +170,26 @@ func TestACodeIsExchangedOnce(t *testing.T) {
 	w.must(err)
 	fault := paytest.NotProposed
 	w.books.Fault = func(*holdfast.Txn) paytest.Fault { return fault }
-	if _, err = w.cashier.Exchange(w.ctx, app, code, twice(1), w.tick()); refusal(err) == "" || !strings.Contains(err.Error(), "outcome-unknown") {
+	if _, err = w.cashier.Exchange(w.ctx, app, code, w.tick()); refusal(err) == "" || !strings.Contains(err.Error(), "outcome-unknown") {
 		t.Fatalf("%v", err)
 	}
 	fault = paytest.AnswerLost
-	lost, err := w.cashier.Exchange(w.ctx, app, code, twice(2), w.tick())
+	lost, err := w.cashier.Exchange(w.ctx, app, code, w.tick())
 	if err == nil {
 		t.Fatal("the answer was not lost")
 	}
 	fault = paytest.NoFault
-	_, err = w.cashier.Exchange(w.ctx, app, code, twice(3), w.tick())
+	found, err := w.cashier.Exchange(w.ctx, app, code, w.tick())
+	if w.must(err); found.Access != lost.Access || found.Refresh != lost.Refresh || found.Since == 0 {
+		t.Errorf("asked again: %+v instead of %+v", found, lost)
+	}
+	_, err = w.cashier.Exchange(w.ctx, w.app(2), code, w.tick())
 	w.refused(pay.GrantReplaced, err)
 	_, err = w.cashier.CheckAccess(w.ctx, app, lost.Access, w.tick())
 	w.must(err)
+	w.must(only(w.cashier.Renew(w.ctx, app, found.Refresh, w.tick())))
+	_, err = w.cashier.Exchange(w.ctx, app, code, w.tick())
+	w.refused(pay.GrantReplaced, err)
 }
 
 func TestMandates(t *testing.T) {

@@ -136,7 +136,7 @@ func newCashier(cfg *site.Config, s *site.Site, keys *paymentKeys, told func(*pa
 	}
 	return pay.New(pay.Config{
 		Books: s.Books(), AliasKey: keys.alias, CodeKey: keys.seal, Bank: platformOwner(), OwnerOf: site.OwnerOf, Day: day,
-		Zone: zones(), Wait: waitForPending, Codes: pay.NewCodeTries(maphash.MakeSeed()), Told: told,
+		Zone: zones(), Wait: waitForPending, Codes: pay.NewCodeTries(maphash.MakeSeed()), Told: told, Aside: aside(),
 		ShipWithin: cfg.Payments.ShipWithin.Std(), FreezeFor: cfg.Payments.FreezeFor.Std(), LeastProtection: cfg.Payments.LeastProtection.Std(),
 	})
 }
@@ -153,6 +153,28 @@ func zones() func(name string) (*time.Location, error) {
 			known.Store(name, z)
 		}
 		return z, err
+	}
+}
+
+// asideMost is how many things are done aside at once; what would be one more is left. asideFor is how long each may take.
+const (
+	asideMost = 256
+	asideFor  = 2 * time.Second
+)
+
+// aside does things beside the requests that they came from.
+func aside() func(func(context.Context)) {
+	running := make(chan struct{}, asideMost)
+	return func(do func(context.Context)) {
+		select {
+		case running <- struct{}{}:
+			go func() {
+				ctx, cancel := context.WithTimeout(context.Background(), asideFor)
+				defer func() { cancel(); <-running }()
+				do(ctx)
+			}()
+		default:
+		}
 	}
 }
 

@@ -1,0 +1,95 @@
+package pay_test
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"holdfast"
+	"holdfast/pay"
+	"holdfast/pay/paytest"
+)
+
+// TestALatePaymentIsToldToBoth: nobody knows what came of a payment when the merchant closes the trade, and then it goes back; or it goes back at once and
+// those concerned cannot be told. Whoever works through what is due tells both sides, once.
+func TestALatePaymentIsToldToBoth(t *testing.T) {
+	for name, payer := range map[string]int{"another shard": 0, "the merchant's shard": 2} {
+		for _, silent := range []bool{false, true} {
+			w := newWorld(t)
+			ask := w.waiting("P")
+			ask.Payer = w.customers[payer]
+			if silent { // it is refused in this call, and then nothing can be written for a while
+				w.books.Meanwhile = func(*holdfast.Txn) {
+					w.books.Meanwhile = nil
+					w.must(only(w.cashier.Close(w.ctx, ask.Merchant, "P", w.tick())))
+					failed := 0
+					w.books.Fault = func(x *holdfast.Txn) paytest.Fault {
+						if failed++; failed == 2 { // the payment itself is the first
+							return paytest.Gone
+						}
+						return paytest.NoFault
+					}
+				}
+				w.refused(pay.TradeClosed, only(w.cashier.Pay(w.ctx, ask, w.tick())))
+			} else {
+				first := true
+				w.books.Fault = func(x *holdfast.Txn) paytest.Fault {
+					if !first {
+						return paytest.NoFault
+					}
+					first = false
+					if payer == 2 {
+						return paytest.NotProposed
+					}
+					return paytest.Stuck
+				}
+				if err := only(w.cashier.Pay(w.ctx, ask, w.tick())); !errors.As(err, new(*pay.Pending)) {
+					t.Fatalf("told %v", err)
+				}
+				w.must(only(w.cashier.Close(w.ctx, ask.Merchant, "P", w.tick())))
+			}
+			w.books.Fault = nil
+			run := func() (failed int) {
+				w.now += holdfast.Time(time.Minute)
+				for back := range 3 {
+					due, err := w.cashier.ListDue(w.ctx, w.now-holdfast.Time(time.Duration(back)*time.Minute), "", 10)
+					w.must(err)
+					for _, d := range due {
+						if w.cashier.RunDue(w.ctx, d, w.tick()) != nil {
+							failed++
+						}
+					}
+				}
+				return failed
+			}
+			if failed := run(); failed == 0 && payer == 0 && !silent {
+				t.Errorf("%s: it is told while it is under way", name)
+			}
+			w.books.Deliver()
+			for range 2 {
+				if run() > 0 {
+					t.Errorf("%s, %v: it is still due", name, silent)
+				}
+			}
+			told := 0
+			events, err := w.cashier.Events(w.ctx, ask.Merchant, "", 10)
+			w.must(err)
+			for _, e := range events {
+				if e.Kind == pay.EventNotPaid && e.Other == ask.Payer && e.Amount == 1000 && e.OutTradeNo == "P" {
+					told++
+				}
+			}
+			lines, _, err := w.cashier.Statement(w.ctx, ask.Payer, "", 10)
+			w.must(err)
+			for _, r := range lines {
+				if r.Kind == pay.ReceiptNotPaid && r.Other == ask.Merchant && r.Amount == 1000 && r.Number == "P" {
+					told++
+				}
+			}
+			if told != 2 || w.balance(ask.Payer).Available != startMoney {
+				t.Errorf("%s, %v: %d of two were told: %+v %+v", name, silent, told, events, lines)
+			}
+			w.audit()
+		}
+	}
+}
