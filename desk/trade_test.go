@@ -15,7 +15,7 @@ func TestPayByCode(t *testing.T) {
 	w := newWorld(t)
 	for n := range w.customers { // of another shard, and of the merchant's
 		number := "A" + string(rune('0'+n))
-		ask := w.payment(n, number, "9.90", "time_expire", w.now.Add(2*time.Minute).Format(time.DateTime), "store_id", "s1", "terminal_id", "t1", "operator_id", "o1", "seller_id", w.merchants[0].String())
+		ask := w.payment(n, number, "9.90", "time_expire", w.now.Add(2*time.Minute).In(gmt8).Format(time.DateTime), "store_id", "s1", "terminal_id", "t1", "operator_id", "o1", "seller_id", w.merchants[0].String())
 		a := w.done("alipay.trade.pay", ask)
 		buyer := w.customers[n].String()
 		w.is(a, "out_trade_no", number, "total_amount", "9.90", "receipt_amount", "9.90", "buyer_pay_amount", "9.90", "buyer_user_id", buyer,
@@ -66,7 +66,7 @@ func TestPayIsRefused(t *testing.T) {
 		{"ACQ.PAYMENT_AUTH_CODE_INVALID", 0, "U2", "0.01", []any{"auth_code", used["auth_code"]}},
 		{"ACQ.PAYMENT_AUTH_CODE_INVALID", 0, "R", "1.00", []any{"auth_code", "280000000312345678"}},
 		{"ACQ.PAYMENT_AUTH_CODE_INVALID", 0, "R", "1.00", []any{"auth_code", "fp" + strings.Repeat("a", 33)}},
-		{"ACQ.NOW_TIME_AFTER_EXPIRE_TIME_ERROR", 0, "R", "1.00", []any{"time_expire", w.now.Add(10 * time.Second).Format(time.DateTime)}},
+		{"ACQ.NOW_TIME_AFTER_EXPIRE_TIME_ERROR", 0, "R", "1.00", []any{"time_expire", w.now.Add(10 * time.Second).In(gmt8).Format(time.DateTime)}},
 		{"ACQ.SELLER_NOT_EXIST", 0, "R", "1.00", []any{"seller_id", "2088"}},
 		{"ACQ.PARTNER_ERROR", 0, "R", "1.00", []any{"seller_id", w.merchants[1].String()}},
 	} {
