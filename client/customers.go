@@ -480,7 +480,7 @@ type Authorisation struct {
 	Payer        holdfast.Owner  `json:"payer"`
 	App          string          `json:"app"`
 	Created      time.Time       `json:"created"`
-	Until        time.Time       `json:"until"` // the end of the time to authorise it
+	Until        time.Time       `json:"until"`        // the end of the time to authorise it
 	FrozenUntil  time.Time       `json:"frozen_until"` // of one that is authorised: then what is left of it is released by itself
 }
 

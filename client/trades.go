@@ -100,7 +100,7 @@ type Share struct {
 	To     holdfast.Owner  `json:"to"`
 	Amount holdfast.Amount `json:"amount"`
 	Text   string          `json:"text,omitempty"`
-	Paid   bool            `json:"paid,omitempty"` // in answers
+	Paid   bool            `json:"paid,omitempty"`     // in answers
 	Back   bool            `json:"returned,omitempty"` // in answers: its receiver could not take it. Neither of the two: it is tried again by itself
 }
 

@@ -51,7 +51,8 @@ func TestTransfers(t *testing.T) {
 	const query = "alipay.fund.trans.common.query"
 	for _, by := range []map[string]any{
 		{"out_biz_no": "B1", "product_code": "TRANS_ACCOUNT_NO_PWD", "biz_scene": "DIRECT_TRANSFER"},
-		{"order_id": a.text("order_id")}, {"pay_fund_order_id": a.text("pay_fund_order_id")},
+		{"order_id": a.text("order_id")},
+		{"pay_fund_order_id": a.text("pay_fund_order_id")},
 	} {
 		w.is(w.done(query, by), "out_biz_no", "B1", "order_id", a.text("order_id"), "status", "SUCCESS", "trans_amount", "12.34", "pay_date", a.text("trans_date"))
 	}
@@ -79,7 +80,8 @@ func TestBalance(t *testing.T) {
 	}, w.customers[0], w.tick())
 	w.must(err)
 	for _, biz := range []map[string]any{
-		{}, {"alipay_user_id": w.merchants[0].String(), "account_type": "ACCTRANS_ACCOUNT"},
+		{},
+		{"alipay_user_id": w.merchants[0].String(), "account_type": "ACCTRANS_ACCOUNT"},
 		{"alipay_open_id": w.desk.names.of(w.apps[0], w.merchants[0])},
 	} {
 		w.is(w.done(method, biz), "available_amount", "99.40", "freeze_amount", "5.00")

@@ -23,7 +23,7 @@ func (a *api) customerPayRoutes(r *router) {
 	})
 	add[authoriseIn, jsonOut[AuthorisationBody]](r, operation{
 		name: "authorise", method: post, path: "/v1/authorisations/{merchant}/{out_order_no}/authorise", tag: tagTrades, summary: "Freeze the money of an authorisation in a customer's wallet",
-		text:   "By who pays, or by the payment code that the customer shows. One that this customer has authorised already is answered as it stands. If nothing " +
+		text: "By who pays, or by the payment code that the customer shows. One that this customer has authorised already is answered as it stands. If nothing " +
 			"could be frozen, the same customer or another one may authorise it, until the time to do so is over.",
 		action: guard.MoveMoney, handle: a.atTill(postAuthorise),
 	})

@@ -18,7 +18,7 @@ func (a *api) escrowRoutes(r *router) {
 	})
 	add[shipIn, jsonOut[TradeBody]](r, operation{
 		name: "ship-escrow", method: post, path: "/v1/escrows/{merchant}/{out_trade_no}/ship", tag: tagTrades, summary: "Say that the merchant has shipped",
-		text:   "From then on the buyer has the time to confirm or to dispute; when it is over he has confirmed. Shipping once more changes nothing, the time neither. The platform says how much " +
+		text: "From then on the buyer has the time to confirm or to dispute; when it is over he has confirmed. Shipping once more changes nothing, the time neither. The platform says how much " +
 			"time the buyer has to have at least: 72 hours, if least_protection of its configuration says nothing else. A trade that is not shipped until its deadline " +
 			"is paid back.",
 		action: guard.MoveMoney, sellers: true, handle: a.atTill(postShip),
