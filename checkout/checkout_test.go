@@ -353,7 +353,7 @@ func TestEveryRefusalIsSaidInBothLanguages(t *testing.T) {
 var elsewhere = map[string]string{
 	"amount-invalid field-invalid time-invalid trade-context-inconsistent shop-unknown token-taken": "the trade was made before",
 	"number-invalid": "the number is that of the trade's own record",
-	"too-many owner-not-issued customer-exists merchant-exists app-unknown": "nobody registers here",
+	"too-many owner-not-issued customer-exists merchant-exists app-unknown":  "nobody registers here",
 	"alias- grant- endpoint- delivery- case- event-unknown order- day- key-": "the page does nothing of that kind",
 	"customer-unknown": "the code of nobody is a wrong code",
 	"refund- request-discordant split- trade-not-paid trade-status-error seller-balance-not-enough": "nothing is refunded or split",

@@ -554,8 +554,15 @@ func appendTrade(b []byte, v *pay.Trade) []byte {
 	b = strconv.AppendInt(append(b, `","amount":`...), int64(v.Amount), 10)
 	b = append(append(append(b, `,"asset":"`...), assetText(v.Asset)...), '"')
 	for _, m := range [...]struct{ name, text string }{
-		{`,"subject":`, v.Subject}, {`,"body":`, v.Body}, {`,"passback":`, v.Passback}, {`,"shop":`, v.Shop}, {`,"till":`, v.Till},
-		{`,"clerk":`, v.Clerk}, {`,"app":`, v.App}, {`,"authorisation":`, v.AuthNo}, {`,"protection":`, v.Protection.String()},
+		{`,"subject":`, v.Subject},
+		{`,"body":`, v.Body},
+		{`,"passback":`, v.Passback},
+		{`,"shop":`, v.Shop},
+		{`,"till":`, v.Till},
+		{`,"clerk":`, v.Clerk},
+		{`,"app":`, v.App},
+		{`,"authorisation":`, v.AuthNo},
+		{`,"protection":`, v.Protection.String()},
 	} {
 		if m.text != "" {
 			b = appendText(append(b, m.name...), m.text)
@@ -570,7 +577,11 @@ func appendTrade(b []byte, v *pay.Trade) []byte {
 		name  string
 		money holdfast.Amount
 	}{
-		{`,"fee":`, v.FeeTaken}, {`,"fee_returned":`, v.FeeBack}, {`,"refunded":`, v.Refunded}, {`,"shared":`, v.Shared - v.ShareBack}, {`,"held":`, v.Kept},
+		{`,"fee":`, v.FeeTaken},
+		{`,"fee_returned":`, v.FeeBack},
+		{`,"refunded":`, v.Refunded},
+		{`,"shared":`, v.Shared - v.ShareBack},
+		{`,"held":`, v.Kept},
 		{`,"released":`, v.Released},
 	} {
 		b = strconv.AppendInt(append(b, m.name...), int64(m.money), 10)
@@ -587,7 +598,11 @@ func appendTradeTimes(b []byte, v *pay.Trade) []byte {
 		name string
 		at   holdfast.Time
 	}{
-		{`,"created":"`, v.Created}, {`,"pay_until":"`, v.Until}, {`,"paid":"`, v.Paid}, {`,"closed":"`, v.Closed}, {`,"deadline":"`, v.Deadline},
+		{`,"created":"`, v.Created},
+		{`,"pay_until":"`, v.Until},
+		{`,"paid":"`, v.Paid},
+		{`,"closed":"`, v.Closed},
+		{`,"deadline":"`, v.Deadline},
 		{`,"refund_until":"`, refunds},
 	} {
 		if m.at != 0 {

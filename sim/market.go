@@ -34,7 +34,7 @@ type market struct {
 	drawn   []pay.TopUpAsk
 	frozen  []pay.AuthAsk
 	splits  []*pay.SplitAsk
-	shares  map[string][]pay.Share // what was said of them, by number of the split
+	shares  map[string][]pay.Share  // what was said of them, by number of the split
 	barred  map[holdfast.Owner]bool // frozen, or about to be
 	days    map[string]*dayPaid
 	legal   map[string]*pay.Trade // as last seen in the logs, by key

@@ -362,14 +362,14 @@ func Default() Config {
 			Audit:          Duration(time.Minute),
 			Stop:           Duration(5 * time.Second),
 		},
-		Limits:   Limits{Pending: 1 << 18, ForwardBytes: 64 << 20, ForwardCalls: 8},
-		Store:    Store{CacheBytes: 256 << 20, ReserveBytes: 512 << 20},
-		Process:  Process{Nice: -10},
+		Limits:  Limits{Pending: 1 << 18, ForwardBytes: 64 << 20, ForwardCalls: 8},
+		Store:   Store{CacheBytes: 256 << 20, ReserveBytes: 512 << 20},
+		Process: Process{Nice: -10},
 		Payments: Payments{
 			Zone: "Asia/Shanghai", TimestampWindow: Duration(24 * time.Hour),
 			ShipWithin: Duration(15 * 24 * time.Hour), FreezeFor: Duration(30 * 24 * time.Hour), LeastProtection: Duration(72 * time.Hour),
 		},
-		Log:      Log{Level: "info", Format: "text"},
+		Log: Log{Level: "info", Format: "text"},
 	}
 }
 

@@ -141,9 +141,9 @@ func (s *Site) makeHost(context.Context) (err error) {
 			return s.link.Call(ctx, to, method, payload)
 		},
 		OnApplied: s.changed, Wall: s.opts.Wall,
-		OnHeard:   func(from holdfast.SiteID, left time.Time) { s.watch.confirmed(from, left) },
-		OnWell:    func(bool) { s.watch.tell() },
-		OnFatal:   s.die, OnEvent: s.hostEvent, OnCheckpoint: s.checkpointMade, Logger: s.log, Machine: s.opts.Machine, Replica: s.opts.Replica, Care: s.opts.Care,
+		OnHeard: func(from holdfast.SiteID, left time.Time) { s.watch.confirmed(from, left) },
+		OnWell:  func(bool) { s.watch.tell() },
+		OnFatal: s.die, OnEvent: s.hostEvent, OnCheckpoint: s.checkpointMade, Logger: s.log, Machine: s.opts.Machine, Replica: s.opts.Replica, Care: s.opts.Care,
 		Timing: shard.Timing{
 			Tick: s.cfg.Timing.Tick.Std(), HeartbeatTicks: s.cfg.Timing.HeartbeatTicks, ElectionTicks: s.cfg.Timing.ElectionTicks,
 		},
