@@ -143,8 +143,14 @@ func TestDifferencesAreThoseThatWerePlanted(t *testing.T) {
 	want := lies(days, book)
 	said := fmt.Sprint(want)
 	for _, p := range []planted{
-		{"HF2", caseOtherAmount}, {"HF3", caseNotAtBank}, {"HF4", caseTwice}, {"HF5", caseOtherAmount}, {"HF5", caseTwice},
-		{"ref:XX1", caseNotInLedger}, {"statement:" + days[1], caseGap}, {"statement:" + days[2], caseGap},
+		{"HF2", caseOtherAmount},
+		{"HF3", caseNotAtBank},
+		{"HF4", caseTwice},
+		{"HF5", caseOtherAmount},
+		{"HF5", caseTwice},
+		{"ref:XX1", caseNotInLedger},
+		{"statement:" + days[1], caseGap},
+		{"statement:" + days[2], caseGap},
 	} {
 		if !slices.Contains(want, p) {
 			t.Errorf("%v is not among %s", p, said)
