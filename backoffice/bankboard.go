@@ -33,7 +33,7 @@ type BankState struct {
 const (
 	estimateMark  = "estimate-"
 	publishEvery  = 10 * time.Second
-	publishSilent = 2 * time.Second // when the bank has just fallen silent, or answers again, or much more waits
+	publishSilent = time.Second // when the bank has just fallen silent, or answers again, or much more waits
 	estimateStale = time.Minute
 )
 

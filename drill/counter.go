@@ -57,6 +57,7 @@ const (
 )
 
 func openBankDown(ctx context.Context, r *run) (business, error) { return openCounters(ctx, r, false) }
+
 func openBankLies(ctx context.Context, r *run) (business, error) { return openCounters(ctx, r, true) }
 
 func openCounters(ctx context.Context, r *run, wild bool) (business, error) {

@@ -191,7 +191,14 @@ func (x *counter) outages() (list []outage) {
 }
 
 func (x *counter) proveEstimates(p *prover) {
-	r := judgeEstimates(x.orders, x.outages())
+	var changes []time.Time
+	zero := time.Now().Add(-x.clock())
+	for _, f := range x.faults() {
+		if f.Kind == "site-cut" {
+			changes = append(changes, zero.Add(f.At))
+		}
+	}
+	r := judgeEstimates(x.orders, x.outages(), changes)
 	p.findings = append(p.findings, r.broken[:min(len(r.broken), 5)]...)
 	switch {
 	case r.queued == 0 || r.timed == 0 || r.likely == 0:

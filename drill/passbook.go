@@ -176,22 +176,23 @@ type promises struct {
 }
 
 const (
-	// noticed is how long everybody may take to hear that a bank is down: the site that speaks with it tells the others every other second.
+	// noticed is how long everybody may take to hear that a bank is down, or that another site speaks with it, which tells the others every second.
 	noticed = 4 * time.Second
 	// grace is what an estimate is given besides: it tells whole seconds, and the clocks of a busy machine.
 	estimateGrace = 1500 * time.Millisecond
 )
 
 // judgeEstimates holds what was told while the bank was down against what happened. "Soonest" counts from the moment at which the bank answers
-// again; "likely" has to hold whenever the outage did not last longer, from then on, than it had lasted.
-func judgeEstimates(list []*withdrawal, down []outage) (out promises) {
+// again; "likely" has to hold whenever the outage did not last longer, from then on, than it had lasted. What is told while the site that speaks with the
+// bank has been lost, and the next one has not been heard yet, is of before: changes are those moments.
+func judgeEstimates(list []*withdrawal, down []outage, changes []time.Time) (out promises) {
 	for _, o := range down {
-		out.outage(list, o)
+		out.outage(list, o, changes)
 	}
 	return out
 }
 
-func (x *promises) outage(list []*withdrawal, o outage) {
+func (x *promises) outage(list []*withdrawal, o outage, changes []time.Time) {
 	waits := func(w *withdrawal) bool { // money that the bank was to pay, and had not when it came back
 		return w.stands.Status == paidOut && !w.recalled && w.asked.Before(o.until) && w.stands.Since.After(o.until)
 	}
@@ -212,7 +213,8 @@ func (x *promises) outage(list []*withdrawal, o outage) {
 		x.queued++
 		x.last, x.took = max(x.last, w.stands.Since.Sub(o.until)), max(x.took, w.stands.Since.Sub(heard))
 		for _, t := range w.words {
-			if t.at.After(o.from.Add(noticed)) && t.at.Before(o.until) {
+			old := slices.ContainsFunc(changes, func(c time.Time) bool { return t.at.After(c) && t.at.Before(c.Add(noticed)) })
+			if t.at.After(o.from.Add(noticed)) && t.at.Before(o.until) && !old {
 				x.word(w, &t, heard, ahead(list, w, t.at))
 			}
 		}

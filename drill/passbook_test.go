@@ -94,7 +94,7 @@ func TestEstimatesAreHeldAgainstWhatHappened(t *testing.T) {
 		}
 		return list
 	}
-	r := judgeEstimates(scene(), []outage{down})
+	r := judgeEstimates(scene(), []outage{down}, nil)
 	if len(r.broken) > 0 || r.queued != 5 || r.told != 15 || r.timed != 15 || r.likely != 10 || r.recovery != time.Second || r.last != 5*time.Second || r.took != 4*time.Second {
 		t.Errorf("%+v", r)
 	}
@@ -110,13 +110,18 @@ func TestEstimatesAreHeldAgainstWhatHappened(t *testing.T) {
 	} {
 		list := scene()
 		row.plant(list[4])
-		if r := judgeEstimates(list, []outage{down}); len(r.broken) != 1 || !strings.Contains(r.broken[0], row.want) {
+		if r := judgeEstimates(list, []outage{down}, nil); len(r.broken) != 1 || !strings.Contains(r.broken[0], row.want) {
 			t.Errorf("%s: %q", name, r.broken)
 		}
 	}
+	blind := scene()
+	blind[4].words[1].estimate = nil
+	if r := judgeEstimates(blind, []outage{down}, []time.Time{noon.Add(13 * time.Second)}); len(r.broken) > 0 || r.told != 10 {
+		t.Errorf("just after another site has taken over: %+v", r)
+	}
 	early := scene()
 	*early[4].words[0].estimate.Likely = 3 // the outage lasted twice as long from then on: nobody could know
-	if r := judgeEstimates(early, []outage{down}); len(r.broken) > 0 {
+	if r := judgeEstimates(early, []outage{down}, nil); len(r.broken) > 0 {
 		t.Error(r.broken)
 	}
 }
@@ -138,8 +143,14 @@ func TestDifferencesAreThoseThatWerePlanted(t *testing.T) {
 	want := lies(days, book)
 	said := fmt.Sprint(want)
 	for _, p := range []planted{
-		{"HF2", caseOtherAmount}, {"HF3", caseNotAtBank}, {"HF4", caseTwice}, {"HF5", caseOtherAmount}, {"HF5", caseTwice},
-		{"ref:XX1", caseNotInLedger}, {"statement:" + days[1], caseGap}, {"statement:" + days[2], caseGap},
+		{"HF2", caseOtherAmount},
+		{"HF3", caseNotAtBank},
+		{"HF4", caseTwice},
+		{"HF5", caseOtherAmount},
+		{"HF5", caseTwice},
+		{"ref:XX1", caseNotInLedger},
+		{"statement:" + days[1], caseGap},
+		{"statement:" + days[2], caseGap},
 	} {
 		if !slices.Contains(want, p) {
 			t.Errorf("%v is not among %s", p, said)
