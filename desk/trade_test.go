@@ -15,7 +15,7 @@ func TestPayByCode(t *testing.T) {
 	w := newWorld(t)
 	for n := range w.customers { // of another shard, and of the merchant's
 		number := "A" + string(rune('0'+n))
-		ask := w.payment(n, number, "9.90", "time_expire", w.now.Add(2*time.Minute).In(gmt8).Format(time.DateTime), "store_id", "s1", "terminal_id", "t1", "operator_id", "o1", "seller_id", w.merchants[0].String())
+		ask := w.payment(n, number, "9.90", "time_expire", w.now.Add(5*time.Minute).In(gmt8).Format(time.DateTime), "store_id", "s1", "terminal_id", "t1", "operator_id", "o1", "seller_id", w.merchants[0].String())
 		a := w.done("alipay.trade.pay", ask)
 		buyer := w.customers[n].String()
 		w.is(a, "out_trade_no", number, "total_amount", "9.90", "receipt_amount", "9.90", "buyer_pay_amount", "9.90", "buyer_user_id", buyer,
