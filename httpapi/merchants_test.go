@@ -14,6 +14,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"reflect"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -24,7 +25,6 @@ import (
 	"holdfast/client"
 	"holdfast/pay"
 	"holdfast/pay/paytest"
-	"slices"
 )
 
 // rsaKey is made once: it takes a while.

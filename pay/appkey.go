@@ -6,9 +6,9 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"slices"
 
 	"holdfast"
-	"slices"
 )
 
 // DerivedKey is a key of 32 bytes for one purpose, made of [Config.CodeKey]: what is signed or sealed for one purpose is worth nothing for another.
