@@ -141,6 +141,8 @@ type api struct {
 	commerce *Commerce
 	sellers  sellers
 	codes    *pay.Tries // by the name of the API key
+	guests   guests
+	sources  *pay.Tries // wrong sign-ins, by where they come from
 }
 
 // New makes the handler of the API. It panics when the registry has the API's metrics already: one handler per registry.
@@ -151,6 +153,7 @@ func routed(s Site, o Options) *router {
 	a := &api{
 		site: s, keys: o.Keys, log: o.Logger, deadline: o.Deadline, limit: o.Limit, life: context.Background(), registry: o.Registry,
 		signer: o.Signer, commerce: o.Payments, codes: pay.NewTries(maphash.MakeSeed(), pay.PartyTries, pay.PartyEvery),
+		sources: pay.NewTries(maphash.MakeSeed(), sourceTries, sourceEvery),
 	}
 	if a.log == nil {
 		a.log = slog.New(slog.DiscardHandler)

@@ -160,7 +160,7 @@ var (
 var edgeCodes = []edgeCode{
 	edgeMalformed, edgeIDMismatch, edgeNoKey, edgeForbidden, edgeNotFound, edgeMethod, edgeTooLarge, edgeBodyBroken, edgeBusy,
 	edgeNotNow, edgeNotFinal, edgePlanStale, edgeNotReady, edgeUnavailable, edgeInternal,
-	edgePaymentsOff, edgeTooBusy, edgeManyCodes,
+	edgePaymentsOff, edgeTooBusy, edgeManyCodes, edgeNoSession, edgeManyTries,
 }
 
 // problem makes a problem document; an empty detail is the code's own advice.

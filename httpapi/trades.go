@@ -33,7 +33,7 @@ func (a *api) tradeRoutes(r *router) {
 	add[tradeIn, jsonOut[TradeBody]](r, operation{
 		name: "read-trade", method: get, path: "/v1/trades/{merchant}/{out_trade_no}", tag: tagTrades, summary: "Read a trade as it stands",
 		text:   "What it says is true, whatever a caller was told before.",
-		action: guard.ReadMoney, sellers: true, handle: a.atTill(getTrade),
+		action: guard.ReadMoney, sellers: true, buyers: true, handle: a.atTill(getTrade),
 	})
 	add[tradeChangeIn, jsonOut[TradeBody]](r, operation{
 		name: "close-trade", method: post, path: "/v1/trades/{merchant}/{out_trade_no}/close", tag: tagTrades, summary: "End a trade that has not been paid",
@@ -388,11 +388,19 @@ func (t *till) ownTrade() (merchant holdfast.Owner, outTradeNo string, err error
 }
 
 func getTrade(ctx context.Context, t *till) error {
-	merchant, outTradeNo, err := t.ownTrade()
+	find := t.ownTrade
+	if t.x.buyer != 0 {
+		find = t.x.pathTrade // the trade says whose it is
+	}
+	merchant, outTradeNo, err := find()
 	if err != nil {
 		return err
 	}
 	v, err := t.Query(ctx, merchant, outTradeNo, t.at)
+	var none *pay.Refusal
+	if t.x.buyer != 0 && (errors.As(err, &none) || err == nil && t.x.buyer != v.Payer && t.x.buyer != v.Buyer) {
+		return edgeForbidden.problem("The session may only be used for trades that the customer has paid, or that are for nobody else.")
+	}
 	if err != nil {
 		return err
 	}
@@ -549,8 +557,15 @@ func appendTrade(b []byte, v *pay.Trade) []byte {
 	b = strconv.AppendInt(append(b, `","amount":`...), int64(v.Amount), 10)
 	b = append(append(append(b, `,"asset":"`...), assetText(v.Asset)...), '"')
 	for _, m := range [...]struct{ name, text string }{
-		{`,"subject":`, v.Subject}, {`,"body":`, v.Body}, {`,"passback":`, v.Passback}, {`,"shop":`, v.Shop}, {`,"till":`, v.Till},
-		{`,"clerk":`, v.Clerk}, {`,"app":`, v.App}, {`,"authorisation":`, v.AuthNo}, {`,"protection":`, v.Protection.String()},
+		{`,"subject":`, v.Subject},
+		{`,"body":`, v.Body},
+		{`,"passback":`, v.Passback},
+		{`,"shop":`, v.Shop},
+		{`,"till":`, v.Till},
+		{`,"clerk":`, v.Clerk},
+		{`,"app":`, v.App},
+		{`,"authorisation":`, v.AuthNo},
+		{`,"protection":`, v.Protection.String()},
 	} {
 		if m.text != "" {
 			b = appendText(append(b, m.name...), m.text)
@@ -565,7 +580,11 @@ func appendTrade(b []byte, v *pay.Trade) []byte {
 		name  string
 		money holdfast.Amount
 	}{
-		{`,"fee":`, v.FeeTaken}, {`,"fee_returned":`, v.FeeBack}, {`,"refunded":`, v.Refunded}, {`,"shared":`, v.Shared}, {`,"held":`, v.Kept},
+		{`,"fee":`, v.FeeTaken},
+		{`,"fee_returned":`, v.FeeBack},
+		{`,"refunded":`, v.Refunded},
+		{`,"shared":`, v.Shared},
+		{`,"held":`, v.Kept},
 		{`,"released":`, v.Released},
 	} {
 		b = strconv.AppendInt(append(b, m.name...), int64(m.money), 10)
@@ -582,7 +601,11 @@ func appendTradeTimes(b []byte, v *pay.Trade) []byte {
 		name string
 		at   holdfast.Time
 	}{
-		{`,"created":"`, v.Created}, {`,"pay_until":"`, v.Until}, {`,"paid":"`, v.Paid}, {`,"closed":"`, v.Closed}, {`,"deadline":"`, v.Deadline},
+		{`,"created":"`, v.Created},
+		{`,"pay_until":"`, v.Until},
+		{`,"paid":"`, v.Paid},
+		{`,"closed":"`, v.Closed},
+		{`,"deadline":"`, v.Deadline},
 		{`,"refund_until":"`, refunds},
 	} {
 		if m.at != 0 {

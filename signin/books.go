@@ -57,6 +57,9 @@ type Config struct {
 	// AtOnce bounds how many hashes are computed at once, 0: 4. So many times eight wait for their turn; more are turned away.
 	AtOnce int
 	Lives  Lives // zero: DefaultLives
+	// Strangers bound the wrong tries of logins that nobody has as those of people are bounded, so that the bound does not tell who there is; nil: they are not. By
+	// site: nothing is stored of who does not exist.
+	Strangers *pay.Tries
 	// Passkeys are off when the name of the relying party is "".
 	Passkeys Passkeys
 }

@@ -442,8 +442,8 @@ func (p *Porter) find(ctx context.Context, kind Kind, name string) (who Who, fou
 	return who, false, refuse(pay.FieldInvalid, "as")
 }
 
-// LoginHash is a login as it may be kept in memory to count tries: nothing that could be read.
-func (p *Porter) LoginHash(kind Kind, name string) string {
+// loginHash is a login as it may be kept in memory to count tries: nothing that could be read.
+func (p *Porter) loginHash(kind Kind, name string) string {
 	return hex.EncodeToString(derived(p.keys.device, kind.String()+" "+strings.ToLower(strings.TrimSpace(name)))[:16])
 }
 

@@ -127,12 +127,22 @@ func (p *Porter) SignIn(ctx context.Context, kind Kind, name, password string, h
 		}
 	}
 	if !found || v.Hash == "" {
-		if _, _, err := p.right(ctx, "", password); err != nil {
-			return Signed{}, err
-		}
-		return Signed{}, refuse(LoginWrong, "")
+		return Signed{}, p.nobodyHere(ctx, kind, name, password, now)
 	}
 	return p.byPassword(ctx, v, password, how, seed, now)
+}
+
+// nobodyHere answers for somebody who does not exist as for somebody who does.
+func (p *Porter) nobodyHere(ctx context.Context, kind Kind, name, password string, now holdfast.Time) error {
+	if p.Strangers != nil {
+		if login := p.loginHash(kind, name); !p.Strangers.Take(login, now) {
+			return &TooSoon{Wait: p.Strangers.Wait(login, now), Tries: true}
+		}
+	}
+	if _, _, err := p.right(ctx, "", password); err != nil {
+		return err
+	}
+	return refuse(LoginWrong, "")
 }
 
 func (p *Porter) byPassword(ctx context.Context, v Person, password string, how How, seed Seed, now holdfast.Time) (Signed, error) {
