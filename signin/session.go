@@ -147,7 +147,7 @@ func (p *Porter) nobodyHere(ctx context.Context, kind Kind, name, password strin
 
 func (p *Porter) byPassword(ctx context.Context, v Person, password string, how How, seed Seed, now holdfast.Time) (Signed, error) {
 	known := p.knownDevice(v.Who, how.Device)
-	if err := p.takeTry(ctx, v.Who, known, now); err != nil {
+	if err := p.takeTry(ctx, v.Who, known, p.mark(password, seed), now); err != nil {
 		return Signed{}, err
 	}
 	hash, rehashed := v.Hash, ""
@@ -344,7 +344,7 @@ func (p *Porter) SetPassword(ctx context.Context, s Session, had, password strin
 	if err != nil {
 		return err
 	}
-	if err := p.mayChange(ctx, &v, s, had, now); err != nil {
+	if err := p.mayChange(ctx, &v, s, had, seed, now); err != nil {
 		if p.changed(ctx, &v, password, err) {
 			return nil
 		}
@@ -374,11 +374,11 @@ func (p *Porter) SetPassword(ctx context.Context, s Session, had, password strin
 }
 
 // mayChange checks that it is the person, and not somebody who has come by their session.
-func (p *Porter) mayChange(ctx context.Context, v *Person, s Session, had string, now holdfast.Time) error {
+func (p *Porter) mayChange(ctx context.Context, v *Person, s Session, had string, seed Seed, now holdfast.Time) error {
 	if v.Hash == "" || had == "" && s.By == "passkey" {
 		return fresh(s, now)
 	}
-	if err := p.takeTry(ctx, s.Who, true, now); err != nil {
+	if err := p.takeTry(ctx, s.Who, true, p.mark(had, seed), now); err != nil {
 		return err
 	}
 	right, _, err := p.right(ctx, v.Hash, had)

@@ -21,6 +21,7 @@ const (
 type tries struct {
 	Strange holdfast.Time // from devices that are not known
 	Known   holdfast.Time
+	Last    string // marks the last try, so that a request that comes twice is one try
 }
 
 func (*tries) kind() (byte, byte) { return 84, 1 }
@@ -28,6 +29,7 @@ func (*tries) kind() (byte, byte) { return 84, 1 }
 func (v *tries) layout(c *coder) {
 	number(c, &v.Strange)
 	number(c, &v.Known)
+	text(c, &v.Last)
 }
 
 func (v *tries) cell(known bool) *holdfast.Time {
@@ -37,8 +39,14 @@ func (v *tries) cell(known bool) *holdfast.Time {
 	return &v.Strange
 }
 
+// mark is what is kept of a try: two bytes, under the platform's key, of the request and the password. Nobody can tell the password by it, and who
+// sends another one in the name of the same request has one chance in 65,536 that it is not counted.
+func (p *Porter) mark(password string, seed Seed) string {
+	return string(derived(p.keys.device, "try "+string(seed.bytes(16, password)))[:2])
+}
+
 // takeTry counts a try before it is made, so that many at once count as well.
-func (p *Porter) takeTry(ctx context.Context, who Who, known bool, now holdfast.Time) error {
+func (p *Porter) takeTry(ctx context.Context, who Who, known bool, mark string, now holdfast.Time) error {
 	key := keyOf(who.Owner, kindTries, who.ID)
 	const every = holdfast.Time(PersonEvery)
 	return again(func() error {
@@ -48,10 +56,13 @@ func (p *Porter) takeTry(ctx context.Context, who Who, known bool, now holdfast.
 			return err
 		}
 		cell := v.cell(known)
+		if v.Last == mark && *cell > now {
+			return nil
+		}
 		if wait := *cell - now - (PersonTries-1)*every; wait > 0 {
 			return &TooSoon{Wait: time.Duration(wait), Tries: true}
 		}
-		*cell = max(*cell, now) + every
+		*cell, v.Last = max(*cell, now)+every, mark
 		d := draft{at: now}
 		d.put(key, version, &v)
 		return p.submit(ctx, &d)
