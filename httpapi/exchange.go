@@ -148,6 +148,8 @@ func (e *endpoint) admit(x *exchange) error {
 	switch h := x.r.Header.Get("Authorization"); {
 	case strings.HasPrefix(h, bearer+signin.SessionPrefix):
 		return e.admitSession(x, h[len(bearer):])
+	case e.session && h != "":
+		return edgeForbidden.problem("This is for whoever has signed in: send the session. Keys are not taken.")
 	case e.session:
 		return edgeNoSession.field("Authorization", "%s", edgeNoSession.advice)
 	case strings.HasPrefix(h, bearer+pay.MerchantKeyPrefix):
