@@ -28,6 +28,7 @@ var house = []struct {
 	{"pay", []string{"", "bank/iso20022"}},      // pure: a domain knows accounts and records, and not where they are; and how banks number accounts
 	{"pay/paytest", []string{"", "ledger"}},     // books in memory, for tests
 	{"signin", []string{"", "guard", "pay"}},    // pure: who comes in, and as whom; asks pay whose a phone number is
+	{"signin/signintest", []string{}},           // an authenticator, for tests
 	{"check", []string{""}},                     // judges answers; must not share code with what it judges
 	{"fault", []string{""}},                     // cables know bytes, not payments
 	{"retail", []string{""}},                    // recorded data
