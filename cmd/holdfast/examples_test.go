@@ -57,9 +57,16 @@ var long = map[string]string{
 	"holdfast bench shards --json out/bench-shards.json":                      "minutes",
 	"holdfast testbank --listen 127.0.0.1:9200 --control 127.0.0.1:9201 --data testbank-data " +
 		"--account 6222020000000000018:CNY:100000000": "it runs until it is stopped: TestTestBankSurvivesKill runs one",
-	"holdfast bench idle --shards 64 --json out/bench-idle.json": "two minutes",
-	"holdfast sandbox code":              "a sandbox that runs: TestSandbox runs it",
-	"holdfast sandbox pay --amount 8.88": "a sandbox that runs: TestSandbox runs it",
+	"holdfast bench idle --shards 64 --json out/bench-idle.json":                                        "two minutes",
+	"holdfast person add merchant 2088000000010420 --login lina@tea.example --name Lina --right manage": "a merchant: TestSandbox adds somebody to one",
+	"holdfast person add customer 2088000000020108":                                                     "a customer: TestSandbox invites one",
+	"holdfast person invite customer 2088000000020108":                                                  "a customer: TestSandbox invites one",
+	"holdfast person list --merchant 2088000000010420":                                                  "a merchant: TestSandbox lists its people",
+	"holdfast person remove merchant 2088000000010420 --id k3wz2v5q":                                    "a merchant: TestSandbox takes somebody away",
+	"holdfast person password":                                                                          "an invitation: TestSandbox accepts one",
+	"holdfast person password --site https://pay.example":                                               "an invitation: TestSandbox accepts one",
+	"holdfast sandbox code":                                                                             "a sandbox that runs: TestSandbox runs it",
+	"holdfast sandbox pay --amount 8.88":                                                                "a sandbox that runs: TestSandbox runs it",
 }
 
 // TestHelpExamples executes every example of every --help, against a site that runs.

@@ -73,7 +73,7 @@ func personCommand(use, short, example string, args int, flags func(*cobra.Comma
 func newPersonAdd() *cobra.Command {
 	var name, right, role, login string
 	return personCommand("add (operator NAME | merchant NUMBER | customer NUMBER)", "Add somebody who signs in, and invite them",
-		"  holdfast person add operator li-na --role operator\n  holdfast person add merchant 2088000000010420 --login lina@tea.example --name \"Li Na\" --right manage\n  holdfast person add customer 2088000000020108",
+		"  holdfast person add operator li-na --role operator\n  holdfast person add merchant 2088000000010420 --login lina@tea.example --name Lina --right manage\n  holdfast person add customer 2088000000020108",
 		2, func(cmd *cobra.Command) {
 			cmd.Flags().StringVar(&role, "role", "reader", "of an operator: `ROLE` reader, teller or operator")
 			cmd.Flags().StringVar(&login, "login", "", "of a merchant's person: the `ADDRESS` of e-mail to sign in with")
