@@ -32,7 +32,7 @@ func TestRights(t *testing.T) {
 		{guard.RestrictPayments, false, false, true},
 		{guard.BypassPayments, false, false, true},
 		{0, false, false, false},
-		{guard.BypassPayments + 1, false, false, false},
+		{guard.ManageOperators + 1, false, false, false},
 	}
 	for _, row := range rows {
 		for role, want := range map[guard.Role]bool{

@@ -162,7 +162,7 @@ type payoutIn struct {
 }
 
 type withdrawBody struct {
-	Owner   string     `json:"owner" doc:"The customer" example:"2088000000010420"`
+	Owner   string     `json:"owner,omitempty" doc:"The customer. May be left out with a session of the customer" example:"2088000000010420"`
 	Number  string     `json:"number,omitempty" maxLength:"64" doc:"A fresh one of this customer. May be left out when the Idempotency-Key header is sent"`
 	Asset   string     `json:"asset" example:"CNY"`
 	Amount  int64      `json:"amount" minimum:"1" maximum:"10000000000" doc:"In minor units: 1250 is CNY 12.50"`
@@ -283,7 +283,7 @@ func (t *till) payout(ctx context.Context) (b pay.BankOrder, o pay.Order, err er
 
 // SendBody is a transfer from one person to another.
 type SendBody struct {
-	From     string `json:"from" doc:"Who pays" example:"2088000000010420"`
+	From     string `json:"from,omitempty" doc:"Who pays. May be left out with a session of the customer" example:"2088000000010420"`
 	To       string `json:"to,omitempty" doc:"Who receives it, into the wallet"`
 	ToAlias  string `json:"to_alias,omitempty" doc:"In place of to: a phone number or an e-mail address of the payee"`
 	Number   string `json:"number,omitempty" maxLength:"64" doc:"A fresh one of the payer. May be left out when the Idempotency-Key header is sent"`

@@ -47,7 +47,7 @@ type payTradeIn struct {
 }
 
 type payTradeBody struct {
-	Payer string `json:"payer" doc:"The customer" example:"2088000000010420"`
+	Payer string `json:"payer,omitempty" doc:"The customer. May be left out with a session of the customer" example:"2088000000010420"`
 }
 
 var payTradeMembers = []string{"payer"}
@@ -192,7 +192,7 @@ type buyerIn struct {
 }
 
 type buyerBody struct {
-	By string `json:"by" doc:"The buyer" example:"2088000000010420"`
+	By string `json:"by,omitempty" doc:"The buyer. May be left out with a session of the customer" example:"2088000000010420"`
 }
 
 var buyerMembers = []string{"by"}

@@ -268,9 +268,14 @@ func TestASessionMayDoWhatIsMarkedAndNothingElse(t *testing.T) {
 				continue
 			}
 			asked++
-			status, _, text := ask(t, h, op.Method, concrete(op.Path)+tableQuery(op.OperationID), token, tableBody(op.OperationID, op.Path), "Idempotency-Key", fmt.Sprintf("%s-%s", g.name, op.OperationID))
+			path := concrete(op.Path) + tableQuery(op.OperationID)
+			if op.OperationID == "read-payout" && strings.HasPrefix(g.name, "who") {
+				path = strings.Replace(path, m.alice.String(), m.merchant.String(), 1)
+			}
+			status, _, text := ask(t, h, op.Method, path, token, tableBody(op.OperationID, op.Path), "Idempotency-Key", fmt.Sprintf("%s-%s", g.name, op.OperationID))
 			want := g.may(op.OperationID) && (g.own || slices.Contains(forAnybody, op.OperationID))
-			if got := status != http.StatusForbidden && status != http.StatusUnauthorized; got != want {
+			refused := (status == http.StatusForbidden || status == http.StatusUnauthorized) && !strings.Contains(text, "There is no such app") // that is said of what is theirs
+			if got := !refused; got != want {
 				t.Errorf("%s, %s: %d %.200s, want to be let in: %t", g.name, op.OperationID, status, text, want)
 			}
 			if want {
