@@ -279,6 +279,7 @@ func (a *api) sessionRoutes(r *router) {
 	})
 	add[readSessionIn, jsonOut[whoBody]](r, operation{
 		name: "read-session", method: get, path: "/v1/session", tag: tagSigningIn, summary: "Read who has signed in, and how",
+		text:    "A request with a header X-Passive, whatever it says, is no use of the session: a page that is left open keeps nobody signed in.",
 		session: true, handle: a.atDoor(getSession),
 	})
 	add[readSessionIn, jsonOut[sessionsBody]](r, operation{
