@@ -27,6 +27,8 @@ var house = []struct {
 	{"bank/iso20022", []string{""}},                // pure: messages, whoever exchanges them
 	{"pay", []string{"", "bank/iso20022"}},         // pure: a domain knows accounts and records, and not where they are; and how banks number accounts
 	{"pay/paytest", []string{"", "ledger", "pay"}}, // books in memory, for tests
+	{"signin", []string{"", "guard", "pay"}},       // pure: who comes in, and as whom; asks pay whose a phone number is
+	{"signin/signintest", []string{}},              // an authenticator, for tests
 	{"check", []string{""}},                        // judges answers; must not share code with what it judges
 	{"fault", []string{""}},                        // cables know bytes, not payments
 	{"retail", []string{""}},                       // recorded data
@@ -43,7 +45,7 @@ var house = []struct {
 	{"site", []string{"", "ledger", "transit", "slot", "guard", "store", "shard", "link"}},
 	{"scancode", []string{}},  // pictures of texts, whatever they say
 	{"webhook", []string{""}}, // posts what it is given, whatever it says
-	{"httpapi", []string{"", "guard", "shard", "site", "ledger", "transit", "proof", "pay", "webhook", "scancode"}},
+	{"httpapi", []string{"", "guard", "shard", "site", "ledger", "transit", "proof", "pay", "signin", "webhook", "scancode"}},
 	{"backoffice", []string{"", "pay", "webhook", "bank", "bank/clerk", "bank/wire", "bank/files"}}, // works on what its site leads; knows sites through an interface
 	{"alipay", []string{""}},                               // a protocol: knows signatures and parameters, not what a trade is
 	{"checkout", []string{"", "pay", "scancode"}},          // pages for a customer; knows no merchant protocol
@@ -66,12 +68,14 @@ var only = map[string][]string{
 	"github.com/boombuler/barcode":   {"scancode"},
 	"github.com/spf13/cobra":         {"cmd/holdfast"},
 	"github.com/vishvananda/netlink": {"doctor"},
-	"golang.org/x/text":              {"alipay"},
+	"golang.org/x/text":              {"alipay", "signin"},
+	"golang.org/x/crypto":            {"signin"},
+	"github.com/go-webauthn":         {"signin"},
 	"holdfast/drill/rivals":          {"drill"}, // ways to carry messages that no site can be made to use
 }
 
 // pure packages decide; time and randomness are arguments, and nothing in them can wait.
-var pure = []string{"", "ledger", "transit", "slot", "guard", "bank", "bank/iso20022", "pay"}
+var pure = []string{"", "ledger", "transit", "slot", "guard", "bank", "bank/iso20022", "pay", "signin"}
 
 var impure = []string{"os", "net", "net/http", "math/rand", "math/rand/v2", "crypto/rand", "io/fs", "log", "log/slog", "syscall", "time/now"}
 

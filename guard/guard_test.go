@@ -28,6 +28,7 @@ func TestRights(t *testing.T) {
 		{guard.SplitShards, false, false, true},
 		{guard.ManageCustomers, false, true, true},
 		{guard.ManageMerchants, false, true, true},
+		{guard.ManageOperators, false, false, true},
 		{guard.RestrictPayments, false, false, true},
 		{guard.BypassPayments, false, false, true},
 		{guard.AuditPayments, false, false, true},

@@ -84,6 +84,8 @@ const (
 	// BypassPayments moves the money of payments of people, or writes their records, in the ledger itself: past limits, blocks, disputes and the rows
 	// of settlements.
 	BypassPayments
+	// ManageOperators says who signs in as an operator, and with which role.
+	ManageOperators
 	// AuditPayments compares the accounts of customers and merchants with all their documents, which reads everything there is.
 	AuditPayments
 )
@@ -103,6 +105,7 @@ var rights = map[Action]Role{
 	SplitShards:      Operator,
 	ManageCustomers:  Teller,
 	ManageMerchants:  Teller,
+	ManageOperators:  Operator,
 	RestrictPayments: Operator,
 	BypassPayments:   Operator,
 	AuditPayments:    Operator,
@@ -122,6 +125,7 @@ var actionNames = map[Action]string{
 	SplitShards:      "split-shards",
 	ManageCustomers:  "manage-customers",
 	ManageMerchants:  "manage-merchants",
+	ManageOperators:  "manage-operators",
 	RestrictPayments: "restrict-payments",
 	BypassPayments:   "bypass-payments",
 	AuditPayments:    "audit-payments",

@@ -11,11 +11,16 @@ import (
 	"holdfast"
 	"holdfast/guard"
 	"holdfast/pay"
+	"holdfast/signin"
 )
 
 // Commerce is what the API needs to offer the payments that people use. All but Cashier may be left out.
 type Commerce struct {
 	Cashier *pay.Cashier
+	// Porter lets people in; nil: nobody can sign in here.
+	Porter *signin.Porter
+	// EvenWait is how long a wrong sign-in takes at least, so that nobody learns from its time who there is; 0: 300 ms.
+	EvenWait time.Duration
 	// Now is the clock, nil: [time.Now]; Random gives secrets and tokens, nil: that of crypto/rand.
 	Now    func() time.Time
 	Random io.Reader
@@ -218,7 +223,10 @@ func (t *till) problem(err error) error {
 	var refusal *pay.Refusal
 	var pending *pay.Pending
 	var unavailable *pay.Unavailable
+	var soon *signin.TooSoon
 	switch {
+	case errors.As(err, &soon):
+		return tooSoon(soon)
 	case errors.As(err, &refusal) && t.done:
 		return outcomeUnknown(err) // "refused" would deny what was done
 	case errors.As(err, &refusal):
@@ -261,7 +269,7 @@ func (t *till) did(err error) error {
 
 func (t *till) refused(r *pay.Refusal) *Problem {
 	name := string(r.Code)
-	status, known := payStatuses[r.Code]
+	status, known := refusalStatus(r.Code)
 	if !known {
 		status = http.StatusUnprocessableEntity
 	}

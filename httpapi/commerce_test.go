@@ -13,6 +13,7 @@ import (
 	"holdfast"
 	"holdfast/pay"
 	"holdfast/pay/paytest"
+	"holdfast/signin"
 )
 
 // market is a merchant and two customers on books in memory, who has the first in another shard than the merchant, and the second in the same.
@@ -23,6 +24,7 @@ type market struct {
 	alice    holdfast.Owner
 	bob      holdfast.Owner
 	bank     holdfast.Owner
+	seeds    uint64
 }
 
 var cny = holdfast.MustAsset("CNY")
@@ -61,6 +63,12 @@ func newMarket() *market {
 		now = now.Add(time.Millisecond)
 		return now
 	}}
+	m.commerce.EvenWait = time.Microsecond
+	m.commerce.Porter = must(signin.New(signin.Config{
+		Books: m.books, Payments: cashier, Platform: must(ownerOf(0)), Key: cashier.DerivedKey("signing in"), Hashing: signin.Hashing{Memory: 8, Passes: 1, Threads: 1},
+		Passkeys:  signin.Passkeys{RP: "pay.example", Name: "Holdfast", Origins: []string{"https://pay.example"}},
+		Strangers: pay.NewTries(maphash.MakeSeed(), signin.PersonTries, signin.PersonEvery),
+	}))
 	ctx := context.Background()
 	if err := cashier.OpenBank(ctx, m.commerce.now(), cny); err != nil {
 		panic(err)

@@ -34,7 +34,7 @@ func (a *api) customerRecordRoutes(r *router) {
 	})
 	add[readCustomerIn, jsonOut[customerBody]](r, operation{
 		name: "read-customer", method: get, path: "/v1/customers/{id}", tag: tagCustomers, summary: "Read who a customer is",
-		action: guard.ReadMoney, handle: a.atTill(getCustomer),
+		action: guard.ReadMoney, buyers: true, handle: a.atTill(getCustomer),
 	})
 	add[aliasIn, jsonOut[customerBody]](r, operation{
 		name: "add-alias", method: post, path: "/v1/customers/{id}/aliases", tag: tagCustomers, summary: "Give a customer one more phone number or e-mail address",
@@ -54,11 +54,11 @@ func (a *api) customerRecordRoutes(r *router) {
 		text: "The Idempotency-Key is needed here. The secret is in this answer and nowhere else: the phone keeps it, and shows \"28\", the digits 5 to 12 of the " +
 			"customer's number, and 8 digits by RFC 6238 with HMAC-SHA-256 and steps of 60 seconds. The same key again gives the same secret, " +
 			"so that an answer that was lost is not a phone that is lost.",
-		action: guard.ManageCustomers, handle: a.atTill(postDevice),
+		action: guard.ManageCustomers, buyers: true, handle: a.atTill(postDevice),
 	})
 	add[removeDeviceIn, jsonOut[customerBody]](r, operation{
 		name: "remove-device", method: post, path: "/v1/customers/{id}/devices/{device}/remove", tag: tagCustomers, summary: "Refuse the codes of a phone from now on",
-		text: againDone, action: guard.ManageCustomers, handle: a.atTill(postDeviceRemove),
+		text: againDone, action: guard.ManageCustomers, buyers: true, handle: a.atTill(postDeviceRemove),
 	})
 }
 
@@ -168,7 +168,7 @@ func postCustomer(ctx context.Context, t *till) error {
 const maxAlias = 512
 
 func getCustomer(ctx context.Context, t *till) error {
-	o, err := t.x.pathOwner("id")
+	o, err := t.x.pathMine("id")
 	if err != nil {
 		return err
 	}
@@ -219,7 +219,7 @@ func postAliasRemove(ctx context.Context, t *till) error {
 }
 
 func (t *till) changeAlias(ctx context.Context, how func(context.Context, holdfast.Owner, string, holdfast.Time) error) error {
-	o, err := t.x.pathOwner("id")
+	o, err := t.x.pathMine("id")
 	if err != nil {
 		return err
 	}
@@ -263,7 +263,7 @@ type newDeviceBody struct {
 }
 
 func postDevice(ctx context.Context, t *till) error {
-	o, err := t.x.pathOwner("id")
+	o, err := t.x.pathMine("id")
 	if err != nil {
 		return err
 	}
@@ -297,7 +297,7 @@ func (t *till) deviceSecret(o holdfast.Owner) (secret [pay.SecretBytes]byte, err
 }
 
 func postDeviceRemove(ctx context.Context, t *till) error {
-	o, err := t.x.pathOwner("id")
+	o, err := t.x.pathMine("id")
 	if err != nil {
 		return err
 	}

@@ -14,15 +14,15 @@ func (a *api) agreementRoutes(r *router) {
 		name: "agree", method: post, path: "/v1/customers/{id}/agreements", tag: tagCustomers, summary: "Note that a customer lets an app know who they are",
 		text: "The answer has the code for which the app gets its tokens (alipay.system.oauth.token), within ten minutes and once. Agreeing once more gives " +
 			"another code, and adds what is new to what was agreed to.",
-		action: guard.ManageCustomers, handle: a.atTill(postAgreement),
+		action: guard.ManageCustomers, buyers: true, handle: a.atTill(postAgreement),
 	})
 	add[listAgreementsIn, jsonOut[agreementsBody]](r, operation{
 		name: "list-agreements", method: get, path: "/v1/customers/{id}/agreements", tag: tagCustomers, summary: "Page through the apps that a customer lets know who they are",
-		action: guard.ReadMoney, handle: a.atTill(getAgreements),
+		action: guard.ReadMoney, buyers: true, handle: a.atTill(getAgreements),
 	})
 	add[revokeAgreementIn, jsonOut[revokedBody]](r, operation{
 		name: "revoke-agreement", method: post, path: "/v1/customers/{id}/agreements/{app_id}/revoke", tag: tagCustomers, summary: "End an agreement, with all its codes and tokens",
-		text: againDone, action: guard.ManageCustomers, handle: a.atTill(postAgreementRevoke),
+		text: againDone, action: guard.ManageCustomers, buyers: true, handle: a.atTill(postAgreementRevoke),
 	})
 }
 
@@ -77,7 +77,7 @@ func agreementBodyOf(v *pay.Agreement) AgreementBody {
 }
 
 func postAgreement(ctx context.Context, t *till) error {
-	o, err := t.x.pathOwner("id")
+	o, err := t.x.pathMine("id")
 	if err != nil {
 		return err
 	}
@@ -106,7 +106,7 @@ func postAgreement(ctx context.Context, t *till) error {
 }
 
 func getAgreements(ctx context.Context, t *till) error {
-	o, err := t.x.pathOwner("id")
+	o, err := t.x.pathMine("id")
 	if err != nil {
 		return err
 	}
@@ -136,7 +136,7 @@ func getAgreements(ctx context.Context, t *till) error {
 }
 
 func postAgreementRevoke(ctx context.Context, t *till) error {
-	o, err := t.x.pathOwner("id")
+	o, err := t.x.pathMine("id")
 	if err != nil {
 		return err
 	}

@@ -10,6 +10,7 @@ import (
 	"holdfast"
 	"holdfast/guard"
 	"holdfast/pay"
+	"holdfast/signin"
 )
 
 // PayoutEstimate is an honest word about when a bank will have taken an order. It is an estimate of what nobody knows.
@@ -28,29 +29,31 @@ func (a *api) customerBankRoutes(r *router) {
 	for _, v := range []struct {
 		who, path, tag string
 		action         guard.Action
+		buyers         bool
+		staff          signin.Right
 	}{
-		{"customer", "/v1/customers/{id}/bank-accounts", tagCustomers, guard.ManageCustomers},
-		{"merchant", "/v1/merchants/{id}/bank-accounts", tagMerchants, guard.ManageMerchants},
+		{"customer", "/v1/customers/{id}/bank-accounts", tagCustomers, guard.ManageCustomers, true, 0},
+		{"merchant", "/v1/merchants/{id}/bank-accounts", tagMerchants, guard.ManageMerchants, false, signin.Manage},
 	} {
 		add[putBankAccountIn, jsonOut[bankAccountsBody]](r, operation{
 			name: "put-" + v.who + "-bank-account", method: post, path: v.path, tag: v.tag, summary: "Keep a bank account of a " + v.who + ", or change it",
 			text:   "It is kept sealed. What waits because no account was known is paid there; what has been sent before is not changed by it. " + againDone,
-			action: v.action, handle: a.atTill(postBankAccount),
+			action: v.action, buyers: v.buyers, staff: v.staff, handle: a.atTill(postBankAccount),
 		})
 		add[readCustomerIn, jsonOut[bankAccountsBody]](r, operation{
 			name: "list-" + v.who + "-bank-accounts", method: get, path: v.path, tag: v.tag, summary: "List the bank accounts of a " + v.who,
-			action: guard.ReadMoney, sellers: v.who == "merchant", handle: a.atTill(getBankAccounts),
+			action: guard.ReadMoney, sellers: v.who == "merchant", buyers: v.buyers, handle: a.atTill(getBankAccounts),
 		})
 		add[removeBankAccountIn, jsonOut[bankAccountsBody]](r, operation{
 			name: "remove-" + v.who + "-bank-account", method: post, path: v.path + "/{account}/remove", tag: v.tag, summary: "Forget a bank account of a " + v.who,
-			text: "What was ordered before is paid to it all the same. " + againDone, action: v.action, handle: a.atTill(postBankAccountRemove),
+			text: "What was ordered before is paid to it all the same. " + againDone, action: v.action, buyers: v.buyers, staff: v.staff, handle: a.atTill(postBankAccountRemove),
 		})
 	}
 	add[recallIn, jsonOut[payoutBody]](r, operation{
 		name: "recall-payout", method: post, path: "/v1/payouts/{owner}/{number}/recall", tag: tagCustomers, summary: "Ask for the money of a withdrawal back",
 		text: "What has not been sent to a bank is given back at once. What has been sent is not sent again, and comes back only when the bank says that it has not " +
 			"paid and cannot any more: until then nobody knows. " + againDone,
-		action: guard.MoveMoney, handle: a.atTill(postRecall),
+		action: guard.MoveMoney, buyers: true, handle: a.atTill(postRecall),
 	})
 }
 
@@ -105,7 +108,7 @@ func (s *scanner) payTo() *pay.BankAccount {
 }
 
 func postBankAccount(ctx context.Context, t *till) error {
-	o, err := t.x.pathOwner("id")
+	o, err := t.x.pathMine("id")
 	if err != nil {
 		return err
 	}
@@ -161,7 +164,7 @@ func (t *till) known(ctx context.Context, o holdfast.Owner) (err error) {
 }
 
 func getBankAccounts(ctx context.Context, t *till) error {
-	o, err := t.x.pathOwner("id")
+	o, err := t.x.pathMine("id")
 	if err != nil {
 		return err
 	}
@@ -175,7 +178,7 @@ func getBankAccounts(ctx context.Context, t *till) error {
 }
 
 func postBankAccountRemove(ctx context.Context, t *till) error {
-	o, err := t.x.pathOwner("id")
+	o, err := t.x.pathMine("id")
 	if err != nil {
 		return err
 	}

@@ -14,34 +14,34 @@ func (a *api) customerMoneyRoutes(r *router) {
 	add[topUpIn, jsonOut[topUpBody]](r, operation{
 		name: "announce-top-up", method: post, path: "/v1/customers/{id}/top-ups", tag: tagCustomers, summary: "Announce money that a customer brings from a bank",
 		text:   "It moves nothing: the wallet is credited when the bank reports the money. The same number again is answered as the first time.",
-		action: guard.MoveMoney, handle: a.atTill(postTopUp),
+		action: guard.MoveMoney, buyers: true, handle: a.atTill(postTopUp),
 	})
 	add[readTopUpIn, jsonOut[topUpBody]](r, operation{
 		name: "read-top-up", method: get, path: "/v1/customers/{id}/top-ups/{number}", tag: tagCustomers, summary: "Read how far a top-up is",
-		action: guard.ReadMoney, handle: a.atTill(getTopUp),
+		action: guard.ReadMoney, buyers: true, handle: a.atTill(getTopUp),
 	})
 	add[payoutIn, jsonOut[payoutBody]](r, operation{
 		name: "withdraw", method: post, path: "/v1/payouts", tag: tagCustomers, summary: "Send money from a customer's wallet to their bank",
 		text: "It leaves the wallet now and counts against the limits; the bank is asked afterwards, as often as needed, and pays at most once. When it refuses, " +
 			"the money comes back. The same number again is answered as the first time, with how far it is.",
-		action: guard.MoveMoney, handle: a.atTill(postPayout),
+		action: guard.MoveMoney, buyers: true, handle: a.atTill(postPayout),
 	})
 	add[readPayoutIn, jsonOut[payoutBody]](r, operation{
 		name: "read-payout", method: get, path: "/v1/payouts/{owner}/{number}", tag: tagCustomers, summary: "Read how far a withdrawal of a customer or a payout of a merchant is",
 		text:   "The number of a merchant's payout, which a settlement makes, is <day>-<asset>.",
-		action: guard.ReadMoney, sellers: true, handle: a.atTill(getPayout),
+		action: guard.ReadMoney, sellers: true, buyers: true, handle: a.atTill(getPayout),
 	})
 	add[readOrderIn, jsonOut[sentBody]](r, operation{
 		name: "read-sent-transfer", method: get, path: "/v1/customers/{id}/transfers/{number}", tag: tagCustomers, summary: "Read a transfer that a customer has sent",
-		action: guard.ReadMoney, handle: a.atTill(getSent),
+		action: guard.ReadMoney, buyers: true, handle: a.atTill(getSent),
 	})
 	add[customerStatementIn, jsonOut[receiptsBody]](r, operation{
 		name: "customer-statement", method: get, path: "/v1/customers/{id}/statement", tag: tagCustomers, summary: "Page through what came and went, latest first",
-		action: guard.ReadMoney, handle: a.atTill(getReceipts),
+		action: guard.ReadMoney, buyers: true, handle: a.atTill(getReceipts),
 	})
 	add[readReceiptIn, jsonOut[ReceiptBody]](r, operation{
 		name: "read-receipt", method: get, path: "/v1/customers/{id}/receipts/{receipt}", tag: tagCustomers, summary: "Read one line of a customer's statement",
-		action: guard.ReadMoney, handle: a.atTill(getReceipt),
+		action: guard.ReadMoney, buyers: true, handle: a.atTill(getReceipt),
 	})
 }
 
@@ -119,7 +119,7 @@ func bankWords(o *pay.Order) (bank, reason string) {
 
 func postTopUp(ctx context.Context, t *till) (err error) {
 	var ask pay.TopUpAsk
-	if ask.Owner, err = t.x.pathOwner("id"); err != nil {
+	if ask.Owner, err = t.x.pathMine("id"); err != nil {
 		return err
 	}
 	if err := t.x.object(moneyMembers, func(s *scanner, name string) { s.moneyMember(name, &ask) }); err != nil {
@@ -145,7 +145,7 @@ func (t *till) money(ask *pay.TopUpAsk) (err error) {
 }
 
 func getTopUp(ctx context.Context, t *till) error {
-	owner, err := t.x.pathOwner("id")
+	owner, err := t.x.pathMine("id")
 	if err != nil {
 		return err
 	}
@@ -162,7 +162,7 @@ type payoutIn struct {
 }
 
 type withdrawBody struct {
-	Owner   string     `json:"owner" doc:"The customer" example:"2088000000010420"`
+	Owner   string     `json:"owner,omitempty" doc:"The customer. May be left out with a session of the customer" example:"2088000000010420"`
 	Number  string     `json:"number,omitempty" maxLength:"64" doc:"A fresh one of this customer. May be left out when the Idempotency-Key header is sent"`
 	Asset   string     `json:"asset" example:"CNY"`
 	Amount  int64      `json:"amount" minimum:"1" maximum:"10000000000" doc:"In minor units: 1250 is CNY 12.50"`
@@ -232,10 +232,11 @@ func postPayout(ctx context.Context, t *till) error {
 	switch {
 	case err != nil:
 		return err
-	case ask.Owner == 0:
-		return edgeMalformed.field("owner", "name the customer whose money it is")
 	case ask.To != "" && ask.Account != nil:
 		return edgeMalformed.field("to", "say where to pay it, by \"to\" or by \"account\"")
+	}
+	if ask.Owner, err = t.x.buyerOr(ask.Owner, "owner", "name the customer whose money it is"); err != nil {
+		return err
 	}
 	if err := t.money(&ask); err != nil {
 		return err
@@ -283,7 +284,7 @@ func (t *till) payout(ctx context.Context) (b pay.BankOrder, o pay.Order, err er
 
 // SendBody is a transfer from one person to another.
 type SendBody struct {
-	From     string `json:"from" doc:"Who pays" example:"2088000000010420"`
+	From     string `json:"from,omitempty" doc:"Who pays. May be left out with a session of the customer" example:"2088000000010420"`
 	To       string `json:"to,omitempty" doc:"Who receives it, into the wallet"`
 	ToAlias  string `json:"to_alias,omitempty" doc:"In place of to: a phone number or an e-mail address of the payee"`
 	Number   string `json:"number,omitempty" maxLength:"64" doc:"A fresh one of the payer. May be left out when the Idempotency-Key header is sent"`
@@ -366,9 +367,12 @@ func readEither(text string) (t holdfast.Transfer, v sending, people bool, err e
 // send moves money from one person to another.
 func (a *api) send(ctx context.Context, x *exchange, v sending) error {
 	return a.atTill(func(ctx context.Context, t *till) (err error) {
+		if v.From, err = t.x.buyerOr(v.From, "from", "name who pays"); err != nil {
+			return err
+		}
 		switch {
-		case v.From == 0:
-			return edgeMalformed.field("from", "name who pays")
+		case v.Business && x.buyer != 0:
+			return edgeForbidden.field("business", "A customer pays from the wallet: leave it out.")
 		case (v.To == 0) == (v.alias == ""):
 			return edgeMalformed.field("to", "name who receives it, by \"to\" or by \"to_alias\"")
 		case v.Asset == 0:
@@ -391,7 +395,7 @@ func (a *api) send(ctx context.Context, x *exchange, v sending) error {
 }
 
 func getSent(ctx context.Context, t *till) error {
-	from, err := t.x.pathOwner("id")
+	from, err := t.x.pathMine("id")
 	if err != nil {
 		return err
 	}
@@ -438,7 +442,7 @@ func receiptBodyOf(l *pay.Line) ReceiptBody {
 }
 
 func getReceipts(ctx context.Context, t *till) error {
-	o, err := t.x.pathOwner("id")
+	o, err := t.x.pathMine("id")
 	if err != nil {
 		return err
 	}
@@ -467,7 +471,7 @@ func getReceipts(ctx context.Context, t *till) error {
 }
 
 func getReceipt(ctx context.Context, t *till) error {
-	o, err := t.x.pathOwner("id")
+	o, err := t.x.pathMine("id")
 	if err != nil {
 		return err
 	}

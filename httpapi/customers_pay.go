@@ -14,18 +14,18 @@ func (a *api) customerPayRoutes(r *router) {
 		name: "pay-trade", method: post, path: "/v1/trades/{merchant}/{out_trade_no}/pay", tag: tagTrades, summary: "Pay a trade from a customer's wallet",
 		text: "Limits, balance, fee and receipt in one transaction. A trade that this customer has paid already is answered as the first time. Of two " +
 			"payments of one trade one counts, and the money of the other one goes back by itself.",
-		action: guard.MoveMoney, handle: a.atTill(postTradePay),
+		action: guard.MoveMoney, buyers: true, handle: a.atTill(postTradePay),
 	})
 	add[openCodeIn, jsonOut[openedBody]](r, operation{
 		name: "open-code", method: post, path: "/v1/codes/open", tag: tagTrades, summary: "See the trade behind a QR code that a shop shows",
 		text:   "It notes that the buyer has seen the trade. " + againDone,
-		action: guard.MoveMoney, handle: a.atTill(postCodeOpen),
+		action: guard.MoveMoney, buyers: true, handle: a.atTill(postCodeOpen),
 	})
 	add[authoriseIn, jsonOut[AuthorisationBody]](r, operation{
 		name: "authorise", method: post, path: "/v1/authorisations/{merchant}/{out_order_no}/authorise", tag: tagTrades, summary: "Freeze the money of an authorisation in a customer's wallet",
 		text: "By who pays, or by the payment code that the customer shows. One that this customer has authorised already is answered as it stands. If nothing " +
 			"could be frozen, the same customer or another one may authorise it, until the time to do so is over.",
-		action: guard.MoveMoney, handle: a.atTill(postAuthorise),
+		action: guard.MoveMoney, buyers: true, handle: a.atTill(postAuthorise),
 	})
 	for _, v := range []struct {
 		name, path, summary string
@@ -36,7 +36,7 @@ func (a *api) customerPayRoutes(r *router) {
 	} {
 		add[buyerIn, jsonOut[TradeBody]](r, operation{
 			name: v.name, method: post, path: v.path, tag: tagTrades, summary: v.summary,
-			text: againDone, action: guard.MoveMoney, handle: a.atTill(buyerSays(v.how)),
+			text: againDone, action: guard.MoveMoney, buyers: true, handle: a.atTill(buyerSays(v.how)),
 		})
 	}
 }
@@ -48,7 +48,7 @@ type payTradeIn struct {
 }
 
 type payTradeBody struct {
-	Payer string `json:"payer" doc:"The customer" example:"2088000000010420"`
+	Payer string `json:"payer,omitempty" doc:"The customer. May be left out with a session of the customer" example:"2088000000010420"`
 }
 
 var payTradeMembers = []string{"payer"}
@@ -61,8 +61,8 @@ func postTradePay(ctx context.Context, t *till) (err error) {
 	if err := t.x.object(payTradeMembers, func(s *scanner, _ string) { ask.Payer = s.owner() }); err != nil {
 		return err
 	}
-	if ask.Payer == 0 {
-		return edgeMalformed.field("payer", "name the customer who pays")
+	if ask.Payer, err = t.x.buyerOr(ask.Payer, "payer", "name the customer who pays"); err != nil {
+		return err
 	}
 	v, err := t.Pay(ctx, ask, t.at)
 	if err != nil {
@@ -166,6 +166,12 @@ func postAuthorise(ctx context.Context, t *till) error {
 	switch {
 	case err != nil:
 		return err
+	case t.x.buyer != 0 && code != "":
+		return edgeForbidden.field("payment_code", "A customer who has signed in authorises it without a code: leave it out.")
+	case t.x.buyer != 0:
+		if payer, err = t.x.buyerOr(payer, "payer", ""); err != nil {
+			return err
+		}
 	case (payer == 0) == (code == ""):
 		return edgeMalformed.field("payer", "say who authorises it, by \"payer\" or by \"payment_code\"")
 	}
@@ -184,7 +190,7 @@ type buyerIn struct {
 }
 
 type buyerBody struct {
-	By string `json:"by" doc:"The buyer" example:"2088000000010420"`
+	By string `json:"by,omitempty" doc:"The buyer. May be left out with a session of the customer" example:"2088000000010420"`
 }
 
 var buyerMembers = []string{"by"}
@@ -199,8 +205,8 @@ func buyerSays(how func(*till) func(context.Context, pay.EscrowAsk, holdfast.Tim
 		if err := t.x.object(buyerMembers, func(s *scanner, _ string) { ask.By = s.owner() }); err != nil {
 			return err
 		}
-		if ask.By == 0 {
-			return edgeMalformed.field("by", "name the buyer")
+		if ask.By, err = t.x.buyerOr(ask.By, "by", "name the buyer"); err != nil {
+			return err
 		}
 		v, err := how(t)(ctx, ask, t.at)
 		if err != nil {

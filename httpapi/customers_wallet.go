@@ -16,12 +16,12 @@ func (a *api) walletRoutes(r *router) {
 	})
 	add[readCustomerIn, jsonOut[walletsBody]](r, operation{
 		name: "list-wallets", method: get, path: "/v1/customers/{id}/wallets", tag: tagCustomers, summary: "List the wallets of a customer, with limits and what counts against them",
-		action: guard.ReadMoney, handle: a.atTill(getWallets),
+		action: guard.ReadMoney, buyers: true, handle: a.atTill(getWallets),
 	})
 	add[readWalletIn, jsonOut[walletBody]](r, operation{
 		name: "read-wallet", method: get, path: "/v1/customers/{id}/wallets/{asset}", tag: tagCustomers, summary: "Read the money of a wallet, its limits and what counts against them",
 		text:   "Each of the three amounts of money is as it stands when it is read.",
-		action: guard.ReadMoney, handle: a.atTill(getWallet),
+		action: guard.ReadMoney, buyers: true, handle: a.atTill(getWallet),
 	})
 	add[walletLimitsIn, jsonOut[WalletStateBody]](r, operation{
 		name: "set-limits", method: post, path: "/v1/customers/{id}/wallets/{asset}/limits", tag: tagCustomers, summary: "Set the limits of a wallet; they count from the next payment on",
@@ -102,7 +102,7 @@ func walletStateBodyOf(w *pay.WalletState) WalletStateBody {
 
 // wallet is the wallet that the path names.
 func (x *exchange) wallet() (o holdfast.Owner, asset holdfast.Asset, err error) {
-	if o, err = x.pathOwner("id"); err != nil {
+	if o, err = x.pathMine("id"); err != nil {
 		return o, asset, err
 	}
 	asset, err = x.pathAsset("asset")
@@ -110,7 +110,7 @@ func (x *exchange) wallet() (o holdfast.Owner, asset holdfast.Asset, err error) 
 }
 
 func postWallet(ctx context.Context, t *till) error {
-	o, err := t.x.pathOwner("id")
+	o, err := t.x.pathMine("id")
 	if err != nil {
 		return err
 	}
@@ -150,7 +150,7 @@ func (t *till) sendWallet(ctx context.Context, o holdfast.Owner, asset holdfast.
 }
 
 func getWallets(ctx context.Context, t *till) error {
-	o, err := t.x.pathOwner("id")
+	o, err := t.x.pathMine("id")
 	if err != nil {
 		return err
 	}

@@ -19,6 +19,7 @@ import (
 
 	"holdfast"
 	"holdfast/pay"
+	"holdfast/signin"
 )
 
 // description opens the document.
@@ -208,6 +209,9 @@ func docsCodes() (codes []docsCode) {
 		if _, err := holdfast.ParseCode(string(c)); err != nil {
 			codes = append(codes, docsCode{string(c), c.Text(), payStatuses[c]})
 		}
+	}
+	for _, c := range signin.Codes() {
+		codes = append(codes, docsCode{string(c), signin.Text(c), signinStatuses[c]})
 	}
 	return codes
 }

@@ -141,6 +141,11 @@ var bodies = map[string]string{
 	"/v1/refunds":     `{"merchant":"2088000000010018","out_trade_no":"T-1","amount":1}`,
 	"/v1/settlements": `{"merchant":"2088000000010018","day":"2026-11-20"}`, "/v1/escrows/{merchant}/{out_trade_no}/ship": `{"within_s":3600}`,
 	"/v1/escrows/{merchant}/{out_trade_no}/release": `{"total":1}`, "/v1/escrows/{merchant}/{out_trade_no}/decide": `{"to_merchant":0}`,
+	"/v1/sessions": `{"as":"customer","login":"alice@example.com","password":"x"}`, "/v1/sessions/passkey": `{"state":"x","credential":"{}"}`,
+	"/v1/session/password": `{"password":"x"}`, "/v1/session/passkeys": `{"state":"x","credential":"{}"}`, "/v1/session/passkeys/{passkey}/name": `{"name":"x"}`,
+	"/v1/invitations/read": `{"invitation":"x"}`, "/v1/invitations/accept": `{"invitation":"x","password":"x"}`,
+	"/v1/merchants/{id}/people": `{"login":"lina@tea.example","right":"look"}`, "/v1/merchants/{id}/people/{person}": `{"right":"look"}`,
+	"/v1/operators": `{"name":"wei","role":"reader"}`, "/v1/operators/{person}": `{"role":"reader"}`,
 	"/v1/authorisations": `{"merchant":"2088000000010018","amount":1,"asset":"CNY"}`, "/v1/authorisations/{merchant}/{out_order_no}/unfreeze": `{"amount":1}`,
 }
 
@@ -153,7 +158,7 @@ func concrete(path string) string {
 		"merchant": must(ownerOf(1)).String(), "owner": must(ownerOf(2)).String(), "asset": "CNY", "device": "1", "account": "main", "app_id": "2021000000010010", "number": "n-1", "out_trade_no": "T-1",
 		"out_order_no": "A-1", "receipt": "0000000000000000-0000000000000000",
 		"app": pay.AppID(must(ownerOf(1)), 0), "shop": "east", "key": "aaaaaaaa", "day": "2026-11-20", "out_request_no": "R-1",
-		"endpoint": "we0123456789abcdef", "delivery": "0000000000000000-0000000000000000:notice", "case": "c-1", "deposit": "d-1",
+		"endpoint": "we0123456789abcdef", "delivery": "0000000000000000-0000000000000000:notice", "case": "c-1", "deposit": "d-1", "person": "aaaaaaaa", "session": "aaaaaaaaaaaaaaaa", "passkey": "aaaaaaaaaaaaaaaa",
 	} {
 		path = strings.ReplaceAll(path, "{"+name+"}", value)
 	}
@@ -168,6 +173,14 @@ func concrete(path string) string {
 		id = "1"
 	}
 	return pathParameter.ReplaceAllString(path, id)
+}
+
+// keyFor is what an operation takes: the key of an operator, or a session of a customer that nobody else uses.
+func keyFor(op *huma.Operation) string {
+	if len(op.Security) == 1 && op.Security[0]["session"] != nil {
+		return standing().newSession(standing().alice)
+	}
+	return operatorKey
 }
 
 // TestDocumentDeclaresWhatIsRead: a parameter with a bad value is named in the refusal if the operation reads it. What is read is
@@ -188,7 +201,7 @@ func TestDocumentDeclaresWhatIsRead(t *testing.T) {
 			}
 		}
 		reads := func(query string, headers ...string) string {
-			_, header, body := ask(t, api, op.Method, concrete(op.Path)+query, operatorKey, bodies[op.Path], headers...)
+			_, header, body := ask(t, api, op.Method, concrete(op.Path)+query, keyFor(op), bodies[op.Path], headers...)
 			if kind := header.Get("Content-Type"); strings.HasPrefix(kind, "text/") || kind == svgType {
 				return "" // it was answered
 			}
@@ -281,6 +294,17 @@ func TestScannerKnowsWhatIsDocumented(t *testing.T) {
 		{changeEndpointMembers, changeEndpointBody{}},
 		{workCaseMembers, workCaseBody{}},
 		{assignMembers, assignDepositBody{}},
+		{signInMembers, signInBody{}},
+		{passwordMembers, passwordBody{}},
+		{readInvitationMembers, readInvitationBody{}},
+		{acceptMembers, acceptBody{}},
+		{passkeySignInMembers, passkeySignInBody{}},
+		{addPasskeyMembers, addPasskeyBody{}},
+		{namePasskeyMembers, namePasskeyBody{}},
+		{addPersonMembers, addPersonBody{}},
+		{changePersonMembers, changePersonBody{}},
+		{addOperatorMembers, addOperatorBody{}},
+		{changeOperatorMembers, changeOperatorBody{}},
 	} {
 		if got := jsonNames(reflect.TypeOf(row.body)); !slices.Equal(got, row.known) {
 			t.Errorf("%T documents %v, the scanner knows %v", row.body, got, row.known)
@@ -309,7 +333,7 @@ func TestWhatIsNotDocumentedIsRefused(t *testing.T) {
 		if open := d.open(op.RequestBody.Content[jsonType].Schema, map[string]bool{}); open != "" {
 			t.Errorf("%s: %s lets other members in than it knows", name, open)
 		}
-		if status, _, body := ask(t, api, op.Method, concrete(op.Path), operatorKey, `{"surprise":1}`); status != http.StatusBadRequest || !strings.Contains(body, "surprise") {
+		if status, _, body := ask(t, api, op.Method, concrete(op.Path), keyFor(op), `{"surprise":1}`); status != http.StatusBadRequest || !strings.Contains(body, "surprise") {
 			t.Errorf("%s: %d %s", name, status, body)
 		}
 	}

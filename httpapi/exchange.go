@@ -18,6 +18,7 @@ import (
 	"holdfast/guard"
 	"holdfast/pay"
 	"holdfast/proof"
+	"holdfast/signin"
 )
 
 // MaxBody is the longest request body, in bytes.
@@ -31,9 +32,12 @@ type exchange struct {
 	who guard.Principal
 	// merchant is whose key it is, if it is one of a merchant: it may ask for what is his and for nothing else; 0: a key of the platform.
 	merchant holdfast.Owner
-	in       []byte       // the body as read
-	out      []byte       // the answer as written
-	sig      proof.Signer // of the answer; nil: the caller has not asked
+	// buyer is the customer whose session it is, who may ask for what is theirs and for nothing else; 0: nobody's.
+	buyer   holdfast.Owner
+	session *signin.Session // of whoever signed in; nil: it was a key
+	in      []byte          // the body as read
+	out     []byte          // the answer as written
+	sig     proof.Signer    // of the answer; nil: the caller has not asked
 
 	query query // the parameters of the URL
 
@@ -75,6 +79,9 @@ type endpoint struct {
 	name    string       // operation id of the document, for metrics and events
 	action  guard.Action // what its caller must be allowed to; 0: open to everybody
 	sellers bool         // keys of merchants are taken as well; the handler sees to it that it is about what is theirs
+	buyers  bool         // sessions of customers are taken as well; the handler sees to it that it is about what is theirs
+	staff   signin.Right // sessions of people of merchants with this right are taken as well, likewise; 0: none
+	session bool         // sessions are taken, whoever's, and nothing else
 	free    bool         // not counted against the limit of requests at once
 	params  []string     // that its URL may have
 	txn     bool         // it asks for a transaction: whatever is refused tells the outcome
@@ -135,10 +142,17 @@ func (e *endpoint) guarded(x *exchange, start time.Time) (err error) {
 
 // admit finds out who is asking, and whether they may.
 func (e *endpoint) admit(x *exchange) error {
-	if e.action == 0 {
+	if e.action == 0 && !e.session {
 		return nil
 	}
-	if h := x.r.Header.Get("Authorization"); strings.HasPrefix(h, bearer+pay.MerchantKeyPrefix) {
+	switch h := x.r.Header.Get("Authorization"); {
+	case strings.HasPrefix(h, bearer+signin.SessionPrefix):
+		return e.admitSession(x, h[len(bearer):])
+	case e.session && h != "":
+		return edgeForbidden.problem("This is for whoever has signed in: send the session. Keys are not taken.")
+	case e.session:
+		return edgeNoSession.field("Authorization", "%s", edgeNoSession.advice)
+	case strings.HasPrefix(h, bearer+pay.MerchantKeyPrefix):
 		return e.admitMerchant(x, h[len(bearer):])
 	}
 	who, err := e.api.principal(x.r)

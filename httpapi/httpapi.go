@@ -12,6 +12,7 @@ package httpapi
 
 import (
 	"context"
+	"hash/maphash"
 	"log/slog"
 	"net/http"
 	"sync/atomic"
@@ -21,6 +22,7 @@ import (
 
 	"holdfast"
 	"holdfast/guard"
+	"holdfast/pay"
 	"holdfast/proof"
 	"holdfast/shard"
 	"holdfast/site"
@@ -138,6 +140,8 @@ type api struct {
 	registry *prometheus.Registry
 	commerce *Commerce
 	sellers  sellers
+	guests   guests
+	sources  *pay.Tries // wrong sign-ins, by where they come from
 }
 
 // New makes the handler of the API. It panics when the registry has the API's metrics already: one handler per registry.
@@ -147,7 +151,7 @@ func New(s Site, o Options) http.Handler { return routed(s, o).finish() }
 func routed(s Site, o Options) *router {
 	a := &api{
 		site: s, keys: o.Keys, log: o.Logger, deadline: o.Deadline, limit: o.Limit, life: context.Background(), registry: o.Registry,
-		signer: o.Signer, commerce: o.Payments,
+		signer: o.Signer, commerce: o.Payments, sources: pay.NewTries(maphash.MakeSeed(), sourceTries, sourceEvery),
 	}
 	if a.log == nil {
 		a.log = slog.New(slog.DiscardHandler)

@@ -11,6 +11,7 @@ import (
 	"holdfast"
 	"holdfast/guard"
 	"holdfast/pay"
+	"holdfast/signin"
 )
 
 // sellers are the keys of merchants that have been looked up of late, so that a request costs no read for its key. One that was revoked is
@@ -75,10 +76,13 @@ func (e *endpoint) admitMerchant(x *exchange, key string) error {
 	return nil
 }
 
-// actsFor refuses what is not about the merchant whose key was sent. Every handler of an operation that takes such keys asks it.
+// actsFor refuses what is not about the merchant whose key was sent, or the customer whose session. Every handler of an operation that takes such keys asks it.
 func (x *exchange) actsFor(o holdfast.Owner) error {
-	if x.merchant != 0 && x.merchant != o {
-		return edgeForbidden.problem("The key is one of merchant " + x.merchant.String() + " and may only be used for what is his.")
+	switch {
+	case x.merchant != 0 && x.merchant != o:
+		return edgeForbidden.problem("The key or session is one of merchant " + x.merchant.String() + " and may only be used for what is his.")
+	case x.buyer != 0 && x.buyer != o:
+		return edgeForbidden.problem("The session is one of customer " + x.buyer.String() + " and may only be used for what is theirs.")
 	}
 	return nil
 }
@@ -137,16 +141,16 @@ func (a *api) merchantKeyRoutes(r *router) {
 		text: "Whoever has it may ask for what is that merchant's, wherever an operation says that it takes a key of the merchant, and for nothing " +
 			"else. The secret is stored nowhere; at most ten keys at a time. With an Idempotency-Key the same request again answers with the same key, or " +
 			"with key-revoked if it was revoked since; without one every call makes another key.",
-		action: guard.ManageMerchants, ok: []int{http.StatusCreated}, handle: a.atTill(postMerchantKey),
+		action: guard.ManageMerchants, staff: signin.Manage, ok: []int{http.StatusCreated}, handle: a.atTill(postMerchantKey),
 	})
 	add[merchantIn, jsonOut[merchantKeysBody]](r, operation{
 		name: "merchant-keys", method: get, path: "/v1/merchants/{id}/keys", tag: tagMerchants, summary: "List the API keys of a merchant",
-		action: guard.ReadMoney, handle: a.atTill(getMerchantKeys),
+		action: guard.ReadMoney, staff: signin.Manage, handle: a.atTill(getMerchantKeys),
 	})
 	add[revokeKeyIn, jsonOut[merchantKeysBody]](r, operation{
 		name: "revoke-merchant-key", method: post, path: "/v1/merchants/{id}/keys/{key}/revoke", tag: tagMerchants, summary: "End an API key of a merchant",
 		text:   "Within seconds no site takes it any more. Answers with the keys that are left. " + againDone,
-		action: guard.ManageMerchants, handle: a.atTill(postRevokeKey),
+		action: guard.ManageMerchants, staff: signin.Manage, handle: a.atTill(postRevokeKey),
 	})
 }
 
@@ -199,7 +203,7 @@ func postMerchantKey(ctx context.Context, t *till) error {
 	if err != nil {
 		return err
 	}
-	o, err := t.x.pathOwner("id")
+	o, err := t.pathMerchant("id")
 	if err != nil {
 		return err
 	}
@@ -226,7 +230,7 @@ func (t *till) keyBytes(o holdfast.Owner) (random [pay.KeyBytes]byte, err error)
 }
 
 func getMerchantKeys(ctx context.Context, t *till) error {
-	o, err := t.x.pathOwner("id")
+	o, err := t.pathMerchant("id")
 	if err != nil {
 		return err
 	}
@@ -240,7 +244,7 @@ func postRevokeKey(ctx context.Context, t *till) error {
 	if err := t.x.emptyBody(); err != nil {
 		return err
 	}
-	o, err := t.x.pathOwner("id")
+	o, err := t.pathMerchant("id")
 	if err != nil {
 		return err
 	}

@@ -61,6 +61,8 @@ func (a *api) postTransfer(ctx context.Context, x *exchange) error {
 		return err
 	case people:
 		return a.send(ctx, x, v)
+	case x.buyer != 0:
+		return edgeForbidden.problem("A customer moves money between people, by \"from\" and \"to\", and not between accounts.")
 	}
 	p.leg[0] = t
 	return a.submitTransfer(ctx, x, p)

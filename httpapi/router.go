@@ -12,6 +12,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"holdfast/guard"
+	"holdfast/signin"
 )
 
 // router mounts operations and documents them. huma makes the document from the types; it serves nothing: its own handlers
@@ -37,7 +38,8 @@ func newRouter(a *api, version string) *router {
 	cfg.Info.Description = description
 	cfg.Security = []map[string][]string{{"key": {}}}
 	cfg.Components.SecuritySchemes = map[string]*huma.SecurityScheme{
-		"key": {Type: "http", Scheme: "bearer", Description: "API key, hf_...; or one of a merchant, hfm_..., where the operation says so"},
+		"key":     {Type: "http", Scheme: "bearer", Description: "API key, hf_...; or one of a merchant, hfm_..., or a session, hfs_..., where the operation says so"},
+		"session": {Type: "http", Scheme: "bearer", Description: "Session, hfs_...: what signing in answers with"},
 	}
 	r.doc = huma.NewAPI(cfg, r)
 	r.problem = r.doc.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[Problem](), true, "Problem")
@@ -53,7 +55,10 @@ type operation struct {
 	summary string
 	text    string
 	action  guard.Action // 0: open to everybody
-	sellers bool         // keys of merchants are taken as well, for what is theirs
+	sellers bool         // keys of merchants are taken as well, for what is theirs, and sessions of their people
+	buyers  bool         // sessions of customers are taken as well, for what is theirs
+	staff   signin.Right // of a merchant's people who may ask as well; 0: with sellers [rightOf], without nobody
+	session bool         // any session, and nothing else
 	free    bool         // not counted against the limit of requests at once
 	ok      []int        // statuses of success, the usual one first; none: 200
 	params  []string     // of the URL; add takes them, and whether a transaction is asked for, from the document
@@ -70,11 +75,8 @@ func add[I, O any](r *router, o operation) {
 			Content:     map[string]*huma.MediaType{"application/problem+json": {Schema: r.problem}},
 		}},
 	}
-	if o.action == 0 {
-		op.Security = []map[string][]string{{}}
-	} else {
-		op.Description = strings.TrimSpace(op.Description + "\n\nRole: " + leastRole(o.action).String() + " or higher" + orSeller(o.sellers) + ".")
-	}
+	o.staff = rightOf(&o)
+	op.Security, op.Description = securityOf(&o), strings.TrimSpace(op.Description+"\n\n"+whoMay(&o))
 	for _, status := range o.ok {
 		op.Responses[strconv.Itoa(status)] = &huma.Response{}
 	}
@@ -149,7 +151,7 @@ func operationOf(item *huma.PathItem, method string) *huma.Operation {
 func (r *router) mount(o operation) {
 	r.methods[o.path] = append(r.methods[o.path], o.method)
 	r.mux.Handle(o.method+" "+o.path, &endpoint{
-		api: r.api, name: o.name, action: o.action, sellers: o.sellers, free: o.free, params: o.params, txn: o.txn, handle: o.handle, metrics: r.api.metrics.of(o.name),
+		api: r.api, name: o.name, action: o.action, sellers: o.sellers, buyers: o.buyers, staff: o.staff, session: o.session, free: o.free, params: o.params, txn: o.txn, handle: o.handle, metrics: r.api.metrics.of(o.name),
 	})
 }
 
@@ -209,11 +211,49 @@ func notAllowed(methods []string) handler {
 	}
 }
 
-func orSeller(sellers bool) string {
-	if sellers {
-		return "; or a key of the merchant"
+// rightOf is the right that a person of a merchant needs for an operation that takes keys of the merchant, unless it says another one.
+func rightOf(o *operation) signin.Right {
+	switch {
+	case o.staff != 0 || !o.sellers:
+		return o.staff
+	case o.method == http.MethodGet:
+		return signin.Look
+	case o.action == guard.MoveMoney:
+		return signin.Work
 	}
-	return ""
+	return signin.Manage
+}
+
+// securityOf is what the document says of who may ask; nil: an API key.
+func securityOf(o *operation) []map[string][]string {
+	switch {
+	case o.session:
+		return []map[string][]string{{"session": {}}}
+	case o.action == 0:
+		return []map[string][]string{{}}
+	}
+	return nil
+}
+
+// whoMay says in words who may ask.
+func whoMay(o *operation) string {
+	switch {
+	case o.session:
+		return "For whoever has signed in: send the session. Keys are not taken."
+	case o.action == 0:
+		return ""
+	}
+	text := "Role: " + leastRole(o.action).String() + " or higher"
+	if o.sellers {
+		text += "; or a key of the merchant"
+	}
+	if o.staff != 0 {
+		text += "; or a session of one of the merchant's people with the right to " + o.staff.String()
+	}
+	if o.buyers {
+		text += "; or a session of the customer"
+	}
+	return text + "."
 }
 
 // leastRole is the role that an action needs, as guard's table says.

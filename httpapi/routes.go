@@ -21,6 +21,8 @@ const (
 	tagCustomers = "Customers"
 	tagMerchants = "Merchants"
 	tagTrades    = "Trades"
+	tagSigningIn = "Signing in"
+	tagPeople    = "People"
 	tagFleet     = "Fleet"
 )
 
@@ -48,6 +50,9 @@ func (a *api) routes(r *router) {
 	a.paymentRoutes(r)
 	a.holdRoutes(r)
 	a.commerceRoutes(r)
+	a.sessionRoutes(r)
+	a.passkeyRoutes(r)
+	a.peopleRoutes(r)
 	a.fleetRoutes(r)
 }
 
@@ -111,7 +116,7 @@ func (a *api) paymentRoutes(r *router) {
 		name: "transfer", method: post, path: "/v1/transfers", tag: tagPayments, summary: "Move an amount: one transfer of any kind",
 		text: "Between accounts, by debit and credit; or from one person to another, by from and to, or to_alias. The latter counts against the payer's " +
 			"limits and gives both a receipt; it is answered with 200 and the transfer, and the same number again as the first time.",
-		action: guard.MoveMoney, ok: created, handle: a.postTransfer,
+		action: guard.MoveMoney, buyers: true, ok: created, handle: a.postTransfer,
 	})
 	eitherIn[SendBody](r, "/v1/transfers", post)
 	either[sentBody](r, "/v1/transfers", post, http.StatusOK)

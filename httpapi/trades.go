@@ -33,7 +33,7 @@ func (a *api) tradeRoutes(r *router) {
 	add[tradeIn, jsonOut[TradeBody]](r, operation{
 		name: "read-trade", method: get, path: "/v1/trades/{merchant}/{out_trade_no}", tag: tagTrades, summary: "Read a trade as it stands",
 		text:   "What it says is true, whatever a caller was told before.",
-		action: guard.ReadMoney, sellers: true, handle: a.atTill(getTrade),
+		action: guard.ReadMoney, sellers: true, buyers: true, handle: a.atTill(getTrade),
 	})
 	add[tradeChangeIn, jsonOut[TradeBody]](r, operation{
 		name: "close-trade", method: post, path: "/v1/trades/{merchant}/{out_trade_no}/close", tag: tagTrades, summary: "End a trade that has not been paid",
@@ -392,11 +392,19 @@ func (t *till) ownTrade() (merchant holdfast.Owner, outTradeNo string, err error
 }
 
 func getTrade(ctx context.Context, t *till) error {
-	merchant, outTradeNo, err := t.ownTrade()
+	find := t.ownTrade
+	if t.x.buyer != 0 {
+		find = t.x.pathTrade // the trade says whose it is
+	}
+	merchant, outTradeNo, err := find()
 	if err != nil {
 		return err
 	}
 	v, err := t.Query(ctx, merchant, outTradeNo, t.at)
+	var none *pay.Refusal
+	if t.x.buyer != 0 && (errors.As(err, &none) || err == nil && t.x.buyer != v.Payer && t.x.buyer != v.Buyer) {
+		return edgeForbidden.problem("The session may only be used for trades that the customer has paid, or that are for nobody else.")
+	}
 	if err != nil {
 		return err
 	}

@@ -8,6 +8,7 @@ import (
 	"holdfast"
 	"holdfast/guard"
 	"holdfast/pay"
+	"holdfast/signin"
 	"holdfast/webhook"
 )
 
@@ -299,7 +300,7 @@ func (a *api) deliveryRoutes(r *router) {
 		name: "redeliver", method: post, path: "/v1/webhooks/{merchant}/deliveries/{delivery}/redeliver", tag: tagMerchants, summary: "Deliver an event once more, whatever became of it before",
 		text: "The schedule of attempts begins anew if this one fails. An endpoint can be told of any event of its merchant, also of one from before it was made: the id of a delivery is " +
 			"that of the event without the merchant's number, a colon, and the endpoint's id, or notice for the notify address. " + againDone,
-		action: guard.ManageMerchants, sellers: true, handle: a.atTill(postRedeliver),
+		action: guard.ManageMerchants, sellers: true, staff: signin.Work, handle: a.atTill(postRedeliver),
 	})
 }
 

@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"net/url"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"holdfast"
@@ -35,6 +36,36 @@ func (c *Config) checkPayments(k *checker) {
 		k.that(err == nil, fmt.Sprintf("payments.notify_networks[%d]", i), "%q is no network: write for example 10.20.0.0/16", n)
 	}
 }
+
+func (c *Config) checkSignIn(k *checker) {
+	s := &c.SignIn
+	k.that((s.PasskeyDomain == "") == (len(s.Origins) == 0), "signin.origins", "give both it and passkey_domain, or none of them")
+	for i, o := range s.Origins {
+		u, err := url.Parse(o)
+		k.that(err == nil && (u.Scheme == "https" || u.Scheme == "http" && u.Hostname() == "localhost") && u.Path == "" && u.RawQuery == "" && u.User == nil &&
+			(u.Hostname() == s.PasskeyDomain || strings.HasSuffix(u.Hostname(), "."+s.PasskeyDomain)), fmt.Sprintf("signin.origins[%d]", i),
+			"%q is no origin below %s, for example https://%s", o, s.PasskeyDomain, s.PasskeyDomain)
+	}
+	k.that(s.Name != "" && len(s.Name) <= 64, "signin.name", "has %d bytes: want 1-64", len(s.Name))
+	for _, d := range []struct {
+		name  string
+		d, to Duration
+	}{
+		{"strict_idle", s.StrictIdle, s.Longest},
+		{"idle", s.Idle, s.Longest},
+		{"longest", s.Longest, longestSession},
+		{"phone_idle", s.PhoneIdle, s.PhoneLongest},
+		{"phone_longest", s.PhoneLongest, longestSession},
+	} {
+		k.that(d.d >= Duration(time.Minute) && d.d <= d.to, "signin."+d.name, "%s is not within 1m-%s", d.d, d.to)
+	}
+	k.that(s.HashMemory >= 8 && s.HashMemory <= 1<<20, "signin.hash_memory", "%d is not within 8-%d KiB", s.HashMemory, 1<<20)
+	k.that(s.HashPasses >= 1 && s.HashPasses <= 64, "signin.hash_passes", "%d is not within 1-64", s.HashPasses)
+	k.that(s.HashesAtOnce >= 1 && s.HashesAtOnce <= 64, "signin.hashes_at_once", "%d is not within 1-64", s.HashesAtOnce)
+}
+
+// longestSession is the longest that any session may last.
+const longestSession = Duration(90 * 24 * time.Hour)
 
 func (c *Config) checkBanks(k *checker) {
 	k.that(len(c.Banks) == 0 || c.Payments.Keys != "", "bank", "there are no payments of people without payments.keys: give it, or leave the banks out")

@@ -3,6 +3,7 @@ package site
 import (
 	_ "embed"
 	"fmt"
+	"net"
 	"time"
 
 	"holdfast"
@@ -64,6 +65,9 @@ type Config struct {
 
 	// Payments of people: customers, merchants, the gateway for Alipay's SDKs, the cashier page.
 	Payments Payments `toml:"payments"`
+
+	// Signing in: customers, people of merchants and operators, with passwords and passkeys.
+	SignIn SignIn `toml:"signin"`
 
 	// What is written down about the life of the site.
 	Log Log `toml:"log"`
@@ -239,6 +243,43 @@ type Payments struct {
 	NotifyPlain bool `toml:"notify_plain"`
 }
 
+// SignIn is the section [signin]. It says the same at every site.
+type SignIn struct {
+	// The domain for which passkeys are good: that of the pages, or one above it, for example "pay.example". All sites of the fleet share it, or a passkey
+	// works at one of them only. Passkeys that people have are lost when it changes. Nothing: there are no passkeys.
+	PasskeyDomain string `toml:"passkey_domain"`
+
+	// Where the pages are on which passkeys are used: scheme, host and port, for example "https://hangzhou.pay.example", of each site.
+	Origins []string `toml:"origins"`
+
+	// What browsers call this service when they ask for a passkey.
+	Name string `toml:"name"`
+
+	// How long a session of an operator, or of somebody who manages a merchant, may be unused.
+	StrictIdle Duration `toml:"strict_idle"`
+
+	// How long any other one may be unused.
+	Idle Duration `toml:"idle"`
+
+	// How long a session lasts at most.
+	Longest Duration `toml:"longest"`
+
+	// How long the session of a customer's own phone may be unused.
+	PhoneIdle Duration `toml:"phone_idle"`
+
+	// How long that one lasts at most.
+	PhoneLongest Duration `toml:"phone_longest"`
+
+	// Memory that the hash of a password takes (Argon2id), in KiB. When it changes, hashes are made anew as people sign in.
+	HashMemory uint32 `toml:"hash_memory"`
+
+	// How often the hash passes over its memory.
+	HashPasses uint32 `toml:"hash_passes"`
+
+	// How many hashes a site computes at once. Eight times as many people wait for their turn; more are turned away.
+	HashesAtOnce int `toml:"hashes_at_once"`
+}
+
 // Bank is a section [[bank]].
 type Bank struct {
 	// What the platform calls the bank, 1-32 letters and digits. It stands in orders: never give it to another bank, and leave the
@@ -369,6 +410,10 @@ func Default() Config {
 			Zone: "Asia/Shanghai", TimestampWindow: Duration(24 * time.Hour),
 			ShipWithin: Duration(15 * 24 * time.Hour), FreezeFor: Duration(30 * 24 * time.Hour), LeastProtection: Duration(72 * time.Hour),
 		},
+		SignIn: SignIn{
+			Name: "Holdfast", StrictIdle: Duration(30 * time.Minute), Idle: Duration(12 * time.Hour), Longest: Duration(24 * time.Hour),
+			PhoneIdle: Duration(7 * 24 * time.Hour), PhoneLongest: Duration(30 * 24 * time.Hour), HashMemory: 19 << 10, HashPasses: 2, HashesAtOnce: 4,
+		},
 		Log: Log{Level: "info", Format: "text"},
 	}
 }
@@ -378,6 +423,9 @@ func Default() Config {
 func Embedded(data, listen string) Config {
 	c := Default()
 	c.Site, c.Name, c.Cluster, c.Data, c.HTTP.Listen = 1, "local", "local", data, listen
+	if _, port, err := net.SplitHostPort(listen); err == nil { // browsers take passkeys for this name without TLS
+		c.SignIn.PasskeyDomain, c.SignIn.Origins = "localhost", []string{"http://localhost:" + port}
+	}
 	return c
 }
 

@@ -195,6 +195,12 @@ func TestCheck(t *testing.T) {
 		{"protection", func(c *Config) { c.Payments.LeastProtection = Duration(91 * 24 * time.Hour) }, "payments.least_protection: 2184h0m0s is not within"},
 		{"window", func(c *Config) { c.Payments.TimestampWindow = 0 }, "payments.timestamp_window: 0s is not within"},
 		{"network", func(c *Config) { c.Payments.NotifyNetworks = []string{"10.0.0.1"} }, "payments.notify_networks[0]: "},
+		{"origins", func(c *Config) { c.SignIn.PasskeyDomain = "pay.example" }, "signin.origins: give both"},
+		{"origin", func(c *Config) {
+			c.SignIn.PasskeyDomain, c.SignIn.Origins = "pay.example", []string{"https://a.pay.example", "https://xpay.example"}
+		}, `signin.origins[1]: "https://xpay.example" is no origin below pay.example`},
+		{"idle", func(c *Config) { c.SignIn.Idle = Duration(25 * time.Hour) }, "signin.idle: 25h0m0s is not within 1m-24h0m0s"},
+		{"hashes", func(c *Config) { c.SignIn.HashMemory = 1 }, "signin.hash_memory: 1 is not within"},
 		{"bank without keys", func(c *Config) { c.Payments.Keys = "" }, "bank: there are no payments of people without payments.keys"},
 		{"bank name", func(c *Config) { c.Banks[0].Name = "" }, "bank[0].name: "},
 		{"bank url", func(c *Config) { c.Banks[0].URL = "bank.example" }, "bank[0].url: "},

@@ -63,9 +63,16 @@ var long = map[string]string{
 	"holdfast cases list":                                  "payments, and differences: TestCases runs it",
 	"holdfast cases list --json -":                         "payments, and differences: TestCases runs it",
 	"holdfast cases show 3f1c0a9be1d24be0a1b2c3d4e5f60718": "payments, and differences: TestCases runs it",
-	"holdfast cases explain 3f1c0a9be1d24be0a1b2c3d4e5f60718 --why booked-twice-says-the-bank": "payments, and differences: TestCases runs it",
-	"holdfast cases close 3f1c0a9be1d24be0a1b2c3d4e5f60718 --why booked-twice-says-the-bank":   "payments, and differences: TestCases runs it",
-	"holdfast sandbox pay --amount 8.88":                                                       "a sandbox that runs: TestSandbox runs it",
+	"holdfast cases explain 3f1c0a9be1d24be0a1b2c3d4e5f60718 --why booked-twice-says-the-bank":          "payments, and differences: TestCases runs it",
+	"holdfast cases close 3f1c0a9be1d24be0a1b2c3d4e5f60718 --why booked-twice-says-the-bank":            "payments, and differences: TestCases runs it",
+	"holdfast sandbox pay --amount 8.88":                                                                "a sandbox that runs: TestSandbox runs it",
+	"holdfast person add merchant 2088000000010420 --login lina@tea.example --name Lina --right manage": "a merchant: TestSandbox adds somebody to one",
+	"holdfast person add customer 2088000000020108":                                                     "a customer: TestSandbox invites one",
+	"holdfast person invite customer 2088000000020108":                                                  "a customer: TestSandbox invites one",
+	"holdfast person list --merchant 2088000000010420":                                                  "a merchant: TestSandbox lists its people",
+	"holdfast person remove merchant 2088000000010420 --id k3wz2v5q":                                    "a merchant: TestSandbox takes somebody away",
+	"holdfast person password":                                                                          "an invitation: TestSandbox accepts one",
+	"holdfast person password --site https://pay.example":                                               "an invitation: TestSandbox accepts one",
 }
 
 // TestHelpExamples executes every example of every --help, against a site that runs.

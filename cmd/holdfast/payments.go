@@ -27,6 +27,7 @@ import (
 	"holdfast/desk"
 	"holdfast/httpapi"
 	"holdfast/pay"
+	"holdfast/signin"
 	"holdfast/site"
 	"holdfast/webhook"
 )
@@ -38,6 +39,7 @@ type payments struct {
 	gateway http.Handler // of Alipay's SDKs
 	pages   http.Handler // on which buyers pay
 	bills   http.Handler
+	porter  *signin.Porter
 	api     *httpapi.Commerce
 	office  *backoffice.Office
 
@@ -80,8 +82,11 @@ func newPayments(cfg *site.Config, s *site.Site, log *slog.Logger, now func() ti
 	if p.office, err = newOffice(cfg, s, p, addresses, log, now); err != nil {
 		return nil, err
 	}
+	if p.porter, err = newPorter(cfg, s, p.cashier); err != nil {
+		return nil, err
+	}
 	p.api = &httpapi.Commerce{
-		Cashier: p.cashier, Now: now, Endpoint: checkEndpoint(addresses), NewAppKey: desk.NewAppKey, Pages: publicAddress(cfg),
+		Cashier: p.cashier, Porter: p.porter, Now: now, Endpoint: checkEndpoint(addresses), NewAppKey: desk.NewAppKey, Pages: publicAddress(cfg),
 		Estimate: p.estimate, Ordered: p.office.WakeBanks, Banks: p.banks, Difference: backoffice.DescribeCase,
 		Audited: auditBooks{s.BooksHere()},
 	}
@@ -138,6 +143,18 @@ func newCashier(cfg *site.Config, s *site.Site, keys *paymentKeys, told func(*pa
 		Books: s.Books(), AliasKey: keys.alias, CodeKey: keys.seal, Bank: platformOwner(), OwnerOf: site.OwnerOf, Day: day,
 		Zone: zones(), Wait: waitForPending, Codes: pay.NewCodeTries(maphash.MakeSeed()), Told: told, Aside: aside(),
 		ShipWithin: cfg.Payments.ShipWithin.Std(), FreezeFor: cfg.Payments.FreezeFor.Std(), LeastProtection: cfg.Payments.LeastProtection.Std(),
+	})
+}
+
+// newPorter lets people in. Its keys come from those of payments: whoever has these has everything that people have.
+func newPorter(cfg *site.Config, s *site.Site, cashier *pay.Cashier) (*signin.Porter, error) {
+	c := &cfg.SignIn
+	return signin.New(signin.Config{
+		Books: s.Books(), Payments: cashier, Platform: platformOwner(), Key: cashier.DerivedKey("signing in"),
+		Hashing: signin.Hashing{Memory: c.HashMemory, Passes: c.HashPasses, Threads: 1}, AtOnce: c.HashesAtOnce,
+		Lives:     signin.Lives{Strict: c.StrictIdle.Std(), Idle: c.Idle.Std(), Most: c.Longest.Std(), Phone: c.PhoneLongest.Std(), PhoneIdle: c.PhoneIdle.Std()},
+		Strangers: pay.NewTries(maphash.MakeSeed(), signin.PersonTries, signin.PersonEvery),
+		Passkeys:  signin.Passkeys{RP: c.PasskeyDomain, Name: c.Name, Origins: c.Origins},
 	})
 }
 

@@ -32,7 +32,7 @@ Results go to standard output, progress to standard error.`,
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return &usageError{cmd.CommandPath(), err} })
 	root.AddCommand(
 		newServe(), newDemo(), newDrill(), newBench(), newStatus(), newAudit(), newDoctor(), newSite(), newShard(), newCheck(),
-		newCert(), newKey(), newPaymentKeys(), newSandbox(), newTestBank(), newCases(), newSim(), newFsck(), newVersion(), newBenchSite(), newBenchCallers(), newBusy(), newCables(),
+		newCert(), newKey(), newPaymentKeys(), newPerson(), newSandbox(), newTestBank(), newCases(), newSim(), newFsck(), newVersion(), newBenchSite(), newBenchCallers(), newBusy(), newCables(),
 	)
 	return root
 }

@@ -39,7 +39,15 @@ type sandbox struct {
 	BuyerDevice       string         `json:"buyer_device"`           // file with the secrets of the buyer's phones, hexadecimal, a line each
 	Friend            holdfast.Owner `json:"friend"`                 // another customer
 	APIKey            string         `json:"api_key"`                // of the native API
+	People            []sandboxUser  `json:"people"`                 // who can sign in
 	BankControl       string         `json:"bank_control,omitempty"` // where the test bank is told to misbehave
+}
+
+// sandboxUser is somebody who can sign in: the buyer, somebody who manages the merchant, an operator.
+type sandboxUser struct {
+	As       string `json:"as"`
+	Login    string `json:"login"`
+	Password string `json:"password"`
 }
 
 // readSandbox reads the file of a sandbox.

@@ -59,6 +59,7 @@ func TestSandbox(t *testing.T) {
 		t.Errorf("after a restart the sandbox is another one: %+v and %+v, %v", first, second, err)
 	}
 	balance(ctx, t, &second)
+	people(ctx, t, dir, &second)
 	node(ctx, t, dir)
 	audited(ctx, t, &second)
 }
@@ -95,6 +96,54 @@ func inDir(ctx context.Context, t *testing.T, dir string, env []string, name str
 		t.Fatalf("%s %v: %v\n%s", name, args, err, out)
 	}
 	return string(out)
+}
+
+// people: everybody whom the sandbox has can sign in, and the commands let others.
+func people(ctx context.Context, t *testing.T, dir string, s *sandbox) {
+	t.Helper()
+	anybody, err := client.New(client.Config{Sites: []string{s.HTTP}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer anybody.Close()
+	for _, p := range s.People {
+		if in, err := anybody.SignIn(ctx, client.Credentials{As: p.As, Login: p.Login, Password: p.Password}); err != nil || in.As != p.As {
+			t.Errorf("%s %s: %+v %v", p.As, p.Login, in, err)
+		}
+	}
+	env := []string{"HOLDFAST_SITE=" + s.HTTP, "HOLDFAST_KEY=" + s.APIKey}
+	holdfast := func(args ...string) string {
+		return inDir(ctx, t, dir, env, "holdfast", append([]string{"person"}, args...)...)
+	}
+	invitation := func(out string) string { return out[strings.Index(out, "hfi_"):][:73] }
+	merchant := s.Merchant.String()
+	holdfast("add", "merchant", merchant, "--login", "bo@tea.example", "--right", "work", "--json", "bo.json")
+	text, err := os.ReadFile(filepath.Join(dir, "bo.json"))
+	var bo invited
+	if err == nil {
+		err = json.Unmarshal(text, &bo)
+	}
+	if err != nil || bo.As != "merchant" || bo.Invitation == "" {
+		t.Fatalf("added: %s %v", text, err)
+	}
+	again := invitation(holdfast("invite", "merchant", merchant, "--id", bo.Person))
+	const password = "nine mountains of rice"
+	cmd := exec.CommandContext(ctx, "holdfast", "person", "password", "--site", s.HTTP)
+	cmd.Stdin = strings.NewReader(again + "\n" + password + "\n")
+	if out, err := cmd.CombinedOutput(); err != nil || !strings.Contains(string(out), "sign in as merchant") || strings.Contains(string(out), password) {
+		t.Errorf("%v: %s", err, out)
+	}
+	if in, err := anybody.SignIn(ctx, client.Credentials{As: "merchant", Login: "bo@tea.example", Password: password}); err != nil || in.Right != "work" {
+		t.Errorf("%+v %v", in, err)
+	}
+	if out := holdfast("list", "--merchant", merchant); !strings.Contains(out, bo.Person) || strings.Contains(out, "bo@") {
+		t.Errorf("listed: %s", out)
+	}
+	holdfast("remove", "merchant", merchant, "--id", bo.Person)
+	if out := holdfast("list", "--merchant", merchant); strings.Contains(out, bo.Person) {
+		t.Errorf("listed after he was taken away: %s", out)
+	}
+	invitation(holdfast("invite", "customer", s.Friend.String()))
 }
 
 // refused: more than the buyer has is refused, and the command says so and fails.

@@ -141,6 +141,11 @@ func makeSandbox(ctx context.Context, url, key, file string, b *sandboxBank) (s 
 			return s, fmt.Errorf("make the sandbox: %w", err)
 		}
 	}
+	if s.People == nil {
+		if err := m.people(&s); err != nil {
+			return s, fmt.Errorf("make the people of the sandbox: %w", err)
+		}
+	}
 	s.HTTP, s.Gateway, s.APIKey, s.BankControl = url, url+"/gateway.do", key, b.control
 	return s, s.write(file)
 }
@@ -246,6 +251,39 @@ func (m *sandboxMaker) customer(n int) (o holdfast.Owner, err error) {
 			return o, fmt.Errorf("the money that the buyer brings from the test bank has not arrived: %w", errors.Join(context.Cause(m.ctx), err))
 		}
 	}
+}
+
+// people lets the buyer, somebody who manages the merchant and an operator sign in, with passwords that are made up here: each is invited and accepts, as
+// they would themselves.
+func (m *sandboxMaker) people(s *sandbox) error {
+	const operator = "wei"
+	manager := "lina-" + s.Merchant.String()[4:12] + "@tea.example" // nobody signs in for two merchants
+	p, err := m.c.AddPerson(m.ctx, s.Merchant, client.NewPerson{Login: manager, Name: "Li Na", Right: "manage"})
+	if err == nil {
+		_, err = m.c.AddOperator(m.ctx, operator, "operator")
+	}
+	if err != nil {
+		return err
+	}
+	for _, u := range []struct {
+		as, login string
+		invite    func() (string, time.Time, error)
+	}{
+		{"customer", sandboxAliases[0], func() (string, time.Time, error) { return m.c.InviteCustomer(m.ctx, s.Buyer) }},
+		{"merchant", manager, func() (string, time.Time, error) { return m.c.InvitePerson(m.ctx, s.Merchant, p.ID) }},
+		{"operator", operator, func() (string, time.Time, error) { return m.c.InviteOperator(m.ctx, operator) }},
+	} {
+		invitation, _, err := u.invite()
+		if err != nil {
+			return err
+		}
+		password := strings.ToLower(rand.Text()[:16])
+		if _, err := m.c.AcceptInvitation(m.ctx, client.Acceptance{Invitation: invitation, Password: password, How: client.How{Label: "sandbox"}}); err != nil {
+			return err
+		}
+		s.People = append(s.People, sandboxUser{u.as, u.login, password})
+	}
+	return nil
 }
 
 // sandboxPhones is how many phones a customer can have.
