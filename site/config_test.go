@@ -286,6 +286,9 @@ func normal(c Config) Config {
 	if len(c.Payments.NotifyNetworks) == 0 {
 		c.Payments.NotifyNetworks = nil
 	}
+	if len(c.SignIn.Origins) == 0 {
+		c.SignIn.Origins = nil
+	}
 	return c
 }
 
