@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -127,6 +128,17 @@ func (c *Client) spawn(f func()) {
 		return
 	}
 	c.work.Go(f)
+}
+
+type keyOfCall struct{}
+
+// WithKey gives a context whose calls are made with another key than that of the client: for programs that act for many people, each with
+// rights of his own, over the same connections. It panics when the key has a line break.
+func WithKey(ctx context.Context, key string) context.Context {
+	if key == "" || strings.ContainsAny(key, "\r\n") {
+		panic("client: a key has at least one character, and no line break")
+	}
+	return context.WithValue(ctx, keyOfCall{}, key)
 }
 
 // Stats returns the counters.

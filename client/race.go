@@ -21,6 +21,7 @@ type request struct {
 	method string
 	path   string
 	key    string // idempotency key
+	as     string // the key of [WithKey]; "": that of the client
 	body   []byte
 	pace   int  // which patience it is measured with
 	alone  bool // no hedging: it takes long by its nature
@@ -117,6 +118,9 @@ type entry struct {
 func (c *Client) do(ctx context.Context, q *request) (a answer, maybe bool, err error) {
 	if err := ctx.Err(); err != nil {
 		return answer{}, false, err
+	}
+	if as, given := ctx.Value(keyOfCall{}).(string); given {
+		q.as = as
 	}
 	c.requests.Add(1)
 	timeout := c.timeout
@@ -437,6 +441,7 @@ func (r *race) judge(res *result) verdict {
 	if rest == nil {
 		return final
 	}
+	rest.as = r.q.as
 	r.q, res.err = rest, why
 	return goOn
 }

@@ -49,6 +49,7 @@ func (a *api) routes(r *router) {
 	a.holdRoutes(r)
 	a.commerceRoutes(r)
 	a.fleetRoutes(r)
+	a.trendRoutes(r)
 }
 
 func (a *api) accountRoutes(r *router) {

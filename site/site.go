@@ -70,6 +70,7 @@ type Site struct {
 	fleet    fleetKeeper
 	moves    moves
 	meter    slotMeter
+	trend    trend
 
 	forecasts forecaster
 	auditor   auditor
