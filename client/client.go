@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -128,6 +129,22 @@ func (c *Client) spawn(f func()) {
 	}
 	c.work.Go(f)
 }
+
+type keyOfCall struct{}
+
+// WithKey gives a context whose calls are made with another key than that of the client: for programs that act for many people, each with
+// rights of his own, over the same connections. It panics when the key has a line break.
+func WithKey(ctx context.Context, key string) context.Context {
+	if key == "" || strings.ContainsAny(key, "\r\n") {
+		panic("client: a key has at least one character, and no line break")
+	}
+	return context.WithValue(ctx, keyOfCall{}, key)
+}
+
+type passiveCall struct{}
+
+// Passive gives a context whose calls are no use of a session: those of a page that is open, before which nobody may sit.
+func Passive(ctx context.Context) context.Context { return context.WithValue(ctx, passiveCall{}, true) }
 
 // Stats returns the counters.
 func (c *Client) Stats() Stats {

@@ -21,6 +21,8 @@ type request struct {
 	method string
 	path   string
 	key    string // idempotency key
+	as     string // the key of [WithKey]; "": that of the client
+	still  bool   // [Passive]
 	body   []byte
 	pace   int  // which patience it is measured with
 	alone  bool // no hedging: it takes long by its nature
@@ -118,6 +120,10 @@ func (c *Client) do(ctx context.Context, q *request) (a answer, maybe bool, err 
 	if err := ctx.Err(); err != nil {
 		return answer{}, false, err
 	}
+	if as, given := ctx.Value(keyOfCall{}).(string); given {
+		q.as = as
+	}
+	q.still = ctx.Value(passiveCall{}) != nil
 	c.requests.Add(1)
 	timeout := c.timeout
 	if q.alone {
@@ -437,6 +443,7 @@ func (r *race) judge(res *result) verdict {
 	if rest == nil {
 		return final
 	}
+	rest.as, rest.still = r.q.as, r.q.still
 	r.q, res.err = rest, why
 	return goOn
 }

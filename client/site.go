@@ -27,6 +27,7 @@ type site struct {
 	address string // host:port to dial
 	tls     *tls.Config
 	head    string // header lines that are the same in every request
+	auth    string // the header line with the key; "": none is sent
 	maxIdle int
 	connect func(ctx context.Context) (net.Conn, error) // nil: TCP to the address
 
@@ -71,10 +72,12 @@ func newSite(base, key string, maxIdle int) (*site, error) {
 	}
 	s.head = " HTTP/1.1\r\nHost: " + u.Host + "\r\nUser-Agent: holdfast-client\r\nAccept: application/json\r\n"
 	if key != "" {
-		s.head += "Authorization: Bearer " + key + "\r\n"
+		s.auth = authLine(key)
 	}
 	return s, nil
 }
+
+func authLine(key string) string { return "Authorization: Bearer " + key + "\r\n" }
 
 // unused takes the connection that was used last, so that those too many grow old. One that the site, or a proxy before it, has closed
 // meanwhile is thrown away before anything is sent over it: nothing can have come of that, and nothing is wrong with the site. nil:
@@ -164,6 +167,14 @@ func (s *site) close() {
 func (s *site) send(l *line, q *request, deadline time.Time) (int, error) {
 	b := append(l.out[:0], q.method...)
 	b = append(append(append(b, ' '), q.path...), s.head...)
+	if q.as != "" {
+		b = append(b, authLine(q.as)...)
+	} else {
+		b = append(b, s.auth...)
+	}
+	if q.still {
+		b = append(b, "X-Passive: 1\r\n"...)
+	}
 	if q.key != "" {
 		b = append(append(append(b, "Idempotency-Key: "...), q.key...), "\r\n"...)
 	}

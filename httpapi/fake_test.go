@@ -121,6 +121,16 @@ func (f *fake) Survival() (site.Survival, bool) {
 	}, Transit: &site.TransitCheck{Site: 2, Compared: time.Unix(2, 0), Differs: "shard 1 has sent too much", Since: time.Unix(3, 0)}}, f.forecast
 }
 
+func (f *fake) Trend(last, step time.Duration) site.Trend {
+	return site.Trend{Site: 1, Name: "hangzhou", Step: step, Points: []site.TrendPoint{{
+		At: time.Unix(60, 0), Seconds: int(last / time.Second), Done: 5, Refused: 1, P50: 3 * time.Millisecond, P99: 9 * time.Millisecond, Majority: true,
+	}}}
+}
+
+func (f *fake) Events(after uint64) []site.Event {
+	return []site.Event{{Seq: after + 1, At: time.Unix(61, 0), Kind: site.EventLeader, Shard: 2, Site: 1, Term: 7}}
+}
+
 func (f *fake) ShardMapVersion() uint64 { return 0 }
 
 func (f *fake) Roster() *site.Roster { return &site.Roster{Version: 3} }

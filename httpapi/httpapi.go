@@ -103,6 +103,9 @@ type Fleet interface {
 	Audit(ctx context.Context) (site.Audit, error)
 	// Survival is what would happen if something failed; false while nothing has been worked out.
 	Survival() (site.Survival, bool)
+	// Trend is how this site did of late, Events what has happened at it after an event.
+	Trend(last, step time.Duration) site.Trend
+	Events(after uint64) []site.Event
 }
 
 // Options are the parts of the API that are not the site's. The zero value of each field but Keys is usable.

@@ -54,6 +54,7 @@ func (a *api) routes(r *router) {
 	a.passkeyRoutes(r)
 	a.peopleRoutes(r)
 	a.fleetRoutes(r)
+	a.trendRoutes(r)
 }
 
 func (a *api) accountRoutes(r *router) {

@@ -72,6 +72,7 @@ type Site struct {
 	fleet    fleetKeeper
 	moves    moves
 	meter    slotMeter
+	trend    trend
 
 	forecasts forecaster
 	auditor   auditor

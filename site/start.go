@@ -53,6 +53,7 @@ func (s *Site) steps() []step {
 		// And these only look.
 		{"forecasts", s.startForecasts, s.stopForecasts},
 		{"audit of payments in transit", s.startAuditor, s.stopAuditor},
+		{"trend", s.startTrend, s.stopTrend},
 	}
 }
 

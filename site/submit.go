@@ -32,7 +32,9 @@ func (s *Site) Submit(ctx context.Context, txns []holdfast.Txn, bulk bool) ([]ho
 		s.submit(ctx, txns, bulk, outcomes)
 		s.leave(len(txns))
 	}
-	s.metrics.requests(outcomes, time.Since(begun))
+	took := time.Since(begun)
+	s.metrics.requests(outcomes, took)
+	s.trend.observe(outcomes, took)
 	return outcomes, nil
 }
 

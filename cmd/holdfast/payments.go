@@ -118,7 +118,12 @@ func publicAddress(cfg *site.Config) string {
 	if cfg.Payments.Public != "" {
 		return strings.TrimSuffix(cfg.Payments.Public, "/")
 	}
-	host, port, _ := net.SplitHostPort(cfg.HTTP.Listen) // it is listened on
+	return localURL(cfg.HTTP.Listen)
+}
+
+// localURL is where this machine reaches an address that is listened on.
+func localURL(listen string) string {
+	host, port, _ := net.SplitHostPort(listen) // it is listened on
 	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
 		host = "127.0.0.1" // every address is none that could be in a link
 	}

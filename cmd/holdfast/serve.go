@@ -202,7 +202,7 @@ func greet(w io.Writer, s *server, first *firstKey, embedded bool, took time.Dur
 		return
 	}
 	fmt.Fprintf(w, "  Everything it knows is in %s.\n", cfg.Data)
-	fmt.Fprintf(w, "  API and how to use it   %s/docs\n  Metrics                 %s/metrics\n\n", url, url)
+	fmt.Fprintf(w, "  Console                 %s/console\n  API and how to use it   %s/docs\n  Metrics                 %s/metrics\n\n", url, url, url)
 	fmt.Fprintf(w, `  Try it in another terminal:
 
     bank=2088000000010000.bank.CNY alice=2088000000020108.wallet.CNY
@@ -240,6 +240,7 @@ type server struct {
 
 	trouble  *rehearsal
 	payments *payments // nil: there are none
+	pages    *pages
 }
 
 // run is the life of the process, in order. ready is called once requests are taken, with how long that took; its error ends
@@ -299,6 +300,8 @@ func (s *server) run(ctx context.Context, ready func(took time.Duration) error) 
 	stop, cancel := context.WithTimeout(context.Background(), s.cfg.Timing.Stop.Std()+time.Second)
 	defer cancel()
 	s.payments.close()
+	s.pages.End()
+	defer s.pages.close()
 	return errors.Join(end, s.site.Stop(stop), s.closeHTTP(stop))
 }
 
@@ -379,7 +382,11 @@ func (s *server) make() (err error) {
 	if s.payments != nil {
 		options.Payments = s.payments.api
 	}
-	s.http = httpapi.NewServer(s.trouble.over(s.payments.over(httpapi.New(s.site, options))), s.log)
+	api := httpapi.New(s.site, options)
+	if s.pages, err = newPages(&s.cfg, s.site, api, s.log); err != nil {
+		return err
+	}
+	s.http = httpapi.NewServer(s.trouble.over(s.pages.over(s.payments.over(api))), s.log)
 	return nil
 }
 

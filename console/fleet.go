@@ -1,0 +1,360 @@
+package console
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"holdfast"
+	"holdfast/client"
+	"holdfast/doctor"
+)
+
+// fleetBody is the page of the fleet; the part that is live is made of it again and again.
+type fleetBody struct {
+	At       time.Time
+	Picture  picture
+	Sites    []siteNow
+	Cables   []cableRow
+	Shards   []shardRow
+	Findings []finding
+	Verdict  string // key of words: all well, or how bad it is
+	State    string
+	Foretold bool
+	Weakest  string
+	Rate     float64
+	Change   *client.SiteChange
+}
+
+type cableRow struct {
+	cable
+	Between string
+}
+
+type shardRow struct {
+	client.Shard
+	LeaderName, HomeName string
+	Away                 bool // it is led elsewhere than at home
+	State                string
+	Slots                string
+	Behind               string // sites whose replicas are behind
+}
+
+// finding is something that is wrong, with words for it.
+type finding struct {
+	doctor.Finding
+	Title string
+	State string
+}
+
+func fleetPage(f *fleet, v *view) *fleetBody {
+	b := &fleetBody{At: f.At, Picture: draw(f, v), Sites: f.Sites, Foretold: f.Foretold, Weakest: f.Survival.Weakest, Change: f.Change}
+	names := f.names()
+	for _, c := range f.Cables {
+		b.Cables = append(b.Cables, cableRow{c, names[c.A] + " – " + names[c.B]})
+	}
+	for i := range f.Shards {
+		b.Shards = append(b.Shards, shardRowOf(&f.Shards[i], names))
+	}
+	for i := range f.Sites {
+		b.Rate += f.Sites[i].Rate
+	}
+	b.Findings = findings(f, v)
+	b.Verdict, b.State = verdict(b.Findings)
+	if b.State == stateUp && (!f.Foretold || !f.Survival.Survives) {
+		b.Verdict, b.State = "verdict-fragile", stateWeak
+	}
+	return b
+}
+
+func shardRowOf(s *client.Shard, names map[holdfast.SiteID]string) shardRow {
+	row := shardRow{
+		Shard: *s, LeaderName: names[s.Leader], HomeName: names[s.Home], Away: s.Leader != 0 && s.Home != 0 && s.Leader != s.Home, State: stateUp,
+	}
+	switch {
+	case s.Leader == 0:
+		row.State = stateDown
+	case !s.InService || !s.DigestOK || row.Away:
+		row.State = stateWeak
+	}
+	var ranges, behind []string
+	for _, r := range s.Slots {
+		ranges = append(ranges, fmt.Sprintf("%d–%d", r.From, r.To))
+	}
+	for _, m := range s.Members {
+		if m.Lag > behindFrom {
+			behind = append(behind, fmt.Sprintf("%s (%d)", names[m.Site], m.Lag))
+		}
+	}
+	row.Slots, row.Behind = strings.Join(ranges, ", "), strings.Join(behind, ", ")
+	return row
+}
+
+// behindFrom is how many entries a replica may lack before it is told: a few are always on their way.
+const behindFrom = 1000
+
+// findings are what the doctor says of what was seen. It was not asked about clocks here.
+func findings(f *fleet, v *view) []finding {
+	x := doctor.Fleet{Shards: f.Shards, Survival: f.Survival, Views: map[holdfast.SiteID][]client.Site{}}
+	for i := range f.Sites {
+		s := &f.Sites[i]
+		x.Sites = append(x.Sites, s.Site)
+		if s.Others != nil {
+			x.Views[s.Site.Site] = slices.Collect(values(s.Others))
+		}
+	}
+	var list []finding
+	for _, n := range doctor.NewReport(nil, doctor.ExamineFleet(&x, f.At)).Findings {
+		state := stateWeak
+		if n.Severity == doctor.Critical {
+			state = stateDown
+		} else if n.Severity == doctor.Advice {
+			state = stateUnknown
+		}
+		list = append(list, finding{n, cmp.Or(words["finding-"+n.Code].in(v.Lang), n.Code), state})
+	}
+	return list
+}
+
+func values(m map[holdfast.SiteID]client.Site) func(yield func(client.Site) bool) {
+	return func(yield func(client.Site) bool) {
+		for _, s := range m {
+			if !yield(s) {
+				return
+			}
+		}
+	}
+}
+
+func verdict(list []finding) (key, state string) {
+	for _, n := range list {
+		if n.Severity == doctor.Critical {
+			return "verdict-critical", stateDown
+		}
+	}
+	for _, n := range list {
+		if n.Severity == doctor.Warning {
+			return "verdict-warning", stateWeak
+		}
+	}
+	return "verdict-well", stateUp
+}
+
+func (p *pages) showFleet(ctx context.Context, v *view, r *http.Request) answer {
+	f, err := p.look(ctx)
+	if err != nil {
+		return failed(v, r, err)
+	}
+	return answer{template: "fleet", body: fleetPage(f, v)}
+}
+
+// whatIfBody is the matrix of losses.
+type whatIfBody struct {
+	At     time.Time
+	Shards []holdfast.ShardID
+	Rows   []lossRow
+	Known  bool
+}
+
+type lossRow struct {
+	Name, Kind string
+	Survives   bool
+	Cells      []lossCell
+	Pause      float64
+	Worst      float64
+	Breaks     string
+}
+
+// lossCell is what a loss does to a shard.
+type lossCell struct {
+	Shard holdfast.ShardID
+	State string // up: nothing; weak: it gets another leader; down: it stops
+	To    string // name of the site that would lead
+}
+
+func (p *pages) showWhatIf(ctx context.Context, v *view, r *http.Request) answer {
+	f, err := p.look(ctx)
+	if err != nil {
+		return failed(v, r, err)
+	}
+	b := whatIfBody{At: f.Survival.At, Known: f.Foretold}
+	names := f.names()
+	for i := range f.Shards {
+		b.Shards = append(b.Shards, f.Shards[i].Shard)
+	}
+	for i := range f.Survival.Losses {
+		l := &f.Survival.Losses[i]
+		row := lossRow{Name: l.Name(names), Kind: l.Loss, Survives: l.Survives, Pause: l.Pause, Worst: l.Worst, Breaks: l.Breaks}
+		for _, id := range b.Shards {
+			row.Cells = append(row.Cells, lossCellOf(l, id, names))
+		}
+		b.Rows = append(b.Rows, row)
+	}
+	return answer{template: "what-if", body: b}
+}
+
+func lossCellOf(l *client.Forecast, id holdfast.ShardID, names map[holdfast.SiteID]string) lossCell {
+	c := lossCell{Shard: id, State: stateUp}
+	for _, m := range l.Moves {
+		if m.Shard == id {
+			c.State = stateWeak
+			if len(m.To) > 0 {
+				c.To = names[m.To[0]]
+			}
+		}
+	}
+	if slices.Contains(l.Stops, id) {
+		c.State, c.To = stateDown, ""
+	}
+	return c
+}
+
+// journalRow is an event, and where it was seen.
+type journalRow struct {
+	client.JournalEvent
+	Seen, About string
+}
+
+func (p *pages) showJournal(ctx context.Context, v *view, r *http.Request) answer {
+	all, err := p.API.Fleet(ctx)
+	if err != nil {
+		return failed(v, r, err)
+	}
+	names := map[holdfast.SiteID]string{}
+	for _, s := range all.Sites {
+		names[s.Site] = siteName(&s)
+	}
+	var mu sync.Mutex // guards rows and silent
+	var rows []journalRow
+	var silent []string
+	var work sync.WaitGroup
+	for _, s := range all.Sites {
+		work.Go(func() {
+			list, err := p.journalOf(ctx, s.HTTP)
+			mu.Lock()
+			defer mu.Unlock()
+			if err != nil {
+				silent = append(silent, names[s.Site])
+				return
+			}
+			for _, e := range list {
+				rows = append(rows, journalRow{e, names[s.Site], names[e.Site]})
+			}
+		})
+	}
+	work.Wait()
+	slices.SortFunc(rows, func(a, b journalRow) int { return cmp.Or(b.At.Compare(a.At), cmp.Compare(a.Seen, b.Seen)) })
+	slices.Sort(silent)
+	return answer{template: "journal", body: struct {
+		Rows   []journalRow
+		Silent []string
+		More   bool
+	}{rows[:min(len(rows), journalRows)], silent, len(rows) > journalRows}}
+}
+
+const journalRows = 300 // on a page
+
+func (p *pages) journalOf(ctx context.Context, base string) ([]client.JournalEvent, error) {
+	c, err := p.only(base)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, askOne)
+	defer cancel()
+	return c.Journal(ctx, 0)
+}
+
+// trendData is what the plots show: for each site the same moments, nil where nothing is known.
+type trendData struct {
+	At    []int64     `json:"at"` // Unix seconds
+	Sites []trendSite `json:"sites"`
+}
+
+type trendSite struct {
+	Name      string     `json:"name"`
+	Rate      []*float64 `json:"rate"` // transactions a second
+	P50       []*float64 `json:"p50"`  // ms
+	P99       []*float64 `json:"p99"`
+	Lost      []*float64 `json:"lost"` // not executed, and without an answer, a second
+	Elections []*float64 `json:"elections"`
+	Waiting   []*float64 `json:"waiting"`
+	Disk      []*float64 `json:"disk"` // ms of a write
+}
+
+const trendStep = 10 * time.Second
+
+// showTrend gives the data of the plots. Steps of different sites end at different seconds: they are put to the nearest multiple of a step.
+func (p *pages) showTrend(ctx context.Context, v *view, r *http.Request) answer {
+	ctx = client.Passive(ctx) // the plots ask for it by themselves
+	all, err := p.API.Fleet(ctx)
+	if err != nil {
+		a := failed(v, r, err)
+		return answer{status: max(a.status, http.StatusUnauthorized), data: map[string]string{"error": "unavailable"}, err: err}
+	}
+	trends := make([]client.Trend, len(all.Sites))
+	var work sync.WaitGroup
+	for i, s := range all.Sites {
+		work.Go(func() {
+			if c, err := p.only(s.HTTP); err == nil {
+				trends[i], _ = c.Trend(ctx, time.Hour, trendStep) // one that does not answer has a line that ends
+			}
+		})
+	}
+	work.Wait()
+	return answer{data: trendDataOf(all.Sites, trends)}
+}
+
+func trendDataOf(sites []client.Site, trends []client.Trend) trendData {
+	const step = int64(trendStep / time.Second)
+	slot := func(t time.Time) int64 { return (t.Unix() + step/2) / step * step }
+	seen := map[int64]bool{}
+	for i := range trends {
+		for j := range trends[i].Points {
+			seen[slot(trends[i].Points[j].At)] = true
+		}
+	}
+	d := trendData{At: make([]int64, 0, len(seen))}
+	for at := range seen {
+		d.At = append(d.At, at)
+	}
+	slices.Sort(d.At)
+	for i := range trends {
+		s := trendSite{Name: siteName(&sites[i])}
+		byTime := map[int64]*client.TrendPoint{}
+		for j := range trends[i].Points {
+			x := &trends[i].Points[j]
+			byTime[slot(x.At)] = x
+		}
+		for _, at := range d.At {
+			s.add(byTime[at])
+		}
+		d.Sites = append(d.Sites, s)
+	}
+	return d
+}
+
+func (s *trendSite) add(x *client.TrendPoint) {
+	if x == nil || x.Seconds == 0 {
+		x = &client.TrendPoint{Seconds: -1}
+	}
+	put := func(list *[]*float64, v float64, known bool) {
+		if known && x.Seconds > 0 {
+			*list = append(*list, &v)
+		} else {
+			*list = append(*list, nil)
+		}
+	}
+	seconds := float64(x.Seconds)
+	put(&s.Rate, float64(x.Done)/seconds, true)
+	put(&s.P50, x.P50, x.P50 > 0)
+	put(&s.P99, x.P99, x.P99 > 0)
+	put(&s.Lost, float64(x.Unfit+x.Unknown)/seconds, true)
+	put(&s.Elections, float64(x.Elections), true)
+	put(&s.Waiting, float64(x.Waiting), true)
+	put(&s.Disk, x.DiskWrite, true)
+}

@@ -1,0 +1,70 @@
+// Keeps a page live, and finds another site when this one is silent. Everything works without it, by reloading.
+"use strict";
+(() => {
+  const body = document.body, notice = document.getElementById("notice");
+  const sites = JSON.parse(body.dataset.sites || "[]").filter((s) => !s.self && s.url !== location.origin);
+  const live = document.querySelector("[data-live]");
+  const silence = 2500, look = 700;
+  let last = Date.now(), lost = false;
+
+  const say = (text) => {
+    notice.textContent = text;
+    notice.hidden = !text;
+  };
+
+  // alive asks whether a site answers at all: what it says does not matter, and another origin may not read it.
+  const alive = async (base) => {
+    const stop = new AbortController(), timer = setTimeout(() => stop.abort(), look);
+    try {
+      await fetch(base + "/livez", { mode: "no-cors", cache: "no-store", credentials: "omit", signal: stop.signal });
+      return true;
+    } catch {
+      return false;
+    } finally {
+      clearTimeout(timer);
+    }
+  };
+
+  const elsewhere = async () => {
+    say(body.dataset.lost);
+    if (await alive(location.origin)) { lost = false; last = Date.now(); say(""); if (live) connect(); return; }
+    const answers = await Promise.all(sites.map(async (s) => [s, await alive(s.url)]));
+    const found = answers.find(([, ok]) => ok);
+    if (!found) { say(body.dataset.lostAll); setTimeout(elsewhere, 1000); return; }
+    const to = new URL(location.pathname + location.search, found[0].url);
+    to.searchParams.set("from", body.dataset.site || location.host);
+    location.replace(to);
+  };
+  const lose = () => { if (!lost) { lost = true; if (stream) stream.close(); elsewhere(); } };
+
+  // Details that somebody has opened, and what has the focus, stay as they are when a part of the page is new.
+  const renew = (part, markup) => {
+    const open = [...part.querySelectorAll("details")].map((d) => d.open);
+    const at = part.contains(document.activeElement) ? [...part.querySelectorAll("a,summary,[tabindex]")].indexOf(document.activeElement) : -1;
+    const scroll = [...part.querySelectorAll(".scroll")].map((s) => s.scrollLeft);
+    part.innerHTML = markup;
+    [...part.querySelectorAll("details")].forEach((d, i) => { d.open = !!open[i]; });
+    [...part.querySelectorAll(".scroll")].forEach((s, i) => { s.scrollLeft = scroll[i] || 0; });
+    if (at >= 0) part.querySelectorAll("a,summary,[tabindex]")[at]?.focus({ preventScroll: true });
+  };
+
+  let stream = null;
+  const connect = () => {
+    stream = new EventSource(live.dataset.live);
+    stream.addEventListener(live.dataset.event, (e) => {
+      last = Date.now();
+      renew(live, e.data);
+      if (notice.textContent === body.dataset.blind) say("");
+    });
+    stream.addEventListener("blind", () => { last = Date.now(); say(body.dataset.blind); });
+    stream.addEventListener("error", () => { if (stream.readyState === EventSource.CLOSED) lose(); });
+  };
+  if (live) {
+    connect();
+    setInterval(() => { if (!document.hidden && Date.now() - last > silence) lose(); }, 250);
+    document.addEventListener("visibilitychange", () => { last = Date.now(); });
+  }
+  // The address in the bar is that of the page, without where it came from: a reload does not say it again.
+  const here = new URL(location.href);
+  if (here.searchParams.has("from")) { here.searchParams.delete("from"); history.replaceState(null, "", here); }
+})();
