@@ -160,6 +160,7 @@ var (
 var edgeCodes = []edgeCode{
 	edgeMalformed, edgeIDMismatch, edgeNoKey, edgeForbidden, edgeNotFound, edgeMethod, edgeTooLarge, edgeBodyBroken, edgeBusy,
 	edgeNotNow, edgeNotFinal, edgePlanStale, edgeNotReady, edgeUnavailable, edgeInternal,
+	edgePaymentsOff, edgeTooBusy,
 }
 
 // problem makes a problem document; an empty detail is the code's own advice.
