@@ -75,7 +75,7 @@ func TestStatusTellsOfPaymentsBetweenShards(t *testing.T) {
 		site := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Content-Type", "application/json")
 			io.WriteString(w, map[string]string{
-				"/v1/sites": `{"sites":[{"site":2,"name":"shanghai","role":"voter","reachable":true,"ready":true,"digest_ok":true}]}`, "/v1/shards": `{"shards":[]}`,
+				"/v1/sites": `{"sites":[{"site":2,"name":"shanghai","role":"voter","reachable":true,"ready":true,"digest_ok":true}]}`, "/v1/shards": `{"shards":[]}`, "/v1/banks": `{"banks":[]}`,
 				"/v1/survival": `{"at":"2026-11-27T10:00:01Z","survives":true,"losses":[]` + row.transit + `}`,
 			}[r.URL.Path])
 		}))

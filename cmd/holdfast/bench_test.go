@@ -44,13 +44,13 @@ func TestBenchesOfProcesses(t *testing.T) {
 
 // TestBenchOfPayments pays as the bench does, over the native API and the gateway, in the small.
 func TestBenchOfPayments(t *testing.T) {
-	pay := benchResults(t, "pay", "--only", "3-site-pay,3-site-gateway", "--merchants", "5", "--customers", "50", "--length", "300ms")
+	pay := benchResults(t, "pay", "--only", "3-site-pay,3-site-gateway", "--merchants", "5", "--customers", "400", "--length", "300ms")
 	if len(pay) != 2 {
 		t.Fatalf("%+v", pay)
 	}
 	for name, r := range pay {
 		c := r.Config
-		if r.PerS <= 0 || r.P50 <= 0 || r.P99 < r.P50 || c["sites"] != 3.0 || c["merchants"] != 5.0 || c["customers"] != 50.0 ||
+		if r.PerS <= 0 || r.P50 <= 0 || r.P99 < r.P50 || c["sites"] != 3.0 || c["merchants"] != 5.0 || c["customers"] != 400.0 ||
 			c["half_load_failed"] != 0.0 || c["half_load_payments"] == 0.0 || c["found"] != c["sampled"] {
 			t.Errorf("%s: %+v", name, r)
 		}
