@@ -23,7 +23,7 @@ func TestPlantedFaultsAreSeen(t *testing.T) {
 		"UnknownFailed":   &pay.PlantedUnknownFailed,
 	} {
 		*fault = true
-		seen := complaint(40)
+		seen := complaint(200)
 		*fault = false
 		if seen == "" {
 			t.Errorf("nobody noticed %s", name)
