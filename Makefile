@@ -19,7 +19,7 @@ test planted race: export RAPID_SEED ?= 20150527
 # All of it: unit tests, 1,000 simulated schedules, planted faults, the race detector, real processes and cables.
 test: build sdk browser
 	$(GO) vet ./...
-	$(GO) test -timeout 10m ./...
+	$(GO) test -vet=off -timeout 10m ./...
 	$(MAKE) planted race
 
 # The official Alipay SDK, as the lock file has it, that the gateway is tested with. Without it the test fails, unless
@@ -44,12 +44,12 @@ compiler:
 	@command -v cc >/dev/null || { apt-get update && apt-get install -y --no-install-recommends gcc libc6-dev; }
 
 planted:
-	$(GO) test -timeout 5m -tags planted -run Planted ./sim ./slot ./transit ./site ./ledger ./bank ./bank/clerk ./pay
+	$(GO) test -vet=off -timeout 5m -tags planted -run Planted ./sim ./slot ./transit ./site ./ledger ./bank ./bank/clerk ./pay
 
 # The race detector needs a C compiler. With it fleets beside each other take longer than one after the other.
 race: compiler
-	$(GO) test -race -timeout 10m -short -parallel 1 ./site ./shard ./link ./fault ./httpapi ./client ./ledger
-	$(GO) test -race -timeout 5m -run 'EverythingAtOnce|Checkpoint' ./store
+	$(GO) test -race -vet=off -timeout 10m -short -parallel 1 ./site ./shard ./link ./fault ./httpapi ./client
+	$(GO) test -race -vet=off -timeout 5m -run 'EverythingAtOnce|Checkpoint' ./store
 
 lint:
 	test -z "$$($(GO) run mvdan.cc/gofumpt@v0.12.0 -l .)"

@@ -8,7 +8,7 @@ import (
 // TestSickSites: whatever a site is sick of, what it leads goes to others in time, stays there, and comes home; where the others are no better
 // off nobody moves.
 func TestSickSites(t *testing.T) {
-	n := 24
+	n := 16
 	if testing.Short() {
 		n = 8
 	}

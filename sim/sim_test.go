@@ -140,7 +140,7 @@ func TestRottenCheckpointIsNoticed(t *testing.T) {
 
 // TestPebble runs schedules on the real store over a file system that crashes.
 func TestPebble(t *testing.T) {
-	n := 60
+	n := 40
 	if testing.Short() {
 		n = 4
 	}

@@ -40,10 +40,10 @@ func (i *invited) tell(w io.Writer) {
 }
 
 // personCommand is a command about one person.
-func personCommand(use, short, example string, args int, flags func(*cobra.Command), run func(ctx context.Context, c *client.Client, w io.Writer, args []string) (any, error)) *cobra.Command {
+func personCommand(use, short, long, example string, args int, flags func(*cobra.Command), run func(ctx context.Context, c *client.Client, w io.Writer, args []string) (any, error)) *cobra.Command {
 	var t target
 	cmd := &cobra.Command{
-		Use: use, Short: short, Example: example,
+		Use: use, Short: short, Long: short + ". " + long, Example: example,
 		Args: func(cmd *cobra.Command, got []string) error {
 			if len(got) != args || got[0] != "operator" && got[0] != "merchant" && got[0] != "customer" {
 				return badUsage(cmd, fmt.Errorf("give operator, merchant or customer, and %d more: see the examples", args-1))
@@ -73,6 +73,7 @@ func personCommand(use, short, example string, args int, flags func(*cobra.Comma
 func newPersonAdd() *cobra.Command {
 	var name, right, role, login string
 	return personCommand("add (operator NAME | merchant NUMBER | customer NUMBER)", "Add somebody who signs in, and invite them",
+		"Nobody chooses a password for others: they choose it themselves, with the invitation, which is shown once, good once, and ends after a day. Repeating it\nmakes another invitation, and the one before is void.",
 		"  holdfast person add operator li-na --role operator\n  holdfast person add merchant 2088000000010420 --login lina@tea.example --name Lina --right manage\n  holdfast person add customer 2088000000020108",
 		2, func(cmd *cobra.Command) {
 			cmd.Flags().StringVar(&role, "role", "reader", "of an operator: `ROLE` reader, teller or operator")
@@ -136,6 +137,7 @@ func idFlag(cmd *cobra.Command, id *string) {
 func newPersonInvite() *cobra.Command {
 	var id string
 	return personCommand("invite (operator NAME | merchant NUMBER --id ID | customer NUMBER)", "Invite somebody anew who has lost the invitation, or forgotten the password",
+		"The password that they have stays good until they choose another one.",
 		"  holdfast person invite operator li-na\n  holdfast person invite customer 2088000000020108", 2, func(cmd *cobra.Command) { idFlag(cmd, &id) },
 		func(ctx context.Context, c *client.Client, w io.Writer, args []string) (any, error) {
 			return invite(ctx, c, w, args, id)
@@ -145,6 +147,7 @@ func newPersonInvite() *cobra.Command {
 func newPersonRemove() *cobra.Command {
 	var id string
 	return personCommand("remove (operator NAME | merchant NUMBER --id ID | customer NUMBER)", "Take somebody away, with all their sessions; a customer is only signed out",
+		"Their sessions end at once at the site that is asked, and within seconds at the others. Repeating it is done.",
 		"  holdfast person remove operator li-na\n  holdfast person remove merchant 2088000000010420 --id k3wz2v5q", 2, func(cmd *cobra.Command) { idFlag(cmd, &id) },
 		func(ctx context.Context, c *client.Client, w io.Writer, args []string) (v any, err error) {
 			var o holdfast.Owner
@@ -173,6 +176,7 @@ func newPersonList() *cobra.Command {
 	var merchant string
 	cmd := &cobra.Command{
 		Use: "list", Short: "List the operators, or the people of a merchant", Args: nothing,
+		Long:    "List the operators, or the people of a merchant: who they are, what they may do, and how they sign in. Passwords and addresses are not shown.",
 		Example: "  holdfast person list\n  holdfast person list --merchant 2088000000010420",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, err := t.client()
