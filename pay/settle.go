@@ -41,22 +41,19 @@ func (v *Settled) layout(c *coder) {
 	signed(c, &v.At)
 }
 
-// add counts a row.
+// add counts a row by what it did to the settlement account, so that Paid - Fees - Refunded + Other is always Net: what is held of a trade is counted
+// when it is released, and what is given back of what was held is not.
 func (v *Settled) add(e *Event) {
-	switch e.Kind {
-	case EventPaid:
-		if e.Effect != 0 || e.Fee != 0 {
-			v.Payments++
-			v.Paid += e.Amount
-		}
-	case EventReleased:
+	switch gross := e.Effect + e.Fee; {
+	case gross == 0:
+	case e.Kind == EventPaid || e.Kind == EventReleased:
 		v.Payments++
-		v.Paid += e.Amount
-	case EventRefunded:
+		v.Paid += gross
+	case e.Kind == EventRefunded:
 		v.Refunds++
-		v.Refunded += e.Amount
+		v.Refunded -= gross
 	default:
-		v.Other += e.Effect
+		v.Other += gross
 	}
 	v.Fees += e.Fee
 	v.Net += e.Effect
