@@ -538,6 +538,42 @@ func TestTheBooksAreCompared(t *testing.T) {
 	})
 }
 
+// TestDaysWithoutAStatement: a bank that has none of two days keeps nobody from comparing the days after them, and what was paid on a day of which the
+// statement was lost is missing, and told.
+func TestDaysWithoutAStatement(t *testing.T) {
+	for _, lost := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newBankWorld(t, 1)
+			w.books.Fault = nil
+			w.open(true, func(c *Config) {
+				c.Banks[0].Poll, c.Banks[0].Rescan = time.Hour, time.Hour
+				c.Banks[0].Statement = func(ctx context.Context, a bank.Account, day time.Time) (io.ReadCloser, error) {
+					if day.Day() == 2 || day.Day() == 3 { // of January 2000, when bubbles begin
+						return nil, bank.ErrNoStatement
+					}
+					return w.wire.Statement(ctx, a, day)
+				}
+			})
+			time.Sleep(30 * time.Hour) // the first day is compared, the second has begun
+			if lost {
+				w.withdraw(w.customers[0], "W1", 100, "GOOD")
+			}
+			time.Sleep(24 * time.Hour)
+			if v, err := w.cashier.Compared(w.ctx, "test", cny); err != nil || v.Day != "2000-01-01" {
+				t.Errorf("while there is no later statement: %+v %v", v, err)
+			}
+			time.Sleep(48 * time.Hour)
+			if v, err := w.cashier.Compared(w.ctx, "test", cny); err != nil || v.Day != "2000-01-04" {
+				t.Errorf("the fourth day is not compared: %+v %v", v, err)
+			}
+			// The test bank numbers its statements day by day, so that some are missing either way.
+			if names := w.cases(); names["statement-missing"] != 1 || names["not-at-bank"] != map[bool]int{true: 1}[lost] {
+				t.Errorf("lost %t: %v", lost, names)
+			}
+		})
+	}
+}
+
 // cases counts the cases that are not closed by what they are.
 func (w *bankWorld) cases() map[string]int {
 	w.t.Helper()

@@ -60,10 +60,30 @@ func (d *desk) catchUp(ctx context.Context, asset holdfast.Asset) error {
 		if day.After(last) {
 			return nil
 		}
-		if _, err := d.compare(ctx, asset, day, &before); err != nil {
+		if err := d.compareFrom(ctx, asset, day, last, &before); err != nil {
 			return fmt.Errorf("%s: %w", day.Format(time.DateOnly), err)
 		}
 	}
+}
+
+// daysWithout is how many days without a statement are passed over at most: the longest holidays on which no bank works are shorter.
+const daysWithout = 14
+
+// compareFrom compares the first day from one on of which the bank has a statement. Days of which it has none are passed over as soon as there is a later
+// one: a bank that does not work on a day has nothing to say of it. Had it lost the statement, the next one would not go on from the one
+// before, and what it had would be missing: both are cases.
+func (d *desk) compareFrom(ctx context.Context, asset holdfast.Asset, day, last time.Time, before *pay.Compared) error {
+	_, none := d.compare(ctx, asset, day, before)
+	for n := 1; n <= daysWithout && errors.Is(none, bank.ErrNoStatement); n++ {
+		later := day.AddDate(0, 0, n)
+		if later.After(last) {
+			break
+		}
+		if _, err := d.compare(ctx, asset, later, before); !errors.Is(err, bank.ErrNoStatement) {
+			return err
+		}
+	}
+	return none
 }
 
 // dayOf is the day that it is for the bank, as the midnight of that date in UTC: days are dates here, whatever the zone.

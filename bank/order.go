@@ -73,6 +73,9 @@ type Change struct {
 	Reason  string        // why refused or doubtful
 }
 
+// ErrNoStatement says that a bank has no statement of a day: not yet, or never, as of a day on which it does not work.
+var ErrNoStatement = errors.New("the bank has no statement of this day")
+
 // ErrChanged is the error of a [Change] whose order has another version, or has ended.
 var ErrChanged = errors.New("the order has been changed meanwhile")
 

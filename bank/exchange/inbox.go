@@ -344,7 +344,7 @@ func (c *Connector) Statement(ctx context.Context, account bank.Account, day tim
 			return os.Open(c.path(statements, k.name))
 		}
 	}
-	return nil, fmt.Errorf("no statement of %s has come from the bank", day.Format(time.DateOnly))
+	return nil, fmt.Errorf("%w: no file of %s has come", bank.ErrNoStatement, day.Format(time.DateOnly))
 }
 
 // looking looks into the inbox, and lists what statements there are.

@@ -226,9 +226,13 @@ func stateOf(t *iso20022.TxStatus) bank.State {
 
 func final(s bank.State) bool { return s == bank.Done || s == bank.Rejected || s == bank.Conflict }
 
-// Statement fetches the camt.053 of a day, to be read with [StatementItems] or kept as a file; the caller closes it.
+// Statement fetches the camt.053 of a day, to be read with [StatementItems] or kept as a file; the caller closes it. [bank.ErrNoStatement]: there is none.
 func (c *Connector) Statement(ctx context.Context, account bank.Account, day time.Time) (io.ReadCloser, error) {
-	return c.get(ctx, account, "/v1/statements?day="+iso20022.DayText(day))
+	body, err := c.get(ctx, account, "/v1/statements?day="+iso20022.DayText(day))
+	if missing := (*statusError)(nil); errors.As(err, &missing) && missing.status == http.StatusNotFound {
+		return nil, bank.ErrNoStatement
+	}
+	return body, err
 }
 
 // Deposits implements bank.Deposits by camt.054.
@@ -286,7 +290,14 @@ func (c *Connector) get(ctx context.Context, account bank.Account, path string) 
 	}
 	if answer.StatusCode != http.StatusOK {
 		answer.Body.Close()
-		return nil, fmt.Errorf("the bank answered with HTTP status %d", answer.StatusCode)
+		return nil, &statusError{answer.StatusCode}
 	}
 	return answer.Body, nil
+}
+
+// statusError is an answer that is none.
+type statusError struct{ status int }
+
+func (e *statusError) Error() string {
+	return fmt.Sprintf("the bank answered with HTTP status %d", e.status)
 }
