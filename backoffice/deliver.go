@@ -134,6 +134,7 @@ func openDeliver(o *Office) (part, error) {
 // Told is a hint that an event has happened: [pay.Config].Told. It may come from any site's cashier, whoever leads the merchant's shard: this office
 // tries to deliver it at once, and whoever leads finds it later if that came to nothing. It never blocks.
 func (o *Office) Told(e *pay.Event) {
+	o.forget.told(e)
 	if d := o.deliver; d != nil {
 		select {
 		case d.hints <- e:

@@ -65,6 +65,7 @@ var parts = []struct {
 	{"settle-watch", openSettleWatch},
 	{"due", openDue},
 	{"audit", openAudit},
+	{"forget", openForget},
 }
 
 // Office does everything in the background that one site has to do.
@@ -73,6 +74,7 @@ type Office struct {
 	running []part
 	deliver *deliverer // nil: nobody is told here
 	banks   *banks     // nil: there are none
+	forget  *forgetter // nil: nothing is
 }
 
 // New makes an office; Run runs it.
