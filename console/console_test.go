@@ -10,6 +10,7 @@ import (
 	"os"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -24,8 +25,31 @@ type house struct {
 	t     *testing.T
 	api   *httptest.Server
 	pages *Handler
-	asked []string // keys
+	mu    sync.Mutex
+	asked []string // keys; guarded by mu
 	fleet string
+	say   func() string // the fleet, when it changes
+
+	api2     http.Handler
+	handlers [2]http.Handler
+}
+
+// at makes the pages of one of two sites.
+func (h *house) at(n int, urls ...string) http.Handler {
+	h.t.Helper()
+	c, err := client.New(client.Config{Sites: []string{h.api.URL}})
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	h.t.Cleanup(c.Close)
+	pages, err := New(Config{API: c, Direct: h.api2, Places: func() []Place {
+		return []Place{{Name: "hangzhou", URL: urls[0], Self: n == 0}, {Name: "shanghai", URL: urls[1], Self: n == 1}}
+	}})
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	h.t.Cleanup(pages.Close)
+	return pages
 }
 
 func newHouse(t *testing.T) *house {
@@ -33,7 +57,9 @@ func newHouse(t *testing.T) *house {
 	mux := http.NewServeMux()
 	say := func(text func() string) http.HandlerFunc {
 		return func(w http.ResponseWriter, r *http.Request) {
+			h.mu.Lock()
 			h.asked = append(h.asked, r.Header.Get("Authorization"))
+			h.mu.Unlock()
 			w.Header().Set("Content-Type", "application/json")
 			if k := r.Header.Get("Authorization"); k != "Bearer "+goodKey && !strings.HasPrefix(k, "Bearer hfs_") {
 				w.Header().Set("Content-Type", "application/problem+json")
@@ -44,7 +70,13 @@ func newHouse(t *testing.T) *house {
 			io.WriteString(w, text())
 		}
 	}
-	mux.HandleFunc("GET /v1/sites", say(func() string { return strings.ReplaceAll(h.fleet, "URL", h.api.URL) }))
+	mux.HandleFunc("GET /v1/sites", say(func() string {
+		fleet := h.fleet
+		if h.say != nil {
+			fleet = h.say()
+		}
+		return strings.ReplaceAll(fleet, "URL", h.api.URL)
+	}))
 	mux.HandleFunc("GET /v1/shards", say(func() string {
 		return `{"map_version":0,"shards":[{"shard":1,"leader":1,"home":2,"slots":[{"from":0,"to":999}],"in_service":true,"digest_ok":true,"members":[]}],"moves":[],"splits":[]}`
 	}))
@@ -71,7 +103,7 @@ func newHouse(t *testing.T) *house {
 		}
 		io.WriteString(w, `{"token":"hfs_2088000000000000_aaaaaaaaaaaaaaaaaaaaaaaaaaaa","device":"d1"}`)
 	})
-	h.api = httptest.NewServer(mux)
+	h.api, h.api2 = httptest.NewServer(mux), mux
 	t.Cleanup(h.api.Close)
 	h.fleet = `{"sites":[{"site":1,"name":"hangzhou","self":true,"http":"URL","reachable":true,"ready":true,"digest_ok":true,"leads":[1],"carriers":[]},` +
 		`{"site":2,"name":"shanghai","http":"","reachable":false,"digest_ok":true,"carriers":[{"address":"a","connected":false},{"address":"b","connected":true,"round_trip_ms":9.8}]}]}`
@@ -277,6 +309,19 @@ func TestEveryWordIsThere(t *testing.T) {
 	}
 	for _, s := range []string{stateUp, stateWeak, stateDown, stateUnknown} {
 		keys["state-"+s], keys["cable-"+s] = true, true
+	}
+	// What the doctor can find in a running fleet.
+	for _, name := range []string{"../doctor/fleet.go", "../doctor/banks.go"} {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range regexp.MustCompile(`add\([A-Za-z]+, "([a-z-]+)"`).FindAllStringSubmatch(string(text), -1) {
+			keys["finding-"+m[1]] = true
+		}
+	}
+	if len(keys) < 100 {
+		t.Errorf("%d keys were found: the test looks in the wrong place", len(keys))
 	}
 	for key := range keys {
 		if w, ok := words[key]; !ok || w.zh == "" || w.en == "" {

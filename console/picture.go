@@ -39,7 +39,7 @@ const (
 	pictureWidth  = 760
 	pictureHeight = 440
 	nodeRadius    = 58
-	strand        = 14 // between the lines of two carriers
+	strand        = 44 // between the lines of two carriers
 )
 
 // draw makes the picture.

@@ -12,7 +12,7 @@
   let plots = [], known = "";
 
   const make = (div, data) => {
-    const series = [{}].concat(data.sites.map((s, i) => ({
+    const series = [{ label: box.dataset.time }].concat(data.sites.map((s, i) => ({
       label: s.name, stroke: () => colour(i), width: 1.5, dash: dashes[i % dashes.length], points: { show: false }, spanGaps: false,
     })));
     const axis = { stroke: ink, grid: { stroke: line, width: 1 }, ticks: { stroke: line, width: 1 } };
