@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"time"
 
 	"holdfast"
 	"holdfast/guard"
@@ -383,7 +384,13 @@ func (a *api) send(ctx context.Context, x *exchange, v sending) error {
 		}
 		var o pay.Order
 		if v.alias != "" {
+			if err := t.mayName(x.buyer); err != nil {
+				return err
+			}
 			o, err = t.TransferTo(ctx, v.TransferAsk, v.alias, t.at)
+			if err == nil {
+				t.api.aliases.GiveBack(x.buyer.String(), t.at)
+			}
 		} else {
 			o, err = t.Transfer(ctx, v.TransferAsk, t.at)
 		}
@@ -392,6 +399,24 @@ func (a *api) send(ctx context.Context, x *exchange, v sending) error {
 		}
 		return t.x.sendJSON(http.StatusOK, sentBodyOf(v.From, &o))
 	})(ctx, x)
+}
+
+// Bounds on the phone numbers and e-mail addresses to which a customer's session sends nothing in the end: who tries many wants to know which are customers.
+const (
+	aliasTries = 20
+	aliasEvery = time.Minute
+)
+
+var edgeManyAliases = edgeCode{"too-many-aliases", http.StatusTooManyRequests, "Not executed: too many phone numbers or e-mail addresses were tried to which nothing was sent. Wait for as long as Retry-After says, or name who receives it by number."}
+
+// mayName counts an alias that a session names, or says that there were too many. API keys are those of programs that have their own bounds.
+func (t *till) mayName(buyer holdfast.Owner) error {
+	if buyer == 0 || t.api.aliases.Take(buyer.String(), t.at) {
+		return nil
+	}
+	p := edgeManyAliases.problem("")
+	p.retryAfter, p.Outcome = aliasEvery, holdfast.NotExecuted.String()
+	return p
 }
 
 func getSent(ctx context.Context, t *till) error {

@@ -144,6 +144,7 @@ type api struct {
 	commerce *Commerce
 	sellers  sellers
 	guests   guests
+	aliases  *pay.Tries // that sessions have named, by customer
 	sources  *pay.Tries // wrong sign-ins, by where they come from
 }
 
@@ -155,6 +156,7 @@ func routed(s Site, o Options) *router {
 	a := &api{
 		site: s, keys: o.Keys, log: o.Logger, deadline: o.Deadline, limit: o.Limit, life: context.Background(), registry: o.Registry,
 		signer: o.Signer, commerce: o.Payments, sources: pay.NewTries(maphash.MakeSeed(), sourceTries, sourceEvery),
+		aliases: pay.NewTries(maphash.MakeSeed(), aliasTries, aliasEvery),
 	}
 	if a.log == nil {
 		a.log = slog.New(slog.DiscardHandler)

@@ -160,7 +160,7 @@ var (
 var edgeCodes = []edgeCode{
 	edgeMalformed, edgeIDMismatch, edgeNoKey, edgeForbidden, edgeNotFound, edgeMethod, edgeTooLarge, edgeBodyBroken, edgeBusy,
 	edgeNotNow, edgeNotFinal, edgePlanStale, edgeNotReady, edgeUnavailable, edgeInternal,
-	edgePaymentsOff, edgeTooBusy, edgeNoSession, edgeManyTries,
+	edgePaymentsOff, edgeTooBusy, edgeNoSession, edgeManyTries, edgeManyAliases,
 }
 
 // problem makes a problem document; an empty detail is the code's own advice.

@@ -237,8 +237,11 @@ func (c *Cashier) Authorize(ctx context.Context, merchant holdfast.Owner, outOrd
 	if code != "" {
 		checked, err := c.check(ctx, merchant, code, now)
 		if err != nil {
-			return c.authorized(ctx, merchant, outOrderNo, code, settled(err), now)
+			v, err := c.authorized(ctx, merchant, outOrderNo, code, settled(err), now)
+			checked.try.ends(err, false)
+			return v, err
 		}
+		checked.try.ends(nil, false)
 		s, payer = &checked, checked.payer
 	}
 	v, err := c.name(ctx, merchant, outOrderNo, payer, now)
@@ -257,11 +260,14 @@ func (c *Cashier) Authorize(ctx context.Context, merchant holdfast.Owner, outOrd
 	return v, c.told(ctx, &v, v.Request, now)
 }
 
-// authorized answers for a code that is not valid any more: it may have been used for this when it was.
+// authorized answers for a code that is not valid any more: it may have been used for this when it was. Only codes that name who has authorised are answered
+// so: else asking with the codes of others would tell which are right.
 func (c *Cashier) authorized(ctx context.Context, merchant holdfast.Owner, outOrderNo, code string, why error, now holdfast.Time) (Auth, error) {
 	v, err := c.QueryAuth(ctx, merchant, outOrderNo, now)
-	if err == nil && v.Rest+v.Paid > 0 {
-		c.forgive(merchant, code, why, now)
+	switch {
+	case err != nil && refused(err) == "": // it is not known, so nothing is denied
+		return Auth{}, err
+	case err == nil && v.Rest+v.Paid > 0 && codeNames(code, v.Payer):
 		return v, nil
 	}
 	return Auth{}, why

@@ -6,6 +6,7 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -108,61 +109,57 @@ type shown struct {
 	key   string // of the record that says that it has been used
 	seen  uint64 // the version of the customer that was read
 
-	glimpsed bool   // the customer was read by a glance, in which case
-	text     string // is the code
+	glimpsed bool   // the customer was read by a glance
+	text     string // the code
+	try      codeTry
 }
 
 // check tells whose a code is that was shown to a merchant. It costs one read. That it has not been used yet is decided by the transaction that pays.
-// The caller tells [Cashier.forgive] when it turns out that a wrong one did not matter.
-func (c *Cashier) check(ctx context.Context, merchant holdfast.Owner, code string, now holdfast.Time) (s shown, err error) {
-	wrong := refuse(CodeWrong, "auth_code")
-	rest, ok := strings.CutPrefix(code, codePrefix)
-	if !ok || len(code) != codeDigits {
-		return s, wrong
+// The caller says what came of it in the end: see [codeTry.ends].
+func (c *Cashier) check(ctx context.Context, merchant holdfast.Owner, code string, now holdfast.Time) (shown, error) {
+	s, err := c.named(merchant, code, now)
+	if err == nil {
+		err = c.look(ctx, &s, now)
 	}
-	n, err := strconv.ParseUint(rest, 10, 64)
-	if err != nil {
-		return s, wrong
+	return s, err
+}
+
+// named tells whom a code names, and counts it: once, however often it is looked at then.
+func (c *Cashier) named(merchant holdfast.Owner, code string, now holdfast.Time) (s shown, err error) {
+	rest, ok := strings.CutPrefix(code, codePrefix)
+	n, bad := strconv.ParseUint(rest, 10, 64)
+	if !ok || len(code) != codeDigits || bad != nil {
+		return s, refuse(CodeWrong, "auth_code") // no guess, for it cannot be one
 	}
 	if s.payer, err = c.OwnerOf(uint32(n / codeModulus)); err != nil {
-		c.Codes.wrong(merchant, now)
-		return s, wrong
+		c.Codes.nobody(merchant, now)
+		return s, refuse(CodeWrong, "auth_code")
 	}
-	if !c.Codes.take(merchant, s.payer, now) {
+	s.text = code
+	if s.try, ok = c.Codes.take(merchant, s.payer, now); !ok {
 		return s, refuse(TooManyCodes, "auth_code")
 	}
-	defer func() {
-		switch {
-		case err == nil:
-			c.Codes.right(merchant, s.payer, now)
-		case refused(err) == CodeWrong:
-			c.Codes.wrong(merchant, now)
-		default: // it was not looked at
-			c.Codes.unlooked(merchant, s.payer, now)
-		}
-	}()
-	var v Customer
-	if s.seen, err = c.must(ctx, keyOf(s.payer, kindCustomer), &v, wrong); err != nil {
-		return s, err
-	}
-	step, ok := c.match(s.payer, v.Devices, uint32(n%codeModulus), uint64(now)/stepNanos)
-	if !ok {
-		return s, wrong
-	}
-	s.key = keyOf(s.payer, kindUsed, fmt.Sprintf("%010d-%s", step, rest[8:]))
 	return s, nil
 }
 
-// forgive takes back that a code was counted as wrong, because it did not matter.
-func (c *Cashier) forgive(merchant holdfast.Owner, code string, why error, now holdfast.Time) {
-	if refused(why) != CodeWrong || len(code) != codeDigits {
-		return
+// look checks a code that has been counted against the devices of the customer whom it names.
+func (c *Cashier) look(ctx context.Context, s *shown, now holdfast.Time) error {
+	wrong := refuse(CodeWrong, "auth_code")
+	digits := s.text[len(codePrefix):]
+	n, err := strconv.ParseUint(digits, 10, 64)
+	if err != nil {
+		return wrong
 	}
-	if n, err := strconv.ParseUint(code[len(codePrefix):], 10, 64); err == nil {
-		if payer, err := c.OwnerOf(uint32(n / codeModulus)); err == nil {
-			c.Codes.unsaid(merchant, payer, now)
-		}
+	var v Customer
+	if s.seen, err = c.must(ctx, keyOf(s.payer, kindCustomer), &v, wrong); err != nil {
+		return err
 	}
+	step, ok := c.match(s.payer, v.Devices, uint32(n%codeModulus), uint64(now)/stepNanos)
+	if !ok {
+		return wrong
+	}
+	s.key = keyOf(s.payer, kindUsed, fmt.Sprintf("%010d-%s", step, digits[8:]))
+	return nil
 }
 
 // match finds the step in which a password is that of one of the devices, the earliest if there are several: then the same digits always
@@ -231,5 +228,10 @@ func (c *Cashier) ForgetCodes(ctx context.Context, o holdfast.Owner, max int, no
 	if len(d.Records) == 0 {
 		return 0, nil
 	}
-	return len(d.Records), c.again(ctx, func() error { return c.submit(ctx, &d) })
+	if err := c.submit(ctx, &d); errors.Is(err, errAgain) {
+		return 0, nil // somebody else has deleted some of them
+	} else if err != nil {
+		return 0, settled(err)
+	}
+	return len(d.Records), nil
 }

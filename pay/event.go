@@ -94,7 +94,9 @@ func (k EventKind) Public() bool { return k.Type() != "" }
 
 // row reports whether an event of the kind is a row of the day that it is on. The others move none of the merchant's money, and he may be told of them when
 // the day is closed already: what a closed day says stays as it is.
-func (k EventKind) row() bool { return k != EventFrozen && k != EventUnfrozen && k != EventShareMissed }
+func (k EventKind) row() bool {
+	return k != EventFrozen && k != EventUnfrozen && k != EventShareMissed && k != EventNotPaid
+}
 
 // EventKinds lists all kinds that endpoints are told of.
 func EventKinds() (list []EventKind) {

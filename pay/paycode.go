@@ -14,10 +14,14 @@ import (
 func (c *Cashier) PayWithCode(ctx context.Context, merchant holdfast.Owner, outTradeNo, code string, now holdfast.Time) (Trade, error) {
 	s, err := c.check(ctx, merchant, code, now)
 	if err != nil {
-		return c.paidByOwnerOf(ctx, merchant, outTradeNo, code, err, now)
+		v, err := c.paidByOwnerOf(ctx, merchant, outTradeNo, code, err, now)
+		s.try.ends(err, false)
+		return v, err
 	}
 	p := payment{Cashier: c, merchant: merchant, outTradeNo: outTradeNo, payer: s.payer, code: &s, now: now}
-	return p.do(ctx)
+	v, err := p.do(ctx)
+	s.try.ends(err, err == nil && v.Paid == now)
+	return v, err
 }
 
 // paidByOwnerOf answers for a code that is not valid, or not any more: the trade may have been paid with it when it was. Only that the code
@@ -31,7 +35,6 @@ func (c *Cashier) paidByOwnerOf(ctx context.Context, merchant holdfast.Owner, ou
 	case err != nil:
 		return Trade{}, err
 	case v.Payer != 0 && v.Status != StatusClosed && codeNames(code, v.Payer):
-		c.forgive(merchant, code, why, now)
 		return v, nil
 	}
 	return Trade{}, why

@@ -53,54 +53,59 @@ func (c *Cashier) PayByCode(ctx context.Context, ask TradeAsk, code string, now 
 	if err := ask.check(); err != nil {
 		return Trade{}, err
 	}
-	p := payment{Cashier: c, merchant: ask.Merchant, outTradeNo: ask.OutTradeNo, make: &ask, code: &shown{}, now: now}
-	if c.hasty != nil {
-		p.glimpse(ctx, code)
+	s, err := c.named(ask.Merchant, code, now)
+	if err != nil {
+		return c.paidBefore(ctx, &ask, code, err, now)
 	}
-	if !p.code.glimpsed {
-		s, err := c.check(ctx, ask.Merchant, code, now)
-		if err != nil {
-			return c.paidBefore(ctx, &ask, code, err, now)
-		}
-		p.code, p.payer = &s, s.payer
+	p := payment{Cashier: c, merchant: ask.Merchant, outTradeNo: ask.OutTradeNo, payer: s.payer, make: &ask, code: &s, now: now}
+	v, err := p.withCode(ctx)
+	p.code.try.ends(err, err == nil && v.Paid == now)
+	return v, err
+}
+
+// withCode pays with a code that has been counted and not looked at. It is checked by a glance at the customer first, if that is to be had; the first
+// try depends on what was seen, so that a phone which was taken away since pays nothing, and the next one checks the code anew.
+func (p *payment) withCode(ctx context.Context) (Trade, error) {
+	if p.hasty != nil && p.hasty.look(ctx, p.code, p.now) == nil {
+		p.code.glimpsed = true
+	} else if err := p.look(ctx, p.code, p.now); err != nil {
+		return p.paidBefore(ctx, p.make, p.code.text, err, p.now)
 	}
 	v, err := p.do(ctx)
 	if p.wrong != nil {
-		return c.paidBefore(ctx, &ask, code, p.wrong, now)
+		return p.paidBefore(ctx, p.make, p.code.text, p.wrong, p.now)
 	}
 	return v, err
 }
 
-// glimpse checks a code by a glance at the customer. The first try depends on what was seen, so that a phone which was taken away since pays
-// nothing; the next one checks the code anew.
-func (p *payment) glimpse(ctx context.Context, code string) {
-	s, err := p.hasty.check(ctx, p.merchant, code, p.now)
-	if err != nil {
-		p.forgive(p.merchant, code, err, p.now) // it is looked at again, and counted then
-		return
-	}
-	s.glimpsed, s.text = true, code
-	p.code, p.payer = &s, s.payer
-}
-
 // recheck checks a code that was only glimpsed.
 func (p *payment) recheck(ctx context.Context) error {
-	s, err := p.check(ctx, p.merchant, p.code.text, p.now)
-	if err == nil {
-		p.code = &s
-	}
-	p.wrong = err
-	return err
+	p.wrong = p.look(ctx, p.code, p.now)
+	p.code.glimpsed = p.wrong != nil
+	return p.wrong
 }
 
-// paidBefore answers for a code that is not valid any more: the trade may have been paid with it when it was.
-func (c *Cashier) paidBefore(ctx context.Context, ask *TradeAsk, code string, why error, now holdfast.Time) (Trade, error) {
-	v, version, err := c.readTrade(ctx, ask.Merchant, ask.OutTradeNo, now)
-	if err == nil && version > 0 && v.Payer != 0 && v.differs(&ask.TradeOffer) == "" && v.Status != StatusClosed {
-		c.forgive(ask.Merchant, code, why, now)
+// paidBefore answers for a code that is not valid any more: the trade may have been paid with it when it was. Only codes that name who paid are answered
+// so: else asking for a paid trade with the codes of others would tell which are right. While it is not known whether it was paid, it says so.
+func (c *Cashier) paidBefore(ctx context.Context, ask *TradeAsk, code string, why error, now holdfast.Time) (v Trade, err error) {
+	if refused(why) == "" {
+		return v, settled(why)
+	}
+	var version uint64
+	err = c.again(ctx, func() error {
+		v, version, err = c.readTrade(ctx, ask.Merchant, ask.OutTradeNo, now)
+		if err == errUnderWay {
+			err = errOwn
+		}
+		return err
+	})
+	switch {
+	case err != nil:
+		return Trade{}, err
+	case version > 0 && codeNames(code, v.Payer) && v.differs(&ask.TradeOffer) == "" && v.Status != StatusClosed:
 		return v, nil
 	}
-	return Trade{}, settled(why)
+	return Trade{}, why
 }
 
 func (p *payment) do(ctx context.Context) (Trade, error) {

@@ -42,44 +42,50 @@ func NewCodeTries(seed maphash.Seed) *CodeTries {
 	return &CodeTries{NewTries(seed, NamedTries, NamedEvery), NewTries(seed, PartyTries, PartyEvery)}
 }
 
-// take counts a code before it is looked at, so that many at once count as well; false: nothing of it may be looked at. A nil one bounds nothing.
-func (t *CodeTries) take(merchant, payer holdfast.Owner, now holdfast.Time) bool {
-	if t == nil {
-		return true
-	}
-	if t.party.Wait(merchant.String(), now) > 0 {
-		return false
-	}
-	return t.named.Take(merchant.String()+payer.String(), now)
+// codeTry is one code that somebody has shown to a merchant, from when it is counted until it is known what it was. The zero one is not counted.
+type codeTry struct {
+	of              *CodeTries
+	merchant, payer holdfast.Owner
+	now             holdfast.Time
 }
 
-// wrong counts a code that names nobody, or not any more, against the merchant.
-func (t *CodeTries) wrong(merchant holdfast.Owner, now holdfast.Time) {
+// take counts a code before it is looked at, so that many at once count as well; false: nothing of it may be looked at. A nil one bounds nothing.
+func (t *CodeTries) take(merchant, payer holdfast.Owner, now holdfast.Time) (codeTry, bool) {
+	if t == nil {
+		return codeTry{}, true
+	}
+	x := codeTry{t, merchant, payer, now}
+	if t.party.Wait(merchant.String(), now) > 0 || !t.named.Take(x.name(), now) {
+		return codeTry{}, false
+	}
+	return x, true
+}
+
+func (x *codeTry) name() string { return x.merchant.String() + x.payer.String() }
+
+// nobody counts a code that names no customer there could be.
+func (t *CodeTries) nobody(merchant holdfast.Owner, now holdfast.Time) {
 	if t != nil {
 		t.party.Tried(merchant.String(), now)
 	}
 }
 
-// right takes back the count of a code that was no guess, and part of one that was.
-func (t *CodeTries) right(merchant, payer holdfast.Owner, now holdfast.Time) {
-	if t != nil {
-		t.named.giveBack(merchant.String()+payer.String(), now, 1)
-		t.party.giveBack(merchant.String(), now, rightShare)
+// ends says what a code was, once: by the error it came to in the end. A wrong one stays counted, and is counted against the merchant as well. Any
+// other was no guess, or nobody could look at it. fresh tells that it has paid something new, which makes up for a share of a wrong one: a right code that
+// pays nothing does not, or whoever guesses would show his own in between.
+func (x *codeTry) ends(err error, fresh bool) {
+	t := x.of
+	if t == nil {
+		return
 	}
-}
-
-// unlooked takes back the count of a code that nobody could look at.
-func (t *CodeTries) unlooked(merchant, payer holdfast.Owner, now holdfast.Time) {
-	if t != nil {
-		t.named.GiveBack(merchant.String()+payer.String(), now)
+	x.of = nil
+	if refused(err) == CodeWrong {
+		t.party.Tried(x.merchant.String(), x.now)
+		return
 	}
-}
-
-// unsaid takes back the count of a code that turned out not to matter: what it asks for had been done before.
-func (t *CodeTries) unsaid(merchant, payer holdfast.Owner, now holdfast.Time) {
-	if t != nil {
-		t.named.giveBack(merchant.String()+payer.String(), now, 1)
-		t.party.giveBack(merchant.String(), now, 1)
+	t.named.GiveBack(x.name(), x.now)
+	if fresh {
+		t.party.giveBack(x.merchant.String(), x.now, rightShare)
 	}
 }
 

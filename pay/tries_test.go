@@ -94,3 +94,53 @@ func TestGuessesAtManyCustomers(t *testing.T) {
 		}
 	}
 }
+
+// What cannot be a code, or names who has paid, takes no count back that a guess has cost; and own codes that pay nothing make up for none.
+func TestGuessesCannotBeBoughtBack(t *testing.T) {
+	w := newWorld(t)
+	victim := w.customers[0]
+	looked := 0
+	for n := range 40 {
+		if err := w.offered(fmt.Sprint("G", n), wrongCode(victim, n)); refusal(err) == pay.CodeWrong {
+			looked++
+		}
+		other := "29" + wrongCode(victim, n)[2:] // another prefix
+		if err := w.offered(fmt.Sprint("O", n), other); refusal(err) != pay.CodeWrong {
+			t.Fatalf("%s: %v", other, err)
+		}
+	}
+	if looked != pay.NamedTries {
+		t.Errorf("%d guesses were looked at", looked)
+	}
+	w = newWorld(t)
+	looked = 0
+	rich := w.offer(0, "rich", 1<<40, pay.Plain)
+	for n := range 6 * pay.PartyTries {
+		if err := w.offered(fmt.Sprint("G", n), wrongCode(owner(uint32(1000+n)), n)); refusal(err) == pay.CodeWrong {
+			looked++
+		}
+		own := pay.PaymentCode(w.customers[1], w.secret[:], w.now)
+		if err := only(w.cashier.PayByCode(w.ctx, rich, own, w.now)); refusal(err) != pay.BalanceNotEnough && refusal(err) != pay.LimitPayment && refusal(err) != pay.TooManyCodes && refusal(err) != pay.AmountInvalid {
+			t.Fatal(err)
+		}
+	}
+	if looked != pay.PartyTries {
+		t.Errorf("%d guesses at many were looked at", looked)
+	}
+}
+
+// A trade that is paid does not tell whether somebody else's code is right: a wrong one is refused, and counted.
+func TestAPaidTradeIsNoOracle(t *testing.T) {
+	w := newWorld(t)
+	if err := w.offered("A", pay.PaymentCode(w.customers[1], w.secret[:], w.now)); err != nil {
+		t.Fatal(err)
+	}
+	for n := range pay.NamedTries {
+		if err := w.offered("A", wrongCode(w.customers[0], n)); refusal(err) != pay.CodeWrong {
+			t.Errorf("try %d: %v", n, err)
+		}
+	}
+	if err := w.offered("A", wrongCode(w.customers[0], 99)); refusal(err) != pay.TooManyCodes {
+		t.Errorf("after them: %v", err)
+	}
+}
