@@ -49,7 +49,7 @@ func (p *pages) signIn(ctx context.Context, v *view, r *http.Request) answer {
 		return answer{status: http.StatusUnprocessableEntity, template: "sign-in", body: form}
 	}
 	var in client.SignedIn
-	err := p.ask1(ctx, r, "/v1/sessions", client.Credentials{
+	err := p.askDirectly(ctx, r, "/v1/sessions", client.Credentials{
 		As: "operator", Login: form.Login, Password: r.PostForm.Get("password"),
 		How: client.How{Label: device(r), Device: cookie(r, deviceCookie)},
 	}, &in)
@@ -91,8 +91,8 @@ func notIn(form signInForm, err error) answer {
 	return answer{status: status, template: "sign-in", body: form, err: err}
 }
 
-// ask1 asks the site's own API as the browser would: from its address.
-func (p *pages) ask1(ctx context.Context, r *http.Request, path string, body, into any) error {
+// askDirectly asks the site's own API as the browser would: from its address.
+func (p *pages) askDirectly(ctx context.Context, r *http.Request, path string, body, into any) error {
 	text, err := json.Marshal(body)
 	if err != nil {
 		return err

@@ -8,11 +8,9 @@ package desk
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"hash/maphash"
-	"io"
 	"log/slog"
 	"net/url"
 	"strings"
@@ -31,8 +29,6 @@ type Config struct {
 	Public string
 	// Now is the time; default time.Now.
 	Now func() time.Time
-	// Random makes tokens; default crypto/rand.
-	Random io.Reader
 	// Logger hears what no caller is told; default none.
 	Logger *slog.Logger
 }
@@ -42,7 +38,6 @@ type Desk struct {
 	cashier *pay.Cashier
 	public  string
 	clock   func() time.Time
-	random  io.Reader
 	logger  *slog.Logger
 	apps    apps
 	names   *openIDs
@@ -74,9 +69,6 @@ func New(c Config) (*Desk, error) {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
-	if c.Random == nil {
-		c.Random = rand.Reader
-	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -85,7 +77,7 @@ func New(c Config) (*Desk, error) {
 		return nil, err
 	}
 	return &Desk{
-		cashier: c.Cashier, public: strings.TrimRight(c.Public, "/"), clock: c.Now, random: c.Random, logger: c.Logger, names: names,
+		cashier: c.Cashier, public: strings.TrimRight(c.Public, "/"), clock: c.Now, logger: c.Logger, names: names,
 		billKey: c.Cashier.DerivedKey("addresses of bills"), bills: make(chan struct{}, maxBills),
 		apps: apps{known: map[string]*knownApp{}}, aliases: pay.NewTries(maphash.MakeSeed(), unknownAliases, unknownEvery),
 	}, nil
@@ -107,16 +99,6 @@ func clocked(t holdfast.Time) time.Time {
 
 // at is the moment of a request.
 func at(who alipay.Caller) holdfast.Time { return holdfast.TimeOf(who.Now) }
-
-// draw fills bytes with randomness.
-func (d *Desk) draw(into ...[]byte) error {
-	for _, b := range into {
-		if _, err := io.ReadFull(d.random, b); err != nil {
-			return fmt.Errorf("no randomness: %w", err)
-		}
-	}
-	return nil
-}
 
 // customer is how an app knows a customer; nobody for 0.
 func (d *Desk) customer(app string, o holdfast.Owner) alipay.Customer {

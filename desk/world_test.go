@@ -92,7 +92,7 @@ func newWorld(t *testing.T) *world {
 		Codes:   pay.NewCodeTries(maphash.MakeSeed()),
 	})
 	w.must(err)
-	w.desk, err = New(Config{Cashier: w.cashier, Public: "https://pay.example/", Now: func() time.Time { return w.now }, Random: w})
+	w.desk, err = New(Config{Cashier: w.cashier, Public: "https://pay.example/", Now: func() time.Time { return w.now }})
 	w.must(err)
 	w.gateway, err = alipay.New(alipay.Config{
 		Desk: w.desk, Apps: w.desk, Key: platformKey(), Now: func() time.Time { return w.now },
