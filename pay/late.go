@@ -1,6 +1,7 @@
 package pay
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"time"
@@ -18,6 +19,7 @@ type late struct {
 	Asset      holdfast.Asset
 	Amount     holdfast.Amount
 	At         holdfast.Time
+	Subject    string // of the trade that was to be paid: the one that there is may have none
 }
 
 const kindLate = "late"
@@ -32,14 +34,15 @@ func (v *late) layout(c *coder) {
 	number(c, &v.Asset)
 	signed(c, &v.Amount)
 	signed(c, &v.At)
+	c.tail(func() bool { return v.Subject != "" }, func() { text(c, &v.Subject) })
 }
 
 // lateAfter is when it is looked what has come of it.
 const lateAfter = 30 * time.Second
 
 func (p *payment) late() late {
-	v := &p.trade
-	return late{p.payer, v.Merchant, v.OutTradeNo, p.authNo, v.Asset, v.Amount, p.now}
+	v := &p.sent
+	return late{p.payer, v.Merchant, v.OutTradeNo, p.authNo, v.Asset, v.Amount, p.now, v.Subject}
 }
 
 // tellBoth tells buyer and merchant of a payment that came too late or twice: by the rules of the ledger the money that it held is back where
@@ -116,6 +119,10 @@ func (c *Cashier) decidedLate(ctx context.Context, a *late) error {
 // tellLate writes the merchant's event and the payer's receipt, each with one key for ever, so that it is written once.
 func (c *Cashier) tellLate(ctx context.Context, a *late, v *Trade) error {
 	e := v.event(EventNotPaid, a.Amount)
+	if v.Asset != a.Asset { // a number that was cancelled before there was a trade, or somebody else's trade in another currency
+		e.Asset, e.Total, e.Refunded = a.Asset, a.Amount, 0
+	}
+	e.Subject = cmp.Or(e.Subject, a.Subject)
 	e.Time, e.Other, e.Merchant = a.At, a.Payer, a.Merchant
 	e.Key = keyOf(a.Merchant, kindEvent, stamped(a.At, "late", a.Payer.String(), a.OutTradeNo))
 	d := draft{at: a.At}
@@ -126,7 +133,7 @@ func (c *Cashier) tellLate(ctx context.Context, a *late, v *Trade) error {
 	}
 	d = draft{at: a.At}
 	d.receipt(a.Payer, Receipt{
-		Kind: ReceiptNotPaid, Asset: a.Asset, Amount: a.Amount, Other: a.Merchant, Number: a.OutTradeNo, Text: v.Subject,
+		Kind: ReceiptNotPaid, Asset: a.Asset, Amount: a.Amount, Other: a.Merchant, Number: a.OutTradeNo, Text: e.Subject,
 	}, a.Merchant.String(), "not paid")
 	return c.once(ctx, &d, &Receipt{})
 }

@@ -2,6 +2,7 @@ package pay_test
 
 import (
 	"errors"
+	"slices"
 	"testing"
 	"time"
 
@@ -91,5 +92,43 @@ func TestALatePaymentIsToldToBoth(t *testing.T) {
 			}
 			w.audit()
 		}
+	}
+}
+
+// TestALatePaymentAfterACancelByNumber: the number was cancelled before there was a trade, so the trade says nothing of the money; both sides are told how much of
+// which currency has gone back all the same, and the buyer for what.
+func TestALatePaymentAfterACancelByNumber(t *testing.T) {
+	for _, unknown := range []bool{true, false} {
+		w := newWorld(t)
+		m, o := w.merchants[0], w.customers[0]
+		cancel := func() {
+			_, did, err := w.cashier.Cancel(w.ctx, m, "P", w.tick())
+			if w.must(err); did != pay.CancelledNothing {
+				t.Fatalf("the cancel did %v", did)
+			}
+		}
+		pays := func() error { return only(w.cashier.PayNew(w.ctx, w.offer(0, "P", 1000, pay.Plain), o, w.tick())) }
+		if unknown {
+			w.books.Fault = func(*holdfast.Txn) paytest.Fault { w.books.Fault = nil; return paytest.Stuck }
+			if err := pays(); !errors.As(err, new(*pay.Pending)) {
+				t.Fatalf("told %v", err)
+			}
+			cancel()
+		} else {
+			w.books.Meanwhile = func(*holdfast.Txn) { w.books.Meanwhile = nil; cancel() }
+			w.refused(pay.TradeClosed, pays())
+		}
+		w.books.Deliver()
+		w.must(w.runDue(w.now + holdfast.Time(time.Minute)))
+		events, err := w.cashier.Events(w.ctx, m, "", 10)
+		w.must(err)
+		i := slices.IndexFunc(events, func(e pay.Event) bool { return e.Kind == pay.EventNotPaid })
+		if i < 0 || events[i].Asset != cny || events[i].Amount != 1000 || events[i].Total != 1000 || events[i].Subject != "tea" || events[i].Other != o {
+			t.Errorf("unknown %v: the merchant is told %+v", unknown, events)
+		}
+		if r := w.lastLine(o); r.Kind != pay.ReceiptNotPaid || r.Asset != cny || r.Amount != 1000 || r.Text != "tea" {
+			t.Errorf("unknown %v: the buyer is told %+v", unknown, r)
+		}
+		w.audit()
 	}
 }
