@@ -238,6 +238,10 @@ type Payments struct {
 	// The shortest time that a merchant may give a buyer to confirm or dispute after shipping, 1 hour to 90 days, the same at every site.
 	LeastProtection Duration `toml:"least_protection"`
 
+	// How long the money of an announced top-up is waited for, 1 hour to 365 days, the same at every site. Money that comes later is credited
+	// all the same.
+	TopUpWithin Duration `toml:"top_up_within"`
+
 	// Whether notices and events may be posted to http addresses in the open internet as well: they are signed, but everybody on the
 	// way can read them.
 	NotifyPlain bool `toml:"notify_plain"`
@@ -409,6 +413,7 @@ func Default() Config {
 		Payments: Payments{
 			Zone: "Asia/Shanghai", TimestampWindow: Duration(24 * time.Hour),
 			ShipWithin: Duration(15 * 24 * time.Hour), FreezeFor: Duration(30 * 24 * time.Hour), LeastProtection: Duration(72 * time.Hour),
+			TopUpWithin: Duration(30 * 24 * time.Hour),
 		},
 		SignIn: SignIn{
 			Name: "Holdfast", StrictIdle: Duration(30 * time.Minute), Idle: Duration(12 * time.Hour), Longest: Duration(24 * time.Hour),

@@ -192,6 +192,7 @@ func TestCheck(t *testing.T) {
 		{"zone", func(c *Config) { c.Payments.Zone = "Hangzhou" }, `payments.zone: "Hangzhou" is no time zone`},
 		{"to ship", func(c *Config) { c.Payments.ShipWithin = Duration(time.Minute) }, "payments.ship_within: 1m0s is not within"},
 		{"frozen", func(c *Config) { c.Payments.FreezeFor = 0 }, "payments.freeze_for: 0s is not within"},
+		{"to top up", func(c *Config) { c.Payments.TopUpWithin = 0 }, "payments.top_up_within: 0s is not within"},
 		{"protection", func(c *Config) { c.Payments.LeastProtection = Duration(91 * 24 * time.Hour) }, "payments.least_protection: 2184h0m0s is not within"},
 		{"window", func(c *Config) { c.Payments.TimestampWindow = 0 }, "payments.timestamp_window: 0s is not within"},
 		{"network", func(c *Config) { c.Payments.NotifyNetworks = []string{"10.0.0.1"} }, "payments.notify_networks[0]: "},

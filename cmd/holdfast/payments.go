@@ -147,6 +147,7 @@ func newCashier(cfg *site.Config, s *site.Site, keys *paymentKeys, told func(*pa
 		Books: s.Books(), AliasKey: keys.alias, CodeKey: keys.seal, Bank: platformOwner(), OwnerOf: site.OwnerOf, Day: day,
 		Zone: zones(), Wait: waitForPending, Codes: pay.NewCodeTries(maphash.MakeSeed()), Told: told, Aside: aside(),
 		ShipWithin: cfg.Payments.ShipWithin.Std(), FreezeFor: cfg.Payments.FreezeFor.Std(), LeastProtection: cfg.Payments.LeastProtection.Std(),
+		TopUpWithin: cfg.Payments.TopUpWithin.Std(),
 	})
 }
 
