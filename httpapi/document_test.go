@@ -133,6 +133,7 @@ var bodies = map[string]string{
 	"/v1/escrows/{merchant}/{out_trade_no}/confirm":          `{"by":"2088000000020025"}`, "/v1/escrows/{merchant}/{out_trade_no}/dispute": `{"by":"2088000000020025"}`,
 	"/v1/merchants": `{"id":"2088000000030030","name":"x","zone":"Asia/Shanghai"}`, "/v1/merchants/{id}/fee": `{"basis_points":60}`,
 	"/v1/merchants/{id}/block": `{"blocked":false}`, "/v1/merchants/{id}/currencies": `{"asset":"CNY"}`, "/v1/merchants/{id}/apps": `{"notify":"https://shop.example/cb"}`,
+	"/v1/merchants/{id}/mandates":           `{"app_id":"2021000000020020","own_app_id":"` + pay.AppID(must(ownerOf(1)), 0) + `"}`,
 	"/v1/merchants/{id}/apps/{app}/disable": `{"disabled":false}`, "/v1/merchants/{id}/shops": `{"id":"east"}`, "/v1/merchants/{id}/keys": `{"name":"x"}`,
 	"/v1/webhooks": `{"merchant":"2088000000010018","url":"https://shop.example/hooks"}`, "/v1/webhooks/{merchant}/endpoints/{endpoint}": `{}`,
 	"/v1/reconciliation/cases/{case}/explain": `{"why":"x"}`, "/v1/reconciliation/cases/{case}/close": `{"why":"x"}`,
