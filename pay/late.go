@@ -60,8 +60,7 @@ func (c *Cashier) watch(ctx context.Context, a late) {
 	do := func(ctx context.Context) {
 		for _, o := range []holdfast.Owner{a.Payer, a.Merchant} {
 			d := draft{at: a.At}
-			key := keyOf(o, kindLate, stamped(a.At, a.Payer.String(), a.Merchant.String(), a.OutTradeNo))
-			d.put(key, 0, &a, minute(dueIndex, a.At+holdfast.Time(lateAfter)))
+			d.put(lateKey(o, &a), 0, &a, minute(dueIndex, a.At+holdfast.Time(lateAfter)))
 			if err := c.submit(ctx, &d); err == nil || errors.Is(err, errAgain) { // errAgain: it is there
 				return
 			}
@@ -72,6 +71,43 @@ func (c *Cashier) watch(ctx context.Context, a late) {
 	} else {
 		c.Aside(do)
 	}
+}
+
+// Returned writes down that a payment is to be looked after which goes back, because the shard of its merchant has refused it: t is the transaction. Whoever
+// brings payments between shards to their end calls it before he gives the money back, so that both sides are told even if the process that took the payment has died.
+// Any number of calls do no harm, nor do those for what is no payment of a trade.
+func (c *Cashier) Returned(ctx context.Context, t *holdfast.Txn, now holdfast.Time) error {
+	a, ok := lateOf(t)
+	if !ok {
+		return nil
+	}
+	d := draft{at: now}
+	d.put(lateKey(a.Payer, &a), 0, &a, minute(dueIndex, now+holdfast.Time(lateAfter)))
+	if err := c.submit(ctx, &d); err != nil && err != errAgain { // errAgain: it is there
+		return settled(err)
+	}
+	return nil
+}
+
+// lateOf reads off a transaction which trade it was to pay, from the receipt that it writes for the payer.
+func lateOf(t *holdfast.Txn) (a late, ok bool) {
+	for i := range t.Records {
+		o, kind, rest, known := cutKey(t.Records[i].Key)
+		var r Receipt
+		switch {
+		case known && kind == kindFreeze:
+			a.AuthNo = rest
+		case known && kind == kindReceipt && unpack(t.Records[i].Key, t.Records[i].Body, &r) == nil && (r.Kind == ReceiptPaid || r.Kind == ReceiptPaidFrozen):
+			ok = true
+			a.Payer, a.Merchant, a.OutTradeNo, a.Asset, a.Amount, a.At, a.Subject = o, r.Other, r.Number, r.Asset, -r.Amount, r.Time, r.Text
+		}
+	}
+	return a, ok
+}
+
+// lateKey is the key of a late payment with the payer or the merchant.
+func lateKey(o holdfast.Owner, a *late) string {
+	return keyOf(o, kindLate, stamped(a.At, a.Payer.String(), a.Merchant.String(), a.OutTradeNo))
 }
 
 // dueLate finds out what has come of a payment, tells both sides if somebody else was faster, and forgets it.

@@ -64,6 +64,9 @@ func newPayments(cfg *site.Config, s *site.Site, log *slog.Logger, now func() ti
 	if p.cashier, err = newCashier(cfg, s, &keys, func(e *pay.Event) { p.office.Told(e) }); err != nil {
 		return nil, err
 	}
+	s.OnReturned(func(ctx context.Context, t *holdfast.Txn) error {
+		return p.cashier.Returned(ctx, t, holdfast.TimeOf(now()))
+	})
 	if p.desk, err = desk.New(desk.Config{Cashier: p.cashier, Public: publicAddress(cfg), Logger: log, Now: now}); err != nil {
 		return nil, err
 	}
