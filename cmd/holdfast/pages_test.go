@@ -129,3 +129,20 @@ func (v *town) signIn(tab *pagetest.Tab, who, to string) {
 	p := v.people[who]
 	tab.Do(pagetest.Go(v.site(0)+to), pagetest.Shown("form", ""), pagetest.Type("#login", p.login), pagetest.Type("#password", p.password+"\r"))
 }
+
+// TestPages walks through the pages of a real fleet as people do: a customer on a phone, somebody in the shop, an operator; in both languages; while a
+// cable is cut, and a site dies.
+func TestPages(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	chrome := pagetest.Browser(t)
+	v := newTown(ctx, t)
+	op := chrome.Tab(t, pagetest.Look{Lang: "en", Width: 1440, Own: true})
+	v.signIn(op, "operator", "/console")
+	op.Do(pagetest.Shown("#fleet", "hangzhou"), op.Sound("town-fleet"))
+	v.must(v.fleet.CutCarrier(1))
+	op.Do(pagetest.Shown("#fleet", "✕ cut"), op.Sound("town-fleet-cut"))
+	v.must(v.fleet.Heal())
+	op.Do(pagetest.Shown("#fleet", "hangzhou"))
+}
