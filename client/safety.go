@@ -15,7 +15,8 @@ const (
 	SafetySafe = "safe"
 	// SafetyHeld: the entry is in the log of sites that have answered, and none of them knows yet whether a majority has it.
 	SafetyHeld = "held"
-	// SafetyUnderWay: the money is held for a payment to another shard, and it is not known yet whether it has arrived. It arrives or comes back.
+	// SafetyUnderWay: the money is held for a payment to another shard, and it is not known yet whether it has arrived; it arrives or comes back. Or it is
+	// reserved by a hold that is still open.
 	SafetyUnderWay = "under-way"
 	// SafetyNotExecuted: it was decided that nothing moves, and that stays so.
 	SafetyNotExecuted = "not-executed"
@@ -26,7 +27,7 @@ const (
 // Safety answers the question whether a payment is safe, as the site that was asked knows it and as the others it could reach have said.
 type Safety struct {
 	Verdict string `json:"verdict"` // safe, held, under-way, not-executed, unknown
-	// Reason is why, in a word: committed; in-log; on-its-way; refused, taken-back, closed; not-paid, not-here, no-majority, sites-differ.
+	// Reason is why, in a word: committed; in-log; on-its-way, reserved; refused, taken-back, released, closed; not-paid, not-here, no-majority, sites-differ.
 	Reason string `json:"reason"`
 	Text   string `json:"text"` // the same for people
 	// AskAgainMS is when it is of use to ask again, in milliseconds; 0: it will not become other than it is.
@@ -73,7 +74,7 @@ type SafetyTransfer struct {
 
 // SafetyEntry is the place in a log that decides.
 type SafetyEntry struct {
-	Role  string           `json:"role"` // paid; between shards landed, settled or departed
+	Role  string           `json:"role"` // paid; between shards landed, settled or departed; closed
 	Shard holdfast.ShardID `json:"shard"`
 	Index uint64           `json:"index"`
 	Ord   uint32           `json:"ord"` // number of the transaction within the entry

@@ -144,7 +144,7 @@ func (c *checker) trusted() {
 
 // vouches says who says that a key is that of its site.
 func (c *checker) vouches(k *Key, authority *link.Authority) (string, error) {
-	if slices.ContainsFunc(c.trust.Keys, k.same) {
+	if slices.ContainsFunc(c.trust.Keys, func(o Key) bool { return k.same(&o) }) {
 		return "keys", nil
 	}
 	switch {

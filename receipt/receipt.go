@@ -53,20 +53,20 @@ type Entry struct {
 // Contents is what the payment was. What does not apply is left out.
 type Contents struct {
 	Subject     string           `json:"subject" enum:"receipt,trade,transaction"`
-	Customer    holdfast.Owner   `json:"customer,omitempty,omitzero"`
-	Receipt     string           `json:"receipt,omitempty"`
-	Kind        string           `json:"kind,omitempty"`
-	Merchant    holdfast.Owner   `json:"merchant,omitempty,omitzero"`
+	Customer    holdfast.Owner   `json:"customer,omitempty" doc:"Whose receipt it is"`
+	Receipt     string           `json:"receipt,omitempty" doc:"Its name"`
+	Kind        string           `json:"kind,omitempty" doc:"As the receipt has it"`
+	Merchant    holdfast.Owner   `json:"merchant,omitempty"`
 	OutTradeNo  string           `json:"out_trade_no,omitempty"`
 	TradeNo     string           `json:"trade_no,omitempty"`
 	Time        *time.Time       `json:"time,omitempty"`
-	Asset       holdfast.Asset   `json:"asset,omitzero"`
-	Amount      holdfast.Amount  `json:"amount,omitempty"`
-	Other       holdfast.Owner   `json:"other,omitzero"`
-	Number      string           `json:"number,omitempty"`
-	Text        string           `json:"text,omitempty"`
-	Transaction string           `json:"transaction,omitempty"`
-	Transfers   []ContentsOfMove `json:"transfers,omitempty"`
+	Asset       holdfast.Asset   `json:"asset,omitempty"`
+	Amount      holdfast.Amount  `json:"amount,omitempty" doc:"In minor units. Of a receipt above 0: came into the wallet; below: left it"`
+	Other       holdfast.Owner   `json:"other,omitempty" doc:"Who it came from or went to; left out: a bank"`
+	Number      string           `json:"number,omitempty" doc:"Of the trade, refund, transfer or order"`
+	Text        string           `json:"text,omitempty" doc:"What it was for"`
+	Transaction string           `json:"transaction,omitempty" format:"uuid"`
+	Transfers   []ContentsOfMove `json:"transfers,omitempty" doc:"Of a transaction that was asked for by its id"`
 }
 
 // ContentsOfMove is a transfer of a transaction.
@@ -107,6 +107,13 @@ type SignedStatement struct {
 	Statement json.RawMessage `json:"statement"`
 	Key       string          `json:"key"` // [Key.ID]
 	Signature []byte          `json:"signature"`
+}
+
+// SignedBy reads the statement if it is what the site of a key has signed.
+func (s *SignedStatement) SignedBy(k *Key) (v Statement, ok bool) {
+	v, err := s.Read()
+	ok = err == nil && s.Key == k.ID() && v.Site == k.Site && v.Fleet == k.Fleet && k.signed(useStatement, compact(s.Statement), s.Signature)
+	return v, ok
 }
 
 // Read reads the statement. It is as good as its signature.

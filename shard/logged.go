@@ -104,9 +104,9 @@ func (v *View) stampFrom(index, end uint64) (uint64, holdfast.Time, error) {
 // maxUnapplied bounds what is looked through of the end of the log.
 const maxUnapplied = 4 << 20
 
-// Unapplied calls fn with the transactions at the end of the log that are on this disk and not known to be committed, oldest first, until it
-// returns false. They may come to nothing.
-func (v *View) Unapplied(fn func(*holdfast.Txn, holdfast.Position) bool) {
+// Unapplied calls fn with the transactions at the end of the log that are on this disk and not known to be committed, oldest first, with the times that they
+// were given, until it returns false. They may come to nothing.
+func (v *View) Unapplied(fn func(*holdfast.Txn, holdfast.Time, holdfast.Position) bool) {
 	applied, _ := v.Applied()
 	list, err := v.history.Entries(applied+1, v.history.LastIndex()+1, maxUnapplied)
 	if err != nil {
@@ -122,7 +122,7 @@ func (v *View) Unapplied(fn func(*holdfast.Txn, holdfast.Position) bool) {
 		}
 		for ord := range h.Count {
 			t := new(holdfast.Txn)
-			if body, err = ledger.ReadTxn(body, t); err != nil || !fn(t, holdfast.Position{Index: e.Index, Ord: ord}) {
+			if body, err = ledger.ReadTxn(body, t); err != nil || !fn(t, h.Time+holdfast.Time(ord), holdfast.Position{Index: e.Index, Ord: ord}) {
 				return
 			}
 		}
