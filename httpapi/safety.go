@@ -89,11 +89,11 @@ type SafetyBody struct {
 	Site       holdfast.SiteID   `json:"site" doc:"That has answered"`
 	SiteName   string            `json:"site_name"`
 	At         string            `json:"at" format:"date-time" doc:"By its clock"`
-	Signed     *SignedBody       `json:"signed,omitempty" doc:"The receipt, for holdfast check: keep it as it is. Left out: there is no entry, or this site has no key"`
+	Signed     *SealedBody       `json:"signed,omitempty" doc:"The receipt, for holdfast check: keep it as it is. Left out: there is no entry, or this site has no key"`
 }
 
-// SignedBody is a receipt.
-type SignedBody struct {
+// SealedBody is a receipt.
+type SealedBody struct {
 	Format    string `json:"format"`
 	Receipt   any    `json:"receipt" doc:"What is sealed: contents, log position, sites, their statements and keys"`
 	Key       string `json:"key" doc:"Fingerprint of the key it is sealed with"`
@@ -353,7 +353,7 @@ func (c *council) body(a *api) (b SafetyBody, err error) {
 	if err := json.Unmarshal(text, &d); err != nil {
 		return b, err
 	}
-	b.Signed = &SignedBody{d.Format, d.Receipt, d.Key, d.Signature}
+	b.Signed = &SealedBody{d.Format, d.Receipt, d.Key, d.Signature}
 	return b, nil
 }
 
