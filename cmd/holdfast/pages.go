@@ -30,7 +30,7 @@ func newPages(cfg *site.Config, s *site.Site, api http.Handler, log *slog.Logger
 	if err != nil {
 		return nil, err
 	}
-	h, err := console.New(console.Config{API: c, Direct: api, Places: func() []console.Place { return placesOf(cfg, s) }, Logger: log})
+	h, err := console.New(console.Config{API: c, Direct: api, Places: func() []console.Place { return placesOf(cfg, s) }, Domain: cfg.Console.CookieDomain, Logger: log})
 	return &pages{h, c}, err
 }
 
@@ -50,15 +50,18 @@ func (p *pages) close() {
 	p.client.Close()
 }
 
-// placesOf are the sites as browsers reach them: where the list of sites says that their API is.
+// placesOf are the sites as browsers reach them: as the configuration says, or else where the list of sites says that their API is.
 func placesOf(cfg *site.Config, s *site.Site) []console.Place {
 	own := console.Place{Name: cfg.Name, URL: localURL(cfg.HTTP.Listen), Self: true}
 	list := []console.Place{}
 	for _, r := range s.Roster().Sites {
-		if r.HTTP == "" {
-			continue
+		address := strings.TrimSuffix(r.HTTP, "/")
+		if len(cfg.Console.Sites) > 0 { // all of them or none: an API without TLS is no place for a page that has it
+			address = cfg.Console.Sites[r.Name]
 		}
-		list = append(list, console.Place{Name: r.Name, URL: strings.TrimSuffix(r.HTTP, "/"), Self: r.Site == cfg.Site})
+		if address != "" {
+			list = append(list, console.Place{Name: r.Name, URL: address, Self: r.Site == cfg.Site})
+		}
 	}
 	for i := range list {
 		if list[i].Self {
