@@ -7,12 +7,14 @@ import (
 
 	"holdfast/client"
 	"holdfast/console"
+	"holdfast/httpapi"
+	"holdfast/page"
 	"holdfast/site"
 )
 
 // pages are what people look at.
 type pages struct {
-	*console.Handler
+	*page.Server
 	client *client.Client
 }
 
@@ -30,14 +32,18 @@ func newPages(cfg *site.Config, s *site.Site, api http.Handler, log *slog.Logger
 	if err != nil {
 		return nil, err
 	}
-	h, err := console.New(console.Config{API: c, Direct: api, Places: func() []console.Place { return placesOf(cfg, s) }, Domain: cfg.Console.CookieDomain, Logger: log})
+	h, err := page.New(page.Config{
+		API: c, Direct: api, Places: func() []page.Place { return placesOf(cfg, s) }, Logger: log,
+		Domain: cfg.Console.CookieDomain, ByTLS: httpapi.ByTLS,
+		Areas: []page.Area{console.Area()},
+	})
 	return &pages{h, c}, err
 }
 
 // over serves the pages, and leaves everything else to the API.
 func (p *pages) over(api http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if console.Serves(r.URL.Path) {
+		if p.Serves(r.URL.Path) {
 			p.ServeHTTP(w, r)
 			return
 		}
@@ -51,16 +57,16 @@ func (p *pages) close() {
 }
 
 // placesOf are the sites as browsers reach them: as the configuration says, or else where the list of sites says that their API is.
-func placesOf(cfg *site.Config, s *site.Site) []console.Place {
-	own := console.Place{Name: cfg.Name, URL: localURL(cfg.HTTP.Listen), Self: true}
-	list := []console.Place{}
+func placesOf(cfg *site.Config, s *site.Site) []page.Place {
+	own := page.Place{Name: cfg.Name, URL: localURL(cfg.HTTP.Listen), Self: true}
+	list := []page.Place{}
 	for _, r := range s.Roster().Sites {
 		address := strings.TrimSuffix(r.HTTP, "/")
 		if len(cfg.Console.Sites) > 0 { // all of them or none: an API without TLS is no place for a page that has it
 			address = cfg.Console.Sites[r.Name]
 		}
 		if address != "" {
-			list = append(list, console.Place{Name: r.Name, URL: address, Self: r.Site == cfg.Site})
+			list = append(list, page.Place{Name: r.Name, URL: address, Self: r.Site == cfg.Site})
 		}
 	}
 	for i := range list {
