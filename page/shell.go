@@ -133,7 +133,6 @@ func (h *Server) Serves(path string) bool {
 // routes registers the pages that belong to nobody in particular.
 func (p *pages) routes() {
 	p.mux.HandleFunc("GET /static/{stamp}/{file}", p.static.serve)
-	p.mux.HandleFunc("GET /{$}", p.open(p.shell, p.home))
 	p.mux.HandleFunc("POST /look", p.open(p.shell, p.setLook))
 	p.doorRoutes()
 	p.accountRoutes()
