@@ -16,6 +16,9 @@ import (
 	"testing/fstest"
 	"time"
 
+	"github.com/chromedp/cdproto/webauthn"
+	"github.com/chromedp/chromedp"
+
 	"holdfast"
 	"holdfast/guard"
 	"holdfast/page"
@@ -341,7 +344,7 @@ func TestPasskeysOnPages(t *testing.T) {
 	g.wants(g.post("/account/passkeys/"+id+"/name", "name", "<phone>"), 303, "/account?done=own-passkey-named")
 	g.wants(g.get("/account"), 200, "", "&lt;phone&gt;")
 	g.wants(g.post("/account/passkeys"), 422, "", "Passkeys need JavaScript")
-	g.wants(g.post("/account/passkeys", "state", c.State, "credential", "{}"), 422, "", "Begin again")
+	g.wants(g.post("/account/passkeys", "state", c.State, "credential", "{}"), 422, "", "was not recognised")
 
 	// It lets its person in, each challenge once.
 	g.post("/sign-out")
@@ -439,4 +442,66 @@ func TestInvitationsOnPages(t *testing.T) {
 	token = invite()
 	h.wait(25 * time.Hour)
 	zh.wants(zh.post("/invitation", "invitation", token), 422, "", "已过期")
+}
+
+// TestAccountsInABrowser: somebody comes with an invitation, chooses a password, adds a passkey of a virtual authenticator, and signs in with it; in both languages,
+// on a phone and at a desk, light and dark.
+func TestAccountsInABrowser(t *testing.T) {
+	chrome := pagetest.Browser(t)
+	h := newPorch(t)
+	for _, look := range []struct {
+		pagetest.Look
+		name, add, passkey, done, here string
+	}{
+		{pagetest.Look{Lang: "zh-CN", Width: 390}, "zh-390", "通行密钥已添加", "用通行密钥登录", "密码已修改", "当前设备"},
+		{pagetest.Look{Lang: "en", Width: 1440, Dark: true}, "en-1440", "The passkey is added", "Sign in with a passkey", "The password is changed", "This one"},
+	} {
+		look.Own = true
+		tab := chrome.Tab(t, look.Look)
+		key := authenticator(t, tab)
+		token, _, err := h.commerce.Porter.InviteCustomer(context.Background(), h.alice, h.seed(), h.commerce.now())
+		if err != nil {
+			t.Fatal(err)
+		}
+		tab.Do(pagetest.Go(h.url+"/invitation"), pagetest.Shown("h1", ""), tab.Sound("invitation-empty-"+look.name),
+			pagetest.Go("about:blank"), pagetest.Go(h.url+"/invitation#"+token), pagetest.Shown("dl", h.alice.String()), tab.Sound("invitation-"+look.name))
+		if at := tab.At(); at != h.url+"/invitation" {
+			t.Errorf("the invitation is in the address: %s", at)
+		}
+		const chosen = "nine mountains of rice"
+		tab.Do(pagetest.Type("#new-password", chosen), pagetest.Type("#again", chosen+"\r"), pagetest.Shown("h1", "wallet"),
+			pagetest.Click(`a[href="/account"]`), pagetest.Shown("#passkeys-part", ""), tab.Sound("account-"+look.name))
+
+		tab.Do(pagetest.Click(`form[data-passkey="create"] button`), pagetest.Shown(".well", look.add), tab.Sound("account-passkey-"+look.name))
+		if n := credentials(t, tab, key); n != 1 {
+			t.Errorf("%s: the authenticator has %d passkeys", look.name, n)
+		}
+		tab.Do(pagetest.Click(`form[action="/sign-out"] button`), pagetest.Shown(`form[data-passkey="get"]:not([hidden])`, look.passkey), tab.Sound("sign-in-"+look.name),
+			pagetest.Click(`form[data-passkey="get"] button`), pagetest.Shown("h1", "wallet"))
+
+		tab.Do(pagetest.Go(h.url+"/account"), pagetest.Click("summary"), pagetest.Type("#new-password", "seven rivers"), pagetest.Type("#again", "seven\r"),
+			pagetest.Shown("#own-error", ""), tab.Sound("account-refused-"+look.name), pagetest.Type("#new-password", goodPassword), pagetest.Type("#again", goodPassword+"\r"),
+			pagetest.Shown(".well", look.done), pagetest.Shown(".things .badge.here", look.here))
+		h.wait(16 * time.Minute)
+		tab.Do(pagetest.Go(h.url+"/account"), pagetest.Shown("h1", ""), tab.Sound("account-later-"+look.name), pagetest.Go(h.url+"/sign-in?as=operator"),
+			pagetest.Shown("summary", ""), tab.Sound("sign-in-operator-"+look.name), pagetest.Type("#login", "li-na"), pagetest.Type("#password", "x\r"),
+			pagetest.Shown("#login-error", ""), tab.Sound("sign-in-wrong-"+look.name))
+	}
+}
+
+// authenticator gives a tab one that says yes to everything.
+func authenticator(t *testing.T, tab *pagetest.Tab) webauthn.AuthenticatorID {
+	t.Helper()
+	if _, err := chromedp.Call(tab.Ctx, webauthn.Enable, webauthn.EnableParams{}); err != nil {
+		t.Fatal(err)
+	}
+	return must(chromedp.Call(tab.Ctx, webauthn.AddVirtualAuthenticator, webauthn.AddVirtualAuthenticatorParams{Options: &webauthn.VirtualAuthenticatorOptions{
+		Protocol: webauthn.AuthenticatorProtocolCtap2, Transport: webauthn.AuthenticatorTransportInternal, HasResidentKey: true, HasUserVerification: true, IsUserVerified: true,
+		AutomaticPresenceSimulation: true,
+	}})).AuthenticatorID
+}
+
+func credentials(t *testing.T, tab *pagetest.Tab, id webauthn.AuthenticatorID) int {
+	t.Helper()
+	return len(must(chromedp.Call(tab.Ctx, webauthn.GetCredentials, webauthn.GetCredentialsParams{AuthenticatorID: id})).Credentials)
 }
