@@ -2,7 +2,7 @@ package page
 
 // accountWords are the texts of signing in, of invitations, and of one's own account.
 var accountWords = Words{
-	"account": {"账号与安全", "Account"},
+	"account": {"账号", "Account"},
 
 	"title-sign-in":     {"登录", "Sign in"},
 	"sign-in":           {"登录", "Sign in"},
@@ -75,7 +75,7 @@ var accountWords = Words{
 	"invitation-form":        {"这不是邀请码：邀请码以 hfi_ 开头，请完整复制。", "This is no invitation: one begins with hfi_. Copy all of it."},
 	"invitation-go":          {"继续", "Go on"},
 	"invitation-for":         {"邀请对象", "For"},
-	"invitation-left":        {"有效期还剩", "Good for another"},
+	"invitation-left":        {"有效期还剩", "Good for"},
 	"invitation-login-hint":  {"选填。填写后会核对，以免密码与它过于相似。", "You may leave it out. If you give it, it is checked, and the password may not be too much like it."},
 	"invitation-login-wrong": {"这个登录名和邀请码不是同一个人的。请检查，或留空。", "This invitation is for somebody else than this name. Check it, or leave it out."},
 	"invitation-set":         {"设置密码并登录", "Choose the password, and sign in"},
@@ -125,7 +125,7 @@ var accountWords = Words{
 	"passkey-unnamed":          {"未命名的通行密钥", "Passkey without a name"},
 	"passkey-synced":           {"随您的设备账号同步", "Synced to your other devices"},
 	"passkey-single":           {"只在一台设备上", "On one device only"},
-	"passkey-added":            {"添加于", "Added"},
+	"passkey-added":            {"添加时间", "Added"},
 	"passkey-used":             {"上次使用", "Last used"},
 	"passkey-rename":           {"改名", "Rename"},
 	"passkey-rename-do":        {"保存名称", "Save the name"},
@@ -138,7 +138,7 @@ var accountWords = Words{
 	"sessions-lead":            {"有不认识的设备？退出它，并修改密码。", "Is there one that you do not know? Sign it out, and change your password."},
 	"session-here":             {"当前设备", "This one"},
 	"session-unnamed":          {"未知设备", "Unknown device"},
-	"session-since":            {"登录于", "Since"},
+	"session-since":            {"登录时间", "Since"},
 	"session-seen":             {"最近使用", "Last used"},
 	"session-by-password":      {"密码登录", "by password"},
 	"session-by-passkey":       {"通行密钥登录", "by passkey"},

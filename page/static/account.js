@@ -32,13 +32,16 @@
     return { ...(await r.json()), at: Date.now() };
   };
 
+  // ours reports whether passkeys of a domain are good at this address.
+  const ours = (domain) => !domain || location.hostname === domain || location.hostname.endsWith("." + domain);
+
   const passkey = async (form) => {
     const said = form.querySelector("[data-say]"), button = form.querySelector("button"), field = (name) => form.elements[name];
     const say = (words, wrong) => { said.textContent = words; said.className = wrong ? "wrong" : "soft"; };
     let ready = null, busy = false;
     if (form.dataset.passkey === "get") { // no button where there are no passkeys
       ready = await begin(form);
-      if (!ready.options) return;
+      if (!ready.options || !ours(ready.options.rpId)) return;
     }
     form.hidden = false;
     for (const p of document.querySelectorAll("[data-without-passkeys]")) p.hidden = true;
