@@ -83,6 +83,7 @@ func ExamineMachine(m *Machine) []Finding {
 	f.carriers(m)
 	f.certs(m)
 	f.disk(m)
+	f.pages(&m.Config)
 	if m.Files > 0 && m.Files < filesWant {
 		f.add(Warning, "files-few", "raise the limit: LimitNOFILE in the systemd unit, or ulimit -n",
 			"a process here may have %d files open; a site with many callers needs %d", m.Files, filesWant)
@@ -258,6 +259,7 @@ func (f *findings) pair(a, b *site.Config) {
 		f.add(Advice, "config-differs", do, "[timing] differs: sites suspect each other at different times")
 	}
 	f.keys(a, b)
+	f.samePages(a, b)
 	f.knows(a, b)
 	f.knows(b, a)
 }

@@ -125,7 +125,7 @@ func (p *pages) page(a *area, do Handler) http.HandlerFunc {
 
 // know finds who looks.
 func (p *pages) know(ctx context.Context, v *View, r *http.Request) (bad Answer, ok bool) {
-	if !v.session() {
+	if !v.Session() {
 		return Answer{}, true // a key says what it may do when it is used
 	}
 	who, err := p.known.who(ctx, p.API, v.key, v.Now)

@@ -25,8 +25,10 @@ type Config struct {
 	Direct http.Handler
 	// Places are the sites as browsers reach them now: where a page goes on that has lost its site. nil: there is this one alone.
 	Places func() []Place
-	// Domain is that of the cookie, so that all sites below it get it: pay.example.com. "": the host that was asked alone.
-	Domain   string
+	// Domain is that of the cookies, so that all sites below it get them: pay.example.com. "", or when another host was asked: that host alone.
+	Domain string
+	// ByTLS reports whether a browser came by TLS. nil: what the connection says.
+	ByTLS    func(*http.Request) bool
 	Logger   *slog.Logger     // one event per page at debug level; nil: none
 	Now      func() time.Time // nil: time.Now
 	Deadline time.Duration    // of a page; 0: 5 s
@@ -83,6 +85,9 @@ func New(cfg Config) (*Server, error) {
 	if p.Now == nil {
 		p.Now = time.Now
 	}
+	if p.ByTLS == nil {
+		p.ByTLS = func(r *http.Request) bool { return r.TLS != nil }
+	}
 	p.mux, p.shell = http.NewServeMux(), &area{templates: template.Must(shellTemplates.Clone())}
 	if err := p.static.add(shellFiles); err != nil {
 		return nil, err
@@ -119,7 +124,7 @@ func (h *Server) Close() {
 func (h *Server) Serves(path string) bool {
 	first, _, _ := strings.Cut(strings.TrimPrefix(path, "/"), "/")
 	switch first {
-	case "", "sign-in", "sign-out", "look", "static":
+	case "", "sign-in", "sign-out", "account", "invitation", "look", "static":
 		return true
 	}
 	return slices.ContainsFunc(h.pages.areas, func(a *area) bool { return a.Name == first })
@@ -128,11 +133,9 @@ func (h *Server) Serves(path string) bool {
 // routes registers the pages that belong to nobody in particular.
 func (p *pages) routes() {
 	p.mux.HandleFunc("GET /static/{stamp}/{file}", p.static.serve)
-	p.mux.HandleFunc("GET /{$}", p.open(p.shell, p.home))
-	p.mux.HandleFunc("GET /sign-in", p.open(p.shell, p.showSignIn))
-	p.mux.HandleFunc("POST /sign-in", p.open(p.shell, p.signIn))
-	p.mux.HandleFunc("POST /sign-out", p.open(p.shell, p.signOut))
 	p.mux.HandleFunc("POST /look", p.open(p.shell, p.setLook))
+	p.doorRoutes()
+	p.accountRoutes()
 }
 
 // guarded sets the headers of every answer, and refuses forms that another site has made up.

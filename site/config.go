@@ -69,6 +69,9 @@ type Config struct {
 	// Signing in: customers, people of merchants and operators, with passwords and passkeys.
 	SignIn SignIn `toml:"signin"`
 
+	// How browsers come to the pages: by what addresses, and through which proxies.
+	Console Console `toml:"console"`
+
 	// What is written down about the life of the site.
 	Log Log `toml:"log"`
 
@@ -284,6 +287,28 @@ type SignIn struct {
 	HashesAtOnce int `toml:"hashes_at_once"`
 }
 
+// Console is the section [console].
+type Console struct {
+	// Where browsers reach the pages of each site: scheme, host and port by the name of the site, the same at every site, for example
+	// {hangzhou = "https://hangzhou.pay.example", shanghai = "https://shanghai.pay.example"}. A page that has lost its site goes on at one of these. All
+	// of them are https, or all http. Nothing: the http addresses of the list of sites, which are those of the API.
+	Sites map[string]string `toml:"sites"`
+
+	// The domain of the cookies, so that who has signed in at one site has at all: one above the hosts in sites, for example "pay.example". Everything else
+	// below it gets the cookies too: give the pages a domain of their own. Nothing: each host has its own cookies, which are enough when
+	// the sites share one host on several ports.
+	CookieDomain string `toml:"cookie_domain"`
+
+	// Addresses and networks of the proxies before this site, for example ["127.0.0.1", "10.20.0.0/24"]. What they say of where a request comes from, and that
+	// it came by TLS (X-Forwarded-Proto), is believed, and that of nobody else. Wrong sign-ins are bounded for each address: without
+	// this, everybody behind a proxy has one together.
+	TrustedProxies []string `toml:"trusted_proxies"`
+
+	// The header in which those proxies say where a request comes from: "X-Forwarded-For", or "Forwarded" (RFC 7239). The other one is not looked
+	// at: a proxy passes it on as anybody has written it.
+	ProxyHeader string `toml:"proxy_header"`
+}
+
 // Bank is a section [[bank]].
 type Bank struct {
 	// What the platform calls the bank, 1-32 letters and digits. It stands in orders: never give it to another bank, and leave the
@@ -419,7 +444,8 @@ func Default() Config {
 			Name: "Holdfast", StrictIdle: Duration(30 * time.Minute), Idle: Duration(12 * time.Hour), Longest: Duration(24 * time.Hour),
 			PhoneIdle: Duration(7 * 24 * time.Hour), PhoneLongest: Duration(30 * 24 * time.Hour), HashMemory: 19 << 10, HashPasses: 2, HashesAtOnce: 4,
 		},
-		Log: Log{Level: "info", Format: "text"},
+		Console: Console{ProxyHeader: HeaderXForwardedFor},
+		Log:     Log{Level: "info", Format: "text"},
 	}
 }
 

@@ -392,7 +392,8 @@ func (s *server) make() (err error) {
 	if s.pages, err = newPages(&s.cfg, s.site, api, s.log); err != nil {
 		return err
 	}
-	s.http = httpapi.NewServer(s.trouble.over(s.pages.over(s.payments.over(api))), s.log)
+	proxies := httpapi.Proxies{Networks: s.cfg.Console.Proxies(), Header: s.cfg.Console.ProxyHeader}
+	s.http = httpapi.NewServer(s.trouble.over(proxies.Before(s.pages.over(s.payments.over(api)))), s.log)
 	return nil
 }
 
