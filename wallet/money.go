@@ -24,7 +24,7 @@ func sum(n holdfast.Amount, asset holdfast.Asset) string {
 	if !known {
 		symbol = asset.String() + " "
 	}
-	return sign + symbol + page.FormatAmount(n, asset)
+	return sign + symbol + holdfast.FormatMinor(n, asset)
 }
 
 // signed is an amount with what it does to the wallet: −¥12.30, +¥5.00.

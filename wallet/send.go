@@ -67,7 +67,7 @@ func (w *wallet) readSend(ctx context.Context, v *page.View, r *http.Request) (f
 			f.problem = problem{v.T("problem-amount"), "amount"}
 		}
 	default:
-		if f.amount, err = page.ParseAmount(f.Amount, p.Asset); err != nil || f.amount <= 0 {
+		if f.amount, err = holdfast.ParseMinor(f.Amount, p.Asset); err != nil || f.amount <= 0 {
 			f.problem = problem{v.T("problem-amount"), "amount"}
 		}
 	}

@@ -11,12 +11,12 @@ import (
 
 // limitsOf are the limits of a wallet, as they are shown.
 type limitsOf struct {
-	Currency                   string
-	Blocked                    bool
-	Payment, Day, Month        string // "": no limit
-	SpentDay, SpentMonth       string
-	OfDay, OfMonth             int64 // minor units, for a meter
-	SpentOfDay, SpentOfMonth   int64
+	Currency                 string
+	Blocked                  bool
+	Payment, Day, Month      string // "": no limit
+	SpentDay, SpentMonth     string
+	OfDay, OfMonth           int64 // minor units, for a meter
+	SpentOfDay, SpentOfMonth int64
 }
 
 func (w *wallet) showSettings(ctx context.Context, v *page.View, r *http.Request) page.Answer {

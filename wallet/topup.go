@@ -108,7 +108,7 @@ func (w *wallet) topUp(ctx context.Context, v *page.View, r *http.Request) page.
 		return wrong(again2(problem{v.T("problem-currency"), "currency"}))
 	}
 	f.Currency = p.Code()
-	amount, err := page.ParseAmount(f.Amount, p.Asset)
+	amount, err := holdfast.ParseMinor(f.Amount, p.Asset)
 	if err != nil || amount <= 0 {
 		return wrong(again2(problem{v.T("problem-amount"), "amount"}))
 	}
@@ -235,7 +235,7 @@ func (w *wallet) readWithdraw(ctx context.Context, v *page.View, r *http.Request
 	f = withdrawForm{Purses: list, Currency: text(r, "currency"), Amount: text(r, "amount"), To: text(r, "account")}
 	p, known := assetIn(list, f.Currency)
 	f.Currency = p.Code()
-	amount, err = page.ParseAmount(f.Amount, p.Asset)
+	amount, err = holdfast.ParseMinor(f.Amount, p.Asset)
 	switch {
 	case !known:
 		f.problem = problem{v.T("problem-currency"), "currency"}
@@ -282,7 +282,7 @@ func (w *wallet) withdraw(ctx context.Context, v *page.View, r *http.Request) pa
 	number := text(r, "number")
 	if !ok && f.Field == "amount" && number != "" {
 		// The money may have left the wallet by this very order: whether it has is asked below, and a new one is refused there as well.
-		amount, _ = page.ParseAmount(f.Amount, p.Asset)
+		amount, _ = holdfast.ParseMinor(f.Amount, p.Asset)
 		ok = amount > 0
 	}
 	if !ok {
@@ -415,4 +415,3 @@ func (w *wallet) removeBankAccount(ctx context.Context, v *page.View, r *http.Re
 	}
 	return page.Answer{Redirect: v.Link("/wallet/bank-accounts", "done", "account-removed")}
 }
-
