@@ -221,9 +221,12 @@ func (k *till) money(mux *http.ServeMux) {
 
 // pay writes a receipt. mu is held.
 func (k *till) pay(kind string, amount holdfast.Amount, number, text string) {
-	n := len(k.receipts)
+	n, at := len(k.receipts), k.Now
+	if at.IsZero() {
+		at = time.Now()
+	}
 	k.receipts = slices.Insert(k.receipts, 0, client.Receipt{
-		Receipt: fmt.Sprintf("%016x-%016x", 0, n), Kind: kind, Amount: amount, Asset: cny, Other: merchant, Number: number, Text: text, Time: k.Now.Add(-time.Second),
+		Receipt: fmt.Sprintf("%016x-%016x", 0, n), Kind: kind, Amount: amount, Asset: cny, Other: merchant, Number: number, Text: text, Time: at.Add(-time.Second),
 	})
 	k.wallets[0].Available += amount
 }
