@@ -44,6 +44,9 @@ type Commerce struct {
 	Difference func(v *pay.Case) (name, toDo string)
 	// Audited are the books as an audit reads them. nil: payments cannot be audited here.
 	Audited pay.AuditBooks
+	// Here are the books as the replicas of this site have them, which ask nobody: whoever asks whether a payment is safe is looked up there when nobody
+	// can be asked. nil: they are turned away then.
+	Here pay.Books
 }
 
 // ordered tells whoever speaks with the banks that there is something new.

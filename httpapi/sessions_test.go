@@ -201,7 +201,7 @@ func TestPeopleFromClientToBooks(t *testing.T) {
 // need. Nothing but what stands here is allowed to them.
 var buyersMay = []string{
 	"read-customer", "add-device", "remove-device", "list-wallets", "read-wallet", "agree", "list-agreements", "revoke-agreement", "announce-top-up", "read-top-up", "withdraw",
-	"read-payout", "recall-payout", "read-sent-transfer", "customer-statement", "read-receipt", "pay-trade", "open-code", "authorise", "confirm-escrow", "dispute-escrow", "read-trade",
+	"read-payout", "recall-payout", "read-sent-transfer", "customer-statement", "read-receipt", "receipt-safety", "pay-trade", "open-code", "authorise", "confirm-escrow", "dispute-escrow", "read-trade",
 	"put-customer-bank-account", "list-customer-bank-accounts", "remove-customer-bank-account", "transfer",
 	"list-top-ups", "list-withdrawals", "read-merchant-name",
 }
@@ -210,7 +210,7 @@ var staffMay = map[signin.Right][]string{
 	signin.Look: {
 		"merchant-apps", "read-app", "read-authorisation", "read-authorisation-operation", "list-merchant-bank-accounts", "read-payout", "read-escrow", "find-events",
 		"read-merchant", "read-merchant-balance", "find-refunds", "read-refund", "find-settlements", "read-settlement", "read-statement-file", "merchant-shops", "read-shop",
-		"find-trades", "read-trade", "find-webhooks", "read-webhook", "find-deliveries", "read-delivery",
+		"find-trades", "read-trade", "trade-safety", "find-webhooks", "read-webhook", "find-deliveries", "read-delivery",
 	},
 	signin.Work: {
 		"open-authorisation", "unfreeze-authorisation", "ship-escrow", "refund", "create-trade", "close-trade", "cancel-trade", "split-trade", "redeliver",

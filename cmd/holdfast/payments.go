@@ -87,7 +87,7 @@ func newPayments(cfg *site.Config, s *site.Site, log *slog.Logger, now func() ti
 	p.api = &httpapi.Commerce{
 		Cashier: p.cashier, Porter: p.porter, Now: now, Endpoint: checkEndpoint(addresses), NewAppKey: desk.NewAppKey, Pages: publicAddress(cfg),
 		Estimate: p.estimate, TopUpTo: topUpTo(cfg.Banks), Ordered: p.office.WakeBanks, Banks: p.banks, Difference: backoffice.DescribeCase,
-		Audited: auditBooks{s.BooksHere()},
+		Audited: auditBooks{s.BooksHere()}, Here: s.BooksHere(),
 	}
 	return p, nil
 }

@@ -240,6 +240,7 @@ type server struct {
 
 	trouble  *rehearsal
 	payments *payments // nil: there are none
+	receipts receiptKey
 	pages    *pages
 }
 
@@ -270,6 +271,11 @@ func (s *server) run(ctx context.Context, ready func(took time.Duration) error) 
 	// Then the site: disk, links, replicas. It returns when this site has found its place in the fleet.
 	if err := s.startSite(ctx); err != nil {
 		return errors.Join(err, s.closeHTTP(context.Background()))
+	}
+
+	// What signs receipts of payments needs the certificate, which is read now.
+	if err := s.receipts.open(&s.cfg, s.site); err != nil {
+		s.log.Error("receipts of payments are not signed here", "err", err)
 	}
 
 	// What people pay with works in the background too. It asks the site, and waits when that has no majority.
@@ -377,7 +383,7 @@ func (s *server) make() (err error) {
 	}
 	options := httpapi.Options{
 		Keys: s.cfg.GuardKeys(), Logger: s.log, Registry: s.site.Registry(), Version: versionOf().Version,
-		Deadline: s.cfg.Timing.Request.Std(), Signer: s.signer,
+		Deadline: s.cfg.Timing.Request.Std(), Signer: s.signer, Receipts: s.receipts.signer.Load,
 	}
 	if s.payments != nil {
 		options.Payments = s.payments.api
