@@ -75,6 +75,8 @@ func (w *wallet) routes() {
 	w.Page("POST /wallet/bank-accounts/remove", w.removeBankAccount)
 	w.Page("GET /wallet/statement", w.showStatement)
 	w.Page("GET /wallet/receipts/{receipt}", w.showReceipt)
+	w.Page("GET /wallet/receipts/{receipt}/signed", w.signedReceipt)
+	w.Live("GET /wallet/safety", "safety", liveEvery, w.tellSafety)
 	w.Page("GET /wallet/escrow", w.showEscrow)
 	w.Page("POST /wallet/escrow", w.doEscrow)
 	w.Page("GET /wallet/settings", w.showSettings)

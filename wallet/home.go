@@ -23,15 +23,16 @@ type line struct {
 	Kind      string // key of its word
 	Who       string // "": a bank
 	Text      string // what it was for
-	Sum       string
-	In        bool // it came into the wallet
+	Sum       string // with its sign
+	Plain     string // without
+	In        bool   // it came into the wallet
 	Undecided bool
 	Time      time.Time
 }
 
 func (w *wallet) lineOf(v *page.View, r *client.Receipt) line {
 	l := line{
-		Link: "/wallet/receipts/" + r.Receipt, Kind: "kind-" + r.Kind, Text: r.Text, Sum: signed(r.Amount, r.Asset), In: r.Amount > 0, Undecided: r.Undecided, Time: r.Time,
+		Link: "/wallet/receipts/" + r.Receipt, Kind: "kind-" + r.Kind, Text: r.Text, Sum: signed(r.Amount, r.Asset), Plain: sum(max(r.Amount, -r.Amount), r.Asset), In: r.Amount > 0, Undecided: r.Undecided, Time: r.Time,
 	}
 	if r.Other != 0 {
 		l.Who = w.nameOf(v, r.Other)

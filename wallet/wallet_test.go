@@ -53,6 +53,7 @@ type till struct {
 	payouts  map[string]client.Payout
 	sent     map[string]client.Sent
 	trade    client.Trade
+	safety   *client.Safety // nil: nobody answers
 	agreed   []client.Agreement
 }
 
@@ -66,7 +67,8 @@ type failure struct {
 
 func newTill(t *testing.T) *till {
 	k := &till{
-		t: t, fail: map[string]failure{}, topUps: map[string]client.TopUp{}, payouts: map[string]client.Payout{}, sent: map[string]client.Sent{},
+		safety: safely(),
+		t:      t, fail: map[string]failure{}, topUps: map[string]client.TopUp{}, payouts: map[string]client.Payout{}, sent: map[string]client.Sent{},
 		wallets: []client.Wallet{
 			{WalletState: client.WalletState{Asset: cny, Limits: client.Limits{Payment: 500_000, Day: 1_000_000}, SpentDay: 2800}, Available: 123_456, Frozen: 10_000, Outgoing: 500},
 			{WalletState: client.WalletState{Asset: usd}, Available: 2000},
@@ -176,6 +178,13 @@ func (k *till) money(mux *http.ServeMux) {
 			}
 		}
 		pagetest.Problem(w, http.StatusNotFound, "not-found", "None.")
+	})
+	mux.HandleFunc("GET /v1/customers/{id}/receipts/{receipt}/safety", func(w http.ResponseWriter, _ *http.Request) {
+		if k.safety == nil {
+			pagetest.Problem(w, http.StatusInternalServerError, "internal", "None.")
+			return
+		}
+		pagetest.JSON(w, k.safety)
 	})
 	mux.HandleFunc("POST /v1/transfers", func(w http.ResponseWriter, r *http.Request) {
 		s := body[client.Send](r)
@@ -616,7 +625,7 @@ func TestAPaymentByCodeIsTold(t *testing.T) {
 		t.Errorf("an old payment is told: %s", text)
 	}
 	k.pay("paid", -880, "T-7", "Dumplings")
-	pagetest.Says(t, k.stream(live), "Paid at", "Tea &lt;House&gt;", "−¥8.80", `data-new="1"`, "event: paid")
+	pagetest.Says(t, k.stream(live), "Paid at", "Tea &lt;House&gt;", "¥8.80", "!−¥8.80", `data-new="1"`, "event: paid")
 	k.Page("/wallet/code", "Paid at", "!data-new")
 	k.pay("received", 100, "s-3", "")
 	if text := k.stream(live); strings.Contains(text, "Paid at") {
@@ -737,6 +746,46 @@ func TestReceiptAndProtection(t *testing.T) {
 	k.Page("/wallet/receipts/"+k.receipts[1].Receipt, "may yet be taken back")
 }
 
+func TestIsMyPaymentSafe(t *testing.T) {
+	t.Parallel()
+	k := newTill(t)
+	name := k.receipts[0].Receipt
+	receipt := "/wallet/receipts/" + name
+	k.safety = safely()
+	k.Page(receipt, "Is my payment safe?", "Yes, it is safe.", "hangzhou</bdi></strong> has it on its disk", "shanghai</bdi></strong> has it on its disk", "beijing</bdi></strong> did not answer", "Entry of shard 2, number 4711", "2 of 3 sites have it; it takes 2",
+		receipt+"/signed", "holdfast check", "!/wallet/safety?")
+	w := k.Get(receipt + "/signed")
+	if w.Code != 200 || w.Body.String() != `{"holdfast_receipt":1}` || !strings.Contains(w.Header().Get("Content-Disposition"), "holdfast-receipt-"+name+".json") {
+		t.Errorf("%d %v %s", w.Code, w.Header(), w.Body)
+	}
+	k.In("zh-CN")
+	k.Page(receipt, "我的付款安全吗？", "安全，不会丢失。", "已存盘", "没有应答", "下载签名凭证")
+	k.In("en")
+	for _, row := range []struct{ verdict, reason, says, why string }{
+		{"held", "in-log", "Almost: do not pay again", "certain in a moment"},
+		{"under-way", "on-its-way", "It is on its way", "it arrives, or it comes back"},
+		{"not-executed", "refused", "Nothing was paid", "nothing will be"},
+		{"unknown", "no-majority", "cannot be told just now", "Too few sites"},
+		{"something-new", "something-new", "cannot be told just now", "!safety-"},
+	} {
+		*k.safety = client.Safety{Verdict: row.verdict, Reason: row.reason, AskAgainMS: 500}
+		k.Page(receipt, row.says, row.why, "!Yes, it is safe", "!/signed", "/wallet/safety?receipt="+name)
+	}
+	k.said(k.Get(receipt+"/signed"), 404)
+	k.safety = safely()
+	pagetest.Says(t, k.stream("/wallet/safety?receipt="+name), "Yes, it is safe.", "event: safety")
+	k.safety = nil
+	k.Page(receipt, "cannot be told just now: do not pay again", "We go on asking", "−¥12.50", "!Yes, it is safe")
+}
+
+func safely() *client.Safety {
+	return &client.Safety{
+		Verdict: client.SafetySafe, Reason: "committed", Entry: &client.SafetyEntry{Shard: 2, Index: 4711}, Voters: 3, Majority: 2, Holding: 2, At: noon,
+		Sites:  []client.SafetySite{{Site: 1, Name: "hangzhou", Voter: true, Answered: true, State: "applied"}, {Site: 2, Name: "shanghai", Voter: true, Answered: true, State: "logged"}, {Site: 3, Name: "beijing", Voter: true}},
+		Signed: json.RawMessage(`{"holdfast_receipt":1}`),
+	}
+}
+
 func TestSettings(t *testing.T) {
 	t.Parallel()
 	k := newTill(t)
@@ -780,6 +829,12 @@ func TestEveryWordIsThere(t *testing.T) {
 	}
 	for _, s := range []string{"top-up-waiting", "top-up-done", "top-up-returned", "protection-held", "protection-shipped", "protection-disputed", "protection-ended", "scope-auth_base", "scope-auth_user"} {
 		more = append(more, s)
+	}
+	for _, s := range []string{"safe", "held", "under-way", "not-executed", "unknown"} {
+		more = append(more, "safety-"+s)
+	}
+	for _, s := range []string{"committed", "in-log", "on-its-way", "reserved", "refused", "taken-back", "released", "closed", "not-paid", "not-here", "no-majority", "sites-differ"} {
+		more = append(more, "safety-why-"+s)
 	}
 	for _, s := range []string{"confirm", "dispute"} {
 		more = append(more, "escrow-"+s, "escrow-"+s+"-lead", "escrow-"+s+"-do", "done-escrow-"+s)

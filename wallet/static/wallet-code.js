@@ -49,25 +49,6 @@
     if (receipt && receipt !== paid.dataset.seen) { paid.dataset.seen = receipt; spent = shown; tick(); }
   }).observe(paid, { childList: true });
 
-  try {
-    phone = await codes.read();
-  } catch { return; } // a browser that keeps nothing: the site draws
-  if (online && phone && (phone.owner !== owner || !box.dataset.devices.split(",").includes(String(phone.device)))) {
-    await codes.forget(); // it is somebody else's, or was removed
-    phone = null;
-  }
-  if (phone && online) { // a clock that is wrong by much makes codes for the time of the sites
-    const ahead = +box.dataset.now - Date.now();
-    const used = Math.abs(ahead) > 20000 ? ahead : 0;
-    if (used !== (phone.ahead || 0)) { phone.ahead = used; await codes.keep(phone); }
-  }
-  setInterval(tick, 250);
-  addEventListener("online", tick);
-  addEventListener("offline", tick);
-  if (phone) await show();
-  else if (!online) by("no-codes").hidden = false;
-  else enable.hidden = false;
-
   if (enable) enable.querySelector("form").addEventListener("submit", async (e) => {
     e.preventDefault();
     const said = by("enable-problem");
@@ -88,6 +69,26 @@
       said.hidden = false;
     }
   });
+  try {
+    phone = await codes.read();
+  } catch { return; } // a browser that keeps nothing: the site draws
+  if (online && phone && (phone.owner !== owner || !box.dataset.devices.split(",").includes(String(phone.device)))) {
+    await codes.forget(); // it is somebody else's, or was removed
+    phone = null;
+  }
+  if (phone && online) { // a clock that is wrong by much makes codes for the time of the sites
+    const ahead = +box.dataset.now - Date.now();
+    const used = Math.abs(ahead) > 20000 ? ahead : 0;
+    if (used !== (phone.ahead || 0)) { phone.ahead = used; await codes.keep(phone); }
+  }
+  setInterval(tick, 250);
+  addEventListener("online", tick);
+  addEventListener("offline", tick);
+  if (phone) await show();
+  else if (!online) by("no-codes").hidden = false;
+  else enable.hidden = false;
+  box.dataset.ready = "1";
+
   by("stop").addEventListener("submit", () => { codes.forget(); });
 
   // The page is kept, so that it opens without a network.

@@ -4,9 +4,10 @@
   // Times are told in the zone of whoever reads them.
   const lang = document.documentElement.lang;
   const format = new Intl.DateTimeFormat(lang, { dateStyle: "medium", timeStyle: "medium" });
+  const brief = new Intl.DateTimeFormat(lang, { month: "short", day: "numeric", hour: "2-digit", minute: "2-digit" }), year = new Date().getFullYear();
   const local = (root) => root.querySelectorAll("time[datetime]").forEach((t) => {
     const at = new Date(t.dateTime);
-    if (!isNaN(at)) t.textContent = format.format(at);
+    if (!isNaN(at)) t.textContent = (t.closest(".lines") && at.getFullYear() === year ? brief : format).format(at);
   });
   local(document);
   document.querySelectorAll("[data-live]").forEach((part) => new MutationObserver(() => {
