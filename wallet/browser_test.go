@@ -5,10 +5,14 @@ import (
 	"encoding/base64"
 	"image"
 	"image/color"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -20,6 +24,7 @@ import (
 	"github.com/makiuchi-d/gozxing/qrcode"
 
 	"holdfast/client"
+	"holdfast/page"
 	"holdfast/page/pagetest"
 )
 
@@ -75,6 +80,53 @@ func networkIs(off bool) pagetest.Action {
 	})
 }
 
+// serveTwo serves the pages at two sites, to a browser that has signed in already; down: the first one answers nothing.
+func (k *till) serveTwo() (site, other string, down *atomic.Bool) {
+	k.t.Helper()
+	down = new(atomic.Bool)
+	c, err := client.New(client.Config{Sites: []string{k.API.URL}})
+	if err != nil {
+		k.t.Fatal(err)
+	}
+	k.t.Cleanup(c.Close)
+	var places []page.Place
+	for i, name := range []string{"hangzhou", "shanghai"} {
+		var pages *page.Server
+		s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if i == 0 && down.Load() {
+				panic(http.ErrAbortHandler)
+			}
+			if r.URL.Path == "/livez" {
+				return
+			}
+			r.AddCookie(&http.Cookie{Name: "holdfast_session", Value: k.Token})
+			pages.ServeHTTP(w, r)
+		}))
+		places = append(places, page.Place{Name: name, URL: s.URL})
+		pages, err = page.New(page.Config{API: c, Direct: http.NotFoundHandler(), Areas: []page.Area{Area()}, Places: func() []page.Place {
+			list := slices.Clone(places)
+			list[i].Self = true
+			return list
+		}})
+		if err != nil {
+			k.t.Fatal(err)
+		}
+		end := func() {
+			pages.End()
+			s.CloseClientConnections()
+		}
+		if i == 0 {
+			k.hangUp = end
+		}
+		k.t.Cleanup(func() {
+			end()
+			s.Close()
+			pages.Close()
+		})
+	}
+	return places[0].URL, places[1].URL, down
+}
+
 // TestInABrowser does what people do with a wallet, on a phone and once on a wide screen, in both languages.
 func TestInABrowser(t *testing.T) {
 	chrome := pagetest.Browser(t)
@@ -83,7 +135,7 @@ func TestInABrowser(t *testing.T) {
 	for i := range k.receipts {
 		k.receipts[i].Time = time.Now().Add(-time.Duration(i+1) * time.Hour)
 	}
-	site, down := k.Serve()
+	site, other, down := k.serveTwo()
 	tab := chrome.Tab(t, pagetest.Look{Lang: "en", Width: 390})
 	tab.Do(pagetest.Go(site+"/wallet"), pagetest.Shown("main", "¥1,234.56"), tab.Sound("wallet-home"))
 
@@ -151,7 +203,16 @@ func TestInABrowser(t *testing.T) {
 		}
 		time.Sleep(20 * time.Millisecond)
 	}
+	// The site is silent: the page goes on where its key is, and the first page goes on elsewhere.
+	home := chrome.Tab(t, pagetest.Look{Lang: "en", Width: 390})
+	home.Do(pagetest.Go(site+"/wallet"), pagetest.Shown("main", "¥1,325.76"))
 	down.Store(true)
+	k.hangUp()
+	tab.Do(pagetest.Shown("#notice", "What you send goes to shanghai"))
+	home.Do(pagetest.Shown("#notice", "does not answer any more. You are now at shanghai"), pagetest.Shown("main", "¥1,325.76"))
+	if at, went := tab.At(), home.At(); at != site+"/wallet/code" || went != other+"/wallet" {
+		t.Errorf("the page with codes is at %s, the first page at %s", at, went)
+	}
 	tab.Do(networkIs(true), pagetest.Shown("#no-net", "works all the same"))
 	pagetest.Eval[bool](tab, `(() => { const real = Date.now; Date.now = () => real() + 60000; return true; })()`)
 	tab.Do(chromedp.Func(func(context.Context, *chromedp.Target) error { time.Sleep(600 * time.Millisecond); return nil }))
@@ -162,13 +223,13 @@ func TestInABrowser(t *testing.T) {
 	down.Store(false)
 
 	// Sending, in Chinese, with a page before that says what will happen.
-	tab.Do(pagetest.Go(site+"/wallet/send"), pagetest.Click(`button[lang="zh-CN"]`), pagetest.Shown("h1", "转账"), pagetest.Type("#to", "bob@example.com"), pagetest.Type("#amount", "12.5"), pagetest.Type("#note", "午饭"), picture("wallet-send-zh"),
+	tab.Do(pagetest.Go(other+"/wallet/send"), pagetest.Click(`button[lang="zh-CN"]`), pagetest.Shown("h1", "转账"), pagetest.Type("#to", "bob@example.com"), pagetest.Type("#amount", "12.5"), pagetest.Type("#note", "午饭"), picture("wallet-send-zh"),
 		pagetest.Click("main button[type=submit]"), pagetest.Shown("h1", "确认转账"), pagetest.Shown("main", "¥12.50"), tab.Sound("wallet-send-confirm-zh"),
 		pagetest.Click("main button.wide"), pagetest.Shown("h1", "转账成功"), picture("wallet-sent-zh"))
 	tab.Look(390, true)
-	tab.Do(pagetest.Go(site+"/wallet/statement"), pagetest.Shown(".lines", "收到转账"), tab.Sound("wallet-statement-zh-dark"), pagetest.Go(site+"/wallet"), pagetest.Shown("main", "可用余额"), picture("wallet-home-zh-dark"),
-		pagetest.Click(`.lines a`), pagetest.Shown("h1", "付款"), tab.Sound("wallet-receipt-zh-dark"), pagetest.Go(site+"/wallet/settings"), picture("wallet-settings-zh-dark"))
+	tab.Do(pagetest.Go(other+"/wallet/statement"), pagetest.Shown(".lines", "收到转账"), tab.Sound("wallet-statement-zh-dark"), pagetest.Go(other+"/wallet"), pagetest.Shown("main", "可用余额"), picture("wallet-home-zh-dark"),
+		pagetest.Click(`.lines a`), pagetest.Shown("h1", "付款"), tab.Sound("wallet-receipt-zh-dark"), pagetest.Go(other+"/wallet/settings"), picture("wallet-settings-zh-dark"))
 	tab.Look(1440, false)
-	tab.Do(pagetest.Go(site+"/wallet"), tab.Sound("wallet-home-zh-wide"), pagetest.Click(`button[lang="en"]`), pagetest.Shown("main", "Available"), pagetest.Go(site+"/wallet/code"), pagetest.Shown("#digits", "28"), picture("wallet-code-wide"),
-		pagetest.Go(site+"/wallet/top-up"), pagetest.Type("#amount", "250"), pagetest.Click("main button[type=submit]"), pagetest.Shown("main", "HF0000"), picture("wallet-top-up-order"))
+	tab.Do(pagetest.Go(other+"/wallet"), tab.Sound("wallet-home-zh-wide"), pagetest.Click(`button[lang="en"]`), pagetest.Shown("main", "Available"), pagetest.Go(site+"/wallet/code"), pagetest.Shown("#digits", "28"), picture("wallet-code-wide"),
+		pagetest.Go(other+"/wallet/top-up"), pagetest.Type("#amount", "250"), pagetest.Click("main button[type=submit]"), pagetest.Shown("main", "HF0000"), picture("wallet-top-up-order"))
 }

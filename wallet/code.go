@@ -21,6 +21,7 @@ const (
 	codeCookie = "holdfast_codes"
 	codePath   = "/wallet/code"
 	codeYear   = 365 * 24 * time.Hour
+	codeWait   = 1500 * time.Millisecond
 	codeStep   = 60 // seconds that a code is shown; see client.PaymentCode
 )
 
@@ -28,7 +29,8 @@ const (
 type codePage struct {
 	Owner    string
 	Sequence string // the eight digits of the customer in each code
-	Devices  string // numbers of the phones whose codes count, with commas
+	Devices  string // numbers of the phones whose codes count, with commas; "?": that cannot be read just now
+	Blind    bool   // nor what was paid last
 	Now      int64  // milliseconds since 1970: browsers whose clock is wrong make codes for ours
 	Number   string // for the request that makes the browser a phone
 	Shown    *shownCode
@@ -68,24 +70,19 @@ func (w *wallet) showCode(ctx context.Context, v *page.View, r *http.Request) pa
 }
 
 func (w *wallet) codePage(ctx context.Context, v *page.View, r *http.Request, p problem) page.Answer {
-	c, err := w.API.Customer(ctx, v.Owner())
-	if err != nil {
-		return page.Failed(v, r, err)
-	}
-	latest, _, err := w.API.Receipts(ctx, v.Owner(), "", 1)
-	if err != nil {
-		return page.Failed(v, r, err)
-	}
 	b := codePage{
 		Owner: v.Owner().String(), Sequence: fmt.Sprintf("%08d", v.Owner().Sequence()), Now: v.Now.UnixMilli(), Number: v.Fresh(), problem: p,
 	}
-	for i, d := range c.Devices {
-		if i > 0 {
-			b.Devices += ","
-		}
-		b.Devices += strconv.Itoa(int(d.Number))
+	devices, latest, err := w.codeReads(ctx, v)
+	switch e := apiError(err); {
+	case err != nil && e != nil && e.Status < http.StatusInternalServerError:
+		return page.Failed(v, r, err)
+	case err != nil: // the codes need none of it: a bad hour is when they are wanted
+		b.Devices, b.Blind = "?", true
+	default:
+		b.Devices = numbers(devices)
 	}
-	if b.Shown, err = drawn(v, r, c.Devices); err != nil {
+	if b.Shown, err = drawn(v, r, devices, b.Blind); err != nil {
 		return page.Answer{Status: http.StatusInternalServerError, Template: "sorry", Err: err}
 	}
 	if b.Since = "none"; len(latest) > 0 {
@@ -99,15 +96,35 @@ func (w *wallet) codePage(ctx context.Context, v *page.View, r *http.Request, p 
 	return page.Answer{Template: "code", Body: b}
 }
 
+// codeReads reads which phones the customer has, and what was paid last. It does not wait long.
+func (w *wallet) codeReads(ctx context.Context, v *page.View) ([]client.Device, []client.Receipt, error) {
+	ctx, cancel := context.WithTimeout(ctx, codeWait)
+	defer cancel()
+	c, err := w.API.Customer(ctx, v.Owner())
+	if err != nil {
+		return nil, nil, err
+	}
+	latest, _, err := w.API.Receipts(ctx, v.Owner(), "", 1)
+	return c.Devices, latest, err
+}
+
+func numbers(devices []client.Device) string {
+	list := make([]string, len(devices))
+	for i, d := range devices {
+		list[i] = strconv.Itoa(int(d.Number))
+	}
+	return strings.Join(list, ",")
+}
+
 // recent reports whether a receipt is of a payment that somebody who shows a code waits for.
 func recent(v *page.View, r *client.Receipt) bool {
 	return r.Amount < 0 && (r.Kind == "paid" || r.Kind == "frozen") && v.Now.Sub(r.Time) < 3*time.Minute
 }
 
-// drawn is the code of a browser that keeps its secret in a cookie; nil: this one does not, or it may show codes no more.
-func drawn(v *page.View, r *http.Request, devices []client.Device) (*shownCode, error) {
+// drawn is the code of a browser that keeps its secret in a cookie; nil: this one does not, or it may show codes no more. blind: which phones there are is not known.
+func drawn(v *page.View, r *http.Request, devices []client.Device, blind bool) (*shownCode, error) {
 	owner, device, secret, ok := kept(r)
-	if !ok || owner != v.Owner() || !has(devices, device) {
+	if !ok || owner != v.Owner() || !blind && !has(devices, device) {
 		return nil, nil
 	}
 	s := &shownCode{Device: device, Until: v.Now.Truncate(codeStep * time.Second).Add(codeStep * time.Second)}

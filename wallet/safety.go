@@ -35,6 +35,9 @@ func (s safety) Look() string {
 	return "wait"
 }
 
+// Known reports that the site which answers knows that a majority has the entry, and could not have that confirmed by a majority just now.
+func (s safety) Known() bool { return s.Verdict == client.SafetySafe && s.Holding < s.Majority }
+
 // File reports whether there is a signed receipt.
 func (s safety) File() bool { return len(s.Signed) > 0 && string(s.Signed) != "null" }
 

@@ -114,7 +114,7 @@ func (w *wallet) send(ctx context.Context, v *page.View, r *http.Request) page.A
 			Hidden: []field{{"number", s.Number}, {"currency", f.Currency}, {"to", f.To}, {"amount", f.Amount}, {"minor", strconv.FormatInt(int64(f.amount), 10)}, {"note", f.Note}},
 		}
 		return refused(v, r, err, ask, func(p problem) page.Answer {
-			if p.Field == "to_alias" {
+			if p.Field == "to_alias" || p.Field == "alias" {
 				p.Field = "to"
 			}
 			f.problem = p

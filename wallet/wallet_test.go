@@ -40,7 +40,8 @@ func owner(n uint32) holdfast.Owner {
 // till is the API as a test makes it up, with the shapes of the real one.
 type till struct {
 	*pagetest.Desk
-	t *testing.T
+	t      *testing.T
+	hangUp func() // ends what is live at the first site
 
 	mu       sync.Mutex // guards all below
 	posts    []string   // paths with their bodies, keys of requests included
@@ -600,6 +601,13 @@ func TestCodeWithoutScripts(t *testing.T) {
 	if w := k.Post("/wallet/code/off", "device", "0"); w.Code != 400 {
 		t.Errorf("%d", w.Code)
 	}
+
+	// The hour in which nothing can be read is the one in which people want to pay.
+	k.led(k.ask("POST", "/wallet/code", nil, nil))
+	k.fail["GET /v1/customers/"+alice.String()] = failure{status: 503, code: "no-quorum"}
+	k.said(k.ask("GET", "/wallet/code", nil, nil, c), 200, "QR code of your payment code", "The code works all the same", `data-devices="?"`)
+	delete(k.fail, "GET /v1/customers/"+alice.String())
+	k.devices = nil
 
 	devices := "POST /v1/customers/" + alice.String() + "/devices"
 	k.fail[devices] = failure{status: 409, code: "too-many", field: "device"}

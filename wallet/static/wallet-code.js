@@ -72,7 +72,7 @@
   try {
     phone = await codes.read();
   } catch { return; } // a browser that keeps nothing: the site draws
-  if (online && phone && (phone.owner !== owner || !box.dataset.devices.split(",").includes(String(phone.device)))) {
+  if (online && phone && (phone.owner !== owner || box.dataset.devices !== "?" && !box.dataset.devices.split(",").includes(String(phone.device)))) {
     await codes.forget(); // it is somebody else's, or was removed
     phone = null;
   }

@@ -18,6 +18,6 @@ self.addEventListener("fetch", (e) => {
     e.respondWith(caches.match(at.pathname).then((kept) => kept || fetch(e.request)));
   } else if (e.request.mode === "navigate" && at.pathname === "/wallet/code") {
     const late = new Promise((_, no) => setTimeout(no, 4000));
-    e.respondWith(Promise.race([fetch(e.request), late]).catch(() => caches.match(page)));
+    e.respondWith(Promise.race([fetch(e.request), late]).then((a) => a.status < 500 ? a : Promise.reject()).catch(() => caches.match(page)));
   }
 });

@@ -21,11 +21,12 @@
     const button = document.createElement("button");
     button.type = "button";
     button.className = "plain";
-    button.textContent = lang.startsWith("zh") ? "复制" : "Copy";
+    const { copy, copied } = what.closest("[data-copy]").dataset;
+    button.textContent = copy;
     button.setAttribute("aria-label", button.textContent + " " + what.textContent);
     button.addEventListener("click", async () => {
       await navigator.clipboard.writeText(what.textContent);
-      button.textContent = lang.startsWith("zh") ? "已复制" : "Copied";
+      button.textContent = copied;
     });
     what.after(" ", button);
   });
