@@ -90,12 +90,7 @@ func (c *Client) FindAlias(ctx context.Context, alias string) (holdfast.Owner, e
 
 // AddDevice lets one more phone show payment codes, and returns its number and its secret; see [PaymentCode]. The secret is shown nowhere else.
 func (c *Client) AddDevice(ctx context.Context, id holdfast.Owner) (number uint8, secret []byte, err error) {
-	var v struct {
-		Device uint8  `json:"device"`
-		Secret []byte `json:"secret"`
-	}
-	err = c.order(ctx, pathOf("/v1/customers/:id/devices", id.String()), struct{}{}, &v)
-	return v.Device, v.Secret, err
+	return c.AddDeviceAs(ctx, id, c.NewID().String())
 }
 
 // RemoveDevice has the codes of a phone refused from now on. Repeating is done.
@@ -165,6 +160,8 @@ type TopUp struct {
 	Reference string `json:"reference"`
 	Bank      string `json:"bank"`   // what the bank calls it
 	Reason    string `json:"reason"` // why it will not come
+	// PayTo is where to the bank transfer goes, of one that waits; nil: no bank of the platform takes this currency.
+	PayTo *BankDetails `json:"pay_to"`
 }
 
 // AnnounceTopUp notes that a customer brings money from a bank. It moves nothing. The same number again is answered as the first time.

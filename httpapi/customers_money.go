@@ -101,9 +101,11 @@ type topUpBody struct {
 	Reference string `json:"reference" doc:"What the customer writes into the text of the bank transfer, so that the money finds the wallet"`
 	Bank      string `json:"bank,omitempty" doc:"What the bank calls the payment that brought it"`
 	Reason    string `json:"reason,omitempty" doc:"Why it will not come"`
+
+	PayTo *BankDetails `json:"pay_to,omitempty" doc:"Where to the bank transfer goes, of one that waits; left out where no bank of the platform takes this currency"`
 }
 
-func topUpBodyOf(owner holdfast.Owner, o *pay.Order) topUpBody {
+func (t *till) topUpBodyOf(owner holdfast.Owner, o *pay.Order) topUpBody {
 	b := topUpBody{
 		Owner: owner.String(), Number: o.Number, Status: o.Status.String(), Asset: assetText(o.Asset), Amount: int64(o.Amount),
 		Asked: timeText(o.At), Since: timeText(o.Changed), Reference: pay.TopUpReference(owner, o.Number),
@@ -112,6 +114,9 @@ func topUpBodyOf(owner holdfast.Owner, o *pay.Order) topUpBody {
 		b.Until = timeText(o.Until)
 	}
 	b.Bank, b.Reason = bankWords(o)
+	if t.TopUpTo != nil && o.Status == pay.OrderWaiting {
+		b.PayTo = t.TopUpTo(o.Asset)
+	}
 	return b
 }
 
@@ -138,7 +143,7 @@ func postTopUp(ctx context.Context, t *till) (err error) {
 	if err != nil {
 		return err
 	}
-	return t.x.sendJSON(http.StatusOK, topUpBodyOf(ask.Owner, &o))
+	return t.x.sendJSON(http.StatusOK, t.topUpBodyOf(ask.Owner, &o))
 }
 
 // money completes what is asked with the number of the request.
@@ -159,7 +164,7 @@ func getTopUp(ctx context.Context, t *till) error {
 	if err != nil {
 		return err
 	}
-	return t.x.sendJSON(http.StatusOK, topUpBodyOf(owner, &o))
+	return t.x.sendJSON(http.StatusOK, t.topUpBodyOf(owner, &o))
 }
 
 type payoutIn struct {

@@ -203,6 +203,7 @@ var buyersMay = []string{
 	"read-customer", "add-device", "remove-device", "list-wallets", "read-wallet", "agree", "list-agreements", "revoke-agreement", "announce-top-up", "read-top-up", "withdraw",
 	"read-payout", "recall-payout", "read-sent-transfer", "customer-statement", "read-receipt", "receipt-safety", "pay-trade", "open-code", "authorise", "confirm-escrow", "dispute-escrow", "read-trade",
 	"put-customer-bank-account", "list-customer-bank-accounts", "remove-customer-bank-account", "transfer",
+	"list-top-ups", "list-withdrawals", "read-merchant-name",
 }
 
 var staffMay = map[signin.Right][]string{
@@ -222,7 +223,7 @@ var staffMay = map[signin.Right][]string{
 }
 
 // forAnybody are about nobody: they do not care whose session it is.
-var forAnybody = []string{"open-code"}
+var forAnybody = []string{"open-code", "read-merchant-name"}
 
 // guest of the table: somebody with a session.
 type tableGuest struct {

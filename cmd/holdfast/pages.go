@@ -10,6 +10,7 @@ import (
 	"holdfast/httpapi"
 	"holdfast/page"
 	"holdfast/site"
+	"holdfast/wallet"
 )
 
 // pages are what people look at.
@@ -35,7 +36,7 @@ func newPages(cfg *site.Config, s *site.Site, api http.Handler, log *slog.Logger
 	h, err := page.New(page.Config{
 		API: c, Direct: api, Places: func() []page.Place { return placesOf(cfg, s) }, Logger: log,
 		Domain: cfg.Console.CookieDomain, ByTLS: httpapi.ByTLS,
-		Areas: []page.Area{console.Area()},
+		Areas: []page.Area{console.Area(), wallet.Area()},
 	})
 	return &pages{h, c}, err
 }

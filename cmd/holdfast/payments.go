@@ -89,7 +89,7 @@ func newPayments(cfg *site.Config, s *site.Site, log *slog.Logger, now func() ti
 	}
 	p.api = &httpapi.Commerce{
 		Cashier: p.cashier, Porter: p.porter, Now: now, Endpoint: checkEndpoint(addresses), NewAppKey: desk.NewAppKey, Pages: publicAddress(cfg),
-		Estimate: p.estimate, Ordered: p.office.WakeBanks, Banks: p.banks, Difference: backoffice.DescribeCase,
+		Estimate: p.estimate, TopUpTo: topUpTo(cfg.Banks), Ordered: p.office.WakeBanks, Banks: p.banks, Difference: backoffice.DescribeCase,
 		Audited: auditBooks{s.BooksHere()}, Here: s.BooksHere(),
 	}
 	return p, nil
@@ -261,6 +261,18 @@ func newOffice(cfg *site.Config, s *site.Site, p *payments, addresses webhook.Ad
 		c.Banks = append(c.Banks, b)
 	}
 	return backoffice.New(c)
+}
+
+// topUpTo finds the account to which customers bring money: that of the first bank that has one in a currency.
+func topUpTo(banks []site.Bank) func(holdfast.Asset) *httpapi.BankDetails {
+	return func(asset holdfast.Asset) *httpapi.BankDetails {
+		for i := range banks {
+			if b := &banks[i]; b.Asset == asset.String() {
+				return &httpapi.BankDetails{Bank: b.Name, Number: b.Account, Holder: b.Initiator}
+			}
+		}
+		return nil
+	}
 }
 
 // bankOf is a bank as it is configured. aside is told of files of the bank that cannot be taken.
