@@ -302,6 +302,7 @@ func (s *server) run(ctx context.Context, ready func(took time.Duration) error) 
 	s.payments.close()
 	s.pages.End()
 	defer s.pages.close()
+	defer s.payments.closePages()
 	return errors.Join(end, s.site.Stop(stop), s.closeHTTP(stop))
 }
 
