@@ -1,7 +1,6 @@
 package checkout
 
 import (
-	"fmt"
 	"net/http"
 	"net/url"
 	"path"
@@ -287,25 +286,7 @@ func (v *view) Languages() (list []choice) {
 	return list
 }
 
-// decimals of currencies that do not have two (ISO 4217).
-var decimals = map[string]int{
-	"BIF": 0, "CLP": 0, "DJF": 0, "GNF": 0, "ISK": 0, "JPY": 0, "KMF": 0, "KRW": 0, "PYG": 0, "RWF": 0, "UGX": 0, "VND": 0, "VUV": 0,
-	"XAF": 0, "XOF": 0, "XPF": 0, "BHD": 3, "IQD": 3, "JOD": 3, "KWD": 3, "LYD": 3, "OMR": 3, "TND": 3,
-}
-
 // money writes an amount with its currency: "CNY 1,234.50".
 func money(a holdfast.Amount, asset holdfast.Asset) string {
-	places, ok := decimals[asset.String()]
-	if !ok {
-		places = 2
-	}
-	digits := fmt.Sprintf("%0*d", places+1, int64(a))
-	whole, part := digits[:len(digits)-places], digits[len(digits)-places:]
-	for i := len(whole) - 3; i > 0; i -= 3 {
-		whole = whole[:i] + "," + whole[i:]
-	}
-	if places > 0 {
-		whole += "." + part
-	}
-	return asset.String() + " " + whole
+	return asset.String() + " " + holdfast.FormatMinor(a, asset)
 }
