@@ -121,7 +121,9 @@ func TestAFormOfAnotherPagePaysNothing(t *testing.T) {
 	for _, head := range [][]string{
 		{"Sec-Fetch-Site", "cross-site", "Origin", "https://evil.example"},
 		{"Sec-Fetch-Site", "same-site", "Origin", "https://evil.example.com"},
-		{"Origin", "https://evil.example"}, {"Origin", "null"}, {"Sec-Fetch-Site", "cross-site"},
+		{"Origin", "https://evil.example"},
+		{"Origin", "null"},
+		{"Sec-Fetch-Site", "cross-site"},
 	} {
 		w.taps(0, 0, path, head...).status(http.StatusForbidden).has(words["foreign"].en, words["open-again"].en, "!<form", "!tea")
 	}
