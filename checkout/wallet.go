@@ -114,9 +114,9 @@ func (v *view) StopSaid() string { return stops[v.Stop()].in(v.Lang) }
 // remedies are the pages of a wallet on which its owner does something about what stops a payment.
 var remedies = map[pay.Code]struct{ path, word string }{
 	pay.BalanceNotEnough: {"/wallet/top-up", "top-up"},
-	pay.LimitPayment:     {"/wallet/limits", "limits"},
-	pay.LimitDay:         {"/wallet/limits", "limits"},
-	pay.LimitMonth:       {"/wallet/limits", "limits"},
+	pay.LimitPayment:     {"/wallet/settings", "limits"},
+	pay.LimitDay:         {"/wallet/settings", "limits"},
+	pay.LimitMonth:       {"/wallet/settings", "limits"},
 	pay.WalletMissing:    {"/wallet", "to-wallet"},
 	pay.WalletBlocked:    {"/wallet", "to-wallet"},
 }

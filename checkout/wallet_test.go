@@ -163,13 +163,13 @@ func TestWhatStopsAWallet(t *testing.T) {
 		pay.BalanceNotEnough: {func(*world) {}, func(_ *world, a *pay.TradeAsk) { a.Amount = startMoney + 1 }, "../wallet/top-up"},
 		pay.LimitPayment: {func(w *world) {
 			w.must(w.cashier.SetLimits(w.ctx, w.customers[0], cny, pay.Limits{Payment: 1}, w.tick()))
-		}, nil, "../wallet/limits"},
+		}, nil, "../wallet/settings"},
 		pay.LimitDay: {func(w *world) {
 			w.must(w.cashier.SetLimits(w.ctx, w.customers[0], cny, pay.Limits{Day: 1}, w.tick()))
-		}, nil, "../wallet/limits"},
+		}, nil, "../wallet/settings"},
 		pay.LimitMonth: {func(w *world) {
 			w.must(w.cashier.SetLimits(w.ctx, w.customers[0], cny, pay.Limits{Month: 1}, w.tick()))
-		}, nil, "../wallet/limits"},
+		}, nil, "../wallet/settings"},
 		pay.WalletBlocked: {func(w *world) { w.must(w.cashier.SetBlocked(w.ctx, w.customers[0], cny, true, w.tick())) }, nil, "../wallet"},
 		pay.WalletMissing: {func(w *world) { w.must(w.cashier.OpenCurrency(w.ctx, w.merchant, holdfast.MustAsset("JPY"), w.tick())) }, func(_ *world, a *pay.TradeAsk) { a.Asset = holdfast.MustAsset("JPY") }, "../wallet"},
 		pay.BuyerDiffers:  {func(*world) {}, func(w *world, a *pay.TradeAsk) { a.Buyer = w.customers[1] }, ""},

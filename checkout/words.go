@@ -105,7 +105,7 @@ var words = map[string]said{
 	"look-again":    {"刷新", "Look again"},
 	"other-ways":    {"其他付款方式", "Other ways to pay"},
 	"top-up":        {"去充值", "Top up"},
-	"limits":        {"调整限额", "Change the limit"},
+	"limits":        {"查看限额", "See the limits"},
 	"to-wallet":     {"打开钱包", "Open your wallet"},
 
 	"pay-by-code":     {"用付款码付款", "Pay with a code"},
@@ -232,9 +232,9 @@ var refusals = map[pay.Code]said{
 // stops are the texts of what would stop a payment from the wallet of whoever has signed in, before it is tried.
 var stops = map[pay.Code]said{
 	pay.BalanceNotEnough: {"余额不足，请先充值再付款。", "There is not enough money in this wallet: top it up first."},
-	pay.LimitPayment:     {"金额超过了这个钱包的单笔限额，请先提高限额。", "The amount is above what this wallet may pay at once: raise that limit first."},
-	pay.LimitDay:         {"超过了这个钱包今天的限额，请提高限额，或明天再付。", "This would exceed what this wallet may spend today: raise that limit, or pay tomorrow."},
-	pay.LimitMonth:       {"超过了这个钱包本月的限额，请提高限额，或下月再付。", "This would exceed what this wallet may spend this month: raise that limit, or pay next month."},
+	pay.LimitPayment:     {"金额超过了这个钱包的单笔限额。如需提高，请联系客服。", "The amount is above what this wallet may pay at once: ask the support to raise that limit."},
+	pay.LimitDay:         {"超过了这个钱包今天的限额，请明天再付，或联系客服提高限额。", "This would exceed what this wallet may spend today: pay tomorrow, or ask the support to raise that limit."},
+	pay.LimitMonth:       {"超过了这个钱包本月的限额，请下月再付，或联系客服提高限额。", "This would exceed what this wallet may spend this month: pay next month, or ask the support to raise that limit."},
 	pay.WalletBlocked:    {"这个钱包已被冻结，不能付款，请联系客服。", "This wallet is blocked and cannot pay: ask the support."},
 	pay.WalletMissing:    {"您还没有这种货币的钱包，请先开通。", "You have no wallet in the currency of this order: open one first."},
 	pay.BuyerDiffers:     {"这笔订单只能由指定的钱包付款，请换那个账户登录。", "This order is for another wallet: sign in with that account."},

@@ -78,16 +78,32 @@ var yuan = holdfast.MustAsset("CNY")
 
 // shops are the merchants of the street. The first is there already.
 var shops = []struct {
-	name, shop, till, account string
-	fee                       client.Fee
-	goods                     []string
-	share                     int // of a hundred orders
+	name, shop, till string
+	account, holder  string // at the bank
+	fee              client.Fee
+	goods            []string
+	share            int // of a hundred orders
 }{
-	{"West Lake Tea", "lakeside", "till-1", "6222020000000000101", client.Fee{}, []string{"Longjing, 50 g", "A pot of tea", "Jasmine pearls, 100 g", "Tea eggs, six", "A clay teapot"}, 40},
-	{"Broken Bridge Books", "bridge", "desk", "6222020000000000102", client.Fee{BasisPoints: 60}, []string{"A novel", "Postcards of the lake", "A map of Hangzhou", "An exercise book"}, 20},
-	{"Hefang Street Noodles", "hefang", "counter", "6222020000000000103", client.Fee{BasisPoints: 38}, []string{"Pian'er Chuan noodles", "Xiaolong buns", "Lotus root soup"}, 20},
-	{"Silk Town Scarves", "silk-town", "till-1", "6222020000000000104", client.Fee{BasisPoints: 60}, []string{"A silk scarf", "A fan", "A silk tie"}, 12},
-	{"Qiantang Bicycles", "river", "till-1", "6222020000000000105", client.Fee{BasisPoints: 25, Fixed: 10}, []string{"A day's hire", "A new tyre", "A bell"}, 8},
+	{
+		"", "lakeside", "till-1", "6222020000000000101", "West Lake Tea", client.Fee{},
+		[]string{"龙井茶 Longjing, 50 g", "一壶茶 A pot of tea", "茉莉龙珠 Jasmine pearls, 100 g", "茶叶蛋 Tea eggs, six", "紫砂壶 A clay teapot"}, 40,
+	},
+	{
+		"断桥书店 Broken Bridge Books", "bridge", "desk", "6222020000000000102", "Broken Bridge Books", client.Fee{BasisPoints: 60},
+		[]string{"小说 A novel", "西湖明信片 Postcards of the lake", "杭州地图 A map of Hangzhou", "练习本 An exercise book"}, 20,
+	},
+	{
+		"河坊街面馆 Hefang Street Noodles", "hefang", "counter", "6222020000000000103", "Hefang Street Noodles", client.Fee{BasisPoints: 38},
+		[]string{"片儿川 Pian'erchuan noodles", "小笼包 Xiaolong buns", "藕粉 Lotus root starch"}, 20,
+	},
+	{
+		"丝绸城围巾店 Silk Town Scarves", "silk-town", "till-1", "6222020000000000104", "Silk Town Scarves", client.Fee{BasisPoints: 60},
+		[]string{"真丝围巾 A silk scarf", "折扇 A fan", "领带 A silk tie"}, 12,
+	},
+	{
+		"钱塘自行车行 Qiantang Bicycles", "river", "till-1", "6222020000000000105", "Qiantang Bicycles", client.Fee{BasisPoints: 25, Fixed: 10},
+		[]string{"租车一天 A day's hire", "换轮胎 A new tyre", "车铃 A bell"}, 8,
+	},
 }
 
 const (
@@ -95,13 +111,10 @@ const (
 	firstMoney     = 300_000 // fen, that each customer brings at first, and moreMoney when little is left
 	moreMoney      = 200_000
 	zone           = "Asia/Shanghai"
-	openTime       = 30 * time.Second
 )
 
-// Open makes the merchants and customers, unless an earlier start has.
+// Open makes the merchants and customers, unless an earlier start has. It waits for the bank, until the context ends.
 func Open(ctx context.Context, cfg Config) (*Street, error) {
-	ctx, cancel := context.WithTimeout(ctx, openTime)
-	defer cancel()
 	if cfg.Customers == 0 {
 		cfg.Customers = usualCustomers
 	}
@@ -194,7 +207,7 @@ func (s *Street) settleIn(ctx context.Context, i int) (err error) {
 		}
 	}
 	s.state.Merchants[i].ID = id
-	_, err = c.PutBankAccount(ctx, client.OfMerchant, id, "", client.BankAccount{Number: shop.account, Holder: shop.name})
+	_, err = c.PutBankAccount(ctx, client.OfMerchant, id, "", client.BankAccount{Number: shop.account, Holder: shop.holder})
 	return err
 }
 

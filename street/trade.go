@@ -109,6 +109,9 @@ func (s *Street) sell(ctx context.Context, n, way int, p *person, e *retail.Even
 	goods := shops[shop].goods
 	t := client.NewTrade{Merchant: m, OutTradeNo: number, Amount: amount, Asset: yuan, Subject: goods[pick(number, len(goods))]}
 	v, err := s.pay(ctx, way, shop, p, t)
+	if r, ok := errors.AsType[*client.Error](err); ok && r.Code == "balance-not-enough" {
+		p.money = 0 // it was not as we thought: they bring some before the next one
+	}
 	if err != nil || v.Paid.IsZero() {
 		return err
 	}

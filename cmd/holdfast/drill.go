@@ -364,7 +364,7 @@ passes here, and of 400 ms where a shard was led from elsewhere, because the mac
 must pass with 500 and 200 ms. With --open it can be watched: the console of the fleet is opened in a browser, with a password that is made up and printed, before
 anything is cut; at a terminal the fleet waits for you to sign in, and stays afterwards until you press Enter. With --shards 1 one site leads everybody, and many more orders fit. The load takes 30 s; what the start of the
 sites and the proof add to that is the machine's affair.`,
-		Example: "  holdfast demo\n  holdfast demo --json out/demo.json --report out/demo.html --open",
+		Example: "  holdfast demo\n  holdfast demo --open\n  holdfast demo --json out/demo.json --report out/demo.html --open",
 		Args:    nothing,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			s := drill.Demo()

@@ -3,12 +3,17 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"io"
+	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
 	"holdfast"
+	"holdfast/checkout"
 	"holdfast/client"
 )
 
@@ -30,6 +35,7 @@ func TestSandboxLives(t *testing.T) {
 	}
 	lastTwoDays(ctx, t, c, &s)
 	told(ctx, t, c, s.Merchant)
+	twoTaps(ctx, t, c, &s)
 	before := streetOf(t, dir)
 	c.Close()
 	stop()
@@ -131,5 +137,63 @@ func told(ctx context.Context, t *testing.T, c *client.Client, merchant holdfast
 			}
 		}
 		time.Sleep(200 * time.Millisecond)
+	}
+}
+
+// twoTaps: the page of something to pay offers to sign in; whoever has pays it by one form, of our own page, and only once.
+func twoTaps(ctx context.Context, t *testing.T, c *client.Client, s *sandbox) {
+	t.Helper()
+	p := s.People[0]
+	in, err := c.SignIn(ctx, client.Credentials{As: p.As, Login: p.Login, Password: p.Password})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ask := func(method, session, origin string) (status int, page string) {
+		form := url.Values{"from": {s.Buyer.String()}}.Encode()
+		r, err := http.NewRequestWithContext(ctx, method, strings.Replace(s.Try, "/q/", "/cashier/", 1)+"?lang=en", strings.NewReader(form))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		if session != "" {
+			r.AddCookie(&http.Cookie{Name: checkout.SessionCookie, Value: session})
+		}
+		if origin != "" {
+			r.Header.Set("Origin", origin)
+		}
+		a, err := http.DefaultTransport.RoundTrip(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = a.Body.Close() }()
+		text, err := io.ReadAll(a.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return a.StatusCode, string(text)
+	}
+	if status, page := ask(http.MethodGet, "", ""); status != 200 || !strings.Contains(page, "Sign in and pay") {
+		t.Errorf("%d: %s", status, page)
+	}
+	if status, page := ask(http.MethodGet, in.Token, ""); status != 200 || !strings.Contains(page, "Pay CNY 88.00</button>") || !strings.Contains(page, `value="`+s.Buyer.String()) {
+		t.Errorf("%d: %s", status, page)
+	}
+	before, err := c.Wallet(ctx, s.Buyer, yuan)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if status, _ := ask(http.MethodPost, in.Token, "https://evil.example"); status != http.StatusForbidden {
+		t.Errorf("a form of another page is answered with %d", status)
+	}
+	for range 2 {
+		if status, page := ask(http.MethodPost, in.Token, s.HTTP); status != http.StatusSeeOther {
+			t.Errorf("%d: %s", status, page)
+		}
+	}
+	if after, err := c.Wallet(ctx, s.Buyer, yuan); err != nil || after.Available != before.Available-8800 {
+		t.Errorf("the buyer had %d and has %d, %v", before.Available, after.Available, err)
+	}
+	if status, page := ask(http.MethodGet, in.Token, ""); status != 200 || !strings.Contains(page, "<h1>Paid</h1>") {
+		t.Errorf("%d: %s", status, page)
 	}
 }

@@ -31,7 +31,7 @@ const (
 	sandboxAccount  = "6222020000000000018"
 	sandboxMoney    = 1_000_000 // what each customer brings, in fen
 	sandboxBits     = 2048
-	sandboxPatience = 30 * time.Second
+	sandboxPatience = 90 * time.Second
 )
 
 var (
@@ -381,11 +381,9 @@ func greetSandbox(w io.Writer, file string, s *sandbox, replays bool) {
 	fmt.Fprintf(&b, "  Everything about it is in %s.\n\n  Look at it in a browser:\n\n", file)
 	for _, p := range s.People {
 		page := sandboxPages[p.As]
-		fmt.Fprintf(&b, "    %-24s %s%-9s sign in as %-30s password %s\n", page.who, s.HTTP, page.path, p.Login, p.Password)
+		fmt.Fprintf(&b, "    %-24s %s%s\n    %-24s as %s, password %s\n", page.who, s.HTTP, page.path, "", p.Login, p.Password)
 	}
-	if s.Try != "" {
-		fmt.Fprintf(&b, "    %-24s %s\n", "something to pay", s.Try)
-	}
+	fmt.Fprintf(&b, "    %-24s %s\n", "something to pay", s.Try)
 	fmt.Fprintf(&b, "\n  For a program:\n\n    %-24s %s\n    %-24s %s/docs\n    %-24s %s/control/state\n\n",
 		"gateway of an Alipay SDK", s.Gateway, "native API, and its docs", s.HTTP, "what the test bank knows", s.BankControl)
 	fmt.Fprintf(&b, "  A first signed payment, in another terminal:\n\n    holdfast sandbox pay%s\n\n", flag)
