@@ -61,6 +61,7 @@ type pages struct {
 	Config
 	inflight atomic.Int64
 	forgery  *http.CrossOriginProtection
+	origin   string // of Public
 }
 
 // New makes the handler of /cashier/ and /q/.
@@ -74,7 +75,7 @@ func New(cfg Config) (http.Handler, error) {
 	case cfg.Limit < 0 || cfg.Deadline < 0 || cfg.Linger < 0:
 		return nil, errors.New("checkout: Limit, Deadline and Linger cannot be below 0")
 	}
-	p := &pages{Config: cfg, forgery: http.NewCrossOriginProtection()}
+	p := &pages{Config: cfg, forgery: http.NewCrossOriginProtection(), origin: u.Scheme + "://" + u.Host}
 	p.Limit = cmp.Or(p.Limit, defaultLimit)
 	p.Deadline = cmp.Or(p.Deadline, defaultDeadline)
 	p.Linger = cmp.Or(p.Linger, defaultLinger)
@@ -126,8 +127,9 @@ func (p *pages) guarded(next http.Handler) http.Handler {
 // forged reports a form that no page of ours has sent: a cookie pays, so that a form which another page makes up would be a payment.
 func (p *pages) forged(r *http.Request) error {
 	err := p.forgery.Check(r)
-	if err != nil && p.Origins != nil && slices.Contains(p.Origins(), r.Header.Get("Origin")) {
-		return nil
+	origin := r.Header.Get("Origin")
+	if err != nil && (origin == p.origin || p.Origins != nil && slices.Contains(p.Origins(), origin)) {
+		return nil // what stands before the sites may have changed the host
 	}
 	return err
 }

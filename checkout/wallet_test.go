@@ -135,6 +135,7 @@ func TestAFormOfAnotherPagePaysNothing(t *testing.T) {
 		t.Errorf("the payer has %d", got)
 	}
 	w.taps(0, 0, "/cashier/"+w.trade("B"), "Sec-Fetch-Site", "same-origin").goes()
+	w.taps(0, 0, "/cashier/"+w.trade("C"), "Origin", "https://pay.example.com").goes() // a proxy has changed the host
 }
 
 func TestATapOfWhichNobodyKnowsYet(t *testing.T) {
