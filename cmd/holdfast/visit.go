@@ -46,13 +46,16 @@ func newVisit(cmd *cobra.Command) *visit {
 	return v
 }
 
-// lines tells of each line. Whoever reads a terminal cannot be stopped: it ends with the program.
+// lines tells of each line, if somebody waits for it just then. Whoever reads a terminal cannot be stopped: it ends with the program.
 func lines(r io.Reader) <-chan struct{} {
 	c := make(chan struct{})
 	go func() {
 		defer close(c)
 		for s := bufio.NewScanner(r); s.Scan(); {
-			c <- struct{}{}
+			select {
+			case c <- struct{}{}:
+			default:
+			}
 		}
 	}()
 	return c

@@ -92,3 +92,29 @@ func TestTheFleetStaysAsLongAsSomebodyLooks(t *testing.T) {
 		t.Errorf("without a terminal it says %s", said)
 	}
 }
+
+// TestEnterCountsWhenItIsAskedFor: who presses it while the picture moves does not end the fleet later.
+func TestEnterCountsWhenItIsAskedFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r, w := io.Pipe()
+		c := lines(r)
+		press := func() {
+			if _, err := io.WriteString(w, "\n"); err != nil {
+				t.Error(err)
+			}
+		}
+		press()
+		synctest.Wait()
+		select {
+		case <-c:
+			t.Error("an Enter of before counts")
+		default:
+		}
+		go press()
+		<-c
+		_ = w.Close()
+		if _, more := <-c; more {
+			t.Error("it goes on without a terminal")
+		}
+	})
+}
