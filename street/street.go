@@ -85,24 +85,34 @@ var shops = []struct {
 	share            int // of a hundred orders
 }{
 	{
-		"", "lakeside", "till-1", "6222020000000000101", "West Lake Tea", client.Fee{},
-		[]string{"龙井茶 Longjing, 50 g", "一壶茶 A pot of tea", "茉莉龙珠 Jasmine pearls, 100 g", "茶叶蛋 Tea eggs, six", "紫砂壶 A clay teapot"}, 40,
+		"", "lakeside", "till-1", "6222020000000000101", "West Lake Tea",
+		client.Fee{},
+		[]string{"龙井茶 Longjing, 50 g", "一壶茶 A pot of tea", "茉莉龙珠 Jasmine pearls, 100 g", "茶叶蛋 Tea eggs, six", "紫砂壶 A clay teapot"},
+		40,
 	},
 	{
-		"断桥书店 Broken Bridge Books", "bridge", "desk", "6222020000000000102", "Broken Bridge Books", client.Fee{BasisPoints: 60},
-		[]string{"小说 A novel", "西湖明信片 Postcards of the lake", "杭州地图 A map of Hangzhou", "练习本 An exercise book"}, 20,
+		"断桥书店 Broken Bridge Books", "bridge", "desk", "6222020000000000102", "Broken Bridge Books",
+		client.Fee{BasisPoints: 60},
+		[]string{"小说 A novel", "西湖明信片 Postcards of the lake", "杭州地图 A map of Hangzhou", "练习本 An exercise book"},
+		20,
 	},
 	{
-		"河坊街面馆 Hefang Street Noodles", "hefang", "counter", "6222020000000000103", "Hefang Street Noodles", client.Fee{BasisPoints: 38},
-		[]string{"片儿川 Pian'erchuan noodles", "小笼包 Xiaolong buns", "藕粉 Lotus root starch"}, 20,
+		"河坊街面馆 Hefang Street Noodles", "hefang", "counter", "6222020000000000103", "Hefang Street Noodles",
+		client.Fee{BasisPoints: 38},
+		[]string{"片儿川 Pian'erchuan noodles", "小笼包 Xiaolong buns", "藕粉 Lotus root starch"},
+		20,
 	},
 	{
-		"丝绸城围巾店 Silk Town Scarves", "silk-town", "till-1", "6222020000000000104", "Silk Town Scarves", client.Fee{BasisPoints: 60},
-		[]string{"真丝围巾 A silk scarf", "折扇 A fan", "领带 A silk tie"}, 12,
+		"丝绸城围巾店 Silk Town Scarves", "silk-town", "till-1", "6222020000000000104", "Silk Town Scarves",
+		client.Fee{BasisPoints: 60},
+		[]string{"真丝围巾 A silk scarf", "折扇 A fan", "领带 A silk tie"},
+		12,
 	},
 	{
-		"钱塘自行车行 Qiantang Bicycles", "river", "till-1", "6222020000000000105", "Qiantang Bicycles", client.Fee{BasisPoints: 25, Fixed: 10},
-		[]string{"租车一天 A day's hire", "换轮胎 A new tyre", "车铃 A bell"}, 8,
+		"钱塘自行车行 Qiantang Bicycles", "river", "till-1", "6222020000000000105", "Qiantang Bicycles",
+		client.Fee{BasisPoints: 25, Fixed: 10},
+		[]string{"租车一天 A day's hire", "换轮胎 A new tyre", "车铃 A bell"},
+		8,
 	},
 }
 
