@@ -18,8 +18,11 @@ import (
 // refuses them the page cannot do either.
 type oneTap struct{ api *client.Client }
 
-// oneTapTime is how long the page waits for the API: less than for itself.
-const oneTapTime = 6 * time.Second
+// oneTapTime is how long the page waits for a payment: less than for itself. Whose wallet it could be from is worth less: it can also be paid with a code.
+const (
+	oneTapTime = 6 * time.Second
+	oneTapLook = 2 * time.Second
+)
 
 // newOneTap asks the API of this site over the loopback, and others when it has no answer.
 func newOneTap(cfg *site.Config) (*oneTap, error) {
@@ -51,7 +54,8 @@ func originsOf(cfg *site.Config, s *site.Site) (origins []string) {
 
 // Wallet implements [checkout.Customers].
 func (t *oneTap) Wallet(ctx context.Context, session string, asset holdfast.Asset) (w checkout.Wallet, found bool, err error) {
-	ctx = client.WithKey(ctx, session)
+	ctx, cancel := context.WithTimeout(client.WithKey(ctx, session), oneTapLook)
+	defer cancel()
 	who, err := t.api.WhoAmI(ctx)
 	if e, ok := errors.AsType[*client.Error](err); ok && e.Status == http.StatusUnauthorized {
 		return w, false, nil
