@@ -22,14 +22,7 @@ type pages struct {
 // newPages makes the pages. They ask the API of this site as any client does, over the loopback, and others when it has no answer; api is the
 // same API, for signing in.
 func newPages(cfg *site.Config, s *site.Site, api http.Handler, log *slog.Logger) (*pages, error) {
-	own := localURL(cfg.HTTP.Listen)
-	sites := []string{own}
-	for _, p := range cfg.Peers {
-		if p.HTTP != "" && p.HTTP != own {
-			sites = append(sites, p.HTTP)
-		}
-	}
-	c, err := client.New(client.Config{Sites: sites, Hasty: true, Idle: 16})
+	c, err := client.New(client.Config{Sites: apiSites(cfg), Hasty: true, Idle: 16})
 	if err != nil {
 		return nil, err
 	}

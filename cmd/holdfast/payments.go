@@ -37,6 +37,7 @@ type payments struct {
 	desk    *desk.Desk
 	gateway http.Handler // of Alipay's SDKs
 	pages   http.Handler // on which buyers pay
+	oneTap  *oneTap      // by one tap, when they have signed in
 	bills   http.Handler
 	porter  *signin.Porter
 	api     *httpapi.Commerce
@@ -76,8 +77,12 @@ func newPayments(cfg *site.Config, s *site.Site, log *slog.Logger, now func() ti
 		return nil, err
 	}
 	p.bills = p.desk.BillHandler()
+	if p.oneTap, err = newOneTap(cfg); err != nil {
+		return nil, err
+	}
 	if p.pages, err = checkout.New(checkout.Config{
 		Cashier: p.cashier, Return: p.desk.Return, Zone: p.cashier.Zone, Logger: log, Public: publicAddress(cfg), Now: now,
+		Customers: p.oneTap, Origins: func() []string { return originsOf(cfg, s) },
 	}); err != nil {
 		return nil, err
 	}
@@ -390,6 +395,13 @@ func (p *payments) start() {
 	ctx, stop := context.WithCancel(context.Background())
 	p.stop = stop
 	p.stopped.Go(func() { p.office.Run(ctx) })
+}
+
+// closePages closes what the pages ask with, when no request is under way any more.
+func (p *payments) closePages() {
+	if p != nil {
+		p.oneTap.close()
+	}
 }
 
 // close ends the work in the background and waits for it.
