@@ -390,6 +390,11 @@ func TopUpKey(customer holdfast.Owner, number string) string {
 	return holdfast.OwnedKey(customer, "topup/"+number)
 }
 
+// FreezeKey is the key of the document of what an authorisation has frozen; authNo is the number of the platform.
+func FreezeKey(payer holdfast.Owner, authNo string) string {
+	return holdfast.OwnedKey(payer, "freeze/"+authNo)
+}
+
 // PayoutKey is the key of the document of a withdrawal or a payout.
 func PayoutKey(p *Payout) string {
 	kind := "withdraw/"

@@ -37,6 +37,10 @@ func TestWhatWasMovedForADocumentIsFound(t *testing.T) {
 	out, err := s.c.Withdraw(s.ctx, s.alice, client.Withdrawal{Money: client.Money{Number: "w-1", Asset: cny, Amount: 5}})
 	s.need(err)
 	fits("withdrawn", client.PayoutKey(&out), 1)
+	frozen, err := s.c.OpenAuthorisation(s.ctx, client.NewAuthorisation{Merchant: s.merchant, OutOrderNo: "A-1", Title: "room", Amount: 9, Asset: cny})
+	s.need(err)
+	s.need(only(s.c.Authorise(s.ctx, s.merchant, "A-1", s.alice, "")))
+	fits("frozen", client.FreezeKey(s.alice, frozen.AuthNo), 1)
 	s.topUp(s.alice, "t-1", 7)
 	fits("topped up", client.TopUpKey(s.alice, "t-1"), 1)
 }

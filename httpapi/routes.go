@@ -125,7 +125,7 @@ func (a *api) paymentRoutes(r *router) {
 		name: "find-transfers", method: get, path: "/v1/transfers", tag: tagPayments, summary: "Page through the transfers with a reference, newest first",
 		text: "A reference of the caller, or all that was moved for a business document: give either ref or record. Keys are o/ and the number of the owner, then " +
 			"/trade/ and the out_trade_no of a merchant's trade, which has its refunds, releases and shares as well; /transfer/ and the number of what a person has sent; " +
-			"/topup/ or /withdraw/ and the number of a customer's; /payout/ and the day and currency (2026-11-27-CNY) of what was paid out to a merchant.",
+			"/freeze/ and the auth_no of what a customer has frozen; /topup/ or /withdraw/ and the number of a customer's; /payout/ and the day and currency (2026-11-27-CNY) of what was paid out to a merchant.",
 		action: guard.ReadMoney, handle: a.getTransfersByRef,
 	})
 	add[readIn, jsonOut[MovementBody]](r, operation{
