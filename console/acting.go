@@ -1,6 +1,7 @@
 package console
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"net/url"
@@ -82,6 +83,13 @@ func notDone(v *page.View, err error) (why *refusal, status int) {
 		return nil, 0
 	}
 	return &refusal{Text: v.T("unknown-again")}, http.StatusGatewayTimeout
+}
+
+// act gives what is to be done a part of the time that a page has: what came of it has to be said in the rest.
+func (p *pages) act(ctx context.Context, do func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, p.Deadline*3/5)
+	defer cancel()
+	return do(ctx)
 }
 
 // form reads a form that was sent.

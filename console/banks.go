@@ -2,6 +2,7 @@ package console
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
@@ -87,15 +88,17 @@ func bankRowOf(b *client.Bank, now time.Time) bankRow {
 	return row
 }
 
-// lasting writes how long something lasts, as short as it is clear: 40 s, 12 min, 3 h, 2 d.
+// lasting writes how long something lasts, as short as it is clear: 90 s, 12 min, 3 h, 2 d.
 func lasting(d time.Duration) string {
 	switch {
-	case d < time.Minute:
-		return d.Round(time.Second).String()
-	case d < 2*time.Hour:
-		return duration(float64(d / time.Minute * 60_000))
+	case d < 100*time.Second:
+		return fmt.Sprintf("%d s", d/time.Second)
+	case d < 100*time.Minute:
+		return fmt.Sprintf("%d min", d/time.Minute)
+	case d < 48*time.Hour:
+		return fmt.Sprintf("%d h", d/time.Hour)
 	}
-	return strings.TrimSuffix(d.Round(time.Minute).String(), "0s")
+	return fmt.Sprintf("%d d", d/(24*time.Hour))
 }
 
 // showCase is a difference between a bank's book and the ledger.
@@ -365,3 +368,6 @@ func (p *pages) assignDeposit(ctx context.Context, v *page.View, r *http.Request
 	}
 	return page.Answer{Redirect: v.Link("/console/money", "done", "assigned")}
 }
+
+// PayoutPath is where a payout is shown.
+func (*banksBody) PayoutPath(o client.Payout) string { return payoutPath(&o) }

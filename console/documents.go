@@ -205,7 +205,7 @@ func (p *pages) decideDispute(ctx context.Context, v *page.View, r *http.Request
 		return page.Failed(v, r, err)
 	}
 	text := q.Get("amount")
-	n, err := page.ParseAmount(text, t.Asset)
+	n, err := holdfast.ParseMinor(text, t.Asset)
 	if err != nil || n > t.Held {
 		return p.disputeQuestion(ctx, v, r, text, &refusal{Text: v.Tf("dispute-amount", amount(t.Held, t.Asset))}, http.StatusUnprocessableEntity)
 	}

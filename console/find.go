@@ -29,6 +29,22 @@ type searchBody struct {
 // hit is something with that number.
 type hit struct{ Kind, Name, Link string } // Kind: "kind-" + it is a key of words
 
+// Forms are what can be looked for, each with an example.
+func (searchBody) Forms() []fact {
+	const merchant, customer = "2088000000020025", "2088000000010018"
+	return []fact{
+		{Name: "kind-trade", Value: merchant + " T-20261127-0001"},
+		{Name: "trade-no", Value: "2026112722001400000000010018"},
+		{Name: "kind-refund", Value: merchant + " T-20261127-0001 R-1"},
+		{Name: "kind-payout", Value: customer + " W-1"},
+		{Name: "kind-settlement", Value: merchant + " 2026-11-27"},
+		{Name: "kind-owner", Value: customer},
+		{Name: "aliases", Value: "+86 138 0000 0000"},
+		{Name: "kind-account", Value: customer + ".wallet.CNY"},
+		{Name: "kind-transfer", Value: "019ac5b0-7c1e-7cc3-98c4-dc0c0c07398f"},
+	}
+}
+
 const (
 	maxQuery      = 300
 	tradeNoDigits = 28
@@ -78,6 +94,8 @@ func (p *pages) find(ctx context.Context, text string) ([]hit, error) {
 	}
 	owner, err := holdfast.ParseOwner(parts[0])
 	switch {
+	case err != nil && aliasLike(strings.Join(parts, "")): // a phone number as people write it
+		return p.findAlias(ctx, strings.Join(parts, ""))
 	case err != nil:
 		return nil, nil
 	case len(parts) == 2:
@@ -122,7 +140,8 @@ func digitsOnly(text string) bool { return strings.Trim(text, "0123456789") == "
 
 // aliasLike reports whether a text may be a phone number or an e-mail address.
 func aliasLike(q string) bool {
-	return strings.Contains(q, "@") || len(q) >= 6 && digitsOnly(strings.NewReplacer("+", "", "-", "", "(", "", ")", "").Replace(q))
+	digits := strings.NewReplacer("+", "", "-", "", "(", "", ")", "").Replace(q)
+	return strings.Contains(q, "@") || len(digits) >= 6 && len(digits) <= 15 && digitsOnly(digits) // ITU-T E.164
 }
 
 func (p *pages) findAlias(ctx context.Context, alias string) ([]hit, error) {
@@ -258,14 +277,13 @@ func isCode(err error, code string) bool {
 
 // movedRow is one movement of money of a document.
 type movedRow struct {
-	ID        string
-	When      time.Time
-	What      string // key of words
-	Amount    string
-	From, To  string
-	Shard     holdfast.ShardID
-	Index     uint64
-	Undecided bool
+	ID       string
+	When     time.Time
+	What     string // key of words
+	Amount   string
+	From, To string
+	Shard    holdfast.ShardID
+	Index    uint64
 }
 
 // codeWords are the keys of what transfers of payments are for, by their code, as pay has numbered them for ever.

@@ -51,8 +51,3 @@ func (p *pages) moreRoutes(s *page.Shell) {
 	s.Page("GET /console/money/deposits/{deposit}", p.askDeposit)
 	s.Page("POST /console/money/deposits/{deposit}", p.assignDeposit)
 }
-
-// moreMenu are the entries of the navigation that lead there.
-var moreMenu = []page.Item{
-	{Path: "/console/shards", Word: "nav-shards"}, {Path: "/console/money", Word: "nav-banks"}, {Path: "/console/people", Word: "nav-people"},
-}

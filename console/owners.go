@@ -365,7 +365,7 @@ func (p *pages) setLimits(ctx context.Context, v *page.View, r *http.Request) pa
 		if text[name] = q.Get(name); text[name] == "" {
 			continue
 		}
-		if amounts[i], err = page.ParseAmount(text[name], asset); err != nil {
+		if amounts[i], err = holdfast.ParseMinor(text[name], asset); err != nil {
 			return p.limitsForm(ctx, v, r, text, &refusal{Text: v.Tf("limit-wrong", v.T("limit-"+name))}, http.StatusUnprocessableEntity)
 		}
 	}
@@ -413,4 +413,27 @@ func (p *pages) inviteOwner(ctx context.Context, v *page.View, r *http.Request) 
 		return page.Failed(v, r, err)
 	}
 	return page.Answer{Template: "invited", Body: invitedBody{who, token, until, ownerPath(owner)}}
+}
+
+// TradePath is where a trade is shown.
+func (*ownerBody) TradePath(t client.Trade) string { return tradePath(t.Merchant, t.OutTradeNo) }
+
+// ReceiptPath is where what a line of a statement is about is shown; "": nowhere.
+func (b *ownerBody) ReceiptPath(r client.Receipt) string {
+	number := url.PathEscape(r.Number)
+	switch r.Kind {
+	case "paid", "refunded", "paid-frozen", "not-paid":
+		if r.Other != 0 {
+			return tradePath(r.Other, r.Number)
+		}
+	case "sent":
+		return "/console/sent/" + b.ID + "/" + number
+	case "received":
+		return "/console/sent/" + r.Other.String() + "/" + number
+	case "topped-up":
+		return "/console/top-ups/" + b.ID + "/" + number
+	case "withdrawn", "withdrawal-returned":
+		return "/console/payouts/" + b.ID + "/" + number
+	}
+	return ""
 }

@@ -17,9 +17,8 @@ import (
 
 // planBody is a change of the shard map or of the sites: what somebody wants, what it would do, and the button that orders it.
 type planBody struct {
-	Kind    string            // move, split, sites
-	Q       map[string]string // what the form says
-	Change  string            // of sites: add, replace, retire, promote, demote
+	Kind    string // move, split, sites
+	Change  string // of sites: add, replace, retire, promote, demote
 	Planned bool
 	Plan    string // its id
 	Said    string // what will be done, in words
@@ -109,7 +108,7 @@ func (p *pages) applyPlan(kind string) page.Handler {
 		if ready, problem := o.read(q); !ready || q.Get("plan") == "" {
 			return p.planned(ctx, v, r, kind, q, &refusal{Text: v.T(cmp.Or(problem, "plan-first"))}, http.StatusUnprocessableEntity)
 		}
-		err = o.apply(ctx, p.API, q.Get("plan"))
+		err = p.act(ctx, func(ctx context.Context) error { return o.apply(ctx, p.API, q.Get("plan")) })
 		if err == nil {
 			return page.Answer{Redirect: v.Link("/console/shards", "done", "ordered")}
 		}
@@ -118,6 +117,9 @@ func (p *pages) applyPlan(kind string) page.Handler {
 			return page.Failed(v, r, err)
 		}
 		a := p.planned(ctx, v, r, kind, q, why, status)
+		if a.Template != "plan" { // how things are cannot be asked just now, but what became of the order has to be said
+			a = page.Answer{Status: status, Template: "plan", Body: &planBody{Kind: kind, Problem: why}, Title: v.T("title-plan-" + kind)}
+		}
 		if b, ok := a.Body.(*planBody); ok {
 			if e, refused := errors.AsType[*client.Error](err); refused && e.Code == "plan-stale" {
 				b.Stale = b.Planned
@@ -135,7 +137,8 @@ func (p *pages) planned(ctx context.Context, v *page.View, r *http.Request, kind
 	if err != nil {
 		return page.Failed(v, r, err)
 	}
-	b := &planBody{Kind: kind, Q: map[string]string{}, Problem: why, May: may(v, asOperator), choices: m.choices()}
+	b := &planBody{Kind: kind, Problem: why, May: may(v, asOperator), choices: m.choices()}
+	b.Q = map[string]string{}
 	o := newOrder(kind)
 	for _, name := range o.fields() {
 		b.Q[name] = q.Get(name)
@@ -442,7 +445,10 @@ func (p *pages) handOver(ctx context.Context, v *page.View, r *http.Request) pag
 	if bad != nil || wrong != nil {
 		return p.leaderQuestion(ctx, v, r, q, nil, http.StatusUnprocessableEntity)
 	}
-	if err := p.API.HandOver(ctx, holdfast.ShardID(shard), holdfast.SiteID(to)); err != nil {
+	err = p.act(ctx, func(ctx context.Context) error {
+		return p.API.HandOver(ctx, holdfast.ShardID(shard), holdfast.SiteID(to))
+	})
+	if err != nil {
 		why, status := notDone(v, err)
 		if why == nil {
 			return page.Failed(v, r, err)
@@ -480,7 +486,8 @@ func (p *pages) stay(ctx context.Context, v *page.View, r *http.Request) page.An
 	if !ok {
 		return stayQuestion(v, q.Get("slots"), nil, http.StatusOK)
 	}
-	kept, err := p.API.KeepSlots(ctx, slots)
+	var kept client.SlotsKept
+	err = p.act(ctx, func(ctx context.Context) (err error) { kept, err = p.API.KeepSlots(ctx, slots); return err })
 	if err != nil {
 		why, status := notDone(v, err)
 		if why == nil {
@@ -515,7 +522,8 @@ func (p *pages) cancelQuestion(ctx context.Context, v *page.View, r *http.Reques
 		if fmt.Sprint(s.From) == shard && !s.Over() {
 			b.May = may(v, asOperator)
 			b.Facts = []fact{
-				{Name: "shard", Value: fmt.Sprintf("%d → %d", s.From, s.To)}, {Name: "slots", Value: slotsText(s.Slots)},
+				{Name: "shard", Value: fmt.Sprintf("%d → %d", s.From, s.To)},
+				{Name: "slots", Value: slotsText(s.Slots)},
 				{Name: "moved", Value: v.Tf("moved-of", s.Moved, s.Of)},
 			}
 		}
@@ -536,7 +544,8 @@ func (p *pages) cancelSplit(ctx context.Context, v *page.View, r *http.Request) 
 	if err != nil {
 		return p.cancelQuestion(ctx, v, r, q.Get("shard"), nil, http.StatusOK)
 	}
-	if _, err := p.API.CancelSplit(ctx, holdfast.ShardID(shard)); err != nil {
+	err = p.act(ctx, func(ctx context.Context) error { _, err := p.API.CancelSplit(ctx, holdfast.ShardID(shard)); return err })
+	if err != nil {
 		why, status := notDone(v, err)
 		if why == nil {
 			return page.Failed(v, r, err)

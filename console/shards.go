@@ -32,6 +32,7 @@ type mapBody struct {
 
 // choices are what the forms let one choose from.
 type choices struct {
+	Q        map[string]string // what the form says; nil: nothing yet
 	Sites    []choice
 	ShardIDs []holdfast.ShardID
 }
@@ -340,3 +341,9 @@ func readSlots(text string) (list []client.SlotRange, ok bool) {
 	}
 	return list, true
 }
+
+// changeKinds are the changes of sites, in the order of the page.
+var changeKinds = []string{"add", "replace", "retire", "promote", "demote"}
+
+// Kinds are the changes of sites.
+func (choices) Kinds() []string { return changeKinds }
