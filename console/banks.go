@@ -48,7 +48,7 @@ func (p *pages) showBanks(ctx context.Context, v *page.View, r *http.Request) pa
 		return page.Failed(v, r, err)
 	}
 	for i := range banks {
-		b.Banks = append(b.Banks, bankRowOf(&banks[i], v.Now))
+		b.Banks = append(b.Banks, bankRowOf(&banks[i], v))
 	}
 	q := r.URL.Query()
 	x := &parts{body: &ownerBody{}, hidden: b.Hidden, unread: b.Unread}
@@ -64,7 +64,7 @@ func (p *pages) showBanks(ctx context.Context, v *page.View, r *http.Request) pa
 	return page.Answer{Template: "banks", Body: b}
 }
 
-func bankRowOf(b *client.Bank, now time.Time) bankRow {
+func bankRowOf(b *client.Bank, v *page.View) bankRow {
 	row := bankRow{Bank: *b, State: stateUp}
 	var assets []string
 	for _, a := range b.Assets {
@@ -80,25 +80,26 @@ func bankRowOf(b *client.Bank, now time.Time) bankRow {
 		row.State = stateWeak
 	}
 	if b.Down {
-		row.Silent = lasting(now.Sub(b.DownSince))
+		row.Silent = lasting(v, v.Now.Sub(b.DownSince))
 	}
 	if b.Unknown > 0 {
-		row.Unknown = lasting(now.Sub(b.UnknownSince))
+		row.Unknown = lasting(v, v.Now.Sub(b.UnknownSince))
 	}
 	return row
 }
 
 // lasting writes how long something lasts, as short as it is clear: 90 s, 12 min, 3 h, 2 d.
-func lasting(d time.Duration) string {
+func lasting(v *page.View, d time.Duration) string {
+	n, unit := d/(24*time.Hour), "unit-d"
 	switch {
 	case d < 100*time.Second:
-		return fmt.Sprintf("%d s", d/time.Second)
+		n, unit = d/time.Second, "unit-s"
 	case d < 100*time.Minute:
-		return fmt.Sprintf("%d min", d/time.Minute)
+		n, unit = d/time.Minute, "unit-min"
 	case d < 48*time.Hour:
-		return fmt.Sprintf("%d h", d/time.Hour)
+		n, unit = d/time.Hour, "unit-h"
 	}
-	return fmt.Sprintf("%d d", d/(24*time.Hour))
+	return fmt.Sprintf("%d %s", n, v.T(unit))
 }
 
 // showCase is a difference between a bank's book and the ledger.
@@ -197,10 +198,10 @@ func estimate(v *page.View, e *client.Estimate) string {
 		text += v.Tf("estimate-down", v.Time(e.DownSince))
 	}
 	if e.Soonest != nil {
-		text += v.Tf("estimate-soonest", lasting(time.Duration(*e.Soonest)*time.Second))
+		text += v.Tf("estimate-soonest", lasting(v, time.Duration(*e.Soonest)*time.Second))
 	}
 	if e.Likely != nil {
-		text += v.Tf("estimate-likely", lasting(time.Duration(*e.Likely)*time.Second))
+		text += v.Tf("estimate-likely", lasting(v, time.Duration(*e.Likely)*time.Second))
 	}
 	return text
 }

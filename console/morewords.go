@@ -19,6 +19,11 @@ var moreWords = page.Words{
 	"nav-banks":  {"资金", "Money"},
 	"nav-people": {"人员", "People"},
 
+	"unit-s":   {"秒", "s"},
+	"unit-min": {"分钟", "min"},
+	"unit-h":   {"小时", "h"},
+	"unit-d":   {"天", "d"},
+
 	"back":            {"返回", "Back"},
 	"go-on":           {"下一步", "Go on"},
 	"save":            {"保存", "Save"},
@@ -272,7 +277,7 @@ var moreWords = page.Words{
 	"carried":             {"上日结转", "Carried over"},
 	"settled":             {"结算时间", "Settled"},
 	"money-moved":         {"资金流向", "What was moved"},
-	"moved-lead":          {"每一笔都能走到日志条目，并看到哪些站点保存着它。", "From each one comes to its entry in the log, and sees which sites hold it."},
+	"moved-lead":          {"每一笔都能走到日志条目，并看到哪些站点保存着它。", "From each of them you come to its entry in the log, and see which sites hold it."},
 	"moved-unread":        {"暂时读不到资金流向，请刷新。", "What was moved cannot be read just now. Reload in a moment."},
 	"nothing-moved":       {"没有动过款。", "Nothing was moved."},
 	"entry-of-shard":      {"第 %d 条，分片 %d", "%d of shard %d"},

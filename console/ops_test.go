@@ -181,8 +181,8 @@ var officeMoney = map[string]string{
 	"GET /v1/trades":                           `{"trades":[` + tradeText("TRADE_SUCCESS", "") + `],"next":"more-trades"}`,
 	"GET /v1/refunds":                          `{"refunds":[{"merchant":"` + teaHouse + `","out_trade_no":"T-1","out_request_no":"R-1","amount":100,"fee_returned":1,"reason":"cold <i>tea</i>","time":"2026-11-27T09:59:00Z"}]}`,
 	"GET /v1/refunds/" + teaHouse + "/T-1/R-1": `{"merchant":"` + teaHouse + `","out_trade_no":"T-1","out_request_no":"R-1","amount":100}`,
-	"GET /v1/transfers?record=o/" + teaHouse + "/trade/T-1": `{"transfers":[` + movementText("f", 2, "2026-11-27T09:59:00Z", teaHouse+".settlement.CNY", anna+".wallet.CNY", 100) + "," +
-		movementText("0", 1, "2026-11-27T09:58:00Z", anna+".wallet.CNY", teaHouse+".settlement.CNY", 1990) + `]}`,
+	"GET /v1/transfers?record=o/" + teaHouse + "/trade/T-1": `{"transfers":[` + movementText("0", 2, "2026-11-27T09:59:00Z", teaHouse+".settlement.CNY", anna+".wallet.CNY", 100) + "," +
+		movementText("f", 1, "2026-11-27T09:58:00Z", anna+".wallet.CNY", teaHouse+".settlement.CNY", 1990) + `]}`,
 	"GET /v1/transfers?record=o/" + anna + "/withdraw/W-1": `{"transfers":[]}`,
 	"GET /v1/transfers/" + transfer:                        movementText("f", 1, "2026-11-27T09:58:00Z", anna+".wallet.CNY", teaHouse+".settlement.CNY", 1990),
 	"GET /v1/transactions/" + txnID: `{"outcome":{"id":"` + txnID + `","status":"done","code":"ok","time":"2026-11-27T09:58:00Z","index":4321,"shard":1},"transaction":{"transfers":[` +
@@ -359,7 +359,7 @@ func TestSlotPicture(t *testing.T) {
 		Shards: []client.Shard{{Shard: 9, Slots: []client.SlotRange{{From: 0, To: 149}, {From: 160, To: 998}}}, {Shard: 2, Slots: []client.SlotRange{{From: 150, To: 159}}}},
 		Moves:  []client.SlotMove{{Slots: client.SlotRange{From: 95, To: 104}, From: 9, To: 2}},
 	}
-	pic := drawSlots(&m, nil)
+	pic := drawSlots(&m)
 	var covered int
 	seen := map[holdfast.ShardID]int{}
 	for _, row := range pic.Rows {
@@ -663,7 +663,8 @@ func TestBanksAndMoney(t *testing.T) {
 func TestTheHourAsATable(t *testing.T) {
 	o := newOffice(t, "reader")
 	o.Page("/console/hour", "hangzhou", "shanghai", "09:55:00", ">2.0<", ">3.0<", ">9.3<", ">1.5<", "100 GiB", "silent")
-	o.Page("/console", `href="/console/hour"`)
+	// Conditions of banks are told beside those of the fleet, with what to do.
+	o.Page("/console", `href="/console/hour"`, "A bank does not answer", "it has contradicted itself about 1 orders", "see docs/runbooks/banks.md")
 }
 
 // What the templates make of what the API says has words: kinds of receipts, stages, statuses.
@@ -683,6 +684,7 @@ func TestWordsForWhatTheAPISays(t *testing.T) {
 	add("payout-", "withdrawal", "settlement")
 	add("right-", "look", "work", "manage")
 	add("kind-", "trade", "authorisation", "payout", "top-up", "sent", "settlement", "refund", "case", "owner", "account", "transfer", "transaction")
+	add("unit-", "s", "min", "h", "d")
 	add("need-", "before", "during", "after")
 	for _, w := range codeWords {
 		keys = append(keys, w)

@@ -212,8 +212,8 @@ func (b *planBody) slots(p *client.SlotPlan, v *page.View, names map[holdfast.Si
 	b.Plan, b.Shards, b.Notes = p.Plan, p.Shards, p.Notes
 	b.Facts = append(b.Facts,
 		fact{Name: "plan-accounts", Value: v.Tf("plan-accounts-said", p.Accounts, p.Holds)},
-		fact{Name: "plan-copying", Value: v.Tf("plan-copying-said", duration(p.Copying))},
-		fact{Name: "plan-pause", Value: v.Tf("plan-pause-said", duration(p.Pause), duration(p.Worst))},
+		fact{Name: "plan-copying", Value: v.Tf("plan-copying-said", duration(v, p.Copying))},
+		fact{Name: "plan-pause", Value: v.Tf("plan-pause-said", duration(v, p.Pause), duration(v, p.Worst))},
 	)
 	for _, n := range []struct {
 		when string
@@ -224,14 +224,14 @@ func (b *planBody) slots(p *client.SlotPlan, v *page.View, names map[holdfast.Si
 }
 
 // duration writes milliseconds as people read them: 20 ms, 1.5 s, 12 min.
-func duration(ms float64) string {
+func duration(v *page.View, ms float64) string {
 	switch {
 	case ms < 1000:
-		return fmt.Sprintf("%.0f ms", ms)
+		return fmt.Sprintf("%.0f %s", ms, v.T("ms"))
 	case ms < 100_000:
-		return fmt.Sprintf("%.1f s", ms/1000)
+		return fmt.Sprintf("%.1f %s", ms/1000, v.T("unit-s"))
 	}
-	return fmt.Sprintf("%.0f min", ms/60_000)
+	return fmt.Sprintf("%.0f %s", ms/60_000, v.T("unit-min"))
 }
 
 // splitOrder lets a shard be born, and gives it slots of another.
@@ -279,7 +279,7 @@ func (o *splitOrder) plan(ctx context.Context, api *client.Client, b *planBody, 
 		{Name: "plan-share", Value: v.Tf("plan-share-said", 100*p.Share)},
 	}
 	b.slots(&p.SlotPlan, v, names)
-	b.Facts = append(b.Facts, fact{Name: "plan-takes", Value: v.Tf("plan-takes-said", duration(p.Birth), duration(p.Takes))})
+	b.Facts = append(b.Facts, fact{Name: "plan-takes", Value: v.Tf("plan-takes-said", duration(v, p.Birth), duration(v, p.Takes))})
 	b.Loads = p.Loads
 	b.Hidden = []field{{"shard", fmt.Sprint(o.shard)}, {"slots", slotsField(p.Slots)}}
 	if o.q.Home != 0 {

@@ -179,7 +179,7 @@ func (p *pages) tellShards(ctx context.Context, v *page.View) (string, any, erro
 }
 
 func mapPage(m *fleetMap, v *page.View) *mapBody {
-	b := &mapBody{At: v.Now, Version: m.Version, Picture: drawSlots(&m.ShardMap, v), May: may(v, asOperator), choices: m.choices()}
+	b := &mapBody{At: v.Now, Version: m.Version, Picture: drawSlots(&m.ShardMap), May: may(v, asOperator), choices: m.choices()}
 	names := m.names()
 	for i := range m.Shards {
 		b.Shards = append(b.Shards, m.shardNow(&m.Shards[i], names))
@@ -250,18 +250,19 @@ type slotKey struct {
 }
 
 const (
-	slotWidth    = 8
+	slotWidth    = 4
 	slotsInRow   = 100
-	slotLabel    = 96
-	slotRowTall  = 40
+	slotLabel    = 76
+	slotRowTall  = 26
+	slotRowGap   = 4
 	saidFrom     = 8 // slots that a bar needs to have its number in it
 	colourCount  = 7
 	patternCount = 4
 )
 
 // drawSlots makes the picture. Slots that nobody has (that no site knows about) are left blank.
-func drawSlots(m *client.ShardMap, v *page.View) slotPicture {
-	pic := slotPicture{Width: slotLabel + slotsInRow*slotWidth, Height: holdfast.Slots / slotsInRow * slotRowTall, RowHeight: slotRowTall - 6}
+func drawSlots(m *client.ShardMap) slotPicture {
+	pic := slotPicture{Width: slotLabel + slotsInRow*slotWidth, Height: holdfast.Slots / slotsInRow * slotRowTall, RowHeight: slotRowTall - slotRowGap}
 	var of, to [holdfast.Slots]holdfast.ShardID
 	mark := map[holdfast.ShardID][2]int{}
 	shards := slices.Clone(m.Shards)
@@ -285,7 +286,7 @@ func drawSlots(m *client.ShardMap, v *page.View) slotPicture {
 	}
 	for first := 0; first < holdfast.Slots; first += slotsInRow {
 		top := first / slotsInRow * slotRowTall
-		row := slotRow{Label: fmt.Sprintf("%d–%d", first, first+slotsInRow-1), Top: top, Y: top + (slotRowTall-6)/2}
+		row := slotRow{Label: fmt.Sprintf("%d–%d", first, first+slotsInRow-1), Top: top, Y: top + (slotRowTall-slotRowGap)/2}
 		for n := first; n < first+slotsInRow; {
 			last := n
 			for last+1 < first+slotsInRow && of[last+1] == of[n] && to[last+1] == to[n] {
