@@ -446,7 +446,7 @@ var moreWords = page.Words{
 	"no-banks":            {"机群没有连接银行。", "The fleet speaks with no bank."},
 	"banks-is":            {"只有一个站点与每家银行通信，其他站点转述它最后的说法。银行停机时，只有等待的款项受影响。", "One site speaks with each bank, and the others repeat what it has said last. When a bank is down, nothing waits but what is meant for it."},
 	"bank-up":             {"正常", "answers"},
-	"bank-down-for":       {"已 %s 无应答", "has not answered for %s"},
+	"bank-down-for":       {"已 %s无应答", "has not answered for %s"},
 	"bank-unattended":     {"没有站点在处理", "no site attends to it"},
 	"bank-waiting":        {"等待", "Waiting"},
 	"bank-unknown":        {"结果未知", "Not known"},
