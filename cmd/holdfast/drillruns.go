@@ -18,6 +18,7 @@ import (
 	"sync"
 	"syscall"
 	"time"
+	"unicode"
 
 	"holdfast/drill"
 	"holdfast/httpapi"
@@ -394,9 +395,15 @@ func (d *drillRuns) note(r *drillRun, l *progressLine) {
 // latest is the end of a list.
 func latest[T any](list []T, n int) []T { return list[max(0, len(list)-n):] }
 
-// plain is a text in one line.
+// plain is a text in one line, without what a terminal would take for orders.
 func plain(text string) string {
-	return strings.Join(strings.Fields(strings.ToValidUTF8(text, "?")), " ")
+	text = strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return ' '
+		}
+		return r
+	}, strings.ToValidUTF8(text, "?"))
+	return strings.Join(strings.Fields(text), " ")
 }
 
 // atMost passes on so many bytes, and calls flood when there are more.

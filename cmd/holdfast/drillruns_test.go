@@ -54,7 +54,7 @@ func scripted(t *testing.T, script string) *drillRuns {
 	return d
 }
 
-func drillID(n byte) holdfast.ID { return holdfast.NewID(1, [10]byte{n}) }
+func drillID(n byte) holdfast.ID { return holdfast.NewID(1, [10]byte{9: n}) }
 
 func (d *drillRuns) started(t *testing.T, n byte) httpapi.DrillRun {
 	t.Helper()
