@@ -19,6 +19,9 @@ type reportBody struct {
 	Proved   []proof
 }
 
+// Count writes a number as people read it.
+func (b *reportBody) Count(n int) string { return thousands(n) }
+
 type faultRow struct {
 	Kind, Where phrase
 	From, To    string // seconds since payments began; To "": it lasts

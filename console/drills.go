@@ -21,10 +21,10 @@ import (
 )
 
 const (
-	maxReports   = 512 << 10       // bytes of a file with reports
-	reportsShown = 100             // of a file, a line each
-	reportsFull  = 5               // of those, in full
-	askDrills    = 2 * time.Second // a site that runs drills may be busy
+	maxReports   = 512 << 10               // bytes of a file with reports
+	reportsShown = 100                     // of a file, a line each
+	reportsFull  = 5                       // of those, in full
+	askDrills    = 1200 * time.Millisecond // a site that runs drills may be busy; a page that is live must not be taken for lost
 )
 
 func (p *pages) drillRoutes() {
@@ -121,6 +121,9 @@ type drillsBody struct {
 	Silent []string
 }
 
+// Named reports whether sites have names to tell them apart.
+func (b *drillsBody) Named() bool { return len(b.Sites) > 1 }
+
 // drillGroup is drills that are about the same thing.
 type drillGroup struct {
 	Word   string
@@ -138,6 +141,21 @@ type runRow struct {
 	Address string
 	Look    string // how it stands, for the eye
 	Word    string // for how it stands
+}
+
+// Who is who asked for it: the name of an operator, or of a key.
+func (r *runRow) Who() string { return strings.TrimPrefix(r.By, "operator:") }
+
+// Count writes a number as people read it.
+func (r *runRow) Count(n int) string { return thousands(n) }
+
+// thousands groups the digits of a number.
+func thousands(n int) string {
+	text := strconv.Itoa(n)
+	for i := len(text) - 3; i > 0 && text[i-1] != '-'; i -= 3 {
+		text = text[:i] + "," + text[i:]
+	}
+	return text
 }
 
 // phrase is a text that may be in English on a page that is not.
@@ -189,8 +207,8 @@ func (p *pages) drills(ctx context.Context, v *page.View) (*drillsBody, error) {
 				known = append(known, d)
 			}
 		}
-		for _, run := range s.Runs {
-			b.Runs = append(b.Runs, runRowOf(&run, s.Name))
+		for i := range s.Runs {
+			b.Runs = append(b.Runs, runRowOf(&s.Runs[i], s.Name))
 		}
 	}
 	b.Groups = grouped(v, known)
