@@ -345,7 +345,7 @@ func (p *pages) startDrill(ctx context.Context, v *page.View, r *http.Request) p
 		}
 		return p.drillPage(ctx, v, r, o.Drill, seed, err)
 	}
-	return page.Answer{Redirect: v.Link("/console/drills/"+run.ID.String(), "at", sites[i].Name, "done", "drill-started")}
+	return page.Answer{Redirect: v.Link("/console/drills/"+run.ID.String(), "at", sites[i].Name)}
 }
 
 // drillRun finds a run: at the site that the address names, or else at any.
@@ -449,15 +449,15 @@ func (p *pages) tellDrillRun(ctx context.Context, v *page.View) (string, any, er
 }
 
 func (p *pages) runBodyOf(ctx context.Context, v *page.View, s *drillSite, run *client.DrillRun) *runBody {
-	b := &runBody{runRow: runRowOf(run, s.Name), Story: phraseOf(v, "story-"+run.Drill, "")}
-	b.Story.Foreign = false
+	known := s.knows(ctx, run.Drill)
+	b := &runBody{runRow: runRowOf(run, s.Name), Story: phraseOf(v, "story-"+run.Drill, known.Story)}
 	b.Again = v.Link("/console/drills/start", "drill", run.Drill, "seed", strconv.FormatUint(run.Seed, 10))
 	b.Command = fmt.Sprintf("holdfast drill run %s --seed %d --report %s.html", run.Drill, run.Seed, run.Drill)
 	if run.Drill == "demo" {
 		b.Command = fmt.Sprintf("holdfast demo --seed %d --report demo.html", run.Seed)
 	}
 	if run.Report != nil {
-		b.Report = reportOf(v, run.Report, run.Checks, p.boundOf(ctx, s, run.Drill))
+		b.Report = reportOf(v, run.Report, run.Checks, known.Bound)
 		b.JSON = v.Link(b.Address+"/report.json", "at", s.Name)
 	}
 	if !run.Over() {
@@ -529,18 +529,14 @@ func barsOf(rates []float64) (bars []bar, last float64) {
 	return bars, rates[len(rates)-1]
 }
 
-// boundOf is the longest pause that passes in a drill, in milliseconds; 0: it is not known.
-func (p *pages) boundOf(ctx context.Context, s *drillSite, name string) int {
+// knows is what a site says of a drill; without a name when it says nothing.
+func (s *drillSite) knows(ctx context.Context, name string) client.Drill {
 	list, err := s.client.Drills(ctx)
-	if err != nil {
-		return 0
+	i := slices.IndexFunc(list, func(d client.Drill) bool { return d.Name == name })
+	if err != nil || i < 0 {
+		return client.Drill{}
 	}
-	for _, d := range list {
-		if d.Name == name {
-			return d.Bound
-		}
-	}
-	return 0
+	return list[i]
 }
 
 func (p *pages) stopDrill(ctx context.Context, v *page.View, r *http.Request) page.Answer {
@@ -551,7 +547,7 @@ func (p *pages) stopDrill(ctx context.Context, v *page.View, r *http.Request) pa
 	if err != nil {
 		return p.runFailed(v, r, err)
 	}
-	return page.Answer{Redirect: v.Link("/console/drills/"+run.ID.String(), "at", s.Name, "done", "drill-stopping")}
+	return page.Answer{Redirect: v.Link("/console/drills/"+run.ID.String(), "at", s.Name)}
 }
 
 func (p *pages) downloadReport(ctx context.Context, v *page.View, r *http.Request) page.Answer {

@@ -140,7 +140,7 @@ func TestDrillIsStartedAndStopped(t *testing.T) {
 	if len(d.started) != 1 || d.started[0] != (client.DrillOrder{ID: drillRunID, Drill: "site-cut", Seed: 9}) {
 		t.Errorf("ordered %+v", d.started)
 	}
-	d.Page(w.Header().Get("Location"), "The drill has begun.")
+	d.Page(w.Header().Get("Location"), "Under way", "Every cable goes silent.")
 	for _, seed := range []string{"x", "-1", "99999999999999999999"} {
 		w := d.Post("/console/drills/start", "drill", "site-cut", "number", number, "site", "", "seed", seed)
 		pagetest.Says(t, w.Body.String(), "A seed is a whole number.", `value="`+seed+`"`)
