@@ -153,6 +153,9 @@ leader-handover and all-kill, 13 s for those of carriers, 14 s for site-cut, sit
 30 s for slot-move, 45 s for those of splits, 40 s for those of sick sites, of which sick-answers takes 48 s and sick-relapse 72 s, as
 all does; 20 s for the others.
 
+--progress json tells programs what is going on: an object a line on standard error, with how the drill stands ("now", twice a second), what has begun
+("line"), and in the end what was proved ("checks").
+
 --json writes the result of one run as one object, and those of all scenarios as a list of such objects. With --runs or --rounds it writes
 {"results": [...], "summaries": [...]}: every run as it would be alone, and for each scenario the numbers of runs and of those
 that passed, the first seed, median and worst of their longest pauses, and the sums of failed requests, leader changes and

@@ -78,6 +78,9 @@ func newDrillRuns(dir string, log *slog.Logger) (*drillRuns, error) {
 	if err != nil {
 		return nil, fmt.Errorf("find this program, to run drills: %w", err)
 	}
+	if dir, err = filepath.Abs(dir); err != nil {
+		return nil, fmt.Errorf("find where the reports of drills are: %w", err)
+	}
 	return &drillRuns{
 		program: program, dir: dir, log: log, longest: drillLongest, grace: drillGrace, pipes: drillPipes, known: sync.OnceValue(knownDrills), closed: true,
 	}, nil
