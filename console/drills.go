@@ -473,8 +473,8 @@ func (p *pages) runBodyOf(ctx context.Context, v *page.View, s *drillSite, run *
 // standing takes over how a run stands.
 func (b *runBody) standing(v *page.View, n *client.DrillNow) {
 	b.Phase = phraseOf(v, "phase-"+n.Phase, n.Phase)
-	if n.Paying && strings.HasSuffix(n.Phase, ".") { // it is the story of the drill
-		b.Phase = phraseOf(v, "story-"+b.Drill, n.Phase)
+	if n.Paying { // it says what the drill is about, and so does the page
+		b.Phase = phrase{Text: v.T("drill-paying")}
 	}
 	b.Bars, b.Rate = barsOf(n.Rates)
 	for _, x := range n.Sites {

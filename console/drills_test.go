@@ -168,8 +168,9 @@ func TestDrillIsStartedAndStopped(t *testing.T) {
 func TestDrillRunPage(t *testing.T) {
 	d := newDrillDesk(t)
 	path := "/console/drills/" + drillRunID.String()
-	d.Page(path, `data-live="`+path+"/live", "2,987", "Hangzhou", "cut off", "comparing the replicas", "carrier 2", "starting 3 sites &lt;now&gt;", "4.2 – lasts", "187 ms", path+"/stop", `lang="en"`)
+	d.Page(path, `data-live="`+path+"/live", "2,987", "Hangzhou", "cut off", "payments are made, and things break", "carrier 2", "starting 3 sites &lt;now&gt;", "4.2 – lasts", "187 ms", path+"/stop", `lang="en"`)
 	d.In("zh-CN")
+	d.become(func(r *client.DrillRun) { r.Now.Paying = false })
 	d.Page(path, "比较各个副本", "已隔离", "站点隔离", "4.2 – 持续中")
 	d.over()
 	d.Page(path, "通过", "12,345", "账本平衡", `<span lang="en">Something new</span>`, "hangzhou, shanghai (收不到)", "（上限 500 毫秒）", "!data-live", "!/stop")
@@ -307,21 +308,55 @@ func TestDrillInABrowser(t *testing.T) {
 	d.become(func(r *client.DrillRun) { r.Now.Payments.Acknowledged = 5432 })
 	tab.Do(pagetest.Shown("#drill", "5,432"))
 	tab.Look(390, false)
-	tab.Do(pagetest.Click(`button[lang="zh-CN"]`), pagetest.Shown("#drill", "比较各个副本"), tab.Sound("drill-runs-phone-zh"))
+	tab.Do(pagetest.Click(`button[lang="zh-CN"]`), pagetest.Shown("#drill", "正在付款"), tab.Sound("drill-runs-phone-zh"))
 	d.over() // the report comes without reloading, and then the page is left alone
 	tab.Do(pagetest.Shown("#drill", "账本平衡"), tab.Sound("drill-passed-phone-zh"))
 	tab.Look(1440, true)
 	if shown := pagetest.Eval[string](tab, `getComputedStyle(document.querySelector(".stop")).display`); shown != "none" {
 		t.Errorf("a drill that is over can be stopped: %s", shown)
 	}
-	tab.Do(tab.Sound("drill-passed-zh-dark"), pagetest.Click(`button[lang="en"]`), pagetest.Shown("#drill", "once and unaltered"), tab.Sound("drill-passed-dark"))
+	tab.Do(tab.Sound("drill-passed-zh-dark"), pagetest.Click(`button[lang="en"]`), pagetest.Shown("#drill", "once and unaltered"))
 	d.become(func(r *client.DrillRun) {
 		r.Verdict, r.Report = "fail", reportOfTest("fail")
 		r.Report.Lost, r.Report.Reasons = 1, []string{"1 acknowledged payment is not in the books of Shanghai"}
 	})
-	tab.Look(1440, false)
-	tab.Do(pagetest.Go(tab.At()), pagetest.Shown("#drill", "do not use this version"), tab.Sound("drill-failed"))
 	tab.Look(390, true)
-	tab.Do(tab.Sound("drill-failed-phone-dark"), pagetest.Go(site+"/console/drills"), pagetest.Shown("h1", "Drills"), tab.Sound("drills-phone-dark"),
-		pagetest.Go(site+"/console/drills/start?drill=site-cut"), pagetest.Shown("h1", "site-cut"), tab.Sound("drill-phone-dark"))
+	tab.Do(pagetest.Go(tab.At()), pagetest.Shown("#drill", "do not use this version"), tab.Sound("drill-failed-phone-dark"),
+		pagetest.Go(site+"/console/drills"), pagetest.Shown("h1", "Drills"), tab.Sound("drills-phone-dark"))
+}
+
+// TestDrillsOfSeveralSites: the operator chooses among the sites that run drills, and a run is found wherever it was done.
+func TestDrillsOfSeveralSites(t *testing.T) {
+	off, on, silent := newDrillDesk(t), newDrillDesk(t), httptest.NewServer(http.NotFoundHandler())
+	off.off = true
+	silent.Close()
+	c, err := client.New(client.Config{Sites: []string{off.API.URL}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.Close)
+	d := &drillDesk{Desk: on.Desk}
+	d.Pages, err = page.New(page.Config{API: c, Direct: off.API.Config.Handler, Areas: []page.Area{Area()}, Places: func() []page.Place {
+		return []page.Place{{Name: "shenzhen", URL: silent.URL}, {Name: "shanghai", URL: on.API.URL}, {Name: "hangzhou", URL: off.API.URL, Self: true}}
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(d.Pages.Close)
+	d.Page("/console/drills", "<bdi>shenzhen</bdi> does not answer: its drills are not listed.", "<bdi>shanghai</bdi>", "Every cable goes silent.", "!Drills are off")
+	d.Page("/console/drills/start?drill=site-cut", `name="site" value="shanghai"`, "!hangzhou</option>")
+	path := "/console/drills/" + drillRunID.String()
+	d.Page(path, path+"/live?at=shanghai", path+"/stop?at=shanghai")
+	w := d.Post("/console/drills/start", "drill", "site-cut", "number", drillRunID.String(), "site", "shanghai")
+	if to := w.Header().Get("Location"); to != path+"?at=shanghai" || len(on.started) != 1 {
+		t.Errorf("%d to %q, ordered %+v", w.Code, to, on.started)
+	}
+	w = d.Post("/console/drills/start", "drill", "site-cut", "number", drillRunID.String(), "site", "hangzhou")
+	pagetest.Says(t, w.Body.String(), "This site runs no drills.")
+	if w := d.Get(path + "?at=hangzhou"); w.Code != http.StatusNotFound {
+		t.Errorf("a run of another site: %d", w.Code)
+	}
+	if w := d.Get("/console/drills/" + holdfast.NewID(1, [10]byte{1}).String()); w.Code != http.StatusNotFound {
+		t.Errorf("a run of no site: %d", w.Code)
+	}
 }

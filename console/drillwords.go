@@ -63,6 +63,7 @@ var drillWords = page.Words{
 	"code-id-taken":     {"这个表单已经发送过，启动的是另一个演练。请重新打开页面。", "This form was sent before, for another run. Open the page again."},
 
 	"drill-running":        {"进行中", "Under way"},
+	"drill-paying":         {"正在付款，并制造故障", "payments are made, and things break"},
 	"drill-stopping":       {"正在停止", "Being stopped"},
 	"drill-done":           {"已结束", "Over"},
 	"drill-stopped":        {"已停止", "Stopped"},

@@ -65,7 +65,7 @@ func (p *progress) show(s *drill.Snapshot) {
 	for line := range bytes.Lines(p.said.Bytes()) {
 		p.send(progressLine{Line: string(bytes.TrimSpace(line))})
 	}
-	if now := time.Now(); s.Changed || now.Sub(p.last) >= progressEvery {
+	if now := time.Now(); p.said.Len() > 0 || now.Sub(p.last) >= progressEvery {
 		p.last = now
 		p.send(progressLine{Now: drillNowOf(s)})
 	}
