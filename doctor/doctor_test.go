@@ -110,6 +110,7 @@ func TestExamineMachine(t *testing.T) {
 		{"no space", func(m *Machine) { m.Disk.Free = uint64(m.Config.Store.ReserveBytes) - 1 }, []string{"critical disk-low"}},
 		{"a disk that could not be tried", func(m *Machine) { m.Disk, m.DiskProblem = nil, "permission denied" }, []string{"warning disk-untried"}},
 		{"few files", func(m *Machine) { m.Files = 1024 }, []string{"warning files-few"}},
+		{"drills", func(m *Machine) { m.Config.Drills.Enable = true }, []string{"advice drills-on"}},
 		{"no priority", func(m *Machine) { m.NoPriority = true }, []string{"advice priority-refused"}},
 		{"pages in the clear, in a private network", func(m *Machine) { m.Config.HTTP.Listen = "10.0.0.1:8080" }, []string{"advice pages-plain"}},
 		{"pages in the clear, everywhere", func(m *Machine) { m.Config.HTTP.Listen = ":8080" }, []string{"warning pages-plain"}},

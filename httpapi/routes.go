@@ -56,6 +56,7 @@ func (a *api) routes(r *router) {
 	a.fleetRoutes(r)
 	a.trendRoutes(r)
 	a.safetyRoutes(r)
+	a.drillRoutes(r)
 }
 
 func (a *api) accountRoutes(r *router) {

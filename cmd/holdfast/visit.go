@@ -29,7 +29,7 @@ const (
 // visit shows a fleet in a browser, while it is being cut and afterwards. It waits for people where there are some: at a terminal.
 type visit struct {
 	w     io.Writer
-	view  *view
+	view  shower
 	print func(*drill.Evidence) // what was proved
 	show  func(ctx context.Context, address string) error
 	enter <-chan struct{} // somebody presses Enter; nil: nobody is at a terminal
