@@ -22,7 +22,11 @@ func (c *Client) order(ctx context.Context, path string, body, v any) error {
 	if err != nil {
 		return fmt.Errorf("POST %s was not sent: %w", path, err)
 	}
-	a, maybe, err := c.do(ctx, &request{method: http.MethodPost, path: path, key: c.NewID().String(), body: text, pace: pacePay})
+	key, given := ctx.Value(numberOfCall{}).(string)
+	if !given {
+		key = c.NewID().String()
+	}
+	a, maybe, err := c.do(ctx, &request{method: http.MethodPost, path: path, key: key, body: text, pace: pacePay})
 	if err == nil && (a.problem || a.status >= http.StatusBadRequest) {
 		err = problemError(&a)
 	}

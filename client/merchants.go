@@ -144,6 +144,33 @@ func (c *Client) DisableApp(ctx context.Context, id holdfast.Owner, app string, 
 	return v, err
 }
 
+// SignatureCheck is whether a signature fits the key of an app, and if not, what is most likely wrong.
+type SignatureCheck struct {
+	Fits     bool               `json:"fits"`      // the gateway would take it
+	Signed   string             `json:"signed"`    // the text that the gateway verifies a signature of
+	SignType string             `json:"sign_type"` // RSA2, RSA
+	Findings []SignatureFinding `json:"findings"`
+}
+
+// SignatureFinding is something about a signature: a code for programs, and the same for people.
+type SignatureFinding struct {
+	Code   string `json:"code"`
+	Detail string `json:"detail"`
+	About  string `json:"about,omitempty"` // which app, hash or parameter
+}
+
+// CheckSignature says whether a signature fits the key of an app. text is what was signed, or the parameters of a whole request; signature may be "" where they
+// have it, and signType where they say it.
+func (c *Client) CheckSignature(ctx context.Context, id holdfast.Owner, app, text, signature, signType string) (v SignatureCheck, err error) {
+	body := struct {
+		Text      string `json:"text"`
+		Signature string `json:"signature,omitempty"`
+		SignType  string `json:"sign_type,omitempty"`
+	}{text, signature, signType}
+	err = c.order(ctx, merchantPath(id, pathOf("/apps/:app/check-signature", app)), body, &v)
+	return v, err
+}
+
 // Shop is where a merchant sells.
 type Shop struct {
 	ID    string   `json:"id"` // the merchant's name for it
@@ -259,6 +286,13 @@ func (c *Client) Settle(ctx context.Context, merchant holdfast.Owner, day string
 func (c *Client) Settlements(ctx context.Context, merchant holdfast.Owner, cursor string, limit int) (list []Settlement, next string, err error) {
 	var v settlements
 	err = c.get(ctx, "/v1/settlements"+pageOf(url.Values{"merchant": {merchant.String()}}, cursor, limit), &v)
+	return v.Settlements, v.Next, err
+}
+
+// SettlementsFrom reads the first page of what the days of a merchant came to from a day (2006-01-02) on; next is a cursor of [Client.Settlements].
+func (c *Client) SettlementsFrom(ctx context.Context, merchant holdfast.Owner, day string, limit int) (list []Settlement, next string, err error) {
+	var v settlements
+	err = c.get(ctx, "/v1/settlements"+pageOf(url.Values{"merchant": {merchant.String()}, "from": {day}}, "", limit), &v)
 	return v.Settlements, v.Next, err
 }
 

@@ -12,6 +12,7 @@ import (
 	"holdfast"
 	"holdfast/guard"
 	"holdfast/pay"
+	"holdfast/signin"
 )
 
 func (a *api) appRoutes(r *router) {
@@ -32,9 +33,10 @@ func (a *api) appRoutes(r *router) {
 	})
 	add[disableAppIn, jsonOut[AppBody]](r, operation{
 		name: "disable-app", method: post, path: "/v1/merchants/{id}/apps/{app}/disable", tag: tagMerchants, summary: "Say whether the requests of an app are refused",
-		text:   againDone,
-		action: guard.ManageMerchants, handle: a.atTill(postAppDisable),
+		text:   "Who manages the merchant can stop an app at once, whose key somebody else may have; only the platform lets it in again. " + againDone,
+		action: guard.ManageMerchants, staff: signin.Manage, handle: a.atTill(postAppDisable),
 	})
+	a.signatureRoutes(r)
 }
 
 type putAppIn struct {
@@ -295,6 +297,9 @@ func postAppDisable(ctx context.Context, t *till) error {
 	}
 	if !given {
 		return edgeMalformed.field("disabled", "say true or false")
+	}
+	if err := t.x.platformOnly("disabled", !disabled); err != nil {
+		return err
 	}
 	id, err := t.pathApp()
 	if err != nil {
