@@ -107,6 +107,7 @@ type AppChange struct {
 type App struct {
 	ID                string         `json:"id"` // the app_id
 	Merchant          holdfast.Owner `json:"merchant"`
+	Number            uint8          `json:"number"`              // to change it
 	PublicKey         string         `json:"public_key"`          // PEM
 	PlatformPublicKey string         `json:"platform_public_key"` // PEM; not in lists
 	Permissions       []string       `json:"permissions"`

@@ -87,6 +87,7 @@ type disableAppBody struct {
 type AppBody struct {
 	ID                string   `json:"id" doc:"The app_id of the gateway: 16 digits" example:"2021000000010420"`
 	Merchant          string   `json:"merchant" doc:"16 digits"`
+	Number            uint8    `json:"number" format:"int64" doc:"Which of the merchant's ten apps it is: to change it"`
 	PublicKey         string   `json:"public_key" doc:"The merchant's, PEM"`
 	PlatformPublicKey string   `json:"platform_public_key,omitempty" doc:"With which the merchant checks what the platform says, PEM; left out in lists"`
 	Permissions       []string `json:"permissions"`
@@ -100,7 +101,7 @@ type appsBody struct {
 
 func appBodyOf(v *pay.App) AppBody {
 	return AppBody{
-		ID: v.ID, Merchant: v.Merchant.String(), PublicKey: publicKeyText(v.PublicKey), Permissions: append([]string{}, v.Permissions...),
+		ID: v.ID, Merchant: v.Merchant.String(), Number: pay.AppNumber(v.ID), PublicKey: publicKeyText(v.PublicKey), Permissions: append([]string{}, v.Permissions...),
 		Notify: v.Notify, Disabled: v.Disabled,
 	}
 }

@@ -149,7 +149,7 @@ func TestAppsFromClientToBooks(t *testing.T) {
 	s.refused("malformed", only(c.PutApp(ctx, s.merchant, client.AppChange{PublicKey: good, Notify: "https://10.0.0.1/cb"})))
 	app, err := c.PutApp(ctx, s.merchant, client.AppChange{Number: 1, PublicKey: good, Notify: "https://shop.example/cb"})
 	s.need(err)
-	if app.ID != pay.AppID(s.merchant, 1) || app.Merchant != s.merchant || slices.Contains(app.Permissions, "payout") || slices.Contains(app.Permissions, "all") || len(app.Permissions) != len(pay.Permissions())-4 || app.Notify != "https://shop.example/cb" || app.Disabled {
+	if app.ID != pay.AppID(s.merchant, 1) || app.Number != 1 || app.Merchant != s.merchant || slices.Contains(app.Permissions, "payout") || slices.Contains(app.Permissions, "all") || len(app.Permissions) != len(pay.Permissions())-4 || app.Notify != "https://shop.example/cb" || app.Disabled {
 		t.Errorf("app: %+v", app)
 	}
 	for _, text := range []string{app.PublicKey, app.PlatformPublicKey} {
