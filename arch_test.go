@@ -54,7 +54,6 @@ var house = []struct {
 	{"doctor", []string{"", "client", "guard", "site"}},    // reads configurations, and asks as any client does
 	{"page", []string{"", "client"}},                       // the ground of all pages: asks the API with the rights of the person, and knows no other way
 	{"page/pagetest", []string{"client", "page"}},          // a browser, for tests
-	{"portal", []string{"", "client", "page"}},             // pages of merchants
 	{"console", []string{"", "client", "doctor", "page"}},  // pages of operators
 	{"portal", []string{"", "client", "page", "scancode"}}, // pages of merchants
 	{"wallet", []string{"", "client", "page", "scancode"}}, // pages of customers

@@ -3,9 +3,9 @@ package httpapi
 import (
 	"bytes"
 	"crypto"
-	"crypto/md5"  //nolint:gosec // to say that it was used where it may not be
-	"crypto/sha1" //nolint:gosec // sign_type RSA is SHA-1 by definition
+	"crypto/md5" //nolint:gosec // to say that it was used where it may not be
 	"crypto/rsa"
+	"crypto/sha1" //nolint:gosec // sign_type RSA is SHA-1 by definition
 	"crypto/sha256"
 	"crypto/sha512"
 	"encoding/base64"

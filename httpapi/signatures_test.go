@@ -43,8 +43,14 @@ func TestWhatIsWrongWithASignature(t *testing.T) {
 	keys := signatureKeys{id: "2021000000010018", own: &key.PublicKey}
 	const biz = `{"out_trade_no":"t-1","subject":"龙井 & tea/+","total_amount":"8.88"}`
 	params := [][2]string{
-		{"method", "alipay.trade.pay"}, {"app_id", keys.id}, {"charset", "utf-8"}, {"sign_type", "RSA2"}, {"biz_content", biz}, {"notify_url", ""},
-		{"timestamp", "2026-11-27 10:00:00"}, {"version", "1.0"},
+		{"method", "alipay.trade.pay"},
+		{"app_id", keys.id},
+		{"charset", "utf-8"},
+		{"sign_type", "RSA2"},
+		{"biz_content", biz},
+		{"notify_url", ""},
+		{"timestamp", "2026-11-27 10:00:00"},
+		{"version", "1.0"},
 	}
 	text := func(sorted bool, drop string, value func(string) string) string {
 		list := slices.Clone(params)
