@@ -30,7 +30,7 @@ type appsBody struct {
 }
 
 // AppPath is the page of an app.
-func (b *base) AppPath(id string) string { return appPath(id) }
+func (b base) AppPath(id string) string { return appPath(id) }
 
 func appPath(id string) string { return "/portal/apps/" + url.PathEscape(id) }
 

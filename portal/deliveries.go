@@ -51,10 +51,10 @@ func (d deliveryRow) State() string {
 func (d deliveryRow) Notice() bool { return d.Target == notice }
 
 // deliveryPath is the page of a delivery.
-func (b *base) DeliveryPath(id string) string { return "/portal/deliveries/" + url.PathEscape(id) }
+func (b base) DeliveryPath(id string) string { return "/portal/deliveries/" + url.PathEscape(id) }
 
 // TradePath is the page of a trade.
-func (b *base) TradePath(no string) string { return tradePath(no) }
+func (b base) TradePath(no string) string { return tradePath(no) }
 
 func (p *portal) listDeliveries(ctx context.Context, v *page.View, r *http.Request, b base) page.Answer {
 	q := r.URL.Query()

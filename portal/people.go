@@ -223,4 +223,4 @@ func (p *portal) postShop(ctx context.Context, v *page.View, r *http.Request, b 
 }
 
 // ShopPath is the page of a shop.
-func (b *base) ShopPath(id string) string { return "/portal/shops/" + url.PathEscape(id) }
+func (b base) ShopPath(id string) string { return "/portal/shops/" + url.PathEscape(id) }

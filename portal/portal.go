@@ -94,7 +94,7 @@ type base struct {
 }
 
 // At is a moment in the merchant's time zone, to the second.
-func (b *base) At(t time.Time) string {
+func (b base) At(t time.Time) string {
 	if t.IsZero() {
 		return "–"
 	}
@@ -102,13 +102,13 @@ func (b *base) At(t time.Time) string {
 }
 
 // Clock is the time of day of a moment.
-func (b *base) Clock(t time.Time) string { return t.In(b.loc).Format("15:04:05") }
+func (b base) Clock(t time.Time) string { return t.In(b.loc).Format("15:04:05") }
 
 // Day is the day of a moment.
-func (b *base) Day(t time.Time) string { return t.In(b.loc).Format(time.DateOnly) }
+func (b base) Day(t time.Time) string { return t.In(b.loc).Format(time.DateOnly) }
 
 // Masked is the number of a customer as others see it.
-func (b *base) Masked(o holdfast.Owner) string {
+func (b base) Masked(o holdfast.Owner) string {
 	text := o.String()
 	if o == 0 || len(text) < 8 {
 		return ""

@@ -90,12 +90,12 @@ type watchBody struct {
 }
 
 // Live is where the page hears what has become of it.
-func (b *watchBody) Live() string {
+func (b watchBody) Live() string {
 	return refundPath(b.No, b.Number) + "/live?amount=" + url.QueryEscape(b.Amount)
 }
 
 // Address is the page itself.
-func (b *watchBody) Address() string {
+func (b watchBody) Address() string {
 	return refundPath(b.No, b.Number) + "?amount=" + url.QueryEscape(b.Amount)
 }
 

@@ -90,7 +90,7 @@ type settledRow struct {
 }
 
 // Fee is what the platform took, as an amount that goes away.
-func (s *settledRow) Fee() holdfast.Amount { return -s.Fees }
+func (s settledRow) Fee() holdfast.Amount { return -s.Fees }
 
 func (p *portal) showSettlement(ctx context.Context, v *page.View, r *http.Request, b base) page.Answer {
 	day := r.PathValue("day")

@@ -252,7 +252,7 @@ type move struct {
 }
 
 // Move is an event as a list shows it.
-func (b *base) Move(e client.Event) move {
+func (b base) Move(e client.Event) move {
 	m := move{Name: e.Data.OutTradeNo, Subject: e.Data.Subject, Type: e.Type, Amount: e.Data.Amount, Asset: e.Data.Asset, Time: e.Time, When: b.At(e.Time)}
 	if m.Name == "" {
 		m.Name = e.Data.Number

@@ -190,15 +190,15 @@ type tradeNow struct {
 }
 
 // Rest is what can be given back.
-func (t *tradeNow) Rest() holdfast.Amount { return t.Amount - t.Refunded }
+func (t tradeNow) Rest() holdfast.Amount { return t.Amount - t.Refunded }
 
 // Net is what the merchant has of it: what was paid, less what went back, to the platform and to others; of one under escrow only what was released.
-func (t *tradeNow) Net() holdfast.Amount {
+func (t tradeNow) Net() holdfast.Amount {
 	return t.Amount - t.Refunded - t.Shared - t.Held - (t.Fee - t.FeeReturned)
 }
 
 // State is the key of the word for the state.
-func (t *tradeNow) State() string { return stateOf(&t.Trade) }
+func (t tradeNow) State() string { return stateOf(&t.Trade) }
 
 // stateOf names the state of a trade, as people see it.
 func stateOf(t *client.Trade) string {
@@ -222,10 +222,10 @@ func stateOf(t *client.Trade) string {
 }
 
 // StateOf is the key of the word for the state of a trade in a list.
-func (b *base) StateOf(t client.Trade) string { return stateOf(&t) }
+func (b base) StateOf(t client.Trade) string { return stateOf(&t) }
 
 // MoodOf is how the state of a trade looks: up, weak, down.
-func (b *base) MoodOf(t client.Trade) string {
+func (b base) MoodOf(t client.Trade) string {
 	switch stateOf(&t) {
 	case "paid", "finished":
 		return "up"
