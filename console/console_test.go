@@ -187,6 +187,28 @@ func TestLive(t *testing.T) {
 	}
 }
 
+// The same thing at many places is one finding.
+func TestFindingsAreSaidOnce(t *testing.T) {
+	f := &fleet{At: time.Now(), Foretold: true}
+	for i := range 3 {
+		s := client.Site{Site: holdfast.SiteID(i + 1), Reachable: true, Ready: true, DigestOK: true, DiskFull: true}
+		f.Sites = append(f.Sites, siteNow{Site: s, Spoke: true, Others: map[holdfast.SiteID]client.Site{s.Site: s}})
+	}
+	seen := map[string]int{}
+	for _, n := range findings(f, new(page.View)) {
+		seen[n.Code]++
+		if len(n.Places) == 0 || len(n.Do) == 0 || len(n.Do) > len(n.Places) {
+			t.Errorf("%s: %d places, %q", n.Code, len(n.Places), n.Do)
+		}
+		if seen[n.Code] > 1 {
+			t.Errorf("%s is said again", n.Code)
+		}
+	}
+	if len(seen) == 0 {
+		t.Error("nothing was found of a fleet of full disks")
+	}
+}
+
 func TestCablesAreAsBadAsTheirWorseEnd(t *testing.T) {
 	end := func(peer holdfast.SiteID, carriers ...client.Carrier) map[holdfast.SiteID]client.Site {
 		return map[holdfast.SiteID]client.Site{peer: {Site: peer, Carriers: carriers}}

@@ -46,11 +46,14 @@ type shardRow struct {
 	Behind               string // sites whose replicas are behind
 }
 
-// finding is something that is wrong, with words for it.
+// finding is something that is wrong, with words for it, wherever it is.
 type finding struct {
-	doctor.Finding
-	Title string
-	State string
+	Code     string
+	Severity doctor.Severity
+	Title    string
+	State    string
+	Places   []doctor.Finding // the same thing at several places is said once
+	Do       []string         // what to do about it, in English
 }
 
 func fleetPage(f *fleet, v *page.View) *fleetBody {
@@ -117,7 +120,15 @@ func findings(f *fleet, v *page.View) []finding {
 		} else if n.Severity == doctor.Advice {
 			state = stateUnknown
 		}
-		list = append(list, finding{n, cmp.Or(words["finding-"+n.Code].In(v.Lang), n.Code), state})
+		i := slices.IndexFunc(list, func(f finding) bool { return f.Code == n.Code && f.Severity == n.Severity })
+		if i < 0 {
+			i = len(list)
+			list = append(list, finding{Code: n.Code, Severity: n.Severity, Title: cmp.Or(words["finding-"+n.Code].In(v.Lang), n.Code), State: state})
+		}
+		list[i].Places = append(list[i].Places, n)
+		if !slices.Contains(list[i].Do, n.Do) {
+			list[i].Do = append(list[i].Do, n.Do)
+		}
 	}
 	return list
 }

@@ -142,7 +142,7 @@ func (p *pages) guarded(next http.Handler) http.Handler {
 		h.Set("Cache-Control", "no-store")
 		places := p.Places()
 		h.Set("Content-Security-Policy", policy(places))
-		h.Set("Referrer-Policy", "same-origin")
+		h.Set("Referrer-Policy", "strict-origin-when-cross-origin") // same-origin would have a form for another of our sites come from "null"
 		h.Set("X-Content-Type-Options", "nosniff")
 		h.Set("X-Frame-Options", "DENY")
 		h.Set("X-Robots-Tag", "noindex")

@@ -41,6 +41,7 @@ var words = Words{
 		"没有站点应答。本页会继续尝试；下面显示的是最后收到的情况。",
 		"No site answers. This page goes on trying; what is shown below is the last it has heard.",
 	},
+	"lost-send":          {"%s 不再应答；您填写的内容会提交到 %s。", "%s does not answer any more. What you send goes to %s."},
 	"blind":              {"暂时读不到机群状态，下面是较早的情况。", "The fleet cannot be read just now. What is shown below is older."},
 	"not-live":           {"没有脚本时本页不会自动更新。", "Without scripts this page does not update itself."},
 	"reload":             {"刷新", "Reload"},
