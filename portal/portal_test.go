@@ -38,11 +38,11 @@ func TestToday(t *testing.T) {
 	t.Parallel()
 	f := newPlatform(t)
 	d := desk(t, f, look)
-	d.Page("/portal", "Tea &amp; House", "100.00 CNY", "2 payments", "2.00 CNY", "1 refunds", "0.59 CNY", "97.41 CNY", "9,741.00 CNY", "Deliveries that were not taken", "2026-11-28 00:00:00", "2026-11-26", "27.82 CNY")
+	d.Page("/portal", "Tea &amp; House", "100.00 CNY", "payments: 2", "2.00 CNY", "refunds: 1", "0.59 CNY", "97.41 CNY", "9,741.00 CNY", "Deliveries that were not taken", "2026-11-28 00:00:00", "2026-11-26", "27.82 CNY")
 	f.mu.Lock()
 	f.events = append(f.events, eventJSON(4, "trade.paid", "T-4", 100, 0, 100)) // each event is read and counted once
 	f.mu.Unlock()
-	d.Page("/portal", "101.00 CNY", "3 payments", "T-4")
+	d.Page("/portal", "101.00 CNY", "payments: 3", "T-4")
 	d.Now = now.Add(16 * 60 * 60 * 1e9) // another day in the merchant's zone begins with nothing
 	f.mu.Lock()
 	f.events = nil
