@@ -112,7 +112,8 @@ func (f *platform) answers() map[string]func(r *http.Request) string {
 		},
 		"POST /v1/refunds": func(r *http.Request) string {
 			last := f.asked[len(f.asked)-1].body
-			f.refund = fmt.Sprintf(`{"merchant":"%s","out_trade_no":"T-1","out_request_no":"%s","amount":%.0f,"fee_returned":12,"reason":"%s","time":"2026-11-27T10:00:01Z","trade":%s}`, shopOwner, last["out_request_no"], last["amount"], last["reason"], f.paid)
+			reason, _ := last["reason"].(string)
+			f.refund = fmt.Sprintf(`{"merchant":"%s","out_trade_no":"T-1","out_request_no":"%s","amount":%.0f,"fee_returned":12,"reason":"%s","time":"2026-11-27T10:00:01Z","trade":%s}`, shopOwner, last["out_request_no"], last["amount"], reason, f.paid)
 			f.paid = strings.Replace(f.paid, `"refunded":0`, fmt.Sprintf(`"refunded":%.0f`, last["amount"]), 1)
 			return f.refund
 		},

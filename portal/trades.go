@@ -270,7 +270,7 @@ func (p *portal) tradeBody(ctx context.Context, v *page.View, r *http.Request, b
 		base: b, Number: v.Fresh(), Now: n, Rest: n.Rest(),
 		MayRefund: b.Work && paid && n.Rest() > 0 && n.Protection != "disputed",
 		MayClose:  b.Work && n.Status == "WAIT_BUYER_PAY",
-		MayCancel: b.Work && (paid && n.Protection != "disputed" || n.Status == "WAIT_BUYER_PAY"),
+		MayCancel: b.Work && (paid && n.Rest() > 0 && n.Protection != "disputed" || n.Status == "WAIT_BUYER_PAY"),
 		MayShip:   b.Work && n.Protection == "held",
 		MaySplit:  b.Work && paid && n.Mode == "split" && n.Held > 0,
 	}, page.Answer{}

@@ -166,6 +166,7 @@ var moneyWords = page.Words{
 	"minor-units":              {"最小货币单位", "minor units"},
 	"refund-days":              {"可退款期限", "Refunds within"},
 	"time-zone":                {"时区", "Time zone"},
+	"registered":               {"入驻日期", "Merchant since"},
 	"bank-accounts":            {"收款账户", "Bank accounts"},
 	"paid-to":                  {"结算款打入名为以下的账户：", "Settlements are paid to the account named"},
 	"is-paid-to":               {"结算账户", "settlements go here"},
