@@ -76,7 +76,7 @@ func TestTrades(t *testing.T) {
 	if w := d.Get("/portal/trades/X"); w.Code != http.StatusNotFound {
 		t.Errorf("no such trade: %d", w.Code)
 	}
-	d.Page("/portal/trades/T-1", "88.00 CNY", "2088********0025", "87.47 CNY", "!href=\"/portal/trades/T-1/refund\"") // who looks may do nothing
+	d.Page("/portal/trades/T-1", "88.00 CNY", "2088********0025", "87.47 CNY", "What has happened", "!href=\"/portal/trades/T-1/refund\"") // who looks may do nothing
 	d = desk(t, f, work)
 	d.Page("/portal/trades/T-1", "href=\"/portal/trades/T-1/refund\"", "/cancel\"", "!/ship\"", "!/close\"", "!/split\"")
 	d.Page("/portal/trades/W-1", "/close\"", "/cancel\"", "!/refund\"")

@@ -38,7 +38,7 @@ func (s *Setup) fill(text string) string {
 	).Replace(strings.TrimPrefix(text, "\n"))
 }
 
-// Node is a program for the official SDK of Node (npm install alipay-sdk): it makes a trade that a customer pays by its QR code, and reads it back. It
+// Node is a program for the official SDK of Node (npm install alipay-sdk): it makes a trade that a customer pays by its QR code, and waits until it is paid. It
 // reads the merchant's private key from app-private-key.pem. A test runs it as the page shows it.
 func (s *Setup) Node() string { return s.fill(nodeProgram) }
 
@@ -56,8 +56,14 @@ const out_trade_no = ` + "`first-${Date.now()}`" + `;
 const made = await sdk.exec('alipay.trade.precreate', {
   bizContent: { out_trade_no, subject: 'Longjing, 50 g', total_amount: '88.00' },
 }, { validateSign: true });
-console.log(made);
-console.log(await sdk.exec('alipay.trade.query', { bizContent: { out_trade_no } }, { validateSign: true }));
+console.log(made.qrCode ?? made); // what the QR code says: the customer's wallet opens it
+
+let seen; // ACQ.TRADE_NOT_EXIST until somebody has opened the code
+while (seen !== 'TRADE_SUCCESS') {
+  await new Promise((ready) => setTimeout(ready, 1000));
+  const now = await sdk.exec('alipay.trade.query', { bizContent: { out_trade_no } }, { validateSign: true });
+  console.log(seen = now.tradeStatus ?? now.subCode);
+}
 `
 
 // The programs for the other SDKs follow their own documents: package names and settings are theirs.

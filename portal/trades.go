@@ -178,6 +178,8 @@ type tradeBody struct {
 	MaySplit  bool
 	Problem   string
 	Share     shareForm
+	History   []client.Event
+	Cut       bool // there may be more of it
 }
 
 // tradeNow is the part that is live.
@@ -266,14 +268,32 @@ func (p *portal) tradeBody(ctx context.Context, v *page.View, r *http.Request, b
 		return nil, page.Failed(v, r, err)
 	}
 	paid := n.Status == "TRADE_SUCCESS"
+	history, cut, err := p.history(ctx, v, &n.Trade)
+	if err != nil {
+		return nil, page.Failed(v, r, err)
+	}
 	return &tradeBody{
-		base: b, Number: v.Fresh(), Now: n, Rest: n.Rest(),
+		base: b, History: history, Cut: cut, Number: v.Fresh(), Now: n, Rest: n.Rest(),
 		MayRefund: b.Work && paid && n.Rest() > 0 && n.Protection != "disputed",
 		MayClose:  b.Work && n.Status == "WAIT_BUYER_PAY",
 		MayCancel: b.Work && (paid && n.Rest() > 0 && n.Protection != "disputed" || n.Status == "WAIT_BUYER_PAY"),
 		MayShip:   b.Work && n.Protection == "held",
 		MaySplit:  b.Work && paid && n.Mode == "split" && n.Held > 0,
 	}, page.Answer{}
+}
+
+// history is what has happened to a trade: of the events since it was made, so many as one look reads.
+func (p *portal) history(ctx context.Context, v *page.View, t *client.Trade) (list []client.Event, cut bool, err error) {
+	if t.Created.IsZero() {
+		return nil, false, nil
+	}
+	all, _, err := p.API.EventsSince(ctx, v.Owner(), t.Created, eventPage)
+	for i := range all {
+		if all[i].Data.OutTradeNo == t.OutTradeNo && ofTrades(all[i].Type) {
+			list = append(list, all[i])
+		}
+	}
+	return list, len(all) == eventPage, err
 }
 
 func (p *portal) tellTrade(ctx context.Context, v *page.View) (string, any, error) {

@@ -269,6 +269,8 @@ var tradeWords = page.Words{
 	"paid":                         {"付款时间", "Paid"},
 	"ended":                        {"结束时间", "Ended"},
 	"refund-until":                 {"可退款至", "Refunds until"},
+	"history":                      {"交易记录", "What has happened"},
+	"history-cut":                  {"这段时间动态很多，这里只显示较早的部分。", "Much has happened since: what came later may be missing here."},
 	"what-to-do":                   {"可以办理", "What you can do"},
 	"refund":                       {"退款", "Refund"},
 	"left-of-it":                   {"可退余额", "Left of it"},

@@ -169,7 +169,7 @@ var startWords = page.Words{
 	"step-keys-lead":     {"在自己的机器上生成，私钥不要离开服务器。把公钥交给应用。", "Make them on your own machine; the private one never leaves your server. Put the public one with the app."},
 	"step-keys-put":      {"设置应用公钥", "Put the public key"},
 	"step-program":       {"创建第一笔交易", "Make the first trade"},
-	"step-program-lead":  {"程序创建一笔扫码付款的交易并查询它。答案里的 qr_code 就是买家要扫的内容。", "The program makes a trade that a customer pays by its QR code, and reads it back. The qr_code in the answer is what the code says."},
+	"step-program-lead":  {"程序创建一笔扫码付款的交易，打印二维码的内容，然后等待付款。用顾客的钱包打开这个网址即可付款。", "The program makes a trade, prints what its QR code says, and waits until it is paid: open that address with a customer’s wallet."},
 	"snippet-run":        {"这段程序由自动化测试原样运行。", "This program is run by tests as it stands here."},
 	"snippet-not-run":    {"按该 SDK 自己的文档编写；包名和设置以其文档为准。", "Written after the documents of that SDK; where they differ, they are right."},
 	"signature-refused":  {"签名被拒绝？用验签助手查原因", "Signature refused? Find out why"},

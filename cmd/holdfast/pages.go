@@ -8,6 +8,7 @@ import (
 	"holdfast/client"
 	"holdfast/console"
 	"holdfast/page"
+	"holdfast/portal"
 	"holdfast/site"
 )
 
@@ -33,7 +34,7 @@ func newPages(cfg *site.Config, s *site.Site, api http.Handler, log *slog.Logger
 	}
 	h, err := page.New(page.Config{
 		API: c, Direct: api, Places: func() []page.Place { return placesOf(cfg, s) }, Logger: log,
-		Areas: []page.Area{console.Area()},
+		Areas: []page.Area{console.Area(), portal.Area()},
 	})
 	return &pages{h, c}, err
 }
