@@ -102,6 +102,7 @@ func TestExamineMachine(t *testing.T) {
 		{"no space", func(m *Machine) { m.Disk.Free = uint64(m.Config.Store.ReserveBytes) - 1 }, []string{"critical disk-low"}},
 		{"a disk that could not be tried", func(m *Machine) { m.Disk, m.DiskProblem = nil, "permission denied" }, []string{"warning disk-untried"}},
 		{"few files", func(m *Machine) { m.Files = 1024 }, []string{"warning files-few"}},
+		{"drills", func(m *Machine) { m.Config.Drills.Enable = true }, []string{"advice drills-on"}},
 		{"no priority", func(m *Machine) { m.NoPriority = true }, []string{"advice priority-refused"}},
 	} {
 		m := soundMachine()

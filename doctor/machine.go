@@ -91,6 +91,10 @@ func ExamineMachine(m *Machine) []Finding {
 		f.add(Advice, "priority-refused", "AmbientCapabilities=CAP_SYS_NICE in the systemd unit, or [process] nice = 0 to leave it",
 			"the site may not raise its priority to %d: when the machine is busy with other things, it may lose its leaderships", m.Config.Process.Nice)
 	}
+	if m.Config.Drills.Enable && len(m.Config.Peers) > 0 {
+		f.add(Advice, "drills-on", "[drills] enable = false where people pay; leave it at a site that serves nobody",
+			"operators may run drills beside this site: each takes its processors for a minute or two, and payments get slower")
+	}
 	return f.list
 }
 

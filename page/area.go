@@ -72,6 +72,12 @@ func (s *Shell) Page(pattern string, do Handler) {
 	s.handle(pattern, s.page(s.area, do))
 }
 
+// Upload registers a page that takes a form with files, of so many bytes in all at most. Other forms are of a few kilobytes.
+func (s *Shell) Upload(pattern string, most int64, do Handler) {
+	s.uploads[pattern] = most
+	s.Page(pattern, do)
+}
+
 // Open registers a page that everybody may see.
 func (s *Shell) Open(pattern string, do Handler) {
 	s.handle(pattern, s.open(s.area, do))

@@ -56,7 +56,8 @@ type pages struct {
 	forgery *http.CrossOriginProtection
 	mux     *http.ServeMux
 	areas   []*area
-	shell   *area // pages that belong to nobody in particular
+	uploads map[string]int64 // by pattern: how long a form may be that brings a file
+	shell   *area            // pages that belong to nobody in particular
 	static  static
 	known   known
 
@@ -72,7 +73,7 @@ func New(cfg Config) (*Server, error) {
 	if cfg.Deadline < 0 || cfg.Streams < 0 {
 		return nil, errors.New("page: Deadline and Streams cannot be below 0")
 	}
-	p := &pages{Config: cfg, forgery: http.NewCrossOriginProtection(), sites: map[string]*client.Client{}}
+	p := &pages{Config: cfg, forgery: http.NewCrossOriginProtection(), sites: map[string]*client.Client{}, uploads: map[string]int64{}}
 	if p.Places == nil {
 		p.Places = func() []Place { return nil }
 	}
@@ -152,10 +153,16 @@ func (p *pages) guarded(next http.Handler) http.Handler {
 			return
 		}
 		if r.Method == http.MethodPost {
-			r.Body = http.MaxBytesReader(w, r.Body, maxForm)
+			r.Body = http.MaxBytesReader(w, r.Body, p.largest(r))
 		}
 		next.ServeHTTP(w, r)
 	})
+}
+
+// largest is how long the body of a form may be.
+func (p *pages) largest(r *http.Request) int64 {
+	_, pattern := p.mux.Handler(r)
+	return cmp.Or(p.uploads[pattern], maxForm)
 }
 
 // policy lets a page load what we serve, ask the other sites whether they live, send a form again to one of them, and be shown in no frame.

@@ -69,6 +69,9 @@ type Config struct {
 	// Signing in: customers, people of merchants and operators, with passwords and passkeys.
 	SignIn SignIn `toml:"signin"`
 
+	// Drills that operators start from the console.
+	Drills Drills `toml:"drills"`
+
 	// What is written down about the life of the site.
 	Log Log `toml:"log"`
 
@@ -336,6 +339,14 @@ type Bank struct {
 
 	// How far the bank's clock may go back at worst.
 	ClockStep Duration `toml:"clock_step"`
+}
+
+// Drills is the section [drills].
+type Drills struct {
+	// Whether operators may run drills beside this site, through the API and from the console: each starts a fleet of its own on this machine, breaks it, and
+	// proves what became of the payments. It has no part in the books of this site, and takes much of its processors for a minute or two, so
+	// people who pay here may have to wait longer. Turn it on where that does no harm: on a machine for trials, or at a site that serves nobody.
+	Enable bool `toml:"enable"`
 }
 
 // Log is the section [log].

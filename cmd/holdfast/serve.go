@@ -241,6 +241,7 @@ type server struct {
 	trouble  *rehearsal
 	payments *payments // nil: there are none
 	pages    *pages
+	drills   *drillRuns // nil: none are run here
 }
 
 // run is the life of the process, in order. ready is called once requests are taken, with how long that took; its error ends
@@ -272,6 +273,11 @@ func (s *server) run(ctx context.Context, ready func(took time.Duration) error) 
 		return errors.Join(err, s.closeHTTP(context.Background()))
 	}
 
+	// The data directory is this process's alone from here on, and with it what drills have left there.
+	if err := s.drills.open(); err != nil {
+		s.log.Error("drills are not run here", "err", err)
+	}
+
 	// What people pay with works in the background too. It asks the site, and waits when that has no majority.
 	s.payments.start()
 
@@ -299,6 +305,7 @@ func (s *server) run(ctx context.Context, ready func(took time.Duration) error) 
 	// stopping" and go on to the next site, instead of meeting a closed port with their answer in it.
 	stop, cancel := context.WithTimeout(context.Background(), s.cfg.Timing.Stop.Std()+time.Second)
 	defer cancel()
+	s.drills.close()
 	s.payments.close()
 	s.pages.End()
 	defer s.pages.close()
@@ -381,6 +388,12 @@ func (s *server) make() (err error) {
 	}
 	if s.payments != nil {
 		options.Payments = s.payments.api
+	}
+	if s.cfg.Drills.Enable {
+		if s.drills, err = newDrillRuns(filepath.Join(s.cfg.Data, "drills"), s.log); err != nil {
+			return err
+		}
+		options.Drills = s.drills
 	}
 	api := httpapi.New(s.site, options)
 	if s.pages, err = newPages(&s.cfg, s.site, api, s.log); err != nil {

@@ -61,12 +61,13 @@
     if (at >= 0) part.querySelectorAll("a,summary,[tabindex]")[at]?.focus({ preventScroll: true });
   };
 
-  let stream = null;
+  let stream = null, shown = null;
   const connect = () => {
     stream = new EventSource(live.dataset.live);
     stream.addEventListener(live.dataset.event, (e) => {
       last = Date.now();
-      renew(live, e.data);
+      if (e.data !== shown) renew(live, e.data); // what is the same is left alone: somebody may be reading it
+      shown = e.data;
       if (notice.textContent === body.dataset.blind) say("");
     });
     stream.addEventListener("blind", () => { last = Date.now(); say(body.dataset.blind); });
