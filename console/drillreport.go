@@ -11,7 +11,8 @@ import (
 // reportBody is a report as people read it: what it comes to first.
 type reportBody struct {
 	*client.DrillReport
-	Bound    int // the longest pause that passes, in milliseconds; 0: it is not known here
+	Label    string // tells its parts from those of other reports on the page, for who hears them; "": it is alone
+	Bound    int    // the longest pause that passes, in milliseconds; 0: it is not known here
 	TooLong  bool
 	Broken   int // payments that are lost, doubled or altered
 	Rows     []faultRow

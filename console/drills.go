@@ -84,7 +84,7 @@ func (p *pages) drillSites() (list []*drillSite) {
 }
 
 // askAll does something with every site at once. It returns the error of the first one, which serves the page, if that says that the person may not
-// ask, or the last one if none has answered.
+// ask, or if none has answered.
 func askAll(ctx context.Context, list []*drillSite, do func(ctx context.Context, s *drillSite) error) error {
 	ctx, cancel := context.WithTimeout(ctx, askDrills)
 	defer cancel()
@@ -96,9 +96,9 @@ func askAll(ctx context.Context, list []*drillSite, do func(ctx context.Context,
 	}
 	work.Wait()
 	answered := false
-	for _, s := range list {
+	for i, s := range list {
 		e, ok := errors.AsType[*client.Error](s.err)
-		if ok && (e.Status == http.StatusUnauthorized || e.Status == http.StatusForbidden) {
+		if ok && i == 0 && (e.Status == http.StatusUnauthorized || e.Status == http.StatusForbidden) {
 			return s.err
 		}
 		if ok && e.Code == "drills-off" {
@@ -606,7 +606,11 @@ func (p *pages) readReports(_ context.Context, v *page.View, r *http.Request) pa
 			b.Rows = append(b.Rows, row)
 		}
 		if len(b.Full) < reportsFull && (!x.Passed() || len(list) <= reportsFull) {
-			b.Full = append(b.Full, reportOf(v, x, nil, 0))
+			full := reportOf(v, x, nil, 0)
+			if len(list) > 1 {
+				full.Label = fmt.Sprintf(" (%d: %s)", i+1, x.Scenario)
+			}
+			b.Full = append(b.Full, full)
 		}
 	}
 	b.More = len(list) - len(b.Rows)

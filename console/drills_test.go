@@ -323,6 +323,17 @@ func TestDrillInABrowser(t *testing.T) {
 	tab.Look(390, true)
 	tab.Do(pagetest.Go(tab.At()), pagetest.Shown("#drill", "do not use this version"), tab.Sound("drill-failed-phone-dark"),
 		pagetest.Go(site+"/console/drills"), pagetest.Shown("h1", "Drills"), tab.Sound("drills-phone-dark"))
+	report, err := json.Marshal([]*client.DrillReport{reportOfTest("pass"), d.run.Report})
+	if err != nil {
+		t.Fatal(err)
+	}
+	pagetest.Eval[bool](tab, fmt.Sprintf(`(() => {
+		const files = new DataTransfer(), at = document.getElementById("report");
+		files.items.add(new File([%q], "drills.json", {type: "application/json"}));
+		at.files = files.files;
+		return at.files.length === 1;
+	})()`, report))
+	tab.Do(pagetest.Click(`form[action="/console/drills/read"] button`), pagetest.Shown("main", "1 of 2 passed"), tab.Sound("drill-read-phone-dark"))
 }
 
 // TestDrillsOfSeveralSites: the operator chooses among the sites that run drills, and a run is found wherever it was done.

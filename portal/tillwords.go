@@ -1,12 +1,6 @@
 package portal
 
-import (
-	"maps"
-
-	"holdfast/page"
-)
-
-func init() { maps.Copy(words, tillWords) }
+import "holdfast/page"
 
 // tillWords are the texts of the till.
 var tillWords = page.Words{

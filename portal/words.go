@@ -9,7 +9,7 @@ import (
 // words are the texts of the pages, Chinese first.
 var words = func() page.Words {
 	all := page.Words{}
-	for _, part := range []page.Words{commonWords, moneyWords, tradeWords, toldWords, appWords, signatureWords, peopleWords, startWords, codeWords} {
+	for _, part := range []page.Words{commonWords, moneyWords, tradeWords, toldWords, appWords, signatureWords, peopleWords, startWords, codeWords, tillWords} {
 		maps.Copy(all, part)
 	}
 	return all
