@@ -28,7 +28,7 @@ func newPages(cfg *site.Config, s *site.Site, api http.Handler, log *slog.Logger
 		return nil, err
 	}
 	h, err := page.New(page.Config{
-		API: c, Direct: api, Places: func() []page.Place { return placesOf(cfg, s) }, Logger: log,
+		API: c, Direct: api, Places: func() []page.Place { return placesOf(cfg, s.Roster()) }, Logger: log,
 		Domain: cfg.Console.CookieDomain, ByTLS: httpapi.ByTLS,
 		Areas: []page.Area{console.Area(), portal.Area(), wallet.Area()},
 	})
@@ -52,10 +52,10 @@ func (p *pages) close() {
 }
 
 // placesOf are the sites as browsers reach them: as the configuration says, or else where the list of sites says that their API is.
-func placesOf(cfg *site.Config, s *site.Site) []page.Place {
+func placesOf(cfg *site.Config, listed *site.Roster) []page.Place {
 	own := page.Place{Name: cfg.Name, URL: localURL(cfg.HTTP.Listen), Self: true}
 	list := []page.Place{}
-	for _, r := range s.Roster().Sites {
+	for _, r := range listed.Sites {
 		address := strings.TrimSuffix(r.HTTP, "/")
 		if len(cfg.Console.Sites) > 0 { // all of them or none: an API without TLS is no place for a page that has it
 			address = cfg.Console.Sites[r.Name]

@@ -36,7 +36,7 @@ type invited struct {
 }
 
 func (i *invited) tell(w io.Writer) {
-	fmt.Fprintf(w, "Hand this to them in a way that nobody else sees. It is good once, until %s:\n\n  %s\n", i.Until.Local().Format(time.DateTime), i.Invitation)
+	fmt.Fprintf(w, "Hand this to them in a way that nobody else sees. It is good once, until %s:\n\n  %s\n\nThey use it on the pages of any site, at /invitation (or /invitation#%[2]s, which leaves it in no log), or with holdfast person password.\n", i.Until.Local().Format(time.DateTime), i.Invitation)
 }
 
 // personCommand is a command about one person.

@@ -38,13 +38,14 @@
   const passkey = async (form) => {
     const said = form.querySelector("[data-say]"), button = form.querySelector("button"), field = (name) => form.elements[name];
     const say = (words, wrong) => { said.textContent = words; said.className = wrong ? "wrong" : "soft"; };
-    let ready = null, busy = false;
-    if (form.dataset.passkey === "get") { // no button where there are no passkeys
-      ready = await begin(form);
-      if (!ready.options || !ours(ready.options.rpId)) return;
-    }
+    const without = form.parentElement.querySelector("[data-without-passkeys]");
+    const no = (why) => { if (without) without.textContent = why; };
+    // No button where there are no passkeys, or not at this address.
+    let ready = await begin(form), busy = false;
+    if (!ready.options) { no(ready.problem); return; }
+    if (!ours(ready.options.rpId || ready.options.rp?.id)) { no(form.dataset.host); return; }
     form.hidden = false;
-    for (const p of document.querySelectorAll("[data-without-passkeys]")) p.hidden = true;
+    if (without) without.hidden = true;
     form.addEventListener("submit", async (e) => {
       if (field("credential").value) return;
       e.preventDefault();
