@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"os/exec"
+	"strings"
 	"testing"
 	"time"
 
@@ -130,19 +132,92 @@ func (v *town) signIn(tab *pagetest.Tab, who, to string) {
 	tab.Do(pagetest.Go(v.site(0)+to), pagetest.Shown("form", ""), pagetest.Type("#login", p.login), pagetest.Type("#password", p.password+"\r"))
 }
 
-// TestPages walks through the pages of a real fleet as people do: a customer on a phone, somebody in the shop, an operator; in both languages; while a
-// cable is cut, and a site dies.
+// walk is how one of the two walks through the pages looks at them.
+type walk struct {
+	lang  string
+	width int
+	dark  bool
+	words map[string]string // what is to be seen, in that language
+}
+
+var walks = []walk{
+	{"en", 1440, false, map[string]string{
+		"wallet": "You can spend", "paid": "Paid", "safe": "Yes", "refund": "refund", "held": "Every site has it", "cut": "✕ cut", "lost": "does not answer any more",
+	}},
+	{"zh-CN", 390, true, map[string]string{
+		"wallet": "可用余额", "paid": "已付款", "safe": "安全", "refund": "退款", "held": "每个站点都有", "cut": "✕ 中断", "lost": "不再应答",
+	}},
+}
+
+// TestPages walks through the pages of a real fleet as people do: a customer, somebody in the shop and an operator, each at a browser of their own; in
+// English at a desk and in Chinese on phones; while a carrier is cut, and in the end the site dies that all of them are at. HOLDFAST_SHOTS keeps
+// pictures of what they see.
 func TestPages(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	chrome := pagetest.Browser(t)
 	v := newTown(ctx, t)
-	op := chrome.Tab(t, pagetest.Look{Lang: "en", Width: 1440, Own: true})
-	v.signIn(op, "operator", "/console")
-	op.Do(pagetest.Shown("#fleet", "hangzhou"), op.Sound("town-fleet"))
-	v.must(v.fleet.CutCarrier(1))
-	op.Do(pagetest.Shown("#fleet", "✕ cut"), op.Sound("town-fleet-cut"))
+	for i, w := range walks {
+		w.along(ctx, v, chrome, fmt.Sprintf("ORDER-%d", i+1))
+	}
+	v.loseASite(ctx, chrome)
+}
+
+// along is a day in the shop: an order is paid by its link, tea by a code, the order is given back, and the operator looks where all that is kept.
+func (w *walk) along(ctx context.Context, v *town, chrome *pagetest.Chrome, order string) {
+	look := pagetest.Look{Lang: w.lang, Width: w.width, Dark: w.dark, Own: true}
+	buyer, shop, op := chrome.Tab(v.t, look), chrome.Tab(v.t, look), chrome.Tab(v.t, look)
+	shot := func(tab *pagetest.Tab, name string) pagetest.Action { return tab.Sound(fmt.Sprintf("town-%s-%d-%s", w.lang, w.width, name)) }
+
+	// By link: one tap brings the page, one pays.
+	link := v.trade(ctx, order, 8800)
+	v.signIn(buyer, "customer", "/wallet")
+	buyer.Do(pagetest.Shown("main", w.words["wallet"]), shot(buyer, "wallet"),
+		pagetest.Go(link), pagetest.Shown(".mine button", "88.00"), shot(buyer, "cashier"), pagetest.Click(".mine button"), pagetest.Shown("h1", w.words["paid"]), shot(buyer, "paid"))
+
+	// By code, in two windows: the customer's shows it, and says by itself that it was paid.
+	v.signIn(shop, "merchant", "/portal/till")
+	buyer.Do(pagetest.Go(v.site(0)+"/wallet/code"), pagetest.Shown("#enable button", ""), pagetest.Click("#enable button"), pagetest.Shown("#digits", "28"), shot(buyer, "code"))
+	code := pagetest.Eval[string](buyer, `document.getElementById("digits").textContent`)
+	shop.Do(pagetest.Shown("h1", ""), pagetest.Type("#amount", "12.50"), pagetest.Type("#code", code+"\r"), pagetest.Shown(".till-paid", "12.50"), shot(shop, "till"))
+	buyer.Do(pagetest.Shown("#paid", "12.50"), shot(buyer, "code-paid"))
+
+	// Refund, as the merchant.
+	shop.Do(pagetest.Go(v.site(0)+"/portal/trades/"+order), pagetest.Shown("#trade", "88.00"), shot(shop, "trade"), pagetest.Go(v.site(0)+"/portal/trades/"+order+"/refund"),
+		pagetest.Type("#amount", "8.00"), pagetest.Type("#reason", "tea was cold\r"), pagetest.Shown("main", "8.00"), shot(shop, "refund"), pagetest.Click("main button[type=submit]"),
+		pagetest.Shown("#trade", "8.00"), pagetest.Shown("#trade", "tea was cold"), pagetest.Go(v.site(0)+"/portal"), pagetest.Shown("main", "88.00"), shot(shop, "portal"))
+
+	// Is my payment safe?
+	buyer.Do(pagetest.Go(v.site(0)+"/wallet"), pagetest.Shown(".lines", "12.50"), pagetest.Click(".lines li:nth-child(2) a"), pagetest.Shown("main", w.words["safe"]), shot(buyer, "safe"))
+
+	// Down to the entry of the log, and the fleet while a carrier is cut under it.
+	v.signIn(op, "operator", "/console/search")
+	op.Do(pagetest.Shown("h1", ""), pagetest.Type("#q", v.tradeNo(ctx, order)+"\r"), pagetest.Shown("main", "88.00"), shot(op, "operator-trade"),
+		pagetest.Click(`main a[href^="/console/transfers/"]`), pagetest.Shown("main", w.words["held"]), shot(op, "log-entry"),
+		pagetest.Go(v.site(0)+"/console"), pagetest.Shown("#fleet", "hangzhou"))
+	v.must(v.fleet.CutCarrier(2))
+	op.Do(pagetest.Shown("#fleet", w.words["cut"]), shot(op, "fleet-cut"))
 	v.must(v.fleet.Heal())
-	op.Do(pagetest.Shown("#fleet", "hangzhou"))
+}
+
+// tradeNo is the platform's number of a trade.
+func (v *town) tradeNo(ctx context.Context, order string) string {
+	t, err := v.api.Trade(ctx, v.merchant, order)
+	v.must(err)
+	return t.TradeNo
+}
+
+// loseASite kills the site that a customer is at: the page goes on at another, and pays there.
+func (v *town) loseASite(ctx context.Context, chrome *pagetest.Chrome) {
+	w := walks[1]
+	buyer := chrome.Tab(v.t, pagetest.Look{Lang: w.lang, Width: w.width, Own: true})
+	v.trade(ctx, "ORDER-AFTER", 1234)
+	v.signIn(buyer, "customer", "/wallet")
+	buyer.Do(pagetest.Shown("main", w.words["wallet"]))
+	v.must(v.fleet.Kill(1))
+	buyer.Do(pagetest.Shown("#notice", w.words["lost"]), pagetest.Shown("main", w.words["wallet"]), buyer.Sound("town-lost"))
+	if at := buyer.At(); !strings.HasPrefix(at, v.site(1)) && !strings.HasPrefix(at, v.site(2)) {
+		v.t.Errorf("the browser is at %s", at)
+	}
 }
