@@ -46,7 +46,7 @@ func apiSites(cfg *site.Config) []string {
 
 // originsOf are the sites as browsers reach them.
 func originsOf(cfg *site.Config, s *site.Site) (origins []string) {
-	for _, p := range placesOf(cfg, s) {
+	for _, p := range placesOf(cfg, s.Roster()) {
 		origins = append(origins, p.URL)
 	}
 	return origins
