@@ -152,6 +152,9 @@ func TestInABrowser(t *testing.T) {
 	k.pay("received", 10_000, "s-7", "thank you")
 	k.mu.Unlock()
 	tab.Do(pagetest.Shown("main", "¥1,334.56"), pagetest.Shown(".lines", "thank you"))
+	if !pagetest.Eval[bool](tab, `(() => { const tile = document.querySelector(".tiles a"); return new Promise((done) => setTimeout(() => done(tile.isConnected), 1300)); })()`) {
+		t.Error("what has not changed was replaced: a tap on it would be lost")
+	}
 
 	// The browser becomes a phone that shows codes, which scanners read.
 	tab.Do(pagetest.Click(`a[href="/wallet/code"]`), pagetest.Shown("h1", "Payment code"), pagetest.Shown("#codes[data-ready]", ""), picture("wallet-code-off"), pagetest.Click("#enable button"), pagetest.Shown("#digits", "28"))
