@@ -31,7 +31,8 @@ func (w *wallet) showSettings(ctx context.Context, v *page.View, r *http.Request
 	var b []limitsOf
 	for _, x := range list {
 		b = append(b, limitsOf{
-			Currency: x.Asset.String(), Blocked: x.Blocked, Payment: limit(x.Limits.Payment, x.Asset), Day: limit(x.Limits.Day, x.Asset), Month: limit(x.Limits.Month, x.Asset),
+			Currency: x.Asset.String(), Blocked: x.Blocked,
+			Payment: limit(x.Limits.Payment, x.Asset), Day: limit(x.Limits.Day, x.Asset), Month: limit(x.Limits.Month, x.Asset),
 			SpentDay: sum(x.SpentDay, x.Asset), SpentMonth: sum(x.SpentMonth, x.Asset),
 		})
 	}

@@ -68,7 +68,8 @@ func (w *wallet) topUpForm(ctx context.Context, v *page.View, f topUpForm) (page
 		}
 		for i := range list {
 			t := &list[i]
-			f.Orders = append(f.Orders, order{v.Link("/wallet/top-up/order", "number", t.Number), sum(t.Amount, t.Asset), "top-up-" + t.Status, t.Status == "waiting", t.Asked})
+			link := v.Link("/wallet/top-up/order", "number", t.Number)
+			f.Orders = append(f.Orders, order{link, sum(t.Amount, t.Asset), "top-up-" + t.Status, t.Status == "waiting", t.Asked})
 		}
 		if cursor = next; next == "" {
 			break

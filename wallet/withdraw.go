@@ -44,7 +44,8 @@ func (w *wallet) withdrawForm(ctx context.Context, v *page.View, f withdrawForm)
 		}
 		for i := range list {
 			o := &list[i]
-			f.Orders = append(f.Orders, order{v.Link("/wallet/withdraw/order", "number", o.Number), sum(o.Amount, o.Asset), "payout-" + stateOf(o), o.Status == "waiting" || o.Status == "sent", o.Asked})
+			link := v.Link("/wallet/withdraw/order", "number", o.Number)
+			f.Orders = append(f.Orders, order{link, sum(o.Amount, o.Asset), "payout-" + stateOf(o), o.Status == "waiting" || o.Status == "sent", o.Asked})
 		}
 		if cursor = next; next == "" {
 			break
