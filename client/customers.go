@@ -150,11 +150,12 @@ type Money struct {
 type TopUp struct {
 	Owner  holdfast.Owner  `json:"owner"`
 	Number string          `json:"number"`
-	Status string          `json:"status"` // waiting, done, returned
+	Status string          `json:"status"` // waiting, done, returned, expired
 	Asset  holdfast.Asset  `json:"asset"`
 	Amount holdfast.Amount `json:"amount"`
 	Asked  time.Time       `json:"asked"`
 	Since  time.Time       `json:"since"` // it has had this status
+	Until  time.Time       `json:"until"` // the money is waited for; money that comes later is credited all the same
 	// Reference is what the customer writes into the text of the bank transfer, so that the money finds the wallet.
 	Reference string `json:"reference"`
 	Bank      string `json:"bank"`   // what the bank calls it
@@ -384,7 +385,7 @@ func (c *Client) Sent(ctx context.Context, from holdfast.Owner, number string) (
 // Receipt is a line of a customer's statement.
 type Receipt struct {
 	Receipt   string          `json:"receipt"` // its name
-	Kind      string          `json:"kind"`    // paid, refunded, frozen, unfrozen, paid-frozen, sent, received, topped-up, withdrawn, withdrawal-returned, share, not-paid, share-missed
+	Kind      string          `json:"kind"`    // paid, refunded, frozen, unfrozen, paid-frozen, sent, received, topped-up, withdrawn, withdrawal-returned, share, not-paid, share-missed, top-up-expired
 	Time      time.Time       `json:"time"`
 	Asset     holdfast.Asset  `json:"asset"`
 	Amount    holdfast.Amount `json:"amount"` // above 0: came into the wallet; below: left it

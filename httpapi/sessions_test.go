@@ -209,15 +209,16 @@ var buyersMay = []string{
 var staffMay = map[signin.Right][]string{
 	signin.Look: {
 		"merchant-apps", "read-app", "read-authorisation", "read-authorisation-operation", "list-merchant-bank-accounts", "read-payout", "read-escrow", "find-events",
-		"read-merchant", "read-merchant-balance", "find-refunds", "read-refund", "find-settlements", "read-settlement", "read-statement-file", "merchant-shops", "read-shop",
-		"find-trades", "read-trade", "trade-safety", "find-webhooks", "read-webhook", "find-deliveries", "read-delivery",
+		"read-merchant", "read-merchant-balance", "find-refunds", "read-refund", "find-settlements", "read-settlement", "read-statement-file",
+		"merchant-shops", "read-shop", "list-mandates", "find-trades", "read-trade", "find-webhooks", "read-webhook", "find-deliveries", "read-delivery",
+		"trade-safety",
 	},
 	signin.Work: {
 		"open-authorisation", "unfreeze-authorisation", "ship-escrow", "refund", "create-trade", "close-trade", "cancel-trade", "split-trade", "redeliver",
 	},
 	signin.Manage: {
 		"put-app", "put-shop", "create-webhook", "change-webhook", "rotate-webhook-secret", "remove-webhook", "issue-merchant-key", "merchant-keys", "revoke-merchant-key",
-		"put-merchant-bank-account", "remove-merchant-bank-account", "list-people", "add-person", "change-person", "invite-person", "end-person-sessions", "remove-person",
+		"put-merchant-bank-account", "remove-merchant-bank-account", "give-mandate", "revoke-mandate", "list-people", "add-person", "change-person", "invite-person", "end-person-sessions", "remove-person",
 	},
 }
 

@@ -24,8 +24,10 @@ func (t *Trust) none() bool { return len(t.Authority) == 0 && len(t.Keys) == 0 }
 
 // Finding is what a receipt proves.
 type Finding struct {
-	// Genuine: it is as the sites have signed it.
+	// Genuine: nothing in it was changed since it was made. By whom it was made is only shown if it is Trusted as well.
 	Genuine bool `json:"genuine"`
+	// Trusted: the reader has named keys or an authority, and the site that made it is one of theirs.
+	Trusted bool `json:"trusted"`
 	// Proved: a majority of the voters have signed themselves that they have the entry on their disks, and that it is committed. So the payment is safe
 	// whatever any one site says, and whichever minority is lost.
 	Proved   bool      `json:"proved"`
@@ -44,7 +46,7 @@ type Finding struct {
 type Used struct {
 	Site holdfast.SiteID `json:"site"`
 	ID   string          `json:"id"`
-	By   string          `json:"by"` // who says that it is that of the site: authority, keys, receipt
+	By   string          `json:"by"` // who says that it is that of the site: authority, keys, receipt; nobody: what it has signed does not count
 }
 
 // Is reports whether a text is meant to be a receipt, and not something else that can be checked.
@@ -57,12 +59,13 @@ func Is(text []byte) bool {
 
 // Check judges a receipt by nothing but itself and whom the reader trusts.
 func Check(text []byte, t Trust) Finding {
-	c := checker{trust: t, keys: map[string]*Key{}}
+	c := checker{trust: t, keys: map[string]*Key{}, vain: map[string]bool{}}
 	c.all(text)
 	f := &c.found
-	if f.Genuine = len(f.Broken) == 0; !f.Genuine {
-		f.Proved, f.Shown = false, nil
+	if f.Genuine, f.Trusted = len(f.Broken) == 0, !t.none(); !f.Genuine {
+		f.Proved, f.Trusted, f.Shown = false, false, nil
 	}
+	f.Proved = f.Proved && f.Trusted
 	return *f
 }
 
@@ -70,6 +73,7 @@ type checker struct {
 	trust  Trust
 	body   Body
 	keys   map[string]*Key // of the receipt that are trusted, by their ID
+	vain   map[string]bool // those that are not
 	signed []Statement
 	found  Finding
 }
@@ -124,20 +128,25 @@ func (c *checker) trusted() {
 	seen := map[holdfast.SiteID]bool{}
 	for i := range c.body.Keys {
 		k := &c.body.Keys[i]
-		by, err := c.vouches(k, authority)
 		switch {
 		case k.check() != nil:
-			err = k.check()
+			c.breaks("The key of site %d is none: %v.", k.Site, k.check())
+			continue
 		case k.Fleet != c.body.Fleet:
-			err = fmt.Errorf("it is one of another fleet, %q", k.Fleet)
+			c.breaks("The key of site %d is one of another fleet, %q.", k.Site, k.Fleet)
+			continue
 		case seen[k.Site]:
-			err = errors.New("there is another one of that site")
-		}
-		if seen[k.Site] = true; err != nil {
-			c.breaks("The key of site %d is not one to believe: %v.", k.Site, err)
+			c.breaks("There are two keys of site %d.", k.Site)
 			continue
 		}
-		c.keys[k.ID()] = k
+		seen[k.Site] = true
+		by, err := c.vouches(k, authority)
+		if err != nil {
+			by, c.vain[k.ID()] = "nobody", true
+			c.leaves("What site %d has signed: its key is not one that you trust (%v). It is not counted.", k.Site, err)
+		} else {
+			c.keys[k.ID()] = k
+		}
 		c.found.Keys = append(c.found.Keys, Used{k.Site, k.ID(), by})
 	}
 }
@@ -160,7 +169,7 @@ func (c *checker) seal(d *Document) {
 	k := c.keys[d.Key]
 	switch {
 	case k == nil:
-		c.breaks("The receipt is sealed with a key that is not among those to believe.")
+		c.breaks("The receipt is sealed with a key that is not one of the fleet that you trust.")
 	case k.Site != c.body.Site:
 		c.breaks("The receipt says that site %d made it, and site %d has sealed it.", c.body.Site, k.Site)
 	case !k.signed(useSeal, compact(d.Receipt), d.Signature):
@@ -201,8 +210,9 @@ func (c *checker) statements() {
 		}
 		k := c.keys[s.Key]
 		switch {
+		case c.vain[s.Key]:
 		case k == nil:
-			c.breaks("The statement of site %d is signed with a key that is not among those to believe.", v.Site)
+			c.breaks("The statement of site %d is signed with a key that is not in the receipt.", v.Site)
 		case !k.signed(useStatement, compact(s.Statement), s.Signature):
 			c.breaks("The signature of site %d does not fit its statement: it was changed.", k.Site)
 		case k.Site != v.Site || v.Fleet != c.body.Fleet:
@@ -237,6 +247,7 @@ func (c *checker) sites() {
 		signers++
 		at := slices.IndexFunc(c.signed, func(v Statement) bool { return v.Site == s.Site })
 		switch {
+		case slices.ContainsFunc(c.found.Keys, func(k Used) bool { return k.Site == s.Site && k.By == "nobody" }):
 		case at < 0:
 			c.breaks("Site %d is said to have signed, and there is no signature of it.", s.Site)
 		case c.signed[at].State != s.State:
@@ -270,11 +281,11 @@ func (c *checker) verdict() {
 	slices.Sort(voters)
 	need := Majority(len(b.Voters))
 	enough := len(b.Voters) > 0 && len(voters) >= need
-	if c.trust.none() && len(c.keys) > 0 {
-		c.leaves("That the keys are those of the sites: they are taken from the receipt itself. Name the fleet's keys (--keys) or its authority (--ca), given to you on another way.")
+	if c.trust.none() {
+		c.leaves("Who made it: the keys are taken from the receipt itself, and anybody can make some. Name the fleet's keys (--keys) or its authority (--ca), given to you on another way.")
 	}
 	if len(c.signed) == 0 {
-		c.breaks("No site has signed anything about the payment.")
+		c.breaks("No site that counts has signed anything about the payment.")
 		return
 	}
 	switch b.Verdict {
@@ -284,8 +295,7 @@ func (c *checker) verdict() {
 		c.shows("%s had the payment in the log at %s.", c.named(voters), b.Made.UTC().Format(time.DateTime))
 		c.leaves("Whether the payment counts: none of them knew then whether a majority of the %d sites that vote has it. Ask again.", len(b.Voters))
 	case UnderWay:
-		c.shows("The money was taken from the payer and held for the payee, who is in another part of the fleet.")
-		c.leaves("Whether it has arrived: that was not known yet. It arrives or comes back to the payer. Ask again.")
+		c.underWay()
 	default:
 		c.breaks("The verdict %.20q is none that a receipt can have.", b.Verdict)
 	}
@@ -305,12 +315,30 @@ func (c *checker) final(know, voters []holdfast.SiteID, enough bool, need int) {
 	c.shows("%s has signed that %s: entry %d of the log of shard %d says so, and a majority of the sites that vote had it on their disks before it counted.",
 		c.named(know), what, b.Entry.Index, b.Entry.Shard)
 	if enough {
-		c.shows("%d of the %d sites that vote (%d are a majority) have signed themselves that this entry is on their own disks. So it stays, whichever minority of the sites is lost, and none of them can deny it.",
-			len(voters), len(b.Voters), need)
+		c.shows("%d of the %d sites that vote have signed themselves that this entry is on their own disks; %s a majority. So it stays, whichever minority of the sites is lost, and none of them can deny it.",
+			len(voters), len(b.Voters), areOne(need))
 		return
 	}
-	c.leaves("A majority's own word: %d of the %d sites that vote have signed, %d would be one. It is the word of those who signed: they cannot deny it later, and you take their word that the others have it. Ask again when more sites are there.",
+	c.leaves("A majority's own word: %d of the %d sites that vote have signed, and %d would be one. It is the word of those who signed: they cannot deny it later, and you take their word that the others have it. Ask again when more sites are there.",
 		len(voters), len(b.Voters), need)
+}
+
+func areOne(need int) string {
+	if need == 1 {
+		return "1 is"
+	}
+	return fmt.Sprint(need, " are")
+}
+
+// underWay tells of money that is held.
+func (c *checker) underWay() {
+	if c.body.Reason == "reserved" {
+		c.shows("The amount was reserved with the payer, and is safe there.")
+		c.leaves("That it was paid: it was not. It moves when the hold is posted, or is released.")
+		return
+	}
+	c.shows("The money was taken from the payer and held for the payee, who is in another part of the fleet.")
+	c.leaves("Whether it has arrived: that was not known yet. It arrives or comes back to the payer. Ask again.")
 }
 
 // named names sites.

@@ -5,7 +5,9 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"time"
 
 	"holdfast"
@@ -192,6 +194,9 @@ func strict(text []byte, v any) error {
 	d.DisallowUnknownFields()
 	if err := d.Decode(v); err != nil {
 		return fmt.Errorf("it cannot be read: %w", err)
+	}
+	if d.Decode(new(any)) != io.EOF {
+		return errors.New("something stands behind its end")
 	}
 	return nil
 }

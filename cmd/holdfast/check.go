@@ -25,9 +25,9 @@ func newCheck() *cobra.Command {
 A receipt is what a customer, a merchant or holdfast safe is given who asks whether a payment is safe. It says what was paid, where that stands in
 which log, and which sites have it on their disks, signed by each of these sites (Ed25519). It is checked that every signature fits, that all are
 about this payment, these contents and this place, that nobody is counted twice or left out, and that the number fits. The exit status is 0 when a
-majority of the sites that vote have signed themselves; otherwise it is 1, and what the receipt shows and what not is said. --keys names
-the keys of the sites, as holdfast safe --keys or GET /v1/receipt-keys gave them to you before, and --ca the certificate of the fleet's authority; without
-either the keys are those in the receipt, which shows that nothing was changed and not who made it.
+majority of the sites that vote have signed themselves, with keys that you trust; otherwise it is 1, and it is said what the receipt shows and what
+not. --keys names the keys of the sites, as holdfast safe --keys or GET /v1/receipt-keys gave them to you before, and --ca the certificate of
+the fleet's authority; without either the keys are those in the receipt, which shows that nothing was changed and not who made it.
 
 Evidence of drills is checked from nothing but a file that holdfast drill run --evidence has written: the receipts of those
 who paid, and every answer of the sites afterwards, signed with the keys of the sites.

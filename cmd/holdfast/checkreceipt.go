@@ -77,8 +77,8 @@ func tellReceipt(w io.Writer, f *receipt.Finding) {
 		fmt.Fprintf(w, "  %s %s\n", p.red("✘"), text)
 	}
 	for _, k := range f.Keys {
-		if k.By == "receipt" {
-			fmt.Fprintf(w, "  · key of site %d, from the receipt: %s\n", k.Site, k.ID)
+		if k.By == "receipt" || k.By == "nobody" {
+			fmt.Fprintf(w, "  · the key of site %d is from the receipt itself: %s\n", k.Site, k.ID)
 		}
 	}
 	fmt.Fprintf(w, "\n%s\n", judged(p, f))
@@ -89,6 +89,8 @@ func judged(p paint, f *receipt.Finding) string {
 	switch {
 	case !f.Genuine:
 		return p.alarm(" FORGED ") + "  This is not what the sites have signed. Believe nothing of it."
+	case !f.Trusted:
+		return "UNCHANGED  Nothing was changed since it was made. Who made it is not shown: name the fleet's keys (--keys) or its authority (--ca)."
 	case f.Proved && f.Verdict == receipt.Safe:
 		return p.good(" SAFE ") + "  The payment was made and is kept by a majority of the sites, by their own signatures."
 	case f.Proved:

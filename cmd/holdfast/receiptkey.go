@@ -21,7 +21,9 @@ import (
 const receiptKeyName = "receipt.key"
 
 // receiptKey is the key of a running site.
-type receiptKey struct{ signer atomic.Pointer[receipt.Signer] }
+type receiptKey struct {
+	signer atomic.Pointer[receipt.Signer]
+}
 
 // open makes the key when the site first starts, and has the certificate of the site certify it. Whatever goes wrong, payments go on.
 func (k *receiptKey) open(cfg *site.Config, s *site.Site) error {
