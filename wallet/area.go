@@ -21,7 +21,12 @@ const liveEvery = time.Second
 func Area() page.Area {
 	return page.Area{
 		Name: "wallet", As: "customer",
-		Menu:      []page.Item{{Path: "/wallet", Word: "nav-wallet"}, {Path: "/wallet/code", Word: "nav-code"}, {Path: "/wallet/statement", Word: "nav-statement"}, {Path: "/wallet/settings", Word: "nav-settings"}},
+		Menu: []page.Item{
+			{Path: "/wallet", Word: "nav-wallet"},
+			{Path: "/wallet/code", Word: "nav-code"},
+			{Path: "/wallet/statement", Word: "nav-statement"},
+			{Path: "/wallet/settings", Word: "nav-settings"},
+		},
 		Templates: below(templateFiles, "templates"), Static: below(staticFiles, "static"),
 		Styles: []string{"wallet.css"}, Scripts: []string{"wallet.js"}, Words: words,
 		Routes: func(s *page.Shell) { (&wallet{Shell: s}).routes() },

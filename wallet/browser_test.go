@@ -152,6 +152,9 @@ func TestInABrowser(t *testing.T) {
 	k.pay("received", 10_000, "s-7", "thank you")
 	k.mu.Unlock()
 	tab.Do(pagetest.Shown("main", "¥1,334.56"), pagetest.Shown(".lines", "thank you"))
+	if !pagetest.Eval[bool](tab, `(() => { const tile = document.querySelector(".tiles a"); return new Promise((done) => setTimeout(() => done(tile.isConnected), 1300)); })()`) {
+		t.Error("what has not changed was replaced: a tap on it would be lost")
+	}
 
 	// The browser becomes a phone that shows codes, which scanners read.
 	tab.Do(pagetest.Click(`a[href="/wallet/code"]`), pagetest.Shown("h1", "Payment code"), pagetest.Shown("#codes[data-ready]", ""), picture("wallet-code-off"), pagetest.Click("#enable button"), pagetest.Shown("#digits", "28"))
@@ -210,7 +213,7 @@ func TestInABrowser(t *testing.T) {
 	k.hangUp()
 	tab.Do(pagetest.Shown("#notice", "What you send goes to shanghai"))
 	home.Do(pagetest.Shown("#notice", "does not answer any more. You are now at shanghai"), pagetest.Shown("main", "¥1,325.76"))
-	if at, went := tab.At(), home.At(); at != site+"/wallet/code" || went != other+"/wallet" {
+	if at, went := tab.At(), home.At(); at != site+"/wallet/code" || !strings.HasPrefix(went, other+"/wallet") {
 		t.Errorf("the page with codes is at %s, the first page at %s", at, went)
 	}
 	tab.Do(networkIs(true), pagetest.Shown("#no-net", "works all the same"))
@@ -228,7 +231,7 @@ func TestInABrowser(t *testing.T) {
 		pagetest.Click("main button.wide"), pagetest.Shown("h1", "转账成功"), picture("wallet-sent-zh"))
 	tab.Look(390, true)
 	tab.Do(pagetest.Go(other+"/wallet/statement"), pagetest.Shown(".lines", "收到转账"), tab.Sound("wallet-statement-zh-dark"), pagetest.Go(other+"/wallet"), pagetest.Shown("main", "可用余额"), picture("wallet-home-zh-dark"),
-		pagetest.Click(`.lines a`), pagetest.Shown("h1", "付款"), tab.Sound("wallet-receipt-zh-dark"), pagetest.Go(other+"/wallet/settings"), picture("wallet-settings-zh-dark"))
+		pagetest.Click(`.lines a`), pagetest.Shown("h1", "付款"), picture("wallet-receipt-zh-dark"), pagetest.Go(other+"/wallet/settings"), picture("wallet-settings-zh-dark"))
 	tab.Look(1440, false)
 	tab.Do(pagetest.Go(other+"/wallet"), tab.Sound("wallet-home-zh-wide"), pagetest.Click(`button[lang="en"]`), pagetest.Shown("main", "Available"), pagetest.Go(site+"/wallet/code"), pagetest.Shown("#digits", "28"), picture("wallet-code-wide"),
 		pagetest.Go(other+"/wallet/top-up"), pagetest.Type("#amount", "250"), pagetest.Click("main button[type=submit]"), pagetest.Shown("main", "HF0000"), picture("wallet-top-up-order"))

@@ -121,7 +121,8 @@ func recent(v *page.View, r *client.Receipt) bool {
 	return r.Amount < 0 && (r.Kind == "paid" || r.Kind == "frozen") && v.Now.Sub(r.Time) < 3*time.Minute
 }
 
-// drawn is the code of a browser that keeps its secret in a cookie; nil: this one does not, or it may show codes no more. blind: which phones there are is not known.
+// drawn is the code of a browser that keeps its secret in a cookie; nil: this one does not, or it may show codes no more. blind: which phones there
+// are is not known.
 func drawn(v *page.View, r *http.Request, devices []client.Device, blind bool) (*shownCode, error) {
 	owner, device, secret, ok := kept(r)
 	if !ok || owner != v.Owner() || !blind && !has(devices, device) {
@@ -190,7 +191,8 @@ func (w *wallet) enableCode(ctx context.Context, v *page.View, r *http.Request) 
 		}
 		return page.Answer{Status: http.StatusConflict, JSON: map[string]string{"problem": told}, Err: err}
 	case err != nil:
-		return refused(v, r, err, again{Action: codePath, Hidden: []field{{"number", number}}}, func(p problem) page.Answer { return w.codePage(ctx, v, r, p) })
+		ask := again{Action: codePath, Hidden: []field{{"number", number}}}
+		return refused(v, r, err, ask, func(p problem) page.Answer { return w.codePage(ctx, v, r, p) })
 	case script:
 		return page.Answer{JSON: made{device, secret}}
 	}

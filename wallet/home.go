@@ -32,7 +32,8 @@ type line struct {
 
 func (w *wallet) lineOf(v *page.View, r *client.Receipt) line {
 	l := line{
-		Link: "/wallet/receipts/" + r.Receipt, Kind: "kind-" + r.Kind, Text: r.Text, Sum: signed(r.Amount, r.Asset), Plain: sum(max(r.Amount, -r.Amount), r.Asset), In: r.Amount > 0, Undecided: r.Undecided, Time: r.Time,
+		Link: "/wallet/receipts/" + r.Receipt, Kind: "kind-" + r.Kind, Text: r.Text, Time: r.Time, Undecided: r.Undecided,
+		Sum: signed(r.Amount, r.Asset), Plain: sum(max(r.Amount, -r.Amount), r.Asset), In: r.Amount > 0,
 	}
 	if r.Other != 0 {
 		l.Who = w.nameOf(v, r.Other)

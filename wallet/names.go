@@ -2,11 +2,10 @@ package wallet
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"sync"
 	"time"
-
-	"errors"
 
 	"holdfast"
 	"holdfast/client"

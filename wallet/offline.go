@@ -24,7 +24,8 @@ func (w *wallet) worker(_ context.Context, v *page.View, _ *http.Request) page.A
 	if err != nil {
 		return page.Answer{Status: http.StatusInternalServerError, Template: "sorry", Err: err}
 	}
-	return page.Answer{File: &page.File{Type: "text/javascript; charset=utf-8", Content: []byte(strings.Replace(string(source), "[/* files */]", string(list), 1))}}
+	script := strings.Replace(string(source), "[/* files */]", string(list), 1)
+	return page.Answer{File: &page.File{Type: "text/javascript; charset=utf-8", Content: []byte(script)}}
 }
 
 // showOffline is the page that the worker keeps: it is the same for everybody, and what makes it somebody's stays in the browser.

@@ -90,8 +90,8 @@ func (w *wallet) noTrade(v *page.View, r *http.Request, err error) page.Answer {
 
 func (w *wallet) tradePage(ctx context.Context, v *page.View, r *http.Request, t *client.OpenedTrade, p problem) page.Answer {
 	b := tradePage{
-		Token: r.PathValue("token"), Shop: t.MerchantName, Subject: t.Subject, Body: t.Body, Sum: sum(t.Amount, t.Asset), Escrow: t.Mode == "escrow", Until: t.PayUntil,
-		Closed: t.Status != "WAIT_BUYER_PAY", problem: p,
+		Token: r.PathValue("token"), Shop: t.MerchantName, Subject: t.Subject, Body: t.Body, Sum: sum(t.Amount, t.Asset),
+		Escrow: t.Mode == "escrow", Until: t.PayUntil, Closed: t.Status != "WAIT_BUYER_PAY", problem: p,
 	}
 	m, err := w.API.Wallet(ctx, v.Owner(), t.Asset)
 	switch {

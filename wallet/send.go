@@ -53,7 +53,9 @@ func (w *wallet) readSend(ctx context.Context, v *page.View, r *http.Request) (f
 	if err != nil {
 		return f, p, page.Failed(v, r, err), false
 	}
-	f = sendForm{Purses: list, Currency: text(r, "currency"), To: text(r, "to"), Amount: text(r, "amount"), Note: text(r, "note"), number: text(r, "number")}
+	f = sendForm{
+		Purses: list, Currency: text(r, "currency"), To: text(r, "to"), Amount: text(r, "amount"), Note: text(r, "note"), number: text(r, "number"),
+	}
 	p, known := assetIn(list, f.Currency)
 	f.Currency, f.asset = p.Code(), p.Asset
 	switch {
@@ -86,7 +88,9 @@ func (w *wallet) confirmSend(ctx context.Context, v *page.View, r *http.Request)
 	case r.PostForm.Has("edit"):
 		return page.Answer{Template: "send", Body: f}
 	}
-	b := sendConfirm{sendForm: f, Number: v.Fresh(), Minor: strconv.FormatInt(int64(f.amount), 10), Sum: sum(f.amount, p.Asset), Short: f.amount > p.Wallet.Available}
+	b := sendConfirm{
+		sendForm: f, Number: v.Fresh(), Minor: strconv.FormatInt(int64(f.amount), 10), Sum: sum(f.amount, p.Asset), Short: f.amount > p.Wallet.Available,
+	}
 	if !b.Short {
 		b.Left = sum(p.Wallet.Available-f.amount, p.Asset)
 	}
@@ -111,7 +115,14 @@ func (w *wallet) send(ctx context.Context, v *page.View, r *http.Request) page.A
 	if err != nil {
 		ask := again{
 			Action: "/wallet/send/confirm", Live: v.Link("/wallet/asking/sent", "number", s.Number),
-			Hidden: []field{{"number", s.Number}, {"currency", f.Currency}, {"to", f.To}, {"amount", f.Amount}, {"minor", strconv.FormatInt(int64(f.amount), 10)}, {"note", f.Note}},
+			Hidden: []field{
+				{"number", s.Number},
+				{"currency", f.Currency},
+				{"to", f.To},
+				{"amount", f.Amount},
+				{"minor", strconv.FormatInt(int64(f.amount), 10)},
+				{"note", f.Note},
+			},
 		}
 		return refused(v, r, err, ask, func(p problem) page.Answer {
 			if p.Field == "to_alias" || p.Field == "alias" {

@@ -11,12 +11,10 @@ import (
 
 // limitsOf are the limits of a wallet, as they are shown.
 type limitsOf struct {
-	Currency                 string
-	Blocked                  bool
-	Payment, Day, Month      string // "": no limit
-	SpentDay, SpentMonth     string
-	OfDay, OfMonth           int64 // minor units, for a meter
-	SpentOfDay, SpentOfMonth int64
+	Currency             string
+	Blocked              bool
+	Payment, Day, Month  string // "": no limit
+	SpentDay, SpentMonth string
 }
 
 func (w *wallet) showSettings(ctx context.Context, v *page.View, r *http.Request) page.Answer {
@@ -33,9 +31,9 @@ func (w *wallet) showSettings(ctx context.Context, v *page.View, r *http.Request
 	var b []limitsOf
 	for _, x := range list {
 		b = append(b, limitsOf{
-			Currency: x.Asset.String(), Blocked: x.Blocked, Payment: limit(x.Limits.Payment, x.Asset), Day: limit(x.Limits.Day, x.Asset), Month: limit(x.Limits.Month, x.Asset),
+			Currency: x.Asset.String(), Blocked: x.Blocked,
+			Payment: limit(x.Limits.Payment, x.Asset), Day: limit(x.Limits.Day, x.Asset), Month: limit(x.Limits.Month, x.Asset),
 			SpentDay: sum(x.SpentDay, x.Asset), SpentMonth: sum(x.SpentMonth, x.Asset),
-			OfDay: int64(x.Limits.Day), OfMonth: int64(x.Limits.Month), SpentOfDay: int64(x.SpentDay), SpentOfMonth: int64(x.SpentMonth),
 		})
 	}
 	return page.Answer{Template: "settings", Body: b}
@@ -44,7 +42,6 @@ func (w *wallet) showSettings(ctx context.Context, v *page.View, r *http.Request
 // devicesPage are the phones that show payment codes.
 type devicesPage struct {
 	Devices []client.Device
-	Here    uint8 // this browser, as far as a cookie tells; 0: it does not
 }
 
 func (w *wallet) showDevices(ctx context.Context, v *page.View, r *http.Request) page.Answer {

@@ -65,13 +65,15 @@
     if (at >= 0) part.querySelectorAll("a,summary,[tabindex]")[at]?.focus({ preventScroll: true });
   };
 
-  let stream = null, shown = null;
+  // What has not changed is not touched, and nothing is while a finger is on the page: a tap on what has just been replaced would be lost.
+  let stream = null, shown = null, touched = false;
+  for (const [what, is] of [["pointerdown", true], ["pointerup", false], ["pointercancel", false]])
+    addEventListener(what, () => { is ? touched = true : setTimeout(() => { touched = false; }, 50); }, { passive: true });
   const connect = () => {
     stream = new EventSource(live.dataset.live);
     stream.addEventListener(live.dataset.event, (e) => {
       last = Date.now();
-      if (e.data !== shown) renew(live, e.data); // what is the same is left alone: somebody may be reading it
-      shown = e.data;
+      if (e.data !== shown && !touched) renew(live, shown = e.data);
       if (notice.textContent === body.dataset.blind) say("");
     });
     stream.addEventListener("blind", () => { last = Date.now(); say(body.dataset.blind); });
@@ -89,6 +91,8 @@
       if (misses > 1) lose();
     }, 1500);
   }
+  // Whoever signs out leaves nothing here: payment codes neither, which pages of the wallet take back themselves.
+  document.querySelector('form[action="/sign-out"]')?.addEventListener("submit", () => { if (!window.holdfastCodes) window.indexedDB?.deleteDatabase("holdfast"); });
   // The address in the bar is that of the page, without where it came from: a reload does not say it again.
   const here = new URL(location.href);
   if (here.searchParams.has("from")) { here.searchParams.delete("from"); history.replaceState(null, "", here); }

@@ -13,7 +13,7 @@
   document.querySelectorAll("[data-live]").forEach((part) => new MutationObserver(() => {
     local(part);
     const go = part.querySelector("[data-go]"); // what nobody knew is known now
-    if (go) location.assign(go.href);
+    if (go) location.assign(go.dataset.go);
   }).observe(part, { childList: true }));
 
   // What has to be typed into another app can be copied.
