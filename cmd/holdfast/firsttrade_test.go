@@ -22,11 +22,7 @@ import (
 // pays what it makes as a customer. The program sees the payment, and so does the page of the day.
 func firstTrade(ctx context.Context, t *testing.T, dir string, s *sandbox) {
 	t.Helper()
-	if _, err := os.Stat(filepath.Join(dir, "node_modules")); err != nil {
-		t.Log("without the official SDK: the program of the portal did not run")
-		return
-	}
-	key, err := os.ReadFile(filepath.Join(dir, s.AppPrivateKey))
+	key, err := os.ReadFile(s.AppPrivateKey)
 	if err == nil {
 		err = os.WriteFile(filepath.Join(dir, "app-private-key.pem"), key, 0o600)
 	}
@@ -49,7 +45,13 @@ func firstTrade(ctx context.Context, t *testing.T, dir string, s *sandbox) {
 	}
 	lines := bufio.NewScanner(out)
 	if !lines.Scan() || !strings.Contains(lines.Text(), "/q/") {
-		t.Fatalf("the program prints %q, and not the address of the QR code", lines.Text())
+		said := lines.Text()
+		for range 20 {
+			if lines.Scan() {
+				said += "\n" + lines.Text()
+			}
+		}
+		t.Fatalf("the program prints this, and not the address of the QR code:\n%s", said)
 	}
 	number, err := payAsCustomer(ctx, s, path.Base(strings.TrimSpace(lines.Text())))
 	if err != nil {

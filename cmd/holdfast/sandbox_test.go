@@ -60,8 +60,7 @@ func TestSandbox(t *testing.T) {
 	}
 	balance(ctx, t, &second)
 	people(ctx, t, dir, &second)
-	node(ctx, t, dir)
-	firstTrade(ctx, t, dir, &second)
+	node(ctx, t, dir, &second)
 	audited(ctx, t, &second)
 }
 
@@ -157,7 +156,7 @@ func refused(ctx context.Context, t *testing.T, binary, file string) {
 }
 
 // node runs the README's program with the official SDK, where that is installed.
-func node(ctx context.Context, t *testing.T, dir string) {
+func node(ctx context.Context, t *testing.T, dir string, s *sandbox) {
 	t.Helper()
 	modules, err := filepath.Abs("../../alipay/testdata/node/node_modules")
 	if err != nil {
@@ -180,6 +179,7 @@ func node(ctx context.Context, t *testing.T, dir string) {
 	if strings.Count(out, "code: '10000'") != 2 || !strings.Contains(out, "TRADE_SUCCESS") {
 		t.Errorf("the official SDK says:\n%s", out)
 	}
+	firstTrade(ctx, t, dir, s)
 	everyMethod(ctx, t, dir)
 }
 
