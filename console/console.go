@@ -22,11 +22,16 @@ func Area() page.Area {
 	return page.Area{
 		Name: "console", As: "operator",
 		Menu: []page.Item{
-			{Path: "/console", Word: "nav-fleet"}, {Path: "/console/what-if", Word: "nav-what-if"},
-			{Path: "/console/journal", Word: "nav-journal"}, {Path: "/console/search", Word: "nav-search"},
+			{Path: "/console", Word: "nav-fleet"},
+			{Path: "/console/what-if", Word: "nav-what-if"},
+			{Path: "/console/journal", Word: "nav-journal"},
+			{Path: "/console/search", Word: "nav-search"},
+			{Path: "/console/shards", Word: "nav-shards"},
+			{Path: "/console/money", Word: "nav-banks"},
+			{Path: "/console/people", Word: "nav-people"},
 		},
-		Templates: below(templateFiles, "templates"), Static: below(staticFiles, "static"), Styles: []string{"console.css"},
-		Words: words, Routes: routes,
+		Templates: below(templateFiles, "templates"), Static: below(staticFiles, "static"), Styles: []string{"console.css", "ops.css"},
+		Words: allWords(), Routes: routes,
 	}
 }
 
@@ -49,8 +54,8 @@ func routes(s *page.Shell) {
 	s.Page("GET /console/trend", p.showTrend)
 	s.Page("GET /console/what-if", p.showWhatIf)
 	s.Page("GET /console/journal", p.showJournal)
-	s.Page("GET /console/search", p.search)
 	s.Page("GET /console/transfers/{id}", p.showTransfer)
 	s.Page("GET /console/transactions/{id}", p.showTransaction)
 	s.Page("GET /console/accounts/{id}", p.showAccount)
+	p.moreRoutes(s)
 }

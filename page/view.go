@@ -208,6 +208,9 @@ func (v *View) Path() string {
 
 // Others are the sites that the page can go on at, as JSON.
 func (v *View) Others() (string, error) {
+	if v.Sites == nil {
+		return "[]", nil
+	}
 	b, err := json.Marshal(v.Sites)
 	return string(b), err
 }
