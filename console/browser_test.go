@@ -15,10 +15,27 @@ import (
 	"holdfast/page/pagetest"
 )
 
-// TestInABrowser signs in, looks at all pages, in both languages, light and dark, wide and on a phone; sees a cable that is cut without reloading, and goes
-// on at another site when the one that served the page is gone.
+// TestInABrowser looks at the fleet and works on it, in one Chromium.
 func TestInABrowser(t *testing.T) {
-	tab := pagetest.Browser(t).Tab(t, pagetest.Look{Lang: "en", Width: 1440})
+	chrome := pagetest.Browser(t)
+	t.Run("fleet", func(t *testing.T) { lookAtTheFleet(t, chrome) })
+	o := newOffice(t, "operator")
+	at, _ := o.Serve()
+	t.Run("work", func(t *testing.T) {
+		work(t, chrome.Tab(t, pagetest.Look{Lang: "en", Width: 1440, Own: true}), o, at, "")
+	})
+	t.Run("work-phone-zh", func(t *testing.T) {
+		work(t, chrome.Tab(t, pagetest.Look{Lang: "zh-CN", Width: 390, Own: true}), o, at, "-phone-zh")
+	})
+	if os.Getenv("HOLDFAST_SHOTS") != "" {
+		t.Run("all", func(t *testing.T) { lookAtAll(t, chrome, at) })
+	}
+}
+
+// lookAtTheFleet signs in, looks at all pages, in both languages, light and dark, wide and on a phone; sees a cable that is cut without reloading, and goes
+// on at another site when the one that served the page is gone.
+func lookAtTheFleet(t *testing.T, chrome *pagetest.Chrome) {
+	tab := chrome.Tab(t, pagetest.Look{Lang: "en", Width: 1440})
 	h := newHouse(t)
 	var cut atomic.Bool
 	whole := h.fleet
@@ -75,36 +92,37 @@ func TestInABrowser(t *testing.T) {
 	tab.Do(pagetest.Shown("#fleet", "✕ cut"), tab.Sound("lost"))
 }
 
-// TestWorkInABrowser searches for a trade and follows it to its log entry, and plans and applies a move of slots: in Chinese on a phone, and in English at a
-// desk. With HOLDFAST_SHOTS it looks at every other page too.
-func TestWorkInABrowser(t *testing.T) {
-	chrome := pagetest.Browser(t)
-	o := newOffice(t, "operator")
-	at, _ := o.Serve()
-	tab := chrome.Tab(t, pagetest.Look{Lang: "en", Width: 1440})
-	tab.Do(pagetest.Go(at+"/console/search"), pagetest.Shown("h1", "Search"), pagetest.Type("#q", teaHouse+" T-1\r"),
-		pagetest.Shown("h1", "Trade"), pagetest.Shown("main", "19.90 CNY"), tab.Sound("console-trade"),
-		pagetest.Click(`main a[href^="/console/transfers/"]`), pagetest.Shown("h1", "Transfer"), pagetest.Shown("#where", "Log entry 4321 of shard 1"), pagetest.Shown(".holders", "hangzhou"))
-	tab.Do(pagetest.Go(at+"/console/shards"), pagetest.Shown("#map", "The slot map"), tab.Sound("console-shards"),
+// work searches for a trade and follows it to its log entry, and plans and applies a move of slots, which is seen going on without loading the page again.
+func work(t *testing.T, tab *pagetest.Tab, o *office, at, name string) {
+	o.mu.Lock()
+	o.moves = "[]"
+	o.mu.Unlock()
+	say := func(key string) string {
+		if name == "" {
+			return allWords()[key].In(page.English)
+		}
+		return allWords()[key].In(page.Chinese)
+	}
+	tab.Do(pagetest.Go(at+"/console/search"), pagetest.Shown("h1", say("title-search")), pagetest.Type("#q", teaHouse+" T-1\r"),
+		pagetest.Shown("h1", say("kind-trade")), pagetest.Shown("main", "19.90 CNY"), tab.Sound("console-trade"+name),
+		pagetest.Click(`main a[href^="/console/transfers/"]`), pagetest.Shown("h1", say("kind-transfer")), pagetest.Shown("#where", say("log-entry")+" 4321"), pagetest.Shown(".holders", "hangzhou"))
+	tab.Do(pagetest.Go(at+"/console/shards"), pagetest.Shown("#map", say("slot-map")), tab.Sound("console-shards"+name),
 		pagetest.Type("#move-slots", "300-349"), chromedp.SetValue(chromedp.CSS("#move-to"), "2"), pagetest.Click(`form[action="/console/shards/move"] button`),
-		pagetest.Shown("h1", "Move slots"), pagetest.Shown("#will", "What will happen"), tab.Sound("console-plan"), pagetest.Click(".apply button"),
-		pagetest.Shown(".well", "It is ordered"))
-	if did := o.ordered(); !strings.Contains(did, "1f2e3d4c5b6a") {
+		pagetest.Shown("h1", say("title-plan-move")), pagetest.Shown("#will", say("what-will-happen")), tab.Sound("console-plan"+name), pagetest.Click(".apply button"),
+		pagetest.Shown(".well", say("done-ordered")))
+	if did := o.ordered(); did != `/v1/slots/apply {"slots":[{"from":300,"to":349}],"to":2,"plan":"1f2e3d4c5b6a"}` {
 		t.Errorf("ordered %q", did)
 	}
 	o.mu.Lock()
 	o.moves = `[{"slots":{"from":300,"to":349},"from":1,"to":2,"stage":"copies"}]`
 	o.mu.Unlock()
-	tab.Do(pagetest.Shown("#shards-live", "copies; payments go on")) // without loading it again
+	tab.Do(pagetest.Shown("#shards-live", say("stage-copies")))
+}
 
-	phone := chrome.Tab(t, pagetest.Look{Lang: "zh-CN", Width: 390, Own: true})
-	phone.Do(pagetest.Go(at+"/console/search"), pagetest.Type("#q", "+86 138 0000 0000\r"), pagetest.Shown("main", "8,080.10 CNY"), phone.Sound("console-customer-phone-zh"),
-		pagetest.Go(at+"/console/shards"), pagetest.Shown("#map", "槽位图"), phone.Sound("console-shards-phone-zh"),
-		pagetest.Go(at+"/console/money"), pagetest.Shown("h1", "银行与资金"), phone.Sound("console-money-phone-zh"))
-	if os.Getenv("HOLDFAST_SHOTS") == "" {
-		return
-	}
-	phone.Look(390, true)
+// lookAtAll takes pictures of every other page for people.
+func lookAtAll(t *testing.T, chrome *pagetest.Chrome, at string) {
+	tab := chrome.Tab(t, pagetest.Look{Lang: "en", Width: 1440, Own: true})
+	phone := chrome.Tab(t, pagetest.Look{Lang: "zh-CN", Width: 390, Dark: true, Own: true})
 	for name, path := range map[string]string{
 		"fleet": "/console", "hour": "/console/hour", "search": "/console/search", "split": "/console/shards/split?shard=1", "leader": "/console/shards/leader?shard=1&to=2",
 		"sites": "/console/shards/sites?kind=add&site=4&name=beijing&addresses=10.0.0.4:7001", "stay": "/console/shards/stay?slots=300-349", "merchant": "/console/owners/" + teaHouse,

@@ -2,6 +2,7 @@ package console
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
@@ -24,7 +25,8 @@ type docBody struct {
 	More      bool // there are more refunds
 	Asset     holdfast.Asset
 	Transfers []movedRow
-	Unread    bool // the transfers could not be read
+	Account   string // on whose statement the money is as well
+	Unread    bool   // the transfers could not be read
 	Actions   []action
 	Undecided bool // it is under way: nobody knows yet what comes of it
 }
@@ -147,6 +149,10 @@ func (p *pages) showTrade(ctx context.Context, v *page.View, r *http.Request) pa
 		b.Actions = append(b.Actions, action{tradePath(merchant, t.OutTradeNo) + "/decide", "act-decide-escrow"})
 	}
 	return p.doc(ctx, v, &b, client.TradeKey(merchant, t.OutTradeNo))
+}
+
+func walletOf(o holdfast.Owner, asset holdfast.Asset) string {
+	return fmt.Sprintf("%s.wallet.%s", o, asset)
 }
 
 func nonEmpty(list ...string) (out []string) {
@@ -272,6 +278,7 @@ func (p *pages) showTopUp(ctx context.Context, v *page.View, r *http.Request) pa
 	b.time(v, "asked", t.Asked)
 	b.time(v, "since", t.Since)
 	b.words("reason", t.Reason)
+	b.Account = walletOf(owner, t.Asset)
 	return p.doc(ctx, v, &b, client.TopUpKey(owner, t.Number))
 }
 
@@ -296,6 +303,7 @@ func (p *pages) showSent(ctx context.Context, v *page.View, r *http.Request) pag
 		b.owner("to", s.To)
 		b.time(v, "when", s.Time)
 		b.words("text", s.Text)
+		b.Account = walletOf(owner, s.Asset)
 	}
 	return p.doc(ctx, v, &b, client.SentKey(owner, number))
 }

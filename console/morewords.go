@@ -2,6 +2,9 @@ package console
 
 import "holdfast/page"
 
+// allWords are the texts of all pages of operators.
+func allWords() page.Words { return joined(words, moreWords, drillWords) }
+
 // moreWords are the texts of the pages with which an operator works.
 var moreWords = page.Words{
 	"nav-shards": {"分片", "Shards"},
@@ -161,6 +164,7 @@ var moreWords = page.Words{
 	"ask-leader":     {"移交领导", "Hand a shard over"},
 	"ask-leader-is":  {"没有请求会失败：领导者把写完的日志交给对方后才移交。之后该站点就是这个分片的归属站点，故障恢复后领导权也会回到那里。", "No request fails: the leader hands over when the other one has everything. From then on that site is the home of the shard: after a failure the leadership comes back to it."},
 	"ask-leader-do":  {"移交", "Hand over"},
+	"leader-already": {"%s 已经是这个分片的领导者和归属站点。", "%s leads this shard already, and is its home."},
 	"leads-now":      {"现在的领导者", "Leads now"},
 	"leads-then":     {"之后的领导者", "Will lead"},
 	"replica-there":  {"对方的副本", "Replica there"},
@@ -268,6 +272,8 @@ var moreWords = page.Words{
 	"money-moved":         {"资金流向", "What was moved"},
 	"moved-lead":          {"每一笔都能走到日志条目，并看到哪些站点保存着它。", "From each of them you come to its entry in the log, and see which sites hold it."},
 	"moved-unread":        {"暂时读不到资金流向，请刷新。", "What was moved cannot be read just now. Reload in a moment."},
+	"moved-by-deposit":    {"这里没有动款。银行入账的充值，资金记在入账名下，见钱包的收支。", "Nothing was moved under this number. Money that a bank has brought is moved for the deposit: it is on the statement of the wallet."},
+	"on-statement":        {"钱包收支：", "On the statement of"},
 	"nothing-moved":       {"没有动过款。", "Nothing was moved."},
 	"entry-of-shard":      {"第 %d 条，分片 %d", "%d of shard %d"},
 	"moved-pay":           {"付款", "Payment"},

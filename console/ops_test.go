@@ -311,6 +311,9 @@ func TestWalkFromATradeToTheLog(t *testing.T) {
 	} {
 		o.Page("/console/"+path, says)
 	}
+	o.failing("GET /v1/transfers", 0, "", "")
+	o.Page("/console/top-ups/"+anna+"/U-1", "Money that a bank has brought", `href="/console/accounts/`+anna+`.wallet.CNY"`) // moved for the deposit, not for it
+	o.Page("/console/sent/"+anna+"/S-1", "Nothing was moved.", `href="/console/accounts/`+anna+`.wallet.CNY"`)
 	o.failing("GET /v1/customers/"+anna+"/transfers/S-1", http.StatusConflict, "outcome-unknown", "Ask again.")
 	o.Page("/console/sent/"+anna+"/S-1", "Nobody can say yet", "Under way")
 	o.In("zh-CN")
@@ -463,6 +466,7 @@ func TestLeadersAndWhatIsGivenUp(t *testing.T) {
 	}
 	o.failing("POST /v1/shards/1/leader", http.StatusConflict, "not-now", "site 2 lacks 5 entries")
 	o.says(o.Post("/console/shards/leader", "shard", "1", "to", "2"), http.StatusConflict, "cannot be done just now", "site 2 lacks 5 entries")
+	o.says(o.Get("/console/shards/leader?shard=1&to=1"), http.StatusConflict, "leads this shard already", "!<form method=\"post\" action=\"/console")
 	o.says(o.Get("/console/shards/leader?shard=9&to=2"), http.StatusUnprocessableEntity, "Choose a shard")
 	o.says(o.Get("/console/shards/leader?shard=1&to=9"), http.StatusUnprocessableEntity, "Choose a site")
 
@@ -711,7 +715,7 @@ func TestWordsForWhatTheAPISays(t *testing.T) {
 	pagetest.CheckWords(t, Area(), []string{"shards", "hour", "invited", "people", "banks", "case", "deposit", "limits"}, keys...)
 	// A format has the same verbs in both languages.
 	verbs := regexp.MustCompile(`%[.0-9]*[a-z%]`)
-	for key, w := range Area().Words {
+	for key, w := range allWords() {
 		if a, b := verbs.FindAllString(w[0], -1), verbs.FindAllString(w[1], -1); fmt.Sprint(a) != fmt.Sprint(b) {
 			t.Errorf("%s: %v and %v", key, a, b)
 		}

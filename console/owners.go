@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
@@ -159,7 +158,7 @@ func (p *pages) wallets(ctx context.Context, owner holdfast.Owner) ([]walletRow,
 	rows := make([]walletRow, len(list))
 	var work sync.WaitGroup
 	for i := range list {
-		rows[i] = walletRow{WalletState: list[i], Account: fmt.Sprintf("%s.wallet.%s", owner, list[i].Asset)}
+		rows[i] = walletRow{WalletState: list[i], Account: walletOf(owner, list[i].Asset)}
 		if i < walletsIn {
 			work.Go(func() {
 				money, err := p.API.Wallet(ctx, owner, list[i].Asset)

@@ -400,6 +400,9 @@ func (p *pages) leaderQuestion(ctx context.Context, v *page.View, r *http.Reques
 			{Name: "slots", Value: slotsText(s.Slots)},
 		},
 	}
+	if s.Leader == to.Site && s.Home == to.Site && why == nil {
+		b.Problem, b.May, status = &refusal{Text: v.Tf("leader-already", siteName(to))}, false, http.StatusConflict
+	}
 	state, replica := v.T("not-known"), m.replica(to.Site, s.Shard)
 	if replica != nil {
 		if state = v.T("replica-whole"); replica.Applied < s.Commit {

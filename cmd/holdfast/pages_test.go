@@ -142,10 +142,10 @@ type walk struct {
 
 var walks = []walk{
 	{"en", 1440, false, map[string]string{
-		"wallet": "You can spend", "paid": "Paid", "safe": "Yes", "refund": "refund", "held": "Every site has it", "cut": "✕ cut", "lost": "does not answer any more",
+		"wallet": "Available", "paid": "Paid", "safe": "Yes, it is safe", "refund": "refund", "held": "Every site has it", "cut": "✕ cut", "lost": "does not answer any more",
 	}},
 	{"zh-CN", 390, true, map[string]string{
-		"wallet": "可用余额", "paid": "已付款", "safe": "安全", "refund": "退款", "held": "每个站点都有", "cut": "✕ 中断", "lost": "不再应答",
+		"wallet": "可用余额", "paid": "付款成功", "safe": "安全，不会丢失", "refund": "退款", "held": "每个站点都有", "cut": "✕ 中断", "lost": "不再应答",
 	}},
 }
 
