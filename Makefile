@@ -32,13 +32,13 @@ $(SDK)/node_modules/.installed-lock.json: $(SDK)/package-lock.json
 	@cd $(SDK) && npm ci --no-audit --no-fund --ignore-scripts && cp package-lock.json node_modules/.installed-lock.json \
 		|| test -n "$$HOLDFAST_WITHOUT_NODE_SDK"
 
-# Chromium, in which the cashier page is tried, and the accessibility rules of axe-core, if they can be had. Without Chromium the test fails,
+# Chromium, in which the pages are tried, and the accessibility rules of axe-core, if they can be had. Without Chromium the test fails,
 # unless HOLDFAST_WITHOUT_BROWSER is set; then it is skipped.
-AXE := checkout/testdata/axe
+AXE := page/pagetest/testdata/axe
 browser:
 	@test -n "$$HOLDFAST_WITHOUT_BROWSER" || command -v chromium >/dev/null || { apt-get update && apt-get install -y --no-install-recommends chromium; }
 	@test -n "$$HOLDFAST_WITHOUT_BROWSER" || test -e $(AXE)/node_modules/axe-core || ! command -v npm >/dev/null \
-		|| (cd $(AXE) && npm ci --no-audit --no-fund --ignore-scripts) || echo "axe-core cannot be had: the page is tried without it" >&2
+		|| (cd $(AXE) && npm ci --no-audit --no-fund --ignore-scripts) || echo "axe-core cannot be had: the pages are tried without it" >&2
 
 compiler:
 	@command -v cc >/dev/null || { apt-get update && apt-get install -y --no-install-recommends gcc libc6-dev; }

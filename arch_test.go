@@ -53,7 +53,11 @@ var house = []struct {
 	{"desk", []string{"", "pay", "alipay"}},                // joins the protocol with the domain, and neither with the other
 	{"client", []string{""}},                               // what an integrator imports: no part of the server
 	{"doctor", []string{"", "client", "guard", "site"}},    // reads configurations, and asks as any client does
-	{"console", []string{"", "client", "doctor"}},          // pages: asks the API with the rights of the person, and knows no other way
+	{"page", []string{"", "client"}},                       // the ground of all pages: asks the API with the rights of the person, and knows no other way
+	{"page/pagetest", []string{"client", "page"}},          // a browser, for tests
+	{"console", []string{"", "client", "doctor", "page"}},  // pages of operators
+	{"portal", []string{"", "client", "page", "scancode"}}, // pages of merchants
+	{"wallet", []string{"", "client", "page", "scancode"}}, // pages of customers
 	{"evidence", []string{"", "client", "check", "proof"}}, // judges a file, and asks nobody
 	{"drill", []string{"", "client", "fault", "check", "retail", "link", "site", "guard", "proof", "evidence", "drill/rivals"}}, // pays through client only
 	{"drill/rivals", []string{"", "fault", "link"}}, // carries bytes in other ways than link does, and compares
@@ -70,7 +74,7 @@ var only = map[string][]string{
 	"github.com/boombuler/barcode":   {"scancode"},
 	"github.com/spf13/cobra":         {"cmd/holdfast"},
 	"github.com/vishvananda/netlink": {"doctor"},
-	"golang.org/x/text":              {"alipay", "signin", "console"},
+	"golang.org/x/text":              {"alipay", "signin", "page"},
 	"golang.org/x/crypto":            {"signin"},
 	"github.com/go-webauthn":         {"signin"},
 	"holdfast/drill/rivals":          {"drill"}, // ways to carry messages that no site can be made to use

@@ -229,7 +229,7 @@ const checks = `(() => {
 
 // axe runs axe-core, where it is installed, with the rules of WCAG 2.2 A and AA.
 func axe(ctx context.Context, t *chromedp.Target, name string) error {
-	source, err := os.ReadFile("testdata/axe/node_modules/axe-core/axe.min.js")
+	source, err := os.ReadFile("../page/pagetest/testdata/axe/node_modules/axe-core/axe.min.js")
 	if errors.Is(err, os.ErrNotExist) {
 		return nil
 	}

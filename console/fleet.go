@@ -13,6 +13,7 @@ import (
 	"holdfast"
 	"holdfast/client"
 	"holdfast/doctor"
+	"holdfast/page"
 )
 
 // fleetBody is the page of the fleet; the part that is live is made of it again and again.
@@ -45,14 +46,17 @@ type shardRow struct {
 	Behind               string // sites whose replicas are behind
 }
 
-// finding is something that is wrong, with words for it.
+// finding is something that is wrong, with words for it, wherever it is.
 type finding struct {
-	doctor.Finding
-	Title string
-	State string
+	Code     string
+	Severity doctor.Severity
+	Title    string
+	State    string
+	Places   []doctor.Finding // the same thing at several places is said once
+	Do       []string         // what to do about it, in English
 }
 
-func fleetPage(f *fleet, v *view) *fleetBody {
+func fleetPage(f *fleet, v *page.View) *fleetBody {
 	b := &fleetBody{At: f.At, Picture: draw(f, v), Sites: f.Sites, Foretold: f.Foretold, Weakest: f.Survival.Weakest, Change: f.Change}
 	names := f.names()
 	for _, c := range f.Cables {
@@ -99,7 +103,7 @@ func shardRowOf(s *client.Shard, names map[holdfast.SiteID]string) shardRow {
 const behindFrom = 1000
 
 // findings are what the doctor says of what was seen. It was not asked about clocks here.
-func findings(f *fleet, v *view) []finding {
+func findings(f *fleet, v *page.View) []finding {
 	x := doctor.Fleet{Shards: f.Shards, Survival: f.Survival, Views: map[holdfast.SiteID][]client.Site{}}
 	for i := range f.Sites {
 		s := &f.Sites[i]
@@ -116,7 +120,15 @@ func findings(f *fleet, v *view) []finding {
 		} else if n.Severity == doctor.Advice {
 			state = stateUnknown
 		}
-		list = append(list, finding{n, cmp.Or(words["finding-"+n.Code].in(v.Lang), n.Code), state})
+		i := slices.IndexFunc(list, func(f finding) bool { return f.Code == n.Code && f.Severity == n.Severity })
+		if i < 0 {
+			i = len(list)
+			list = append(list, finding{Code: n.Code, Severity: n.Severity, Title: cmp.Or(words["finding-"+n.Code].In(v.Lang), n.Code), State: state})
+		}
+		list[i].Places = append(list[i].Places, n)
+		if !slices.Contains(list[i].Do, n.Do) {
+			list[i].Do = append(list[i].Do, n.Do)
+		}
 	}
 	return list
 }
@@ -145,12 +157,21 @@ func verdict(list []finding) (key, state string) {
 	return "verdict-well", stateUp
 }
 
-func (p *pages) showFleet(ctx context.Context, v *view, r *http.Request) answer {
+func (p *pages) showFleet(ctx context.Context, v *page.View, r *http.Request) page.Answer {
 	f, err := p.look(ctx)
 	if err != nil {
-		return failed(v, r, err)
+		return page.Failed(v, r, err)
 	}
-	return answer{template: "fleet", body: fleetPage(f, v)}
+	return page.Answer{Template: "fleet", Body: fleetPage(f, v)}
+}
+
+// tellFleet is the part of the page that is live.
+func (p *pages) tellFleet(ctx context.Context, v *page.View) (string, any, error) {
+	f, err := p.look(ctx)
+	if err != nil {
+		return "", nil, err
+	}
+	return "fleet-now", fleetPage(f, v), nil
 }
 
 // whatIfBody is the matrix of losses.
@@ -177,10 +198,10 @@ type lossCell struct {
 	To    string // name of the site that would lead
 }
 
-func (p *pages) showWhatIf(ctx context.Context, v *view, r *http.Request) answer {
+func (p *pages) showWhatIf(ctx context.Context, v *page.View, r *http.Request) page.Answer {
 	f, err := p.look(ctx)
 	if err != nil {
-		return failed(v, r, err)
+		return page.Failed(v, r, err)
 	}
 	b := whatIfBody{At: f.Survival.At, Known: f.Foretold}
 	names := f.names()
@@ -195,7 +216,7 @@ func (p *pages) showWhatIf(ctx context.Context, v *view, r *http.Request) answer
 		}
 		b.Rows = append(b.Rows, row)
 	}
-	return answer{template: "what-if", body: b}
+	return page.Answer{Template: "what-if", Body: b}
 }
 
 func lossCellOf(l *client.Forecast, id holdfast.ShardID, names map[holdfast.SiteID]string) lossCell {
@@ -220,10 +241,10 @@ type journalRow struct {
 	Seen, About string
 }
 
-func (p *pages) showJournal(ctx context.Context, v *view, r *http.Request) answer {
+func (p *pages) showJournal(ctx context.Context, v *page.View, r *http.Request) page.Answer {
 	all, err := p.API.Fleet(ctx)
 	if err != nil {
-		return failed(v, r, err)
+		return page.Failed(v, r, err)
 	}
 	names := map[holdfast.SiteID]string{}
 	for _, s := range all.Sites {
@@ -250,7 +271,7 @@ func (p *pages) showJournal(ctx context.Context, v *view, r *http.Request) answe
 	work.Wait()
 	slices.SortFunc(rows, func(a, b journalRow) int { return cmp.Or(b.At.Compare(a.At), cmp.Compare(a.Seen, b.Seen)) })
 	slices.Sort(silent)
-	return answer{template: "journal", body: struct {
+	return page.Answer{Template: "journal", Body: struct {
 		Rows   []journalRow
 		Silent []string
 		More   bool
@@ -260,11 +281,11 @@ func (p *pages) showJournal(ctx context.Context, v *view, r *http.Request) answe
 const journalRows = 300 // on a page
 
 func (p *pages) journalOf(ctx context.Context, base string) ([]client.JournalEvent, error) {
-	c, err := p.only(base)
+	c, err := p.Only(base)
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, askOne)
+	ctx, cancel := context.WithTimeout(ctx, page.AskOne)
 	defer cancel()
 	return c.Journal(ctx, 0)
 }
@@ -289,24 +310,24 @@ type trendSite struct {
 const trendStep = 10 * time.Second
 
 // showTrend gives the data of the plots. Steps of different sites end at different seconds: they are put to the nearest multiple of a step.
-func (p *pages) showTrend(ctx context.Context, v *view, r *http.Request) answer {
+func (p *pages) showTrend(ctx context.Context, v *page.View, r *http.Request) page.Answer {
 	ctx = client.Passive(ctx) // the plots ask for it by themselves
 	all, err := p.API.Fleet(ctx)
 	if err != nil {
-		a := failed(v, r, err)
-		return answer{status: max(a.status, http.StatusUnauthorized), data: map[string]string{"error": "unavailable"}, err: err}
+		a := page.Failed(v, r, err)
+		return page.Answer{Status: max(a.Status, http.StatusUnauthorized), JSON: map[string]string{"error": "unavailable"}, Err: err}
 	}
 	trends := make([]client.Trend, len(all.Sites))
 	var work sync.WaitGroup
 	for i, s := range all.Sites {
 		work.Go(func() {
-			if c, err := p.only(s.HTTP); err == nil {
+			if c, err := p.Only(s.HTTP); err == nil {
 				trends[i], _ = c.Trend(ctx, time.Hour, trendStep) // one that does not answer has a line that ends
 			}
 		})
 	}
 	work.Wait()
-	return answer{data: trendDataOf(all.Sites, trends)}
+	return page.Answer{JSON: trendDataOf(all.Sites, trends)}
 }
 
 func trendDataOf(sites []client.Site, trends []client.Trend) trendData {

@@ -10,6 +10,7 @@ import (
 
 	"holdfast"
 	"holdfast/client"
+	"holdfast/page"
 )
 
 // fleet is the whole fleet, put together from what each site says of itself and of the others.
@@ -98,11 +99,11 @@ func (p *pages) ask(ctx context.Context, s *siteNow) {
 	if s.HTTP == "" {
 		return
 	}
-	c, err := p.only(s.HTTP)
+	c, err := p.Only(s.HTTP)
 	if err != nil {
 		return
 	}
-	ctx, cancel := context.WithTimeout(ctx, askOne)
+	ctx, cancel := context.WithTimeout(ctx, page.AskOne)
 	defer cancel()
 	var work sync.WaitGroup
 	work.Go(func() {

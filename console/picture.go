@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"holdfast"
+	"holdfast/page"
 )
 
 // picture is the fleet as a drawing: sites on an ellipse, carriers as lines between them. Units are those of the SVG.
@@ -43,7 +44,7 @@ const (
 )
 
 // draw makes the picture.
-func draw(f *fleet, v *view) picture {
+func draw(f *fleet, v *page.View) picture {
 	pic := picture{Width: pictureWidth, Height: pictureHeight}
 	at := map[holdfast.SiteID][2]float64{}
 	for i := range f.Sites {
@@ -82,7 +83,7 @@ func seat(i, n int) (x, y float64) {
 func round(x float64) float64 { return math.Round(x*10) / 10 }
 
 // drawCable draws one carrier beside the others between the same two sites, from the edge of one circle to that of the other.
-func drawCable(c *cable, a, b [2]float64, strands int, names map[holdfast.SiteID]string, v *view) line {
+func drawCable(c *cable, a, b [2]float64, strands int, names map[holdfast.SiteID]string, v *page.View) line {
 	dx, dy := b[0]-a[0], b[1]-a[1]
 	length := math.Hypot(dx, dy)
 	ux, uy := dx/length, dy/length

@@ -7,14 +7,11 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
-	"strconv"
 	"strings"
-	"time"
-
-	"golang.org/x/text/currency"
 
 	"holdfast"
 	"holdfast/client"
+	"holdfast/page"
 )
 
 // searchBody is what was found of what somebody has typed.
@@ -28,22 +25,22 @@ type searchBody struct {
 type hit struct{ Kind, Name, Link string } // Kind is a key of words
 
 // search finds whatever has a number: a transfer, a transaction, an account, an owner, a trade. One hit is shown at once.
-func (p *pages) search(ctx context.Context, v *view, r *http.Request) answer {
+func (p *pages) search(ctx context.Context, v *page.View, r *http.Request) page.Answer {
 	q := strings.TrimSpace(r.URL.Query().Get("q"))
 	b := searchBody{Query: q, Asked: q != ""}
 	if len(q) > 200 {
 		b.Query = q[:200]
-		return answer{template: "search", body: b}
+		return page.Answer{Template: "search", Body: b}
 	}
 	hits, err := p.find(ctx, q)
 	if err != nil {
-		return failed(v, r, err)
+		return page.Failed(v, r, err)
 	}
 	if len(hits) == 1 {
-		return answer{redirect: hits[0].Link}
+		return page.Answer{Redirect: hits[0].Link}
 	}
 	b.Hits = hits
-	return answer{template: "search", body: b}
+	return page.Answer{Template: "search", Body: b}
 }
 
 func (p *pages) find(ctx context.Context, q string) (hits []hit, err error) {
@@ -129,14 +126,14 @@ type holder struct {
 	Applied uint64 // the last entry that it has applied
 }
 
-func (p *pages) showTransfer(ctx context.Context, v *view, r *http.Request) answer {
+func (p *pages) showTransfer(ctx context.Context, v *page.View, r *http.Request) page.Answer {
 	id, err := holdfast.ParseID(r.PathValue("id"))
 	if err != nil {
-		return answer{status: http.StatusNotFound, template: "sorry", body: sorry{"not-found", err.Error()}}
+		return page.NotFound(err.Error())
 	}
 	m, err := p.API.Transfer(ctx, id)
 	if err != nil {
-		return failed(v, r, err)
+		return page.Failed(v, r, err)
 	}
 	return p.showMoney(ctx, v, r, m.Txn, func(b *moneyBody) {
 		b.One, b.ID = true, id.String()
@@ -147,18 +144,18 @@ func (p *pages) showTransfer(ctx context.Context, v *view, r *http.Request) answ
 	})
 }
 
-func (p *pages) showTransaction(ctx context.Context, v *view, r *http.Request) answer {
+func (p *pages) showTransaction(ctx context.Context, v *page.View, r *http.Request) page.Answer {
 	id, err := holdfast.ParseID(r.PathValue("id"))
 	if err != nil {
-		return answer{status: http.StatusNotFound, template: "sorry", body: sorry{"not-found", err.Error()}}
+		return page.NotFound(err.Error())
 	}
 	return p.showMoney(ctx, v, r, id, func(*moneyBody) {})
 }
 
-func (p *pages) showMoney(ctx context.Context, v *view, r *http.Request, id holdfast.ID, trim func(*moneyBody)) answer {
+func (p *pages) showMoney(ctx context.Context, v *page.View, r *http.Request, id holdfast.ID, trim func(*moneyBody)) page.Answer {
 	x, err := p.API.Txn(ctx, id)
 	if err != nil {
-		return failed(v, r, err)
+		return page.Failed(v, r, err)
 	}
 	b := moneyBody{ID: id.String(), Txn: x, Transfers: slices.Clone(x.Transfers)}
 	trim(&b)
@@ -170,7 +167,7 @@ func (p *pages) showMoney(ctx context.Context, v *view, r *http.Request, id hold
 		}
 	}
 	b.Complete, b.Majority = have == len(b.Holders), 2*have > len(b.Holders)
-	return answer{template: "money", body: b}
+	return page.Answer{Template: "money", Body: b}
 }
 
 // holders asks each site how far its replica of a shard has come.
@@ -185,11 +182,11 @@ func (p *pages) holders(ctx context.Context, id holdfast.ShardID, index uint64) 
 		list[i] = holder{Name: s.Name, State: stateUnknown}
 		go func() {
 			defer func() { done <- struct{}{} }()
-			c, err := p.only(s.HTTP)
+			c, err := p.Only(s.HTTP)
 			if err != nil {
 				return
 			}
-			ctx, cancel := context.WithTimeout(ctx, askOne)
+			ctx, cancel := context.WithTimeout(ctx, page.AskOne)
 			defer cancel()
 			shards, err := c.Shards(ctx)
 			if err != nil {
@@ -221,56 +218,21 @@ type accountBody struct {
 	Cursor  string
 }
 
-func (p *pages) showAccount(ctx context.Context, v *view, r *http.Request) answer {
+func (p *pages) showAccount(ctx context.Context, v *page.View, r *http.Request) page.Answer {
 	id, err := holdfast.ParseAccountID(r.PathValue("id"))
 	if err != nil {
-		return answer{status: http.StatusNotFound, template: "sorry", body: sorry{"not-found", err.Error()}}
+		return page.NotFound(err.Error())
 	}
 	b := accountBody{ID: id.String(), Cursor: r.URL.Query().Get("cursor")}
 	if b.Account, err = p.API.Account(ctx, id); err != nil {
-		return failed(v, r, err)
+		return page.Failed(v, r, err)
 	}
-	page, err := p.API.StatementPage(ctx, id, b.Cursor, linesOnPage)
+	lines, err := p.API.StatementPage(ctx, id, b.Cursor, linesOnPage)
 	if err != nil {
-		return failed(v, r, err)
+		return page.Failed(v, r, err)
 	}
-	b.Lines, b.Next = page.Lines, page.Next
-	return answer{template: "account", body: b}
+	b.Lines, b.Next = lines.Lines, lines.Next
+	return page.Answer{Template: "account", Body: b}
 }
 
 const linesOnPage = 50
-
-// Amount writes minor units as people do, by the exponent of the currency (ISO 4217); what is no currency is counted as it is.
-func (v *view) Amount(n holdfast.Amount, asset holdfast.Asset) string {
-	return fmt.Sprintf("%s %s", minor(int64(n), asset.String()), asset)
-}
-
-func minor(n int64, asset string) string {
-	digits := 0
-	if unit, err := currency.ParseISO(asset); err == nil {
-		digits, _ = currency.Standard.Rounding(unit)
-	}
-	text, sign := strconv.FormatInt(n, 10), ""
-	if text[0] == '-' {
-		sign, text = "−", text[1:]
-	}
-	for len(text) <= digits {
-		text = "0" + text
-	}
-	whole, part := text[:len(text)-digits], text[len(text)-digits:]
-	for i := len(whole) - 3; i > 0; i -= 3 {
-		whole = whole[:i] + "," + whole[i:]
-	}
-	if digits > 0 {
-		whole += "." + part
-	}
-	return sign + whole
-}
-
-// Moment is a time of the ledger.
-func (v *view) Moment(t holdfast.Time) time.Time {
-	if t == 0 {
-		return time.Time{}
-	}
-	return t.Std()
-}

@@ -25,6 +25,8 @@ type BareOptions struct {
 	Except holdfast.SiteID
 	// RTT is the round trip between each two sites. Above 0 there are cables between them after all.
 	RTT time.Duration
+	// Carriers is how many there are between each two sites; 0: one.
+	Carriers int
 	// Payments are those of people: with it all sites have the keys for them. There is no bank.
 	Payments bool
 }
@@ -33,7 +35,7 @@ type BareOptions struct {
 // take requests, unless one is left out.
 func StartBare(ctx context.Context, program, dir string, b BareOptions) (*Bare, error) {
 	o := Defaults()
-	o.Program, o.Sites, o.Shards, o.Carriers, o.RTT, o.bare = program, b.Sites, b.Shards, 1, b.RTT, b.RTT == 0
+	o.Program, o.Sites, o.Shards, o.Carriers, o.RTT, o.bare = program, b.Sites, b.Shards, max(b.Carriers, 1), b.RTT, b.RTT == 0
 	o.tills = b.Payments
 	f, err := newFleet(&o, dir, rand.New(rand.NewPCG(1, 1)))
 	if err != nil {
@@ -77,6 +79,24 @@ func (b *Bare) Start(id holdfast.SiteID) error { return b.fleet.sites[id-1].proc
 
 // Kill ends the process of a site by SIGKILL, and waits until it is gone.
 func (b *Bare) Kill(id holdfast.SiteID) error { return b.fleet.sites[id-1].proc.kill() }
+
+// CutCarrier cuts a carrier (from 1) between all sites, if there are cables.
+func (b *Bare) CutCarrier(carrier int) error {
+	return b.tell(order{Do: orderCutFlows, Flows: &flows{Carrier: carrier}})
+}
+
+// CutSite cuts all cables of a site, if there are any. People still reach it.
+func (b *Bare) CutSite(id holdfast.SiteID) error { return b.tell(order{Do: orderCut, From: id}) }
+
+// Heal mends all cables.
+func (b *Bare) Heal() error { return b.tell(order{Do: orderHeal}) }
+
+func (b *Bare) tell(o order) error {
+	if b.fleet.net == nil {
+		return errNoCables
+	}
+	return b.fleet.net.order(o)
+}
 
 // PID is that of the process of a site that has been started.
 func (b *Bare) PID(id holdfast.SiteID) int { return b.fleet.sites[id-1].proc.pid() }

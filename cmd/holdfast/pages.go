@@ -7,12 +7,13 @@ import (
 
 	"holdfast/client"
 	"holdfast/console"
+	"holdfast/page"
 	"holdfast/site"
 )
 
 // pages are what people look at.
 type pages struct {
-	*console.Handler
+	*page.Server
 	client *client.Client
 }
 
@@ -30,14 +31,17 @@ func newPages(cfg *site.Config, s *site.Site, api http.Handler, log *slog.Logger
 	if err != nil {
 		return nil, err
 	}
-	h, err := console.New(console.Config{API: c, Direct: api, Places: func() []console.Place { return placesOf(cfg, s) }, Logger: log})
+	h, err := page.New(page.Config{
+		API: c, Direct: api, Places: func() []page.Place { return placesOf(cfg, s) }, Logger: log,
+		Areas: []page.Area{console.Area()},
+	})
 	return &pages{h, c}, err
 }
 
 // over serves the pages, and leaves everything else to the API.
 func (p *pages) over(api http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if console.Serves(r.URL.Path) {
+		if p.Serves(r.URL.Path) {
 			p.ServeHTTP(w, r)
 			return
 		}
@@ -51,14 +55,14 @@ func (p *pages) close() {
 }
 
 // placesOf are the sites as browsers reach them: where the list of sites says that their API is.
-func placesOf(cfg *site.Config, s *site.Site) []console.Place {
-	own := console.Place{Name: cfg.Name, URL: localURL(cfg.HTTP.Listen), Self: true}
-	list := []console.Place{}
+func placesOf(cfg *site.Config, s *site.Site) []page.Place {
+	own := page.Place{Name: cfg.Name, URL: localURL(cfg.HTTP.Listen), Self: true}
+	list := []page.Place{}
 	for _, r := range s.Roster().Sites {
 		if r.HTTP == "" {
 			continue
 		}
-		list = append(list, console.Place{Name: r.Name, URL: strings.TrimSuffix(r.HTTP, "/"), Self: r.Site == cfg.Site})
+		list = append(list, page.Place{Name: r.Name, URL: strings.TrimSuffix(r.HTTP, "/"), Self: r.Site == cfg.Site})
 	}
 	for i := range list {
 		if list[i].Self {

@@ -31,9 +31,22 @@
     const answers = await Promise.all(sites.map(async (s) => [s, await alive(s.url)]));
     const found = answers.find(([, ok]) => ok);
     if (!found) { say(body.dataset.lostAll); setTimeout(elsewhere, 1000); return; }
+    if (written()) { turn(found[0]); return; }
     const to = new URL(location.pathname + location.search, found[0].url);
     to.searchParams.set("from", body.dataset.site || location.host);
     location.replace(to);
+  };
+
+  // written reports whether somebody has begun to fill in a form: it is not taken away.
+  const written = () => [...document.querySelectorAll("main input:not([type=hidden]), main textarea")].some((i) =>
+    i.value !== i.defaultValue || i.checked !== i.defaultChecked);
+
+  // turn leads what is sent and followed from here on to another site. Cookies do not know ports, and a form has a number: it is done once.
+  const turn = (site) => {
+    for (const f of document.forms) f.action = new URL(f.getAttribute("action") || location.pathname, site.url);
+    for (const a of document.querySelectorAll("a[href^='/']")) a.href = new URL(a.getAttribute("href"), site.url);
+    body.dataset.turned = site.name;
+    say(body.dataset.lostSend.replace("%s", body.dataset.site || location.host).replace("%s", site.name));
   };
   const lose = () => { if (!lost) { lost = true; if (stream) stream.close(); elsewhere(); } };
 
@@ -63,6 +76,13 @@
     connect();
     setInterval(() => { if (!document.hidden && Date.now() - last > silence) lose(); }, 250);
     document.addEventListener("visibilitychange", () => { last = Date.now(); });
+  } else if (sites.length) { // nothing is live here: ask whether the site is, so that the next click leads somewhere
+    let misses = 0;
+    setInterval(async () => {
+      if (document.hidden || lost) return;
+      misses = await alive(location.origin) ? 0 : misses + 1;
+      if (misses > 1) lose();
+    }, 1500);
   }
   // The address in the bar is that of the page, without where it came from: a reload does not say it again.
   const here = new URL(location.href);

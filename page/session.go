@@ -1,4 +1,4 @@
-package console
+package page
 
 import (
 	"bytes"
@@ -22,22 +22,28 @@ type signInForm struct {
 }
 
 // home leads to where the person belongs.
-func (p *pages) home(_ context.Context, v *view, _ *http.Request) answer {
+func (p *pages) home(ctx context.Context, v *View, r *http.Request) Answer {
 	if v.key == "" {
-		return answer{redirect: "/sign-in"}
+		return Answer{Redirect: "/sign-in"}
 	}
-	return answer{redirect: "/console"}
+	if bad, ok := p.know(ctx, v, r); !ok {
+		return bad
+	}
+	if a := p.areaOf(v.Kind()); a != nil {
+		return Answer{Redirect: a.Home()}
+	}
+	return Answer{Redirect: "/sign-in"}
 }
 
-func (p *pages) showSignIn(_ context.Context, _ *view, r *http.Request) answer {
+func (p *pages) showSignIn(_ context.Context, _ *View, r *http.Request) Answer {
 	q := r.URL.Query()
-	return answer{template: "sign-in", body: signInForm{To: ours(q.Get("to")), Ended: q.Get("why") == "ended"}}
+	return Answer{Template: "sign-in", Body: signInForm{To: ours(q.Get("to")), Ended: q.Get("why") == "ended"}}
 }
 
 // signIn opens a session, or takes an API key, if the API takes it.
-func (p *pages) signIn(ctx context.Context, v *view, r *http.Request) answer {
+func (p *pages) signIn(ctx context.Context, v *View, r *http.Request) Answer {
 	if err := r.ParseForm(); err != nil {
-		return answer{status: http.StatusBadRequest, template: "sign-in", body: signInForm{To: "/", Problem: "form"}, err: err}
+		return Answer{Status: http.StatusBadRequest, Template: "sign-in", Body: signInForm{To: "/", Problem: "form"}, Err: err}
 	}
 	form := signInForm{To: ours(r.PostForm.Get("to")), Login: strings.TrimSpace(r.PostForm.Get("login"))}
 	if key := strings.TrimSpace(r.PostForm.Get("key")); key != "" {
@@ -46,10 +52,10 @@ func (p *pages) signIn(ctx context.Context, v *view, r *http.Request) answer {
 	}
 	if form.Login == "" || len(form.Login) > 200 || r.PostForm.Get("password") == "" {
 		form.Problem = "login-form"
-		return answer{status: http.StatusUnprocessableEntity, template: "sign-in", body: form}
+		return Answer{Status: http.StatusUnprocessableEntity, Template: "sign-in", Body: form}
 	}
 	var in client.SignedIn
-	err := p.askDirectly(ctx, r, "/v1/sessions", client.Credentials{
+	err := p.Directly(ctx, r, "/v1/sessions", client.Credentials{
 		As: "operator", Login: form.Login, Password: r.PostForm.Get("password"),
 		How: client.How{Label: device(r), Device: cookie(r, deviceCookie)},
 	}, &in)
@@ -58,24 +64,24 @@ func (p *pages) signIn(ctx context.Context, v *view, r *http.Request) answer {
 	}
 	http.SetCookie(v.w, p.cookie(r, sessionCookie, in.Token, 0))
 	http.SetCookie(v.w, p.cookie(r, deviceCookie, in.Device, year))
-	return answer{redirect: form.To}
+	return Answer{Redirect: form.To}
 }
 
 // signInByKey is for those who run a fleet in which nobody has a password yet.
-func (p *pages) signInByKey(ctx context.Context, v *view, r *http.Request, form signInForm, key string) answer {
+func (p *pages) signInByKey(ctx context.Context, v *View, r *http.Request, form signInForm, key string) Answer {
 	if !keyLike(key) {
 		form.Problem = "key-form"
-		return answer{status: http.StatusUnprocessableEntity, template: "sign-in", body: form}
+		return Answer{Status: http.StatusUnprocessableEntity, Template: "sign-in", Body: form}
 	}
 	if _, err := p.API.Fleet(client.WithKey(ctx, key)); err != nil {
 		return notIn(form, err)
 	}
 	http.SetCookie(v.w, p.cookie(r, sessionCookie, key, 0))
-	return answer{redirect: form.To}
+	return Answer{Redirect: form.To}
 }
 
 // notIn is the form again, with what was wrong.
-func notIn(form signInForm, err error) answer {
+func notIn(form signInForm, err error) Answer {
 	e, ok := errors.AsType[*client.Error](err)
 	form.Problem = "unavailable"
 	status := http.StatusServiceUnavailable
@@ -88,11 +94,11 @@ func notIn(form signInForm, err error) answer {
 	case e.Status < http.StatusInternalServerError:
 		form.Problem, status = "login-wrong", http.StatusUnprocessableEntity
 	}
-	return answer{status: status, template: "sign-in", body: form, err: err}
+	return Answer{Status: status, Template: "sign-in", Body: form, Err: err}
 }
 
-// askDirectly asks the site's own API as the browser would: from its address.
-func (p *pages) askDirectly(ctx context.Context, r *http.Request, path string, body, into any) error {
+// Directly posts to the site's own API as the browser would: from its address. An error of the API is a [*client.Error].
+func (p *pages) Directly(ctx context.Context, r *http.Request, path string, body, into any) error {
 	text, err := json.Marshal(body)
 	if err != nil {
 		return err
@@ -129,29 +135,30 @@ func device(r *http.Request) string {
 	return agent[:min(len(agent), 60)]
 }
 
-func (p *pages) signOut(ctx context.Context, v *view, r *http.Request) answer {
+func (p *pages) signOut(ctx context.Context, v *View, r *http.Request) Answer {
 	var err error
-	if strings.HasPrefix(v.key, "hfs_") {
+	if v.session() {
 		err = p.API.SignOut(ctx) // the cookie goes whether it is reached or not
 	}
+	p.known.forget(v.key)
 	http.SetCookie(v.w, p.cookie(r, sessionCookie, "", -1))
-	return answer{redirect: "/sign-in", err: err}
+	return Answer{Redirect: "/sign-in", Err: err}
 }
 
 const year = 365 * 24 * 3600
 
 // setLook keeps the language and the theme that somebody has chosen.
-func (p *pages) setLook(_ context.Context, v *view, r *http.Request) answer {
+func (p *pages) setLook(_ context.Context, v *View, r *http.Request) Answer {
 	if err := r.ParseForm(); err != nil {
-		return answer{status: http.StatusBadRequest, template: "sorry", body: sorry{"form", ""}, err: err}
+		return Answer{Status: http.StatusBadRequest, Template: "sorry", Body: sorry{"form", ""}, Err: err}
 	}
-	if l := r.PostForm.Get("lang"); l == english || l == chinese {
+	if l := r.PostForm.Get("lang"); l == English || l == Chinese {
 		http.SetCookie(v.w, p.cookie(r, langCookie, l, year))
 	}
 	if t := r.PostForm.Get("theme"); t == "auto" || t == "light" || t == "dark" {
 		http.SetCookie(v.w, p.cookie(r, themeCookie, t, year))
 	}
-	return answer{redirect: ours(r.PostForm.Get("to"))}
+	return Answer{Redirect: ours(r.PostForm.Get("to"))}
 }
 
 // cookie makes one that all sites get: on one host they do whatever their port is, on several by the domain.

@@ -1,0 +1,276 @@
+package page
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+	"testing/fstest"
+	"time"
+
+	"holdfast/client"
+)
+
+const (
+	goodKey     = "hf_aaaaaaaa_aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+	operator    = "hfs_2088000000000000_aaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+	customer    = "hfs_2088000000000001_aaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+	wantsOrigin = "http://example.com" // where httptest's requests go
+)
+
+// house is an API that knows two people and a key, and pages for operators and customers before it.
+type house struct {
+	t     *testing.T
+	pages *Server
+	mu    sync.Mutex
+	asked []string // keys; guarded by mu
+}
+
+func newHouse(t *testing.T) *house {
+	h := &house{t: t}
+	mux := http.NewServeMux()
+	who := map[string]string{operator: `{"as":"operator","person":"ops"}`, customer: `{"as":"customer","customer":"2088000000010422"}`}
+	answer := func(known func(token string) (string, bool)) http.HandlerFunc {
+		return func(w http.ResponseWriter, r *http.Request) {
+			token := strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")
+			h.mu.Lock()
+			h.asked = append(h.asked, r.URL.Path+" "+token)
+			h.mu.Unlock()
+			text, ok := known(token)
+			if !ok {
+				w.Header().Set("Content-Type", "application/problem+json")
+				w.WriteHeader(http.StatusUnauthorized)
+				io.WriteString(w, `{"code":"unauthenticated","detail":"Give a key."}`)
+				return
+			}
+			w.Header().Set("Content-Type", "application/json")
+			io.WriteString(w, text)
+		}
+	}
+	mux.HandleFunc("GET /v1/session", answer(func(token string) (string, bool) { text, ok := who[token]; return text, ok }))
+	mux.HandleFunc("GET /v1/sites", answer(func(token string) (string, bool) { return `{"sites":[]}`, token == goodKey || token == operator }))
+	mux.HandleFunc("POST /v1/sessions", func(w http.ResponseWriter, r *http.Request) {
+		var c client.Credentials
+		if err := json.NewDecoder(r.Body).Decode(&c); err != nil || !strings.HasPrefix(r.RemoteAddr, "192.0.2.") {
+			t.Errorf("asked from %s: %v", r.RemoteAddr, err)
+		}
+		if c.Login != "ops" || c.Password != "correct horse" || c.As != "operator" {
+			w.WriteHeader(http.StatusForbidden)
+			io.WriteString(w, `{"code":"login-wrong"}`)
+			return
+		}
+		io.WriteString(w, `{"token":"`+operator+`","device":"d1"}`)
+	})
+	api := httptest.NewServer(mux)
+	t.Cleanup(api.Close)
+	c, err := client.New(client.Config{Sites: []string{api.URL}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.Close)
+	area := func(name, as string) Area {
+		return Area{
+			Name: name, As: as, Menu: []Item{{"/" + name, "nav-" + name}},
+			Templates: fstest.MapFS{"a.html": {Data: []byte(`{{define "fleet"}}<h1>{{.T "hello"}}</h1> {{.Is}}{{end}}{{define "hello"}}<h1>{{.T "hello"}}</h1>{{.Is}}{{end}}`)}},
+			Words:     Words{"hello": {"你好", "Hello from " + name}, "nav-" + name: {"页", name}, "done-sent": {"已发送", "It was sent"}, "code-exceeds-credits": {"余额不足", "Not enough"}},
+			Routes: func(s *Shell) {
+				s.Page("GET /"+name, func(ctx context.Context, v *View, r *http.Request) Answer {
+					if as == "operator" {
+						if _, err := s.API.Fleet(ctx); err != nil {
+							return Failed(v, r, err)
+						}
+					}
+					return Answer{Template: "hello", Body: v.Kind() + " " + v.Owner().String()}
+				})
+				s.Page("GET /"+name+"/refused", func(_ context.Context, v *View, _ *http.Request) Answer {
+					return Answer{Template: "hello", Body: Refused(v, &client.Error{Status: 422, Code: "exceeds-credits"}) + Refused(v, &client.Error{Status: 422, Code: "odd", Detail: "Do this."})}
+				})
+				s.Page("GET /"+name+"/file", func(context.Context, *View, *http.Request) Answer {
+					return Answer{File: &File{Type: "text/csv", Name: `day "1".csv`, Content: []byte("a,b\n")}}
+				})
+				s.Live("GET /"+name+"/live", "now", time.Second, func(context.Context, *View) (string, any, error) { return "hello", "<b>", nil })
+			},
+		}
+	}
+	h.pages, err = New(Config{
+		API: c, Direct: mux, Areas: []Area{area("console", "operator"), area("wallet", "customer")},
+		Places: func() []Place {
+			return []Place{{Name: "hangzhou", URL: "http://127.0.0.1:8081", Self: true}, {Name: "shanghai", URL: "http://127.0.0.1:8082"}}
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(h.pages.Close)
+	return h
+}
+
+func (h *house) ask(method, path string, form url.Values, head ...string) *httptest.ResponseRecorder {
+	h.t.Helper()
+	r := httptest.NewRequest(method, path, strings.NewReader(form.Encode()))
+	if form != nil {
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	}
+	for i := 0; i+1 < len(head); i += 2 {
+		r.Header.Set(head[i], head[i+1])
+	}
+	w := httptest.NewRecorder()
+	h.pages.ServeHTTP(w, r)
+	return w
+}
+
+// as asks for a page with a session or key.
+func (h *house) as(token, path string) *httptest.ResponseRecorder {
+	h.t.Helper()
+	return h.ask("GET", path, nil, "Cookie", sessionCookie+"="+token)
+}
+
+// A page has the rights of the person and shows itself to those whom it is for.
+func TestPagesHaveTheRightsOfThePerson(t *testing.T) {
+	h := newHouse(t)
+	w := h.ask("GET", "/console?x=1", nil)
+	if to := w.Header().Get("Location"); w.Code != http.StatusSeeOther || to != "/sign-in?as=operator&to=%2Fconsole%3Fx%3D1" || len(h.asked) != 0 {
+		t.Errorf("without a key: %d %q, asked with %v", w.Code, to, h.asked)
+	}
+	for _, nobody := range []string{"hf_aaaaaaaa_bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb", "hfs_2088000000000009_aaaaaaaaaaaaaaaaaaaaaaaaaaaa"} {
+		w = h.as(nobody, "/console")
+		if to := w.Header().Get("Location"); w.Code != http.StatusSeeOther || !strings.Contains(to, "why=ended") || !strings.Contains(to, "as=operator") {
+			t.Errorf("with %s: %d %q", nobody, w.Code, to)
+		}
+	}
+	for _, row := range []struct {
+		token, path string
+		status      int
+		says        string
+	}{
+		{goodKey, "/console", 200, "operator 0"},
+		{operator, "/console", 200, "operator 0"},
+		{customer, "/wallet", 200, "customer 2088000000010422"},
+		{customer, "/console", 403, `href="/wallet"`},
+		{operator, "/wallet", 403, `href="/console"`},
+		{goodKey, "/wallet", 403, `href="/console"`},
+		{customer, "/wallet/nowhere", 404, "There is nothing of that name"},
+		{customer, "/wallet/refused", 200, "Not enoughDo this."},
+		{customer, "/wallet?done=sent", 200, "It was sent"},
+		{customer, "/wallet?done=<script>", 200, "Hello from wallet"},
+	} {
+		w := h.as(row.token, row.path)
+		if w.Code != row.status || !strings.Contains(w.Body.String(), row.says) || strings.Contains(w.Body.String(), "<script>") {
+			t.Errorf("%s at %s: %d %s", row.token, row.path, w.Code, w.Body)
+		}
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	sessions := 0
+	for _, a := range h.asked {
+		if a == "/v1/session "+customer {
+			sessions++
+		}
+	}
+	if sessions != 1 {
+		t.Errorf("who the customer is was asked %d times within seconds", sessions)
+	}
+	if got := h.as(customer, "/").Header().Get("Location"); got != "/wallet" {
+		t.Errorf("home of a customer is %s", got)
+	}
+}
+
+func TestFilesAndStreams(t *testing.T) {
+	h := newHouse(t)
+	w := h.as(customer, "/wallet/file")
+	if w.Header().Get("Content-Disposition") != `attachment; filename="day \"1\".csv"` || w.Body.String() != "a,b\n" {
+		t.Errorf("%v %q", w.Header(), w.Body)
+	}
+	for token, want := range map[string]int{"": 401, operator: 403, "hfs_2088000000000009_aaaaaaaaaaaaaaaaaaaaaaaaaaaa": 401} {
+		if w := h.as(token, "/wallet/live"); w.Code != want {
+			t.Errorf("stream with %q: %d", token, w.Code)
+		}
+	}
+}
+
+func TestSignIn(t *testing.T) {
+	h := newHouse(t)
+	origin := []string{"Origin", "http://example.com"} // where httptest's requests go
+	in := func(pairs ...string) *httptest.ResponseRecorder {
+		form := url.Values{}
+		for i := 0; i < len(pairs); i += 2 {
+			form.Set(pairs[i], pairs[i+1])
+		}
+		return h.ask("POST", "/sign-in", form, origin...)
+	}
+	w := in("login", "ops", "password", "correct horse", "to", "/console/what-if")
+	set := strings.Join(w.Result().Header["Set-Cookie"], "\n")
+	if w.Code != http.StatusSeeOther || w.Header().Get("Location") != "/console/what-if" ||
+		!regexp.MustCompile(`(?m)^holdfast_session=hfs_[^;]*; Path=/; HttpOnly; SameSite=Lax$`).MatchString(set) || !strings.Contains(set, "holdfast_device=d1") {
+		t.Errorf("%d %s %s", w.Code, w.Header().Get("Location"), set)
+	}
+	for _, row := range []struct {
+		pairs  []string
+		status int
+		says   string
+	}{
+		{[]string{"login", "ops", "password", "wrong"}, 422, "do not fit together"},
+		{[]string{"login", "", "password", "x"}, 422, "both your name and your password"},
+		{[]string{"key", "nonsense"}, 422, "This is no API key"},
+		{[]string{"key", "hf_aaaaaaaa_bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"}, 422, "does not take this key"},
+	} {
+		w := in(row.pairs...)
+		if w.Code != row.status || !strings.Contains(w.Body.String(), row.says) || len(w.Result().Header["Set-Cookie"]) != 0 || strings.Contains(w.Body.String(), `value="wrong"`) {
+			t.Errorf("%v: %d %s", row.pairs, w.Code, w.Body)
+		}
+	}
+	if w := in("key", goodKey); w.Code != http.StatusSeeOther {
+		t.Errorf("by key: %d %s", w.Code, w.Body)
+	}
+	// Nowhere else.
+	for _, to := range []string{"//evil.example", "https://evil.example/", "/\\evil.example", "javascript:alert(1)", "evil"} {
+		if w := in("key", goodKey, "to", to); w.Header().Get("Location") != "/" {
+			t.Errorf("%s leads to %s", to, w.Header().Get("Location"))
+		}
+	}
+	if w := h.ask("POST", "/sign-out", url.Values{}, append(origin, "Cookie", sessionCookie+"="+goodKey)...); !strings.Contains(w.Header().Get("Set-Cookie"), "Max-Age=0") {
+		t.Error(w.Header())
+	}
+}
+
+// A form that another site has made up does nothing; one of another site of the fleet is ours.
+func TestForgedForms(t *testing.T) {
+	h := newHouse(t)
+	for origin, want := range map[string]int{"http://evil.example": 403, "http://127.0.0.1:8082": 303, "http://example.com": 303} {
+		w := h.ask("POST", "/look", url.Values{"lang": {"zh-CN"}, "to": {"/console"}}, "Origin", origin, "Sec-Fetch-Site", map[bool]string{true: "same-origin", false: "cross-site"}[origin == "http://example.com"])
+		if w.Code != want {
+			t.Errorf("%s: %d %s", origin, w.Code, w.Body)
+		}
+	}
+	w := h.ask("GET", "/sign-in", nil)
+	for name, want := range map[string]string{
+		"Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; base-uri 'none'; frame-ancestors 'none'; " +
+			"form-action 'self' http://127.0.0.1:8081 http://127.0.0.1:8082; connect-src 'self' http://127.0.0.1:8081 http://127.0.0.1:8082",
+		"X-Frame-Options": "DENY", "Cache-Control": "no-store",
+	} {
+		if got := w.Header().Get(name); got != want {
+			t.Errorf("%s: %s", name, got)
+		}
+	}
+}
+
+// Every text that a template asks for is written down, in both languages; what states ask for, too.
+func TestEveryWordIsThere(t *testing.T) {
+	for _, name := range []string{"layout.html", "sign-in.html", "elsewhere.html"} {
+		text, err := templateFiles.ReadFile("templates/" + name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range regexp.MustCompile(`\.T "([^"]+)"`).FindAllStringSubmatch(string(text), -1) {
+			if w, ok := words[m[1]]; !ok || w[0] == "" || w[1] == "" {
+				t.Errorf("%q has no words", m[1])
+			}
+		}
+	}
+}
