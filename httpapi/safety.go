@@ -193,7 +193,12 @@ func (a *api) askAll(ctx context.Context, q *question) *council {
 	go func() { own <- a.testify(ctx, q) }()
 	for _, h := range a.site.AskSites(ctx, q.encode()) {
 		var t testimony
-		if h.Err != nil || json.Unmarshal(h.Answer, &t) != nil {
+		err := h.Err
+		if err == nil {
+			err = json.Unmarshal(h.Answer, &t)
+		}
+		if err != nil {
+			a.log.Debug("a site has not said what its log has", "of", h.Site, "err", err)
 			continue
 		}
 		t.Site = h.Site // who it is the link knows
@@ -455,7 +460,7 @@ type question struct {
 	About string         `json:"about"`
 	Owner holdfast.Owner `json:"owner,omitempty"`
 	Name  string         `json:"name,omitempty"`
-	ID    holdfast.ID    `json:"id"`
+	ID    holdfast.ID    `json:"id,omitzero"`
 }
 
 func (q *question) encode() []byte {
