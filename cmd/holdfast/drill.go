@@ -301,7 +301,7 @@ func (f *drillFlags) runDrill(cmd *cobra.Command, s drill.Scenario, o drill.Opti
 	v := newView(cmd.ErrOrStderr())
 	defer v.close()
 	if f.visit != nil {
-		f.visit.view, o.Visitors = v, f.visit.visitors()
+		f.visit.shown, o.Visitors = v, f.visit.visitors()
 	}
 	o.Program, o.Version, o.Watch, o.Sign = program, versionOf().Version, v.show, f.evidence != ""
 	e, err := f.play(cmd.Context(), s, o)
