@@ -45,6 +45,7 @@ type drillFlags struct {
 	json, report string
 	evidence     string // file
 	visit        *visit // nil: nobody looks at the fleet
+	progress     string // "": for people; "json"
 }
 
 func newDrillRun() *cobra.Command { return newDrillRunWith(fromElsewhere(drill.Run)) }
@@ -150,6 +151,9 @@ leader-handover and all-kill, 13 s for those of carriers, 14 s for site-cut, sit
 30 s for slot-move, 45 s for those of splits, 40 s for those of sick sites, of which sick-answers takes 48 s and sick-relapse 72 s, as
 all does; 20 s for the others.
 
+--progress json tells programs what is going on: an object a line on standard error, with how the drill stands ("now", twice a second), what has begun
+("line"), and in the end what was proved ("checks").
+
 --json writes the result of one run as one object, and those of all scenarios as a list of such objects. With --runs or --rounds it writes
 {"results": [...], "summaries": [...]}: every run as it would be alone, and for each scenario the numbers of runs and of those
 that passed, the first seed, median and worst of their longest pauses, and the sums of failed requests, leader changes and
@@ -189,8 +193,14 @@ func newDrillRunOf(f *drillFlags) *cobra.Command {
 	flags.BoolVar(&f.o.Keep, "keep", false, "keep data and logs of the sites even when all is well")
 	flags.StringVar(&f.report, "report", "", "write a report for people to `FILE` (HTML, one file)")
 	evidenceFlag(cmd, f)
+	progressFlag(cmd, f)
 	jsonFlag(cmd, &f.json)
 	return cmd
+}
+
+// progressFlag adds --progress.
+func progressFlag(cmd *cobra.Command, f *drillFlags) {
+	cmd.Flags().StringVar(&f.progress, "progress", "", "how it tells on standard error what is going on: `json`, an object a line, for programs; by default for people")
 }
 
 func drillName(cmd *cobra.Command, args []string) error {
@@ -298,14 +308,20 @@ func (f *drillFlags) runDrill(cmd *cobra.Command, s drill.Scenario, o drill.Opti
 	if err != nil {
 		return nil, fmt.Errorf("find this program, to start it as the sites: %w", err)
 	}
-	v := newView(cmd.ErrOrStderr())
+	v, err := f.newShower(cmd.ErrOrStderr())
+	if err != nil {
+		return nil, badUsage(cmd, err)
+	}
 	defer v.close()
 	if f.visit != nil {
-		f.visit.shown, o.Visitors = v, f.visit.visitors()
+		f.visit.view, o.Visitors = v, f.visit.visitors()
 	}
 	o.Program, o.Version, o.Watch, o.Sign = program, versionOf().Version, v.show, f.evidence != ""
 	e, err := f.play(cmd.Context(), s, o)
 	v.close()
+	if err == nil {
+		v.prove(e.Checks)
+	}
 	return e, err
 }
 
@@ -384,6 +400,7 @@ sites and the proof add to that is the machine's affair.`,
 	cmd.Flags().DurationVar(&f.o.Load, "duration", 0, "how long the load runs (`D` like 15s, 10s or more), with as many of the orders as fit; by default 30s")
 	cmd.Flags().StringVar(&f.report, "report", "", "write a report for people to `FILE` (HTML, one file)")
 	evidenceFlag(cmd, &f)
+	progressFlag(cmd, &f)
 	cmd.Flags().BoolVar(&show, "open", false, "open the console of the fleet in a browser while it is being cut, and the report when it is over")
 	jsonFlag(cmd, &f.json)
 	return cmd

@@ -65,6 +65,9 @@ func newPayments(cfg *site.Config, s *site.Site, log *slog.Logger, now func() ti
 	if p.cashier, err = newCashier(cfg, s, &keys, func(e *pay.Event) { p.office.Told(e) }); err != nil {
 		return nil, err
 	}
+	s.OnReturned(func(ctx context.Context, t *holdfast.Txn) error {
+		return p.cashier.Returned(ctx, t, holdfast.TimeOf(now()))
+	})
 	if p.desk, err = desk.New(desk.Config{Cashier: p.cashier, Public: publicAddress(cfg), Logger: log, Now: now}); err != nil {
 		return nil, err
 	}
@@ -91,8 +94,8 @@ func newPayments(cfg *site.Config, s *site.Site, log *slog.Logger, now func() ti
 	}
 	p.api = &httpapi.Commerce{
 		Cashier: p.cashier, Porter: p.porter, Now: now, Endpoint: checkEndpoint(addresses), NewAppKey: desk.NewAppKey, Pages: publicAddress(cfg),
-		Estimate: p.estimate, Ordered: p.office.WakeBanks, Banks: p.banks, Difference: backoffice.DescribeCase,
-		Audited: auditBooks{s.BooksHere()},
+		Estimate: p.estimate, TopUpTo: topUpTo(cfg.Banks), Ordered: p.office.WakeBanks, Banks: p.banks, Difference: backoffice.DescribeCase,
+		Audited: auditBooks{s.BooksHere()}, Here: s.BooksHere(),
 	}
 	return p, nil
 }
@@ -152,6 +155,7 @@ func newCashier(cfg *site.Config, s *site.Site, keys *paymentKeys, told func(*pa
 		Books: s.Books(), AliasKey: keys.alias, CodeKey: keys.seal, Bank: platformOwner(), OwnerOf: site.OwnerOf, Day: day,
 		Zone: zones(), Wait: waitForPending, Codes: pay.NewCodeTries(maphash.MakeSeed()), Told: told, Aside: aside(),
 		ShipWithin: cfg.Payments.ShipWithin.Std(), FreezeFor: cfg.Payments.FreezeFor.Std(), LeastProtection: cfg.Payments.LeastProtection.Std(),
+		TopUpWithin: cfg.Payments.TopUpWithin.Std(),
 	})
 }
 
@@ -262,6 +266,18 @@ func newOffice(cfg *site.Config, s *site.Site, p *payments, addresses webhook.Ad
 		c.Banks = append(c.Banks, b)
 	}
 	return backoffice.New(c)
+}
+
+// topUpTo finds the account to which customers bring money: that of the first bank that has one in a currency.
+func topUpTo(banks []site.Bank) func(holdfast.Asset) *httpapi.BankDetails {
+	return func(asset holdfast.Asset) *httpapi.BankDetails {
+		for i := range banks {
+			if b := &banks[i]; b.Asset == asset.String() {
+				return &httpapi.BankDetails{Bank: b.Name, Number: b.Account, Holder: b.Initiator}
+			}
+		}
+		return nil
+	}
 }
 
 // bankOf is a bank as it is configured. aside is told of files of the bank that cannot be taken.

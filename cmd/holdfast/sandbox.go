@@ -196,6 +196,7 @@ func (f *serveFlags) openSandbox(ctx context.Context, cfg *site.Config, said io.
 	cfg.Banks = append(cfg.Banks, b.bank.section())
 	cfg.Payments.NotifyNetworks = append(cfg.Payments.NotifyNetworks, "127.0.0.0/8", "::1/128") // the developer's own machine
 	cfg.Payments.NotifyPlain = true
+	cfg.Drills.Enable = true
 	return b, nil
 }
 

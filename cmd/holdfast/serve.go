@@ -249,7 +249,9 @@ type server struct {
 	trouble  *rehearsal
 	box      *box      // nil: it is no sandbox
 	payments *payments // nil: there are none
+	receipts receiptKey
 	pages    *pages
+	drills   *drillRuns // nil: none are run here
 }
 
 // run is the life of the process, in order. ready is called once requests are taken, with how long that took; its error ends
@@ -281,6 +283,15 @@ func (s *server) run(ctx context.Context, ready func(took time.Duration) error) 
 		return errors.Join(err, s.closeHTTP(context.Background()))
 	}
 
+	// What signs receipts of payments needs the certificate, which is read now.
+	if err := s.receipts.open(&s.cfg, s.site); err != nil {
+		s.log.Error("receipts of payments are not signed here", "err", err)
+	}
+	// The data directory is this process's alone from here on, and with it what drills have left there.
+	if err := s.drills.open(); err != nil {
+		s.log.Error("drills are not run here", "err", err)
+	}
+
 	// What people pay with works in the background too. It asks the site, and waits when that has no majority.
 	s.payments.start()
 
@@ -309,6 +320,7 @@ func (s *server) run(ctx context.Context, ready func(took time.Duration) error) 
 	s.box.quiet()
 	stop, cancel := context.WithTimeout(context.Background(), s.cfg.Timing.Stop.Std()+time.Second)
 	defer cancel()
+	s.drills.close()
 	s.payments.close()
 	s.pages.End()
 	defer s.pages.close()
@@ -388,16 +400,23 @@ func (s *server) make() (err error) {
 	}
 	options := httpapi.Options{
 		Keys: s.cfg.GuardKeys(), Logger: s.log, Registry: s.site.Registry(), Version: versionOf().Version,
-		Deadline: s.cfg.Timing.Request.Std(), Signer: s.signer,
+		Deadline: s.cfg.Timing.Request.Std(), Signer: s.signer, Receipts: s.receipts.signer.Load,
 	}
 	if s.payments != nil {
 		options.Payments = s.payments.api
+	}
+	if s.cfg.Drills.Enable {
+		if s.drills, err = newDrillRuns(filepath.Join(s.cfg.Data, "drills"), s.log); err != nil {
+			return err
+		}
+		options.Drills = s.drills
 	}
 	api := httpapi.New(s.site, options)
 	if s.pages, err = newPages(&s.cfg, s.site, api, s.log); err != nil {
 		return err
 	}
-	s.http = httpapi.NewServer(s.trouble.over(s.pages.over(s.payments.over(api))), s.log)
+	proxies := httpapi.Proxies{Networks: s.cfg.Console.Proxies(), Header: s.cfg.Console.ProxyHeader}
+	s.http = httpapi.NewServer(s.trouble.over(proxies.Before(s.pages.over(s.payments.over(api)))), s.log)
 	return nil
 }
 

@@ -29,16 +29,13 @@ const (
 // visit shows a fleet in a browser, while it is being cut and afterwards. It waits for people where there are some: at a terminal.
 type visit struct {
 	w     io.Writer
-	shown picture
+	view  shower
 	print func(*drill.Evidence) // what was proved
 	show  func(ctx context.Context, address string) error
 	enter <-chan struct{} // somebody presses Enter; nil: nobody is at a terminal
 
 	printed bool
 }
-
-// picture is how the drill is shown meanwhile.
-type picture interface{ close() }
 
 // newVisit reads the terminal, if there is one.
 func newVisit(cmd *cobra.Command) *visit {
@@ -98,7 +95,7 @@ func (v *visit) stay(ctx context.Context, d drill.Door, e *drill.Evidence) {
 	if v.enter == nil {
 		return
 	}
-	v.shown.close()
+	v.view.close()
 	v.print(e)
 	v.printed = true
 	fmt.Fprintf(v.w, "\nThe fleet is still there: %s/console (%s, password %s). Enter ends it.\n", d.Site, d.Login, d.Password)
@@ -110,15 +107,7 @@ func (v *visit) stay(ctx context.Context, d drill.Door, e *drill.Evidence) {
 	}
 }
 
-// aside says something above the picture, if that is one which is drawn anew.
-func (v *visit) aside(format string, args ...any) {
-	text := fmt.Sprintf(format, args...)
-	if drawn, ok := v.shown.(interface{ aside(text string) }); ok {
-		drawn.aside(text)
-		return
-	}
-	fmt.Fprint(v.w, text)
-}
+func (v *visit) aside(format string, args ...any) { v.view.aside(fmt.Sprintf(format, args...)) }
 
 // errNoScreen says why no browser is tried.
 var errNoScreen = errors.New("this session has no screen")

@@ -16,7 +16,7 @@ import (
 func visiting(show error) (*visit, chan struct{}, *strings.Builder) {
 	enter, said := make(chan struct{}), &strings.Builder{}
 	return &visit{
-		w: said, shown: newView(said), print: func(*drill.Evidence) { _, _ = io.WriteString(said, "PROVED\n") }, enter: enter,
+		w: said, view: newView(said), print: func(*drill.Evidence) { _, _ = io.WriteString(said, "PROVED\n") }, enter: enter,
 		show: func(context.Context, string) error { return show },
 	}, enter, said
 }
