@@ -175,6 +175,7 @@ func (m *sandboxMaker) anew() (s sandbox, err error) {
 	if m.alive == nil {
 		return m.make()
 	}
+	fmt.Fprintln(m.alive.said, "Making a sandbox, and the two days that it has lived before you came: a few seconds.")
 	days := m.alive.days(time.Now())
 	if err = m.clock.setBoth(days[0].opens); err == nil {
 		s, err = m.make()
