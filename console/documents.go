@@ -90,7 +90,7 @@ func (b *docBody) words(name, text string) {
 // statusStates say how a status looks; others are under way.
 var statusStates = map[string]string{
 	"TRADE_SUCCESS": stateUp, "TRADE_FINISHED": stateUp, "TRADE_CLOSED": stateUnknown, "WAIT_BUYER_PAY": stateWeak,
-	"done": stateUp, "returned": stateUnknown, "waiting": stateWeak, "sent": stateWeak,
+	"done": stateUp, "returned": stateUnknown, "expired": stateUnknown, "waiting": stateWeak, "sent": stateWeak,
 	"INIT": stateWeak, "AUTHORIZED": stateUp, "FINISH": stateUp, "CLOSED": stateUnknown,
 }
 

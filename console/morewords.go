@@ -214,6 +214,7 @@ var moreWords = page.Words{
 	"status-waiting":        {"等待银行", "Waits for a bank"},
 	"status-sent":           {"已发给银行", "Sent to a bank"},
 	"status-returned":       {"已退回", "Returned"},
+	"status-expired":        {"已过期", "Expired"},
 	"status-under-way":      {"进行中", "Under way"},
 	"under-way-is":          {"正在确认结果，还不能说成功或失败。", "It is under way. Nobody can say yet what comes of it."},
 
@@ -357,6 +358,7 @@ var moreWords = page.Words{
 	"receipt-share":               {"分账收入", "Share"},
 	"receipt-not-paid":            {"未付款", "Not paid"},
 	"receipt-share-missed":        {"未收到的分账", "Share missed"},
+	"receipt-top-up-expired":      {"充值已过期", "Top-up expired"},
 
 	"act-block":            {"停用钱包", "Block"},
 	"act-unblock":          {"恢复钱包", "Unblock"},

@@ -679,8 +679,8 @@ func TestWordsForWhatTheAPISays(t *testing.T) {
 			keys = append(keys, prefix+n)
 		}
 	}
-	add("receipt-", "paid", "refunded", "frozen", "unfrozen", "paid-frozen", "sent", "received", "topped-up", "withdrawn", "withdrawal-returned", "share", "not-paid", "share-missed")
-	add("status-", "WAIT_BUYER_PAY", "TRADE_SUCCESS", "TRADE_FINISHED", "TRADE_CLOSED", "INIT", "AUTHORIZED", "FINISH", "CLOSED", "waiting", "sent", "done", "returned")
+	add("receipt-", "paid", "refunded", "frozen", "unfrozen", "paid-frozen", "sent", "received", "topped-up", "withdrawn", "withdrawal-returned", "share", "not-paid", "share-missed", "top-up-expired")
+	add("status-", "WAIT_BUYER_PAY", "TRADE_SUCCESS", "TRADE_FINISHED", "TRADE_CLOSED", "INIT", "AUTHORIZED", "FINISH", "CLOSED", "waiting", "sent", "done", "returned", "expired")
 	add("stage-", "waits", "copies", "drains", "shut", "settles", "stays")
 	add("split-", "birth", "moves", "stays", "done", "given-up")
 	add("protection-", "held", "shipped", "disputed", "ended")

@@ -429,7 +429,7 @@ func (b *ownerBody) ReceiptPath(r client.Receipt) string {
 		return "/console/sent/" + b.ID + "/" + number
 	case "received":
 		return "/console/sent/" + r.Other.String() + "/" + number
-	case "topped-up":
+	case "topped-up", "top-up-expired":
 		return "/console/top-ups/" + b.ID + "/" + number
 	case "withdrawn", "withdrawal-returned":
 		return "/console/payouts/" + b.ID + "/" + number

@@ -829,13 +829,13 @@ func TestEveryWordIsThere(t *testing.T) {
 		"bank-accounts", "receipt", "escrow", "settings", "devices", "agreements",
 	}
 	more := []string{"not-now", "problem-link", "problem-to", "problem-amount", "problem-currency", "problem-account", "problem-bank-number", "person", "code-balance-not-enough"}
-	for _, k := range []string{"paid", "refunded", "frozen", "unfrozen", "paid-frozen", "sent", "received", "topped-up", "withdrawn", "withdrawal-returned", "share", "not-paid", "share-missed"} {
+	for _, k := range []string{"paid", "refunded", "frozen", "unfrozen", "paid-frozen", "sent", "received", "topped-up", "withdrawn", "withdrawal-returned", "share", "not-paid", "share-missed", "top-up-expired"} {
 		more = append(more, "kind-"+k)
 	}
 	for _, s := range []string{"waiting", "sent", "accepted", "done", "returned", "recalled", "doubtful", "no-account"} {
 		more = append(more, "payout-"+s, "payout-"+s+"-lead")
 	}
-	for _, s := range []string{"top-up-waiting", "top-up-done", "top-up-returned", "protection-held", "protection-shipped", "protection-disputed", "protection-ended", "scope-auth_base", "scope-auth_user"} {
+	for _, s := range []string{"top-up-waiting", "top-up-done", "top-up-returned", "top-up-expired", "protection-held", "protection-shipped", "protection-disputed", "protection-ended", "scope-auth_base", "scope-auth_user"} {
 		more = append(more, s)
 	}
 	for _, s := range []string{"safe", "held", "under-way", "not-executed", "unknown"} {

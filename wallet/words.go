@@ -74,6 +74,7 @@ var words = page.Words{
 	"kind-share":               {"分账收入", "Share of a sale"},
 	"kind-not-paid":            {"未付款", "Not paid"},
 	"kind-share-missed":        {"分账未入账", "Share not taken"},
+	"kind-top-up-expired":      {"充值已过期", "Top-up expired"},
 
 	"enable-lead":  {"开启后，这个浏览器就是您的付款码。向收银员出示，没有网络也能付款。", "Make this browser show your payment code. Hold it out at the till; it works without a network, too."},
 	"enable":       {"开启付款码", "Show codes in this browser"},
@@ -146,6 +147,7 @@ var words = page.Words{
 	"top-up-waiting":   {"等待银行到账", "Waiting for the bank"},
 	"top-up-done":      {"已到账", "Arrived"},
 	"top-up-returned":  {"未到账", "Will not come"},
+	"top-up-expired":   {"已过期，款项到账后仍会进入钱包", "Expired; should the money still come, it is credited"},
 	"top-up-wait":      {"银行通知到账后，本页会自动更新。", "This page says so by itself once the bank has told us."},
 	"back-top-ups":     {"全部充值", "All top-ups"},
 	"bank":             {"银行", "Bank"},
