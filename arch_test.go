@@ -75,7 +75,7 @@ var only = map[string][]string{
 	"github.com/boombuler/barcode":   {"scancode"},
 	"github.com/spf13/cobra":         {"cmd/holdfast"},
 	"github.com/vishvananda/netlink": {"doctor"},
-	"golang.org/x/text":              {"alipay", "signin", "page"},
+	"golang.org/x/text":              {"alipay", "signin", "page", "httpapi"},
 	"golang.org/x/crypto":            {"signin"},
 	"github.com/go-webauthn":         {"signin"},
 	"holdfast/drill/rivals":          {"drill"}, // ways to carry messages that no site can be made to use

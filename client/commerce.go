@@ -18,7 +18,11 @@ var ErrUnknown = errors.New("the outcome is not known: ask again with the same n
 // word: the same is asked of another one, until the deadline. The error is an [*Error] when a site has refused, and wraps [ErrUnknown] when it
 // may have been executed all the same.
 func (c *Client) order(ctx context.Context, path string, body, v any) error {
-	return c.orderAs(ctx, path, c.NewID().String(), body, v)
+	key, given := ctx.Value(numberOfCall{}).(string)
+	if !given {
+		key = c.NewID().String()
+	}
+	return c.orderAs(ctx, path, key, body, v)
 }
 
 // orderAs is order with a number of the caller's as the Idempotency-Key.

@@ -107,6 +107,7 @@ type AppChange struct {
 type App struct {
 	ID                string         `json:"id"` // the app_id
 	Merchant          holdfast.Owner `json:"merchant"`
+	Number            uint8          `json:"number"`              // to change it
 	PublicKey         string         `json:"public_key"`          // PEM
 	PlatformPublicKey string         `json:"platform_public_key"` // PEM; not in lists
 	Permissions       []string       `json:"permissions"`
@@ -141,6 +142,33 @@ func (c *Client) DisableApp(ctx context.Context, id holdfast.Owner, app string, 
 		Disabled bool `json:"disabled"`
 	}{disabled}
 	err = c.order(ctx, merchantPath(id, pathOf("/apps/:app/disable", app)), body, &v)
+	return v, err
+}
+
+// SignatureCheck is whether a signature fits the key of an app, and if not, what is most likely wrong.
+type SignatureCheck struct {
+	Fits     bool               `json:"fits"`      // the gateway would take it
+	Signed   string             `json:"signed"`    // the text that the gateway verifies a signature of
+	SignType string             `json:"sign_type"` // RSA2, RSA
+	Findings []SignatureFinding `json:"findings"`
+}
+
+// SignatureFinding is something about a signature: a code for programs, and the same for people.
+type SignatureFinding struct {
+	Code   string `json:"code"`
+	Detail string `json:"detail"`
+	About  string `json:"about,omitempty"` // which app, hash or parameter
+}
+
+// CheckSignature says whether a signature fits the key of an app. text is what was signed, or the parameters of a whole request; signature may be "" where they
+// have it, and signType where they say it.
+func (c *Client) CheckSignature(ctx context.Context, id holdfast.Owner, app, text, signature, signType string) (v SignatureCheck, err error) {
+	body := struct {
+		Text      string `json:"text"`
+		Signature string `json:"signature,omitempty"`
+		SignType  string `json:"sign_type,omitempty"`
+	}{text, signature, signType}
+	err = c.order(ctx, merchantPath(id, pathOf("/apps/:app/check-signature", app)), body, &v)
 	return v, err
 }
 
@@ -303,6 +331,13 @@ func (c *Client) Settle(ctx context.Context, merchant holdfast.Owner, day string
 func (c *Client) Settlements(ctx context.Context, merchant holdfast.Owner, cursor string, limit int) (list []Settlement, next string, err error) {
 	var v settlements
 	err = c.get(ctx, "/v1/settlements"+pageOf(url.Values{"merchant": {merchant.String()}}, cursor, limit), &v)
+	return v.Settlements, v.Next, err
+}
+
+// SettlementsFrom reads the first page of what the days of a merchant came to from a day (2006-01-02) on; next is a cursor of [Client.Settlements].
+func (c *Client) SettlementsFrom(ctx context.Context, merchant holdfast.Owner, day string, limit int) (list []Settlement, next string, err error) {
+	var v settlements
+	err = c.get(ctx, "/v1/settlements"+pageOf(url.Values{"merchant": {merchant.String()}, "from": {day}}, "", limit), &v)
 	return v.Settlements, v.Next, err
 }
 

@@ -211,14 +211,15 @@ var staffMay = map[signin.Right][]string{
 		"merchant-apps", "read-app", "read-authorisation", "read-authorisation-operation", "list-merchant-bank-accounts", "read-payout", "read-escrow", "find-events",
 		"read-merchant", "read-merchant-balance", "find-refunds", "read-refund", "find-settlements", "read-settlement", "read-statement-file",
 		"merchant-shops", "read-shop", "list-mandates", "find-trades", "read-trade", "find-webhooks", "read-webhook", "find-deliveries", "read-delivery",
-		"trade-safety",
+		"trade-safety", "read-event", "check-signature",
 	},
 	signin.Work: {
 		"open-authorisation", "unfreeze-authorisation", "ship-escrow", "refund", "create-trade", "close-trade", "cancel-trade", "split-trade", "redeliver",
 	},
 	signin.Manage: {
-		"put-app", "put-shop", "create-webhook", "change-webhook", "rotate-webhook-secret", "remove-webhook", "issue-merchant-key", "merchant-keys", "revoke-merchant-key",
-		"put-merchant-bank-account", "remove-merchant-bank-account", "give-mandate", "revoke-mandate", "list-people", "add-person", "change-person", "invite-person", "end-person-sessions", "remove-person",
+		"put-app", "put-shop", "create-webhook", "change-webhook", "rotate-webhook-secret", "remove-webhook", "issue-merchant-key", "merchant-keys",
+		"revoke-merchant-key", "put-merchant-bank-account", "remove-merchant-bank-account", "give-mandate", "revoke-mandate", "list-people", "add-person",
+		"change-person", "invite-person", "end-person-sessions", "remove-person", "disable-app",
 	},
 }
 

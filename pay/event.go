@@ -193,6 +193,11 @@ func ReadEvent(r *holdfast.Record) (e Event, err error) {
 	return e, nil
 }
 
+// EventsFrom is the key to ask [Cashier.Events] with for those of at and later.
+func EventsFrom(merchant holdfast.Owner, at holdfast.Time) string {
+	return keyOf(merchant, kindEvent, fmt.Sprintf("%016x", uint64(at)))
+}
+
 // Events lists up to max events of a merchant in the order of time, from the one after the key on. Those of payments under way are left
 // out, and end the list: they come, or never do.
 func (c *Cashier) Events(ctx context.Context, merchant holdfast.Owner, after string, max int) (list []Event, err error) {

@@ -9,6 +9,7 @@ import (
 	"holdfast/console"
 	"holdfast/httpapi"
 	"holdfast/page"
+	"holdfast/portal"
 	"holdfast/site"
 	"holdfast/wallet"
 )
@@ -29,7 +30,7 @@ func newPages(cfg *site.Config, s *site.Site, api http.Handler, log *slog.Logger
 	h, err := page.New(page.Config{
 		API: c, Direct: api, Places: func() []page.Place { return placesOf(cfg, s) }, Logger: log,
 		Domain: cfg.Console.CookieDomain, ByTLS: httpapi.ByTLS,
-		Areas: []page.Area{console.Area(), wallet.Area()},
+		Areas: []page.Area{console.Area(), portal.Area(), wallet.Area()},
 	})
 	return &pages{h, c}, err
 }

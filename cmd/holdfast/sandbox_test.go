@@ -61,6 +61,7 @@ func TestSandbox(t *testing.T) {
 	balance(ctx, t, &second)
 	people(ctx, t, dir, &second)
 	node(ctx, t, dir)
+	firstTrade(ctx, t, dir, &second)
 	audited(ctx, t, &second)
 }
 
