@@ -215,6 +215,50 @@ func pageOf(q url.Values, cursor string, limit int) string {
 	return "?" + q.Encode()
 }
 
+// NewMandate lets somebody else's app act for a merchant.
+type NewMandate struct {
+	App         string     `json:"app_id"`                // whose app is to act
+	OwnApp      string     `json:"own_app_id"`            // the merchant's own app for which it acts: auth_app_id at the gateway
+	Permissions []string   `json:"permissions,omitempty"` // nil: everything but payout
+	Until       *time.Time `json:"until,omitempty"`       // nil: 365 days from now
+}
+
+// Mandate is what a merchant lets somebody else's app do.
+type Mandate struct {
+	App         string    `json:"app_id"`
+	OwnApp      string    `json:"own_app_id"`
+	Permissions []string  `json:"permissions"` // none: all that both apps may do
+	Given       time.Time `json:"given"`
+	Until       time.Time `json:"until"`
+}
+
+// GiveMandate lets somebody else's app act for a merchant, and returns the app_auth_token that it sends along at the gateway, which is shown this once. Giving it
+// again makes another token, and the one before is no longer good.
+func (c *Client) GiveMandate(ctx context.Context, id holdfast.Owner, m NewMandate) (v Mandate, token string, err error) {
+	var made struct {
+		Mandate
+		Token string `json:"app_auth_token"`
+	}
+	err = c.order(ctx, merchantPath(id, "/mandates"), m, &made)
+	return made.Mandate, made.Token, err
+}
+
+// Mandates reads a page of the apps of others that act for a merchant, at most limit (0: 100), with those whose time is over. cursor is "", or the next of the page
+// before; next is "" on the last one.
+func (c *Client) Mandates(ctx context.Context, id holdfast.Owner, cursor string, limit int) (list []Mandate, next string, err error) {
+	var v struct {
+		Mandates []Mandate `json:"mandates"`
+		Next     string    `json:"next"`
+	}
+	err = c.get(ctx, merchantPath(id, "/mandates")+paged(cursor, limit), &v)
+	return v.Mandates, v.Next, err
+}
+
+// RevokeMandate ends a mandate: its token is no longer good. Repeating is done.
+func (c *Client) RevokeMandate(ctx context.Context, id holdfast.Owner, app string) error {
+	return c.order(ctx, pathOf("/v1/merchants/:id/mandates/:app_id/revoke", id.String(), app), struct{}{}, new(struct{}))
+}
+
 // MerchantKey is an API key that may only ask for what is one merchant's.
 type MerchantKey struct {
 	ID      string    `json:"id"`

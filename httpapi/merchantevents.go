@@ -94,7 +94,7 @@ type eventsBody struct {
 
 func eventBodyOf(e *pay.Event) EventBody {
 	return EventBody{ID: eventID(e.Merchant, e.Stamp()), Type: e.Kind.Type(), Time: e.Time.String(), Data: EventDataBody{
-		Merchant: e.Merchant.String(), OutTradeNo: e.OutTradeNo, TradeNo: e.TradeNo, Number: e.Number, Subject: e.Subject, Shop: e.Shop, Till: e.Till,
+		Merchant: e.Merchant.String(), OutTradeNo: e.OutTradeNo, TradeNo: e.TradeNo, Number: e.Known(), Subject: e.Subject, Shop: e.Shop, Till: e.Till,
 		Clerk: e.Clerk, Passback: e.Passback, App: e.App, Asset: assetText(e.Asset), Amount: int64(e.Amount), Total: int64(e.Total), Refunded: int64(e.Refunded),
 		Fee: int64(e.Fee), Effect: int64(e.Effect), Status: e.Status.String(), Other: ownerText(e.Other), Created: timeText(e.Created), Paid: timeText(e.Paid),
 	}}

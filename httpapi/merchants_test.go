@@ -954,3 +954,55 @@ func BenchmarkAppendTrade(b *testing.B) {
 		out = appendTrade(out[:0], &v)
 	}
 }
+
+// TestAProviderActsForAMerchant: a merchant lets the app of somebody else act for him, with his own key, for some things and some time, and ends it.
+func TestAProviderActsForAMerchant(t *testing.T) {
+	s := newStall(t)
+	ctx, c := s.ctx, s.commerce.Cashier
+	app := func(o holdfast.Owner) string {
+		t.Helper()
+		v, err := s.c.PutApp(ctx, o, client.AppChange{PublicKey: base64.StdEncoding.EncodeToString(publicDER())})
+		s.need(err)
+		return v.ID
+	}
+	provider := must(ownerOf(77))
+	s.need(only(s.c.RegisterMerchant(ctx, client.NewMerchant{ID: provider, Name: "tills", Zone: "Asia/Shanghai"})))
+	theirs, own := app(provider), app(s.merchant)
+	key := func(o holdfast.Owner) *client.Client {
+		t.Helper()
+		_, secret, err := s.c.IssueMerchantKey(ctx, o, "server")
+		s.need(err)
+		return newClient(t, s.url, secret)
+	}
+	his, others := key(s.merchant), key(provider)
+	until := s.commerce.now().Std().Add(48 * time.Hour)
+	ask := client.NewMandate{App: theirs, OwnApp: own, Permissions: []string{"face-to-face", "bill"}, Until: &until}
+	s.refused("forbidden", second(others.GiveMandate(ctx, s.merchant, ask)))
+	v, token, err := his.GiveMandate(ctx, s.merchant, ask)
+	if s.need(err); v.App != theirs || v.OwnApp != own || strings.Join(v.Permissions, " ") != "bill face-to-face" || !v.Until.Equal(until) || len(token) != 40 {
+		t.Errorf("%+v, %d", v, len(token))
+	}
+	if m, err := c.CheckMandate(ctx, theirs, token, s.commerce.now()); err != nil || m.Merchant != s.merchant || m.OwnApp != own {
+		t.Errorf("%+v %v", m, err)
+	}
+	if list, next, err := his.Mandates(ctx, s.merchant, "", 0); err != nil || next != "" || len(list) != 1 || list[0].App != v.App || !list[0].Until.Equal(until) {
+		t.Errorf("%+v %q %v", list, next, err)
+	}
+	s.refused("forbidden", second(others.Mandates(ctx, s.merchant, "", 0)))
+	for bad, ask := range map[string]client.NewMandate{
+		"own_app_id": {App: theirs, OwnApp: theirs}, "app_id": {App: own, OwnApp: own}, "permissions": {App: theirs, OwnApp: own, Permissions: []string{"x"}},
+		"until": {App: theirs, OwnApp: own, Until: &time.Time{}},
+	} {
+		_, _, err := his.GiveMandate(ctx, s.merchant, ask)
+		if field(err) != bad {
+			t.Errorf("%s: %v", bad, err)
+		}
+	}
+	s.refused("forbidden", others.RevokeMandate(ctx, s.merchant, theirs))
+	for range 2 {
+		s.need(his.RevokeMandate(ctx, s.merchant, theirs))
+	}
+	if _, err := c.CheckMandate(ctx, theirs, token, s.commerce.now()); err == nil {
+		t.Error("the token is good after its end")
+	}
+}

@@ -26,6 +26,7 @@ func Area() page.Area {
 		Name: "portal", As: "merchant",
 		Menu: []page.Item{
 			{Path: "/portal", Word: "nav-today"},
+			{Path: "/portal/till", Word: "nav-till"},
 			{Path: "/portal/trades", Word: "nav-trades"},
 			{Path: "/portal/settlements", Word: "nav-settlements"},
 			{Path: "/portal/deliveries", Word: "nav-deliveries"},
@@ -62,6 +63,7 @@ func (p *portal) routes(s *page.Shell) {
 	p.Shell = s
 	s.Page("GET /portal", p.showToday)
 	s.Live("GET /portal/live", "today", time.Second, p.tellToday)
+	p.tillRoutes(s)
 	p.tradeRoutes(s)
 	p.moneyRoutes(s)
 	p.deliveryRoutes(s)

@@ -40,10 +40,13 @@ func TestWordsAreThere(t *testing.T) {
 	for _, bad := range []string{"empty", "private", "long", "ssh", "certificate", "base64", "cut", "kind", "short", "big"} {
 		keys = append(keys, "key-"+bad)
 	}
+	for _, state := range []string{"WAIT_BUYER_PAY", "TRADE_SUCCESS", "TRADE_FINISHED", "TRADE_CLOSED"} {
+		keys = append(keys, "till-"+state)
+	}
 	slices.Sort(keys)
 	pagetest.CheckWords(t, Area(), []string{
 		"portal-today", "portal-trades", "portal-trade", "portal-refund", "portal-watch", "portal-settlements", "portal-settlement", "portal-bank", "portal-deliveries", "portal-delivery",
 		"portal-webhooks", "portal-apps", "portal-app", "portal-signature", "portal-keys", "portal-people", "portal-person", "portal-shops", "portal-shop", "portal-start", "portal-confirm",
-		"portal-again", "portal-refused", "portal-right", "portal-secret",
+		"portal-again", "portal-refused", "portal-right", "portal-secret", "portal-till", "portal-till-qr",
 	}, slices.Compact(keys)...)
 }
