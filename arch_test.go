@@ -42,10 +42,11 @@ var house = []struct {
 	{"shard", []string{"", "ledger", "store"}},                                          // the only one that knows Raft
 	{"link", []string{""}},                                                              // frames; does not know what they carry
 	{"proof", []string{"", "link"}},                                                     // signatures on answers, whatever they say
+	{"receipt", []string{"", "link"}},                                                   // what sites sign of a payment, and how it is checked without them
 	{"site", []string{"", "ledger", "transit", "slot", "guard", "store", "shard", "link"}},
 	{"scancode", []string{}},  // pictures of texts, whatever they say
 	{"webhook", []string{""}}, // posts what it is given, whatever it says
-	{"httpapi", []string{"", "guard", "shard", "site", "ledger", "transit", "proof", "pay", "signin", "webhook", "scancode"}},
+	{"httpapi", []string{"", "guard", "shard", "site", "ledger", "transit", "proof", "receipt", "pay", "signin", "webhook", "scancode"}},
 	{"backoffice", []string{"", "pay", "webhook", "bank", "bank/clerk", "bank/wire", "bank/files"}}, // works on what its site leads; knows sites through an interface
 	{"alipay", []string{""}},                               // a protocol: knows signatures and parameters, not what a trade is
 	{"checkout", []string{"", "pay", "scancode"}},          // pages for a customer; knows no merchant protocol
@@ -59,6 +60,7 @@ var house = []struct {
 	{"wallet", []string{"", "client", "page", "scancode"}}, // pages of customers
 	{"evidence", []string{"", "client", "check", "proof"}}, // judges a file, and asks nobody
 	{"drill", []string{"", "client", "fault", "check", "retail", "link", "site", "guard", "proof", "evidence", "drill/rivals"}}, // pays through client only
+	{"street", []string{"", "client", "retail"}},    // merchants and customers of a sandbox: pay through client only
 	{"drill/rivals", []string{"", "fault", "link"}}, // carries bytes in other ways than link does, and compares
 	{"bench", nil}, // measures any layer
 	{"sim", nil},   // may import everything, nobody imports it but the command line
@@ -73,7 +75,7 @@ var only = map[string][]string{
 	"github.com/boombuler/barcode":   {"scancode"},
 	"github.com/spf13/cobra":         {"cmd/holdfast"},
 	"github.com/vishvananda/netlink": {"doctor"},
-	"golang.org/x/text":              {"alipay", "signin", "page"},
+	"golang.org/x/text":              {"alipay", "signin", "page", "httpapi"},
 	"golang.org/x/crypto":            {"signin"},
 	"github.com/go-webauthn":         {"signin"},
 	"holdfast/drill/rivals":          {"drill"}, // ways to carry messages that no site can be made to use

@@ -112,9 +112,9 @@ func work(t *testing.T, tab *pagetest.Tab, o *office, at, name string) {
 	o.mu.Unlock()
 	say := func(key string) string {
 		if name == "" {
-			return allWords()[key].In(page.English)
+			return Area().Words[key].In(page.English)
 		}
-		return allWords()[key].In(page.Chinese)
+		return Area().Words[key].In(page.Chinese)
 	}
 	tab.Do(pagetest.Go(at+"/console/search"), pagetest.Shown("h1", say("title-search")), pagetest.Type("#q", teaHouse+" T-1\r"),
 		pagetest.Shown("h1", say("kind-trade")), pagetest.Shown("main", "19.90 CNY"), tab.Sound("console-trade"+name),

@@ -3,6 +3,7 @@ package console
 import (
 	"embed"
 	"io/fs"
+	"maps"
 	"time"
 
 	"holdfast/page"
@@ -29,10 +30,20 @@ func Area() page.Area {
 			{Path: "/console/shards", Word: "nav-shards"},
 			{Path: "/console/money", Word: "nav-banks"},
 			{Path: "/console/people", Word: "nav-people"},
+			{Path: "/console/drills", Word: "nav-drills"},
 		},
 		Templates: below(templateFiles, "templates"), Static: below(staticFiles, "static"), Styles: []string{"console.css", "ops.css"},
-		Words: allWords(), Routes: routes,
+		Words: joined(words, moreWords, drillWords), Routes: routes,
 	}
+}
+
+// joined is all words of several tables.
+func joined(tables ...page.Words) page.Words {
+	all := page.Words{}
+	for _, t := range tables {
+		maps.Copy(all, t)
+	}
+	return all
 }
 
 // below is a directory of embedded files.
@@ -58,4 +69,5 @@ func routes(s *page.Shell) {
 	s.Page("GET /console/transactions/{id}", p.showTransaction)
 	s.Page("GET /console/accounts/{id}", p.showAccount)
 	p.moreRoutes(s)
+	p.drillRoutes()
 }

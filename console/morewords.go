@@ -1,17 +1,6 @@
 package console
 
-import (
-	"maps"
-
-	"holdfast/page"
-)
-
-// allWords are the texts of all pages of operators.
-func allWords() page.Words {
-	all := maps.Clone(words)
-	maps.Copy(all, moreWords)
-	return all
-}
+import "holdfast/page"
 
 // moreWords are the texts of the pages with which an operator works.
 var moreWords = page.Words{

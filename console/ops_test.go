@@ -727,7 +727,7 @@ func TestWordsForWhatTheAPISays(t *testing.T) {
 	pagetest.CheckWords(t, Area(), []string{"shards", "hour", "invited", "people", "banks", "case", "deposit", "limits"}, keys...)
 	// A format has the same verbs in both languages.
 	verbs := regexp.MustCompile(`%[.0-9]*[a-z%]`)
-	for key, w := range allWords() {
+	for key, w := range Area().Words {
 		if a, b := verbs.FindAllString(w[0], -1), verbs.FindAllString(w[1], -1); fmt.Sprint(a) != fmt.Sprint(b) {
 			t.Errorf("%s: %v and %v", key, a, b)
 		}

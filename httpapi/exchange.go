@@ -40,6 +40,7 @@ type exchange struct {
 	sig     proof.Signer    // of the answer; nil: the caller has not asked
 
 	query query // the parameters of the URL
+	late  bool  // see endpoint
 
 	// Parts of the event of the request.
 	status int
@@ -54,6 +55,14 @@ type exchange struct {
 type handler func(ctx context.Context, x *exchange) error
 
 var exchanges = sync.Pool{New: func() any { return new(exchange) }}
+
+// patience is how long who asks is looked up.
+func (x *exchange) patience(usual time.Duration) time.Duration {
+	if x.late {
+		return min(usual, lateSignIn)
+	}
+	return usual
+}
 
 // keepBuffer is the largest buffer that is kept for the next request.
 const keepBuffer = 64 << 10
@@ -83,6 +92,7 @@ type endpoint struct {
 	staff   signin.Right // sessions of people of merchants with this right are taken as well, likewise; 0: none
 	session bool         // sessions are taken, whoever's, and nothing else
 	free    bool         // not counted against the limit of requests at once
+	late    bool         // who asks is let in as this site alone knows them, when nobody else can be asked
 	params  []string     // that its URL may have
 	txn     bool         // it asks for a transaction: whatever is refused tells the outcome
 	handle  handler
@@ -142,6 +152,7 @@ func (e *endpoint) guarded(x *exchange, start time.Time) (err error) {
 
 // admit finds out who is asking, and whether they may.
 func (e *endpoint) admit(x *exchange) error {
+	x.late = e.late
 	if e.action == 0 && !e.session {
 		return nil
 	}

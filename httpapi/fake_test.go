@@ -229,7 +229,7 @@ func newTestAPI(f *fake) http.Handler {
 
 // newPayingAPI has the payments of people as well.
 func newPayingAPI(f *fake) http.Handler {
-	return New(f, Options{Keys: testKeys, Version: "test", Payments: standing().commerce})
+	return New(f, Options{Keys: testKeys, Version: "test", Payments: standing().commerce, Drills: &fakeDrills{}})
 }
 
 // ask sends a request and returns status, header and body.
@@ -270,3 +270,11 @@ const (
 	uuid2      = "0190f3c6-2a3b-7c4d-8e5f-001122334466"
 	onePayment = `{"debit":"` + wallet + `","credit":"` + shop + `","amount":1250}`
 )
+
+func (f *fake) AskSites(context.Context, []byte) []site.Heard { return nil }
+
+func (f *fake) OnAsked(func(context.Context, []byte) ([]byte, error)) {}
+
+func (f *fake) LandedHere(context.Context, *transit.Payment) (at holdfast.ShardID, land holdfast.Outcome, err error) {
+	return at, land, f.read
+}

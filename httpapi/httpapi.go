@@ -24,6 +24,7 @@ import (
 	"holdfast/guard"
 	"holdfast/pay"
 	"holdfast/proof"
+	"holdfast/receipt"
 	"holdfast/shard"
 	"holdfast/site"
 	"holdfast/transit"
@@ -34,6 +35,7 @@ type Site interface {
 	Payments
 	Books
 	Fleet
+	Witnesses
 }
 
 var _ Site = (*site.Site)(nil)
@@ -67,6 +69,15 @@ type Books interface {
 	Landed(ctx context.Context, p *transit.Payment, mode shard.ReadMode) (holdfast.Outcome, error)
 	// ShardIDs are all shards.
 	ShardIDs() []holdfast.ShardID
+}
+
+// Witnesses are what the logs at the sites say of a payment.
+type Witnesses interface {
+	// AskSites asks all other sites, and returns what they have said by the end of ctx. OnAsked sets who answers such questions here.
+	AskSites(ctx context.Context, question []byte) []site.Heard
+	OnAsked(answer func(ctx context.Context, question []byte) ([]byte, error))
+	// LandedHere is Landed by the replicas here, with the shard; 0: they know nothing of it.
+	LandedHere(ctx context.Context, p *transit.Payment) (holdfast.ShardID, holdfast.Outcome, error)
 }
 
 // Fleet tells how the fleet is.
@@ -118,8 +129,12 @@ type Options struct {
 	Limit    int                  // requests at once; 0: 4096. More are refused with 429
 	// Payments are those that people use; nil: their operations answer 404, payments-off.
 	Payments *Commerce
+	// Drills runs drills; nil: their operations answer 404, drills-off.
+	Drills Drills
 	// Signer signs answers to GET for callers who ask (RFC 9421). nil, or nil from it: nothing is signed.
 	Signer func() proof.Signer
+	// Receipts signs receipts of payments for this site. nil, or nil from it: they are not signed.
+	Receipts func() *receipt.Signer
 }
 
 // MaxDeadline is the longest deadline a request can ask for with the X-Deadline-Ms header; one that does not ask has that of Options.
@@ -142,10 +157,14 @@ type api struct {
 	metrics  *metrics
 	registry *prometheus.Registry
 	commerce *Commerce
+	drills   Drills // nil: off
 	sellers  sellers
 	guests   guests
 	aliases  *pay.Tries // that sessions have named, by customer
 	sources  *pay.Tries // wrong sign-ins, by where they come from
+	receipts func() *receipt.Signer
+	asking   asking
+	keyring  keyring
 }
 
 // New makes the handler of the API. It panics when the registry has the API's metrics already: one handler per registry.
@@ -155,8 +174,9 @@ func New(s Site, o Options) http.Handler { return routed(s, o).finish() }
 func routed(s Site, o Options) *router {
 	a := &api{
 		site: s, keys: o.Keys, log: o.Logger, deadline: o.Deadline, limit: o.Limit, life: context.Background(), registry: o.Registry,
-		signer: o.Signer, commerce: o.Payments, sources: pay.NewTries(maphash.MakeSeed(), sourceTries, sourceEvery),
-		aliases: pay.NewTries(maphash.MakeSeed(), aliasTries, aliasEvery),
+		signer: o.Signer, commerce: o.Payments, drills: o.Drills, sources: pay.NewTries(maphash.MakeSeed(), sourceTries, sourceEvery),
+		aliases:  pay.NewTries(maphash.MakeSeed(), aliasTries, aliasEvery),
+		receipts: o.Receipts, asking: make(asking, safetyAtOnce),
 	}
 	if a.log == nil {
 		a.log = slog.New(slog.DiscardHandler)
@@ -174,6 +194,7 @@ func routed(s Site, o Options) *router {
 	a.metrics = newMetrics(a.registry, func() float64 { return float64(a.inflight.Load()) })
 	r := newRouter(a, o.Version)
 	a.routes(r)
+	s.OnAsked(a.answerSite)
 	return r
 }
 

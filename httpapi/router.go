@@ -60,6 +60,7 @@ type operation struct {
 	staff   signin.Right // of a merchant's people who may ask as well; 0: with sellers [rightOf], without nobody
 	session bool         // any session, and nothing else
 	free    bool         // not counted against the limit of requests at once
+	late    bool         // who asks is let in as this site alone knows them, when nobody else can be asked
 	ok      []int        // statuses of success, the usual one first; none: 200
 	params  []string     // of the URL; add takes them, and whether a transaction is asked for, from the document
 	txn     bool
@@ -151,7 +152,7 @@ func operationOf(item *huma.PathItem, method string) *huma.Operation {
 func (r *router) mount(o operation) {
 	r.methods[o.path] = append(r.methods[o.path], o.method)
 	r.mux.Handle(o.method+" "+o.path, &endpoint{
-		api: r.api, name: o.name, action: o.action, sellers: o.sellers, buyers: o.buyers, staff: o.staff, session: o.session, free: o.free, params: o.params, txn: o.txn, handle: o.handle, metrics: r.api.metrics.of(o.name),
+		api: r.api, name: o.name, action: o.action, sellers: o.sellers, buyers: o.buyers, staff: o.staff, session: o.session, free: o.free, late: o.late, params: o.params, txn: o.txn, handle: o.handle, metrics: r.api.metrics.of(o.name),
 	})
 }
 

@@ -55,6 +55,8 @@ func (a *api) routes(r *router) {
 	a.peopleRoutes(r)
 	a.fleetRoutes(r)
 	a.trendRoutes(r)
+	a.safetyRoutes(r)
+	a.drillRoutes(r)
 }
 
 func (a *api) accountRoutes(r *router) {

@@ -155,9 +155,14 @@ func (a *api) sessionOf(x *exchange, token string) (*signin.Session, error) {
 	if known && now < g.until && now < g.session.Ends() {
 		return &g.session, nil
 	}
-	ctx, cancel := context.WithTimeout(a.life, a.deadline)
+	ctx, cancel := context.WithTimeout(a.life, x.patience(a.deadline))
 	defer cancel()
 	s, ok, err := c.Porter.Check(ctx, token, now)
+	if err != nil && x.late {
+		if s, ok := a.sessionHere(token, now); ok {
+			return &s, nil
+		}
+	}
 	switch {
 	case err != nil && known && x.r.Method == http.MethodGet && now < min(g.until+guestGrace, g.session.Ends()):
 		return &g.session, nil
@@ -171,6 +176,17 @@ func (a *api) sessionOf(x *exchange, token string) (*signin.Session, error) {
 	}
 	a.guests.learn(hash, guest{s, now + guestLife})
 	return &s, nil
+}
+
+// sessionHere finds a session as this site alone knows it. It is remembered nowhere: it is good for one answer.
+func (a *api) sessionHere(token string, now holdfast.Time) (s signin.Session, ok bool) {
+	if a.commerce.Here == nil {
+		return s, false
+	}
+	ctx, cancel := context.WithTimeout(a.life, lateSignIn)
+	defer cancel()
+	s, ok, err := a.commerce.Porter.On(a.commerce.Here).Check(ctx, token, now)
+	return s, ok && err == nil
 }
 
 // passiveHeader says that nobody is there: the request is made by a page that is open, and keeps no session alive.

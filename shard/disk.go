@@ -74,6 +74,8 @@ func CheckpointOf(d Disk) (Checkpoint, error) {
 // History is what reads need of a disk besides: the past that is not in memory any more. *store.Shard is one.
 type History interface {
 	Disk
+	// Logged returns an entry of the log, however old, as it was written.
+	Logged(index uint64) (Entry, error)
 	// Statement returns rows of an account older than before (0: all), newest first, without tearing a transaction apart.
 	Statement(account holdfast.AccountID, before holdfast.Time, max int) ([]ledger.Row, error)
 	// BalanceAt returns the newest row of an account at or before t.

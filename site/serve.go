@@ -40,6 +40,8 @@ func (h handler) Serve(ctx context.Context, from holdfast.SiteID, method string,
 		return h.site.serveFleet(ctx, method, payload)
 	case method == methodDigest:
 		return h.site.serveDigest(ctx, payload)
+	case method == methodWitness:
+		return h.site.serveWitness(ctx, payload)
 	}
 	return nil, notExecuted{fmt.Errorf("method %q is unknown here: is that site of a newer version?", method)}
 }

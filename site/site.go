@@ -60,6 +60,7 @@ type Site struct {
 	lanes atomic.Pointer[map[laneKey]*lane] // replaced as a whole when a site comes; none is ever taken out
 
 	credentials atomic.Pointer[link.Credentials] // nil: none are needed, or not yet
+	witness     atomic.Pointer[func(ctx context.Context, question []byte) ([]byte, error)]
 
 	proposer proposer // the host, or a stand-in in tests
 	shardMap atomic.Pointer[ShardMap]

@@ -29,6 +29,7 @@ const (
 	methodMap      = "shard-map"
 	methodBirthAt  = "shard-birth"
 	methodSplitAt  = "shard-split"
+	methodWitness  = "witness"
 
 	methodSlotRates = "slot-rates"
 	methodStuck     = "slot-stuck"

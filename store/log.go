@@ -409,6 +409,9 @@ func (sh *Shard) Entry(index uint64) ([]byte, error) {
 	return e.Data, err
 }
 
+// Logged returns the entry at index with its term, however old. The caller must not change its data.
+func (sh *Shard) Logged(index uint64) (Entry, error) { return sh.entry(index) }
+
 // readError turns an error of the engine into one that names the shard, and the corrupt place when it is that.
 func (sh *Shard) readError(index uint64, key []byte, err error) error {
 	if pebble.IsCorruptionError(err) {

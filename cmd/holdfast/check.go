@@ -3,6 +3,7 @@ package main
 import (
 	"crypto/sha256"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -15,11 +16,20 @@ import (
 )
 
 func newCheck() *cobra.Command {
-	var authority, file string
+	var authority, keys, file string
 	cmd := &cobra.Command{
 		Use:   "check FILE",
-		Short: "Check the evidence of drills again, without the fleet and without trusting who ran them",
-		Long: `Check the evidence of drills again, from nothing but a file that holdfast drill run --evidence has written: the receipts of those
+		Short: "Check the receipt of a payment, or the evidence of drills, without the fleet and without trusting anybody",
+		Long: `Check a file without the fleet: the receipt of one payment, or the evidence of drills.
+
+A receipt is what a customer, a merchant or holdfast safe is given who asks whether a payment is safe. It says what was paid, where that stands in
+which log, and which sites have it on their disks, signed by each of these sites (Ed25519). It is checked that every signature fits, that all are
+about this payment, these contents and this place, that nobody is counted twice or left out, and that the number fits. The exit status is 0 when a
+majority of the sites that vote have signed themselves, with keys that you trust; otherwise it is 1, and it is said what the receipt shows and what
+not. --keys names the keys of the sites, as holdfast safe --keys or GET /v1/receipt-keys gave them to you before, and --ca the certificate of
+the fleet's authority; without either the keys are those in the receipt, which shows that nothing was changed and not who made it.
+
+Evidence of drills is checked from nothing but a file that holdfast drill run --evidence has written: the receipts of those
 who paid, and every answer of the sites afterwards, signed with the keys of the sites.
 
 It verifies each signature and its certificate, puts the statements together page by page, and checks that no page is missing and every
@@ -31,13 +41,23 @@ them, with its payout. The exit status is 1 when anything is not so.
 
 --ca names the certificate of the authority that you trust, given to you on another way than the file; without it that of the file
 is taken, and its fingerprint is shown.`,
-		Example: "  holdfast check out/evidence.json.gz\n  holdfast check out/evidence.json.gz --ca pki/ca.crt --json -",
-		Args:    one("evidence file"),
+		Example: "  holdfast check receipt.json --keys keys.json\n  holdfast check out/evidence.json.gz\n  holdfast check out/evidence.json.gz --ca pki/ca.crt --json -",
+		Args:    one("receipt or evidence file"),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			text, err := receiptIn(args[0])
+			switch {
+			case err != nil:
+				return fmt.Errorf("read the receipt: %w", err)
+			case text != nil:
+				return checkReceipt(cmd, text, authority, keys, file)
+			case keys != "":
+				return badUsage(cmd, errors.New("--keys is for receipts, and this file is none: evidence of drills is checked with --ca"))
+			}
 			return checkEvidence(cmd, args[0], authority, file)
 		},
 	}
 	cmd.Flags().StringVar(&authority, "ca", "", "`FILE` with the certificate of the authority that you trust; by default that in the evidence")
+	cmd.Flags().StringVar(&keys, "keys", "", "`FILE` with the keys with which the sites sign receipts, saved before; by default those in the receipt")
 	jsonFlag(cmd, &file)
 	return cmd
 }

@@ -17,11 +17,15 @@ import (
 // long are the examples that take longer than a test may: their command lines are parsed and checked, and not carried out.
 // They take minutes; TestDemo runs a short one for real.
 var long = map[string]string{
-	"holdfast demo": "a minute",
+	"holdfast demo":        "a minute",
+	"holdfast demo --open": "a minute, and a browser: TestDemo opens one that is none",
 	"holdfast demo --json out/demo.json --report out/demo.html --open":                                                                  "a minute, and a browser",
 	"holdfast drill run site-cut":                                                                                                       "half a minute",
 	"holdfast drill run site-kill --seed 7 --rate 500 --json -":                                                                         "half a minute",
 	"holdfast drill run site-cut --runs 8 --json out/site-cut.json":                                                                     "minutes",
+	"holdfast safe 0190f3c6-2a3b-7c4d-8e5f-001122334455 --out receipt.json --keys keys.json":                                            "a payment: TestReadmeQuickStart runs it",
+	"holdfast safe 2088000000030206/order-4711 --json -":                                                                                "a trade: TestReadmeQuickStart asks about a transaction",
+	"holdfast check receipt.json --keys keys.json":                                                                                      "a payment: TestReadmeQuickStart runs it",
 	"holdfast check out/evidence.json.gz":                                                                                               "TestDemo runs one",
 	"holdfast check out/evidence.json.gz --ca pki/ca.crt --json -":                                                                      "TestDemo runs one",
 	"holdfast drill run all --json out/drills.json --report out/drills.html --evidence out/evidence.json.gz":                            "minutes",

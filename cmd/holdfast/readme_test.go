@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -17,7 +18,7 @@ import (
 // TestReadmeQuickStart does what the README tells a newcomer, word for word but for the port, and looks at the answers.
 func TestReadmeQuickStart(t *testing.T) {
 	t.Parallel() // it waits for others most of the time
-	script := shellOf(t, "quick-start")
+	script := shellOf(t, "quick-start") + "\n" + shellOf(t, "safe")
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	binary, err := exec.LookPath("holdfast")
@@ -26,7 +27,10 @@ func TestReadmeQuickStart(t *testing.T) {
 	}
 	address, key := startSite(ctx, t, binary)
 	shell := exec.CommandContext(ctx, "bash", "-e", "-o", "pipefail", "-c", strings.ReplaceAll(script, "http://127.0.0.1:8080", address))
-	shell.Env = append(os.Environ(), "HOLDFAST_KEY="+key)
+	shell.Env, shell.Dir = append(os.Environ(), "HOLDFAST_KEY="+key), t.TempDir()
+	if err := errors.Join(os.Mkdir(filepath.Join(shell.Dir, "bin"), 0o700), os.Symlink(binary, filepath.Join(shell.Dir, "bin", "holdfast"))); err != nil {
+		t.Fatal(err)
+	}
 	out, err := shell.CombinedOutput()
 	if err != nil {
 		t.Fatalf("the quick start failed: %v\n%s", err, out)
@@ -38,9 +42,15 @@ func TestReadmeQuickStart(t *testing.T) {
 		`"0190f3c6-2a3b-7c4d-8e5f-001122334455","status":"done"`, `"status":"done"`, // held, posted
 		`"balance":6750,"available":6750`, // 100.00 less 12.50 less 20.00
 		`"amount":2000`, `"ok":true,"balanced":true`,
+		`"status":"done"`, `SAFE   The payment is safe`, // and what the receipt says of it, below
 	} {
 		if i >= len(answers) || !strings.Contains(answers[i], want) {
 			t.Errorf("answer %d does not hold %s; the answers are:\n%s", i+1, want, out)
+		}
+	}
+	for _, want := range []string{"on the disks of 1 of the 1 sites that vote", "5.00 CNY from 2088000000020108.wallet.CNY", "SAFE   The payment was made"} {
+		if !strings.Contains(string(out), want) {
+			t.Errorf("nothing says %q; the answers are:\n%s", want, out)
 		}
 	}
 }

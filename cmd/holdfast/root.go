@@ -19,6 +19,7 @@ Use it:                holdfast serve, then http://127.0.0.1:8080/docs
 Break it on purpose:   holdfast drill list
 Measure it:            holdfast bench ledger
 Ask a running one:     holdfast status, holdfast audit, holdfast doctor
+Is my payment safe?    holdfast safe, holdfast check
 Change its sites:      holdfast site list, add, replace, retire
 Move its owners:       holdfast shard move, split
 
@@ -31,7 +32,7 @@ Results go to standard output, progress to standard error.`,
 	}
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return &usageError{cmd.CommandPath(), err} })
 	root.AddCommand(
-		newServe(), newDemo(), newDrill(), newBench(), newStatus(), newAudit(), newDoctor(), newSite(), newShard(), newCheck(),
+		newServe(), newDemo(), newDrill(), newBench(), newStatus(), newAudit(), newDoctor(), newSite(), newShard(), newSafe(), newCheck(),
 		newCert(), newKey(), newPaymentKeys(), newPerson(), newSandbox(), newTestBank(), newCases(), newSim(), newFsck(), newVersion(), newBenchSite(), newBenchCallers(), newBusy(), newCables(),
 	)
 	return root
