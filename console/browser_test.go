@@ -72,7 +72,14 @@ func lookAtTheFleet(t *testing.T, chrome *pagetest.Chrome) {
 		pagetest.Click(`a[href="/console/search"]`), pagetest.Shown("h1", "Search"), tab.Sound("search"),
 		pagetest.Click(`nav a[href="/console"]`), pagetest.Shown("#fleet", "9.8 ms"), pagetest.Shown("#plots", "Elections"), tab.Sound("fleet"))
 	tab.Look(390, false)
+	fits := func(width float64) {
+		t.Helper()
+		if got := pagetest.Eval[float64](tab, "document.documentElement.scrollWidth"); got > width { // a phone makes its window wider instead of scrolling
+			t.Errorf("%s is %v wide on a screen of %v", tab.At(), got, width)
+		}
+	}
 	tab.Do(pagetest.Click(`button[lang="zh-CN"]`), pagetest.Shown("#fleet", "机群图"), tab.Sound("fleet-phone-zh"))
+	fits(390)
 	tab.Look(390, true)
 	tab.Do(tab.Sound("fleet-phone-zh-dark"), pagetest.Click(`button[lang="en"]`), pagetest.Shown("#fleet", "What needs attention"))
 	tab.Look(1440, true)
@@ -94,18 +101,25 @@ func lookAtTheFleet(t *testing.T, chrome *pagetest.Chrome) {
 
 // work searches for a trade and follows it to its log entry, and plans and applies a move of slots, which is seen going on without loading the page again.
 func work(t *testing.T, tab *pagetest.Tab, o *office, at, name string) {
+	fits := func() {
+		t.Helper()
+		if wide := pagetest.Eval[float64](tab, "document.documentElement.scrollWidth"); wide > 390 && name != "" {
+			t.Errorf("%s is %v wide", tab.At(), wide)
+		}
+	}
 	o.mu.Lock()
 	o.moves = "[]"
 	o.mu.Unlock()
 	say := func(key string) string {
 		if name == "" {
-			return allWords()[key].In(page.English)
+			return Area().Words[key].In(page.English)
 		}
-		return allWords()[key].In(page.Chinese)
+		return Area().Words[key].In(page.Chinese)
 	}
 	tab.Do(pagetest.Go(at+"/console/search"), pagetest.Shown("h1", say("title-search")), pagetest.Type("#q", teaHouse+" T-1\r"),
 		pagetest.Shown("h1", say("kind-trade")), pagetest.Shown("main", "19.90 CNY"), tab.Sound("console-trade"+name),
 		pagetest.Click(`main a[href^="/console/transfers/"]`), pagetest.Shown("h1", say("kind-transfer")), pagetest.Shown("#where", say("log-entry")+" 4321"), pagetest.Shown(".holders", "hangzhou"))
+	fits()
 	tab.Do(pagetest.Go(at+"/console/shards"), pagetest.Shown("#map", say("slot-map")), tab.Sound("console-shards"+name),
 		pagetest.Type("#move-slots", "300-349"), chromedp.SetValue(chromedp.CSS("#move-to"), "2"), pagetest.Click(`form[action="/console/shards/move"] button`),
 		pagetest.Shown("h1", say("title-plan-move")), pagetest.Shown("#will", say("what-will-happen")), tab.Sound("console-plan"+name), pagetest.Click(".apply button"),
@@ -117,6 +131,7 @@ func work(t *testing.T, tab *pagetest.Tab, o *office, at, name string) {
 	o.moves = `[{"slots":{"from":300,"to":349},"from":1,"to":2,"stage":"copies"}]`
 	o.mu.Unlock()
 	tab.Do(pagetest.Shown("#shards-live", say("stage-copies")))
+	fits()
 }
 
 // lookAtAll takes pictures of every other page for people.
@@ -134,5 +149,8 @@ func lookAtAll(t *testing.T, chrome *pagetest.Chrome, at string) {
 	} {
 		tab.Do(pagetest.Go(at+path), pagetest.Shown("footer", "English"), tab.Sound("look-"+name))
 		phone.Do(pagetest.Go(at+path), pagetest.Shown("footer", "English"), phone.Sound("look-"+name+"-phone-zh-dark"))
+		if wide := pagetest.Eval[float64](phone, "document.documentElement.scrollWidth"); wide > 390 {
+			t.Errorf("%s is %v wide", path, wide)
+		}
 	}
 }

@@ -33,7 +33,7 @@ func Area() page.Area {
 			{Path: "/console/drills", Word: "nav-drills"},
 		},
 		Templates: below(templateFiles, "templates"), Static: below(staticFiles, "static"), Styles: []string{"console.css", "ops.css"},
-		Words: allWords(), Routes: routes,
+		Words: joined(words, moreWords, drillWords), Routes: routes,
 	}
 }
 

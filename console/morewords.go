@@ -2,9 +2,6 @@ package console
 
 import "holdfast/page"
 
-// allWords are the texts of all pages of operators.
-func allWords() page.Words { return joined(words, moreWords, drillWords) }
-
 // moreWords are the texts of the pages with which an operator works.
 var moreWords = page.Words{
 	"nav-shards": {"分片", "Shards"},
@@ -394,11 +391,13 @@ var moreWords = page.Words{
 	"done-limits-set":         {"限额已更改。", "The limits are changed."},
 	"done-decided":            {"已裁定。", "It is decided."},
 
-	"title-invited":   {"邀请", "Invitation"},
-	"for-whom":        {"给", "For"},
-	"good-until":      {"有效至", "Good until"},
-	"invitation":      {"邀请码", "Invitation"},
-	"invitation-hint": {"只显示这一次，哪里都没有保存。请当面或用只有对方能看到的方式交给他；对方用它设置密码。", "It is shown once and stored nowhere. Hand it over in a way that nobody else sees; with it they choose a password."},
+	"title-invited":           {"邀请", "Invitation"},
+	"for-whom":                {"给", "For"},
+	"good-until":              {"有效至", "Good until"},
+	"invitation":              {"邀请码", "Invitation"},
+	"invitation-address":      {"或者发这个网址", "Or as an address"},
+	"invitation-address-hint": {"打开后直接设置密码。邀请码在 # 之后，不会出现在服务器的日志里。", "Whoever opens it chooses a password. The invitation stands behind the #, so no server writes it into a log."},
+	"invitation-hint":         {"只显示这一次，哪里都没有保存。请当面或用只有对方能看到的方式交给他；对方用它设置密码。", "It is shown once and stored nowhere. Hand it over in a way that nobody else sees; with it they choose a password."},
 
 	"title-people":             {"运维人员", "Operators"},
 	"people-lead":              {"这里是能登录机群页面的人，以及各自的权限。", "Who can sign in to these pages, and what each of them may do."},

@@ -160,7 +160,7 @@ var officeFleet = map[string]string{
 		`"members":[{"site":1,"match":5001},{"site":2,"match":5000,"lag":1},{"site":3,"match":10,"lag":4991}]},` +
 		`{"shard":2,"leader":2,"home":3,"slots":[{"from":500,"to":999}],"commit":70,"applied":70,"in_service":true,"digest_ok":true,"accounts":3,"members":[{"site":1},{"site":2},{"site":3,"learner":true}]}],` +
 		`"moves":MOVES,"splits":[{"plan":"aa","from":1,"to":3,"home":2,"slots":[{"from":10,"to":19}],"state":"moves","moved":4,"of":10}]}`,
-	"GET /v1/trend":    `{"site":1,"name":"hangzhou","step_s":300,"points":[{"at":"2026-11-27T09:55:00Z","seconds":300,"done":600,"p50_ms":3,"p99_ms":9.26,"waiting":4,"elections":1,"disk_write_ms":1.5,"disk_free_bytes":107374182400,"majority":true}]}`,
+	"GET /v1/trend":    trendText(),
 	"GET /v1/survival": `{"at":"2026-11-27T10:00:00Z","survives":true,"weakest":"","losses":[]}`,
 	"POST /v1/slots/plan": `{"plan":"1f2e3d4c5b6a","map_version":7,"slots":[{"from":300,"to":349}],"from":1,"to":2,"accounts":12,"holds":1,` +
 		`"shards":[{"shard":1,"leader":1,"leader_name":"hangzhou","slots":500,"slots_after":450,"accounts":31,"accounts_after":19},{"shard":2,"leader":2,"leader_name":"shanghai","slots":500,"slots_after":550}],` +
@@ -172,6 +172,18 @@ var officeFleet = map[string]string{
 		`"steps":[{"shard":1,"text":"site 4 copies the shard","copy_bytes":1073741824,"during":{"voters":[1,2,4],"outgoing":[1,2,3],"majority":2,"survives":["shanghai"],"stops":["hangzhou"]},"after":{"voters":[1,2,4],"majority":2}}],` +
 		`"loads":[{"site":4,"name":"beijing","homes":1,"per_s":0,"after_per_s":5,"measured_per_s":0,"stored_per_s":30}],"notes":[]}`,
 	"POST /v1/slots/stay": `{"slots":[{"from":300,"to":349}],"failed":[]}`,
+}
+
+// trendText is an hour in steps of five minutes, the last of them with figures that tests know.
+func trendText() string {
+	var all []string
+	for i := range 11 {
+		at := time.Date(2026, 11, 27, 9, 0, 0, 0, time.UTC).Add(time.Duration(i) * hourStep)
+		all = append(all, fmt.Sprintf(`{"at":%q,"seconds":300,"done":%d,"p50_ms":4,"p99_ms":%d,"waiting":%d,"disk_write_ms":1.2,"majority":true}`,
+			at.Format(time.RFC3339), 150_000+i*i%7*9000, 20+i*i%11, i%4))
+	}
+	return `{"site":1,"name":"hangzhou","step_s":300,"points":[` + strings.Join(all, ",") +
+		`,{"at":"2026-11-27T09:55:00Z","seconds":300,"done":600,"p50_ms":3,"p99_ms":9.26,"waiting":4,"elections":1,"disk_write_ms":1.5,"disk_free_bytes":107374182400,"majority":true}]}`
 }
 
 var officeMoney = map[string]string{
@@ -573,7 +585,7 @@ func TestOwners(t *testing.T) {
 
 	// An invitation is in the page alone: not in an address, and not there a second time.
 	w := o.Post("/console/owners/" + anna + "/invite")
-	o.says(w, http.StatusOK, "hfi_secret_invitation", "2026-11-28 10:00:00")
+	o.says(w, http.StatusOK, "hfi_secret_invitation", "/invitation#hfi_secret_invitation", "2026-11-28 10:00:00")
 	if w.Header().Get("Location") != "" || w.Header().Get("Cache-Control") != "no-store" {
 		t.Error(w.Header())
 	}
@@ -715,7 +727,7 @@ func TestWordsForWhatTheAPISays(t *testing.T) {
 	pagetest.CheckWords(t, Area(), []string{"shards", "hour", "invited", "people", "banks", "case", "deposit", "limits"}, keys...)
 	// A format has the same verbs in both languages.
 	verbs := regexp.MustCompile(`%[.0-9]*[a-z%]`)
-	for key, w := range allWords() {
+	for key, w := range Area().Words {
 		if a, b := verbs.FindAllString(w[0], -1), verbs.FindAllString(w[1], -1); fmt.Sprint(a) != fmt.Sprint(b) {
 			t.Errorf("%s: %v and %v", key, a, b)
 		}

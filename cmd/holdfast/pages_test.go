@@ -185,7 +185,7 @@ func (w *walk) along(ctx context.Context, v *town, chrome *pagetest.Chrome, orde
 
 	// Refund, as the merchant.
 	shop.Do(pagetest.Go(v.site(0)+"/portal/trades/"+order), pagetest.Shown("#trade", "88.00"), shot(shop, "trade"), pagetest.Go(v.site(0)+"/portal/trades/"+order+"/refund"),
-		pagetest.Type("#amount", "8.00"), pagetest.Type("#reason", "tea was cold\r"), pagetest.Shown("main", "8.00"), shot(shop, "refund"), pagetest.Click("main button[type=submit]"),
+		pagetest.Set("#amount", "8.00"), pagetest.Type("#reason", "tea was cold\r"), pagetest.Shown("main", "8.00"), shot(shop, "refund"), pagetest.Click("main button[type=submit]"),
 		pagetest.Shown("#trade", "8.00"), pagetest.Shown("#trade", "tea was cold"), pagetest.Go(v.site(0)+"/portal"), pagetest.Shown("main", "88.00"), shot(shop, "portal"))
 
 	// Is my payment safe?

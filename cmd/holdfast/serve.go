@@ -254,6 +254,18 @@ type server struct {
 	drills   *drillRuns // nil: none are run here
 }
 
+// openBeside opens what payments go on without.
+func (s *server) openBeside() {
+	// What signs receipts of payments needs the certificate, which is read now.
+	if err := s.receipts.open(&s.cfg, s.site); err != nil {
+		s.log.Error("receipts of payments are not signed here", "err", err)
+	}
+	// The data directory is this process's alone from here on, and with it what drills have left there.
+	if err := s.drills.open(); err != nil {
+		s.log.Error("drills are not run here", "err", err)
+	}
+}
+
 // run is the life of the process, in order. ready is called once requests are taken, with how long that took; its error ends
 // the process.
 func (s *server) run(ctx context.Context, ready func(took time.Duration) error) error {
@@ -283,14 +295,7 @@ func (s *server) run(ctx context.Context, ready func(took time.Duration) error) 
 		return errors.Join(err, s.closeHTTP(context.Background()))
 	}
 
-	// What signs receipts of payments needs the certificate, which is read now.
-	if err := s.receipts.open(&s.cfg, s.site); err != nil {
-		s.log.Error("receipts of payments are not signed here", "err", err)
-	}
-	// The data directory is this process's alone from here on, and with it what drills have left there.
-	if err := s.drills.open(); err != nil {
-		s.log.Error("drills are not run here", "err", err)
-	}
+	s.openBeside()
 
 	// What people pay with works in the background too. It asks the site, and waits when that has no majority.
 	s.payments.start()

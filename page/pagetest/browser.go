@@ -166,6 +166,9 @@ func Click(selector string) Action { return chromedp.Click(chromedp.CSS(selector
 // Type types into a field. "\r" sends its form.
 func Type(selector, text string) Action { return chromedp.SendKeys(chromedp.CSS(selector), text) }
 
+// Set gives a field another content.
+func Set(selector, text string) Action { return chromedp.SetValue(chromedp.CSS(selector), text) }
+
 // At is the address that the tab is at.
 func (x *Tab) At() string {
 	x.t.Helper()
