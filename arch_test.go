@@ -60,6 +60,7 @@ var house = []struct {
 	{"wallet", []string{"", "client", "page", "scancode"}}, // pages of customers
 	{"evidence", []string{"", "client", "check", "proof"}}, // judges a file, and asks nobody
 	{"drill", []string{"", "client", "fault", "check", "retail", "link", "site", "guard", "proof", "evidence", "drill/rivals"}}, // pays through client only
+	{"street", []string{"", "client", "retail"}},    // merchants and customers of a sandbox: pay through client only
 	{"drill/rivals", []string{"", "fault", "link"}}, // carries bytes in other ways than link does, and compares
 	{"bench", nil}, // measures any layer
 	{"sim", nil},   // may import everything, nobody imports it but the command line
@@ -74,7 +75,7 @@ var only = map[string][]string{
 	"github.com/boombuler/barcode":   {"scancode"},
 	"github.com/spf13/cobra":         {"cmd/holdfast"},
 	"github.com/vishvananda/netlink": {"doctor"},
-	"golang.org/x/text":              {"alipay", "signin", "page"},
+	"golang.org/x/text":              {"alipay", "signin", "page", "httpapi"},
 	"golang.org/x/crypto":            {"signin"},
 	"github.com/go-webauthn":         {"signin"},
 	"holdfast/drill/rivals":          {"drill"}, // ways to carry messages that no site can be made to use

@@ -91,7 +91,8 @@ type App struct {
 // Mandate is what a merchant lets another merchant's application do in his name.
 type Mandate struct {
 	Merchant holdfast.Owner
-	AppID    string // the application of the merchant himself: auth_app_id
+	AppID    string   // the application of the merchant himself: auth_app_id
+	Products Products // what it may be used for; the application that acts needs the product as well
 }
 
 // Products are what a merchant has signed for, one bit each.

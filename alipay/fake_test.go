@@ -126,7 +126,7 @@ func (d *fake) App(_ context.Context, id string) (*App, bool, error) {
 }
 
 func (d *fake) Acting(_ context.Context, _ *App, token Secret) (Mandate, bool, error) {
-	return Mandate{merchant, "2021000000000009"}, token.Reveal() == "TOK" || token.Reveal() == "tok+/=", nil
+	return Mandate{merchant, "2021000000000009", AllProducts}, token.Reveal() == "TOK" || token.Reveal() == "tok+/=", nil
 }
 
 func (d *fake) NoticeSent(_ context.Context, who holdfast.Owner, id string) (time.Time, bool, error) {

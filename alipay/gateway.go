@@ -85,21 +85,22 @@ func New(c Config) (*Gateway, error) {
 
 // call is one request on its way.
 type call struct {
-	g       *Gateway
-	r       *http.Request
-	control *http.ResponseController
-	p       params
-	now     time.Time
-	trace   string
-	m       *method // nil: no such method
-	named   string  // the method as it was named
-	v3      bool
-	app     *App // nil until it is known
-	kind    SignType
-	who     Caller
-	trusted bool // the signature was right: what is said from here on is said to the merchant
-	busy    bool // too many calls
-	err     error
+	g        *Gateway
+	r        *http.Request
+	control  *http.ResponseController
+	p        params
+	now      time.Time
+	trace    string
+	m        *method // nil: no such method
+	named    string  // the method as it was named
+	v3       bool
+	app      *App // nil until it is known
+	kind     SignType
+	who      Caller
+	products Products // that the application may use, for whom it asks
+	trusted  bool     // the signature was right: what is said from here on is said to the merchant
+	busy     bool     // too many calls
+	err      error
 }
 
 // ServeHTTP answers one request within the time-out, whatever the caller and the desk do.
@@ -183,6 +184,7 @@ func (c *call) permit(ctx context.Context, token Secret) error {
 	case c.app.Products&c.m.products == 0:
 		return refuse("isv.insufficient-isv-permissions")
 	}
+	c.products = c.app.Products
 	c.who = Caller{App: c.app, Merchant: c.app.Merchant, AuthApp: c.app.ID, Now: c.now, Trace: c.trace}
 	if token.IsZero() {
 		return nil
@@ -195,6 +197,9 @@ func (c *call) permit(ctx context.Context, token Secret) error {
 		return refuse("aop.invalid-app-auth-token")
 	}
 	c.who.Merchant, c.who.AuthApp = mandate.Merchant, mandate.AppID
+	if c.products &= mandate.Products; c.products&c.m.products == 0 {
+		return refuse("isv.insufficient-isv-permissions")
+	}
 	return nil
 }
 
@@ -206,7 +211,7 @@ func (c *call) fields(n *node, notify string) (*fields, error) {
 	if notify == "" {
 		notify = c.app.NotifyURL
 	}
-	return &fields{n: n, now: c.now, invalid: c.m.invalid, products: c.app.Products, notify: notify}, nil
+	return &fields{n: n, now: c.now, invalid: c.m.invalid, products: c.products, notify: notify}, nil
 }
 
 // do has the desk do it, unless too much is under way.

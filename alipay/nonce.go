@@ -10,8 +10,8 @@ import (
 const maxNonces = 1 << 19
 
 // nonces remembers which nonces were used while their timestamps are still good. It is this process's memory only, and forgets the
-// oldest early when there are too many: what a repeated request could do is harmless anyway, since the numbers in it are
-// idempotent. It keeps 64-bit hashes under a seed of its own, so nobody can look for two that collide.
+// oldest early when there are too many: what a repeated request could do is harmless anyway, at another site as well, since the numbers in it are
+// idempotent; docs/decisions/0018-the-gateway.md says what that leaves. It keeps 64-bit hashes under a seed of its own, so nobody can look for two that collide.
 type nonces struct {
 	mu        sync.Mutex
 	seed      maphash.Seed

@@ -18,7 +18,7 @@ import (
 type fields struct {
 	n        *node
 	now      time.Time
-	products Products // that the application has
+	products Products // that the application may use
 	invalid  string   // the sub_code of a bad parameter: each family of methods has its own
 	notify   string   // notify_url of the request or, without one, of the application
 	back     string   // return_url of the request

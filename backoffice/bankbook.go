@@ -28,17 +28,48 @@ const (
 
 // reconcile compares the bank's book of each day with the ledger, as soon as there can be a statement.
 func (d *desk) reconcile(ctx context.Context) {
-	for {
-		rest := d.cfg.Retry
+	tell := func(asset holdfast.Asset, err error) {
+		if err != nil && ctx.Err() == nil {
+			d.log.Warn("the bank's book could not be compared", "asset", asset.String(), "error", err)
+		}
+	}
+	for looked := (time.Time{}); ; {
+		late := d.office.cfg.Now().Sub(looked) >= lateEvery
 		for _, asset := range d.cfg.assets() {
-			if err := d.catchUp(ctx, asset); err != nil && ctx.Err() == nil {
-				d.log.Warn("the bank's book could not be compared", "asset", asset.String(), "error", err)
+			tell(asset, d.catchUp(ctx, asset))
+			if late {
+				tell(asset, d.catchLate(ctx, asset))
 			}
 		}
-		if !pause(ctx, rest) {
+		if late {
+			looked = d.office.cfg.Now()
+		}
+		if !pause(ctx, d.cfg.Retry) {
 			return
 		}
 	}
+}
+
+// lateEvery is how often it is asked for the statements of days that were passed over.
+const lateEvery = time.Hour
+
+// catchLate compares days that were passed over because the bank had no statement of them, and has now.
+func (d *desk) catchLate(ctx context.Context, asset holdfast.Asset) error {
+	had, err := d.office.cfg.Cashier.Compared(ctx, d.cfg.Name, asset)
+	if err != nil {
+		return err
+	}
+	var failed error
+	for _, text := range had.Without() {
+		day, err := time.Parse(time.DateOnly, text)
+		if err == nil {
+			_, err = d.compare(ctx, asset, day, true)
+		}
+		if err != nil && !errors.Is(err, bank.ErrNoStatement) {
+			failed = cmp.Or(failed, fmt.Errorf("%s, late: %w", text, err)) // the others are compared all the same
+		}
+	}
+	return failed
 }
 
 // catchUp compares all days that are over and have not been compared.
@@ -60,7 +91,7 @@ func (d *desk) catchUp(ctx context.Context, asset holdfast.Asset) error {
 		if day.After(last) {
 			return nil
 		}
-		if err := d.compareFrom(ctx, asset, day, last, &before); err != nil {
+		if err := d.compareFrom(ctx, asset, day, last); err != nil {
 			return fmt.Errorf("%s: %w", day.Format(time.DateOnly), err)
 		}
 	}
@@ -71,15 +102,15 @@ const daysWithout = 14
 
 // compareFrom compares the first day from one on of which the bank has a statement. Days of which it has none are passed over as soon as there is a later
 // one: a bank that does not work on a day has nothing to say of it. Had it lost the statement, the next one would not go on from the one
-// before, and what it had would be missing: both are cases.
-func (d *desk) compareFrom(ctx context.Context, asset holdfast.Asset, day, last time.Time, before *pay.Compared) error {
-	_, none := d.compare(ctx, asset, day, before)
+// before, and what it had would be missing: both are cases. If it comes after all, it is compared then; see catchLate.
+func (d *desk) compareFrom(ctx context.Context, asset holdfast.Asset, day, last time.Time) error {
+	_, none := d.compare(ctx, asset, day, false)
 	for n := 1; n <= daysWithout && errors.Is(none, bank.ErrNoStatement); n++ {
 		later := day.AddDate(0, 0, n)
 		if later.After(last) {
 			break
 		}
-		if _, err := d.compare(ctx, asset, later, before); !errors.Is(err, bank.ErrNoStatement) {
+		if _, err := d.compare(ctx, asset, later, false); !errors.Is(err, bank.ErrNoStatement) {
 			return err
 		}
 	}
@@ -107,22 +138,27 @@ type comparison struct {
 	matched map[string]string // records that need not be brought again, and the day of the statement in which they were found
 }
 
-// compare compares one day. Everything it writes it writes alike when it is run again.
-func (d *desk) compare(ctx context.Context, asset holdfast.Asset, day time.Time, before *pay.Compared) (bank.Report, error) {
+// compare compares one day. Everything it writes it writes alike when it is run again. A late day is one before others that have been compared: what its
+// statement does not have, theirs were to have, and nothing new is said of it.
+func (d *desk) compare(ctx context.Context, asset holdfast.Asset, day time.Time, late bool) (bank.Report, error) {
 	c := &comparison{
 		desk: d, ctx: ctx, asset: asset, day: day, cases: map[string]bank.Case{}, byKey: map[string][]string{}, matched: map[string]string{},
 		round: bank.Round{
 			Account: d.cfg.Name + "/" + asset.String(), Day: holdfast.TimeOf(day), Now: d.office.now(), Grace: holdfast.Time(24 * time.Hour),
 		},
 	}
-	for _, step := range []func() error{c.readCases, c.readBook, c.readLedger} {
+	steps := []func() error{c.readCases, c.readBook, c.readLedger}
+	if late {
+		steps = append(steps, c.onlyInBook)
+	}
+	for _, step := range steps {
 		if err := step(); err != nil {
 			return bank.Report{}, err
 		}
 	}
 	r, err := bank.Reconcile(c.round, items(c.ledger), items(c.book), c.sorted(), c)
 	if err == nil {
-		err = bank.CheckStatement(c.round, c.state, statementBefore(before), c.find, c)
+		err = c.checkStatement()
 	}
 	if err == nil {
 		err = c.mark()
@@ -130,19 +166,54 @@ func (d *desk) compare(ctx context.Context, asset holdfast.Asset, day time.Time,
 	if err != nil {
 		return r, err
 	}
-	d.log.Info("the bank's book of a day was compared", "asset", asset.String(), "day", day.Format(time.DateOnly), "matched", r.Matched, "found", r.Found,
+	d.log.Info("the bank's book of a day was compared", "asset", asset.String(), "day", c.dayText(0), "late", late, "matched", r.Matched, "found", r.Found,
 		"new", r.New, "gone", r.Gone, "open", r.Open, "not_yet", r.NotYet)
-	d.metrics.compared(d, asset, &r)
+	if !late {
+		d.metrics.compared(d, asset, &r)
+	}
 	return r, d.office.cfg.Cashier.SetCompared(ctx, d.cfg.Name, asset, pay.Compared{
-		Day: day.Format(time.DateOnly), Sequence: c.state.Sequence, Closing: c.state.Closing, Matched: uint64(r.Matched), Found: uint64(r.Found),
+		Day: c.dayText(0), Sequence: c.state.Sequence, Opening: c.state.Opening, Closing: c.state.Closing,
+		Matched: uint64(r.Matched), Found: uint64(r.Found),
 	}, d.office.now())
 }
 
-func statementBefore(c *pay.Compared) *bank.Statement {
-	if c.Day == "" {
+// onlyInBook leaves of the ledger's side what the bank's side has as well.
+func (c *comparison) onlyInBook() error {
+	book := map[string]bool{}
+	for i := range c.book {
+		book[cmp.Or(c.book[i].ID, c.book[i].Ref)] = true
+	}
+	c.ledger = slices.DeleteFunc(c.ledger, func(i bank.Item) bool { return !book[cmp.Or(i.ID, i.Ref)] })
+	return nil
+}
+
+// checkStatement looks whether the statement adds up and goes on from the one before; and whether the one after, if it was there first, goes on from it.
+func (c *comparison) checkStatement() error {
+	had, err := c.desk.office.cfg.Cashier.Compared(c.ctx, c.desk.cfg.Name, c.asset)
+	if err != nil {
+		return err
+	}
+	before, after := had.Beside(c.dayText(0))
+	if len(had.Days) == 0 && had.Day != "" && had.Day < c.dayText(0) { // of a release that remembered no days
+		before = &pay.ComparedDay{Sequence: had.Sequence, Closing: had.Closing}
+	}
+	if err := bank.CheckStatement(c.round, c.state, statementOf(before), c.find, c); err != nil || after == nil {
+		return err
+	}
+	day, err := time.Parse(time.DateOnly, after.Day)
+	if err != nil {
+		return fmt.Errorf("the day that was compared: %w", err)
+	}
+	next := c.round
+	next.Day = holdfast.TimeOf(day)
+	return bank.CheckOrder(next, statementOf(after), c.state, c.find, c)
+}
+
+func statementOf(d *pay.ComparedDay) *bank.Statement {
+	if d == nil {
 		return nil
 	}
-	return &bank.Statement{Sequence: c.Sequence, Closing: c.Closing}
+	return &bank.Statement{Sequence: d.Sequence, Opening: d.Opening, Closing: d.Closing}
 }
 
 func items(list []bank.Item) bank.Items {

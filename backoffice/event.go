@@ -51,7 +51,7 @@ type EventData struct {
 // EventOf is the event as a receiver sees it.
 func EventOf(e *pay.Event) Event {
 	d := EventData{
-		Merchant: e.Merchant.String(), OutTradeNo: e.OutTradeNo, TradeNo: e.TradeNo, Number: e.Number, Subject: e.Subject, Shop: e.Shop, Till: e.Till,
+		Merchant: e.Merchant.String(), OutTradeNo: e.OutTradeNo, TradeNo: e.TradeNo, Number: e.Known(), Subject: e.Subject, Shop: e.Shop, Till: e.Till,
 		Clerk: e.Clerk, Passback: e.Passback, App: e.App, Amount: e.Amount, Total: e.Total, Refunded: e.Refunded, Fee: e.Fee, Effect: e.Effect,
 		Status: e.Status.String(), Created: timeOf(e.Created), Paid: timeOf(e.Paid),
 	}

@@ -24,18 +24,29 @@ type Statement struct {
 // for the first. What is wrong goes on the list of work, and what was wrong there and is not any more is closed. old finds the cases
 // of before by their ids.
 func CheckStatement(r Round, s, before *Statement, old func(id string) (Case, bool, error), to Sink) error {
-	key := "statement:" + time.Unix(0, int64(r.Day)).UTC().Format(time.DateOnly)
+	key := statementKey(r.Day)
 	end, ok := s.Opening.Add(s.Sum)
 	off, _ := s.Closing.Sub(end)
 	if err := r.judge(key, BalanceWrong, !ok || off != 0, off, old, to); err != nil {
 		return err
 	}
+	return CheckOrder(r, s, before, old, to)
+}
+
+// CheckOrder looks whether a statement goes on from the one before, as [CheckStatement] does.
+func CheckOrder(r Round, s, before *Statement, old func(id string) (Case, bool, error), to Sink) error {
 	if before == nil {
 		return nil
 	}
+	key := statementKey(r.Day)
 	gap, _ := s.Opening.Sub(before.Closing)
 	missing := gap != 0 || s.Sequence != 0 && before.Sequence != 0 && s.Sequence != before.Sequence+1
 	return r.judge(key, StatementMissing, missing, gap, old, to)
+}
+
+// statementKey is what a statement itself is known by on the list of cases.
+func statementKey(day holdfast.Time) string {
+	return "statement:" + day.Std().UTC().Format(time.DateOnly)
 }
 
 // judge puts one case of a statement on the list, or closes it.

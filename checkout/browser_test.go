@@ -7,6 +7,7 @@ import (
 	"html"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -54,7 +55,12 @@ type shop struct {
 
 func newShop(t *testing.T) *shop {
 	s := &shop{world: newWorld(t)}
-	s.site = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+	s.site = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if form := r.URL.Query().Get("forge"); form != "" {
+			fmt.Fprintf(w, `<!doctype html><html lang="en"><title>Win</title><form method="post" action="%s"><input type="hidden" name="from" value="%s"><button>Win</button></form>`,
+				html.EscapeString(form), s.customers[0])
+			return
+		}
 		fmt.Fprint(w, `<!doctype html><html lang="en"><title>Thank you</title><h1>Thank you</h1>`)
 	}))
 	t.Cleanup(s.site.Close)
@@ -72,6 +78,13 @@ func (s *shop) serve(w http.ResponseWriter, r *http.Request) {
 		panic(http.ErrAbortHandler)
 	}
 	s.now = max(s.now+1, holdfast.TimeOf(time.Now()))
+	if to := r.URL.Query().Get("signed-in"); to != "" {
+		const token = "hfs_session-of-customer"
+		s.sessions = map[string]int{token: 0}
+		http.SetCookie(w, &http.Cookie{Name: SessionCookie, Value: token, Path: "/", HttpOnly: true, SameSite: http.SameSiteLaxMode})
+		http.Redirect(w, r, to, http.StatusSeeOther)
+		return
+	}
 	s.turn++
 	s.sites[s.turn%len(s.sites)].ServeHTTP(w, r)
 }
@@ -217,7 +230,7 @@ const checks = `(() => {
   for (const e of document.querySelectorAll('[aria-describedby],[aria-labelledby],label[for]'))
     for (const id of ((e.getAttribute('aria-describedby') || '') + ' ' + (e.getAttribute('aria-labelledby') || '') + ' ' + (e.htmlFor || '')).split(' '))
       if (id && document.querySelectorAll('#' + id).length !== 1) wrong.push('#' + id + ' is not there once');
-  for (const e of document.querySelectorAll('a,button,input,summary')) {
+  for (const e of document.querySelectorAll('a,button,input:not([type=hidden]),summary')) {
     const box = e.getBoundingClientRect();
     if (box.width && (box.width < 24 || box.height < 24)) wrong.push(e.outerHTML + ' is ' + box.width + 'x' + box.height);
     if (e.matches('input') ? !e.labels.length : !e.textContent.trim()) wrong.push(e.outerHTML + ' has no name');
@@ -276,6 +289,7 @@ func TestInABrowser(t *testing.T) {
 		"without scripts": {"en", false, withoutScripts},
 		"unknown":         {"en", true, whileUnknown},
 		"site lost":       {"en", true, whileASiteIsLost},
+		"signed in":       {"zh-CN,zh", true, onceSignedIn},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -348,4 +362,34 @@ func whileASiteIsLost(t *testing.T, s *shop, tab context.Context) {
 			s.must(err)
 		}),
 		shown("h1", "Paid"), arrived(s.site.URL+"/paid"))
+}
+
+// onceSignedIn: without a session the page offers to sign in; with one, one tap pays, and a form of another page does not.
+func onceSignedIn(t *testing.T, s *shop, tab context.Context) {
+	here := s.open("A", "")
+	run(t, tab, phone(false), chromedp.Navigate(here), shown(".mine .button", "登录并付款"), fits("to sign in"), shot("cashier-zh-sign-in"),
+		chromedp.Navigate(s.site.URL+"/?forge="+url.QueryEscape(here)), chromedp.Click(chromedp.CSS("button")), shown("h1", "没有执行"), fits("forged"),
+		chromedp.Navigate(s.pages.URL+"/?signed-in="+url.QueryEscape(here)), shown(".mine form button", "付款 CNY 12.34"), fits("one tap"), shot("cashier-zh-light-one-tap"),
+		phone(true), fits("one tap, dark"), shot("cashier-zh-dark-one-tap"),
+		chromedp.Navigate(s.site.URL+"/?forge="+url.QueryEscape(here)), chromedp.Click(chromedp.CSS("button")), shown("h1", "没有执行"), shot("cashier-zh-forged"),
+		chromedp.Click(chromedp.CSS("a.button")), shown(".mine form button", "付款 CNY 12.34"))
+	if got := s.balanceNow(0); got != startMoney {
+		t.Fatalf("a form of another page has left %d", got)
+	}
+	run(t, tab, chromedp.EmulateViewport(1440, 900), chromedp.Click(chromedp.CSS("nav a[lang=en]")), shown(".mine form button", "Pay CNY 12.34"), fits("one tap, wide"), shot("cashier-en-wide-one-tap"),
+		chromedp.Click(chromedp.CSS(".mine form button")), shown("h1", "Paid"), arrived(s.site.URL+"/paid"))
+	if got := s.balanceNow(0); got != startMoney-1234 {
+		t.Errorf("the payer has %d", got)
+	}
+	s.mu.Lock()
+	s.must(s.cashier.SetLimits(s.ctx, s.customers[0], cny, pay.Limits{Payment: 1000}, s.tick()))
+	s.mu.Unlock()
+	run(t, tab, phone(true), chromedp.Navigate(s.open("B", "?lang=en")), shown(".mine .wrong", stops[pay.LimitPayment].en), fits("above the limit"), shot("cashier-en-dark-limit"),
+		chromedp.Click(chromedp.CSS(".others > summary")), shown(".others h2", "Pay with a code"), fits("other ways"), shot("cashier-en-dark-other-ways"))
+}
+
+func (s *shop) balanceNow(n int) holdfast.Amount {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.balance(n)
 }

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -35,6 +36,10 @@ type Config struct {
 	// Return is where the browser goes when the trade is paid: the address of the visit with what the protocol of the merchant adds; "": nowhere. It is
 	// asked for paid trades only. An error means that it is not known just now: the page then does without. nil: nowhere.
 	Return func(ctx context.Context, v pay.Visit) (string, error)
+	// Customers are those who have signed in, and pay from their wallets by one tap; nil: everybody pays with a code.
+	Customers Customers
+	// Origins are scheme and host of the other sites, as browsers reach them: their forms are ours as well. nil: there are none.
+	Origins func() []string
 	// Zone finds a time zone by its IANA name; nil: all times are shown in GMT+8.
 	Zone     func(name string) (*time.Location, error)
 	Logger   *slog.Logger     // one event per page at debug level, without anything that belongs to a customer; nil: none
@@ -55,6 +60,8 @@ const (
 type pages struct {
 	Config
 	inflight atomic.Int64
+	forgery  *http.CrossOriginProtection
+	origin   string // of Public
 }
 
 // New makes the handler of /cashier/ and /q/.
@@ -68,7 +75,7 @@ func New(cfg Config) (http.Handler, error) {
 	case cfg.Limit < 0 || cfg.Deadline < 0 || cfg.Linger < 0:
 		return nil, errors.New("checkout: Limit, Deadline and Linger cannot be below 0")
 	}
-	p := &pages{Config: cfg}
+	p := &pages{Config: cfg, forgery: http.NewCrossOriginProtection(), origin: u.Scheme + "://" + u.Host}
 	p.Limit = cmp.Or(p.Limit, defaultLimit)
 	p.Deadline = cmp.Or(p.Deadline, defaultDeadline)
 	p.Linger = cmp.Or(p.Linger, defaultLinger)
@@ -100,7 +107,7 @@ func (p *pages) guarded(next http.Handler) http.Handler {
 		h := w.Header()
 		h.Set("Cache-Control", "no-store")
 		h.Set("Content-Security-Policy", policy)
-		h.Set("Referrer-Policy", "no-referrer") // the token goes nowhere
+		h.Set("Referrer-Policy", "strict-origin") // the token goes nowhere; a policy that says less would have browsers send forms without their origin
 		h.Set("X-Content-Type-Options", "nosniff")
 		h.Set("X-Frame-Options", "DENY")
 		h.Set("X-Robots-Tag", "noindex")
@@ -109,8 +116,22 @@ func (p *pages) guarded(next http.Handler) http.Handler {
 			p.send(w, r, p.view(r), &answer{state: unavailable, status: http.StatusServiceUnavailable})
 			return
 		}
+		if err := p.forged(r); err != nil {
+			p.send(w, r, p.view(r), &answer{state: foreign, status: http.StatusForbidden, err: err})
+			return
+		}
 		next.ServeHTTP(w, r)
 	})
+}
+
+// forged reports a form that no page of ours has sent: a cookie pays, so that a form which another page makes up would be a payment.
+func (p *pages) forged(r *http.Request) error {
+	err := p.forgery.Check(r)
+	origin := r.Header.Get("Origin")
+	if err != nil && (origin == p.origin || p.Origins != nil && slices.Contains(p.Origins(), origin)) {
+		return nil // what stands before the sites may have changed the host
+	}
+	return err
 }
 
 // answer is what a page came to.
@@ -178,7 +199,7 @@ func (p *pages) dress(ctx context.Context, v *view, a answer) answer {
 	}
 	if a.state == waiting {
 		v.QR, err = drawQR(v.Address)
-		a.err = errors.Join(a.err, err)
+		a.err = errors.Join(a.err, err, p.lookUp(ctx, v))
 	}
 	return a
 }
@@ -220,7 +241,7 @@ func (p *pages) zone(name string) *time.Location {
 	return platformZone
 }
 
-// pay is a code that was typed.
+// pay is a code that was typed, or a wallet that was tapped.
 func (p *pages) pay(ctx context.Context, v *view, r *http.Request) answer {
 	a, ok := p.open(ctx, v)
 	if !ok {
@@ -232,7 +253,11 @@ func (p *pages) pay(ctx context.Context, v *view, r *http.Request) answer {
 	if err := r.ParseForm(); err != nil {
 		return p.dress(ctx, v, answer{status: http.StatusUnprocessableEntity, state: waiting, problem: codeForm})
 	}
-	a = p.try(ctx, v, plainCode(r.PostForm.Get("code")))
+	if r.PostForm.Has(fromField) {
+		a = p.payFrom(ctx, v, r.PostForm.Get(fromField))
+	} else {
+		a = p.try(ctx, v, plainCode(r.PostForm.Get("code")))
+	}
 	if a.redirect != "" {
 		return a
 	}
@@ -245,6 +270,11 @@ func (p *pages) try(ctx context.Context, v *view, code string) answer {
 		return answer{status: http.StatusUnprocessableEntity, state: waiting, problem: codeForm}
 	}
 	_, err := p.Cashier.PayWithCode(ctx, v.Trade.Merchant, v.Trade.OutTradeNo, code, v.now)
+	return cameTo(v, err)
+}
+
+// cameTo says what came of a payment.
+func cameTo(v *view, err error) answer {
 	var refused *pay.Refusal
 	var pending *pay.Pending
 	switch {

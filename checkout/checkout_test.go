@@ -43,7 +43,7 @@ func TestHeadersKeepTheToken(t *testing.T) {
 		w.get(0, "/cashier/state/"+token, ""), w.get(0, "/cashier/nothing", ""), w.get(0, "/q/"+token, ""), w.get(0, "/cashier/", ""),
 	} {
 		h := a.Header()
-		if h.Get("Referrer-Policy") != "no-referrer" || h.Get("Cache-Control") != "no-store" || len(a.Result().Cookies()) > 0 {
+		if h.Get("Referrer-Policy") != "strict-origin" || h.Get("Cache-Control") != "no-store" || len(a.Result().Cookies()) > 0 {
 			t.Errorf("headers %v", h)
 		}
 		csp := h.Get("Content-Security-Policy")

@@ -40,7 +40,7 @@ func (p *pages) send(w http.ResponseWriter, r *http.Request, v *view, a *answer)
 	}
 	h.Set("Content-Type", "text/html; charset=utf-8")
 	h.Set("Content-Language", string(v.Lang))
-	h.Set("Vary", "Accept-Language")
+	h.Set("Vary", "Accept-Language, Cookie")
 	switch a.status {
 	case http.StatusServiceUnavailable:
 		h.Set("Retry-After", "2")

@@ -1,7 +1,6 @@
 package checkout
 
 import (
-	"fmt"
 	"net/http"
 	"net/url"
 	"path"
@@ -25,6 +24,7 @@ const (
 	expired     state = "expired"
 	unknown     state = "unknown"     // no such token
 	unavailable state = "unavailable" // the trade cannot be read just now
+	foreign     state = "foreign"     // a form that no page of ours has sent
 )
 
 // stateOf is the state of a trade for the one who pays it.
@@ -44,25 +44,29 @@ func stateOf(t *pay.Trade, now holdfast.Time) state {
 
 // view is what the template is given.
 type view struct {
-	Lang    language
-	Token   string
-	State   state
-	Problem string // name of the problem with what was typed; "": none
-	Trade   pay.Trade
-	Seller  string
-	Return  string
-	Quit    string
-	QR      drawing
-	Address string // in the QR code
-	Watch   bool   // the payment is made elsewhere: no form
-	Still   bool   // do not load again by yourself
-	Before  bool   // it was paid by somebody else before
-	Stay    bool   // do not leave by yourself
-	LeaveIn int    // seconds until a paid page goes on
-	since   time.Time
-	chosen  bool // the language is in the address
-	now     holdfast.Time
-	zone    *time.Location
+	Lang       language
+	Token      string
+	State      state
+	Problem    string // name of the problem with what was typed; "": none
+	Trade      pay.Trade
+	Seller     string
+	Return     string
+	Quit       string
+	QR         drawing
+	Address    string  // in the QR code
+	SignsIn    bool    // customers can sign in
+	Wallet     *Wallet // of whoever has; nil: nobody's
+	WalletDark bool    // somebody has, and whose wallet it is cannot be read just now
+	Watch      bool    // the payment is made elsewhere: no form
+	Still      bool    // do not load again by yourself
+	Before     bool    // it was paid by somebody else before
+	Stay       bool    // do not leave by yourself
+	LeaveIn    int     // seconds until a paid page goes on
+	since      time.Time
+	session    string
+	chosen     bool // the language is in the address
+	now        holdfast.Time
+	zone       *time.Location
 }
 
 // view reads the address of a page.
@@ -71,9 +75,9 @@ func (p *pages) view(r *http.Request) *view {
 	v := &view{
 		Token: path.Base(r.URL.Path), now: holdfast.TimeOf(p.Now()), zone: platformZone,
 		Watch: q.Has("watch"), Still: q.Has("still"), Before: q.Has("before"), Stay: q.Has("stay"),
-		LeaveIn: int(p.Linger / time.Second),
+		LeaveIn: int(p.Linger / time.Second), session: sessionOf(r),
 	}
-	v.Lang, v.chosen = choose(q.Get("lang"), r.Header.Get("Accept-Language"))
+	v.Lang, v.chosen = choose(q.Get("lang"), keptLanguage(r), r.Header.Get("Accept-Language"))
 	v.Address = p.Public + "/q/" + url.PathEscape(v.Token)
 	if n, err := strconv.ParseInt(q.Get("since"), 10, 64); err == nil {
 		if since := time.Unix(n, 0); v.now.Std().Sub(since).Abs() < waitsAtMost {
@@ -81,6 +85,15 @@ func (p *pages) view(r *http.Request) *view {
 		}
 	}
 	return v
+}
+
+// keptLanguage is what somebody has chosen on another page of ours.
+func keptLanguage(r *http.Request) string {
+	c, err := r.Cookie("holdfast_lang")
+	if err != nil {
+		return ""
+	}
+	return c.Value
 }
 
 const (
@@ -160,7 +173,9 @@ func (v *view) AtField() bool { return atField[v.Problem] }
 func (v *view) T(key string) (string, error) { return word(v.Lang, key) }
 
 // Known: there is a trade to show.
-func (v *view) Known() bool { return v.State != unknown && v.State != unavailable }
+func (v *view) Known() bool {
+	return v.State != unknown && v.State != unavailable && v.State != foreign
+}
 
 // Amount is the amount with its currency.
 func (v *view) Amount() string { return money(v.Trade.Amount, v.Trade.Asset) }
@@ -271,25 +286,7 @@ func (v *view) Languages() (list []choice) {
 	return list
 }
 
-// decimals of currencies that do not have two (ISO 4217).
-var decimals = map[string]int{
-	"BIF": 0, "CLP": 0, "DJF": 0, "GNF": 0, "ISK": 0, "JPY": 0, "KMF": 0, "KRW": 0, "PYG": 0, "RWF": 0, "UGX": 0, "VND": 0, "VUV": 0,
-	"XAF": 0, "XOF": 0, "XPF": 0, "BHD": 3, "IQD": 3, "JOD": 3, "KWD": 3, "LYD": 3, "OMR": 3, "TND": 3,
-}
-
 // money writes an amount with its currency: "CNY 1,234.50".
 func money(a holdfast.Amount, asset holdfast.Asset) string {
-	places, ok := decimals[asset.String()]
-	if !ok {
-		places = 2
-	}
-	digits := fmt.Sprintf("%0*d", places+1, int64(a))
-	whole, part := digits[:len(digits)-places], digits[len(digits)-places:]
-	for i := len(whole) - 3; i > 0; i -= 3 {
-		whole = whole[:i] + "," + whole[i:]
-	}
-	if places > 0 {
-		whole += "." + part
-	}
-	return asset.String() + " " + whole
+	return asset.String() + " " + holdfast.FormatMinor(a, asset)
 }

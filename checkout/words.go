@@ -88,6 +88,26 @@ var words = map[string]said{
 		"We cannot read this order just now. Nothing was taken by opening this page. It tries again by itself; you can also load it again.",
 	},
 
+	"foreign": {
+		"这次提交不是从付款页发出的，没有执行，也没有扣款。如要付款，请重新打开付款页。",
+		"This was not sent from the payment page. It was not carried out, and nothing was taken. To pay, open the payment page again.",
+	},
+	"title-foreign": {"没有执行", "Not carried out"},
+	"open-again":    {"打开付款页", "Open the payment page"},
+
+	"pay-by-wallet": {"用钱包付款", "Pay from your wallet"},
+	"wallet":        {"钱包", "Wallet"},
+	"available":     {"可用余额", "Available"},
+	"not-mine":      {"使用其他账户", "Use another account"},
+	"sign-in-pay":   {"登录并付款", "Sign in and pay"},
+	"sign-in-hint":  {"登录后，用您的钱包一键付款。", "Once you have signed in, one tap pays from your wallet."},
+	"wallet-dark":   {"暂时无法读取您的钱包。没有扣款。您可以刷新本页，或用付款码付款。", "Your wallet cannot be read just now. Nothing was taken. Load this page again, or pay with a code."},
+	"look-again":    {"刷新", "Look again"},
+	"other-ways":    {"其他付款方式", "Other ways to pay"},
+	"top-up":        {"去充值", "Top up"},
+	"limits":        {"查看限额", "See the limits"},
+	"to-wallet":     {"打开钱包", "Open your wallet"},
+
 	"pay-by-code":     {"用付款码付款", "Pay with a code"},
 	"code":            {"付款码（18 位数字）", "Payment code (18 digits)"},
 	"code-hint":       {"打开钱包里的付款码，输入 28 开头的数字，可以带空格。每个付款码只能付一次。", "Open the payment code in your wallet and type its digits, which begin with 28. Blanks do not matter. A code pays once."},
@@ -108,7 +128,7 @@ var words = map[string]said{
 	"seconds":         {"秒", "s"},
 	"stay":            {"留在本页", "Stay on this page"},
 	"connection":      {"连接中断，正在重试。", "The connection is lost. Trying again."},
-	"safe":            {"请核对收款方和金额后再付款。付款页不会索要您的密码或短信验证码。", "Check who is paid and how much. This page never asks for a password or a code from a text message."},
+	"safe":            {"请核对收款方和金额后再付款。密码只在登录页输入；我们不会向您索要短信验证码。", "Check who is paid and how much. Your password belongs on the sign-in page alone, and we never ask for a code from a text message."},
 	"unit-d":          {" 天", " d"},
 	"unit-h":          {" 小时", " h"},
 	"unit-min":        {" 分", " min"},
@@ -122,6 +142,7 @@ const (
 	underWay     = "under-way"
 	notNow       = "not-now"
 	otherRefusal = "other"
+	otherWallet  = "other-wallet"
 )
 
 // troubles are the texts of problems that are no refusal of pay, and of refusals that have no text of their own.
@@ -137,6 +158,10 @@ var troubles = map[string]said{
 	notNow: {
 		"系统暂时繁忙。这次没有扣款，请稍等片刻再付一次。",
 		"We cannot take the payment just now. Nothing was taken this time: wait a moment, and pay again.",
+	},
+	otherWallet: {
+		"登录状态已改变，没有扣款。请核对下面的付款方式后再付一次。",
+		"Somebody else has signed in since, or nobody is signed in any more. Nothing was taken: look at what you would pay from, and pay again.",
 	},
 	otherRefusal: {
 		"这笔付款被拒绝，没有扣款。请换一种方式付款，或联系商家。",
@@ -204,6 +229,17 @@ var refusals = map[pay.Code]said{
 	},
 }
 
+// stops are the texts of what would stop a payment from the wallet of whoever has signed in, before it is tried.
+var stops = map[pay.Code]said{
+	pay.BalanceNotEnough: {"余额不足，请先充值再付款。", "There is not enough money in this wallet: top it up first."},
+	pay.LimitPayment:     {"金额超过了这个钱包的单笔限额。如需提高，请联系客服。", "The amount is above what this wallet may pay at once: ask the support to raise that limit."},
+	pay.LimitDay:         {"超过了这个钱包今天的限额，请明天再付，或联系客服提高限额。", "This would exceed what this wallet may spend today: pay tomorrow, or ask the support to raise that limit."},
+	pay.LimitMonth:       {"超过了这个钱包本月的限额，请下月再付，或联系客服提高限额。", "This would exceed what this wallet may spend this month: pay next month, or ask the support to raise that limit."},
+	pay.WalletBlocked:    {"这个钱包已被冻结，不能付款，请联系客服。", "This wallet is blocked and cannot pay: ask the support."},
+	pay.WalletMissing:    {"您还没有这种货币的钱包，请先开通。", "You have no wallet in the currency of this order: open one first."},
+	pay.BuyerDiffers:     {"这笔订单只能由指定的钱包付款，请换那个账户登录。", "This order is for another wallet: sign in with that account."},
+}
+
 // states say themselves what these refusals mean: the page of the state is shown.
 var shownAsState = map[pay.Code]bool{
 	pay.TradePaid: true, pay.TradeFinished: true, pay.TradeClosed: true, pay.TradeExpired: true,
@@ -232,11 +268,14 @@ func explain(l language, problem string) string {
 	return troubles[otherRefusal].in(l)
 }
 
-// choose finds the language: what the address says, or what the browser prefers (RFC 9110 section 12.5.4). Who says nothing gets Chinese, who
-// wants neither gets English.
-func choose(asked, accepted string) (l language, chosen bool) {
+// choose finds the language: what the address says, or what was chosen on another page of ours, or what the browser prefers (RFC 9110 section 12.5.4).
+// Who says nothing gets Chinese, who wants neither gets English.
+func choose(asked, kept, accepted string) (l language, chosen bool) {
 	if l, ok := spoken(asked); ok {
 		return l, true
+	}
+	if l, ok := spoken(kept); ok {
+		return l, false
 	}
 	if strings.TrimSpace(accepted) == "" {
 		return chinese, false

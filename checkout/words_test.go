@@ -13,6 +13,9 @@ import (
 
 func TestBothLanguagesHaveEveryText(t *testing.T) {
 	all := maps.Clone(words)
+	for code, s := range stops {
+		all["stop-"+string(code)] = s
+	}
 	maps.Copy(all, troubles)
 	for code, s := range refusals {
 		all["refusal "+string(code)] = s
@@ -29,7 +32,7 @@ func TestBothLanguagesHaveEveryText(t *testing.T) {
 		}
 	}
 	for key, s := range all { // a problem says what to do, and what became of the money
-		if _, ok := words[key]; !ok && (!strings.Contains(s.zh, "没有扣款") || !strings.Contains(strings.ToLower(s.en), "nothing was taken") || !strings.Contains(s.zh, "请")) {
+		if _, ok := words[key]; !ok && !strings.HasPrefix(key, "stop-") && (!strings.Contains(s.zh, "没有扣款") || !strings.Contains(strings.ToLower(s.en), "nothing was taken") || !strings.Contains(s.zh, "请")) {
 			t.Errorf("%s: %q, %q", key, s.zh, s.en)
 		}
 	}
@@ -43,13 +46,13 @@ func TestTheTemplateUsesEveryTextAndNoOther(t *testing.T) {
 		}
 		used[m[1]] = true
 	}
-	states := []state{waiting, paid, refunded, closed, expired, unknown, unavailable}
+	states := []state{waiting, paid, refunded, closed, expired, unknown, unavailable, foreign}
 	for _, s := range states {
 		used[string(s)], used["title-"+string(s)] = true, true
 	}
 	for _, key := range []string{ // asked for by view
 		"title-asking", "title-watching", "asking", "late", "watching", "paid-before", "paid-protected", "unit-d", "unit-h", "unit-min", "unit-s",
-		"less-than-a-min",
+		"less-than-a-min", "top-up", "limits", "to-wallet",
 	} {
 		used[key] = true
 	}
@@ -82,9 +85,21 @@ func TestLanguages(t *testing.T) {
 		{"ZH-cn", "en", chinese, true},
 		{"fr", "zh", chinese, false},
 	} {
-		if l, chosen := choose(c.asked, c.accepted); l != c.want || chosen != c.chosen {
+		if l, chosen := choose(c.asked, "", c.accepted); l != c.want || chosen != c.chosen {
 			t.Errorf("%q, %q: %s %v", c.asked, c.accepted, l, chosen)
 		}
+	}
+}
+
+func TestALanguageThatWasChosenElsewhere(t *testing.T) {
+	if l, chosen := choose("", "zh-CN", "en"); l != chinese || chosen {
+		t.Errorf("%s %v", l, chosen)
+	}
+	if l, _ := choose("en", "zh-CN", "zh"); l != english {
+		t.Errorf("%s", l)
+	}
+	if l, _ := choose("", "fr", "en"); l != english {
+		t.Errorf("%s", l)
 	}
 }
 

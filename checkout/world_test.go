@@ -34,7 +34,9 @@ type world struct {
 	sites     [2]http.Handler
 	back      string // what Return adds to
 	backErr   error
-	broken    bool // reads fail
+	broken    bool           // reads fail
+	sessions  map[string]int // customers who have signed in
+	dark      bool           // nobody can say who has
 }
 
 func owner(n uint32) holdfast.Owner {
@@ -95,6 +97,7 @@ func (w *world) site(cfg Config) http.Handler {
 	w.t.Helper()
 	cfg.Cashier, cfg.Public = w, "https://pay.example.com"
 	cfg.Now = func() time.Time { return w.now.Std() }
+	cfg.Customers, cfg.Origins = w, func() []string { return []string{"https://two.example.com"} }
 	cfg.Return = func(_ context.Context, v pay.Visit) (string, error) { return v.Return + "&sign=a%2Bb", w.backErr }
 	h, err := New(cfg)
 	w.must(err)

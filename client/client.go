@@ -141,6 +141,18 @@ func WithKey(ctx context.Context, key string) context.Context {
 	return context.WithValue(ctx, keyOfCall{}, key)
 }
 
+type numberOfCall struct{}
+
+// WithNumber gives a context whose call carries this number as its Idempotency-Key: for what has no other number, such as a key that is issued or an
+// invitation, so that asking again from another program, or from a form that was sent twice, is the same request. It is for one call that changes
+// something, and panics when the number has a line break.
+func WithNumber(ctx context.Context, number string) context.Context {
+	if number == "" || strings.ContainsAny(number, "\r\n") {
+		panic("client: the number of a request has at least one character, and no line break")
+	}
+	return context.WithValue(ctx, numberOfCall{}, number)
+}
+
 type passiveCall struct{}
 
 // Passive gives a context whose calls are no use of a session: those of a page that is open, before which nobody may sit.

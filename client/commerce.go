@@ -18,11 +18,20 @@ var ErrUnknown = errors.New("the outcome is not known: ask again with the same n
 // word: the same is asked of another one, until the deadline. The error is an [*Error] when a site has refused, and wraps [ErrUnknown] when it
 // may have been executed all the same.
 func (c *Client) order(ctx context.Context, path string, body, v any) error {
+	key, given := ctx.Value(numberOfCall{}).(string)
+	if !given {
+		key = c.NewID().String()
+	}
+	return c.orderAs(ctx, path, key, body, v)
+}
+
+// orderAs is order with a number of the caller's as the Idempotency-Key.
+func (c *Client) orderAs(ctx context.Context, path, key string, body, v any) error {
 	text, err := json.Marshal(body)
 	if err != nil {
 		return fmt.Errorf("POST %s was not sent: %w", path, err)
 	}
-	a, maybe, err := c.do(ctx, &request{method: http.MethodPost, path: path, key: c.NewID().String(), body: text, pace: pacePay})
+	a, maybe, err := c.do(ctx, &request{method: http.MethodPost, path: path, key: key, body: text, pace: pacePay})
 	if err == nil && (a.problem || a.status >= http.StatusBadRequest) {
 		err = problemError(&a)
 	}

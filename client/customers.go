@@ -90,12 +90,7 @@ func (c *Client) FindAlias(ctx context.Context, alias string) (holdfast.Owner, e
 
 // AddDevice lets one more phone show payment codes, and returns its number and its secret; see [PaymentCode]. The secret is shown nowhere else.
 func (c *Client) AddDevice(ctx context.Context, id holdfast.Owner) (number uint8, secret []byte, err error) {
-	var v struct {
-		Device uint8  `json:"device"`
-		Secret []byte `json:"secret"`
-	}
-	err = c.order(ctx, pathOf("/v1/customers/:id/devices", id.String()), struct{}{}, &v)
-	return v.Device, v.Secret, err
+	return c.AddDeviceAs(ctx, id, c.NewID().String())
 }
 
 // RemoveDevice has the codes of a phone refused from now on. Repeating is done.
@@ -155,15 +150,18 @@ type Money struct {
 type TopUp struct {
 	Owner  holdfast.Owner  `json:"owner"`
 	Number string          `json:"number"`
-	Status string          `json:"status"` // waiting, done, returned
+	Status string          `json:"status"` // waiting, done, returned, expired
 	Asset  holdfast.Asset  `json:"asset"`
 	Amount holdfast.Amount `json:"amount"`
 	Asked  time.Time       `json:"asked"`
 	Since  time.Time       `json:"since"` // it has had this status
+	Until  time.Time       `json:"until"` // the money is waited for; money that comes later is credited all the same
 	// Reference is what the customer writes into the text of the bank transfer, so that the money finds the wallet.
 	Reference string `json:"reference"`
 	Bank      string `json:"bank"`   // what the bank calls it
 	Reason    string `json:"reason"` // why it will not come
+	// PayTo is where to the bank transfer goes, of one that waits; nil: no bank of the platform takes this currency.
+	PayTo *BankDetails `json:"pay_to"`
 }
 
 // AnnounceTopUp notes that a customer brings money from a bank. It moves nothing. The same number again is answered as the first time.
@@ -387,7 +385,7 @@ func (c *Client) Sent(ctx context.Context, from holdfast.Owner, number string) (
 // Receipt is a line of a customer's statement.
 type Receipt struct {
 	Receipt   string          `json:"receipt"` // its name
-	Kind      string          `json:"kind"`    // paid, refunded, frozen, unfrozen, paid-frozen, sent, received, topped-up, withdrawn, withdrawal-returned, share, not-paid, share-missed
+	Kind      string          `json:"kind"`    // paid, refunded, frozen, unfrozen, paid-frozen, sent, received, topped-up, withdrawn, withdrawal-returned, share, not-paid, share-missed, top-up-expired
 	Time      time.Time       `json:"time"`
 	Asset     holdfast.Asset  `json:"asset"`
 	Amount    holdfast.Amount `json:"amount"` // above 0: came into the wallet; below: left it

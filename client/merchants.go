@@ -107,6 +107,7 @@ type AppChange struct {
 type App struct {
 	ID                string         `json:"id"` // the app_id
 	Merchant          holdfast.Owner `json:"merchant"`
+	Number            uint8          `json:"number"`              // to change it
 	PublicKey         string         `json:"public_key"`          // PEM
 	PlatformPublicKey string         `json:"platform_public_key"` // PEM; not in lists
 	Permissions       []string       `json:"permissions"`
@@ -141,6 +142,33 @@ func (c *Client) DisableApp(ctx context.Context, id holdfast.Owner, app string, 
 		Disabled bool `json:"disabled"`
 	}{disabled}
 	err = c.order(ctx, merchantPath(id, pathOf("/apps/:app/disable", app)), body, &v)
+	return v, err
+}
+
+// SignatureCheck is whether a signature fits the key of an app, and if not, what is most likely wrong.
+type SignatureCheck struct {
+	Fits     bool               `json:"fits"`      // the gateway would take it
+	Signed   string             `json:"signed"`    // the text that the gateway verifies a signature of
+	SignType string             `json:"sign_type"` // RSA2, RSA
+	Findings []SignatureFinding `json:"findings"`
+}
+
+// SignatureFinding is something about a signature: a code for programs, and the same for people.
+type SignatureFinding struct {
+	Code   string `json:"code"`
+	Detail string `json:"detail"`
+	About  string `json:"about,omitempty"` // which app, hash or parameter
+}
+
+// CheckSignature says whether a signature fits the key of an app. text is what was signed, or the parameters of a whole request; signature may be "" where they
+// have it, and signType where they say it.
+func (c *Client) CheckSignature(ctx context.Context, id holdfast.Owner, app, text, signature, signType string) (v SignatureCheck, err error) {
+	body := struct {
+		Text      string `json:"text"`
+		Signature string `json:"signature,omitempty"`
+		SignType  string `json:"sign_type,omitempty"`
+	}{text, signature, signType}
+	err = c.order(ctx, merchantPath(id, pathOf("/apps/:app/check-signature", app)), body, &v)
 	return v, err
 }
 
@@ -185,6 +213,50 @@ func pageOf(q url.Values, cursor string, limit int) string {
 		return ""
 	}
 	return "?" + q.Encode()
+}
+
+// NewMandate lets somebody else's app act for a merchant.
+type NewMandate struct {
+	App         string     `json:"app_id"`                // whose app is to act
+	OwnApp      string     `json:"own_app_id"`            // the merchant's own app for which it acts: auth_app_id at the gateway
+	Permissions []string   `json:"permissions,omitempty"` // nil: everything but payout
+	Until       *time.Time `json:"until,omitempty"`       // nil: 365 days from now
+}
+
+// Mandate is what a merchant lets somebody else's app do.
+type Mandate struct {
+	App         string    `json:"app_id"`
+	OwnApp      string    `json:"own_app_id"`
+	Permissions []string  `json:"permissions"` // none: all that both apps may do
+	Given       time.Time `json:"given"`
+	Until       time.Time `json:"until"`
+}
+
+// GiveMandate lets somebody else's app act for a merchant, and returns the app_auth_token that it sends along at the gateway, which is shown this once. Giving it
+// again makes another token, and the one before is no longer good.
+func (c *Client) GiveMandate(ctx context.Context, id holdfast.Owner, m NewMandate) (v Mandate, token string, err error) {
+	var made struct {
+		Mandate
+		Token string `json:"app_auth_token"`
+	}
+	err = c.order(ctx, merchantPath(id, "/mandates"), m, &made)
+	return made.Mandate, made.Token, err
+}
+
+// Mandates reads a page of the apps of others that act for a merchant, at most limit (0: 100), with those whose time is over. cursor is "", or the next of the page
+// before; next is "" on the last one.
+func (c *Client) Mandates(ctx context.Context, id holdfast.Owner, cursor string, limit int) (list []Mandate, next string, err error) {
+	var v struct {
+		Mandates []Mandate `json:"mandates"`
+		Next     string    `json:"next"`
+	}
+	err = c.get(ctx, merchantPath(id, "/mandates")+paged(cursor, limit), &v)
+	return v.Mandates, v.Next, err
+}
+
+// RevokeMandate ends a mandate: its token is no longer good. Repeating is done.
+func (c *Client) RevokeMandate(ctx context.Context, id holdfast.Owner, app string) error {
+	return c.order(ctx, pathOf("/v1/merchants/:id/mandates/:app_id/revoke", id.String(), app), struct{}{}, new(struct{}))
 }
 
 // MerchantKey is an API key that may only ask for what is one merchant's.
@@ -259,6 +331,13 @@ func (c *Client) Settle(ctx context.Context, merchant holdfast.Owner, day string
 func (c *Client) Settlements(ctx context.Context, merchant holdfast.Owner, cursor string, limit int) (list []Settlement, next string, err error) {
 	var v settlements
 	err = c.get(ctx, "/v1/settlements"+pageOf(url.Values{"merchant": {merchant.String()}}, cursor, limit), &v)
+	return v.Settlements, v.Next, err
+}
+
+// SettlementsFrom reads the first page of what the days of a merchant came to from a day (2006-01-02) on; next is a cursor of [Client.Settlements].
+func (c *Client) SettlementsFrom(ctx context.Context, merchant holdfast.Owner, day string, limit int) (list []Settlement, next string, err error) {
+	var v settlements
+	err = c.get(ctx, "/v1/settlements"+pageOf(url.Values{"merchant": {merchant.String()}, "from": {day}}, "", limit), &v)
 	return v.Settlements, v.Next, err
 }
 

@@ -364,8 +364,49 @@ func (c *Client) TransfersByRef(ctx context.Context, ref holdfast.Ref) ([]Moveme
 // TransfersByRefPage reads one page of at most limit (1-[MaxPage]) transfers with a reference, newest first, from a cursor ("" for the
 // newest). next is the cursor of the next page, "" on the last one.
 func (c *Client) TransfersByRefPage(ctx context.Context, ref holdfast.Ref, cursor string, limit int) (list []Movement, next string, err error) {
+	return c.transfersPage(ctx, "ref", ref.String(), cursor, limit)
+}
+
+// TransfersOf lists all transfers that were made for a business document of the payments of people, newest first: of a trade its payment, refunds,
+// releases and shares. record is its key; see [TradeKey] and its like.
+func (c *Client) TransfersOf(ctx context.Context, record string) ([]Movement, error) {
+	return allPages(func(cursor string) ([]Movement, string, error) {
+		return c.transfersPage(ctx, "record", record, cursor, MaxPage)
+	})
+}
+
+// TradeKey is the key of the document of a trade.
+func TradeKey(merchant holdfast.Owner, outTradeNo string) string {
+	return holdfast.OwnedKey(merchant, "trade/"+outTradeNo)
+}
+
+// SentKey is the key of the document of a transfer that a person has sent.
+func SentKey(from holdfast.Owner, number string) string {
+	return holdfast.OwnedKey(from, "transfer/"+number)
+}
+
+// TopUpKey is the key of the document of a top-up.
+func TopUpKey(customer holdfast.Owner, number string) string {
+	return holdfast.OwnedKey(customer, "topup/"+number)
+}
+
+// FreezeKey is the key of the document of what an authorisation has frozen; authNo is the number of the platform.
+func FreezeKey(payer holdfast.Owner, authNo string) string {
+	return holdfast.OwnedKey(payer, "freeze/"+authNo)
+}
+
+// PayoutKey is the key of the document of a withdrawal or a payout.
+func PayoutKey(p *Payout) string {
+	kind := "withdraw/"
+	if p.Kind == "settlement" {
+		kind = "payout/"
+	}
+	return holdfast.OwnedKey(p.Owner, kind+p.Number)
+}
+
+func (c *Client) transfersPage(ctx context.Context, by, what, cursor string, limit int) (list []Movement, next string, err error) {
 	query := pageQuery(cursor, limit)
-	query.Set("ref", ref.String())
+	query.Set(by, what)
 	var w struct {
 		Transfers []wireMovement `json:"transfers"`
 		Next      string         `json:"next"`

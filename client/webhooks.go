@@ -54,6 +54,23 @@ func (c *Client) Events(ctx context.Context, merchant holdfast.Owner, cursor str
 	return v.Events, v.Next, err
 }
 
+// EventsSince reads the first page of what has happened to a merchant since a moment; see [Client.Events] for next.
+func (c *Client) EventsSince(ctx context.Context, merchant holdfast.Owner, since time.Time, limit int) (list []Event, next string, err error) {
+	var v struct {
+		Events []Event `json:"events"`
+		Next   string  `json:"next"`
+	}
+	q := url.Values{"merchant": {merchant.String()}, "since": {since.UTC().Format(time.RFC3339Nano)}}
+	err = c.get(ctx, "/v1/events"+pageOf(q, "", limit), &v)
+	return v.Events, v.Next, err
+}
+
+// Event reads one event by its id; see [IsNotFound].
+func (c *Client) Event(ctx context.Context, id string) (v Event, err error) {
+	err = c.get(ctx, pathOf("/v1/events/:event", id), &v)
+	return v, err
+}
+
 // Webhook is an address where a merchant is told of events.
 type Webhook struct {
 	ID       string         `json:"id"`

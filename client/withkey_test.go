@@ -1,12 +1,41 @@
 package client
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"testing"
 
 	"holdfast"
 )
+
+// A number that is given goes with the request, as often as it is asked; without one each call has its own.
+func TestWithNumber(t *testing.T) {
+	var numbers []string
+	s := newSiteFor(t, func(w http.ResponseWriter, r *http.Request) {
+		numbers = append(numbers, r.Header.Get("Idempotency-Key"))
+		fmt.Fprint(w, `{}`)
+	})
+	c, err := New(Config{Sites: []string{s.URL}, Key: "its-own"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	for _, ctx := range []context.Context{WithNumber(t.Context(), "n-1"), WithNumber(t.Context(), "n-1"), t.Context(), t.Context()} {
+		if _, _, err := c.IssueMerchantKey(ctx, 2088000000010420, "x"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if numbers[0] != "n-1" || numbers[1] != "n-1" || numbers[2] == "n-1" || numbers[2] == numbers[3] {
+		t.Errorf("numbers: %q", numbers)
+	}
+	defer func() {
+		if recover() == nil {
+			t.Error("a number with a line break was taken")
+		}
+	}()
+	WithNumber(t.Context(), "a\nb")
+}
 
 // One client acts for many people: each call is made with the key of its context, also what is asked of another site for the rest of a batch.
 func TestWithKey(t *testing.T) {

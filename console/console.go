@@ -3,6 +3,7 @@ package console
 import (
 	"embed"
 	"io/fs"
+	"maps"
 	"time"
 
 	"holdfast/page"
@@ -22,12 +23,27 @@ func Area() page.Area {
 	return page.Area{
 		Name: "console", As: "operator",
 		Menu: []page.Item{
-			{Path: "/console", Word: "nav-fleet"}, {Path: "/console/what-if", Word: "nav-what-if"},
-			{Path: "/console/journal", Word: "nav-journal"}, {Path: "/console/search", Word: "nav-search"},
+			{Path: "/console", Word: "nav-fleet"},
+			{Path: "/console/what-if", Word: "nav-what-if"},
+			{Path: "/console/journal", Word: "nav-journal"},
+			{Path: "/console/search", Word: "nav-search"},
+			{Path: "/console/shards", Word: "nav-shards"},
+			{Path: "/console/money", Word: "nav-banks"},
+			{Path: "/console/people", Word: "nav-people"},
+			{Path: "/console/drills", Word: "nav-drills"},
 		},
-		Templates: below(templateFiles, "templates"), Static: below(staticFiles, "static"), Styles: []string{"console.css"},
-		Words: words, Routes: routes,
+		Templates: below(templateFiles, "templates"), Static: below(staticFiles, "static"), Styles: []string{"console.css", "ops.css"},
+		Words: joined(words, moreWords, drillWords), Routes: routes,
 	}
+}
+
+// joined is all words of several tables.
+func joined(tables ...page.Words) page.Words {
+	all := page.Words{}
+	for _, t := range tables {
+		maps.Copy(all, t)
+	}
+	return all
 }
 
 // below is a directory of embedded files.
@@ -49,8 +65,9 @@ func routes(s *page.Shell) {
 	s.Page("GET /console/trend", p.showTrend)
 	s.Page("GET /console/what-if", p.showWhatIf)
 	s.Page("GET /console/journal", p.showJournal)
-	s.Page("GET /console/search", p.search)
 	s.Page("GET /console/transfers/{id}", p.showTransfer)
 	s.Page("GET /console/transactions/{id}", p.showTransaction)
 	s.Page("GET /console/accounts/{id}", p.showAccount)
+	p.moreRoutes(s)
+	p.drillRoutes()
 }

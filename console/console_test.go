@@ -246,5 +246,5 @@ func TestEveryWordIsThere(t *testing.T) {
 	if len(keys) < 30 {
 		t.Errorf("%d keys were found: the test looks in the wrong place", len(keys))
 	}
-	pagetest.CheckWords(t, Area(), []string{"fleet", "what-if", "journal", "search", "money", "account"}, keys...)
+	pagetest.CheckWords(t, Area(), []string{"fleet", "what-if", "journal", "search", "money", "account", "drills", "drill-read"}, keys...)
 }

@@ -104,7 +104,7 @@ const behindFrom = 1000
 
 // findings are what the doctor says of what was seen. It was not asked about clocks here.
 func findings(f *fleet, v *page.View) []finding {
-	x := doctor.Fleet{Shards: f.Shards, Survival: f.Survival, Views: map[holdfast.SiteID][]client.Site{}}
+	x := doctor.Fleet{Shards: f.Shards, Survival: f.Survival, Banks: f.Banks, Views: map[holdfast.SiteID][]client.Site{}}
 	for i := range f.Sites {
 		s := &f.Sites[i]
 		x.Sites = append(x.Sites, s.Site)

@@ -21,6 +21,7 @@ type fleet struct {
 	Shards   []client.Shard
 	Survival client.Survival
 	Foretold bool // Survival is known
+	Banks    []client.Bank
 	Change   *client.SiteChange
 	Events   []client.JournalEvent // of the site that was asked, the latest first
 }
@@ -83,6 +84,7 @@ func (p *pages) look(ctx context.Context) (*fleet, error) {
 		f.Sites[i] = siteNow{Site: all.Sites[i], Spoke: all.Sites[i].Self}
 		work.Go(func() { p.ask(ctx, &f.Sites[i]) })
 	}
+	work.Go(func() { f.Banks, _ = p.API.Banks(ctx) })   // none in a fleet without payments
 	work.Go(func() { f.Shards, _ = p.API.Shards(ctx) }) // what is missing is shown as not known
 	work.Go(func() {
 		var err error

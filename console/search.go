@@ -2,111 +2,13 @@ package console
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"net/http"
-	"net/url"
 	"slices"
-	"strings"
 
 	"holdfast"
 	"holdfast/client"
 	"holdfast/page"
 )
-
-// searchBody is what was found of what somebody has typed.
-type searchBody struct {
-	Query string
-	Hits  []hit
-	Asked bool
-}
-
-// hit is something with that number.
-type hit struct{ Kind, Name, Link string } // Kind is a key of words
-
-// search finds whatever has a number: a transfer, a transaction, an account, an owner, a trade. One hit is shown at once.
-func (p *pages) search(ctx context.Context, v *page.View, r *http.Request) page.Answer {
-	q := strings.TrimSpace(r.URL.Query().Get("q"))
-	b := searchBody{Query: q, Asked: q != ""}
-	if len(q) > 200 {
-		b.Query = q[:200]
-		return page.Answer{Template: "search", Body: b}
-	}
-	hits, err := p.find(ctx, q)
-	if err != nil {
-		return page.Failed(v, r, err)
-	}
-	if len(hits) == 1 {
-		return page.Answer{Redirect: hits[0].Link}
-	}
-	b.Hits = hits
-	return page.Answer{Template: "search", Body: b}
-}
-
-func (p *pages) find(ctx context.Context, q string) (hits []hit, err error) {
-	if id, bad := holdfast.ParseID(q); bad == nil {
-		return p.findID(ctx, id)
-	}
-	if id, bad := holdfast.ParseAccountID(q); bad == nil {
-		return []hit{{"account", q, "/console/accounts/" + url.PathEscape(id.String())}}, nil
-	}
-	if owner, bad := holdfast.ParseOwner(q); bad == nil {
-		return p.findOwner(ctx, owner)
-	}
-	if len(q) == tradeNoDigits && strings.Trim(q, "0123456789") == "" {
-		t, err := p.API.FindTrade(ctx, q)
-		if client.IsNotFound(err) {
-			return nil, nil
-		}
-		return []hit{{"trade", q, "/console/search?q=" + t.Payer.String()}}, err
-	}
-	return nil, nil
-}
-
-const tradeNoDigits = 28
-
-// findID asks what has an id: it can be a transfer and its transaction at once.
-func (p *pages) findID(ctx context.Context, id holdfast.ID) (hits []hit, err error) {
-	if _, err := p.API.Transfer(ctx, id); err == nil {
-		hits = append(hits, hit{"transfer", id.String(), "/console/transfers/" + id.String()})
-	} else if !client.IsNotFound(err) {
-		return nil, err
-	}
-	if x, err := p.API.Txn(ctx, id); err == nil {
-		if len(x.Transfers) != 1 || x.Transfers[0].ID != id { // else it is what the transfer shows already
-			hits = append(hits, hit{"transaction", id.String(), "/console/transactions/" + id.String()})
-		}
-	} else if !client.IsNotFound(err) {
-		return nil, err
-	}
-	list, err := p.API.TransfersByRef(ctx, holdfast.Ref(id))
-	if err != nil && !client.IsNotFound(err) {
-		return nil, err
-	}
-	for i := range list {
-		hits = append(hits, hit{"transfer", list[i].ID.String(), "/console/transfers/" + list[i].ID.String()})
-	}
-	return hits, nil
-}
-
-// findOwner lists the accounts that an owner has, of those that owners usually have.
-func (p *pages) findOwner(ctx context.Context, owner holdfast.Owner) (hits []hit, err error) {
-	wallets, err := p.API.Wallets(ctx, owner)
-	if err != nil && !absent(err) {
-		return nil, err
-	}
-	for _, w := range wallets {
-		id := fmt.Sprintf("%s.wallet.%s", owner, w.Asset)
-		hits = append(hits, hit{"account", id, "/console/accounts/" + id})
-	}
-	return hits, nil
-}
-
-// absent reports whether something is not there, or cannot be: payments are switched off.
-func absent(err error) bool {
-	e, ok := errors.AsType[*client.Error](err)
-	return ok && (e.Status == http.StatusNotFound || e.Status == http.StatusBadRequest)
-}
 
 // moneyBody is a transfer or a transaction: where the money went, and where that stands.
 type moneyBody struct {

@@ -93,8 +93,9 @@ var words = page.Words{
 	"about":          {"关于", "About"},
 	"detail":         {"详情", "Detail"},
 
-	"search-label":     {"编号", "Number"},
-	"search-hint":      {"转账、交易或引用的 UUID，账户（例如 2088000000010420.wallet.CNY），16 位客户号，28 位交易号", "A UUID of a transfer, transaction or reference; an account, as 2088000000010420.wallet.CNY; an owner of 16 digits; a trade number of 28"},
+	"search-label":     {"编号、手机号或邮箱", "A number, or a phone number or e-mail address"},
+	"search-hint":      {"多个编号用空格隔开，例如商户号和订单号。查找内容不会出现在网址里。", "Numbers that belong together are separated by a space. What you look for stands in no address."},
+	"search-what":      {"可以查找什么", "What can be looked for"},
 	"search":           {"查找", "Search"},
 	"search-none":      {"没有找到。请检查编号是否完整：不完整的编号不会被查找。", "Nothing was found. Check that the number is complete: parts of numbers are not looked for."},
 	"found":            {"找到", "Found"},

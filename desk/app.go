@@ -43,6 +43,13 @@ var products = map[string]alipay.Products{
 	"bill": alipay.Bill, "sign-in": alipay.SignIn,
 }
 
+func productsOf(permissions []string) (all alipay.Products) {
+	for _, name := range permissions {
+		all |= products[name]
+	}
+	return all
+}
+
 // App implements alipay.Apps.
 func (d *Desk) App(ctx context.Context, id string) (*alipay.App, bool, error) {
 	k, found, err := d.app(ctx, id)
@@ -109,10 +116,7 @@ func (d *Desk) ask(ctx context.Context, id string, had *knownApp, now time.Time)
 	if err != nil {
 		return nil, err
 	}
-	a := &alipay.App{ID: id, Merchant: v.Merchant, Enabled: !v.Disabled, NotifyURL: v.Notify}
-	for _, name := range v.Permissions {
-		a.Products |= products[name]
-	}
+	a := &alipay.App{ID: id, Merchant: v.Merchant, Enabled: !v.Disabled, NotifyURL: v.Notify, Products: productsOf(v.Permissions)}
 	if had != nil && had.as.PublicKey == v.PublicKey {
 		a.Key = had.app.Key
 	} else {
@@ -195,11 +199,20 @@ func ReadPublicKey(text string) (der string, err error) {
 	return string(block.Bytes), nil
 }
 
-// Acting implements alipay.Apps.
+// Acting implements alipay.Apps. Whoever acts for a merchant may do what the mandate names and the merchant's own app may do. It costs one read, and another
+// each time that this app is not known here any more.
 func (d *Desk) Acting(ctx context.Context, a *alipay.App, token alipay.Secret) (m alipay.Mandate, found bool, err error) {
 	v, err := d.cashier.CheckMandate(ctx, a.ID, token.Reveal(), d.now())
 	if err != nil {
 		return m, false, mandateWords.tell(err)
 	}
-	return alipay.Mandate{Merchant: v.Merchant, AppID: v.OwnApp}, true, nil
+	own, found, err := d.App(ctx, v.OwnApp)
+	if err != nil || !found || !own.Enabled {
+		return m, false, err
+	}
+	may := alipay.AllProducts
+	if len(v.Permissions) > 0 {
+		may = productsOf(v.Permissions)
+	}
+	return alipay.Mandate{Merchant: v.Merchant, AppID: v.OwnApp, Products: may & own.Products}, true, nil
 }

@@ -109,7 +109,7 @@ func billRow(e *pay.Event) alipay.BillRow {
 	case pay.EventPaid:
 		row.Total = e.Amount
 	case pay.EventRefunded:
-		row.Refund, row.RequestNo, row.Total = true, requestNo(e), -e.Amount
+		row.Refund, row.RequestNo, row.Total = true, e.Known(), -e.Amount
 	case pay.EventReleased:
 		row.Business = alipay.Releasing
 	case pay.EventSplit:

@@ -1,6 +1,7 @@
 package desk
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
@@ -126,7 +127,7 @@ func (d *Desk) AuthQuery(ctx context.Context, who alipay.Caller, r alipay.AuthQu
 		return a, holding.tell(err)
 	}
 	a = alipay.AuthQueryAnswer{
-		AuthNo: v.AuthNo, OutOrderNo: order, OperationID: operationID(v.AuthNo, request), RequestNo: request, Title: v.Title,
+		AuthNo: v.AuthNo, OutOrderNo: order, OperationID: operationID(v.AuthNo, cmp.Or(op.Number, request)), RequestNo: cmp.Or(op.Known, request), Title: v.Title,
 		OrderStatus: v.Status.String(), Rest: v.Rest, Paid: v.Paid, OperationType: "FREEZE", Status: "SUCCESS", Amount: op.Amount,
 		Payer: d.customer(who.App.ID, v.Payer), Created: clocked(v.Created), At: clocked(op.At),
 	}

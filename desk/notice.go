@@ -82,17 +82,9 @@ func (d *Desk) tradeNotice(ctx context.Context, e *pay.Event, a *alipay.App, hea
 		n.ClosedAt = clocked(e.Time)
 	}
 	if e.Kind == pay.EventRefunded {
-		n.Refund = &alipay.RefundPart{RequestNo: requestNo(e), Refunded: e.Refunded, At: clocked(e.Time)}
+		n.Refund = &alipay.RefundPart{RequestNo: e.Known(), Refunded: e.Refunded, At: clocked(e.Time)}
 	}
 	return n.Form(a.Platform, alipay.RSA2)
-}
-
-// requestNo is the number of a refund as merchants know it: that of a cancel, or of a decided dispute, is the order's.
-func requestNo(e *pay.Event) string {
-	if strings.HasPrefix(e.Number, "~") {
-		return e.OutTradeNo
-	}
-	return e.Number
 }
 
 func (d *Desk) holdNotice(ctx context.Context, e *pay.Event, a *alipay.App, head alipay.NoticeHead) (string, error) {
@@ -102,7 +94,7 @@ func (d *Desk) holdNotice(ctx context.Context, e *pay.Event, a *alipay.App, head
 	}
 	return alipay.HoldNotice{
 		NoticeHead: head, Unfreeze: e.Kind == pay.EventUnfrozen, AuthNo: v.AuthNo, OutOrderNo: v.OutOrderNo, OperationID: operationID(v.AuthNo, e.Number),
-		RequestNo: e.Number, Amount: e.Amount, Status: "SUCCESS", Frozen: v.Amount, Paid: v.Paid, Rest: v.Rest, Payer: d.customer(a.ID, e.Other),
+		RequestNo: e.Known(), Amount: e.Amount, Status: "SUCCESS", Frozen: v.Amount, Paid: v.Paid, Rest: v.Rest, Payer: d.customer(a.ID, e.Other),
 		Created: clocked(v.Created), At: clocked(e.Time),
 	}.Form(a.Platform, alipay.RSA2)
 }

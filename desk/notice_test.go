@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"holdfast"
 	"holdfast/pay"
 	"holdfast/pay/paytest"
 )
@@ -139,6 +140,54 @@ func TestHoldNotices(t *testing.T) {
 			if f.Get(name) != value || !ok {
 				t.Errorf("%s is %q, want %q", name, f.Get(name), value)
 			}
+		}
+	}
+}
+
+// TestWhatAPaymentReleasesHasItsNumber: the rest of a hold that a last payment releases is told, and asked for, under the number that the merchant gave the payment;
+// what the end of its time releases under that of the hold.
+func TestWhatAPaymentReleasesHasItsNumber(t *testing.T) {
+	w := newWorld(t)
+	const query = "alipay.fund.auth.operation.detail.query"
+	hold := func(order string) string {
+		w.now = w.now.Add(time.Minute) // for another code
+		return w.done("alipay.fund.auth.order.freeze", map[string]any{
+			"auth_code": w.code(0), "auth_code_type": "bar_code", "out_order_no": order, "out_request_no": "F" + order, "order_title": "押金", "amount": "5.00",
+		}).text("auth_no")
+	}
+	ended, paid := hold("H1"), hold("H2")
+	w.done("alipay.trade.pay", map[string]any{
+		"out_trade_no": "T1", "total_amount": "1.00", "subject": "房", "product_code": "PRE_AUTH", "auth_no": paid, "auth_confirm_mode": "COMPLETE",
+	})
+	w.now = w.now.Add(31 * 24 * time.Hour)
+	for back := range time.Duration(4) {
+		list, err := w.cashier.ListDue(w.ctx, holdfast.TimeOf(w.now.Add(-24*time.Hour-back*time.Minute)), "", 10)
+		w.must(err)
+		for _, due := range list {
+			w.must(w.cashier.RunDue(w.ctx, due, w.tick()))
+		}
+	}
+	events := w.events(pay.EventUnfrozen)
+	if len(events) != 2 {
+		t.Fatalf("%d events", len(events))
+	}
+	for i, want := range []map[string]string{
+		{"auth_no": paid, "out_request_no": "T1", "out_order_no": "H2", "amount": "4.00"}, {"auth_no": ended, "out_request_no": "H1", "out_order_no": "H1", "amount": "5.00"},
+	} {
+		_, form, ok, err := w.desk.NoticeOf(w.ctx, &events[i])
+		w.must(err)
+		f := checkSigned(t, form, "")
+		for name, value := range want {
+			if f.Get(name) != value || !ok {
+				t.Errorf("%s is %q, want %q", name, f.Get(name), value)
+			}
+		}
+		if events[i].Known() != want["out_request_no"] {
+			t.Errorf("the event tells %q", events[i].Known())
+		}
+		for _, by := range []string{"operation_id", "out_request_no"} {
+			a := w.done(query, map[string]any{"auth_no": want["auth_no"], by: f.Get(by)})
+			w.is(a, "operation_type", "UNFREEZE", "out_request_no", want["out_request_no"], "amount", want["amount"], "operation_id", f.Get("operation_id"))
 		}
 	}
 }

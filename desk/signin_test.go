@@ -70,8 +70,13 @@ func TestSignIn(t *testing.T) {
 
 func TestActingForAnother(t *testing.T) {
 	w := newWorld(t)
-	_, token, err := w.cashier.GiveMandate(w.ctx, w.apps[1], w.apps[0], [pay.MandateBytes]byte{1}, w.tick())
-	w.must(err)
+	give := func(n byte, permissions ...string) string {
+		t.Helper()
+		_, token, err := w.cashier.GiveMandate(w.ctx, pay.MandateAsk{OwnApp: w.apps[1], App: w.apps[0], Permissions: permissions}, [pay.MandateBytes]byte{n}, w.tick())
+		w.must(err)
+		return token
+	}
+	token := give(1)
 	acting := map[string]string{"app_auth_token": token}
 	ask := w.payment(0, "A", "10.00", "seller_id", w.merchants[1].String())
 	w.done("alipay.trade.pay", ask, acting)
@@ -86,6 +91,39 @@ func TestActingForAnother(t *testing.T) {
 	}
 	w.refused("aop.invalid-app-auth-token", "alipay.trade.query", map[string]any{"out_trade_no": "A"}, map[string]string{"app_auth_token": "x"})
 	w.refused("aop.invalid-app-auth-token", "alipay.trade.query", map[string]any{"out_trade_no": "A"}, map[string]string{"app_auth_token": token, "app_id": w.apps[1]})
+	// What the mandate does not name, or the merchant's own app may not do, is refused; the product that is not the method's alone too.
+	const denied = "isv.insufficient-isv-permissions"
+	for n, permissions := range [][]string{{"bill"}, {"pre-auth"}} {
+		acting["app_auth_token"] = give(byte(2+n), permissions...)
+		w.refused(denied, "alipay.trade.precreate", ask, acting)
+	}
+	w.refused(denied, "alipay.fund.account.query", nil, acting)
+	w.refused("ACQ.ACCESS_FORBIDDEN", "alipay.trade.pay", ask, acting) // permitted for pre-authorisations, and this is none
+	acting["app_auth_token"] = give(4, pay.PermitAll)
+	change := func(how func(*pay.App)) {
+		t.Helper()
+		_, err := w.cashier.ChangeApp(w.ctx, w.apps[1], how, w.tick())
+		w.must(err)
+		w.now = w.now.Add(appLife)
+	}
+	w.done("alipay.trade.query", map[string]any{"out_trade_no": "A"}, acting)
+	change(func(a *pay.App) { a.Permissions = []string{pay.PermitPayout} })
+	w.refused(denied, "alipay.trade.query", map[string]any{"out_trade_no": "A"}, acting)
+	change(func(a *pay.App) { a.Permissions = []string{pay.PermitAll} })
+	disable := func(disabled bool) {
+		t.Helper()
+		_, err := w.cashier.DisableApp(w.ctx, w.apps[1], disabled, w.tick())
+		w.must(err)
+		w.now = w.now.Add(appLife)
+	}
+	disable(true)
+	w.refused("aop.invalid-app-auth-token", "alipay.trade.query", map[string]any{"out_trade_no": "A"}, acting)
+	disable(false)
+	w.done("alipay.trade.query", map[string]any{"out_trade_no": "A"}, acting)
+	w.must(w.cashier.RevokeMandate(w.ctx, w.merchants[1], w.apps[0], w.tick()))
+	w.refused("aop.invalid-app-auth-token", "alipay.trade.query", map[string]any{"out_trade_no": "A"}, acting)
+
+	acting["app_auth_token"] = give(5)
 	w.now = w.now.Add(pay.MandateLife)
 	w.refused("aop.app-auth-token-time-out", "alipay.trade.query", map[string]any{"out_trade_no": "A"}, acting)
 }

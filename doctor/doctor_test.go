@@ -48,6 +48,14 @@ func soundMachine() *Machine {
 	return m
 }
 
+// pages are those of all sites, behind proxies.
+func pages(m *Machine, own string) {
+	m.Config.Console = site.Console{
+		Sites:        map[string]string{"hangzhou": own, "shanghai": "https://shanghai.pay.example", "shenzhen": "https://shenzhen.pay.example"},
+		CookieDomain: "pay.example", TrustedProxies: []string{"127.0.0.1"},
+	}
+}
+
 func TestExamineMachine(t *testing.T) {
 	for _, row := range []struct {
 		name  string
@@ -102,7 +110,33 @@ func TestExamineMachine(t *testing.T) {
 		{"no space", func(m *Machine) { m.Disk.Free = uint64(m.Config.Store.ReserveBytes) - 1 }, []string{"critical disk-low"}},
 		{"a disk that could not be tried", func(m *Machine) { m.Disk, m.DiskProblem = nil, "permission denied" }, []string{"warning disk-untried"}},
 		{"few files", func(m *Machine) { m.Files = 1024 }, []string{"warning files-few"}},
+		{"drills", func(m *Machine) { m.Config.Drills.Enable = true }, []string{"advice drills-on"}},
 		{"no priority", func(m *Machine) { m.NoPriority = true }, []string{"advice priority-refused"}},
+		{"pages in the clear, in a private network", func(m *Machine) { m.Config.HTTP.Listen = "10.0.0.1:8080" }, []string{"advice pages-plain"}},
+		{"pages in the clear, everywhere", func(m *Machine) { m.Config.HTTP.Listen = ":8080" }, []string{"warning pages-plain"}},
+		{"pages in the clear, under a name", func(m *Machine) { pages(m, "http://hangzhou.pay.example:8080") }, []string{"warning pages-plain"}},
+		{"pages behind a proxy", func(m *Machine) { m.Config.HTTP.Listen = ":8080"; pages(m, "https://hangzhou.pay.example") }, nil},
+		{"a proxy that is not trusted", func(m *Machine) {
+			pages(m, "https://hangzhou.pay.example")
+			m.Config.Console.TrustedProxies = nil
+		}, []string{"warning pages-proxy"}},
+		{"no common cookies", func(m *Machine) {
+			pages(m, "https://hangzhou.pay.example")
+			m.Config.Console.CookieDomain = ""
+		}, []string{"warning pages-cookie"}},
+		{"one host, several ports", func(m *Machine) {
+			pages(m, "https://pay.example:1")
+			m.Config.Console.Sites["shanghai"], m.Config.Console.Sites["shenzhen"] = "https://pay.example:2", "https://pay.example:3"
+			m.Config.Console.CookieDomain = ""
+		}, nil},
+		{"a site without pages", func(m *Machine) {
+			pages(m, "https://hangzhou.pay.example")
+			delete(m.Config.Console.Sites, "shenzhen")
+		}, []string{"warning pages-site-missing"}},
+		{"pages without passkeys", func(m *Machine) {
+			pages(m, "https://hangzhou.pay.example")
+			m.Config.SignIn.PasskeyDomain, m.Config.SignIn.Origins = "pay.example", []string{"https://shanghai.pay.example", "https://shenzhen.pay.example"}
+		}, []string{"warning pages-passkeys"}},
 	} {
 		m := soundMachine()
 		row.spoil(m)

@@ -83,6 +83,7 @@ func ExamineMachine(m *Machine) []Finding {
 	f.carriers(m)
 	f.certs(m)
 	f.disk(m)
+	f.pages(&m.Config)
 	if m.Files > 0 && m.Files < filesWant {
 		f.add(Warning, "files-few", "raise the limit: LimitNOFILE in the systemd unit, or ulimit -n",
 			"a process here may have %d files open; a site with many callers needs %d", m.Files, filesWant)
@@ -90,6 +91,10 @@ func ExamineMachine(m *Machine) []Finding {
 	if m.NoPriority {
 		f.add(Advice, "priority-refused", "AmbientCapabilities=CAP_SYS_NICE in the systemd unit, or [process] nice = 0 to leave it",
 			"the site may not raise its priority to %d: when the machine is busy with other things, it may lose its leaderships", m.Config.Process.Nice)
+	}
+	if m.Config.Drills.Enable && len(m.Config.Peers) > 0 {
+		f.add(Advice, "drills-on", "[drills] enable = false where people pay; leave it at a site that serves nobody",
+			"operators may run drills beside this site: each takes its processors for a minute or two, and payments get slower")
 	}
 	return f.list
 }
@@ -258,6 +263,7 @@ func (f *findings) pair(a, b *site.Config) {
 		f.add(Advice, "config-differs", do, "[timing] differs: sites suspect each other at different times")
 	}
 	f.keys(a, b)
+	f.samePages(a, b)
 	f.knows(a, b)
 	f.knows(b, a)
 }

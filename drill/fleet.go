@@ -112,6 +112,9 @@ func newFleet(o *Options, dir string, r *rand.Rand) (_ *fleet, err error) {
 	if err != nil {
 		return nil, err
 	}
+	if o.Visitors != nil {
+		patientDoors(configs)
+	}
 	if err := writeCertificates(dir, len(siteNames)); err != nil {
 		return nil, err
 	}

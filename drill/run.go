@@ -35,6 +35,7 @@ type Options struct {
 	Sign     bool            // have the sites sign what they answer when everything is proved, for Evidence.Signed
 	Version  string          // of the program, for the evidence
 	Watch    func(*Snapshot) // called ten times a second; nil: nobody watches
+	Visitors *Visitors       // of a scenario in which people pay; nil: nobody comes
 	bare     bool            // no cables: sites dial each other directly
 	rehearse bool            // sites make trouble for themselves when they are told to
 	commerce bool            // there are payments of people, and a bank
@@ -73,6 +74,8 @@ func (o *Options) Check(s *Scenario) error {
 		return fmt.Errorf("%d busy processes: 0 to %d", o.Busy, MaxBusy)
 	case o.RTT < 0 || o.RTT > 200*time.Millisecond:
 		return fmt.Errorf("round trip %v: 0 to 200ms", o.RTT)
+	case o.Visitors != nil && !s.commerce:
+		return fmt.Errorf("nobody can sign in where no people pay: the scenario %s has no visitors", s.Name)
 	case o.Rounds < 0 || o.Rounds > MaxRounds:
 		return fmt.Errorf("%d rounds: 1 to %d", o.Rounds, MaxRounds)
 	case o.Rounds > 1 && !s.smooth:
@@ -142,6 +145,7 @@ type run struct {
 	stranded *stranded // nil: the scenario has none
 	business business  // nil: nobody buys anything
 	view     *viewer
+	door     Door // for visitors
 
 	metronome  *metronome // nil: nobody's waits are compared
 	neighbours neighbours // beside the sites
@@ -168,11 +172,15 @@ func Run(ctx context.Context, s Scenario, o Options) (_ *Evidence, err error) {
 	if err := r.begin(ctx); err != nil {
 		return nil, err
 	}
+	if err := r.receive(ctx); err != nil {
+		return nil, err
+	}
 	broken := r.play(ctx)
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}
 	evidence = r.judge(ctx, broken)
+	r.see(ctx, evidence)
 	return evidence, nil
 }
 

@@ -121,6 +121,14 @@ func (s *Scenario) peopled() bool { return s.opens != nil }
 // sells reports a scenario whose orders are trades of people themselves.
 func (s *Scenario) sells() bool { return s.commerce && !s.peopled() }
 
+// Missing says what the machine lacks for the scenario; nil: nothing.
+func (s *Scenario) Missing() error {
+	if s.needs == nil {
+		return nil
+	}
+	return s.needs()
+}
+
 // undisturbed reports a scenario in which every shard has one leader from beginning to end.
 func (s *Scenario) undisturbed() bool { return s.calm || s.smooth || s.steady }
 

@@ -192,6 +192,7 @@ func TestOptionsAreChecked(t *testing.T) {
 		"rate":     func(o *Options) { o.Rate = -1 },
 		"length":   func(o *Options) { o.Load = time.Second },
 		"rtt":      func(o *Options) { o.RTT = time.Second },
+		"visitors": func(o *Options) { o.Visitors = &Visitors{} }, // nobody can sign in
 	} {
 		o := Defaults()
 		change(&o)

@@ -31,6 +31,7 @@ func TestRights(t *testing.T) {
 		{guard.ManageOperators, false, false, true},
 		{guard.RestrictPayments, false, false, true},
 		{guard.BypassPayments, false, false, true},
+		{guard.RunDrills, false, false, true},
 		{guard.AuditPayments, false, false, true},
 		{0, false, false, false},
 		{guard.AuditPayments + 1, false, false, false},

@@ -86,6 +86,8 @@ const (
 	BypassPayments
 	// ManageOperators says who signs in as an operator, and with which role.
 	ManageOperators
+	// RunDrills starts fleets beside a site to break them, which takes its processors, and reads what they have found.
+	RunDrills
 	// AuditPayments compares the accounts of customers and merchants with all their documents, which reads everything there is.
 	AuditPayments
 )
@@ -109,6 +111,7 @@ var rights = map[Action]Role{
 	RestrictPayments: Operator,
 	BypassPayments:   Operator,
 	AuditPayments:    Operator,
+	RunDrills:        Operator,
 }
 
 var actionNames = map[Action]string{
@@ -129,6 +132,7 @@ var actionNames = map[Action]string{
 	RestrictPayments: "restrict-payments",
 	BypassPayments:   "bypass-payments",
 	AuditPayments:    "audit-payments",
+	RunDrills:        "run-drills",
 }
 
 // String names the action, for error texts and logs.

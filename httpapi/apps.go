@@ -12,6 +12,7 @@ import (
 	"holdfast"
 	"holdfast/guard"
 	"holdfast/pay"
+	"holdfast/signin"
 )
 
 func (a *api) appRoutes(r *router) {
@@ -32,9 +33,10 @@ func (a *api) appRoutes(r *router) {
 	})
 	add[disableAppIn, jsonOut[AppBody]](r, operation{
 		name: "disable-app", method: post, path: "/v1/merchants/{id}/apps/{app}/disable", tag: tagMerchants, summary: "Say whether the requests of an app are refused",
-		text:   againDone,
-		action: guard.ManageMerchants, handle: a.atTill(postAppDisable),
+		text:   "Who manages the merchant can stop an app at once, whose key somebody else may have; only the platform lets it in again. " + againDone,
+		action: guard.ManageMerchants, staff: signin.Manage, handle: a.atTill(postAppDisable),
 	})
+	a.signatureRoutes(r)
 }
 
 type putAppIn struct {
@@ -85,6 +87,7 @@ type disableAppBody struct {
 type AppBody struct {
 	ID                string   `json:"id" doc:"The app_id of the gateway: 16 digits" example:"2021000000010420"`
 	Merchant          string   `json:"merchant" doc:"16 digits"`
+	Number            uint8    `json:"number" format:"int64" doc:"Which of the merchant's ten apps it is: to change it"`
 	PublicKey         string   `json:"public_key" doc:"The merchant's, PEM"`
 	PlatformPublicKey string   `json:"platform_public_key,omitempty" doc:"With which the merchant checks what the platform says, PEM; left out in lists"`
 	Permissions       []string `json:"permissions"`
@@ -98,7 +101,7 @@ type appsBody struct {
 
 func appBodyOf(v *pay.App) AppBody {
 	return AppBody{
-		ID: v.ID, Merchant: v.Merchant.String(), PublicKey: publicKeyText(v.PublicKey), Permissions: append([]string{}, v.Permissions...),
+		ID: v.ID, Merchant: v.Merchant.String(), Number: pay.AppNumber(v.ID), PublicKey: publicKeyText(v.PublicKey), Permissions: append([]string{}, v.Permissions...),
 		Notify: v.Notify, Disabled: v.Disabled,
 	}
 }
@@ -295,6 +298,9 @@ func postAppDisable(ctx context.Context, t *till) error {
 	}
 	if !given {
 		return edgeMalformed.field("disabled", "say true or false")
+	}
+	if err := t.x.platformOnly("disabled", !disabled); err != nil {
+		return err
 	}
 	id, err := t.pathApp()
 	if err != nil {

@@ -179,7 +179,7 @@ func getAuthOperation(ctx context.Context, t *till) error {
 		return edgeNotFound.field("out_request_no", "nothing has been frozen or released under this number: check it")
 	}
 	body := authOperationBody{
-		Authorisation: authorisationBodyOf(&v), OutRequestNo: request, Kind: "freeze", Amount: int64(op.Amount), Remark: op.Remark, Time: op.At.String(),
+		Authorisation: authorisationBodyOf(&v), OutRequestNo: op.Known, Kind: "freeze", Amount: int64(op.Amount), Remark: op.Remark, Time: op.At.String(),
 	}
 	if op.Unfreeze {
 		body.Kind = "unfreeze"

@@ -33,6 +33,8 @@ type Commerce struct {
 	NewAppKey func(random io.Reader) (private []byte, public string, err error)
 	// Estimate says when a bank will have taken a withdrawal or payout. nil: nothing is said.
 	Estimate func(ctx context.Context, b pay.BankOrder, o pay.Order) (PayoutEstimate, error)
+	// TopUpTo is the platform's account to which customers bring money of a currency; nil: there is none. nil itself: nothing is said.
+	TopUpTo func(asset holdfast.Asset) *BankDetails
 	// Ordered is called when there is something new for a bank: an order, one that is recalled, or an account that orders have waited for. It must
 	// not wait. nil: whoever speaks with the banks finds it by itself, later.
 	Ordered func()

@@ -23,6 +23,7 @@ func (a *api) customerRoutes(r *router) {
 	a.customerBankRoutes(r)
 	a.agreementRoutes(r)
 	a.pictureRoutes(r)
+	a.customerListRoutes(r)
 }
 
 func (a *api) customerRecordRoutes(r *router) {

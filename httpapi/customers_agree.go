@@ -3,7 +3,6 @@ package httpapi
 import (
 	"context"
 	"net/http"
-	"strings"
 
 	"holdfast/guard"
 	"holdfast/pay"
@@ -114,9 +113,9 @@ func getAgreements(ctx context.Context, t *till) error {
 	if err != nil {
 		return err
 	}
-	cursor := t.x.query.get("cursor")
-	if strings.Trim(cursor, "0123456789") != "" || len(cursor) > maxName {
-		return edgeMalformed.field("cursor", "the cursor is not one of this list: send the next of the page before")
+	cursor, err := t.x.appCursor()
+	if err != nil {
+		return err
 	}
 	if _, err := t.Customer(ctx, o); err != nil {
 		return err

@@ -14,7 +14,8 @@ import (
 func (a *api) customerMoneyRoutes(r *router) {
 	add[topUpIn, jsonOut[topUpBody]](r, operation{
 		name: "announce-top-up", method: post, path: "/v1/customers/{id}/top-ups", tag: tagCustomers, summary: "Announce money that a customer brings from a bank",
-		text:   "It moves nothing: the wallet is credited when the bank reports the money. The same number again is answered as the first time.",
+		text: "It moves nothing: the wallet is credited when the bank reports the money. The money is waited for until the time that the answer names; when it comes later, " +
+			"the wallet is credited all the same. The same number again is answered as the first time.",
 		action: guard.MoveMoney, buyers: true, handle: a.atTill(postTopUp),
 	})
 	add[readTopUpIn, jsonOut[topUpBody]](r, operation{
@@ -91,28 +92,37 @@ type readOrderIn struct {
 type topUpBody struct {
 	Owner     string `json:"owner" doc:"The customer"`
 	Number    string `json:"number"`
-	Status    string `json:"status" enum:"waiting,done,returned" doc:"waiting: for the bank to report the money. returned: it will not come"`
+	Status    string `json:"status" enum:"waiting,done,returned,expired" doc:"waiting: for the bank to report the money. returned: it will not come. expired: it has not come by the time in until; if it comes all the same, the wallet is credited and this is done"`
 	Asset     string `json:"asset" example:"CNY"`
 	Amount    int64  `json:"amount"`
 	Asked     string `json:"asked" format:"date-time"`
 	Since     string `json:"since" format:"date-time" doc:"When it came to this status"`
+	Until     string `json:"until,omitempty" format:"date-time" doc:"For how long the money is waited for"`
 	Reference string `json:"reference" doc:"What the customer writes into the text of the bank transfer, so that the money finds the wallet"`
 	Bank      string `json:"bank,omitempty" doc:"What the bank calls the payment that brought it"`
 	Reason    string `json:"reason,omitempty" doc:"Why it will not come"`
+
+	PayTo *BankDetails `json:"pay_to,omitempty" doc:"Where to the bank transfer goes, of one that waits; left out where no bank of the platform takes this currency"`
 }
 
-func topUpBodyOf(owner holdfast.Owner, o *pay.Order) topUpBody {
+func (t *till) topUpBodyOf(owner holdfast.Owner, o *pay.Order) topUpBody {
 	b := topUpBody{
 		Owner: owner.String(), Number: o.Number, Status: o.Status.String(), Asset: assetText(o.Asset), Amount: int64(o.Amount),
 		Asked: timeText(o.At), Since: timeText(o.Changed), Reference: pay.TopUpReference(owner, o.Number),
 	}
+	if o.Until != 0 {
+		b.Until = timeText(o.Until)
+	}
 	b.Bank, b.Reason = bankWords(o)
+	if t.TopUpTo != nil && o.Status == pay.OrderWaiting {
+		b.PayTo = t.TopUpTo(o.Asset)
+	}
 	return b
 }
 
 // bankWords are what the bank calls an order, or why it was returned.
 func bankWords(o *pay.Order) (bank, reason string) {
-	if o.Status == pay.OrderReturned {
+	if o.Status == pay.OrderReturned || o.Status == pay.OrderExpired {
 		return "", o.Bank
 	}
 	return o.Bank, ""
@@ -133,7 +143,7 @@ func postTopUp(ctx context.Context, t *till) (err error) {
 	if err != nil {
 		return err
 	}
-	return t.x.sendJSON(http.StatusOK, topUpBodyOf(ask.Owner, &o))
+	return t.x.sendJSON(http.StatusOK, t.topUpBodyOf(ask.Owner, &o))
 }
 
 // money completes what is asked with the number of the request.
@@ -154,7 +164,7 @@ func getTopUp(ctx context.Context, t *till) error {
 	if err != nil {
 		return err
 	}
-	return t.x.sendJSON(http.StatusOK, topUpBodyOf(owner, &o))
+	return t.x.sendJSON(http.StatusOK, t.topUpBodyOf(owner, &o))
 }
 
 type payoutIn struct {
@@ -450,7 +460,7 @@ type receiptsBody struct {
 // ReceiptBody is a line of a customer's statement.
 type ReceiptBody struct {
 	Receipt   string `json:"receipt" doc:"Its name"`
-	Kind      string `json:"kind" enum:"paid,refunded,frozen,unfrozen,paid-frozen,sent,received,topped-up,withdrawn,withdrawal-returned,share,not-paid,share-missed" doc:"paid-frozen: from what was frozen, the wallet has no part in it. not-paid: a payment that came too late or twice, the money stayed in the wallet. share-missed: a share of a trade that the wallet could not take, and that went back"`
+	Kind      string `json:"kind" enum:"paid,refunded,frozen,unfrozen,paid-frozen,sent,received,topped-up,withdrawn,withdrawal-returned,share,not-paid,share-missed,top-up-expired" doc:"paid-frozen: from what was frozen, the wallet has no part in it. not-paid: a payment that came too late or twice, the money stayed in the wallet. share-missed: a share of a trade that the wallet could not take, and that went back. top-up-expired: money that was announced and has not come in time"`
 	Time      string `json:"time" format:"date-time"`
 	Asset     string `json:"asset" example:"CNY"`
 	Amount    int64  `json:"amount" doc:"In minor units. Above 0: came into the wallet; below: left it"`

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -298,6 +299,23 @@ func TestCustomersFromClientToBooks(t *testing.T) {
 	need(only(c.PayTrade(ctx, m.merchant, "Q-1", carol)))
 	teller := newClient(t, server.URL, tellerKey)
 	refused("forbidden", only(teller.BlockWallet(ctx, carol, cny, true)))
+
+	// The money of a top-up that she has announced never comes.
+	top, err = c.AnnounceTopUp(ctx, carol, client.Money{Number: "t-3", Asset: cny, Amount: 700})
+	if need(err); top.Until.Sub(top.Asked) != 30*24*time.Hour {
+		t.Errorf("%+v", top)
+	}
+	end := holdfast.TimeOf(top.Until)
+	for _, d := range must(m.commerce.Cashier.ListDue(ctx, end, "", 10)) {
+		need(m.commerce.Cashier.RunDue(ctx, d, end+1))
+	}
+	if top, err = c.TopUp(ctx, carol, "t-3"); err != nil || top.Status != "expired" || top.Reason == "" || top.Bank != "" {
+		t.Errorf("%+v %v", top, err)
+	}
+	lines, _, err := c.Receipts(ctx, carol, "", 3) // what was frozen is free again as well
+	if need(err); !slices.ContainsFunc(lines, func(r client.Receipt) bool { return r.Kind == "top-up-expired" && r.Amount == 700 && r.Number == "t-3" }) {
+		t.Errorf("%+v", lines)
+	}
 	m.audit(t)
 }
 

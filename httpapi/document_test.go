@@ -119,8 +119,8 @@ var bodies = map[string]string{
 	"/v1/slots/plan": `{"slots":[{"from":1,"to":2}],"to":2}`, "/v1/slots/apply": `{"slots":[{"from":1,"to":2}],"to":2,"plan":"abc"}`,
 	"/v1/slots/stay": `{"slots":[{"from":1,"to":2}]}`, "/v1/messages/acknowledge": `{"shard":1,"seqs":[1]}`,
 	"/v1/shards/{id}/split/plan": `{}`, "/v1/shards/{id}/split/apply": `{"slots":[{"from":1,"to":2}],"plan":"abc"}`,
-	"/v1/shards/{id}/split/cancel": `{}`,
-	"/v1/customers":                `{"id":"2088000000020025"}`, "/v1/aliases/find": `{"alias":"alice@example.com"}`,
+	"/v1/shards/{id}/split/cancel": `{}`, "/v1/drill-runs": `{"drill":"site-cut"}`,
+	"/v1/customers": `{"id":"2088000000020025"}`, "/v1/aliases/find": `{"alias":"alice@example.com"}`,
 	"/v1/payment-codes/picture":  `{"code":"280000000212345678"}`,
 	"/v1/customers/{id}/aliases": `{"alias":"alice@example.com"}`, "/v1/customers/{id}/aliases/remove": `{"alias":"nobody@example.com"}`,
 	"/v1/customers/{id}/bank-accounts": `{"number":"6222000000000001","holder":"Alice"}`,
@@ -133,7 +133,8 @@ var bodies = map[string]string{
 	"/v1/escrows/{merchant}/{out_trade_no}/confirm":          `{"by":"2088000000020025"}`, "/v1/escrows/{merchant}/{out_trade_no}/dispute": `{"by":"2088000000020025"}`,
 	"/v1/merchants": `{"id":"2088000000030030","name":"x","zone":"Asia/Shanghai"}`, "/v1/merchants/{id}/fee": `{"basis_points":60}`,
 	"/v1/merchants/{id}/block": `{"blocked":false}`, "/v1/merchants/{id}/currencies": `{"asset":"CNY"}`, "/v1/merchants/{id}/apps": `{"notify":"https://shop.example/cb"}`,
-	"/v1/merchants/{id}/apps/{app}/disable": `{"disabled":false}`, "/v1/merchants/{id}/shops": `{"id":"east"}`, "/v1/merchants/{id}/keys": `{"name":"x"}`,
+	"/v1/merchants/{id}/mandates":           `{"app_id":"2021000000020020","own_app_id":"` + pay.AppID(must(ownerOf(1)), 0) + `"}`,
+	"/v1/merchants/{id}/apps/{app}/disable": `{"disabled":true}`, "/v1/merchants/{id}/apps/{app}/check-signature": `{"text":"a=b"}`, "/v1/merchants/{id}/shops": `{"id":"east"}`, "/v1/merchants/{id}/keys": `{"name":"x"}`,
 	"/v1/webhooks": `{"merchant":"2088000000010018","url":"https://shop.example/hooks"}`, "/v1/webhooks/{merchant}/endpoints/{endpoint}": `{}`,
 	"/v1/reconciliation/cases/{case}/explain": `{"why":"x"}`, "/v1/reconciliation/cases/{case}/close": `{"why":"x"}`,
 	"/v1/reconciliation/deposits/{deposit}/assign": `{"to":"2088000000020025"}`,
@@ -156,9 +157,9 @@ func concrete(path string) string {
 	id := uuid1
 	for name, value := range map[string]string{
 		"merchant": must(ownerOf(1)).String(), "owner": must(ownerOf(2)).String(), "asset": "CNY", "device": "1", "account": "main", "app_id": "2021000000010010", "number": "n-1", "out_trade_no": "T-1",
-		"out_order_no": "A-1", "receipt": "0000000000000000-0000000000000000",
+		"run": uuid9, "out_order_no": "A-1", "receipt": "0000000000000000-0000000000000000",
 		"app": pay.AppID(must(ownerOf(1)), 0), "shop": "east", "key": "aaaaaaaa", "day": "2026-11-20", "out_request_no": "R-1",
-		"endpoint": "we0123456789abcdef", "delivery": "0000000000000000-0000000000000000:notice", "case": "c-1", "deposit": "d-1", "person": "aaaaaaaa", "session": "aaaaaaaaaaaaaaaa", "passkey": "aaaaaaaaaaaaaaaa",
+		"endpoint": "we0123456789abcdef", "event": must(ownerOf(1)).String() + "-0000000000000000-0000000000000000", "delivery": "0000000000000000-0000000000000000:notice", "case": "c-1", "deposit": "d-1", "person": "aaaaaaaa", "session": "aaaaaaaaaaaaaaaa", "passkey": "aaaaaaaaaaaaaaaa",
 	} {
 		path = strings.ReplaceAll(path, "{"+name+"}", value)
 	}
@@ -221,6 +222,8 @@ func TestDocumentDeclaresWhatIsRead(t *testing.T) {
 			"query limit":                 reads("?index=a&ref="+uuid1+"&limit=0") == "limit" || reads("?limit=0") == "limit",
 			"query cursor":                reads("?ref="+uuid1+"&cursor=!") == "cursor" || reads("?cursor=!") == "cursor",
 			"query at":                    reads("?at=noon") == "at",
+			"query since":                 reads("?since=noon&merchant="+must(ownerOf(1)).String()) == "since",
+			"query from":                  reads("?from=noon&merchant="+must(ownerOf(1)).String()) == "from",
 			"query ref":                   reads("?ref=1") == "ref",
 			"query debit":                 reads("?debit=1") == "debit",
 			"query credit":                reads("?credit=1") == "credit",
@@ -278,6 +281,7 @@ func TestScannerKnowsWhatIsDocumented(t *testing.T) {
 		{currencyMembers, merchantCurrencyBody{}},
 		{putAppMembers, putAppBody{}},
 		{disableMembers, disableAppBody{}},
+		{checkSignatureMembers, checkSignatureBody{}},
 		{shopMembers, ShopBody{}},
 		{issueKeyMembers, issueKeyBody{}},
 		{tradeAskMembers, tradeAskBody{}},
@@ -305,6 +309,7 @@ func TestScannerKnowsWhatIsDocumented(t *testing.T) {
 		{changePersonMembers, changePersonBody{}},
 		{addOperatorMembers, addOperatorBody{}},
 		{changeOperatorMembers, changeOperatorBody{}},
+		{startDrillMembers, startDrillBody{}},
 	} {
 		if got := jsonNames(reflect.TypeOf(row.body)); !slices.Equal(got, row.known) {
 			t.Errorf("%T documents %v, the scanner knows %v", row.body, got, row.known)

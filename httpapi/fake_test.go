@@ -229,7 +229,7 @@ func newTestAPI(f *fake) http.Handler {
 
 // newPayingAPI has the payments of people as well.
 func newPayingAPI(f *fake) http.Handler {
-	return New(f, Options{Keys: testKeys, Version: "test", Payments: standing().commerce})
+	return New(f, Options{Keys: testKeys, Version: "test", Payments: standing().commerce, Drills: &fakeDrills{}})
 }
 
 // ask sends a request and returns status, header and body.

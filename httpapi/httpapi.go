@@ -129,6 +129,8 @@ type Options struct {
 	Limit    int                  // requests at once; 0: 4096. More are refused with 429
 	// Payments are those that people use; nil: their operations answer 404, payments-off.
 	Payments *Commerce
+	// Drills runs drills; nil: their operations answer 404, drills-off.
+	Drills Drills
 	// Signer signs answers to GET for callers who ask (RFC 9421). nil, or nil from it: nothing is signed.
 	Signer func() proof.Signer
 	// Receipts signs receipts of payments for this site. nil, or nil from it: they are not signed.
@@ -155,6 +157,7 @@ type api struct {
 	metrics  *metrics
 	registry *prometheus.Registry
 	commerce *Commerce
+	drills   Drills // nil: off
 	sellers  sellers
 	guests   guests
 	aliases  *pay.Tries // that sessions have named, by customer
@@ -171,7 +174,7 @@ func New(s Site, o Options) http.Handler { return routed(s, o).finish() }
 func routed(s Site, o Options) *router {
 	a := &api{
 		site: s, keys: o.Keys, log: o.Logger, deadline: o.Deadline, limit: o.Limit, life: context.Background(), registry: o.Registry,
-		signer: o.Signer, commerce: o.Payments, sources: pay.NewTries(maphash.MakeSeed(), sourceTries, sourceEvery),
+		signer: o.Signer, commerce: o.Payments, drills: o.Drills, sources: pay.NewTries(maphash.MakeSeed(), sourceTries, sourceEvery),
 		aliases:  pay.NewTries(maphash.MakeSeed(), aliasTries, aliasEvery),
 		receipts: o.Receipts, asking: make(asking, safetyAtOnce),
 	}

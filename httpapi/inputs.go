@@ -149,7 +149,8 @@ type readHoldIn struct {
 }
 
 type byRefIn struct {
-	Ref    string `query:"ref" required:"true" format:"uuid" doc:"The caller's own reference"`
+	Ref    string `query:"ref" format:"uuid" doc:"The caller's own reference"`
+	Record string `query:"record" maxLength:"200" doc:"The key of a business document of the payments of people, as o/2088000000000000/trade/T-1"`
 	Limit  int    `query:"limit" minimum:"1" maximum:"1000" doc:"Transfers on a page; 100 if left out"`
 	Cursor string `query:"cursor" doc:"The next of the page before; left out for the newest transfers"`
 	ModeIn

@@ -11,6 +11,7 @@ import (
 
 	"holdfast"
 	"holdfast/ledger"
+	"holdfast/pay"
 	"holdfast/shard"
 	"holdfast/site"
 )
@@ -89,14 +90,28 @@ type refLine struct {
 	body  *MovementBody
 }
 
+// ref is the reference that is asked for, or that of a document.
+func (q query) ref() (ref holdfast.Ref, err error) {
+	if key := q.get("record"); key != "" {
+		if holdfast.OwnerOfKey(key) == 0 || q.get("ref") != "" {
+			return ref, edgeMalformed.field("record", "name the document by its key, and give no ref: /v1/transfers?record=o/2088000000000000/trade/T-1")
+		}
+		return pay.RefOf(key), nil
+	}
+	if err := ref.UnmarshalText([]byte(q.get("ref"))); err != nil || ref.IsZero() {
+		return ref, edgeMalformed.field("ref", "name the reference to look for, a UUID: /v1/transfers?ref=...")
+	}
+	return ref, nil
+}
+
 func (a *api) getTransfersByRef(ctx context.Context, x *exchange) error {
 	marks, limit, mode, err := x.query.marked()
 	if err != nil {
 		return err
 	}
-	var ref holdfast.Ref
-	if err := ref.UnmarshalText([]byte(x.query.get("ref"))); err != nil || ref.IsZero() {
-		return edgeMalformed.field("ref", "name the reference to look for, a UUID: /v1/transfers?ref=...")
+	ref, err := x.query.ref()
+	if err != nil {
+		return err
 	}
 	if len(marks) == 0 {
 		for _, id := range a.site.ShardIDs() {

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"reflect"
 	"strings"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -19,6 +20,11 @@ func (a *api) eventRoutes(r *router) {
 		text: "What webhooks tell, in the order of time: an event is written in the transaction that makes it happen. The list ends before a payment that is not decided yet; " +
 			"ask again from the same cursor for what comes.",
 		action: guard.ReadMoney, sellers: true, handle: a.atTill(getEvents),
+	})
+	add[eventIn, jsonOut[EventBody]](r, operation{
+		name: "read-event", method: get, path: "/v1/events/{event}", tag: tagMerchants, summary: "Read one event of a merchant",
+		text:   "It is what endpoints get as the body.",
+		action: guard.ReadMoney, sellers: true, handle: a.atTill(getEvent),
 	})
 	r.documentWebhooks()
 }
@@ -40,7 +46,13 @@ func (r *router) documentWebhooks() {
 
 type eventsIn struct {
 	MerchantIn
+	Since string `query:"since" format:"date-time" doc:"What happened then or later; from the first event on if left out. Not together with cursor"`
 	PageIn
+}
+
+type eventIn struct {
+	Event string `path:"event" maxLength:"64" doc:"Id of the event" example:"2088000000010420-18b1d6a1f2c03e00-5d41402abc4b2a76"`
+	DeadlineIn
 }
 
 // EventBody is something that has happened to a merchant: what a webhook gets.
@@ -82,7 +94,7 @@ type eventsBody struct {
 
 func eventBodyOf(e *pay.Event) EventBody {
 	return EventBody{ID: eventID(e.Merchant, e.Stamp()), Type: e.Kind.Type(), Time: e.Time.String(), Data: EventDataBody{
-		Merchant: e.Merchant.String(), OutTradeNo: e.OutTradeNo, TradeNo: e.TradeNo, Number: e.Number, Subject: e.Subject, Shop: e.Shop, Till: e.Till,
+		Merchant: e.Merchant.String(), OutTradeNo: e.OutTradeNo, TradeNo: e.TradeNo, Number: e.Known(), Subject: e.Subject, Shop: e.Shop, Till: e.Till,
 		Clerk: e.Clerk, Passback: e.Passback, App: e.App, Asset: assetText(e.Asset), Amount: int64(e.Amount), Total: int64(e.Total), Refunded: int64(e.Refunded),
 		Fee: int64(e.Fee), Effect: int64(e.Effect), Status: e.Status.String(), Other: ownerText(e.Other), Created: timeText(e.Created), Paid: timeText(e.Paid),
 	}}
@@ -100,12 +112,8 @@ func getEvents(ctx context.Context, t *till) error {
 	if err != nil {
 		return err
 	}
-	if after != "" {
-		stamp, ok := strings.CutPrefix(after, eventID(o, ""))
-		if !ok {
-			return badCursor()
-		}
-		after = holdfast.OwnedKey(o, "event/"+stamp)
+	if after, err = t.eventsAfter(o, after); err != nil {
+		return err
 	}
 	list, err := t.Events(ctx, o, after, limit)
 	if err != nil {
@@ -119,4 +127,42 @@ func getEvents(ctx context.Context, t *till) error {
 		body.Next = body.Events[len(list)-1].ID
 	}
 	return t.x.sendJSON(http.StatusOK, body)
+}
+
+// eventsAfter is the key behind which the events begin that are asked for.
+func (t *till) eventsAfter(o holdfast.Owner, cursor string) (string, error) {
+	since := t.x.query.get("since")
+	switch {
+	case since != "" && cursor != "":
+		return "", edgeMalformed.field("since", "a page is asked for by its cursor alone: leave since out")
+	case cursor != "":
+		stamp, ok := strings.CutPrefix(cursor, eventID(o, ""))
+		if !ok {
+			return "", badCursor()
+		}
+		return holdfast.OwnedKey(o, "event/"+stamp), nil
+	case since == "":
+		return "", nil
+	}
+	at, err := time.Parse(time.RFC3339Nano, since)
+	if err != nil || at.Year() < 1971 || at.Year() > 2200 {
+		return "", edgeMalformed.field("since", "a time is one of RFC 3339, for example 2026-11-27T09:00:00Z")
+	}
+	return pay.EventsFrom(o, holdfast.TimeOf(at)), nil
+}
+
+func getEvent(ctx context.Context, t *till) error {
+	owner, stamp, _ := strings.Cut(t.x.r.PathValue("event"), "-")
+	o, err := holdfast.ParseOwner(owner)
+	if err != nil {
+		return edgeMalformed.field("event", "the id of an event begins with the 16 digits of its merchant: %v", err)
+	}
+	if err := t.x.actsFor(o); err != nil {
+		return err
+	}
+	e, err := t.EventOf(ctx, o, stamp)
+	if err != nil {
+		return err
+	}
+	return t.x.sendJSON(http.StatusOK, eventBodyOf(&e))
 }

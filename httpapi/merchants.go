@@ -19,6 +19,7 @@ import (
 func (a *api) sellerRoutes(r *router) {
 	a.merchantRoutes(r)
 	a.appRoutes(r)
+	a.mandateRoutes(r)
 	a.shopRoutes(r)
 	a.merchantKeyRoutes(r)
 	a.tradeRoutes(r)

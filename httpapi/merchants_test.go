@@ -149,7 +149,7 @@ func TestAppsFromClientToBooks(t *testing.T) {
 	s.refused("malformed", only(c.PutApp(ctx, s.merchant, client.AppChange{PublicKey: good, Notify: "https://10.0.0.1/cb"})))
 	app, err := c.PutApp(ctx, s.merchant, client.AppChange{Number: 1, PublicKey: good, Notify: "https://shop.example/cb"})
 	s.need(err)
-	if app.ID != pay.AppID(s.merchant, 1) || app.Merchant != s.merchant || slices.Contains(app.Permissions, "payout") || slices.Contains(app.Permissions, "all") || len(app.Permissions) != len(pay.Permissions())-4 || app.Notify != "https://shop.example/cb" || app.Disabled {
+	if app.ID != pay.AppID(s.merchant, 1) || app.Number != 1 || app.Merchant != s.merchant || slices.Contains(app.Permissions, "payout") || slices.Contains(app.Permissions, "all") || len(app.Permissions) != len(pay.Permissions())-4 || app.Notify != "https://shop.example/cb" || app.Disabled {
 		t.Errorf("app: %+v", app)
 	}
 	for _, text := range []string{app.PublicKey, app.PlatformPublicKey} {
@@ -412,6 +412,17 @@ func TestSettlementsAndEventsFromClientToBooks(t *testing.T) {
 	if len(all) != 3 || all[0].Type != "trade.paid" || all[0].Data.OutTradeNo != "T-0" || all[2].Data.Fee != 6 || all[2].Data.Effect != 994 || all[1].Data.Passback != "p" || all[1].Data.Other != s.alice {
 		t.Errorf("events: %+v", all)
 	}
+	if since, next, err := c.EventsSince(ctx, s.merchant, all[1].Time, 5); err != nil || len(since) != 2 || since[0] != all[1] || next != all[2].ID {
+		t.Errorf("since the second: %+v %q %v", since, next, err)
+	}
+	if since, _, err := c.EventsSince(ctx, s.merchant, all[2].Time.Add(1), 5); err != nil || len(since) != 0 {
+		t.Errorf("since the last: %+v %v", since, err)
+	}
+	if e, err := c.Event(ctx, all[1].ID); err != nil || e != all[1] {
+		t.Errorf("read: %+v %v, want %+v", e, err, all[1])
+	}
+	s.refused("event-unknown", only(c.Event(ctx, all[1].ID[:len(all[1].ID)-1]+"g")))
+	s.refused("malformed", only(c.Event(ctx, "1-2")))
 	if _, _, err := c.Events(ctx, s.merchant, strings.Replace(all[0].ID, s.merchant.String(), s.alice.String(), 1), 1); field(err) != "cursor" {
 		t.Errorf("a cursor of another merchant: %v", err)
 	}
@@ -434,6 +445,11 @@ func TestSettlementsAndEventsFromClientToBooks(t *testing.T) {
 	}
 	if list, next, err := c.Settlements(ctx, s.merchant, "", 5); err != nil || len(list) != 1 || list[0].Day != day || next != "" {
 		t.Errorf("settlements: %+v %q %v", list, next, err)
+	}
+	for from, want := range map[string]int{day: 1, "2026-11-28": 0, "2026-01-01": 1} {
+		if list, _, err := c.SettlementsFrom(ctx, s.merchant, from, 5); err != nil || len(list) != want {
+			t.Errorf("settlements from %s: %+v %v, want %d", from, list, err, want)
+		}
 	}
 	file, err := c.StatementFile(ctx, s.merchant, day)
 	if lines := strings.Split(strings.TrimSpace(string(file)), "\n"); err != nil || len(lines) != 5 || !strings.Contains(lines[1], "T-0") || !strings.HasPrefix(lines[4], day+",total,") {
@@ -936,5 +952,57 @@ func BenchmarkAppendTrade(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		out = appendTrade(out[:0], &v)
+	}
+}
+
+// TestAProviderActsForAMerchant: a merchant lets the app of somebody else act for him, with his own key, for some things and some time, and ends it.
+func TestAProviderActsForAMerchant(t *testing.T) {
+	s := newStall(t)
+	ctx, c := s.ctx, s.commerce.Cashier
+	app := func(o holdfast.Owner) string {
+		t.Helper()
+		v, err := s.c.PutApp(ctx, o, client.AppChange{PublicKey: base64.StdEncoding.EncodeToString(publicDER())})
+		s.need(err)
+		return v.ID
+	}
+	provider := must(ownerOf(77))
+	s.need(only(s.c.RegisterMerchant(ctx, client.NewMerchant{ID: provider, Name: "tills", Zone: "Asia/Shanghai"})))
+	theirs, own := app(provider), app(s.merchant)
+	key := func(o holdfast.Owner) *client.Client {
+		t.Helper()
+		_, secret, err := s.c.IssueMerchantKey(ctx, o, "server")
+		s.need(err)
+		return newClient(t, s.url, secret)
+	}
+	his, others := key(s.merchant), key(provider)
+	until := s.commerce.now().Std().Add(48 * time.Hour)
+	ask := client.NewMandate{App: theirs, OwnApp: own, Permissions: []string{"face-to-face", "bill"}, Until: &until}
+	s.refused("forbidden", second(others.GiveMandate(ctx, s.merchant, ask)))
+	v, token, err := his.GiveMandate(ctx, s.merchant, ask)
+	if s.need(err); v.App != theirs || v.OwnApp != own || strings.Join(v.Permissions, " ") != "bill face-to-face" || !v.Until.Equal(until) || len(token) != 40 {
+		t.Errorf("%+v, %d", v, len(token))
+	}
+	if m, err := c.CheckMandate(ctx, theirs, token, s.commerce.now()); err != nil || m.Merchant != s.merchant || m.OwnApp != own {
+		t.Errorf("%+v %v", m, err)
+	}
+	if list, next, err := his.Mandates(ctx, s.merchant, "", 0); err != nil || next != "" || len(list) != 1 || list[0].App != v.App || !list[0].Until.Equal(until) {
+		t.Errorf("%+v %q %v", list, next, err)
+	}
+	s.refused("forbidden", second(others.Mandates(ctx, s.merchant, "", 0)))
+	for bad, ask := range map[string]client.NewMandate{
+		"own_app_id": {App: theirs, OwnApp: theirs}, "app_id": {App: own, OwnApp: own}, "permissions": {App: theirs, OwnApp: own, Permissions: []string{"x"}},
+		"until": {App: theirs, OwnApp: own, Until: &time.Time{}},
+	} {
+		_, _, err := his.GiveMandate(ctx, s.merchant, ask)
+		if field(err) != bad {
+			t.Errorf("%s: %v", bad, err)
+		}
+	}
+	s.refused("forbidden", others.RevokeMandate(ctx, s.merchant, theirs))
+	for range 2 {
+		s.need(his.RevokeMandate(ctx, s.merchant, theirs))
+	}
+	if _, err := c.CheckMandate(ctx, theirs, token, s.commerce.now()); err == nil {
+		t.Error("the token is good after its end")
 	}
 }

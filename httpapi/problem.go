@@ -161,6 +161,7 @@ var edgeCodes = []edgeCode{
 	edgeMalformed, edgeIDMismatch, edgeNoKey, edgeForbidden, edgeNotFound, edgeMethod, edgeTooLarge, edgeBodyBroken, edgeBusy,
 	edgeNotNow, edgeNotFinal, edgePlanStale, edgeNotReady, edgeUnavailable, edgeInternal,
 	edgePaymentsOff, edgeTooBusy, edgeNoSession, edgeManyTries, edgeManyAliases,
+	edgeDrillsOff, edgeDrillBusy,
 }
 
 // problem makes a problem document; an empty detail is the code's own advice.

@@ -56,6 +56,7 @@ func (a *api) routes(r *router) {
 	a.fleetRoutes(r)
 	a.trendRoutes(r)
 	a.safetyRoutes(r)
+	a.drillRoutes(r)
 }
 
 func (a *api) accountRoutes(r *router) {
@@ -123,7 +124,10 @@ func (a *api) paymentRoutes(r *router) {
 	eitherIn[SendBody](r, "/v1/transfers", post)
 	either[sentBody](r, "/v1/transfers", post, http.StatusOK)
 	add[byRefIn, jsonOut[transfersBody]](r, operation{
-		name: "find-transfers", method: get, path: "/v1/transfers", tag: tagPayments, summary: "Page through the transfers with a reference of the caller, newest first",
+		name: "find-transfers", method: get, path: "/v1/transfers", tag: tagPayments, summary: "Page through the transfers with a reference, newest first",
+		text: "A reference of the caller, or all that was moved for a business document: give either ref or record. Keys are o/ and the number of the owner, then " +
+			"/trade/ and the out_trade_no of a merchant's trade, which has its refunds, releases and shares as well; /transfer/ and the number of what a person has sent; " +
+			"/freeze/ and the auth_no of what a customer has frozen; /topup/ or /withdraw/ and the number of a customer's; /payout/ and the day and currency (2026-11-27-CNY) of what was paid out to a merchant.",
 		action: guard.ReadMoney, handle: a.getTransfersByRef,
 	})
 	add[readIn, jsonOut[MovementBody]](r, operation{

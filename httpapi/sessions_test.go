@@ -203,25 +203,28 @@ var buyersMay = []string{
 	"read-customer", "add-device", "remove-device", "list-wallets", "read-wallet", "agree", "list-agreements", "revoke-agreement", "announce-top-up", "read-top-up", "withdraw",
 	"read-payout", "recall-payout", "read-sent-transfer", "customer-statement", "read-receipt", "receipt-safety", "pay-trade", "open-code", "authorise", "confirm-escrow", "dispute-escrow", "read-trade",
 	"put-customer-bank-account", "list-customer-bank-accounts", "remove-customer-bank-account", "transfer",
+	"list-top-ups", "list-withdrawals", "read-merchant-name",
 }
 
 var staffMay = map[signin.Right][]string{
 	signin.Look: {
 		"merchant-apps", "read-app", "read-authorisation", "read-authorisation-operation", "list-merchant-bank-accounts", "read-payout", "read-escrow", "find-events",
-		"read-merchant", "read-merchant-balance", "find-refunds", "read-refund", "find-settlements", "read-settlement", "read-statement-file", "merchant-shops", "read-shop",
-		"find-trades", "read-trade", "trade-safety", "find-webhooks", "read-webhook", "find-deliveries", "read-delivery",
+		"read-merchant", "read-merchant-balance", "find-refunds", "read-refund", "find-settlements", "read-settlement", "read-statement-file",
+		"merchant-shops", "read-shop", "list-mandates", "find-trades", "read-trade", "find-webhooks", "read-webhook", "find-deliveries", "read-delivery",
+		"trade-safety", "read-event", "check-signature",
 	},
 	signin.Work: {
 		"open-authorisation", "unfreeze-authorisation", "ship-escrow", "refund", "create-trade", "close-trade", "cancel-trade", "split-trade", "redeliver",
 	},
 	signin.Manage: {
-		"put-app", "put-shop", "create-webhook", "change-webhook", "rotate-webhook-secret", "remove-webhook", "issue-merchant-key", "merchant-keys", "revoke-merchant-key",
-		"put-merchant-bank-account", "remove-merchant-bank-account", "list-people", "add-person", "change-person", "invite-person", "end-person-sessions", "remove-person",
+		"put-app", "put-shop", "create-webhook", "change-webhook", "rotate-webhook-secret", "remove-webhook", "issue-merchant-key", "merchant-keys",
+		"revoke-merchant-key", "put-merchant-bank-account", "remove-merchant-bank-account", "give-mandate", "revoke-mandate", "list-people", "add-person",
+		"change-person", "invite-person", "end-person-sessions", "remove-person", "disable-app",
 	},
 }
 
 // forAnybody are about nobody: they do not care whose session it is.
-var forAnybody = []string{"open-code"}
+var forAnybody = []string{"open-code", "read-merchant-name"}
 
 // guest of the table: somebody with a session.
 type tableGuest struct {

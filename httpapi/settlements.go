@@ -51,6 +51,7 @@ var settleDayMembers = []string{"merchant", "day"}
 
 type settlementsIn struct {
 	MerchantIn
+	From string `query:"from" doc:"The first day, of his time zone; from the first one that was settled if left out. Not together with cursor" example:"2026-11-01"`
 	PageIn
 }
 
@@ -133,6 +134,12 @@ func getSettlements(ctx context.Context, t *till) error {
 	o, err := t.queryMerchant()
 	if err != nil {
 		return err
+	}
+	if from := t.x.query.get("from"); from != "" {
+		if _, err := time.Parse(time.DateOnly, from); err != nil || after != "" {
+			return edgeMalformed.field("from", "name the first day, for example 2026-11-01; a page after the first one is asked for by its cursor alone")
+		}
+		after = from // stands before all that is of the day
 	}
 	list, next, err := t.Settlements(ctx, o, after, limit)
 	if err != nil {

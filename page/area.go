@@ -72,6 +72,12 @@ func (s *Shell) Page(pattern string, do Handler) {
 	s.handle(pattern, s.page(s.area, do))
 }
 
+// Upload registers a page that takes a form with files, of so many bytes in all at most. Other forms are of a few kilobytes.
+func (s *Shell) Upload(pattern string, most int64, do Handler) {
+	s.uploads[pattern] = most
+	s.Page(pattern, do)
+}
+
 // Open registers a page that everybody may see.
 func (s *Shell) Open(pattern string, do Handler) {
 	s.handle(pattern, s.open(s.area, do))
@@ -125,7 +131,7 @@ func (p *pages) page(a *area, do Handler) http.HandlerFunc {
 
 // know finds who looks.
 func (p *pages) know(ctx context.Context, v *View, r *http.Request) (bad Answer, ok bool) {
-	if !v.session() {
+	if !v.Session() {
 		return Answer{}, true // a key says what it may do when it is used
 	}
 	who, err := p.known.who(ctx, p.API, v.key, v.Now)

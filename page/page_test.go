@@ -7,7 +7,10 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"os"
+	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -15,6 +18,8 @@ import (
 	"time"
 
 	"holdfast/client"
+	"holdfast/pay"
+	"holdfast/signin"
 )
 
 const (
@@ -65,7 +70,7 @@ func newHouse(t *testing.T) *house {
 			io.WriteString(w, `{"code":"login-wrong"}`)
 			return
 		}
-		io.WriteString(w, `{"token":"`+operator+`","device":"d1"}`)
+		io.WriteString(w, `{"as":"operator","token":"`+operator+`","device":"d1"}`)
 	})
 	api := httptest.NewServer(mux)
 	t.Cleanup(api.Close)
@@ -262,15 +267,193 @@ func TestForgedForms(t *testing.T) {
 
 // Every text that a template asks for is written down, in both languages; what states ask for, too.
 func TestEveryWordIsThere(t *testing.T) {
-	for _, name := range []string{"layout.html", "sign-in.html", "elsewhere.html"} {
-		text, err := templateFiles.ReadFile("templates/" + name)
+	list, err := templateFiles.ReadDir("templates")
+	if err != nil || len(list) < 5 {
+		t.Fatalf("%d templates: %v", len(list), err)
+	}
+	keys := []string{"signed-out-ended", "signed-out-confirm", "title-sign-in", "title-invitation", "title-own-account", "title-own-key", "title-elsewhere", "title-sorry"}
+	for _, name := range list {
+		text, err := templateFiles.ReadFile("templates/" + name.Name())
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, m := range regexp.MustCompile(`\.T "([^"]+)"`).FindAllStringSubmatch(string(text), -1) {
-			if w, ok := words[m[1]]; !ok || w[0] == "" || w[1] == "" {
-				t.Errorf("%q has no words", m[1])
+		for _, m := range regexp.MustCompile(`\.Tf? "([^"]+)"`).FindAllStringSubmatch(string(text), -1) {
+			keys = append(keys, m[1])
+		}
+	}
+	for _, as := range peoples {
+		keys = append(keys, "as-"+as, "lead-"+as, "login-"+as, "forgot-"+as, "login-wrong-"+as)
+	}
+	for _, unit := range []string{"seconds", "minutes", "hours", "days"} {
+		keys = append(keys, unit, "one-"+unit)
+	}
+	for _, x := range []string{"right-look", "right-work", "right-manage", "role-reader", "role-teller", "role-operator", "session-by-password", "session-by-passkey", "code-too-many", "code-payments-off"} {
+		keys = append(keys, x)
+	}
+	for _, file := range sources(t) { // what the code asks for, and what it says was done
+		for _, m := range regexp.MustCompile(`v\.Tf?\("([a-z-]+)"[,)]`).FindAllStringSubmatch(file, -1) {
+			keys = append(keys, m[1])
+		}
+		for _, m := range regexp.MustCompile(`p\.did\(ctx, v, r, "[a-z]+", "([a-z-]+)"`).FindAllStringSubmatch(file, -1) {
+			keys = append(keys, "done-"+m[1])
+		}
+	}
+	for _, code := range signin.Codes() {
+		if !slices.Contains([]pay.Code{signin.LoginTaken, signin.PersonUnknown, signin.PersonExists}, code) { // these are told to who manages people
+			keys = append(keys, "code-"+string(code))
+		}
+	}
+	if len(keys) < 150 {
+		t.Errorf("only %d words are asked for: is this test blind?", len(keys))
+	}
+	for _, key := range keys {
+		if w, ok := ShellWord(key); !ok || w[0] == "" || w[1] == "" {
+			t.Errorf("%q has no words", key)
+		}
+	}
+	for key := range accountWords {
+		if _, twice := words[key]; twice {
+			t.Errorf("%q is written down twice", key)
+		}
+		if !slices.Contains(keys, key) {
+			t.Errorf("nobody asks for %q", key)
+		}
+	}
+}
+
+// sources are the files of the package.
+func sources(t *testing.T) (list []string) {
+	t.Helper()
+	names, err := filepath.Glob("*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range names {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !strings.HasSuffix(name, "_test.go") {
+			list = append(list, string(text))
+		}
+	}
+	return list
+}
+
+// TestEveryFormIsRefusedFromElsewhere: no form of the shell does anything when another site has made it up, whoever has signed in.
+func TestEveryFormIsRefusedFromElsewhere(t *testing.T) {
+	h := newHouse(t)
+	n := 0
+	for _, file := range sources(t) {
+		for _, m := range regexp.MustCompile(`"POST (/[^"]+)"`).FindAllStringSubmatch(file, -1) {
+			n++
+			path := strings.ReplaceAll(m[1], "{id}", "a1")
+			h.asked = nil
+			for _, head := range [][]string{{"Sec-Fetch-Site", "cross-site"}, {"Sec-Fetch-Site", "same-site"}, {"Origin", "https://evil.example"}, {"Origin", "null"}} {
+				w := h.ask("POST", path, url.Values{"login": {"ops"}, "password": {"correct horse"}}, append(head, "Cookie", sessionCookie+"="+operator)...)
+				if w.Code != http.StatusForbidden || len(h.asked) != 0 || len(w.Result().Cookies()) != 0 || !strings.Contains(w.Body.String(), "was not sent from one of our pages") {
+					t.Errorf("%s with %v: %d, asked %v, cookies %v", path, head, w.Code, h.asked, w.Result().Cookies())
+				}
 			}
+		}
+	}
+	if n < 14 {
+		t.Errorf("only %d forms were found: is this test blind?", n)
+	}
+}
+
+// TestCookies: they say Secure where the browser came by TLS, and have the domain of the sites where the host that was asked is below it.
+func TestCookies(t *testing.T) {
+	h := newHouse(t)
+	cfg := h.pages.pages.Config
+	cfg.Domain, cfg.ByTLS = "pay.example", func(r *http.Request) bool { return r.Header.Get("Tls") != "" }
+	cfg.Places = func() []Place {
+		return []Place{{Name: "hangzhou", URL: "https://hangzhou.pay.example", Self: true}, {Name: "shanghai", URL: "https://shanghai.pay.example"}}
+	}
+	pages, err := New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer pages.Close()
+	ask := func(method, host, path string, tls bool) *httptest.ResponseRecorder {
+		r := httptest.NewRequest(method, path, strings.NewReader("login=ops&password=correct+horse&as=operator"))
+		r.Host = host
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		r.Header.Set("Sec-Fetch-Site", "same-origin")
+		if tls {
+			r.Header.Set("Tls", "1")
+		}
+		w := httptest.NewRecorder()
+		pages.ServeHTTP(w, r)
+		return w
+	}
+	for _, row := range []struct {
+		host   string
+		tls    bool
+		secure bool
+		domain string
+	}{
+		{"hangzhou.pay.example", false, true, "pay.example"}, // the address of a site that has TLS: a proxy that is not trusted
+		{"pay.example", true, true, "pay.example"},
+		{"pay.example:8443", true, true, "pay.example"},
+		{"notpay.example", true, true, ""},
+		{"127.0.0.1:8080", false, false, ""},
+		{"10.0.0.1:8080", false, false, ""},
+	} {
+		found := 0
+		for _, c := range ask("POST", row.host, "/sign-in", row.tls).Result().Cookies() {
+			if c.MaxAge < 0 { // one of the host alone, from before
+				if c.Domain != "" || row.domain == "" {
+					t.Errorf("%s: %+v", row.host, c)
+				}
+				continue
+			}
+			found++
+			if c.Secure != row.secure || c.Domain != row.domain || !c.HttpOnly || c.SameSite != http.SameSiteLaxMode || c.Path != "/" {
+				t.Errorf("%s, TLS %v: %+v", row.host, row.tls, c)
+			}
+		}
+		if found != 3 {
+			t.Errorf("%s: %d cookies", row.host, found)
+		}
+	}
+	// Who comes in the clear to a site that has TLS is led there, before a password is typed.
+	for _, row := range []struct {
+		host string
+		tls  bool
+		want string
+	}{
+		{"10.0.0.1:8080", false, "https://hangzhou.pay.example/sign-in?as=operator"},
+		{"pay.example", false, "https://hangzhou.pay.example/sign-in?as=operator"},
+		{"pay.example", true, ""},
+		{"hangzhou.pay.example", false, ""},
+		{"127.0.0.1:8080", false, ""},
+		{"localhost:8080", false, ""},
+		{"[::1]:8080", false, ""},
+	} {
+		if got := ask("GET", row.host, "/sign-in?as=operator", row.tls).Header().Get("Location"); got != row.want {
+			t.Errorf("%s, TLS %v: leads to %q, want %q", row.host, row.tls, got, row.want)
+		}
+	}
+}
+
+func TestDevices(t *testing.T) {
+	for agent, want := range map[string]string{
+		"": "",
+		"Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/131.0.0.0 Safari/537.36":                     "Chrome · Windows",
+		"Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/131.0.0.0 Safari/537.36 Edg/131.0":           "Edge · Windows",
+		"Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.0 Safari/605.1.15":               "Safari · Mac",
+		"Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Mobile/15E148 MicroMessenger/8.0.50": "WeChat · iPhone",
+		"Mozilla/5.0 (Linux; Android 14; Pixel 8) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/131.0.0.0 Mobile Safari/537.36":               "Chrome · Android",
+		"Mozilla/5.0 (X11; Linux x86_64; rv:133.0) Gecko/20100101 Firefox/133.0":                                                              "Firefox · Linux",
+		"curl/8.5":              "curl/8.5",
+		strings.Repeat("号", 30): strings.Repeat("号", 20),
+		"\xff\xfe":              "",
+	} {
+		r := httptest.NewRequest("GET", "/", nil)
+		r.Header.Set("User-Agent", agent)
+		if got := device(r); got != want {
+			t.Errorf("%q is called %q, want %q", agent, got, want)
 		}
 	}
 }

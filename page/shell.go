@@ -25,8 +25,10 @@ type Config struct {
 	Direct http.Handler
 	// Places are the sites as browsers reach them now: where a page goes on that has lost its site. nil: there is this one alone.
 	Places func() []Place
-	// Domain is that of the cookie, so that all sites below it get it: pay.example.com. "": the host that was asked alone.
-	Domain   string
+	// Domain is that of the cookies, so that all sites below it get them: pay.example.com. "", or when another host was asked: that host alone.
+	Domain string
+	// ByTLS reports whether a browser came by TLS. nil: what the connection says.
+	ByTLS    func(*http.Request) bool
 	Logger   *slog.Logger     // one event per page at debug level; nil: none
 	Now      func() time.Time // nil: time.Now
 	Deadline time.Duration    // of a page; 0: 5 s
@@ -56,7 +58,8 @@ type pages struct {
 	forgery *http.CrossOriginProtection
 	mux     *http.ServeMux
 	areas   []*area
-	shell   *area // pages that belong to nobody in particular
+	uploads map[string]int64 // by pattern: how long a form may be that brings a file
+	shell   *area            // pages that belong to nobody in particular
 	static  static
 	known   known
 
@@ -72,7 +75,7 @@ func New(cfg Config) (*Server, error) {
 	if cfg.Deadline < 0 || cfg.Streams < 0 {
 		return nil, errors.New("page: Deadline and Streams cannot be below 0")
 	}
-	p := &pages{Config: cfg, forgery: http.NewCrossOriginProtection(), sites: map[string]*client.Client{}}
+	p := &pages{Config: cfg, forgery: http.NewCrossOriginProtection(), sites: map[string]*client.Client{}, uploads: map[string]int64{}}
 	if p.Places == nil {
 		p.Places = func() []Place { return nil }
 	}
@@ -82,6 +85,9 @@ func New(cfg Config) (*Server, error) {
 	p.Logger = cmp.Or(p.Logger, slog.New(slog.DiscardHandler))
 	if p.Now == nil {
 		p.Now = time.Now
+	}
+	if p.ByTLS == nil {
+		p.ByTLS = func(r *http.Request) bool { return r.TLS != nil }
 	}
 	p.mux, p.shell = http.NewServeMux(), &area{templates: template.Must(shellTemplates.Clone())}
 	if err := p.static.add(shellFiles); err != nil {
@@ -119,7 +125,7 @@ func (h *Server) Close() {
 func (h *Server) Serves(path string) bool {
 	first, _, _ := strings.Cut(strings.TrimPrefix(path, "/"), "/")
 	switch first {
-	case "", "sign-in", "sign-out", "look", "static":
+	case "", "sign-in", "sign-out", "account", "invitation", "look", "static":
 		return true
 	}
 	return slices.ContainsFunc(h.pages.areas, func(a *area) bool { return a.Name == first })
@@ -128,11 +134,9 @@ func (h *Server) Serves(path string) bool {
 // routes registers the pages that belong to nobody in particular.
 func (p *pages) routes() {
 	p.mux.HandleFunc("GET /static/{stamp}/{file}", p.static.serve)
-	p.mux.HandleFunc("GET /{$}", p.open(p.shell, p.home))
-	p.mux.HandleFunc("GET /sign-in", p.open(p.shell, p.showSignIn))
-	p.mux.HandleFunc("POST /sign-in", p.open(p.shell, p.signIn))
-	p.mux.HandleFunc("POST /sign-out", p.open(p.shell, p.signOut))
 	p.mux.HandleFunc("POST /look", p.open(p.shell, p.setLook))
+	p.doorRoutes()
+	p.accountRoutes()
 }
 
 // guarded sets the headers of every answer, and refuses forms that another site has made up.
@@ -152,10 +156,16 @@ func (p *pages) guarded(next http.Handler) http.Handler {
 			return
 		}
 		if r.Method == http.MethodPost {
-			r.Body = http.MaxBytesReader(w, r.Body, maxForm)
+			r.Body = http.MaxBytesReader(w, r.Body, p.largest(r))
 		}
 		next.ServeHTTP(w, r)
 	})
+}
+
+// largest is how long the body of a form may be.
+func (p *pages) largest(r *http.Request) int64 {
+	_, pattern := p.mux.Handler(r)
+	return cmp.Or(p.uploads[pattern], maxForm)
 }
 
 // policy lets a page load what we serve, ask the other sites whether they live, send a form again to one of them, and be shown in no frame.

@@ -39,6 +39,7 @@ const (
 	deviceCookie  = "holdfast_device"
 	langCookie    = "holdfast_lang"
 	themeCookie   = "holdfast_theme"
+	asCookie      = "holdfast_as" // as what somebody has signed in from here at last
 )
 
 var languages = language.NewMatcher([]language.Tag{language.English, language.SimplifiedChinese})
@@ -86,8 +87,8 @@ func (v *View) withKey(ctx context.Context) context.Context {
 	return client.WithKey(ctx, v.key)
 }
 
-// session reports whether somebody has signed in as a person, and not with an API key.
-func (v *View) session() bool { return strings.HasPrefix(v.key, sessionPrefix) }
+// Session reports whether somebody has signed in as a person, and not with an API key.
+func (v *View) Session() bool { return strings.HasPrefix(v.key, sessionPrefix) }
 
 const sessionPrefix = "hfs_"
 
@@ -208,6 +209,9 @@ func (v *View) Path() string {
 
 // Others are the sites that the page can go on at, as JSON.
 func (v *View) Others() (string, error) {
+	if v.Sites == nil {
+		return "[]", nil // for a script null is no list
+	}
 	b, err := json.Marshal(v.Sites)
 	return string(b), err
 }

@@ -358,6 +358,8 @@ type Mandate struct {
 	Token    string         // SHA-256
 	Given    holdfast.Time
 	Until    holdfast.Time
+
+	Permissions []string // what of the other app's permissions it may use; none: all, as a release before this one gave it
 }
 
 func (*Mandate) kind() (byte, byte) { return 52, 1 }
@@ -367,23 +369,56 @@ func (v *Mandate) layout(c *coder) {
 	text(c, &v.Token)
 	signed(c, &v.Given)
 	signed(c, &v.Until)
+	c.tail(func() bool { return len(v.Permissions) > 0 }, func() {
+		list(c, &v.Permissions, maxPermissions, func(p *string) { text(c, p) })
+	})
 }
 
-// GiveMandate lets an app of another merchant act for the one whose app ownApp is, for a year, and returns the token by which it does: it is
-// shown this once. Giving it again makes a new token, and the one before is no longer good.
-func (c *Cashier) GiveMandate(ctx context.Context, ownApp, app string, random [MandateBytes]byte, now holdfast.Time) (v Mandate, token string, err error) {
-	for _, id := range []string{ownApp, app} {
-		if _, err := c.App(ctx, id); err != nil {
+// MandateAsk lets an app of another merchant act for one.
+type MandateAsk struct {
+	OwnApp      string        // of the merchant who gives it: the other one acts for this app
+	App         string        // who may act
+	Permissions []string      // of [Permissions]; nil: [UsualPermissions]
+	Until       holdfast.Time // at least an hour and at most [MandateLife] from now, which 0 means
+}
+
+// GiveMandate lets an app of another merchant act for the one whose app OwnApp is, and returns the token by which it does: it is shown this once. What the
+// app may do for him is what both apps may do and the mandate names. Giving it again makes a new token, and the one before is no longer good.
+func (c *Cashier) GiveMandate(ctx context.Context, ask MandateAsk, random [MandateBytes]byte, now holdfast.Time) (v Mandate, token string, err error) {
+	if ask.Permissions == nil {
+		ask.Permissions = UsualPermissions()
+	}
+	if ask.Until == 0 {
+		ask.Until = now + holdfast.Time(MandateLife)
+	}
+	switch {
+	case len(ask.Permissions) == 0 || slices.ContainsFunc(ask.Permissions, func(p string) bool { return !slices.Contains(permissions, p) }):
+		return v, "", refuse(FieldInvalid, "permissions")
+	case ask.Until < now+holdfast.Time(MinEnd) || ask.Until > now+holdfast.Time(MandateLife):
+		return v, "", &Refusal{Code: FieldInvalid, Field: "until", Text: "A mandate lasts between an hour and a year: send a time within that."}
+	}
+	for field, id := range map[string]string{"own_app_id": ask.OwnApp, "app_id": ask.App} {
+		a, err := c.App(ctx, id)
+		if err == nil && a.Disabled {
+			err = refuse(AppUnknown, field)
+		}
+		if r := (*Refusal)(nil); errors.As(err, &r) && r.Code == AppUnknown {
+			err = refuse(AppUnknown, field)
+		}
+		if err != nil {
 			return v, "", err
 		}
 	}
-	merchant, _ := appOwner(ownApp)
-	if other, _ := appOwner(app); other == merchant {
-		return v, "", refuse(FieldInvalid, "app_id")
+	merchant, _ := appOwner(ask.OwnApp)
+	if other, _ := appOwner(ask.App); other == merchant {
+		return v, "", &Refusal{Code: FieldInvalid, Field: "app_id", Text: "The app is one of the merchant's own, and needs nobody's word: name an app of somebody else."}
 	}
-	token = tokenText(letterMandate, merchant, app, random[:])
-	v = Mandate{Merchant: merchant, App: app, OwnApp: ownApp, Token: hashed(token), Given: now, Until: now + holdfast.Time(MandateLife)}
-	key := keyOf(merchant, kindMandate, app)
+	token = tokenText(letterMandate, merchant, ask.App, random[:])
+	v = Mandate{
+		Merchant: merchant, App: ask.App, OwnApp: ask.OwnApp, Token: hashed(token), Given: now, Until: ask.Until,
+		Permissions: slices.Compact(slices.Sorted(slices.Values(ask.Permissions))),
+	}
+	key := keyOf(merchant, kindMandate, ask.App)
 	err = c.again(ctx, func() error {
 		version, err := c.load(ctx, key, &Mandate{})
 		if err != nil {
@@ -394,6 +429,26 @@ func (c *Cashier) GiveMandate(ctx context.Context, ownApp, app string, random [M
 		return c.submit(ctx, &d)
 	})
 	return v, token, err
+}
+
+// Mandates lists what a merchant lets apps of others do, by app, at most max, from the one after an app id on; those that are over too.
+func (c *Cashier) Mandates(ctx context.Context, merchant holdfast.Owner, after string, max int) (all []Mandate, err error) {
+	prefix := keyOf(merchant, kindMandate, "")
+	if after != "" {
+		after = prefix + after
+	}
+	records, err := c.Books.Records(ctx, prefix, after, max)
+	if err != nil {
+		return nil, &Unavailable{Err: err}
+	}
+	for i := range records {
+		v := Mandate{Merchant: merchant, App: records[i].Key[len(prefix):]}
+		if err := unpack(records[i].Key, records[i].Body, &v); err != nil {
+			return nil, &Unavailable{Err: err}
+		}
+		all = append(all, v)
+	}
+	return all, nil
 }
 
 // CheckMandate tells for whom an app acts with this token. It costs one read.

@@ -155,6 +155,9 @@ type AuthOperation struct {
 	At       holdfast.Time
 	Remark   string
 	Told     bool // the merchant's event has been written
+
+	Number string // under which it stands; no part of the body
+	Known  string // the same as the merchant knows it, see [Event.Known]; no part of the body
 }
 
 func (*AuthOperation) kind() (byte, byte) { return 18, 1 }
@@ -445,17 +448,34 @@ func (c *Cashier) FindAuth(ctx context.Context, authNo string) (merchant holdfas
 	return c.find(ctx, authNo, toAuth, refuse(AuthUnknown, "auth_no"))
 }
 
-// QueryAuthOperation returns a freeze or unfreeze by its out_request_no; found is false when there is none.
+// QueryAuthOperation returns a freeze or unfreeze by its out_request_no; found is false when there is none. What a payment has released is found under the number
+// of that payment, if the merchant has not used that for an operation himself.
 func (c *Cashier) QueryAuthOperation(ctx context.Context, merchant holdfast.Owner, outOrderNo, request string, now holdfast.Time) (v Auth, op AuthOperation, found bool, err error) {
 	if v, err = c.QueryAuth(ctx, merchant, outOrderNo, now); err != nil || v.Payer == 0 {
 		return v, op, false, err
 	}
-	if err := validNumber(request, "out_request_no"); err != nil {
+	if err := validNumber(strings.TrimPrefix(request, "~"), "out_request_no"); err != nil {
 		return v, op, false, err
 	}
-	version, err := c.load(ctx, operationKey(v.Payer, v.AuthNo, request), &op)
-	return v, op, version > 0, settled(err)
+	numbers := []string{request, completeNumber + request}
+	if request == outOrderNo {
+		numbers = append(numbers, endedNumber)
+	}
+	for _, n := range numbers {
+		version, err := c.load(ctx, operationKey(v.Payer, v.AuthNo, n), &op)
+		if err != nil || version > 0 {
+			op.Number, op.Known = n, knownNumber(n, outOrderNo)
+			return v, op, version > 0, settled(err)
+		}
+	}
+	return v, op, false, nil
 }
+
+// Numbers under which what is left of an authorisation is released; merchants cannot use them, because of their first character.
+const (
+	completeNumber = "~complete-" // and the number of the payment
+	endedNumber    = "~ended"
+)
 
 // Unfreeze releases a part of what is frozen. The same number with the same amount is answered as the first time.
 func (c *Cashier) Unfreeze(ctx context.Context, merchant holdfast.Owner, outOrderNo, request string, amount holdfast.Amount, remark string, now holdfast.Time) (Auth, error) {
@@ -550,7 +570,7 @@ func (c *Cashier) PayFrozen(ctx context.Context, ask TradeAsk, outOrderNo string
 // releaseRest releases all that is left of an authorisation when it is done, once for a trade. Others may take from it at the same time: what is
 // left is read and released in one transaction, so that none of them can make the amount wrong.
 func (c *Cashier) releaseRest(ctx context.Context, v *Auth, outTradeNo string, now holdfast.Time) error {
-	return c.releaseAll(ctx, v, "~complete-"+outTradeNo, now)
+	return c.releaseAll(ctx, v, completeNumber+outTradeNo, now)
 }
 
 // releaseAll releases what is left under a number that begins with a character that merchants cannot use.
@@ -601,7 +621,7 @@ func (c *Cashier) endFreeze(ctx context.Context, payer holdfast.Owner, authNo st
 	if err != nil {
 		return fmt.Errorf("authorisation of a frozen amount: %w", settled(err))
 	}
-	return c.releaseAll(ctx, &v, "~ended", now)
+	return c.releaseAll(ctx, &v, endedNumber, now)
 }
 
 // tellFrozen is told for an operation that is due, known by the key of its record.

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"time"
 
 	"holdfast"
 )
@@ -71,7 +72,8 @@ func (a *TopUpAsk) check() error {
 	return first(validNumber(a.Number, "number"), validAmount(a.Amount, "amount"), validNumber(accountName(a.To), "to"))
 }
 
-// TopUp notes that a customer brings money from a bank. It moves nothing: the deposit with the [TopUpReference] does, or ToppedUp.
+// TopUp notes that a customer brings money from a bank. It moves nothing: the deposit with the [TopUpReference] does, or ToppedUp. When the money has not
+// come by [Order.Until], the top-up ends; see [Cashier.RunDue].
 func (c *Cashier) TopUp(ctx context.Context, ask TopUpAsk, now holdfast.Time) (o Order, err error) {
 	if err := ask.check(); err != nil {
 		return o, err
@@ -91,9 +93,11 @@ func (c *Cashier) TopUp(ctx context.Context, ask TopUpAsk, now holdfast.Time) (o
 		if err != nil || taken > 0 {
 			return first(err, refuse(RequestDiffers, "number")) // two numbers with one reference: one in ten thousand million
 		}
-		o = Order{Number: ask.Number, Status: OrderWaiting, Asset: ask.Asset, Amount: ask.Amount, At: now, Changed: now}
+		o = Order{
+			Number: ask.Number, Status: OrderWaiting, Asset: ask.Asset, Amount: ask.Amount, At: now, Changed: now, Until: now + holdfast.Time(c.TopUpWithin),
+		}
 		d := draft{at: now}
-		d.put(key, 0, &o)
+		d.put(key, 0, &o, minute(dueIndex, o.Until))
 		d.put(reference, 0, &topRef{ask.Number})
 		return c.submit(ctx, &d)
 	})
@@ -124,7 +128,7 @@ func (c *Cashier) ToppedUp(ctx context.Context, owner holdfast.Owner, n, bank st
 		if err != nil || o.Status == OrderDone {
 			return err
 		}
-		if o.Status != OrderWaiting {
+		if !o.takes() {
 			return refuse(OrderStateWrong, "")
 		}
 		o.Status, o.Changed, o.Bank = OrderDone, now, bank
@@ -137,7 +141,28 @@ func (c *Cashier) ToppedUp(ctx context.Context, owner holdfast.Owner, n, bank st
 	return o, err
 }
 
-// TopUpFailed ends a top-up whose money will not come.
+// takes reports whether a top-up is credited when its money comes: while it is waited for, and when that came to its end by itself. Nobody has said then that
+// the money will not come.
+func (o *Order) takes() bool { return o.Status == OrderWaiting || o.Status == OrderExpired }
+
+// expireTopUp ends a top-up whose money has not come in time, and tells its owner.
+func (c *Cashier) expireTopUp(ctx context.Context, owner holdfast.Owner, n string, now holdfast.Time) error {
+	key := keyOf(owner, kindTopUp, n)
+	return c.again(ctx, func() error {
+		var o Order
+		version, err := c.load(ctx, key, &o)
+		if err != nil || version == 0 || o.Status != OrderWaiting || o.Until == 0 || now < o.Until {
+			return err
+		}
+		o.Status, o.Changed, o.Bank = OrderExpired, now, "the money has not come within "+long(time.Duration(o.Until-o.At))
+		d := draft{at: now}
+		d.put(key, version, &o)
+		d.receipt(owner, Receipt{Kind: ReceiptTopUpExpired, Asset: o.Asset, Amount: o.Amount, Number: n}, "expired")
+		return c.submit(ctx, &d)
+	})
+}
+
+// TopUpFailed ends a top-up whose money will not come. One that has come to its end by itself stays as it is.
 func (c *Cashier) TopUpFailed(ctx context.Context, owner holdfast.Owner, n, why string, now holdfast.Time) (o Order, err error) {
 	if err := first(validNumber(n, "number"), validText(why, "why", 128)); err != nil {
 		return o, err
@@ -146,7 +171,7 @@ func (c *Cashier) TopUpFailed(ctx context.Context, owner holdfast.Owner, n, why 
 	err = c.again(ctx, func() error {
 		o = Order{Number: n}
 		version, err := c.must(ctx, key, &o, refuse(OrderUnknown, "number"))
-		if err != nil || o.Status == OrderReturned {
+		if err != nil || o.Status == OrderReturned || o.Status == OrderExpired {
 			return err
 		}
 		if o.Status != OrderWaiting {

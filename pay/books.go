@@ -69,6 +69,8 @@ type Config struct {
 	FreezeFor time.Duration
 	// LeastProtection is the shortest time that a merchant may give a buyer to confirm or dispute after shipping; 0: 72 hours.
 	LeastProtection time.Duration
+	// TopUpWithin is how long the money of an announced top-up is waited for; 0: 30 days. Money that comes later is credited all the same.
+	TopUpWithin time.Duration
 	// Wait passes a moment after try number n (from 1) at records that a payment under way has written, or that others change all the time; all
 	// of them together a second or so. nil: no time passes.
 	Wait func(ctx context.Context, n int) error
@@ -105,9 +107,11 @@ func New(cfg Config) (*Cashier, error) {
 	cfg.ShipWithin = cmp.Or(cfg.ShipWithin, defaultShipWithin)
 	cfg.FreezeFor = cmp.Or(cfg.FreezeFor, defaultFreezeFor)
 	cfg.LeastProtection = cmp.Or(cfg.LeastProtection, defaultProtection)
+	cfg.TopUpWithin = cmp.Or(cfg.TopUpWithin, defaultTopUpWithin)
+	outside := func(d time.Duration) bool { return d < MinEnd || d > MaxEnd }
 	switch {
-	case cfg.ShipWithin < MinEnd || cfg.ShipWithin > MaxEnd || cfg.FreezeFor < MinEnd || cfg.FreezeFor > MaxEnd:
-		return nil, fmt.Errorf("pay: ShipWithin and FreezeFor must be within %s and %s", long(MinEnd), long(MaxEnd))
+	case outside(cfg.ShipWithin) || outside(cfg.FreezeFor) || outside(cfg.TopUpWithin):
+		return nil, fmt.Errorf("pay: ShipWithin, FreezeFor and TopUpWithin must be within %s and %s", long(MinEnd), long(MaxEnd))
 	case cfg.LeastProtection < MinProtection || cfg.LeastProtection > MaxProtection:
 		return nil, fmt.Errorf("pay: LeastProtection must be within %s and %s", long(MinProtection), long(MaxProtection))
 	}

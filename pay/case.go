@@ -2,6 +2,7 @@ package pay
 
 import (
 	"context"
+	"time"
 
 	"holdfast"
 )
@@ -399,7 +400,22 @@ type Compared struct {
 	Matched  uint64
 	Found    uint64 // differences
 	At       holdfast.Time
+
+	Opening holdfast.Amount
+	Days    []ComparedDay // the last ones, oldest first, this one too
 }
+
+// ComparedDay is a day that has been compared, or passed over because there was no statement of it.
+type ComparedDay struct {
+	Day      string
+	Without  bool // there was none; it may come yet
+	Sequence uint64
+	Opening  holdfast.Amount
+	Closing  holdfast.Amount
+}
+
+// maxComparedDays is for how many days it is remembered whether they were compared: a statement that comes later than that is not waited for.
+const maxComparedDays = 31
 
 func (*Compared) kind() (byte, byte) { return 65, 1 }
 
@@ -410,6 +426,78 @@ func (v *Compared) layout(c *coder) {
 	number(c, &v.Matched)
 	number(c, &v.Found)
 	signed(c, &v.At)
+	c.tail(func() bool { return len(v.Days) > 0 }, func() {
+		signed(c, &v.Opening)
+		list(c, &v.Days, maxComparedDays, func(d *ComparedDay) {
+			text(c, &d.Day)
+			flag(c, &d.Without)
+			number(c, &d.Sequence)
+			signed(c, &d.Opening)
+			signed(c, &d.Closing)
+		})
+	})
+}
+
+// Without lists the days that were passed over and may yet be compared, oldest first.
+func (v *Compared) Without() (days []string) {
+	for i := range v.Days {
+		if v.Days[i].Without {
+			days = append(days, v.Days[i].Day)
+		}
+	}
+	return days
+}
+
+// Beside are the days with statements before and after one; nil: none is known.
+func (v *Compared) Beside(day string) (before, after *ComparedDay) {
+	for i := range v.Days {
+		switch d := &v.Days[i]; {
+		case d.Without:
+		case d.Day < day:
+			before = d
+		case d.Day > day && after == nil:
+			after = d
+		}
+	}
+	return before, after
+}
+
+// add notes that the statement of a day has been compared. Days between the last one and this are those without a statement. It reports whether that
+// changes anything.
+func (v *Compared) add(n *Compared) (changed bool) {
+	this := ComparedDay{Day: n.Day, Sequence: n.Sequence, Opening: n.Opening, Closing: n.Closing}
+	if v.Day != "" && n.Day <= v.Day {
+		for i := range v.Days {
+			if v.Days[i].Day == n.Day && v.Days[i].Without {
+				v.Days[i], changed = this, true
+			}
+		}
+		return changed
+	}
+	days := append(v.Days, daysBetween(v.Day, n.Day)...)
+	days = append(days, this)
+	*v = Compared{
+		Day: n.Day, Sequence: n.Sequence, Opening: n.Opening, Closing: n.Closing, Matched: n.Matched, Found: n.Found,
+		Days: days[max(0, len(days)-maxComparedDays):],
+	}
+	return true
+}
+
+// daysBetween lists the days after one and before another; none if the first is "".
+func daysBetween(from, to string) (list []ComparedDay) {
+	day, err := time.Parse(time.DateOnly, from)
+	if err != nil {
+		return nil
+	}
+	for range maxComparedDays {
+		day = day.AddDate(0, 0, 1)
+		text := day.Format(time.DateOnly)
+		if text >= to {
+			break
+		}
+		list = append(list, ComparedDay{Day: text, Without: true})
+	}
+	return list
 }
 
 // Compared returns it; Day is "" when none has been.
@@ -418,18 +506,19 @@ func (c *Cashier) Compared(ctx context.Context, via string, asset holdfast.Asset
 	return v, settled(err)
 }
 
-// SetCompared remembers it. A day before the one that is remembered changes nothing.
+// SetCompared remembers it; Days is no part of what is given. A day before the one that is remembered fills the place of one that was passed over, and
+// changes nothing else.
 func (c *Cashier) SetCompared(ctx context.Context, via string, asset holdfast.Asset, v Compared, now holdfast.Time) error {
 	key := keyOf(c.Bank, kindBook, via+"-"+asset.String())
 	return c.again(ctx, func() error {
 		var had Compared
 		version, err := c.load(ctx, key, &had)
-		if err != nil || had.Day >= v.Day && had.Day != "" {
+		if err != nil || !had.add(&v) {
 			return err
 		}
-		v.At = now
+		had.At = now
 		d := draft{at: now}
-		d.put(key, version, &v)
+		d.put(key, version, &had)
 		return c.submit(ctx, &d)
 	})
 }

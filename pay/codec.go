@@ -13,6 +13,7 @@ type coder struct {
 	b       []byte
 	reading bool
 	bad     string // the first thing found wrong while reading
+	absent  bool   // what is read is a tail that is not there
 }
 
 // document is the body of a record.
@@ -117,13 +118,16 @@ func text[T ~string | ~[]byte](c *coder, p *T) {
 }
 
 // tail codes fields that a layout has got later, at its end. A body that was written before them ends where they would begin, and so does one in
-// which none of them says anything: a document has one body.
+// which none of them says anything: a document has one body. Those that came later still are a tail of the tail.
 func (c *coder) tail(says func() bool, fields func()) {
 	switch {
-	case c.reading && len(c.b) == 0:
-		c.b = nothing[:] // whatever the document held before, it says nothing now
+	case c.absent:
 		fields()
-		c.b = nil
+		return
+	case c.reading && len(c.b) == 0:
+		c.b, c.absent = nothing[:], true // whatever the document held before, it says nothing now
+		fields()
+		c.b, c.absent = nil, false
 		return
 	case !c.reading && !says():
 		return

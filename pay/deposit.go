@@ -149,7 +149,7 @@ func (c *Cashier) unstored(id string, v *Deposit) (err error) {
 }
 
 // Deposited books what a bank has brought: Via, Ref, Asset, Amount, EndToEnd, Text and From are given. When the text names a top-up that waits for
-// money of this currency, it is credited with what has come, more or less than announced; everything else waits to be assigned. The same deposit
+// money of this currency, or has waited in vain, it is credited with what has come, more or less than announced; everything else waits to be assigned. The same deposit
 // (bank, asset, reference) is booked once, however often it is read.
 func (c *Cashier) Deposited(ctx context.Context, in Deposit, now holdfast.Time) (out Deposit, err error) {
 	if err := first(validVia(in.Via), validText(in.Ref, "ref", 128), validText(in.EndToEnd, "end_to_end", 128), validText(in.Text, "text", 1024)); err != nil {
@@ -241,7 +241,7 @@ func (c *Cashier) meant(ctx context.Context, v *Deposit) (t waitingTopUp, err er
 		return t, err
 	}
 	switch {
-	case t.order.Status != OrderWaiting:
+	case !t.order.takes():
 		v.Why = "the top-up has got its money before, or has been given up"
 	case t.order.Asset != v.Asset:
 		v.Why = "the top-up is in another currency"

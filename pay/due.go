@@ -10,7 +10,7 @@ import (
 )
 
 // Due is something that the time has come for: a trade whose time to pay is over, a merchant who has not shipped, a buyer who has not confirmed, shares
-// that are not paid, a freeze that has come to its end, a merchant who has not been told of one.
+// that are not paid, a freeze that has come to its end, a merchant who has not been told of one, a top-up whose money has not come.
 type Due struct {
 	Key  string
 	kind string
@@ -61,6 +61,8 @@ func (c *Cashier) RunDue(ctx context.Context, d Due, now holdfast.Time) (err err
 			return c.putOff(ctx, d.Key, &v, v.due, err, now)
 		}
 		return err
+	case kindTopUp:
+		return c.expireTopUp(ctx, d.of, d.rest, now)
 	case kindSplit:
 		return c.dueSplit(ctx, d.of, d.rest, now)
 	}

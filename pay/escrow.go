@@ -30,6 +30,8 @@ const (
 	defaultShipWithin = 15 * 24 * time.Hour
 	defaultFreezeFor  = 30 * 24 * time.Hour
 	defaultProtection = 72 * time.Hour
+
+	defaultTopUpWithin = 30 * 24 * time.Hour
 )
 
 // protect does one step of a protected trade.

@@ -154,6 +154,20 @@ func (c *Cashier) tell(d *draft, merchant holdfast.Owner, zone string, e Event) 
 // after the time that it has.
 func EventIndex(at holdfast.Time) string { return stretch(eventIndex, at) }
 
+// Known is Number as the merchant knows it: what the platform did by itself under a number of its own has that of what it was done for.
+func (v *Event) Known() string { return knownNumber(v.Number, v.OutTradeNo) }
+
+// knownNumber is a number that the merchant has given: of the payment that released what was left of an authorisation, or else of the trade or authorisation.
+func knownNumber(n, of string) string {
+	if trade, is := strings.CutPrefix(n, completeNumber); is {
+		return trade
+	}
+	if strings.HasPrefix(n, "~") {
+		return of
+	}
+	return n
+}
+
 // Stamp is what names the event among those of its merchant: its time and a hash, 33 characters that sort by time.
 func (v *Event) Stamp() string { return strings.TrimPrefix(v.Key, keyOf(v.Merchant, kindEvent, "")) }
 
@@ -177,6 +191,11 @@ func ReadEvent(r *holdfast.Record) (e Event, err error) {
 	}
 	e.Merchant, e.Key = o, r.Key
 	return e, nil
+}
+
+// EventsFrom is the key to ask [Cashier.Events] with for those of at and later.
+func EventsFrom(merchant holdfast.Owner, at holdfast.Time) string {
+	return keyOf(merchant, kindEvent, fmt.Sprintf("%016x", uint64(at)))
 }
 
 // Events lists up to max events of a merchant in the order of time, from the one after the key on. Those of payments under way are left

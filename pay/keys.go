@@ -165,6 +165,10 @@ func spread(parts ...string) uint64 {
 	return binary.BigEndian.Uint64(sum[:])
 }
 
+// RefOf is the reference that all transfers have which were made for a document, by the key of its record: a payment, refunds, what is released
+// from escrow and given to others for a trade; a withdrawal and its return. References are in the ledger for ever.
+func RefOf(key string) holdfast.Ref { return refOf(key) }
+
 // refOf is the reference by which all transfers of a trade or order are found.
 func refOf(key string) holdfast.Ref {
 	sum := sha256.Sum256([]byte(key))

@@ -1,6 +1,7 @@
 package pay
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"time"
@@ -18,6 +19,7 @@ type late struct {
 	Asset      holdfast.Asset
 	Amount     holdfast.Amount
 	At         holdfast.Time
+	Subject    string // of the trade that was to be paid: the one that there is may have none
 }
 
 const kindLate = "late"
@@ -32,14 +34,15 @@ func (v *late) layout(c *coder) {
 	number(c, &v.Asset)
 	signed(c, &v.Amount)
 	signed(c, &v.At)
+	c.tail(func() bool { return v.Subject != "" }, func() { text(c, &v.Subject) })
 }
 
 // lateAfter is when it is looked what has come of it.
 const lateAfter = 30 * time.Second
 
 func (p *payment) late() late {
-	v := &p.trade
-	return late{p.payer, v.Merchant, v.OutTradeNo, p.authNo, v.Asset, v.Amount, p.now}
+	v := &p.sent
+	return late{p.payer, v.Merchant, v.OutTradeNo, p.authNo, v.Asset, v.Amount, p.now, v.Subject}
 }
 
 // tellBoth tells buyer and merchant of a payment that came too late or twice: by the rules of the ledger the money that it held is back where
@@ -57,8 +60,7 @@ func (c *Cashier) watch(ctx context.Context, a late) {
 	do := func(ctx context.Context) {
 		for _, o := range []holdfast.Owner{a.Payer, a.Merchant} {
 			d := draft{at: a.At}
-			key := keyOf(o, kindLate, stamped(a.At, a.Payer.String(), a.Merchant.String(), a.OutTradeNo))
-			d.put(key, 0, &a, minute(dueIndex, a.At+holdfast.Time(lateAfter)))
+			d.put(lateKey(o, &a), 0, &a, minute(dueIndex, a.At+holdfast.Time(lateAfter)))
 			if err := c.submit(ctx, &d); err == nil || errors.Is(err, errAgain) { // errAgain: it is there
 				return
 			}
@@ -69,6 +71,43 @@ func (c *Cashier) watch(ctx context.Context, a late) {
 	} else {
 		c.Aside(do)
 	}
+}
+
+// Returned writes down that a payment is to be looked after which goes back, because the shard of its merchant has refused it: t is the transaction. Whoever
+// brings payments between shards to their end calls it before he gives the money back, so that both sides are told even if the process that took the payment has died.
+// Any number of calls do no harm, nor do those for what is no payment of a trade.
+func (c *Cashier) Returned(ctx context.Context, t *holdfast.Txn, now holdfast.Time) error {
+	a, ok := lateOf(t)
+	if !ok {
+		return nil
+	}
+	d := draft{at: now}
+	d.put(lateKey(a.Payer, &a), 0, &a, minute(dueIndex, now+holdfast.Time(lateAfter)))
+	if err := c.submit(ctx, &d); err != nil && err != errAgain { // errAgain: it is there
+		return settled(err)
+	}
+	return nil
+}
+
+// lateOf reads off a transaction which trade it was to pay, from the receipt that it writes for the payer.
+func lateOf(t *holdfast.Txn) (a late, ok bool) {
+	for i := range t.Records {
+		o, kind, rest, known := cutKey(t.Records[i].Key)
+		var r Receipt
+		switch {
+		case known && kind == kindFreeze:
+			a.AuthNo = rest
+		case known && kind == kindReceipt && unpack(t.Records[i].Key, t.Records[i].Body, &r) == nil && (r.Kind == ReceiptPaid || r.Kind == ReceiptPaidFrozen):
+			ok = true
+			a.Payer, a.Merchant, a.OutTradeNo, a.Asset, a.Amount, a.At, a.Subject = o, r.Other, r.Number, r.Asset, -r.Amount, r.Time, r.Text
+		}
+	}
+	return a, ok
+}
+
+// lateKey is the key of a late payment with the payer or the merchant.
+func lateKey(o holdfast.Owner, a *late) string {
+	return keyOf(o, kindLate, stamped(a.At, a.Payer.String(), a.Merchant.String(), a.OutTradeNo))
 }
 
 // dueLate finds out what has come of a payment, tells both sides if somebody else was faster, and forgets it.
@@ -116,6 +155,10 @@ func (c *Cashier) decidedLate(ctx context.Context, a *late) error {
 // tellLate writes the merchant's event and the payer's receipt, each with one key for ever, so that it is written once.
 func (c *Cashier) tellLate(ctx context.Context, a *late, v *Trade) error {
 	e := v.event(EventNotPaid, a.Amount)
+	if v.Asset != a.Asset { // a number that was cancelled before there was a trade, or somebody else's trade in another currency
+		e.Asset, e.Total, e.Refunded = a.Asset, a.Amount, 0
+	}
+	e.Subject = cmp.Or(e.Subject, a.Subject)
 	e.Time, e.Other, e.Merchant = a.At, a.Payer, a.Merchant
 	e.Key = keyOf(a.Merchant, kindEvent, stamped(a.At, "late", a.Payer.String(), a.OutTradeNo))
 	d := draft{at: a.At}
@@ -126,7 +169,7 @@ func (c *Cashier) tellLate(ctx context.Context, a *late, v *Trade) error {
 	}
 	d = draft{at: a.At}
 	d.receipt(a.Payer, Receipt{
-		Kind: ReceiptNotPaid, Asset: a.Asset, Amount: a.Amount, Other: a.Merchant, Number: a.OutTradeNo, Text: v.Subject,
+		Kind: ReceiptNotPaid, Asset: a.Asset, Amount: a.Amount, Other: a.Merchant, Number: a.OutTradeNo, Text: e.Subject,
 	}, a.Merchant.String(), "not paid")
 	return c.once(ctx, &d, &Receipt{})
 }

@@ -2,6 +2,7 @@ package pay_test
 
 import (
 	"errors"
+	"slices"
 	"testing"
 	"time"
 
@@ -91,5 +92,108 @@ func TestALatePaymentIsToldToBoth(t *testing.T) {
 			}
 			w.audit()
 		}
+	}
+}
+
+// TestALatePaymentIsToldAlthoughItsProcessDied: whoever took the payment can write nothing any more when it has been sent. Who gives the money back notes it
+// first, any number of times, and both sides are told, once; not if the payer has paid in the end, nor of what is no payment.
+func TestALatePaymentIsToldAlthoughItsProcessDied(t *testing.T) {
+	for _, frozen := range []bool{false, true} {
+		w := newWorld(t)
+		m, o := w.merchants[0], w.customers[0]
+		if frozen {
+			w.auth("A", 2000)
+		}
+		before := w.balance(o).Available
+		var sent *holdfast.Txn
+		w.books.Fault = func(x *holdfast.Txn) paytest.Fault {
+			if sent != nil {
+				return paytest.Gone
+			}
+			sent = x
+			return paytest.Stuck
+		}
+		var err error
+		if offer := w.offer(0, "P", 1000, pay.Plain); frozen {
+			_, err = w.cashier.PayFrozen(w.ctx, offer, "A", false, w.tick())
+		} else {
+			_, err = w.cashier.PayNew(w.ctx, offer, o, w.tick())
+		}
+		if !errors.As(err, new(*pay.Pending)) {
+			t.Fatalf("told %v", err)
+		}
+		w.books.Fault = nil
+		_, err = w.cashier.Create(w.ctx, w.offer(0, "P", 1000, pay.Plain), w.tick()) // it is the land's turn to be refused
+		w.must(err)
+		w.must(only(w.cashier.Close(w.ctx, m, "P", w.tick())))
+		for range 2 {
+			w.must(w.cashier.Returned(w.ctx, sent, w.tick()))
+		}
+		w.must(w.cashier.Returned(w.ctx, &holdfast.Txn{Records: []holdfast.RecordChange{{Key: "nobody's"}, {Key: holdfast.OwnedKey(o, "receipt/x")}}}, w.tick()))
+		w.books.Deliver()
+		for range 2 {
+			w.must(w.runDue(w.now + holdfast.Time(2*time.Minute)))
+		}
+		if n := w.told(0, pay.EventNotPaid); n != 1 {
+			t.Errorf("frozen %v: the merchant was told %d times", frozen, n)
+		}
+		if r := w.lastLine(o); r.Kind != pay.ReceiptNotPaid || r.Amount != 1000 || r.Other != m || r.Number != "P" {
+			t.Errorf("frozen %v: the buyer is told %+v", frozen, r)
+		}
+		if got := w.balance(o).Available; got != before {
+			t.Errorf("frozen %v: the buyer has %d, before %d", frozen, got, before)
+		}
+		w.audit()
+		if _, err := w.cashier.PayNew(w.ctx, w.offer(0, "Q", 700, pay.Plain), o, w.tick()); err != nil {
+			t.Fatal(err)
+		}
+		sent = nil
+		w.books.Fault = func(x *holdfast.Txn) paytest.Fault { sent = x; return paytest.NoFault }
+		_, err = w.cashier.PayNew(w.ctx, w.offer(0, "R", 700, pay.Plain), o, w.tick())
+		w.must(err)
+		w.books.Fault = nil
+		w.must(w.cashier.Returned(w.ctx, sent, w.tick())) // one of its tries went back, and another one did not
+		w.must(w.runDue(w.now + holdfast.Time(2*time.Minute)))
+		if n := w.told(0, pay.EventNotPaid); n != 1 {
+			t.Errorf("frozen %v: the merchant is told of one that was paid", frozen)
+		}
+	}
+}
+
+// TestALatePaymentAfterACancelByNumber: the number was cancelled before there was a trade, so the trade says nothing of the money; both sides are told how much of
+// which currency has gone back all the same, and the buyer for what.
+func TestALatePaymentAfterACancelByNumber(t *testing.T) {
+	for _, unknown := range []bool{true, false} {
+		w := newWorld(t)
+		m, o := w.merchants[0], w.customers[0]
+		cancel := func() {
+			_, did, err := w.cashier.Cancel(w.ctx, m, "P", w.tick())
+			if w.must(err); did != pay.CancelledNothing {
+				t.Fatalf("the cancel did %v", did)
+			}
+		}
+		pays := func() error { return only(w.cashier.PayNew(w.ctx, w.offer(0, "P", 1000, pay.Plain), o, w.tick())) }
+		if unknown {
+			w.books.Fault = func(*holdfast.Txn) paytest.Fault { w.books.Fault = nil; return paytest.Stuck }
+			if err := pays(); !errors.As(err, new(*pay.Pending)) {
+				t.Fatalf("told %v", err)
+			}
+			cancel()
+		} else {
+			w.books.Meanwhile = func(*holdfast.Txn) { w.books.Meanwhile = nil; cancel() }
+			w.refused(pay.TradeClosed, pays())
+		}
+		w.books.Deliver()
+		w.must(w.runDue(w.now + holdfast.Time(time.Minute)))
+		events, err := w.cashier.Events(w.ctx, m, "", 10)
+		w.must(err)
+		i := slices.IndexFunc(events, func(e pay.Event) bool { return e.Kind == pay.EventNotPaid })
+		if i < 0 || events[i].Asset != cny || events[i].Amount != 1000 || events[i].Total != 1000 || events[i].Subject != "tea" || events[i].Other != o {
+			t.Errorf("unknown %v: the merchant is told %+v", unknown, events)
+		}
+		if r := w.lastLine(o); r.Kind != pay.ReceiptNotPaid || r.Asset != cny || r.Amount != 1000 || r.Text != "tea" {
+			t.Errorf("unknown %v: the buyer is told %+v", unknown, r)
+		}
+		w.audit()
 	}
 }

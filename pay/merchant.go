@@ -233,6 +233,14 @@ func appOwner(id string) (holdfast.Owner, bool) {
 	return o, err == nil && AppID(o, n) == id
 }
 
+// AppNumber is which of its merchant's ten apps an app is.
+func AppNumber(id string) uint8 {
+	if id == "" {
+		return 0
+	}
+	return id[len(id)-1] - '0'
+}
+
 // PutApp adds an app of a merchant, number n (0-9), or changes it. The platform's key that it has stays: the merchant has its public half, and two
 // sites that are asked at once to add the app have each made a key, of which one must be the app's in every answer. One that is disabled stays so, see
 // [Cashier.DisableApp]. To change what there is, use [Cashier.ChangeApp].

@@ -30,6 +30,7 @@ type payment struct {
 	beaten bool  // a transaction was refused because others were faster
 	wrong  error // what was wrong with the code, when it was checked anew
 	trade  Trade
+	sent   Trade // as the last transaction would have left it
 }
 
 // Pay pays a trade. One that this customer has paid already is answered as the first time.
@@ -182,6 +183,7 @@ func (p *payment) once(ctx context.Context) error {
 	for i := range d.Transfers {
 		d.Transfers[i].Ref = d.ref
 	}
+	p.sent = v
 	err = p.submit(ctx, &d)
 	p.beaten = p.beaten || errors.Is(err, errAgain)
 	if err == nil {

@@ -60,7 +60,7 @@ func (c *Cashier) Line(ctx context.Context, o holdfast.Owner, name string) (l Li
 }
 
 var receiptNames = [...]string{
-	"", "paid", "refunded", "frozen", "unfrozen", "paid-frozen", "sent", "received", "topped-up", "withdrawn", "withdrawal-returned", "share", "not-paid", "share-missed",
+	"", "paid", "refunded", "frozen", "unfrozen", "paid-frozen", "sent", "received", "topped-up", "withdrawn", "withdrawal-returned", "share", "not-paid", "share-missed", "top-up-expired",
 }
 
 // String names the kind.

@@ -42,6 +42,8 @@ type Order struct {
 	Last     uint64 // a hash of the last [BankChange]
 
 	Class string // of a transfer: see [TransferAsk]
+
+	Until holdfast.Time // of a top-up: for how long its money is waited for; 0: for ever, as a release before this one did
 }
 
 // OrderStatus is how far an order has come. The numbers are in records: append, never renumber.
@@ -54,10 +56,11 @@ const (
 	OrderSent                 // a bank has been asked, and its answer is not known
 	OrderDone                 // the money has arrived
 	OrderReturned             // the bank refused, and the money is back; of a top-up: it will not come
+	OrderExpired              // of a top-up: the money has not come in time. If it comes all the same, the top-up is done
 	orderStatuses
 )
 
-var orderStatusNames = [orderStatuses]string{"", "waiting", "sent", "done", "returned"}
+var orderStatusNames = [orderStatuses]string{"", "waiting", "sent", "done", "returned", "expired"}
 
 // String names the state.
 func (s OrderStatus) String() string {
@@ -85,7 +88,10 @@ func (v *Order) layout(c *coder) {
 	flag(c, &v.Accepted)
 	flag(c, &v.Doubtful)
 	number(c, &v.Last)
-	c.tail(func() bool { return v.Class != "" }, func() { text(c, &v.Class) })
+	c.tail(func() bool { return v.Class != "" || v.Until != 0 }, func() {
+		text(c, &v.Class)
+		c.tail(func() bool { return v.Until != 0 }, func() { signed(c, &v.Until) })
+	})
 }
 
 // differs names the first thing in which a transfer that is asked for is another one than this; "": they are the same.

@@ -199,7 +199,7 @@ func TestMandates(t *testing.T) {
 	w.must(err)
 	give := func(n byte) string {
 		t.Helper()
-		_, token, err := w.cashier.GiveMandate(w.ctx, theirs.ID, provider, [pay.MandateBytes]byte{n}, w.tick())
+		_, token, err := w.cashier.GiveMandate(w.ctx, pay.MandateAsk{OwnApp: theirs.ID, App: provider}, [pay.MandateBytes]byte{n}, w.tick())
 		w.must(err)
 		return token
 	}
@@ -214,8 +214,20 @@ func TestMandates(t *testing.T) {
 	w.refused(pay.GrantOfOther, err)
 	_, err = w.cashier.CheckMandate(w.ctx, provider, token, w.now+holdfast.Time(pay.MandateLife))
 	w.refused(pay.GrantExpired, err)
-	_, _, err = w.cashier.GiveMandate(w.ctx, provider, provider, [pay.MandateBytes]byte{}, w.now)
-	w.refused(pay.FieldInvalid, err)
+	for name, ask := range map[string]pay.MandateAsk{
+		"app_id": {OwnApp: provider, App: provider}, "permissions": {OwnApp: theirs.ID, App: provider, Permissions: []string{"everything"}},
+		"until": {OwnApp: theirs.ID, App: provider, Until: w.now + holdfast.Time(pay.MandateLife) + 1},
+	} {
+		_, _, err = w.cashier.GiveMandate(w.ctx, ask, [pay.MandateBytes]byte{}, w.now)
+		if w.refused(pay.FieldInvalid, err); !strings.Contains(err.Error(), name) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	_, _, err = w.cashier.GiveMandate(w.ctx, pay.MandateAsk{OwnApp: theirs.ID, App: "2021000000010999"}, [pay.MandateBytes]byte{}, w.now)
+	w.refused(pay.AppUnknown, err)
+	if list, err := w.cashier.Mandates(w.ctx, w.merchants[1], "", 10); err != nil || len(list) != 1 || list[0].App != provider || slices.Contains(list[0].Permissions, pay.PermitPayout) {
+		t.Errorf("%+v %v", list, err)
+	}
 	w.must(w.cashier.RevokeMandate(w.ctx, w.merchants[1], provider, w.tick()))
 	_, err = w.cashier.CheckMandate(w.ctx, provider, token, w.now)
 	w.refused(pay.GrantUnknown, err)

@@ -174,13 +174,14 @@ const (
 	ReceiptWithdrawn
 	ReceiptWithdrawalReturned
 	ReceiptShare
-	ReceiptNotPaid     // a payment that came too late or twice: the money stayed in the wallet
-	ReceiptShareMissed // a share that the wallet could not take: it went back to whose trade was split
+	ReceiptNotPaid      // a payment that came too late or twice: the money stayed in the wallet
+	ReceiptShareMissed  // a share that the wallet could not take: it went back to whose trade was split
+	ReceiptTopUpExpired // money that was announced and has not come in time
 )
 
 // moves reports whether a line of the kind is about money that came into the wallet or left it.
 func (k ReceiptKind) moves() bool {
-	return k != ReceiptPaidFrozen && k != ReceiptNotPaid && k != ReceiptShareMissed
+	return k != ReceiptPaidFrozen && k != ReceiptNotPaid && k != ReceiptShareMissed && k != ReceiptTopUpExpired
 }
 
 func (*Receipt) kind() (byte, byte) { return 4, 1 }

@@ -350,11 +350,9 @@ func (p *Porter) SetPassword(ctx context.Context, s Session, had, password strin
 		}
 		return err
 	}
-	if v.Hash != "" && had == password {
-		return refuse(PasswordSame, "password")
-	}
-	fresh, err := p.chosen(ctx, &v, password, words, seed)
+	fresh, err := p.another(ctx, &v, had, password, words, seed)
 	if err != nil {
+		_ = p.forgive(ctx, s.Who, had, now) // if not, it counts: what is refused is refused either way
 		return err
 	}
 	_, err = p.change(ctx, s.Who, now, func(now1 *Person, d *draft) error {
@@ -371,6 +369,14 @@ func (p *Porter) SetPassword(ctx context.Context, s Session, had, password strin
 		return p.endSessions(ctx, now1, d, s.ID)
 	})
 	return err
+}
+
+// another is the hash of a new password that is not the one so far.
+func (p *Porter) another(ctx context.Context, v *Person, had, password string, words []string, seed Seed) (string, error) {
+	if v.Hash != "" && had == password {
+		return "", refuse(PasswordSame, "password")
+	}
+	return p.chosen(ctx, v, password, words, seed)
 }
 
 // mayChange checks that it is the person, and not somebody who has come by their session.

@@ -82,6 +82,20 @@ func (p *Porter) clearTries(ctx context.Context, who Who, known bool, d *draft) 
 	return nil
 }
 
+// forgive forgets the tries of somebody who had the password right, and then chose another one that is refused: looking for a good one is no guessing.
+func (p *Porter) forgive(ctx context.Context, who Who, had string, now holdfast.Time) error {
+	if had == "" {
+		return nil // none was taken
+	}
+	return again(func() error {
+		d := draft{at: now}
+		if err := p.clearTries(ctx, who, true, &d); err != nil || len(d.Records) == 0 {
+			return err
+		}
+		return p.submit(ctx, &d)
+	})
+}
+
 // A device that somebody has signed in from keeps a text by which it is known again:
 //
 //	hfd_<32 characters of 20 random bytes><32 characters of a code by the platform's key>

@@ -72,6 +72,7 @@ func (c *Config) checkValues(k *checker) {
 	c.checkKeys(k)
 	c.checkPayments(k)
 	c.checkSignIn(k)
+	c.checkConsole(k)
 	c.checkBanks(k)
 	k.that(c.Process.Nice >= -20 && c.Process.Nice <= 19, "process.nice", "%d is not within -20 to 19", c.Process.Nice)
 	k.that(oneOf(c.Log.Level, "debug", "info", "warn", "error"), "log.level", "%q is not one of debug, info, warn, error", c.Log.Level)

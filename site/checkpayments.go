@@ -30,6 +30,7 @@ func (c *Config) checkPayments(k *checker) {
 	}
 	within(p.ShipWithin, 365*24*time.Hour, "ship_within", "1h-8760h (a year)")
 	within(p.FreezeFor, 365*24*time.Hour, "freeze_for", "1h-8760h (a year)")
+	within(p.TopUpWithin, 365*24*time.Hour, "top_up_within", "1h-8760h (a year)")
 	within(p.LeastProtection, 90*24*time.Hour, "least_protection", "1h-2160h (90 days)")
 	for i, n := range p.NotifyNetworks {
 		_, err := netip.ParsePrefix(n)

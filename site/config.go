@@ -69,6 +69,12 @@ type Config struct {
 	// Signing in: customers, people of merchants and operators, with passwords and passkeys.
 	SignIn SignIn `toml:"signin"`
 
+	// How browsers come to the pages: by what addresses, and through which proxies.
+	Console Console `toml:"console"`
+
+	// Drills that operators start from the console.
+	Drills Drills `toml:"drills"`
+
 	// What is written down about the life of the site.
 	Log Log `toml:"log"`
 
@@ -238,6 +244,10 @@ type Payments struct {
 	// The shortest time that a merchant may give a buyer to confirm or dispute after shipping, 1 hour to 90 days, the same at every site.
 	LeastProtection Duration `toml:"least_protection"`
 
+	// How long the money of an announced top-up is waited for, 1 hour to 365 days, the same at every site. Money that comes later is credited
+	// all the same.
+	TopUpWithin Duration `toml:"top_up_within"`
+
 	// Whether notices and events may be posted to http addresses in the open internet as well: they are signed, but everybody on the
 	// way can read them.
 	NotifyPlain bool `toml:"notify_plain"`
@@ -278,6 +288,28 @@ type SignIn struct {
 
 	// How many hashes a site computes at once. Eight times as many people wait for their turn; more are turned away.
 	HashesAtOnce int `toml:"hashes_at_once"`
+}
+
+// Console is the section [console].
+type Console struct {
+	// Where browsers reach the pages of each site: scheme, host and port by the name of the site, the same at every site, for example
+	// {hangzhou = "https://hangzhou.pay.example", shanghai = "https://shanghai.pay.example"}. A page that has lost its site goes on at one of these. All
+	// of them are https, or all http. Nothing: the http addresses of the list of sites, which are those of the API.
+	Sites map[string]string `toml:"sites"`
+
+	// The domain of the cookies, so that who has signed in at one site has at all: one above the hosts in sites, for example "pay.example". Everything else
+	// below it gets the cookies too: give the pages a domain of their own. Nothing: each host has its own cookies, which are enough when
+	// the sites share one host on several ports.
+	CookieDomain string `toml:"cookie_domain"`
+
+	// Addresses and networks of the proxies before this site, for example ["127.0.0.1", "10.20.0.0/24"]. What they say of where a request comes from, and that
+	// it came by TLS (X-Forwarded-Proto), is believed, and that of nobody else. Wrong sign-ins are bounded for each address: without
+	// this, everybody behind a proxy has one together.
+	TrustedProxies []string `toml:"trusted_proxies"`
+
+	// The header in which those proxies say where a request comes from: "X-Forwarded-For", or "Forwarded" (RFC 7239). The other one is not looked
+	// at: a proxy passes it on as anybody has written it.
+	ProxyHeader string `toml:"proxy_header"`
 }
 
 // Bank is a section [[bank]].
@@ -336,6 +368,14 @@ type Bank struct {
 
 	// How far the bank's clock may go back at worst.
 	ClockStep Duration `toml:"clock_step"`
+}
+
+// Drills is the section [drills].
+type Drills struct {
+	// Whether operators may run drills beside this site, through the API and from the console: each starts a fleet of its own on this machine, breaks it, and
+	// proves what became of the payments. It has no part in the books of this site, and takes much of its processors for a minute or two, so
+	// people who pay here may have to wait longer. Turn it on where that does no harm: on a machine for trials, or at a site that serves nobody.
+	Enable bool `toml:"enable"`
 }
 
 // Log is the section [log].
@@ -409,12 +449,14 @@ func Default() Config {
 		Payments: Payments{
 			Zone: "Asia/Shanghai", TimestampWindow: Duration(24 * time.Hour),
 			ShipWithin: Duration(15 * 24 * time.Hour), FreezeFor: Duration(30 * 24 * time.Hour), LeastProtection: Duration(72 * time.Hour),
+			TopUpWithin: Duration(30 * 24 * time.Hour),
 		},
 		SignIn: SignIn{
 			Name: "Holdfast", StrictIdle: Duration(30 * time.Minute), Idle: Duration(12 * time.Hour), Longest: Duration(24 * time.Hour),
 			PhoneIdle: Duration(7 * 24 * time.Hour), PhoneLongest: Duration(30 * 24 * time.Hour), HashMemory: 19 << 10, HashPasses: 2, HashesAtOnce: 4,
 		},
-		Log: Log{Level: "info", Format: "text"},
+		Console: Console{ProxyHeader: HeaderXForwardedFor},
+		Log:     Log{Level: "info", Format: "text"},
 	}
 }
 

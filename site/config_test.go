@@ -147,6 +147,21 @@ func TestAllUnknownFieldsAtOnce(t *testing.T) {
 	}
 }
 
+// consoleExample is a good section.
+func consoleExample() Console {
+	return Console{
+		Sites:        map[string]string{"hangzhou": "https://hangzhou.pay.example", "shanghai": "https://shanghai.pay.example", "shenzhen": "https://10-1.pay.example:8443"},
+		CookieDomain: "pay.example", TrustedProxies: []string{"127.0.0.1", "10.20.0.0/24", "2001:db8::/48"}, ProxyHeader: HeaderForwarded,
+	}
+}
+
+func TestProxies(t *testing.T) {
+	c := consoleExample()
+	if got := c.Proxies(); len(got) != 3 || got[0].String() != "127.0.0.1/32" || got[1].String() != "10.20.0.0/24" {
+		t.Errorf("%v", got)
+	}
+}
+
 func TestCheck(t *testing.T) {
 	rows := []struct {
 		name string
@@ -192,6 +207,7 @@ func TestCheck(t *testing.T) {
 		{"zone", func(c *Config) { c.Payments.Zone = "Hangzhou" }, `payments.zone: "Hangzhou" is no time zone`},
 		{"to ship", func(c *Config) { c.Payments.ShipWithin = Duration(time.Minute) }, "payments.ship_within: 1m0s is not within"},
 		{"frozen", func(c *Config) { c.Payments.FreezeFor = 0 }, "payments.freeze_for: 0s is not within"},
+		{"to top up", func(c *Config) { c.Payments.TopUpWithin = 0 }, "payments.top_up_within: 0s is not within"},
 		{"protection", func(c *Config) { c.Payments.LeastProtection = Duration(91 * 24 * time.Hour) }, "payments.least_protection: 2184h0m0s is not within"},
 		{"window", func(c *Config) { c.Payments.TimestampWindow = 0 }, "payments.timestamp_window: 0s is not within"},
 		{"network", func(c *Config) { c.Payments.NotifyNetworks = []string{"10.0.0.1"} }, "payments.notify_networks[0]: "},
@@ -217,12 +233,32 @@ func TestCheck(t *testing.T) {
 		{"bank key", func(c *Config) { c.Banks[0].Cert = "x" }, "bank[0].cert: give both"},
 		{"bank late", func(c *Config) { c.Banks[0].Late = 0 }, "bank[0].late: is missing"},
 		{"bank twice", func(c *Config) { c.Banks = append(c.Banks, c.Banks[0]) }, `bank[1].name: "icbc" is bank[0].name already`},
+		{"pages of others only", func(c *Config) { delete(c.Console.Sites, "hangzhou") }, "console.sites: has no address for this site, hangzhou"},
+		{"pages with a path", func(c *Config) { c.Console.Sites["shanghai"] = "https://shanghai.pay.example/" }, `console.sites.shanghai: "https://shanghai.pay.example/" is not scheme, host and port alone`},
+		{"pages in capitals", func(c *Config) { c.Console.Sites["shanghai"] = "https://Shanghai.pay.example" }, "console.sites.shanghai: "},
+		{"pages with a port that browsers leave out", func(c *Config) { c.Console.Sites["shanghai"] = "https://shanghai.pay.example:443" }, "console.sites.shanghai: "},
+		{"pages with a password", func(c *Config) { c.Console.Sites["shanghai"] = "https://a:b@shanghai.pay.example" }, "console.sites.shanghai: "},
+		{"pages twice", func(c *Config) { c.Console.Sites["shanghai"] = c.Console.Sites["hangzhou"] }, `console.sites.shanghai: "https://hangzhou.pay.example" is console.sites.hangzhou already`},
+		{"pages of no site", func(c *Config) { c.Console.Sites["Shanghai!"] = "https://x.pay.example" }, `console.sites: "Shanghai!" is no name of a site`},
+		{"pages half in the clear", func(c *Config) { c.Console.Sites["shanghai"] = "http://shanghai.pay.example" }, "console.sites: has https and http addresses"},
+		{"cookie of another domain", func(c *Config) { c.Console.CookieDomain = "hangzhou.pay.example" }, "console.cookie_domain: hangzhou.pay.example is not above shanghai.pay.example, the host of shanghai"},
+		{"cookie for everybody", func(c *Config) { c.Console.CookieDomain = "example" }, `console.cookie_domain: "example" is no domain`},
+		{"cookie of an address", func(c *Config) { c.Console.CookieDomain = "10.0.0.1" }, `console.cookie_domain: "10.0.0.1" is no domain`},
+		{"cookie without pages", func(c *Config) { c.Console.Sites = nil }, "console.cookie_domain: goes with console.sites"},
+		{"proxy", func(c *Config) { c.Console.TrustedProxies = []string{"127.0.0.1", "proxy.example"} }, `console.trusted_proxies[1]: "proxy.example" is no address and no network`},
+		{"network with a host", func(c *Config) { c.Console.TrustedProxies = []string{"10.0.0.1/24"} }, `console.trusted_proxies[0]: "10.0.0.1/24" is no address and no network`},
+		{"everybody a proxy", func(c *Config) { c.Console.TrustedProxies = []string{"::/0"} }, `console.trusted_proxies[0]: "::/0" is everybody`},
+		{"proxy header", func(c *Config) { c.Console.ProxyHeader = "X-Real-IP" }, `console.proxy_header: "X-Real-IP" is not X-Forwarded-For or Forwarded`},
 		{"format", func(c *Config) { c.Log.Format = "xml" }, "log.format: "},
 	}
 	for _, row := range rows {
 		c := decode(t, threeSites)
 		c.Payments.Keys = "keys"
 		c.Banks = []Bank{{Name: "icbc", URL: "https://bank.example", Account: "6222020000000000018", Initiator: "Holdfast", Asset: "CNY", Late: Duration(time.Minute)}}
+		c.Console = consoleExample()
+		if p := problems(c); p != "" {
+			t.Fatalf("before anything is hurt: %s", p)
+		}
 		row.hurt(&c)
 		if p := problems(c); !strings.Contains(p, row.want) {
 			t.Errorf("%s: problems are %q, want %q among them", row.name, p, row.want)
@@ -245,6 +281,20 @@ func TestBankFilesAsInTheRunbook(t *testing.T) {
 	}
 }
 
+// TestPagesAsInTheReadme: the example there is one that works.
+func TestPagesAsInTheReadme(t *testing.T) {
+	text, err := os.ReadFile("../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, found := strings.Cut(string(text), "<!-- console: read by site/config_test.go -->\n```toml\n")
+	example, _, _ := strings.Cut(rest, "```")
+	c := decode(t, threeSites+"\n"+example)
+	if p := problems(c); !found || p != "" || len(c.Console.Sites) != 3 || len(c.Console.Proxies()) != 1 {
+		t.Errorf("the example: %+v, problems %q", c.Console, p)
+	}
+}
+
 func TestAllProblemsAtOnce(t *testing.T) {
 	c := decode(t, threeSites)
 	c.Site, c.Data, c.Log.Level = 0, "", ""
@@ -254,7 +304,9 @@ func TestAllProblemsAtOnce(t *testing.T) {
 }
 
 func TestPrintGivesBackWhatItWasGiven(t *testing.T) {
-	for _, c := range []Config{decode(t, threeSites), Embedded("d", "127.0.0.1:0"), Example("d", 3)} {
+	pages := decode(t, threeSites)
+	pages.Console = consoleExample()
+	for _, c := range []Config{decode(t, threeSites), pages, Embedded("d", "127.0.0.1:0"), Example("d", 3)} {
 		var text bytes.Buffer
 		if err := Print(&text, c); err != nil {
 			t.Fatal(err)
@@ -288,6 +340,12 @@ func normal(c Config) Config {
 	}
 	if len(c.SignIn.Origins) == 0 {
 		c.SignIn.Origins = nil
+	}
+	if len(c.Console.Sites) == 0 {
+		c.Console.Sites = nil
+	}
+	if len(c.Console.TrustedProxies) == 0 {
+		c.Console.TrustedProxies = nil
 	}
 	return c
 }

@@ -3,6 +3,7 @@ package site
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"holdfast"
@@ -16,6 +17,8 @@ type couriers struct {
 	cancel context.CancelFunc
 	done   sync.WaitGroup
 	stir   stir
+
+	returned atomic.Pointer[func(ctx context.Context, t *holdfast.Txn) error] // see OnReturned
 
 	mu    sync.Mutex // guards what follows, couriers included
 	posts map[holdfast.ShardID]*post
@@ -34,6 +37,7 @@ const (
 	courierTick  = 20 * time.Millisecond
 	courierBatch = 64              // lands and settles in one call: more would be bulk, and wait
 	courierWait  = 5 * time.Second // for an answer
+	returnedWait = 2 * time.Second // for what a payment is noted by that goes back
 )
 
 // full reports whether as much as may be is on its way from a shard that is led here to another.
@@ -138,12 +142,42 @@ func (s *Site) stepCourier(ctx context.Context, id holdfast.ShardID) (idle bool)
 	for _, b := range work.Lands {
 		s.deliver(ctx, group{id: b.To}, b.List, p.courier.Landed)
 	}
-	s.deliver(ctx, group{id: id, bulk: true}, work.Settles, p.courier.Settled)
+	s.settle(ctx, id, work.Settles, p.courier.Settled)
 	if err := p.courier.Err(); err != nil && p.told == nil {
 		p.told = err
 		s.event(Event{Kind: EventCourier, Shard: id, Site: s.cfg.Site, Detail: err.Error()})
 	}
 	return p.idle
+}
+
+// OnReturned has f called with each payment that has written records and goes back, because the away shard has refused it, before it does: at the site that
+// leads its home shard, and again if that site dies meanwhile. So what f writes there does not depend on the site that took the payment being alive. f gets two
+// seconds; whatever it returns, the money goes back.
+func (s *Site) OnReturned(f func(ctx context.Context, t *holdfast.Txn) error) {
+	s.couriers.returned.Store(&f)
+}
+
+// settle proposes settles. Called with the lock held.
+func (s *Site) settle(ctx context.Context, id holdfast.ShardID, list []transit.Proposal, report func(holdfast.Time, holdfast.ID, holdfast.Outcome)) {
+	home, told := group{id: id, bulk: true}, s.couriers.returned.Load()
+	var plain []transit.Proposal
+	for i := range list {
+		p := list[i : i+1]
+		if told == nil || len(p[0].Caller.Records) == 0 || !transit.Voids(&p[0].Txn) {
+			plain = append(plain, p[0])
+			continue
+		}
+		s.couriers.done.Go(func() {
+			within, cancel := context.WithTimeout(ctx, returnedWait)
+			err := (*told)(within, p[0].Caller)
+			cancel()
+			if err != nil && ctx.Err() == nil {
+				s.log.Warn("a payment goes back, and that could not be noted: whether those concerned are told rests with the site that took it", "payment", p[0].Payment.String(), "error", err)
+			}
+			s.deliver(ctx, home, p, report)
+		})
+	}
+	s.deliver(ctx, home, plain, report)
 }
 
 // hurryCourier lets the courier of a shard look now for what has landed.

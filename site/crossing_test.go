@@ -2,7 +2,9 @@ package site
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"testing"
 
@@ -87,6 +89,45 @@ func TestARefusedCrossingMovesNothing(t *testing.T) {
 	f.settled()
 	f.mustHold(s, payer, 989)
 	f.audit()
+}
+
+// TestWhatGoesBackIsNotedFirst: of a payment with records that the away shard refuses somebody is told while its money is still held; it goes back whatever he says.
+func TestWhatGoesBackIsNotedFirst(t *testing.T) {
+	f, payer, payee := crossingFleet(t, 1)
+	s, nobody := f.site(1), account(t, 7, 950)
+	var told []holdfast.ID
+	var mu sync.Mutex
+	s.OnReturned(func(ctx context.Context, x *holdfast.Txn) error {
+		r, _, err := s.Books().Record(ctx, x.Records[0].Key)
+		mu.Lock()
+		defer mu.Unlock()
+		if told = append(told, x.ID); err != nil || r.Pending == nil || r.Pending.Payment != x.ID || string(r.Body) != "x" {
+			t.Errorf("when it is told of, the record is %+v, %v", r, err)
+		}
+		if len(told) == 1 {
+			return errors.New("it cannot be noted")
+		}
+		return nil
+	})
+	var want []holdfast.ID
+	for i, to := range []holdfast.AccountID{nobody, payee, nobody} {
+		txn := f.pay(payer, to, 10)
+		txn.Records = []holdfast.RecordChange{{Key: holdfast.OwnedKey(payer.Owner, fmt.Sprint("note", i)), Body: []byte("x")}}
+		o := submit(t, s, txn)
+		if refused := to == nobody; (o.Status == holdfast.Refused) != refused {
+			t.Fatalf("%+v", o)
+		} else if refused {
+			want = append(want, txn.ID)
+		}
+	}
+	submit(t, s, f.pay(payer, nobody, 10)) // without records: there is nobody whom it could concern
+	f.settled()
+	f.mustHold(s, payer, 990)
+	mu.Lock()
+	defer mu.Unlock()
+	if !slices.Equal(told, want) {
+		t.Errorf("told of %v, want %v", told, want)
+	}
 }
 
 func TestLinkedTransfersCrossAsOne(t *testing.T) {

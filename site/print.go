@@ -8,6 +8,7 @@ import (
 	"go/token"
 	"io"
 	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/pelletier/go-toml/v2"
@@ -93,11 +94,28 @@ func (p *printer) example(t reflect.Type, name string) {
 }
 
 func (p *printer) value(name string, v reflect.Value) {
+	if v.Kind() == reflect.Map { // in one line: a table of its own would end the section
+		p.line(name + " = {" + strings.Join(p.pairs(v), ", ") + "}")
+		return
+	}
 	text, err := toml.Marshal(map[string]any{name: v.Interface()})
 	if err != nil && p.err == nil {
 		p.err = err
 	}
 	p.line(strings.TrimSpace(string(text)))
+}
+
+// pairs are the entries of a map from text to text, in order.
+func (p *printer) pairs(v reflect.Value) (list []string) {
+	for _, key := range v.MapKeys() {
+		text, err := toml.Marshal(map[string]any{key.String(): v.MapIndex(key).Interface()})
+		if err != nil && p.err == nil {
+			p.err = err
+		}
+		list = append(list, strings.TrimSpace(string(text)))
+	}
+	slices.Sort(list)
+	return list
 }
 
 func isSection(t reflect.Type) bool {

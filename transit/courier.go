@@ -54,6 +54,7 @@ type View interface {
 type Proposal struct {
 	Payment holdfast.ID // the caller's id, by which its answer is reported to the courier
 	Txn     holdfast.Txn
+	Caller  *holdfast.Txn // of a settle: the payment as its caller gave it, to be read only
 }
 
 // Batch is proposals for one shard.
@@ -157,11 +158,11 @@ func (c *Courier) Step(now holdfast.Time, v View) Work {
 				land = q.Refusal()
 			}
 			plantFreshLand(&land, now)
-			w.add(to, Proposal{p.payment.Txn.ID, land})
+			w.add(to, Proposal{Payment: p.payment.Txn.ID, Txn: land})
 		case p.stage == knowing && settles < c.config.InFlight:
 			settles++
 			p.stage, p.due = settling, now+c.config.Wait
-			w.Settles = append(w.Settles, Proposal{p.payment.Txn.ID, p.payment.Settle(p.fate, p.seq)})
+			w.Settles = append(w.Settles, Proposal{p.payment.Txn.ID, p.payment.Settle(p.fate, p.seq), p.payment.Txn})
 		}
 	}
 	slices.SortFunc(w.Lands, func(a, b Batch) int { return cmp.Compare(a.To, b.To) })

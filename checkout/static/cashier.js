@@ -7,7 +7,7 @@
   if (status.dataset.goesOn) says.textContent += ' ' + status.dataset.goesOn;
   const shown = says.textContent;
   const here = new URL(main.dataset.here, location.href).href;
-  const final = ['paid', 'refunded', 'closed', 'expired', 'unknown'].includes(main.dataset.state);
+  const final = ['paid', 'refunded', 'closed', 'expired', 'unknown', 'foreign'].includes(main.dataset.state);
   const again = () => location.replace(here);
 
   let asked = 0, failures = 0, timer = 0, asking = false;
@@ -57,21 +57,24 @@
     tell();
   }
 
-  const form = document.querySelector('form');
-  if (form) {
+  const forms = [...document.querySelectorAll('form[data-paying]')].map((form) => {
     const button = form.querySelector('button');
-    const label = button.textContent;
+    return { form, button, label: button.textContent };
+  });
+  for (const { form, button } of forms) {
     form.addEventListener('submit', (event) => {
-      if (button.getAttribute('aria-disabled')) return event.preventDefault();
-      button.setAttribute('aria-disabled', 'true');
+      if (forms.some((f) => f.button.getAttribute('aria-disabled'))) return event.preventDefault();
+      for (const f of forms) f.button.setAttribute('aria-disabled', 'true');
       button.textContent = says.textContent = form.dataset.paying;
     });
-    addEventListener('pageshow', () => {
+  }
+  if (forms.length) addEventListener('pageshow', () => {
+    for (const { button, label } of forms) {
       button.removeAttribute('aria-disabled');
       button.textContent = label;
-      says.textContent = shown;
-    });
-  }
+    }
+    says.textContent = shown;
+  });
 
   const going = document.getElementById('going');
   if (going && going.dataset.in) {

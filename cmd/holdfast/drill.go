@@ -4,10 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
-	"os/exec"
-	"runtime"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -47,6 +44,8 @@ type drillFlags struct {
 	compete      competitor
 	json, report string
 	evidence     string // file
+	visit        *visit // nil: nobody looks at the fleet
+	progress     string // "": for people; "json"
 }
 
 func newDrillRun() *cobra.Command { return newDrillRunWith(fromElsewhere(drill.Run)) }
@@ -152,6 +151,9 @@ leader-handover and all-kill, 13 s for those of carriers, 14 s for site-cut, sit
 30 s for slot-move, 45 s for those of splits, 40 s for those of sick sites, of which sick-answers takes 48 s and sick-relapse 72 s, as
 all does; 20 s for the others.
 
+--progress json tells programs what is going on: an object a line on standard error, with how the drill stands ("now", twice a second), what has begun
+("line"), and in the end what was proved ("checks").
+
 --json writes the result of one run as one object, and those of all scenarios as a list of such objects. With --runs or --rounds it writes
 {"results": [...], "summaries": [...]}: every run as it would be alone, and for each scenario the numbers of runs and of those
 that passed, the first seed, median and worst of their longest pauses, and the sums of failed requests, leader changes and
@@ -191,8 +193,14 @@ func newDrillRunOf(f *drillFlags) *cobra.Command {
 	flags.BoolVar(&f.o.Keep, "keep", false, "keep data and logs of the sites even when all is well")
 	flags.StringVar(&f.report, "report", "", "write a report for people to `FILE` (HTML, one file)")
 	evidenceFlag(cmd, f)
+	progressFlag(cmd, f)
 	jsonFlag(cmd, &f.json)
 	return cmd
+}
+
+// progressFlag adds --progress.
+func progressFlag(cmd *cobra.Command, f *drillFlags) {
+	cmd.Flags().StringVar(&f.progress, "progress", "", "how it tells on standard error what is going on: `json`, an object a line, for programs; by default for people")
 }
 
 func drillName(cmd *cobra.Command, args []string) error {
@@ -300,11 +308,20 @@ func (f *drillFlags) runDrill(cmd *cobra.Command, s drill.Scenario, o drill.Opti
 	if err != nil {
 		return nil, fmt.Errorf("find this program, to start it as the sites: %w", err)
 	}
-	v := newView(cmd.ErrOrStderr())
+	v, err := f.newShower(cmd.ErrOrStderr())
+	if err != nil {
+		return nil, badUsage(cmd, err)
+	}
 	defer v.close()
+	if f.visit != nil {
+		f.visit.view, o.Visitors = v, f.visit.visitors()
+	}
 	o.Program, o.Version, o.Watch, o.Sign = program, versionOf().Version, v.show, f.evidence != ""
 	e, err := f.play(cmd.Context(), s, o)
 	v.close()
+	if err == nil {
+		v.prove(e.Checks)
+	}
 	return e, err
 }
 
@@ -360,9 +377,10 @@ site, every trade and refund with its entries in the ledger, and every balance o
 what the orders say. Then the clocks of the sites are set to the next morning: they settle the day of every merchant and pay it out at a test
 bank, to the penny. The verdict tells what was lost: nothing, or the demo fails. A pause of up to 1 s
 passes here, and of 400 ms where a shard was led from elsewhere, because the machine does other things too; the same faults as drills
-must pass with 500 and 200 ms. With --shards 1 one site leads everybody, and many more orders fit. The load takes 30 s; what the start of the
+must pass with 500 and 200 ms. With --open it can be watched: the console of the fleet is opened in a browser, with a password that is made up and printed, before
+anything is cut; at a terminal the fleet waits for you to sign in, and stays afterwards until you press Enter. With --shards 1 one site leads everybody, and many more orders fit. The load takes 30 s; what the start of the
 sites and the proof add to that is the machine's affair.`,
-		Example: "  holdfast demo\n  holdfast demo --json out/demo.json --report out/demo.html --open",
+		Example: "  holdfast demo\n  holdfast demo --open\n  holdfast demo --json out/demo.json --report out/demo.html --open",
 		Args:    nothing,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			s := drill.Demo()
@@ -382,33 +400,33 @@ sites and the proof add to that is the machine's affair.`,
 	cmd.Flags().DurationVar(&f.o.Load, "duration", 0, "how long the load runs (`D` like 15s, 10s or more), with as many of the orders as fit; by default 30s")
 	cmd.Flags().StringVar(&f.report, "report", "", "write a report for people to `FILE` (HTML, one file)")
 	evidenceFlag(cmd, &f)
-	cmd.Flags().BoolVar(&show, "open", false, "open the report in a browser")
+	progressFlag(cmd, &f)
+	cmd.Flags().BoolVar(&show, "open", false, "open the console of the fleet in a browser while it is being cut, and the report when it is over")
 	jsonFlag(cmd, &f.json)
 	return cmd
 }
 
 func demo(cmd *cobra.Command, f *drillFlags, show bool) error {
 	f.o.Events = drill.AllEvents
+	if show {
+		f.visit = newVisit(cmd)
+		f.visit.print = func(e *drill.Evidence) { printEvidence(words(cmd, f.json), e) }
+	}
 	e, err := f.runDrill(cmd, drill.Demo(), f.o)
 	if err != nil {
 		return err
 	}
-	printEvidence(words(cmd, f.json), e)
+	switch {
+	case !show || !f.visit.printed:
+		printEvidence(words(cmd, f.json), e)
+	case e.Kept != "":
+		fmt.Fprintf(words(cmd, f.json), "\n  Data and logs of the sites: %s\n", e.Kept)
+	}
 	err = conclude(cmd, []*drill.Evidence{e}, f)
-	if show {
-		err = errors.Join(err, openFile(cmd.Context(), cmd.ErrOrStderr(), f.report))
+	if show && f.report != "" {
+		if failed := f.visit.show(cmd.Context(), f.report); failed != nil {
+			fmt.Fprintf(cmd.ErrOrStderr(), "no browser could be opened (%v): open %s yourself\n", failed, f.report)
+		}
 	}
 	return err
-}
-
-// openFile shows a file in the user's browser. A machine without one is told where the file is.
-func openFile(ctx context.Context, w io.Writer, file string) error {
-	program := "xdg-open"
-	if runtime.GOOS == "darwin" {
-		program = "open"
-	}
-	if err := exec.CommandContext(ctx, program, file).Run(); err != nil {
-		fmt.Fprintf(w, "no browser could be opened (%v): open %s yourself\n", err, file)
-	}
-	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -18,6 +19,7 @@ import (
 	"time"
 
 	"holdfast"
+	"holdfast/client"
 	"holdfast/drill"
 	"holdfast/evidence"
 	"holdfast/proof"
@@ -29,11 +31,19 @@ func TestDemo(t *testing.T) {
 	defer cancel()
 	dir := t.TempDir()
 	report, signed := filepath.Join(dir, "report.html"), filepath.Join(dir, "evidence.json.gz")
-	cmd := exec.CommandContext(ctx, "holdfast", "demo", "--duration", "10s", "--json", "-", "--report", report, "--evidence", signed)
-	cmd.Env = append(os.Environ(), "TMPDIR="+dir)
-	errs := newListener("never said")
+	cmd := exec.CommandContext(ctx, "holdfast", "demo", "--duration", "10s", "--json", "-", "--report", report, "--evidence", signed, "--open")
+	cmd.Env = append(os.Environ(), "TMPDIR="+dir, "DISPLAY=:99", "PATH="+fakeBrowser(t, filepath.Join(dir, "opened"))+":"+os.Getenv("PATH"))
+	errs := newListener(", password ")
 	cmd.Stderr = errs
+	visited := make(chan error, 1)
+	go func() { visited <- visitDemo(ctx, errs) }()
 	out, err := cmd.Output()
+	if err := <-visited; err != nil {
+		t.Errorf("nobody could look at the fleet: %v", err)
+	}
+	if opened, err := os.ReadFile(filepath.Join(dir, "opened")); err != nil || !regexp.MustCompile(`^http://127\.\S+/sign-in\?as=operator&to=%2Fconsole\n`+regexp.QuoteMeta(report)+`\n$`).Match(opened) {
+		t.Errorf("in the browser were opened: %s, %v", opened, err)
+	}
 	if err != nil && cmd.ProcessState == nil {
 		t.Fatal(err)
 	}
@@ -65,6 +75,53 @@ func TestDemo(t *testing.T) {
 	if left := sites(t, dir); len(left) > 0 {
 		t.Errorf("processes are left: %v", left)
 	}
+}
+
+// fakeBrowser is a directory with an xdg-open that writes down what it is to open.
+func fakeBrowser(t *testing.T, file string) string {
+	t.Helper()
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "xdg-open"), []byte("#!/bin/sh\necho \"$1\" >>'"+file+"'\n"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+// visitDemo signs in with what the demo has said, and looks at the console.
+func visitDemo(ctx context.Context, said *listener) error {
+	select {
+	case <-said.done:
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	m := regexp.MustCompile(`(http://\S+)/sign-in\S*\s+sign in as (\w+), password (\w+)\n`).FindStringSubmatch(said.String())
+	if m == nil {
+		return fmt.Errorf("it says: %s", said)
+	}
+	c, err := client.New(client.Config{Sites: []string{m[1]}})
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	in, err := c.SignIn(ctx, client.Credentials{As: "operator", Login: m[2], Password: m[3]})
+	if err != nil {
+		return err
+	}
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, m[1]+"/console", nil)
+	if err != nil {
+		return err
+	}
+	r.AddCookie(&http.Cookie{Name: "holdfast_session", Value: in.Token})
+	a, err := http.DefaultClient.Do(r)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = a.Body.Close() }()
+	page, err := io.ReadAll(a.Body)
+	if err == nil && (a.StatusCode != http.StatusOK || a.Request.URL.Path != "/console" || !strings.Contains(string(page), "shanghai")) {
+		err = fmt.Errorf("%s at %s: %s", a.Status, a.Request.URL, page)
+	}
+	return err
 }
 
 // TestEvidenceOfShards has plain transfers, most of them from one shard to another, and more of them than a page of a statement has lines.

@@ -17,7 +17,8 @@ import (
 // long are the examples that take longer than a test may: their command lines are parsed and checked, and not carried out.
 // They take minutes; TestDemo runs a short one for real.
 var long = map[string]string{
-	"holdfast demo": "a minute",
+	"holdfast demo":        "a minute",
+	"holdfast demo --open": "a minute, and a browser: TestDemo opens one that is none",
 	"holdfast demo --json out/demo.json --report out/demo.html --open":                                                                  "a minute, and a browser",
 	"holdfast drill run site-cut":                                                                                                       "half a minute",
 	"holdfast drill run site-kill --seed 7 --rate 500 --json -":                                                                         "half a minute",

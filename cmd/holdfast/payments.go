@@ -37,6 +37,7 @@ type payments struct {
 	desk    *desk.Desk
 	gateway http.Handler // of Alipay's SDKs
 	pages   http.Handler // on which buyers pay
+	oneTap  *oneTap      // by one tap, when they have signed in
 	bills   http.Handler
 	porter  *signin.Porter
 	api     *httpapi.Commerce
@@ -64,6 +65,9 @@ func newPayments(cfg *site.Config, s *site.Site, log *slog.Logger, now func() ti
 	if p.cashier, err = newCashier(cfg, s, &keys, func(e *pay.Event) { p.office.Told(e) }); err != nil {
 		return nil, err
 	}
+	s.OnReturned(func(ctx context.Context, t *holdfast.Txn) error {
+		return p.cashier.Returned(ctx, t, holdfast.TimeOf(now()))
+	})
 	if p.desk, err = desk.New(desk.Config{Cashier: p.cashier, Public: publicAddress(cfg), Logger: log, Now: now}); err != nil {
 		return nil, err
 	}
@@ -73,8 +77,12 @@ func newPayments(cfg *site.Config, s *site.Site, log *slog.Logger, now func() ti
 		return nil, err
 	}
 	p.bills = p.desk.BillHandler()
+	if p.oneTap, err = newOneTap(cfg); err != nil {
+		return nil, err
+	}
 	if p.pages, err = checkout.New(checkout.Config{
 		Cashier: p.cashier, Return: p.desk.Return, Zone: p.cashier.Zone, Logger: log, Public: publicAddress(cfg), Now: now,
+		Customers: p.oneTap, Origins: func() []string { return originsOf(cfg, s) },
 	}); err != nil {
 		return nil, err
 	}
@@ -86,7 +94,7 @@ func newPayments(cfg *site.Config, s *site.Site, log *slog.Logger, now func() ti
 	}
 	p.api = &httpapi.Commerce{
 		Cashier: p.cashier, Porter: p.porter, Now: now, Endpoint: checkEndpoint(addresses), NewAppKey: desk.NewAppKey, Pages: publicAddress(cfg),
-		Estimate: p.estimate, Ordered: p.office.WakeBanks, Banks: p.banks, Difference: backoffice.DescribeCase,
+		Estimate: p.estimate, TopUpTo: topUpTo(cfg.Banks), Ordered: p.office.WakeBanks, Banks: p.banks, Difference: backoffice.DescribeCase,
 		Audited: auditBooks{s.BooksHere()}, Here: s.BooksHere(),
 	}
 	return p, nil
@@ -147,6 +155,7 @@ func newCashier(cfg *site.Config, s *site.Site, keys *paymentKeys, told func(*pa
 		Books: s.Books(), AliasKey: keys.alias, CodeKey: keys.seal, Bank: platformOwner(), OwnerOf: site.OwnerOf, Day: day,
 		Zone: zones(), Wait: waitForPending, Codes: pay.NewCodeTries(maphash.MakeSeed()), Told: told, Aside: aside(),
 		ShipWithin: cfg.Payments.ShipWithin.Std(), FreezeFor: cfg.Payments.FreezeFor.Std(), LeastProtection: cfg.Payments.LeastProtection.Std(),
+		TopUpWithin: cfg.Payments.TopUpWithin.Std(),
 	})
 }
 
@@ -257,6 +266,18 @@ func newOffice(cfg *site.Config, s *site.Site, p *payments, addresses webhook.Ad
 		c.Banks = append(c.Banks, b)
 	}
 	return backoffice.New(c)
+}
+
+// topUpTo finds the account to which customers bring money: that of the first bank that has one in a currency.
+func topUpTo(banks []site.Bank) func(holdfast.Asset) *httpapi.BankDetails {
+	return func(asset holdfast.Asset) *httpapi.BankDetails {
+		for i := range banks {
+			if b := &banks[i]; b.Asset == asset.String() {
+				return &httpapi.BankDetails{Bank: b.Name, Number: b.Account, Holder: b.Initiator}
+			}
+		}
+		return nil
+	}
 }
 
 // bankOf is a bank as it is configured. aside is told of files of the bank that cannot be taken.
@@ -374,6 +395,13 @@ func (p *payments) start() {
 	ctx, stop := context.WithCancel(context.Background())
 	p.stop = stop
 	p.stopped.Go(func() { p.office.Run(ctx) })
+}
+
+// closePages closes what the pages ask with, when no request is under way any more.
+func (p *payments) closePages() {
+	if p != nil {
+		p.oneTap.close()
+	}
 }
 
 // close ends the work in the background and waits for it.

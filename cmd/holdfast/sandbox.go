@@ -41,6 +41,7 @@ type sandbox struct {
 	APIKey            string         `json:"api_key"`                // of the native API
 	People            []sandboxUser  `json:"people"`                 // who can sign in
 	BankControl       string         `json:"bank_control,omitempty"` // where the test bank is told to misbehave
+	Try               string         `json:"try,omitempty"`          // a page on which something can be paid
 }
 
 // sandboxUser is somebody who can sign in: the buyer, somebody who manages the merchant, an operator.
@@ -157,17 +158,19 @@ func (s *shownCodes) close() { _ = s.file.Close() } // the lock goes with it
 
 // box is a sandbox while its site runs. A nil one is none.
 type box struct {
-	file string
-	key  guard.Secret
-	bank *sandboxBank
+	file  string
+	key   guard.Secret
+	bank  *sandboxBank
+	clock *sandboxClock
+	alive *liveliness // nil: nothing goes on in it
 }
 
 // openSandbox starts the test bank and configures the site for it, if --sandbox was given.
-func (f *serveFlags) openSandbox(ctx context.Context, cfg *site.Config) (_ *box, err error) {
+func (f *serveFlags) openSandbox(ctx context.Context, cfg *site.Config, said io.Writer) (_ *box, err error) {
 	if !f.sandbox {
 		return nil, nil
 	}
-	b := &box{file: f.sandboxFile}
+	b := &box{file: f.sandboxFile, clock: &sandboxClock{}}
 	if b.file == "" {
 		b.file = filepath.Join(f.data, "sandbox", sandboxName)
 	}
@@ -179,26 +182,54 @@ func (f *serveFlags) openSandbox(ctx context.Context, cfg *site.Config) (_ *box,
 		return nil, err
 	}
 	b.key = secret
-	if b.bank, err = startSandboxBank(ctx, filepath.Join(filepath.Dir(b.file), "bank")); err != nil {
+	b.clock.file = filepath.Join(filepath.Dir(b.file), "bank-clock.toml")
+	if err := b.clock.set(0); err != nil { // of a start that was broken off
 		return nil, err
+	}
+	if b.bank, err = startSandboxBank(ctx, filepath.Join(filepath.Dir(b.file), "bank"), b.clock.file); err != nil {
+		return nil, err
+	}
+	if f.replay {
+		b.alive = &liveliness{said: said}
 	}
 	cfg.Keys = append(cfg.Keys, site.APIKey{Name: key.Name, Role: key.Role, SHA256: key.Hash})
 	cfg.Banks = append(cfg.Banks, b.bank.section())
 	cfg.Payments.NotifyNetworks = append(cfg.Payments.NotifyNetworks, "127.0.0.0/8", "::1/128") // the developer's own machine
 	cfg.Payments.NotifyPlain = true
+	cfg.Drills.Enable = true
 	return b, nil
 }
 
-// fill makes what is in it, through the API at url.
+// fill makes what is in it, through the API at url, and lets people buy in it.
 func (b *box) fill(ctx context.Context, url string) (s sandbox, err error) {
 	if b == nil {
 		return s, nil
 	}
-	return makeSandbox(ctx, url, b.key.Reveal(), b.file, b.bank)
+	m := &sandboxMaker{file: b.file, bank: b.bank, clock: b.clock, alive: b.alive}
+	if s, err = m.run(ctx, url, b.key.Reveal()); err == nil {
+		b.alive.start()
+	}
+	return s, err
+}
+
+// now is the clock of the payments in the sandbox.
+func (b *box) now(clock func() time.Time) func() time.Time {
+	if b == nil {
+		return clock
+	}
+	return b.clock.over(clock)
+}
+
+// quiet ends what goes on in the sandbox.
+func (b *box) quiet() {
+	if b != nil {
+		b.alive.stop()
+	}
 }
 
 func (b *box) close() {
 	if b != nil {
+		b.quiet()
 		b.bank.stop()
 	}
 }

@@ -35,7 +35,7 @@ func TestSandbox(t *testing.T) {
 		t.Fatal(err)
 	}
 	file := filepath.Join(dir, "holdfast-data", "sandbox", sandboxName)
-	stop := serveSandbox(ctx, t, dir)
+	stop := serveSandbox(ctx, t, dir, false)
 	out := inDir(ctx, t, dir, nil, "bash", "-e", "-c", shellOf(t, "sandbox"))
 	for _, want := range []string{"Signed (RSA2", `"alipay_trade_pay_response":{"code":"10000"`, "The platform's signature is right", "Paid: 8.88 yuan"} {
 		if !strings.Contains(out, want) {
@@ -52,7 +52,7 @@ func TestSandbox(t *testing.T) {
 	refused(ctx, t, binary, file)
 	stop()
 
-	stop = serveSandbox(ctx, t, dir) // everything is there again
+	stop = serveSandbox(ctx, t, dir, false) // everything is there again
 	defer stop()
 	second, err := readSandbox(file)
 	if err != nil || second.Merchant != first.Merchant || second.AppID != first.AppID || second.Buyer != first.Buyer {
@@ -61,13 +61,14 @@ func TestSandbox(t *testing.T) {
 	balance(ctx, t, &second)
 	people(ctx, t, dir, &second)
 	node(ctx, t, dir)
+	firstTrade(ctx, t, dir, &second)
 	audited(ctx, t, &second)
 }
 
 // serveSandbox runs the sandbox until it says that it is ready.
-func serveSandbox(ctx context.Context, t *testing.T, dir string) (stop func()) {
+func serveSandbox(ctx context.Context, t *testing.T, dir string, replay bool) (stop func()) {
 	t.Helper()
-	cmd := exec.CommandContext(ctx, "holdfast", "serve", "--sandbox", "--listen", "127.0.0.1:0", "--rehearse", "trouble.toml")
+	cmd := exec.CommandContext(ctx, "holdfast", "serve", "--sandbox", fmt.Sprintf("--replay=%v", replay), "--listen", "127.0.0.1:0", "--rehearse", "trouble.toml")
 	cmd.Dir = dir
 	heard := newListener("Ctrl-C stops it")
 	cmd.Stdout, cmd.Stderr = heard, heard

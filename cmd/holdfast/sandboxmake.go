@@ -21,6 +21,7 @@ import (
 	"holdfast"
 	"holdfast/client"
 	"holdfast/pay"
+	"holdfast/retail"
 	"holdfast/site"
 )
 
@@ -30,7 +31,7 @@ const (
 	sandboxAccount  = "6222020000000000018"
 	sandboxMoney    = 1_000_000 // what each customer brings, in fen
 	sandboxBits     = 2048
-	sandboxPatience = 30 * time.Second
+	sandboxPatience = 90 * time.Second
 )
 
 var (
@@ -47,14 +48,14 @@ type sandboxBank struct {
 }
 
 // startSandboxBank runs "holdfast testbank" with its journal in a directory.
-func startSandboxBank(ctx context.Context, dir string) (_ *sandboxBank, err error) {
+func startSandboxBank(ctx context.Context, dir, clock string) (_ *sandboxBank, err error) {
 	program, err := os.Executable()
 	if err != nil {
 		return nil, fmt.Errorf("start the test bank: %w", err)
 	}
 	b := &sandboxBank{ended: make(chan error, 1)}
 	b.cmd = exec.Command(program, "testbank", "--listen", "127.0.0.1:0", "--control", "127.0.0.1:0", "--data", dir,
-		"--account", sandboxAccount+":CNY:0", "--zone", "Asia/Shanghai")
+		"--account", sandboxAccount+":CNY:0", "--zone", "Asia/Shanghai", "--rehearse", clock)
 	b.cmd.SysProcAttr = diesWithParent()
 	said, err := b.cmd.StdoutPipe()
 	if err != nil {
@@ -125,36 +126,75 @@ func (b *sandboxBank) section() site.Bank {
 	}
 }
 
-// makeSandbox makes everything through the API, as any operator would, and says it in a file. What an earlier start has made stays.
-func makeSandbox(ctx context.Context, url, key, file string, b *sandboxBank) (s sandbox, err error) {
+// sandboxMaker makes what is in a sandbox.
+type sandboxMaker struct {
+	file  string
+	bank  *sandboxBank
+	clock *sandboxClock
+	alive *liveliness
+
+	ctx context.Context
+	c   *client.Client
+	dir string
+}
+
+// run makes everything through the API, as any operator would, and says it in a file. What an earlier start has made stays. The client is closed when
+// nothing goes on in the sandbox any more.
+func (m *sandboxMaker) run(ctx context.Context, url, key string) (s sandbox, err error) {
 	ctx, cancel := context.WithTimeout(ctx, sandboxPatience)
 	defer cancel()
-	c, err := client.New(client.Config{Sites: []string{url}, Key: key})
-	if err != nil {
+	if m.c, err = client.New(client.Config{Sites: []string{url}, Key: key}); err != nil {
 		return s, err
 	}
-	defer c.Close()
-	m := &sandboxMaker{ctx: ctx, c: c, dir: filepath.Dir(file), bank: b}
-	s, err = readSandbox(file)
+	m.ctx, m.dir = ctx, filepath.Dir(m.file)
+	if m.alive == nil {
+		defer m.c.Close()
+	}
+	s, err = readSandbox(m.file)
 	if err != nil || m.known(&s) != nil {
-		if s, err = m.make(); err != nil {
+		if s, err = m.anew(); err != nil {
 			return s, fmt.Errorf("make the sandbox: %w", err)
 		}
+	} else if err = m.alive.open(m, &s); err != nil {
+		return s, err
 	}
 	if s.People == nil {
 		if err := m.people(&s); err != nil {
 			return s, fmt.Errorf("make the people of the sandbox: %w", err)
 		}
 	}
-	s.HTTP, s.Gateway, s.APIKey, s.BankControl = url, url+"/gateway.do", key, b.control
-	return s, s.write(file)
+	if s.Try, err = m.something(&s, url); err != nil {
+		return s, fmt.Errorf("make something to pay: %w", err)
+	}
+	s.HTTP, s.Gateway, s.APIKey, s.BankControl = url, url+"/gateway.do", key, m.bank.control
+	return s, s.write(m.file)
 }
 
-type sandboxMaker struct {
-	ctx  context.Context
-	c    *client.Client
-	dir  string
-	bank *sandboxBank
+// anew makes a sandbox; one in which something goes on is made in the past, and lives two days before anybody looks.
+func (m *sandboxMaker) anew() (s sandbox, err error) {
+	if m.alive == nil {
+		return m.make()
+	}
+	days := m.alive.days(time.Now())
+	if err = m.clock.setBoth(days[0].opens); err == nil {
+		s, err = m.make()
+	}
+	if err == nil {
+		err = m.alive.open(m, &s)
+	}
+	if err == nil {
+		err = m.alive.live(m, days)
+	}
+	return s, errors.Join(err, m.clock.set(0))
+}
+
+// something is the address of the page on which a pot of tea can be paid: as if the shop showed its QR code.
+func (m *sandboxMaker) something(s *sandbox, url string) (string, error) {
+	t, err := m.c.CreateTrade(m.ctx, client.NewTrade{
+		Merchant: s.Merchant, OutTradeNo: "try-" + time.Now().UTC().Format("20060102-150405.000"), Amount: 8800, Asset: yuan, Subject: "Longjing, 50 g",
+		Shop: "lakeside", Till: "till-1", QR: true,
+	})
+	return url + "/q/" + t.Token, err
 }
 
 // known looks whether what the file says is there.
@@ -320,16 +360,32 @@ func (m *sandboxMaker) keep(name string, text []byte) (path string, err error) {
 	return path, os.WriteFile(path, text, 0o600)
 }
 
-// greetSandbox tells a developer how to make the first payment.
-func greetSandbox(w io.Writer, file string, s *sandbox) {
+// sandboxPages are where each kind of people goes on in a browser.
+var sandboxPages = map[string]struct{ path, who string }{
+	"customer": {"/wallet", "a buyer's wallet"},
+	"merchant": {"/portal", "the tea shop's portal"},
+	"operator": {"/console", "the operators' console"},
+}
+
+// greetSandbox tells a newcomer where to look, and a developer how to make the first payment.
+func greetSandbox(w io.Writer, file string, s *sandbox, replays bool) {
 	flag := ""
 	if file != filepath.Join("holdfast-data", "sandbox", sandboxName) {
 		flag = " --file " + file
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "  The sandbox is ready: merchant %s with app %s, two customers with money, a test bank.\n", s.Merchant, s.AppID)
-	fmt.Fprintf(&b, "  Everything about it is in %s.\n\n", file)
-	fmt.Fprintf(&b, "    gateway of an Alipay SDK   %s\n    native API, and its docs   %s/docs\n    what the test bank knows   %s/control/state\n\n", s.Gateway, s.HTTP, s.BankControl)
+	fmt.Fprintf(&b, "  The sandbox is ready: merchant %s with app %s, customers with money, a test bank.\n", s.Merchant, s.AppID)
+	if replays {
+		fmt.Fprintf(&b, "  People buy in it all the time, as recorded orders say (--replay=false leaves it quiet).\n  %s\n", retail.Attribution)
+	}
+	fmt.Fprintf(&b, "  Everything about it is in %s.\n\n  Look at it in a browser:\n\n", file)
+	for _, p := range s.People {
+		page := sandboxPages[p.As]
+		fmt.Fprintf(&b, "    %-24s %s%s\n    %-24s as %s, password %s\n", page.who, s.HTTP, page.path, "", p.Login, p.Password)
+	}
+	fmt.Fprintf(&b, "    %-24s %s\n", "something to pay", s.Try)
+	fmt.Fprintf(&b, "\n  For a program:\n\n    %-24s %s\n    %-24s %s/docs\n    %-24s %s/control/state\n\n",
+		"gateway of an Alipay SDK", s.Gateway, "native API, and its docs", s.HTTP, "what the test bank knows", s.BankControl)
 	fmt.Fprintf(&b, "  A first signed payment, in another terminal:\n\n    holdfast sandbox pay%s\n\n", flag)
 	fmt.Fprintf(&b, "  A payment code of the buyer, for your own:\n\n    holdfast sandbox code%s\n\n  Ctrl-C stops it; what it has made is there again next time.\n", flag)
 	_, _ = io.WriteString(w, b.String())

@@ -26,7 +26,8 @@ import (
 type serveFlags struct {
 	data, listen, config string
 	rehearse             string
-	print, sandbox       bool
+	print                bool
+	sandbox, replay      bool
 	sandboxFile          string
 	sites                int
 }
@@ -50,7 +51,9 @@ site that is alone keeps its data and needs its directory from a backup.
 
 --sandbox is for merchants' developers: it also makes an example merchant with an app and its keys, two customers with money and a phone
 that shows payment codes, and a test bank, a process of its own. FILE (--sandbox-file; DIR/sandbox/sandbox.json if it is not given) says where everything is: "holdfast sandbox
-pay" makes a first signed payment with it. What an earlier start has made is there again.
+pay" makes a first signed payment with it. What an earlier start has made is there again. So that there is something to see, a street of shops and
+customers replays recorded orders in it: two days before anybody looks, with their settlements, and then a few orders a second, for some two hours in all.
+--replay=false leaves it quiet.
 
 --rehearse is for drills: while FILE (TOML) says write_delay = "150ms", every write to the disk takes that much longer, and while it says
 http_hangs = true, requests are taken and not answered; clock_ahead = "30h" lets payments of people, settlements above all, believe
@@ -71,6 +74,7 @@ SIGTERM or Ctrl-C stop it in order: leaderships are handed over, what is under w
 	cmd.Flags().StringVar(&f.listen, "listen", "127.0.0.1:8080", "`ADDR` of the HTTP API")
 	cmd.Flags().StringVar(&f.config, "config", "", "TOML `FILE` that configures the site")
 	cmd.Flags().BoolVar(&f.sandbox, "sandbox", false, "also make an example merchant, customers and a test bank, for developers")
+	cmd.Flags().BoolVar(&f.replay, "replay", true, "with --sandbox: let customers buy from merchants all the time, as recorded orders say")
 	cmd.Flags().StringVar(&f.sandboxFile, "sandbox-file", "", "write what a developer has to know of the sandbox to `FILE`")
 	cmd.Flags().StringVar(&f.rehearse, "rehearse", "", "make the trouble that `FILE` describes, for drills: never in production")
 	cmd.Flags().IntVar(&f.sites, "sites", 1, "with --print-config: for the first of `N` sites")
@@ -90,11 +94,12 @@ func serve(cmd *cobra.Command, f *serveFlags) error {
 	if s.trouble, err = newRehearsal(f.rehearse, s.log); err != nil {
 		return err
 	}
-	box, err := f.openSandbox(cmd.Context(), &s.cfg)
+	box, err := f.openSandbox(cmd.Context(), &s.cfg, cmd.ErrOrStderr())
 	if err != nil {
 		return err
 	}
 	defer box.close()
+	s.box = box
 	return s.run(cmd.Context(), func(took time.Duration) error {
 		if err := first.store(cfg.Data); err != nil {
 			return err
@@ -105,7 +110,7 @@ func serve(cmd *cobra.Command, f *serveFlags) error {
 		}
 		greet(cmd.OutOrStdout(), s, first, f.config == "" && box == nil, took)
 		if box != nil {
-			greetSandbox(cmd.OutOrStdout(), box.file, &made)
+			greetSandbox(cmd.OutOrStdout(), box.file, &made, box.alive != nil)
 		}
 		return nil
 	})
@@ -121,6 +126,9 @@ func (f *serveFlags) configuration(cmd *cobra.Command) (site.Config, *firstKey, 
 	}
 	if (f.sandbox || f.sandboxFile != "") && (f.config != "" || f.print) || f.sandboxFile != "" && !f.sandbox {
 		return site.Config{}, nil, badUsage(cmd, errors.New("--sandbox is for a site without --config, and --sandbox-file goes with it"))
+	}
+	if cmd.Flags().Changed("replay") && !f.sandbox {
+		return site.Config{}, nil, badUsage(cmd, errors.New("--replay goes with --sandbox"))
 	}
 	if f.sites > 1 {
 		return site.Example(f.data, f.sites), nil, nil
@@ -239,9 +247,11 @@ type server struct {
 	done  chan error // the end of the HTTP server
 
 	trouble  *rehearsal
+	box      *box      // nil: it is no sandbox
 	payments *payments // nil: there are none
 	receipts receiptKey
 	pages    *pages
+	drills   *drillRuns // nil: none are run here
 }
 
 // run is the life of the process, in order. ready is called once requests are taken, with how long that took; its error ends
@@ -277,6 +287,10 @@ func (s *server) run(ctx context.Context, ready func(took time.Duration) error) 
 	if err := s.receipts.open(&s.cfg, s.site); err != nil {
 		s.log.Error("receipts of payments are not signed here", "err", err)
 	}
+	// The data directory is this process's alone from here on, and with it what drills have left there.
+	if err := s.drills.open(); err != nil {
+		s.log.Error("drills are not run here", "err", err)
+	}
 
 	// What people pay with works in the background too. It asks the site, and waits when that has no majority.
 	s.payments.start()
@@ -303,11 +317,14 @@ func (s *server) run(ctx context.Context, ready func(took time.Duration) error) 
 
 	// Stop in reverse, but for one thing: the site stops before the HTTP server, so that callers are told "not executed,
 	// stopping" and go on to the next site, instead of meeting a closed port with their answer in it.
+	s.box.quiet()
 	stop, cancel := context.WithTimeout(context.Background(), s.cfg.Timing.Stop.Std()+time.Second)
 	defer cancel()
+	s.drills.close()
 	s.payments.close()
 	s.pages.End()
 	defer s.pages.close()
+	defer s.payments.closePages()
 	return errors.Join(end, s.site.Stop(stop), s.closeHTTP(stop))
 }
 
@@ -378,7 +395,7 @@ func (s *server) make() (err error) {
 	if err != nil {
 		return err
 	}
-	if s.payments, err = newPayments(&s.cfg, s.site, s.log, s.trouble.ahead(s.site.Time)); err != nil {
+	if s.payments, err = newPayments(&s.cfg, s.site, s.log, s.box.now(s.trouble.ahead(s.site.Time))); err != nil {
 		return err
 	}
 	options := httpapi.Options{
@@ -388,11 +405,18 @@ func (s *server) make() (err error) {
 	if s.payments != nil {
 		options.Payments = s.payments.api
 	}
+	if s.cfg.Drills.Enable {
+		if s.drills, err = newDrillRuns(filepath.Join(s.cfg.Data, "drills"), s.log); err != nil {
+			return err
+		}
+		options.Drills = s.drills
+	}
 	api := httpapi.New(s.site, options)
 	if s.pages, err = newPages(&s.cfg, s.site, api, s.log); err != nil {
 		return err
 	}
-	s.http = httpapi.NewServer(s.trouble.over(s.pages.over(s.payments.over(api))), s.log)
+	proxies := httpapi.Proxies{Networks: s.cfg.Console.Proxies(), Header: s.cfg.Console.ProxyHeader}
+	s.http = httpapi.NewServer(s.trouble.over(proxies.Before(s.pages.over(s.payments.over(api)))), s.log)
 	return nil
 }
 

@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"strconv"
 	"strings"
@@ -20,6 +21,7 @@ type testBankFlags struct {
 	accounts                           []string
 	cert, key, clientCA                string
 	late                               time.Duration
+	rehearse                           string
 }
 
 func newTestBank() *cobra.Command {
@@ -51,6 +53,7 @@ With --files it also answers files: pain.001 put into DIR/in by renaming, pacs.0
 	flags.StringArrayVar(&f.accounts, "account", nil, "open `NUMBER:CURRENCY:BALANCE`, in minor units, if it is not there; several times for several")
 	flags.DurationVar(&f.late, "late", 10*time.Minute, "take no message that was made longer ago than `D`")
 	flags.StringVar(&f.zone, "zone", "UTC", "time `ZONE` of its days")
+	flags.StringVar(&f.rehearse, "rehearse", "", "have the clock ahead as `FILE` says (clock_ahead), as with serve --rehearse")
 	flags.StringVar(&f.files, "files", "", "exchange files in `DIR`")
 	flags.StringVar(&f.cert, "tls-cert", "", "certificate `FILE` for HTTPS")
 	flags.StringVar(&f.key, "tls-key", "", "key `FILE` of the certificate")
@@ -71,7 +74,11 @@ func runTestBank(cmd *cobra.Command, f *testBankFlags) (err error) {
 	if err != nil {
 		return badUsage(cmd, err)
 	}
-	b, err := testbank.Open(testbank.Options{Dir: f.data, Zone: zone, Late: f.late})
+	trouble, err := newRehearsal(f.rehearse, slog.New(slog.DiscardHandler))
+	if err != nil {
+		return err
+	}
+	b, err := testbank.Open(testbank.Options{Dir: f.data, Zone: zone, Late: f.late, Clock: trouble.ahead(time.Now)})
 	if err != nil {
 		return err
 	}

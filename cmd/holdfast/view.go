@@ -50,6 +50,14 @@ func (v *view) close() {
 	v.closed = true
 }
 
+// aside says something above the picture, which goes on below it.
+func (v *view) aside(text string) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.drawn = 0
+	_, _ = io.WriteString(v.w, text)
+}
+
 func (v *view) show(s *drill.Snapshot) {
 	v.mu.Lock()
 	defer v.mu.Unlock()

@@ -9,17 +9,22 @@
   const colour = (i) => getComputedStyle(document.documentElement).getPropertyValue(colours[i % colours.length]).trim();
   const ink = () => getComputedStyle(document.documentElement).getPropertyValue("--soft").trim();
   const line = () => getComputedStyle(document.documentElement).getPropertyValue("--line").trim();
+  const hour = 3600;
+  // Times are those of the tables: in UTC, and by the 24-hour clock.
+  const clock = (ts, seconds) => ts == null ? "–" : new Date(ts * 1e3).toISOString().slice(11, seconds ? 19 : 16);
+  const short = (v) => v >= 1e4 ? v / 1e3 + "k" : v;
   let plots = [], known = "";
 
   const make = (div, data) => {
-    const series = [{ label: box.dataset.time }].concat(data.sites.map((s, i) => ({
-      label: s.name, stroke: () => colour(i), width: 1.5, dash: dashes[i % dashes.length], points: { show: false }, spanGaps: false,
+    const series = [{ label: box.dataset.time, value: (u, ts) => clock(ts, true) }].concat(data.sites.map((s, i) => ({
+      label: s.name, stroke: () => colour(i), width: 1.5, dash: dashes[i % dashes.length], points: { show: (u, i, from, to) => to - from < 3, size: 5 }, spanGaps: false,
     })));
     const axis = { stroke: ink, grid: { stroke: line, width: 1 }, ticks: { stroke: line, width: 1 } };
     return new uPlot({
       width: div.clientWidth, height: 170, series, cursor: { points: { size: 6 } },
-      axes: [{ ...axis }, { ...axis, size: 52 }],
-      scales: { y: { range: (u, min, max) => [0, Math.max(1, (max || 0) * 1.1)] } },
+      axes: [{ ...axis, space: 64, values: (u, all) => all.map((ts) => clock(ts)) }, { ...axis, size: 52, values: (u, all) => all.map(short) }],
+      // The whole hour is shown from the beginning: how much of a line there is says since when something is known.
+      scales: { x: { range: (u, min, max) => max == null ? [0, hour] : [max - hour, max] }, y: { range: (u, min, max) => [0, Math.max(1, (max || 0) * 1.1)] } },
       tzDate: (ts) => uPlot.tzDate(new Date(ts * 1e3), "Etc/UTC"),
     }, values(div, data), div);
   };

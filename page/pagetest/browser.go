@@ -65,9 +65,10 @@ type Tab struct {
 	t   *testing.T
 	Ctx context.Context // of chromedp
 
-	mu     sync.Mutex
-	loaded map[network.RequestID]int64 // guarded by mu; what the page has loaded since it was navigated to, in bytes
-	asked  map[string]bool             // guarded by mu; hosts
+	mu      sync.Mutex
+	loaded  map[network.RequestID]int64 // guarded by mu; what the page has loaded since it was navigated to, in bytes
+	asked   map[string]bool             // guarded by mu; hosts
+	streams map[network.RequestID]bool  // guarded by mu; what is live: it weighs more the longer somebody looks
 }
 
 // Look is how somebody looks at pages.
@@ -90,7 +91,7 @@ func (b *Chrome) Tab(t *testing.T, look Look) *Tab {
 	t.Cleanup(cancel)
 	ctx, cancel = context.WithTimeout(ctx, 2*time.Minute)
 	t.Cleanup(cancel)
-	x := &Tab{t: t, Ctx: ctx, loaded: map[network.RequestID]int64{}, asked: map[string]bool{}}
+	x := &Tab{t: t, Ctx: ctx, loaded: map[network.RequestID]int64{}, asked: map[string]bool{}, streams: map[network.RequestID]bool{}}
 	_, err := chromedp.Call(ctx, emulation.SetUserAgentOverride, emulation.SetUserAgentOverrideParams{UserAgent: "Mozilla/5.0", AcceptLanguage: look.Lang})
 	if err == nil {
 		_, err = chromedp.Call(ctx, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: look.NoScripts})
@@ -116,11 +117,16 @@ func (x *Tab) listen(event any) {
 		if u, err := url.Parse(e.Request.URL); err == nil && u.Host != "" {
 			x.asked[u.Host] = true
 		}
-		if e.Type == network.ResourceTypeDocument {
+		switch e.Type {
+		case network.ResourceTypeDocument:
 			clear(x.loaded)
+		case network.ResourceTypeEventSource:
+			x.streams[e.RequestID] = true
 		}
 	case *network.EventDataReceived:
-		x.loaded[e.RequestID] += int64(e.DataLength)
+		if !x.streams[e.RequestID] {
+			x.loaded[e.RequestID] += int64(e.DataLength)
+		}
 	}
 }
 

@@ -31,11 +31,15 @@
     const answers = await Promise.all(sites.map(async (s) => [s, await alive(s.url)]));
     const found = answers.find(([, ok]) => ok);
     if (!found) { say(body.dataset.lostAll); setTimeout(elsewhere, 1000); return; }
+    if (stays()) { turn(found[0]); setTimeout(elsewhere, 1000); return; }
     if (written()) { turn(found[0]); return; }
     const to = new URL(location.pathname + location.search, found[0].url);
     to.searchParams.set("from", body.dataset.site || location.host);
     location.replace(to);
   };
+
+  // stays reports whether a page does by itself what it is for, with what only this address has: it goes on, and waits for its site.
+  const stays = () => !!document.querySelector("[data-stays]:not([hidden])");
 
   // written reports whether somebody has begun to fill in a form: it is not taken away.
   const written = () => [...document.querySelectorAll("main input:not([type=hidden]), main textarea")].some((i) =>
@@ -61,12 +65,13 @@
     if (at >= 0) part.querySelectorAll("a,summary,[tabindex]")[at]?.focus({ preventScroll: true });
   };
 
-  let stream = null;
+  let stream = null, shown = null;
   const connect = () => {
     stream = new EventSource(live.dataset.live);
     stream.addEventListener(live.dataset.event, (e) => {
       last = Date.now();
-      renew(live, e.data);
+      if (e.data !== shown) renew(live, e.data); // what is the same is left alone: somebody may be reading it
+      shown = e.data;
       if (notice.textContent === body.dataset.blind) say("");
     });
     stream.addEventListener("blind", () => { last = Date.now(); say(body.dataset.blind); });
