@@ -168,7 +168,9 @@ func TestPages(t *testing.T) {
 func (w *walk) along(ctx context.Context, v *town, chrome *pagetest.Chrome, order string) {
 	look := pagetest.Look{Lang: w.lang, Width: w.width, Dark: w.dark, Own: true}
 	buyer, shop, op := chrome.Tab(v.t, look), chrome.Tab(v.t, look), chrome.Tab(v.t, look)
-	shot := func(tab *pagetest.Tab, name string) pagetest.Action { return tab.Sound(fmt.Sprintf("town-%s-%d-%s", w.lang, w.width, name)) }
+	shot := func(tab *pagetest.Tab, name string) pagetest.Action {
+		return tab.Sound(fmt.Sprintf("town-%s-%d-%s", w.lang, w.width, name))
+	}
 
 	// By link: one tap brings the page, one pays.
 	link := v.trade(ctx, order, 8800)
