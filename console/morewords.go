@@ -418,6 +418,7 @@ var moreWords = page.Words{
 	"role-operator-is":         {"另可更改机群、停用钱包和商户、处理银行差异、管理人员", "also changes the fleet, blocks wallets and merchants, decides about banks, and manages people"},
 	"change-role":              {"更改角色", "Change the role"},
 	"add-operator":             {"添加人员", "Add somebody"},
+	"operator-name":            {"名称", "Name"},
 	"operator-name-hint":       {"登录用的名称。添加后请发邀请，对方用它设置密码。", "What they sign in with. Then invite them, so that they can choose a password."},
 	"operator-form":            {"请填写名称并选择角色。", "Give a name and choose a role."},
 	"careful":                  {"注意", "Careful"},
