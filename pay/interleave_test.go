@@ -292,3 +292,37 @@ func names(list []*asked, picked []int) (out []string) {
 	}
 	return out
 }
+
+// A payment that hung between two shards, and is asked for again, is done and not refused, whenever the courier comes: also between the look at the
+// trade and that at the wallet, in which there is too little left for another one.
+func TestPaidWhileItIsAskedForAgain(t *testing.T) {
+	for at := 1; at <= 120; at++ { // asking twice takes no more
+		w := scene{pay.Plain, false}.world(t)
+		payer := w.customers[0]
+		w.must(only(w.cashier.Transfer(w.ctx, pay.TransferAsk{From: payer, To: w.customers[1], Number: "Y", Asset: cny, Amount: w.money(payer, pay.Wallet) - 500}, w.tick())))
+		w.tick()
+		stuck := false
+		w.books.Fault = func(*holdfast.Txn) paytest.Fault {
+			if stuck {
+				return paytest.NoFault
+			}
+			stuck = true
+			return paytest.Stuck
+		}
+		a := w.wishes()[2] // 400, for a trade that is new
+		next, stop := w.side(a)
+		for n := 1; ; n++ {
+			if n == at || n == at+300 { // and again, when what was stuck came later
+				w.books.Deliver()
+			}
+			if _, more := next(); !more || n > mostTurns {
+				break
+			}
+		}
+		stop()
+		v, err := w.cashier.Query(w.ctx, w.merchants[1], "N", w.now)
+		if a.code != "" || err != nil || v.Status != pay.StatusSuccess || w.money(payer, pay.Wallet) != 100 {
+			t.Fatalf("the courier comes before call %d: told %q; %s, %v, %d left", at, a.code, v.Status, err, w.money(payer, pay.Wallet))
+		}
+	}
+}

@@ -184,7 +184,9 @@ func (p *payment) once(ctx context.Context) error {
 		d.Transfers[i].Ref = d.ref
 	}
 	p.sent = v
-	err = p.submit(ctx, &d)
+	// The payer's shard refuses before that of the merchant has seen anything. That there is not enough may be because this very payment has been
+	// made since its trade was read: then it is found now.
+	err = p.unlessSince(ctx, keyOf(v.Merchant, kindTrade, v.OutTradeNo), version, explain(p.submit(ctx, &d)))
 	p.beaten = p.beaten || errors.Is(err, errAgain)
 	if err == nil {
 		p.trade = v
