@@ -283,10 +283,7 @@ func (s *server) run(ctx context.Context, ready func(took time.Duration) error) 
 		return errors.Join(err, s.closeHTTP(context.Background()))
 	}
 
-	// What signs receipts of payments needs the certificate, which is read now.
-	if err := s.receipts.open(&s.cfg, s.site); err != nil {
-		s.log.Error("receipts of payments are not signed here", "err", err)
-	}
+	s.openReceipts()
 	// The data directory is this process's alone from here on, and with it what drills have left there.
 	if err := s.drills.open(); err != nil {
 		s.log.Error("drills are not run here", "err", err)
@@ -347,6 +344,13 @@ func (s *server) startSite(ctx context.Context) error {
 		return fmt.Errorf("the site must not go on: %w", end)
 	case <-time.After(s.cfg.Timing.Stop.Std()):
 		return fmt.Errorf("told to stop while starting, and the start did not end within %v: %w", s.cfg.Timing.Stop, context.Cause(ctx))
+	}
+}
+
+// openReceipts makes ready what signs receipts of payments: it needs the certificate, which is read by now.
+func (s *server) openReceipts() {
+	if err := s.receipts.open(&s.cfg, s.site); err != nil {
+		s.log.Error("receipts of payments are not signed here", "err", err)
 	}
 }
 
