@@ -275,7 +275,8 @@ func demoResult(t *testing.T, out []byte, said string) (r drill.Result) {
 	}
 	for _, reason := range r.Reasons {
 		if !strings.Contains(reason, "a pause of") && !strings.Contains(reason, "without a definite answer") && !strings.Contains(reason, "were not decided") &&
-			!strings.Contains(reason, "an election that nobody wanted") && !strings.HasSuffix(reason, "; it stopped") {
+			!strings.Contains(reason, "an election that nobody wanted") && !strings.HasSuffix(reason, "; it stopped") &&
+			!strings.Contains(reason, "foretold that it stops; it moved") { // while nobody gets a processor, a fleet foretells the worst
 			t.Errorf("failed, and not for want of time: %s\n%s", reason, said)
 		}
 	}

@@ -164,7 +164,19 @@ func (x *Tab) Do(actions ...Action) {
 func Go(address string) Action { return chromedp.Navigate(address) }
 
 // Click clicks on the first element of a CSS selector.
-func Click(selector string) Action { return chromedp.Click(chromedp.CSS(selector)) }
+func Click(selector string) Action {
+	return chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
+		ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+		defer cancel()
+		for {
+			_, err := chromedp.Click(chromedp.CSS(selector))(ctx, t)
+			if err == nil || !strings.Contains(err.Error(), "(-32000)") || ctx.Err() != nil {
+				return err
+			}
+			// What is live was made anew between the look and the click, and the element with it: there is another one now.
+		}
+	})
+}
 
 // Type types into a field. "\r" sends its form.
 func Type(selector, text string) Action { return chromedp.SendKeys(chromedp.CSS(selector), text) }
