@@ -16,8 +16,11 @@ demo: build
 # Property tests draw the same cases every time here, so that what was green is green again. `make fuzz` draws others.
 test planted race: export RAPID_SEED ?= 20150527
 
-# All of it: unit tests, 1,000 simulated schedules, planted faults, the race detector, real processes and cables.
+# All of it: unit tests, 1,000 simulated schedules, planted faults, the race detector, real processes and cables. What people saw who walked through
+# the pages of a real fleet is in out/pages afterwards.
+test: export HOLDFAST_PICTURES ?= $(CURDIR)/out/pages
 test: build sdk browser
+	@mkdir -p $(HOLDFAST_PICTURES)
 	$(GO) vet ./...
 	$(GO) test -vet=off -timeout 10m ./...
 	$(MAKE) planted race

@@ -3,10 +3,13 @@ package main
 import (
 	"context"
 	"fmt"
+	"os"
 	"os/exec"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/chromedp/chromedp"
 
 	"holdfast"
 	"holdfast/client"
@@ -21,6 +24,7 @@ type town struct {
 	api      *client.Client // as an operator's program
 	merchant holdfast.Owner
 	people   map[string]townsman // by who they are: "customer", "merchant", "operator"
+	pictures string              // folder; "": none are kept
 }
 
 type townsman struct {
@@ -40,7 +44,7 @@ func newTown(ctx context.Context, t *testing.T) *town {
 	if err != nil {
 		t.Fatal(err)
 	}
-	v := &town{t: t, people: map[string]townsman{}}
+	v := &town{t: t, people: map[string]townsman{}, pictures: os.Getenv("HOLDFAST_PICTURES")}
 	v.fleet, err = drill.StartBare(ctx, program, t.TempDir(), drill.BareOptions{Sites: 3, Shards: 3, RTT: townRoundTrip, Carriers: 2, Payments: true})
 	v.must(err)
 	t.Cleanup(func() { v.must(v.fleet.Close()) })
@@ -150,8 +154,8 @@ var walks = []walk{
 }
 
 // TestPages walks through the pages of a real fleet as people do: a customer, somebody in the shop and an operator, each at a browser of their own; in
-// English at a desk and in Chinese on phones; while a carrier is cut, and in the end the site dies that all of them are at. HOLDFAST_SHOTS keeps
-// pictures of what they see.
+// English at a desk and in Chinese on phones, and each page at the other width too; while a carrier is cut, and in the end the site dies that all of
+// them are at. HOLDFAST_PICTURES, a folder, keeps pictures of what they see.
 func TestPages(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
@@ -167,9 +171,23 @@ func TestPages(t *testing.T) {
 // along is a day in the shop: an order is paid by its link, tea by a code, the order is given back, and the operator looks where all that is kept.
 func (w *walk) along(ctx context.Context, v *town, chrome *pagetest.Chrome, order string) {
 	look := pagetest.Look{Lang: w.lang, Width: w.width, Dark: w.dark, Own: true}
-	buyer, shop, op := chrome.Tab(v.t, look), chrome.Tab(v.t, look), chrome.Tab(v.t, look)
+	tab := func() *pagetest.Tab {
+		x := chrome.Tab(v.t, look)
+		x.Pictures = v.pictures
+		return x
+	}
+	buyer, shop, op := tab(), tab(), tab()
 	shot := func(tab *pagetest.Tab, name string) pagetest.Action {
-		return tab.Sound(fmt.Sprintf("town-%s-%d-%s", w.lang, w.width, name))
+		return func(ctx context.Context, t *chromedp.Target) (none chromedp.Void, err error) {
+			v.t.Logf("%s %s: first view after %v", w.lang, name, tab.FirstView().Round(time.Millisecond))
+			for _, width := range []int{walkOther(w.width), w.width} {
+				tab.Look(width, w.dark)
+				if none, err = tab.Sound(fmt.Sprintf("town-%s-%d-%s", w.lang, width, name))(ctx, t); err != nil {
+					return none, err
+				}
+			}
+			return none, nil
+		}
 	}
 
 	// By link: one tap brings the page, one pays.
@@ -201,6 +219,14 @@ func (w *walk) along(ctx context.Context, v *town, chrome *pagetest.Chrome, orde
 	v.must(v.fleet.CutCarrier(2))
 	op.Do(pagetest.Shown("#fleet", w.words["cut"]), shot(op, "fleet-cut"))
 	v.must(v.fleet.Heal())
+}
+
+// walkOther is the other one of the two widths at which every page is looked at.
+func walkOther(width int) int {
+	if width == 390 {
+		return 1440
+	}
+	return 390
 }
 
 // tradeNo is the platform's number of a trade.

@@ -3,6 +3,7 @@
 package pagetest
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -64,6 +65,8 @@ func chromium(t *testing.T) string {
 type Tab struct {
 	t   *testing.T
 	Ctx context.Context // of chromedp
+	// Pictures is a folder into which [Tab.Sound] takes a picture of each page; "": that of HOLDFAST_SHOTS, if it is set.
+	Pictures string
 
 	width int // of the window, in CSS pixels
 
@@ -184,6 +187,13 @@ func Type(selector, text string) Action { return chromedp.SendKeys(chromedp.CSS(
 // Set gives a field another content.
 func Set(selector, text string) Action { return chromedp.SetValue(chromedp.CSS(selector), text) }
 
+// FirstView is how long it took from asking for the page until something of it was to be seen (First Contentful Paint, W3C Paint Timing); 0: not known.
+func (x *Tab) FirstView() time.Duration {
+	x.t.Helper()
+	ms := Eval[float64](x, `performance.getEntriesByName("first-contentful-paint")[0]?.startTime ?? 0`)
+	return time.Duration(ms * float64(time.Millisecond))
+}
+
 // At is the address that the tab is at.
 func (x *Tab) At() string {
 	x.t.Helper()
@@ -235,10 +245,10 @@ func Shown(selector, text string) Action {
 }
 
 // Sound checks what every page has to keep: it fits on the screen, axe-core (where it is installed) finds nothing against WCAG 2.2 A and AA, all that it has
-// loaded weighs less than [Heaviest] and came from this machine. With HOLDFAST_SHOTS, the name of a folder, it takes a picture for people.
+// loaded weighs less than [Heaviest] and came from this machine; and takes a picture for people, if it is to.
 func (x *Tab) Sound(name string) Action {
 	return chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
-		if folder := os.Getenv("HOLDFAST_SHOTS"); folder != "" {
+		if folder := cmp.Or(x.Pictures, os.Getenv("HOLDFAST_SHOTS")); folder != "" {
 			png, err := chromedp.FullScreenshot(100)(ctx, t)
 			if err == nil {
 				err = os.WriteFile(filepath.Join(folder, name+".png"), png, 0o644)
