@@ -116,7 +116,7 @@ func pageOf(doc *huma.OpenAPI) docsData {
 		Style: template.CSS(docsStyle),
 		Codes: docsCodes(),
 	}
-	for _, tag := range []string{tagCustomers, tagMerchants, tagTrades, tagAccounts, tagPayments, tagHolds, tagFleet} {
+	for _, tag := range []string{tagCustomers, tagMerchants, tagTrades, tagSigningIn, tagPeople, tagAccounts, tagPayments, tagHolds, tagFleet} {
 		if list := docsOperations(doc, tag); len(list) > 0 {
 			d.Groups = append(d.Groups, docsGroup{tag, list})
 		}

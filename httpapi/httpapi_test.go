@@ -713,6 +713,16 @@ func TestDocsWorkOffline(t *testing.T) {
 			t.Errorf("%s is not explained", code)
 		}
 	}
+	_, _, text := ask(t, newTestAPI(&fake{}), "GET", "/openapi.json", "", "")
+	operations := regexp.MustCompile(`"operationId":"([^".]+)"`).FindAllStringSubmatch(text, -1)
+	for _, m := range operations {
+		if !strings.Contains(body, `id="op-`+m[1]+`"`) {
+			t.Errorf("the operation %s is not on the page", m[1])
+		}
+	}
+	if len(operations) < 100 {
+		t.Errorf("%d operations were looked for", len(operations))
+	}
 	for _, want := range []string{"/v1/accounts/{id}/statement", "timeout_s", "Idempotency-Key", "Role: operator or higher."} {
 		if !strings.Contains(body, want) {
 			t.Errorf("%q is not in the page", want)
