@@ -180,12 +180,15 @@ func (w *walk) along(ctx context.Context, v *town, chrome *pagetest.Chrome, orde
 	shot := func(tab *pagetest.Tab, name string) pagetest.Action {
 		return func(ctx context.Context, t *chromedp.Target) (none chromedp.Void, err error) {
 			v.t.Logf("%s %s: first view after %v", w.lang, name, tab.FirstView().Round(time.Millisecond))
-			for _, width := range []int{walkOther(w.width), w.width} {
-				tab.Look(width, w.dark)
-				if none, err = tab.Sound(fmt.Sprintf("town-%s-%d-%s", w.lang, width, name))(ctx, t); err != nil {
-					return none, err
-				}
+			picture := func(width int) string { return fmt.Sprintf("town-%s-%d-%s", w.lang, width, name) }
+			if none, err = tab.Sound(picture(w.width))(ctx, t); err != nil {
+				return none, err
 			}
+			tab.Look(walkOther(w.width), w.dark)
+			if none, err = tab.Fits(picture(walkOther(w.width)))(ctx, t); err != nil {
+				return none, err
+			}
+			tab.Look(w.width, w.dark)
 			return none, nil
 		}
 	}
