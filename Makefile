@@ -50,8 +50,9 @@ planted:
 	$(GO) test -vet=off -timeout 5m -tags planted -run Planted ./sim ./slot ./transit ./site ./ledger ./bank ./bank/clerk ./pay
 
 # The race detector needs a C compiler. With it fleets beside each other take longer than one after the other.
+RACE ?= ./site ./shard ./link ./fault ./httpapi ./client ./page
 race: compiler
-	$(GO) test -race -vet=off -timeout 10m -short -parallel 1 ./site ./shard ./link ./fault ./httpapi ./client
+	$(GO) test -race -vet=off -timeout 10m -short -parallel 1 $(RACE)
 	$(GO) test -race -vet=off -timeout 5m -run 'EverythingAtOnce|Checkpoint' ./store
 
 lint:

@@ -42,7 +42,7 @@ func (c *Client) orderAs(ctx context.Context, path, key string, body, v any) err
 		return err
 	}
 	if err := json.Unmarshal(a.body, v); err != nil {
-		return fmt.Errorf("site %s: the answer to POST %s, which was done, cannot be read: %w", a.site.base, path, err)
+		return fmt.Errorf("%w; site %s: the answer to POST %s, which was done, cannot be read: %w", ErrUnknown, a.site.base, path, err)
 	}
 	return nil
 }

@@ -212,7 +212,7 @@ func (p *pages) decideDispute(ctx context.Context, v *page.View, r *http.Request
 	}
 	text := q.Get("amount")
 	n, err := holdfast.ParseMinor(text, t.Asset)
-	if err != nil || n > t.Held {
+	if err != nil || n > t.Held && q.Get("sure") != "yes" { // what is sent again has been decided already: the API knows
 		return p.disputeQuestion(ctx, v, r, text, &refusal{Text: v.Tf("dispute-amount", amount(t.Held, t.Asset))}, http.StatusUnprocessableEntity)
 	}
 	if q.Get("sure") != "yes" {

@@ -163,7 +163,8 @@ type api struct {
 	aliases  *pay.Tries // that sessions have named, by customer
 	sources  *pay.Tries // wrong sign-ins, by where they come from
 	receipts func() *receipt.Signer
-	asking   asking
+	asking   asking // callers
+	asked    asking // by other sites, which wait for it: callers take nothing from them
 	keyring  keyring
 }
 
@@ -176,7 +177,7 @@ func routed(s Site, o Options) *router {
 		site: s, keys: o.Keys, log: o.Logger, deadline: o.Deadline, limit: o.Limit, life: context.Background(), registry: o.Registry,
 		signer: o.Signer, commerce: o.Payments, drills: o.Drills, sources: pay.NewTries(maphash.MakeSeed(), sourceTries, sourceEvery),
 		aliases:  pay.NewTries(maphash.MakeSeed(), aliasTries, aliasEvery),
-		receipts: o.Receipts, asking: make(asking, safetyAtOnce),
+		receipts: o.Receipts, asking: make(asking, safetyAtOnce), asked: make(asking, 4*safetyAtOnce),
 	}
 	if a.log == nil {
 		a.log = slog.New(slog.DiscardHandler)

@@ -491,7 +491,7 @@ var errQuestion = errors.New("the question of another site is not known here: is
 
 // answerSite answers what another site asks; see [site.Site.OnAsked].
 func (a *api) answerSite(ctx context.Context, text []byte) ([]byte, error) {
-	free, err := a.asking.enter()
+	free, err := a.asked.enter()
 	if err != nil {
 		return nil, err
 	}

@@ -71,7 +71,7 @@ func (p *pages) own(do Handler) http.HandlerFunc {
 
 // frame is the area of a kind of people as far as it is around pages of the shell: name, navigation, and the words for it.
 func (p *pages) frame(as string) *area {
-	x := &area{Area{As: as, Styles: []string{"account.css"}, Scripts: []string{"account.js"}}, p.shell.templates}
+	x := &area{Area: Area{As: as, Styles: []string{"account.css"}, Scripts: []string{"account.js"}}, templates: p.shell.templates}
 	if a := p.areaOf(as); a != nil {
 		x.Name, x.Menu, x.Words = a.Name, a.Menu, a.Words
 	}

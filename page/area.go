@@ -6,6 +6,9 @@ import (
 	"html/template"
 	"io/fs"
 	"net/http"
+	"slices"
+	"strings"
+	"sync/atomic"
 )
 
 // Area is the pages of one kind of people.
@@ -37,6 +40,7 @@ type Shell struct {
 type area struct {
 	Area
 	templates *template.Template
+	streams   atomic.Int64 // how many of its pages are live
 }
 
 // part is what a template is given: the view, and the content of its own.
@@ -96,7 +100,7 @@ func (p *pages) build(a Area) error {
 			return fmt.Errorf("page: the files of %s: %w", a.Name, err)
 		}
 	}
-	x := &area{a, set}
+	x := &area{Area: a, templates: set}
 	p.areas = append(p.areas, x)
 	a.Routes(&Shell{p, x})
 	p.mux.HandleFunc("GET "+a.Home()+"/{rest...}", p.page(x, func(context.Context, *View, *http.Request) Answer { return NotFound("") }))
@@ -146,7 +150,7 @@ func (p *pages) know(ctx context.Context, v *View, r *http.Request) (bad Answer,
 func Failed(v *View, r *http.Request, err error) Answer {
 	e, ok := asAPI(err)
 	if !ok {
-		return Answer{Status: http.StatusServiceUnavailable, Template: "sorry", Body: sorry{"unavailable", ""}, Err: err}
+		return unavailable(r, err)
 	}
 	switch e.Status {
 	case http.StatusUnauthorized:
@@ -166,8 +170,37 @@ func Failed(v *View, r *http.Request, err error) Answer {
 	case http.StatusBadRequest, http.StatusUnprocessableEntity, http.StatusConflict:
 		return Answer{Status: e.Status, Template: "sorry", Body: sorry{"refused", e.Detail}, Err: err}
 	}
-	return Answer{Status: http.StatusServiceUnavailable, Template: "sorry", Body: sorry{"unavailable", ""}, Err: err}
+	return unavailable(r, err)
 }
+
+// unavailable is the page when nothing can be said. A form that carries a number may have been sent before, and done: it can be sent again as it is, and
+// does not get lost with its number.
+func unavailable(r *http.Request, err error) Answer {
+	sorry := Answer{Status: http.StatusServiceUnavailable, Template: "sorry", Body: sorry{"unavailable", ""}, Err: err}
+	if r.Method != http.MethodPost || r.PostFormValue("number") == "" {
+		return sorry
+	}
+	form := resend{Action: r.URL.RequestURI()}
+	for name, values := range r.PostForm {
+		if slices.Contains(notRepeated, name) {
+			return sorry
+		}
+		for _, value := range values {
+			form.Fields = append(form.Fields, [2]string{name, value})
+		}
+	}
+	slices.SortFunc(form.Fields, func(a, b [2]string) int { return strings.Compare(a[0], b[0]) })
+	return Answer{Status: http.StatusServiceUnavailable, Template: "resend", Body: form, Err: err}
+}
+
+// resend is a form that can be sent again as it was.
+type resend struct {
+	Action string
+	Fields [][2]string
+}
+
+// notRepeated are fields that no page repeats.
+var notRepeated = []string{"password", "current", "key", "secret", "token", "invitation"}
 
 // NotFound is the page that says that there is nothing of that name; detail is in English, "": none.
 func NotFound(detail string) Answer {

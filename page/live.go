@@ -34,8 +34,8 @@ func (p *pages) stream(w http.ResponseWriter, r *http.Request, a *area, event st
 		http.Error(w, http.StatusText(bad), bad)
 		return
 	}
-	defer p.streams.Add(-1)
-	if p.streams.Add(1) > int64(p.Streams) {
+	defer a.streams.Add(-1)
+	if a.streams.Add(1) > int64(p.Streams) {
 		w.Header().Set("Retry-After", "5")
 		http.Error(w, "Too many pages are live. Reload this one to see how things are.", http.StatusServiceUnavailable)
 		return

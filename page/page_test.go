@@ -99,6 +99,10 @@ func newHouse(t *testing.T) *house {
 				s.Page("GET /"+name+"/file", func(context.Context, *View, *http.Request) Answer {
 					return Answer{File: &File{Type: "text/csv", Name: `day "1".csv`, Content: []byte("a,b\n")}}
 				})
+				s.Page("POST /"+name+"/pay", func(_ context.Context, v *View, r *http.Request) Answer {
+					_ = r.ParseForm()
+					return Failed(v, r, context.DeadlineExceeded)
+				})
 				s.Live("GET /"+name+"/live", "now", time.Second, func(context.Context, *View) (string, any, error) { return "hello", "<b>", nil })
 			},
 		}
@@ -183,6 +187,29 @@ func TestPagesHaveTheRightsOfThePerson(t *testing.T) {
 	}
 	if got := h.as(customer, "/").Header().Get("Location"); got != "/wallet" {
 		t.Errorf("home of a customer is %s", got)
+	}
+}
+
+// A form whose number may have been used is not thrown away because a site cannot be asked: it can be sent again, secrets excepted.
+func TestANumberIsNotLost(t *testing.T) {
+	h := newHouse(t)
+	post := func(form url.Values) string {
+		w := h.ask("POST", "/wallet/pay?x=1", form, "Cookie", sessionCookie+"="+customer, "Origin", wantsOrigin)
+		if w.Code != http.StatusServiceUnavailable {
+			t.Errorf("%d", w.Code)
+		}
+		return w.Body.String()
+	}
+	body := post(url.Values{"number": {"n-1"}, "amount": {"<5>"}})
+	for _, want := range []string{`action="/wallet/pay?x=1" data-keep`, `name="number" value="n-1"`, `name="amount" value="&lt;5&gt;"`, "done once at most"} {
+		if !strings.Contains(body, want) {
+			t.Errorf("%s is not in %s", want, body)
+		}
+	}
+	for _, form := range []url.Values{{"number": {"n-1"}, "password": {"secret words"}}, {"amount": {"5"}}} {
+		if body := post(form); strings.Contains(body, "data-keep") || strings.Contains(body, "secret words") {
+			t.Errorf("%v comes back: %s", form, body)
+		}
 	}
 }
 

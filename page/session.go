@@ -52,7 +52,7 @@ func (f signInForm) Described() string {
 
 // doorRoutes registers how people come in and go.
 func (p *pages) doorRoutes() {
-	door := &area{Area{Styles: []string{"account.css"}, Scripts: []string{"account.js"}}, p.shell.templates}
+	door := &area{Area: Area{Styles: []string{"account.css"}, Scripts: []string{"account.js"}}, templates: p.shell.templates}
 	p.mux.HandleFunc("GET /{$}", p.open(p.shell, p.home))
 	p.mux.HandleFunc("GET /sign-in", p.open(door, p.showSignIn))
 	p.mux.HandleFunc("POST /sign-in", p.open(door, p.signIn))
@@ -401,13 +401,21 @@ func (p *pages) setLook(_ context.Context, v *View, r *http.Request) Answer {
 // a domain, goes: browsers would send it first.
 func (p *pages) setCookie(w http.ResponseWriter, r *http.Request, name, value string, age int) {
 	c := http.Cookie{Name: name, Value: value, Path: "/", MaxAge: age, HttpOnly: true, SameSite: http.SameSiteLaxMode, Secure: p.secure(r)}
-	if host := hostOf(r); p.Domain != "" && (host == p.Domain || strings.HasSuffix(host, "."+p.Domain)) {
+	if domain := p.domain(r); domain != "" {
 		old := c
 		old.Value, old.MaxAge = "", -1
 		http.SetCookie(w, &old)
-		c.Domain = p.Domain
+		c.Domain = domain
 	}
 	http.SetCookie(w, &c)
+}
+
+// domain is that of cookies, where the host that was asked is below it; "": browsers would drop them.
+func (p *pages) domain(r *http.Request) string {
+	if host := hostOf(r); p.Domain != "" && (host == p.Domain || strings.HasSuffix(host, "."+p.Domain)) {
+		return p.Domain
+	}
+	return ""
 }
 
 // secure reports whether the browser came by TLS: as the connection or a trusted proxy says, or because it has asked for the https address of a site.

@@ -10,7 +10,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"holdfast/client"
@@ -32,13 +31,13 @@ type Config struct {
 	Logger   *slog.Logger     // one event per page at debug level; nil: none
 	Now      func() time.Time // nil: time.Now
 	Deadline time.Duration    // of a page; 0: 5 s
-	Streams  int              // pages that may be live at once; 0: 256. More are asked to reload themselves
+	Streams  int              // pages of an area that may be live at once; 0: 512. More are asked to reload themselves: customers take nothing from operators
 	Areas    []Area           // whose pages there are
 }
 
 const (
 	defaultDeadline = 5 * time.Second
-	defaultStreams  = 256
+	defaultStreams  = 512
 	maxForm         = 16 << 10
 )
 
@@ -52,7 +51,6 @@ type Place struct {
 // pages serves the pages.
 type pages struct {
 	Config
-	streams atomic.Int64
 	life    context.Context // ends with [Server.End]
 	end     context.CancelFunc
 	forgery *http.CrossOriginProtection

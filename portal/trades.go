@@ -421,7 +421,7 @@ func (p *portal) postSplit(ctx context.Context, v *page.View, r *http.Request, b
 		if err != nil || amount < 1 {
 			return problem("bad-amount")
 		}
-		if amount > body.Now.Held {
+		if amount > body.Now.Held && !sure(r) { // once it is sent the API says whether this number has been done before
 			return problem("code-split-exceeds-rest")
 		}
 		ask.Shares = []client.Share{{To: to, Amount: amount, Text: f.Text}}

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-var trades = flag.Int("trades", 60, "how many schedules of each kind TestTrades runs")
+var trades = flag.Int("trades", 40, "how many schedules of each kind TestTrades runs")
 
 // TestTrades: fleets whose customers and merchants trade through package pay under every fault, and some of them move.
 func TestTrades(t *testing.T) {

@@ -181,7 +181,7 @@ func (w *walk) along(ctx context.Context, v *town, chrome *pagetest.Chrome, orde
 		return func(ctx context.Context, t *chromedp.Target) (none chromedp.Void, err error) {
 			v.t.Logf("%s %s: first view after %v", w.lang, name, tab.FirstView().Round(time.Millisecond))
 			picture := func(width int) string { return fmt.Sprintf("town-%s-%d-%s", w.lang, width, name) }
-			if none, err = tab.Sound(picture(w.width))(ctx, t); err != nil {
+			if none, err = tab.Fits(picture(w.width))(ctx, t); err != nil {
 				return none, err
 			}
 			tab.Look(walkOther(w.width), w.dark)
@@ -243,12 +243,15 @@ func (v *town) tradeNo(ctx context.Context, order string) string {
 func (v *town) loseASite(ctx context.Context, chrome *pagetest.Chrome) {
 	w := walks[1]
 	buyer := chrome.Tab(v.t, pagetest.Look{Lang: w.lang, Width: w.width, Own: true})
-	v.trade(ctx, "ORDER-AFTER", 1234)
+	link := v.trade(ctx, "ORDER-AFTER", 1234)
 	v.signIn(buyer, "customer", "/wallet")
 	buyer.Do(pagetest.Shown("main", w.words["wallet"]))
 	v.must(v.fleet.Kill(1))
 	buyer.Do(pagetest.Shown("#notice", w.words["lost"]), pagetest.Shown("main", w.words["wallet"]), buyer.Sound("town-lost"))
-	if at := buyer.At(); !strings.HasPrefix(at, v.site(1)) && !strings.HasPrefix(at, v.site(2)) {
+	at := buyer.At()
+	if !strings.HasPrefix(at, v.site(1)) && !strings.HasPrefix(at, v.site(2)) {
 		v.t.Errorf("the browser is at %s", at)
 	}
+	there := strings.TrimSuffix(at, "/wallet")
+	buyer.Do(pagetest.Go(strings.Replace(link, v.site(0), there, 1)), pagetest.Shown(".mine button", "12.34"), pagetest.Click(".mine button"), pagetest.Shown("h1", w.words["paid"]))
 }

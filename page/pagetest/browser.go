@@ -244,21 +244,18 @@ func Shown(selector, text string) Action {
 	})
 }
 
-// Sound checks what every page has to keep: what [Tab.Fits] does, and that axe-core (where it is installed) finds nothing against WCAG 2.2 A and AA, and
-// that all that the page has loaded weighs less than [Heaviest] and came from this machine.
+// Sound checks what every page has to keep: what [Tab.Fits] does, and that axe-core (where it is installed) finds nothing against WCAG 2.2 A and AA.
 func (x *Tab) Sound(name string) Action {
 	return chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
 		if _, err := x.Fits(name)(ctx, t); err != nil {
-			return err
-		}
-		if err := x.light(name); err != nil {
 			return err
 		}
 		return axe(ctx, t, name)
 	})
 }
 
-// Fits checks that a page is no wider than the screen, and takes a picture for people, if it is to.
+// Fits checks that a page is no wider than the screen, that all that it has loaded weighs less than [Heaviest] and came from this machine, and takes a
+// picture for people, if it is to.
 func (x *Tab) Fits(name string) Action {
 	return chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
 		if folder := cmp.Or(x.Pictures, os.Getenv("HOLDFAST_SHOTS")); folder != "" {
@@ -275,7 +272,7 @@ func (x *Tab) Fits(name string) Action {
 		if err != nil || wide > x.width {
 			return fmt.Errorf("%s: %d pixels wide on a screen of %d (%w)", name, wide, x.width, err)
 		}
-		return nil
+		return x.light(name)
 	})
 }
 

@@ -27,7 +27,7 @@
 
   const elsewhere = async () => {
     say(body.dataset.lost);
-    if (await alive(location.origin)) { lost = false; last = Date.now(); say(""); if (live) connect(); return; }
+    if (await alive(location.origin)) { lost = false; last = Date.now(); say(""); if (live) again(); return; }
     const answers = await Promise.all(sites.map(async (s) => [s, await alive(s.url)]));
     const found = answers.find(([, ok]) => ok);
     if (!found) { say(body.dataset.lostAll); setTimeout(elsewhere, 1000); return; }
@@ -41,8 +41,8 @@
   // stays reports whether a page does by itself what it is for, with what only this address has: it goes on, and waits for its site.
   const stays = () => !!document.querySelector("[data-stays]:not([hidden])");
 
-  // written reports whether somebody has begun to fill in a form: it is not taken away.
-  const written = () => [...document.querySelectorAll("main input:not([type=hidden]), main textarea")].some((i) =>
+  // written reports whether somebody has begun to fill in a form, or one holds the number of what may have been done: neither is taken away.
+  const written = () => !!document.querySelector("main form[data-keep]") || [...document.querySelectorAll("main input:not([type=hidden]), main textarea")].some((i) =>
     i.value !== i.defaultValue || i.checked !== i.defaultChecked);
 
   // turn leads what is sent and followed from here on to another site. Cookies do not know ports, and a form has a number: it is done once.
@@ -77,7 +77,19 @@
       if (notice.textContent === body.dataset.blind) say("");
     });
     stream.addEventListener("blind", () => { last = Date.now(); say(body.dataset.blind); });
+    stream.addEventListener("open", () => { refused = 0; });
     stream.addEventListener("error", () => { if (stream.readyState === EventSource.CLOSED) lose(); });
+  };
+
+  // again opens the stream once more: at once when the site was only slow, and ever later when it is refused, as by a site where too much is live. Whoever is
+  // not signed in any more is led to where one signs in.
+  let refused = 0;
+  const again = async () => {
+    if (refused++ === 0) { connect(); return; }
+    lost = true; // nobody looks meanwhile
+    const page = await fetch(location.href, { redirect: "manual", cache: "no-store" }).catch(() => null);
+    if (page?.type === "opaqueredirect" && !written()) { location.reload(); return; }
+    setTimeout(() => { lost = false; last = Date.now(); connect(); }, Math.min(2 ** refused, 30) * 1000 * (0.5 + Math.random()));
   };
   if (live) {
     connect();
