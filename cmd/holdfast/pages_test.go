@@ -146,10 +146,10 @@ type walk struct {
 
 var walks = []walk{
 	{"en", 1440, false, map[string]string{
-		"wallet": "Available", "paid": "Paid", "safe": "Yes, it is safe", "refund": "refund", "held": "Every site has it", "cut": "✕ cut", "lost": "does not answer any more",
+		"find": "Search", "till": "What for", "wallet": "Available", "paid": "Paid", "safe": "Yes, it is safe", "refund": "refund", "held": "Every site has it", "cut": "✕ cut", "lost": "does not answer any more",
 	}},
 	{"zh-CN", 390, true, map[string]string{
-		"wallet": "可用余额", "paid": "付款成功", "safe": "安全，不会丢失", "refund": "退款", "held": "每个站点都有", "cut": "✕ 中断", "lost": "不再应答",
+		"find": "查找", "till": "商品", "wallet": "可用余额", "paid": "付款成功", "safe": "安全，不会丢失", "refund": "退款", "held": "每个站点都有", "cut": "✕ 中断", "lost": "不再应答",
 	}},
 }
 
@@ -203,7 +203,7 @@ func (w *walk) along(ctx context.Context, v *town, chrome *pagetest.Chrome, orde
 	v.signIn(shop, "merchant", "/portal/till")
 	buyer.Do(pagetest.Go(v.site(0)+"/wallet/code"), pagetest.Shown("#enable button", ""), pagetest.Click("#enable button"), pagetest.Shown("#digits", "28"), shot(buyer, "code"))
 	code := pagetest.Eval[string](buyer, `document.getElementById("digits").textContent`)
-	shop.Do(pagetest.Shown("h1", ""), pagetest.Type("#amount", "12.50"), pagetest.Type("#code", code+"\r"), pagetest.Shown(".till-paid", "12.50"), shot(shop, "till"))
+	shop.Do(pagetest.Shown("main", w.words["till"]), pagetest.Type("#amount", "12.50"), pagetest.Type("#code", code+"\r"), pagetest.Shown(".till-paid", "12.50"), shot(shop, "till"))
 	buyer.Do(pagetest.Shown("#paid", "12.50"), shot(buyer, "code-paid"))
 
 	// Refund, as the merchant.
@@ -216,7 +216,7 @@ func (w *walk) along(ctx context.Context, v *town, chrome *pagetest.Chrome, orde
 
 	// Down to the entry of the log, and the fleet while a carrier is cut under it.
 	v.signIn(op, "operator", "/console/search")
-	op.Do(pagetest.Shown("h1", ""), pagetest.Type("#q", v.tradeNo(ctx, order)+"\r"), pagetest.Shown("main", "88.00"), shot(op, "operator-trade"),
+	op.Do(pagetest.Shown("main", w.words["find"]), pagetest.Type("#q", v.tradeNo(ctx, order)+"\r"), pagetest.Shown("main", "88.00"), shot(op, "operator-trade"),
 		pagetest.Click(`main a[href^="/console/transfers/"]`), pagetest.Shown("main", w.words["held"]), shot(op, "log-entry"),
 		pagetest.Go(v.site(0)+"/console"), pagetest.Shown("#fleet", "hangzhou"))
 	v.must(v.fleet.CutCarrier(2))

@@ -167,25 +167,30 @@ func (x *Tab) Do(actions ...Action) {
 func Go(address string) Action { return chromedp.Navigate(address) }
 
 // Click clicks on the first element of a CSS selector.
-func Click(selector string) Action {
+func Click(selector string) Action { return found(chromedp.Click(chromedp.CSS(selector))) }
+
+// found does something with an element until it was there for that: what is live, or a page that has just come, is made anew between the look and the
+// deed, and the element with it.
+func found(do Action) Action {
 	return chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
 		ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 		defer cancel()
 		for {
-			_, err := chromedp.Click(chromedp.CSS(selector))(ctx, t)
+			_, err := do(ctx, t)
 			if err == nil || !strings.Contains(err.Error(), "(-32000)") || ctx.Err() != nil {
 				return err
 			}
-			// What is live was made anew between the look and the click, and the element with it: there is another one now.
 		}
 	})
 }
 
 // Type types into a field. "\r" sends its form.
-func Type(selector, text string) Action { return chromedp.SendKeys(chromedp.CSS(selector), text) }
+func Type(selector, text string) Action {
+	return found(chromedp.SendKeys(chromedp.CSS(selector), text))
+}
 
 // Set gives a field another content.
-func Set(selector, text string) Action { return chromedp.SetValue(chromedp.CSS(selector), text) }
+func Set(selector, text string) Action { return found(chromedp.SetValue(chromedp.CSS(selector), text)) }
 
 // FirstView is how long it took from asking for the page until something of it was to be seen (First Contentful Paint, W3C Paint Timing); 0: not known.
 func (x *Tab) FirstView() time.Duration {
